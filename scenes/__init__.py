@@ -1,0 +1,4 @@
+"""Builders of simulated scenes with known truth, and the assets we made for them."""
+
+if __name__ == "scenes":
+    raise ImportError("this folder is the package 'warpprior.scenes'; import it under that name")

@@ -1,0 +1,50 @@
+"""Result: what an estimator returns.  Writing it to a folder is :mod:`warpprior.io.results`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from warpprior.scene import Poses, Scene
+
+
+@dataclass(frozen=True)
+class ContactPoints:
+    """Points of one body on or near another at each frame, for pictures and for USD heat.
+
+    Attributes:
+        body, other: names of the body that owns the points and of the body they touch.
+        points: positions in the camera frame (frame, point, 3) [m].
+        weight: contact weight in [0, 1] (frame, point).
+    """
+
+    body: str
+    other: str
+    points: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """An estimated motion and how it came about.
+
+    Attributes:
+        scene: the scene it was estimated from (its ``initial`` poses are the start).
+        poses: motion of every body, known ones included, by body name.
+        history: one row per iteration; every term and the total: {column name: (iteration,) array}.
+        metrics: before and after; per frame and summary (:mod:`warpprior.metrics`).
+        contacts: contact points per (body, other) pair.
+        settings: the resolved settings as plain data.
+        notes: warnings and remarks for the report, one sentence each.
+        complete: False when it was interrupted and holds the best so far.
+    """
+
+    scene: Scene
+    poses: dict[str, Poses]
+    history: dict[str, np.ndarray]
+    metrics: dict = field(default_factory=dict)
+    contacts: tuple[ContactPoints, ...] = ()
+    settings: dict = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    complete: bool = True

@@ -1,0 +1,137 @@
+"""Scene: what is known and observed.  Everything in it was checked once, at the door (:mod:`warpprior.io`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.body import Body
+
+IGNORE_LABEL = 255  # label pixels that say nothing
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera, OpenCV axes (x right, y down, z forward); the centre of the top-left pixel is (0.5, 0.5) [px]."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+@dataclass(frozen=True)
+class Poses:
+    """The motion of one body, float64.  Poses are camera_from_body; quaternions x, y, z, w.
+
+    Attributes:
+        position: (frame, 3) [m].
+        rotation: unit quaternions (frame, 4), xyzw.
+        joints: joint coordinates in the order of ``Body.coordinate_names`` (frame, coordinate) [rad or m].
+        shape: shape parameters (shape,).
+        scale: uniform size factor of the rest surface.
+        covariance: error covariance per frame (frame, d, d), or None.
+        imputed: frames whose pose was missing and was interpolated (frame,) bool.
+    """
+
+    position: np.ndarray
+    rotation: np.ndarray
+    joints: np.ndarray
+    shape: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    scale: float = 1.0
+    covariance: np.ndarray | None = None
+    imputed: np.ndarray | None = None
+
+    @property
+    def frame_count(self) -> int:
+        return len(self.position)
+
+    def frames(self, selection) -> Poses:
+        """The same motion at the selected frames (slice or index array)."""
+        pick = lambda a: None if a is None else a[selection]  # noqa: E731
+        return replace(
+            self,
+            position=self.position[selection],
+            rotation=self.rotation[selection],
+            joints=self.joints[selection],
+            covariance=pick(self.covariance),
+            imputed=pick(self.imputed),
+        )
+
+
+@dataclass(frozen=True)
+class SceneBody:
+    """A body in a scene: its model, its label in the label images, and its motion.
+
+    Attributes:
+        known: its poses are given, not estimated.
+        symmetry: ``none``, ``sphere``, or ``x``, ``y``, ``z`` (any rotation about that body axis looks the same).
+        initial: the rough motion to start from.
+        truth: the true motion where it is known; used for metrics only.
+    """
+
+    body: Body
+    label: int
+    known: bool
+    initial: Poses
+    truth: Poses | None = None
+    symmetry: str = "none"
+
+    @property
+    def name(self) -> str:
+        return self.body.name
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Camera, bodies and observations of one sequence.
+
+    Attributes:
+        name: used in titles and reports (the folder's name for scenes read from disk).
+        camera: the pinhole camera; images with lens distortion were rectified at the door.
+        fps: frames per second.
+        bodies: in the order of ``scene.toml``.
+        labels: one byte per pixel: 0 background, body labels, 255 don't-care (frame, height, width) uint8, or None.
+        read_rgb: ``read_rgb(frame) -> (height, width, 3) uint8 RGB or None``, reading lazily; None without images.
+        folder: where it was read from, or None.
+        warnings: what was repaired or looks odd, one sentence each; they go into the report.
+    """
+
+    name: str
+    camera: Camera
+    fps: float
+    bodies: tuple[SceneBody, ...]
+    labels: np.ndarray | None = None
+    read_rgb: Callable[[int], np.ndarray | None] | None = None
+    folder: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def frame_count(self) -> int:
+        return self.bodies[0].initial.frame_count
+
+    def body(self, name: str) -> SceneBody:
+        """The body of that name; KeyError lists the names there are."""
+        for body in self.bodies:
+            if body.name == name:
+                return body
+        raise KeyError(f"no body {name!r}; there are {[b.name for b in self.bodies]}")
+
+    def with_poses(self, poses: dict[str, Poses]) -> Scene:
+        """The same scene starting from other poses, for instance a previous result's."""
+        bodies = tuple(replace(b, initial=poses.get(b.name, b.initial)) for b in self.bodies)
+        return replace(self, bodies=bodies)
+
+    def first_frames(self, count: int) -> Scene:
+        """The same scene cut to its first ``count`` frames."""
+        cut = slice(0, count)
+        bodies = tuple(
+            replace(b, initial=b.initial.frames(cut), truth=None if b.truth is None else b.truth.frames(cut))
+            for b in self.bodies
+        )
+        return replace(self, bodies=bodies, labels=None if self.labels is None else self.labels[cut])
