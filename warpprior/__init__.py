@@ -1,9 +1,10 @@
 """warpprior: physically consistent motion of hands and objects from noisy per-frame estimates.
 
 Data falls one way: files -> :class:`Scene` -> device arrays -> priors -> estimator -> :class:`Result` -> files.
-Importing this package imports neither pxr, cv2, torch nor matplotlib.
+Importing this package imports neither pxr, cv2, torch nor matplotlib, nor Warp before it is needed.
 """
 
+from importlib import import_module as _import_module
 from pathlib import Path as _Path
 
 # A checkout has kernels/ and scenes/ beside this folder; a wheel has them inside it.
@@ -13,3 +14,43 @@ if not (_Path(__file__).resolve().parent / "kernels").is_dir() and (_root / "ker
 del _Path, _root
 
 __version__ = "0.1.0"
+
+# Where each public name lives; its module is imported when the name is first used.
+_homes = {
+    "Body": "warpprior.bodies.body",
+    "Camera": "warpprior.scene",
+    "InputError": "warpprior.errors",
+    "MissingExtraError": "warpprior.errors",
+    "Poses": "warpprior.scene",
+    "RefineSettings": "warpprior.settings",
+    "Result": "warpprior.result",
+    "RunError": "warpprior.errors",
+    "Scene": "warpprior.scene",
+    "SceneBody": "warpprior.scene",
+    "WarppriorError": "warpprior.errors",
+    "demo": "warpprior.commands",
+    "evaluate": "warpprior.metrics",
+    "export_usd": "warpprior.usd",
+    "info": "warpprior.environment",
+    "load_poses": "warpprior.io",
+    "load_scene": "warpprior.io",
+    "refine": "warpprior.estimators.refine",
+    "save_poses": "warpprior.io",
+    "save_result": "warpprior.io",
+    "save_scene": "warpprior.io",
+    "simulate": "warpprior.scenes",
+}
+
+__all__ = ["__version__", *_homes]
+
+
+def __getattr__(name: str):
+    if name not in _homes:
+        raise AttributeError(f"module 'warpprior' has no attribute {name!r}")
+    value = getattr(_import_module(_homes[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_homes})

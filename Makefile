@@ -1,0 +1,56 @@
+# Every target works on a fresh clone: it makes .venv from a bare Python 3.10 or newer first.
+#   make PYTHON=/path/to/python3.12 test      to choose the Python
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+DEVICE ?= auto
+
+.PHONY: help demo test test-min test-debug lint aot bench clean
+
+help:            ## show this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "warpprior needs Python 3.10 or newer; run: make PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(RUN) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "this Python cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[all,dev]"
+	@touch $@
+
+demo: $(STAMP)   ## simulate a robot hand lifting a bottle, refine it, and say which files to open
+	$(RUN) -m warpprior demo --output-dir out/demo --overwrite --device $(DEVICE)
+
+test: $(STAMP)   ## run all tests
+	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
+	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest
+
+lint: $(STAMP)   ## ruff, and the laws of the code base
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+aot: $(STAMP)    ## compile every kernel for CUDA ahead of time; needs no GPU
+	$(RUN) .ci/compile_kernels.py --arch 90
+
+bench: $(STAMP)  ## measure, and compare with the committed baseline
+	$(RUN) -m warpprior bench --compare
+
+test-min: .venv-min/.installed  ## run all tests with the lowest versions pyproject.toml allows
+	.venv-min/bin/python -m pytest -n 2 --dist loadfile
+
+.venv-min/.installed: pyproject.toml .ci/minimum_versions.py $(STAMP)
+	rm -rf .venv-min
+	$(PYTHON) -m venv .venv-min
+	$(RUN) .ci/minimum_versions.py > .venv-min/minimum.txt
+	.venv-min/bin/python -m pip install --quiet --disable-pip-version-check -e ".[all,dev]" -c .venv-min/minimum.txt
+	@touch $@
+
+clean:           ## remove environments, caches and results
+	rm -rf .venv .venv-min build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

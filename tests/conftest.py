@@ -1,0 +1,38 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import warp as wp
+
+SHARED_DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+
+
+def pytest_configure(config):
+    """Quiet Warp; with WARPPRIOR_TEST_DEBUG=1 check array bounds, overwrites and finite values in every kernel."""
+    if hasattr(wp, "LOG_WARNING"):
+        wp.config.log_level = wp.LOG_WARNING
+    else:
+        wp.config.quiet = True
+    if hasattr(wp.config, "LaunchArrayAccessMode"):
+        wp.config.launch_array_access_mode = wp.config.LaunchArrayAccessMode.STRICT
+    if os.environ.get("WARPPRIOR_TEST_DEBUG") == "1":
+        wp.config.mode = "debug"
+        wp.config.verify_fp = True
+        wp.config.verify_autograd_array_access = True
+
+
+def pytest_generate_tests(metafunc):
+    """Run every test that takes ``device`` on the CPU and, where there is one, on the first CUDA device."""
+    if "device" in metafunc.fixturenames:
+        metafunc.parametrize("device", ["cpu", *(["cuda:0"] if wp.is_cuda_available() else [])])
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of reference recordings beside the checkout; tests that need it skip without it."""
+    folder = SHARED_DATA.resolve()
+    if not folder.is_dir():
+        pytest.skip("the reference recordings (../shared/data) are not on this machine")
+    return folder

@@ -1,0 +1,160 @@
+"""Devices and the kernel cache: choose where to run, and keep a damaged or unwritable cache from stopping a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from warpprior.errors import InputError
+
+Value = TypeVar("Value")
+
+
+def resolve_device(name: str | None = None) -> str:
+    """The Warp device to run on.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:<n>``; ``auto`` or None takes the first CUDA device if there is one.
+
+    Returns:
+        ``"cpu"`` or ``"cuda:<n>"``.
+
+    Raises:
+        InputError: the device is not there, or the name is not one of the above.
+    """
+    import warp as wp
+
+    wanted = "auto" if name is None else str(name).strip().lower()
+    cuda_names = [device.alias for device in wp.get_cuda_devices()]
+    if wanted == "auto":
+        return cuda_names[0] if cuda_names else "cpu"
+    if wanted == "cuda" and cuda_names:
+        return cuda_names[0]
+    if wanted == "cpu" or wanted in cuda_names:
+        return wanted
+    if wanted != "cuda" and not (wanted.startswith("cuda:") and wanted[5:].isdigit()):
+        raise InputError("--device", f"{name!r} is not a device", "give auto, cpu, cuda or cuda:<n>")
+    if cuda_names:
+        raise InputError("--device", f"{name!r} is not there", f"this machine has cpu, {', '.join(cuda_names)}")
+    raise InputError("--device", f"{name!r}, but no CUDA device was found", "run with --device cpu")
+
+
+def prepare_kernel_cache(*, quiet: bool = True) -> Path:
+    """Start Warp with a kernel cache that can be written to; call before the first kernel is launched.
+
+    A cache folder that cannot be created or written is replaced by a private one in the temporary folder, with a
+    warning.  Only programs call this: importing warpprior leaves Warp's settings alone.
+
+    Args:
+        quiet: silence Warp's start-up and module messages.
+
+    Returns:
+        The folder in use.
+    """
+    import warp as wp
+
+    if quiet:
+        _silence_warp()
+    try:
+        wp.init()
+        cache = Path(wp.config.kernel_cache_dir)
+        problem = _write_problem(cache)
+    except OSError as error:
+        cache, problem = Path(wp.config.kernel_cache_dir or error.filename or ""), error
+    if problem is None:
+        return cache
+    private = _private_cache(wp.config.version)
+    wp.config.kernel_cache_dir = str(private)
+    wp.init()
+    warnings.warn(
+        f"the kernel cache {cache} cannot be used ({problem.strerror or problem}); using {private}, "
+        "set WARP_CACHE_PATH to choose another",
+        stacklevel=2,
+    )
+    return Path(wp.config.kernel_cache_dir)
+
+
+def self_healing(function: Callable[..., Value], *arguments, **options) -> Value:
+    """Call ``function(*arguments, **options)``; when a cached kernel module cannot be loaded, rebuild it and call again.
+
+    A binary cut short by a full disk or a killed process would otherwise fail on every later run.  The call is
+    repeated as often as another module turns out damaged, so ``function`` must be safe to call twice.
+    """
+    healed: set[str] = set()
+    while True:
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            module = _unloadable_module(error)
+            if module is None or module in healed or not _forget_module(module):
+                raise
+            healed.add(module)
+            warnings.warn(f"the cached kernels of {module} were damaged and are compiled again", stacklevel=2)
+
+
+def _silence_warp() -> None:
+    import warp as wp
+
+    if hasattr(wp, "LOG_WARNING"):
+        wp.config.log_level = wp.LOG_WARNING
+    else:  # older Warp
+        wp.config.quiet = True
+
+
+def _write_problem(folder: Path) -> OSError | None:
+    """Why nothing can be written in ``folder``, or None."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0" * 4096)
+    except OSError as error:
+        return error
+    return None
+
+
+def _private_cache(version: str) -> Path:
+    """A folder for compiled kernels only this user can write to: what is in it gets executed."""
+    owner = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"warpprior-kernels-{owner}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        state = folder.lstat()
+        safe = stat.S_ISDIR(state.st_mode) and state.st_uid == owner and not state.st_mode & 0o022
+    except OSError:
+        safe = False
+    root = folder if safe else Path(tempfile.mkdtemp(prefix="warpprior-kernels-"))
+    cache = root / version
+    cache.mkdir(exist_ok=True)
+    return cache
+
+
+def _unloadable_module(error: BaseException) -> str | None:
+    """The kernel module whose cached files made Warp's loader fail, or None when ``error`` is about something else."""
+    if not (isinstance(error, json.JSONDecodeError) or str(error).startswith("Failed to load C")):
+        return None
+    import warp as wp
+
+    trace = error.__traceback__
+    while trace is not None:
+        owner = trace.tb_frame.f_locals.get("self")
+        if trace.tb_frame.f_code.co_name == "load" and isinstance(owner, wp.Module):
+            return owner.name
+        trace = trace.tb_next
+    return None
+
+
+def _forget_module(name: str) -> bool:
+    """Delete every cached build of the module; False when there was none to delete."""
+    import warp as wp
+
+    folders = [path for path in Path(wp.config.kernel_cache_dir).glob(f"wp_{name}_*") if path.is_dir()]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    return bool(folders)
