@@ -10,10 +10,10 @@ The prior makes none, one, two or collinear contacts well posed.  ``lambda = s^2
 weight of a rotation prior of standard deviation ``sigma_phi`` [rad] for contact noise ``s`` [m], and the prior motion
 of the object's origin is one more contact, of weight ``s^2 / sigma_p^2``.
 
-Stock ``wp.svd3`` gradients are wrong at the scale of a hand (covariances near 1e-4 m^2) and wherever two singular values
-are equal, so the rotation carries its own adjoint: with ``M = R S`` and ``K = tr(S) I - S``, a change of M turns R by
-``K^-1`` times the antisymmetric part of ``R^T dM``.  K has eigenvalues s2 + s3, s1 + s3 and s1 + s2: it is singular only
-for collinear or mirror-ambiguous contacts, and differences of singular values never appear.
+Stock ``wp.svd3`` gradients are wrong at the scale of a hand (covariances near 1e-4 m^2) and wherever two singular
+values are equal, so the rotation carries its own adjoint: with ``M = R S`` and ``K = tr(S) I - S``, a change of M turns
+R by ``K^-1`` times the antisymmetric part of ``R^T dM``.  K has eigenvalues s2 + s3, s1 + s3 and s1 + s2: it is
+singular only for collinear or mirror-ambiguous contacts, and differences of singular values never appear.
 """
 
 import warp as wp
@@ -237,8 +237,8 @@ def _carry_poses(
     offset_after = inverse * sums_after[frame]
     prior_rotation = wp.quat_to_matrix(wp.transform_get_rotation(prior_motions[frame]))
     rotation = nearest_rotation(moments[frame], prior_rotation)
-    origin_after = wp.transform_get_translation(poses_before[frame]) + wp.transform_get_translation(prior_motions[frame])
-    position = origin_after + offset_after - rotation * offset_before
+    shift = wp.transform_get_translation(prior_motions[frame]) + offset_after - rotation * offset_before
+    position = wp.transform_get_translation(poses_before[frame]) + shift
     turn = wp.quat_from_matrix(rotation) * wp.transform_get_rotation(poses_before[frame])
     rotations_out[frame] = rotation
     poses_after_out[frame] = wp.transform(position, wp.normalize(turn))
