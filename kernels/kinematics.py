@@ -1,0 +1,230 @@
+"""Forward kinematics of a tree of links, batched over frames, differentiable in pose, joint coordinates and shape.
+
+The order of launches is :func:`shape_offsets`, :func:`pose_rest_links` (both once per shape), :func:`pose_links` and
+:func:`relate_to_rest` (both per motion).  Joint types are the integers of ``warpprior.bodies.body.JointType``.
+"""
+
+import warp as wp
+
+from warpprior.kernels.rotations import so3_exp
+
+HINGE = wp.constant(2)
+SLIDE = wp.constant(3)
+BALL = wp.constant(4)
+
+
+@wp.func
+def joint_motion(joint_type: int, axis: wp.vec3, coordinates: wp.vec3):
+    """Transform of a joint: hinge by ``x`` [rad], slide by ``x`` [m], ball by the rotation vector [rad], else none."""
+    if joint_type == BALL:
+        return wp.transform(wp.vec3(0.0, 0.0, 0.0), so3_exp(coordinates))
+    if joint_type == HINGE:
+        return wp.transform(wp.vec3(0.0, 0.0, 0.0), so3_exp(axis * coordinates[0]))
+    if joint_type == SLIDE:
+        return wp.transform(axis * coordinates[0], wp.quat(0.0, 0.0, 0.0, 1.0))
+    return wp.transform(wp.vec3(0.0, 0.0, 0.0), wp.quat(0.0, 0.0, 0.0, 1.0))
+
+
+@wp.func
+def joint_coordinates(
+    joints: wp.array2d[float],  # [frame, coordinate]
+    frame: int,
+    joint_type: int,
+    start: int,
+    gain: float,
+    bias: float,
+):
+    """Coordinates that move one joint; a mimic joint's are ``gain * q + bias``."""
+    if start < 0:
+        return wp.vec3(0.0, 0.0, 0.0)
+    if joint_type == BALL:
+        return wp.vec3(joints[frame, start], joints[frame, start + 1], joints[frame, start + 2])
+    return wp.vec3(gain * joints[frame, start] + bias, 0.0, 0.0)
+
+
+@wp.func
+def shape_displacement(
+    directions: wp.array2d[wp.vec3],  # [element, shape]
+    shape: wp.array[float],  # [shape]
+    element: int,
+):
+    displacement = wp.vec3(0.0, 0.0, 0.0)
+    for parameter in range(directions.shape[1]):
+        displacement += directions[element, parameter] * shape[parameter]
+    return displacement
+
+
+@wp.kernel
+def _shape_offsets(
+    joint_offsets: wp.array[wp.transform],  # [link]
+    joint_shape_directions: wp.array2d[wp.vec3],  # [link, shape]
+    shape: wp.array[float],  # [shape]
+    scale: wp.array[float],  # [1]
+    # outputs:
+    offsets_out: wp.array[wp.transform],  # [link]
+):
+    """One link: its joint's place in its parent for this body's shape and size.  Gradients: shape, scale."""
+    link = wp.tid()
+    offset = joint_offsets[link]
+    position = wp.transform_get_translation(offset) + shape_displacement(joint_shape_directions, shape, link)
+    offsets_out[link] = wp.transform(position * scale[0], wp.transform_get_rotation(offset))
+
+
+def shape_offsets(joint_offsets, joint_shape_directions, shape, scale, offsets_out):
+    wp.launch(
+        _shape_offsets,
+        dim=offsets_out.shape[0],
+        inputs=[joint_offsets, joint_shape_directions, shape, scale],
+        outputs=[offsets_out],
+        device=offsets_out.device,
+    )
+
+
+@wp.kernel
+def _pose_rest_links(
+    parents: wp.array[int],  # [link]
+    offsets: wp.array[wp.transform],  # [link]
+    # outputs:
+    rest_links_out: wp.array[wp.transform],  # [link]
+):
+    """One thread walks the tree at rest: root_from_link.  Gradients: offsets."""
+    for link in range(parents.shape[0]):
+        parent = parents[link]
+        if parent < 0:
+            rest_links_out[link] = offsets[link]
+        else:
+            rest_links_out[link] = wp.transform_multiply(rest_links_out[parent], offsets[link])
+
+
+def pose_rest_links(parents, offsets, rest_links_out):
+    wp.launch(
+        _pose_rest_links,
+        dim=1,
+        inputs=[parents, offsets],
+        outputs=[rest_links_out],
+        device=rest_links_out.device,
+    )
+
+
+@wp.kernel
+def _pose_links(
+    parents: wp.array[int],  # [link]
+    joint_types: wp.array[int],  # [link]
+    joint_axes: wp.array[wp.vec3],  # [link]
+    coordinate_starts: wp.array[int],  # [link]
+    coordinate_gains: wp.array[float],  # [link]
+    coordinate_biases: wp.array[float],  # [link]
+    offsets: wp.array[wp.transform],  # [link]
+    poses: wp.array[wp.transform],  # [frame]
+    joints: wp.array2d[float],  # [frame, coordinate]
+    # outputs:
+    links_out: wp.array2d[wp.transform],  # [frame, link]
+):
+    """One frame walks the tree: camera_from_link.  Gradients: offsets, poses, joints.
+
+    A link reads its parent's transform, which the same thread has written before: parents precede children.
+    """
+    frame = wp.tid()
+    for link in range(parents.shape[0]):
+        joint_type = joint_types[link]
+        coordinates = joint_coordinates(
+            joints, frame, joint_type, coordinate_starts[link], coordinate_gains[link], coordinate_biases[link]
+        )
+        motion = joint_motion(joint_type, joint_axes[link], coordinates)
+        parent_from_link = wp.transform_multiply(offsets[link], motion)
+        parent = parents[link]
+        if parent < 0:
+            links_out[frame, link] = wp.transform_multiply(poses[frame], parent_from_link)
+        else:
+            links_out[frame, link] = wp.transform_multiply(links_out[frame, parent], parent_from_link)
+
+
+def pose_links(
+    parents,
+    joint_types,
+    joint_axes,
+    coordinate_starts,
+    coordinate_gains,
+    coordinate_biases,
+    offsets,
+    *,
+    poses,
+    joints,
+    links_out,
+):
+    wp.launch(
+        _pose_links,
+        dim=links_out.shape[0],
+        inputs=[
+            parents,
+            joint_types,
+            joint_axes,
+            coordinate_starts,
+            coordinate_gains,
+            coordinate_biases,
+            offsets,
+            poses,
+            joints,
+        ],
+        outputs=[links_out],
+        device=links_out.device,
+    )
+
+
+@wp.kernel
+def _relate_to_rest(
+    links: wp.array2d[wp.transform],  # [frame, link]
+    rest_links: wp.array[wp.transform],  # [link]
+    # outputs:
+    skin_out: wp.array2d[wp.transform],  # [frame, link]
+):
+    """One link of one frame: camera_from_rest, which carries the rest surface.  Gradients: links, rest_links."""
+    frame, link = wp.tid()
+    skin_out[frame, link] = wp.transform_multiply(links[frame, link], wp.transform_inverse(rest_links[link]))
+
+
+def relate_to_rest(links, rest_links, skin_out):
+    wp.launch(
+        _relate_to_rest,
+        dim=skin_out.shape,
+        inputs=[links, rest_links],
+        outputs=[skin_out],
+        device=skin_out.device,
+    )
+
+
+@wp.kernel
+def _rotate_features(
+    joint_types: wp.array[int],  # [link]
+    joint_axes: wp.array[wp.vec3],  # [link]
+    coordinate_starts: wp.array[int],  # [link]
+    coordinate_gains: wp.array[float],  # [link]
+    coordinate_biases: wp.array[float],  # [link]
+    joints: wp.array2d[float],  # [frame, coordinate]
+    # outputs:
+    features_out: wp.array2d[float],  # [frame, 9 * (link - 1)]
+):
+    """One non-root link of one frame: the nine entries of (R - I) that drive pose blend shapes.  Gradients: joints."""
+    frame, child = wp.tid()
+    link = child + 1
+    joint_type = joint_types[link]
+    coordinates = joint_coordinates(
+        joints, frame, joint_type, coordinate_starts[link], coordinate_gains[link], coordinate_biases[link]
+    )
+    motion = joint_motion(joint_type, joint_axes[link], coordinates)
+    change = wp.quat_to_matrix(wp.transform_get_rotation(motion)) - wp.identity(n=3, dtype=float)
+    for row in range(3):
+        for column in range(3):
+            features_out[frame, 9 * child + 3 * row + column] = change[row, column]
+
+
+def rotate_features(
+    joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, *, joints, features_out
+):
+    wp.launch(
+        _rotate_features,
+        dim=(features_out.shape[0], joint_types.shape[0] - 1),
+        inputs=[joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, joints],
+        outputs=[features_out],
+        device=features_out.device,
+    )

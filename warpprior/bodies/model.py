@@ -1,0 +1,179 @@
+"""A body's arrays on a device, and the launches that turn coordinates into a surface in the camera frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import warp as wp
+
+from warpprior.bodies.body import Body
+from warpprior.kernels import kinematics, skinning
+
+
+@dataclass(frozen=True)
+class BodyState:
+    """The motion of one body on a device, and what follows from it.  All arrays carry gradients where asked for.
+
+    Attributes:
+        poses: camera_from_body [frame] transform.
+        joints: joint coordinates [frame, coordinate] float [rad or m].
+        shape: shape parameters [shape] float.
+        scale: uniform size factor of the body at rest [1] float.
+        offsets: parent_from_joint of this shape [link] transform.
+        rest_links: root_from_link of this shape with no joint moved [link] transform.
+        links: camera_from_link [frame, link] transform.
+        skin: camera_from_rest [frame, link] transform: carries a point of the rest surface that follows the link.
+        rest_vertices: the rest surface of this shape [vertex] vec3.
+        features: what drives the pose blend shapes [frame, feature] float; None without any.
+        blended: the rest surface corrected for each pose [frame, vertex] vec3; None without pose blend shapes.
+    """
+
+    poses: wp.array
+    joints: wp.array
+    shape: wp.array
+    scale: wp.array
+    offsets: wp.array
+    rest_links: wp.array
+    links: wp.array
+    skin: wp.array
+    rest_vertices: wp.array
+    features: wp.array | None
+    blended: wp.array | None
+
+    @property
+    def frame_count(self) -> int:
+        return self.poses.shape[0]
+
+
+class BodyModel:
+    """A :class:`Body` on a device: constant arrays, and launches that a tape can record.
+
+    Args:
+        body: the body.
+        device: a Warp device or its name.
+
+    Nothing is allocated by :meth:`shape`, :meth:`pose` and :meth:`skin`; :meth:`state` allocates what they fill.
+    """
+
+    def __init__(self, body: Body, device="cpu"):
+        self.body = body
+        self.device = wp.get_device(device)
+        self.vertices = self._array(body.vertices, wp.vec3)
+        self.faces = self._array(body.faces, int)
+        self.parents = self._array(body.parents, int)
+        self.joint_types = self._array(body.joint_types, int)
+        self.joint_offsets = self._array(body.joint_offsets, wp.transform)
+        self.joint_axes = self._array(body.joint_axes, wp.vec3)
+        self.coordinate_starts = self._array(body.coordinate_starts, int)
+        self.coordinate_gains = self._array(body.coordinate_gains, float)
+        self.coordinate_biases = self._array(body.coordinate_biases, float)
+        self.shape_directions = self._array(np.swapaxes(body.shape_directions, 1, 2), wp.vec3)
+        self.joint_shape_directions = self._array(np.swapaxes(body.joint_shape_directions, 1, 2), wp.vec3)
+        self.pose_directions = self._array(np.swapaxes(body.pose_directions, 1, 2), wp.vec3)
+        self.skin_links = self._array(body.skin_links, int)
+        self.skin_weights = self._array(body.skin_weights, float)
+        self.follows_one_link = body.skin_links.shape[1] == 1
+        # A rigid body at the origin of its own frame is carried by its pose alone.
+        self.follows_pose = body.is_rigid and np.array_equal(body.joint_offsets[0], [0, 0, 0, 0, 0, 0, 1])
+
+    def _array(self, values: np.ndarray, dtype) -> wp.array:
+        """Constant device array; the last axis of a vector type is dropped, empty axes are kept."""
+        values = np.ascontiguousarray(values)
+        shape = values.shape if dtype in (int, float) else values.shape[:-1]
+        if values.size == 0:
+            return wp.zeros(shape, dtype=dtype, device=self.device)
+        return wp.array(values, dtype=dtype, shape=shape, device=self.device)
+
+    def state(self, frame_count: int, *, requires_grad: bool = True, shape_requires_grad: bool = False) -> BodyState:
+        """Arrays for a motion of ``frame_count`` frames, at the identity pose, zero coordinates, zero shape and scale 1.
+
+        Args:
+            frame_count: number of frames.
+            requires_grad: gradients reach ``poses`` and ``joints``.
+            shape_requires_grad: gradients reach ``shape`` and ``scale`` too; costs one gradient per rest vertex.
+        """
+        body, links = self.body, self.body.link_count
+        skinned = requires_grad or shape_requires_grad
+        feature_count = body.pose_directions.shape[2]
+
+        def zeros(shape, dtype, grad):
+            return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=grad)
+
+        poses = zeros(frame_count, wp.transform, requires_grad)
+        poses.fill_(wp.transform_identity())
+        scale = zeros(1, float, shape_requires_grad)
+        scale.fill_(1.0)
+        if self.follows_pose:
+            link_transforms = poses.reshape((frame_count, 1))
+            skin = link_transforms
+        else:
+            link_transforms = zeros((frame_count, links), wp.transform, skinned)
+            skin = zeros((frame_count, links), wp.transform, skinned)
+        return BodyState(
+            poses=poses,
+            joints=zeros((frame_count, body.coordinate_count), float, requires_grad),
+            shape=zeros(body.shape_count, float, shape_requires_grad),
+            scale=scale,
+            offsets=zeros(links, wp.transform, shape_requires_grad),
+            rest_links=zeros(links, wp.transform, shape_requires_grad),
+            links=link_transforms,
+            skin=skin,
+            rest_vertices=zeros(body.vertex_count, wp.vec3, shape_requires_grad),
+            features=zeros((frame_count, feature_count), float, requires_grad) if feature_count else None,
+            blended=zeros((frame_count, body.vertex_count), wp.vec3, skinned) if feature_count else None,
+        )
+
+    def shape(self, state: BodyState) -> None:
+        """Rest surface and joint places of ``state.shape`` and ``state.scale``; needed once if neither changes."""
+        kinematics.shape_offsets(
+            self.joint_offsets, self.joint_shape_directions, state.shape, state.scale, state.offsets
+        )
+        kinematics.pose_rest_links(self.parents, state.offsets, state.rest_links)
+        skinning.shape_vertices(self.vertices, self.shape_directions, state.shape, state.scale, state.rest_vertices)
+
+    def pose(self, state: BodyState) -> None:
+        """Link transforms of ``state.poses`` and ``state.joints``."""
+        if self.follows_pose:
+            return
+        kinematics.pose_links(
+            self.parents,
+            self.joint_types,
+            self.joint_axes,
+            self.coordinate_starts,
+            self.coordinate_gains,
+            self.coordinate_biases,
+            state.offsets,
+            poses=state.poses,
+            joints=state.joints,
+            links_out=state.links,
+        )
+        kinematics.relate_to_rest(state.links, state.rest_links, state.skin)
+
+    def skin(self, state: BodyState, vertices_out: wp.array, vertex_offset: int = 0) -> None:
+        """Surface in the camera frame, written to ``vertices_out[:, vertex_offset:]`` [frame, scene vertex] vec3."""
+        rest = state.rest_vertices.reshape((1, self.body.vertex_count))
+        if state.features is not None:
+            kinematics.rotate_features(
+                self.joint_types,
+                self.joint_axes,
+                self.coordinate_starts,
+                self.coordinate_gains,
+                self.coordinate_biases,
+                joints=state.joints,
+                features_out=state.features,
+            )
+            skinning.blend_pose(state.rest_vertices, self.pose_directions, state.features, state.scale, state.blended)
+            rest = state.blended
+        if self.follows_one_link:
+            links = self.skin_links.reshape(self.body.vertex_count)
+            skinning.carry_vertices(state.skin, rest, links, vertex_offset=vertex_offset, vertices_out=vertices_out)
+        else:
+            skinning.skin_vertices(
+                state.skin,
+                rest,
+                self.skin_links,
+                self.skin_weights,
+                vertex_offset=vertex_offset,
+                vertices_out=vertices_out,
+            )

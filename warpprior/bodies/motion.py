@@ -1,0 +1,73 @@
+"""Known motion, evaluated once: surfaces and link transforms of given poses as NumPy arrays.
+
+``poses`` is anything with the fields of :class:`warpprior.scene.Poses`: ``position`` (frame, 3) [m], ``rotation``
+(frame, 4) xyzw, ``joints`` (frame, coordinate), ``shape`` (shape,), empty for the mean, and ``scale``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import warp as wp
+
+from warpprior.bodies.body import Body
+from warpprior.bodies.model import BodyModel, BodyState
+
+
+class Motion(Protocol):
+    """What this floor needs to know of a body's poses (they are defined one floor up)."""
+
+    position: np.ndarray
+    rotation: np.ndarray
+    joints: np.ndarray
+    shape: np.ndarray
+    scale: float
+
+
+def assign_poses(state: BodyState, poses: Motion) -> None:
+    """Copy a motion into the device arrays of ``state``.
+
+    Raises:
+        ValueError: the number of frames, coordinates or shape parameters is not that of ``state``.
+    """
+    transforms = np.concatenate([poses.position, poses.rotation], axis=1).astype(np.float32)
+    joints = np.asarray(poses.joints, dtype=np.float32).reshape(len(transforms), -1)
+    shape = np.asarray(poses.shape, dtype=np.float32)
+    if shape.size == 0:
+        shape = np.zeros(state.shape.shape[0], dtype=np.float32)
+    for name, array, values in (("joints", state.joints, joints), ("shape", state.shape, shape)):
+        if values.shape != array.shape:
+            raise ValueError(f"{name} has shape {values.shape}, the body needs {array.shape}")
+    if len(transforms) != state.frame_count:
+        raise ValueError(f"motion of {len(transforms)} frames for a state of {state.frame_count}")
+    state.poses.assign(transforms)
+    if joints.size:
+        state.joints.assign(joints)
+    if shape.size:
+        state.shape.assign(shape)
+    state.scale.fill_(float(poses.scale))
+
+
+def posed_state(body: Body, poses: Motion, device="cpu") -> tuple[BodyModel, BodyState]:
+    """Model and state of a body at a given motion, without gradients; link transforms are evaluated."""
+    model = BodyModel(body, device)
+    state = model.state(len(poses.position), requires_grad=False)
+    assign_poses(state, poses)
+    model.shape(state)
+    model.pose(state)
+    return model, state
+
+
+def posed_vertices(body: Body, poses: Motion, device="cpu") -> np.ndarray:
+    """The surface at each frame (frame, vertex, 3) float32 [m], camera frame."""
+    model, state = posed_state(body, poses, device)
+    vertices = wp.empty((state.frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
+    model.skin(state, vertices)
+    return vertices.numpy()
+
+
+def link_transforms(body: Body, poses: Motion, device="cpu") -> np.ndarray:
+    """camera_from_link at each frame (frame, link, 7) float32: position [m], then quaternion xyzw."""
+    _, state = posed_state(body, poses, device)
+    return state.links.numpy().reshape(state.frame_count, body.link_count, 7)
