@@ -1,0 +1,65 @@
+"""The camera prim, and where the camera stands in the exported world."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from warpprior.scene import Camera
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+# World: Z up, metres.  The camera stands one metre above the origin and looks horizontally along +Y, with +X to its
+# right, so that what is upright in the picture is upright in the stage: world_from_camera, position then xyzw.
+WORLD_FROM_CAMERA = (0.0, 0.0, 1.0, -math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5))
+
+_APERTURE = 0.20955  # tenths of a metre: a sensor 20.955 mm wide
+_LENS = "omni:lensdistortion"
+_COEFFICIENTS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4")
+
+
+def define_camera(stage: Usd.Stage, path: str, camera: Camera, world_from_camera: tuple[float, ...]) -> None:
+    """Write the pinhole camera three ways, for readers differ.
+
+    Plain USD: focal length, apertures and both aperture offsets (the offsets follow ``Gf.Camera``; Omniverse ignores
+    them).  ``OmniLensDistortionOpenCvPinholeAPI``: the intrinsics in pixels, which RTX prefers over the former.
+    ``customData``: the matrix K for everyone else.
+
+    Args:
+        stage: the stage to write to.
+        path: prim path.
+        camera: intrinsics [px].
+        world_from_camera: OpenCV camera pose, position [m] then quaternion xyzw.
+    """
+    from pxr import Gf, Sdf, UsdGeom
+
+    prim = UsdGeom.Camera.Define(stage, path)
+    focal = camera.fx * _APERTURE / camera.width
+    vertical = focal * camera.height / camera.fy
+    prim.CreateProjectionAttr(UsdGeom.Tokens.perspective)
+    prim.CreateFocalLengthAttr(focal)
+    prim.CreateHorizontalApertureAttr(_APERTURE)
+    prim.CreateVerticalApertureAttr(vertical)
+    prim.CreateHorizontalApertureOffsetAttr((camera.width / 2 - camera.cx) / camera.width * _APERTURE)
+    prim.CreateVerticalApertureOffsetAttr((camera.cy - camera.height / 2) / camera.height * vertical)
+    prim.CreateClippingRangeAttr(Gf.Vec2f(0.01, 1000.0))
+
+    x, y, z, qx, qy, qz, qw = world_from_camera
+    # USD cameras look down -Z with +Y up: turn the OpenCV axes by half a turn about X.
+    opencv_from_usd = Gf.Quatd(0.0, 1.0, 0.0, 0.0)
+    orient = Gf.Quatd(qw, qx, qy, qz) * opencv_from_usd
+    prim.AddTranslateOp().Set(Gf.Vec3d(x, y, z))
+    prim.AddOrientOp().Set(Gf.Quatf(orient.GetNormalized()))
+
+    schema = prim.GetPrim()
+    schema.AddAppliedSchema("OmniLensDistortionOpenCvPinholeAPI")
+    schema.CreateAttribute(f"{_LENS}:model", Sdf.ValueTypeNames.Token, custom=False).Set("opencvPinhole")
+    values = {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy, **dict.fromkeys(_COEFFICIENTS, 0.0)}
+    for name, value in values.items():
+        schema.CreateAttribute(f"{_LENS}:opencvPinhole:{name}", Sdf.ValueTypeNames.Float, custom=False).Set(value)
+    size = schema.CreateAttribute(f"{_LENS}:opencvPinhole:imageSize", Sdf.ValueTypeNames.Int2, custom=False)
+    size.Set(Gf.Vec2i(camera.width, camera.height))
+    schema.SetCustomDataByKey("warpprior:K", Gf.Matrix3d(camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1))
+    schema.SetCustomDataByKey("warpprior:width", camera.width)
+    schema.SetCustomDataByKey("warpprior:height", camera.height)

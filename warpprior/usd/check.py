@@ -1,0 +1,178 @@
+"""Checks of an exported stage that the usual validators leave out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from warpprior.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from pxr import Usd, UsdGeom
+
+_UNIT = 1.0e-4  # a quaternion may be this far from unit length
+_EXTENT = 1.0e-5  # an extent may be this far from its points [m]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with a stage.
+
+    Attributes:
+        prim: path of the prim, ``/`` for the stage itself.
+        what: the attribute or metadata at fault, with the time code where it varies.
+        message: what is wrong.
+    """
+
+    prim: str
+    what: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.prim} {self.what}: {self.message}"
+
+
+def check_stage(path: str | os.PathLike) -> list[Finding]:
+    """Everything wrong with a stage as far as we can tell; an empty list for a sound one.
+
+    At every authored time: numbers finite, quaternions of unit length, face indices in range, primvars and normals as
+    long as their interpolation asks for, extents around their points; all samples within the stage's time range, and a
+    default prim, Z up and metres.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero
+    quaternions and colours of the wrong length).
+
+    Args:
+        path: a USD file.
+
+    Raises:
+        InputError: the file cannot be opened as a stage.
+        MissingExtraError: OpenUSD is not installed.
+    """
+    try:
+        from pxr import Tf, Usd, UsdGeom
+    except ImportError as error:
+        raise MissingExtraError("checking USD files", "usd") from error
+    try:
+        stage = Usd.Stage.Open(os.fspath(path))
+    except Tf.ErrorException as error:
+        raise InputError(os.fspath(path), "not a readable stage", "a .usdc, .usd or .usda file") from error
+    findings = list(_stage_findings(stage))
+    for prim in stage.Traverse():
+        findings += _value_findings(stage, prim)
+        if prim.IsA(UsdGeom.Mesh):
+            findings += _mesh_findings(UsdGeom.Mesh(prim))
+    return findings
+
+
+def _stage_findings(stage: Usd.Stage) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    if not stage.GetDefaultPrim():
+        yield Finding("/", "defaultPrim", "is not set")
+    if UsdGeom.GetStageUpAxis(stage) != UsdGeom.Tokens.z:
+        yield Finding("/", "upAxis", f"is {UsdGeom.GetStageUpAxis(stage)}, not Z")
+    if UsdGeom.GetStageMetersPerUnit(stage) != 1.0:
+        yield Finding("/", "metersPerUnit", f"is {UsdGeom.GetStageMetersPerUnit(stage)}, not 1")
+    if stage.GetTimeCodesPerSecond() != stage.GetFramesPerSecond():
+        yield Finding("/", "timeCodesPerSecond", "differs from framesPerSecond")
+    if stage.GetEndTimeCode() < stage.GetStartTimeCode():
+        yield Finding("/", "endTimeCode", "comes before startTimeCode")
+
+
+def _value_findings(stage: Usd.Stage, prim: Usd.Prim) -> Iterator[Finding]:
+    """Numbers and times of every authored attribute."""
+    from pxr import Gf
+
+    path = str(prim.GetPath())
+    for attribute in prim.GetAuthoredAttributes():
+        times = attribute.GetTimeSamples()
+        if times and (times[0] < stage.GetStartTimeCode() or times[-1] > stage.GetEndTimeCode()):
+            span = f"{times[0]:g}..{times[-1]:g}"
+            yield Finding(path, attribute.GetName(), f"has samples at {span}, outside the stage's time range")
+        for code in _codes(attribute):
+            value = attribute.Get(code)
+            numbers = _numbers(value)
+            if numbers is not None and not np.all(np.isfinite(numbers)):
+                yield Finding(path, _at(attribute, code), "holds a number that is not finite")
+            elif isinstance(value, Gf.Quatf | Gf.Quatd | Gf.Quath) and abs(value.GetLength() - 1.0) > _UNIT:
+                yield Finding(path, _at(attribute, code), f"is a quaternion of length {value.GetLength():g}")
+
+
+def _mesh_findings(mesh: UsdGeom.Mesh) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    path, points = str(mesh.GetPath()), mesh.GetPointsAttr()
+    counts = np.asarray(mesh.GetFaceVertexCountsAttr().Get(), dtype=np.int64)
+    indices = np.asarray(mesh.GetFaceVertexIndicesAttr().Get(), dtype=np.int64)
+    if counts.sum() != len(indices):
+        yield Finding(path, "faceVertexCounts", f"add up to {counts.sum()} for {len(indices)} indices")
+    vertex_counts = {len(points.Get(code)) for code in _codes(points)}
+    if len(vertex_counts) != 1:
+        yield Finding(path, "points", f"are {sorted(vertex_counts)} in number over time")
+        return
+    vertex_count = vertex_counts.pop()
+    if len(indices) and (indices.min() < 0 or indices.max() >= vertex_count):
+        yield Finding(path, "faceVertexIndices", f"span {indices.min()}..{indices.max()} for {vertex_count} points")
+    sizes = {
+        UsdGeom.Tokens.constant: 1,
+        UsdGeom.Tokens.uniform: len(counts),
+        UsdGeom.Tokens.vertex: vertex_count,
+        UsdGeom.Tokens.varying: vertex_count,
+        UsdGeom.Tokens.faceVarying: len(indices),
+    }
+    yield from _length_findings(path, mesh.GetNormalsAttr(), sizes[mesh.GetNormalsInterpolation()])
+    for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithAuthoredValues():
+        if not primvar.IsIndexed():
+            yield from _length_findings(path, primvar.GetAttr(), sizes[primvar.GetInterpolation()])
+    yield from _extent_findings(path, mesh)
+
+
+def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:
+    for code in _codes(attribute):
+        found = len(attribute.Get(code))
+        if found != expected:
+            yield Finding(path, _at(attribute, code), f"has {found} values where {expected} are needed")
+
+
+def _extent_findings(path: str, mesh: UsdGeom.Mesh) -> Iterator[Finding]:
+    extent, points = mesh.GetExtentAttr(), mesh.GetPointsAttr()
+    if not extent.HasAuthoredValue():
+        yield Finding(path, "extent", "is missing")
+        return
+    if extent.GetTimeSamples() != points.GetTimeSamples():
+        yield Finding(path, "extent", "is not sampled at the times of the points")
+        return
+    for code in _codes(points):
+        positions, box = np.asarray(points.Get(code)), np.asarray(extent.Get(code))
+        if np.abs(box - [positions.min(axis=0), positions.max(axis=0)]).max() > _EXTENT:
+            yield Finding(path, _at(extent, code), "does not fit the points")
+
+
+def _codes(attribute: Usd.Attribute) -> list[Usd.TimeCode]:
+    """The times at which the attribute has a value of its own."""
+    from pxr import Usd
+
+    times = attribute.GetTimeSamples()
+    if times:
+        return [Usd.TimeCode(time) for time in times]
+    return [Usd.TimeCode.Default()] if attribute.HasAuthoredValue() else []
+
+
+def _numbers(value: object) -> np.ndarray | None:
+    """The numbers in an attribute's value, or None for text and the like."""
+    from pxr import Gf
+
+    if isinstance(value, Gf.Quatf | Gf.Quatd | Gf.Quath):
+        return np.array([value.GetReal(), *value.GetImaginary()], dtype=np.float64)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        return None
+    return array if array.dtype.kind == "f" else None
+
+
+def _at(attribute: Usd.Attribute, code: Usd.TimeCode) -> str:
+    return attribute.GetName() if code.IsDefault() else f"{attribute.GetName()} at {code.GetValue():g}"

@@ -1,0 +1,265 @@
+"""Write a motion as a USD stage that opens in usdview, Omniverse, Isaac Sim and Blender."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import warpprior
+from warpprior.errors import InputError, MissingExtraError, RunError
+from warpprior.io.atomic import atomic_path
+from warpprior.result import ContactPoints
+from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.usd import prims
+from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
+from warpprior.usd.heat import contact_heat, heat_colors, linear_color, quantised
+from warpprior.usd.motion import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
+from warpprior.usd.names import prim_name
+
+if TYPE_CHECKING:
+    from pxr import Usd, UsdShade
+
+FORMATS = (".usdc", ".usd", ".usda")
+
+# Colours of bodies that bring none, in order (sRGB): quiet, so that heat stands out.
+_BODY_COLORS = ((0.60, 0.68, 0.78), (0.78, 0.74, 0.66), (0.62, 0.74, 0.64), (0.74, 0.64, 0.74))
+
+
+def export_usd(
+    scene: Scene,
+    poses: Mapping[str, Poses],
+    path: str | os.PathLike,
+    *,
+    contacts: Sequence[ContactPoints] = (),
+    heat: Mapping[str, np.ndarray] | None = None,
+    metadata: Mapping[str, str | int | float | bool] | None = None,
+    world_from_camera: Sequence[float] = WORLD_FROM_CAMERA,
+    device: str = "cpu",
+) -> None:
+    """Write the scene's bodies in motion, its camera and the contact heat to ``path``.
+
+    The stage is Z up, in metres, one time code per frame at the scene's rate, under ``/World``:
+
+    - a rigid body is an Xform with translate and orient samples over one static mesh, a kinematic rigid body to
+      physics engines;
+    - an articulated body whose vertices each follow one link (a robot) is one such Xform per link, under its root;
+    - any other body is a mesh with points, extent and normals at every frame;
+    - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`).
+
+    Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it.
+    ``.usda`` is text and large; the others are binary.  The file appears whole or not at all.
+
+    Args:
+        scene: camera, rate and bodies.
+        poses: motion of every body of the scene, camera_from_body.
+        path: ``.usdc``, ``.usd`` or ``.usda`` file to write; its folder is created if needed.
+        contacts: contact points to turn into heat.
+        heat: contact heat given directly, ``{body: (frame, vertex)}`` in [0, 1]; goes before ``contacts``.
+        metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
+        world_from_camera: where the camera stands, position [m] then quaternion xyzw; OpenCV camera axes.
+        device: Warp device that poses the surfaces.
+
+    Raises:
+        InputError: unknown file ending, a body without poses, frames that do not match, or numbers that are not finite.
+        MissingExtraError: OpenUSD is not installed.
+        RunError: the file could not be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(str(path), f"file ending {path.suffix!r}", f"one of {', '.join(FORMATS)}")
+    try:
+        from pxr import Usd
+    except ImportError as error:
+        raise MissingExtraError("USD export", "usd") from error
+    _check_poses(scene, poses)
+    surfaces = _surfaces(scene, poses, contacts, heat, device)
+    given = {} if heat is None else {name: quantised(np.asarray(field)) for name, field in heat.items()}
+    warmth = {**contact_heat(contacts, surfaces), **given}
+    _check_heat(scene, warmth)
+
+    stage = Usd.Stage.CreateInMemory()
+    material = _define_world(stage, scene, metadata or {}, tuple(world_from_camera))
+    for index, body in enumerate(scene.bodies):
+        color = np.asarray(_BODY_COLORS[index % len(_BODY_COLORS)]) if body.body.colors is None else body.body.colors
+        writer = _BodyWriter(stage, material, body, color, warmth.get(body.name))
+        writer.write(poses[body.name], surfaces.get(body.name), tuple(world_from_camera), device)
+    _write_whole(stage, path)
+
+
+class _BodyWriter:
+    """Writes one body below ``/World``."""
+
+    def __init__(
+        self, stage: Usd.Stage, material: UsdShade.Material, body: SceneBody, color: np.ndarray, heat: np.ndarray | None
+    ):
+        self.stage, self.material, self.body = stage, material, body.body
+        self.color, self.heat = color, heat
+        self.name = prim_name(body.name)
+        self.path = f"/World/{self.name}"
+
+    def write(
+        self, poses: Poses, surface: np.ndarray | None, world_from_camera: tuple[float, ...], device: str
+    ) -> None:
+        """Choose the representation; ``surface`` is the posed surface where it is known already."""
+        from pxr import Usd
+
+        body, root = self.body, composed(world_from_camera, poses.position, poses.rotation)
+        if body.is_rigid:
+            vertices = body.vertices * np.float32(poses.scale)
+            mesh = self._carried(root, self.path, self.name, vertices, body.faces, np.arange(body.vertex_count))
+            prims.make_kinematic(self.stage.GetPrimAtPath(self.path), mesh)
+        elif (vertex_link := carried_link(body)) is not None:
+            self._links(poses, vertex_link, root, world_from_camera, device)
+        else:
+            surface = _posed(body, poses, device) if surface is None else surface
+            still = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
+            prims.define_frame(self.stage, self.path, still)
+            world = composed(world_from_camera, np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
+            positions = _moved(surface, world)
+            mesh = prims.define_moving_mesh(self.stage, f"{self.path}/{self.name}", positions, body.faces)
+            self._dress(mesh, np.arange(body.vertex_count))
+        prim = self.stage.GetPrimAtPath(self.path)
+        Usd.ModelAPI(prim).SetKind("component")
+        prim.SetDisplayName(body.name)
+
+    def _links(
+        self,
+        poses: Poses,
+        vertex_link: np.ndarray,
+        root: FrameMotion,
+        world_from_camera: tuple[float, ...],
+        device: str,
+    ) -> None:
+        """One Xform per link below the root's Xform; a link's mesh is its share of the surface."""
+        from warpprior.bodies import link_transforms
+
+        body = self.body
+        links = link_transforms(body, poses, device).astype(np.float64)
+        rest = in_link_frames(_posed(body, poses.frames(slice(0, 1)), device)[0], vertex_link, links[0])
+        prims.define_frame(self.stage, self.path, root)
+        for link, link_name in enumerate(body.link_names):
+            motion = composed(world_from_camera, links[:, link, :3], links[:, link, 3:])
+            own, faces = part_of(body.faces, vertex_link, link)
+            name = prim_name(link_name)
+            self._carried(relative(root, motion), f"{self.path}/{name}", name, rest[own], faces, own)
+            self.stage.GetPrimAtPath(f"{self.path}/{name}").SetDisplayName(link_name)
+
+    def _carried(
+        self, motion: FrameMotion, path: str, name: str, vertices: np.ndarray, faces: np.ndarray, own: np.ndarray
+    ):
+        """An Xform and, where there are faces, the mesh it carries; ``own`` numbers its vertices in the body."""
+        prims.define_frame(self.stage, path, motion)
+        if len(faces) == 0:
+            return None
+        mesh = prims.define_carried_mesh(self.stage, f"{path}/{name}", vertices, faces)
+        self._dress(mesh, own)
+        return mesh
+
+    def _dress(self, mesh, own: np.ndarray) -> None:
+        """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
+        color = self.color[own] if self.color.ndim == 2 else self.color
+        heat = None if self.heat is None else self.heat[:, own]
+        warm = heat is not None and bool(heat.any())
+        prims.color_mesh(mesh, heat_colors(heat, color) if warm else linear_color(color), heat if warm else None)
+        prims.bind_material(mesh, self.material)
+        if not self.body.closed:
+            mesh.CreateDoubleSidedAttr(True)
+
+
+def _define_world(
+    stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: tuple[float, ...]
+) -> UsdShade.Material:
+    """Stage metadata, root prim, camera, physics scene; returns the material every mesh shares."""
+    from pxr import Gf, Usd, UsdGeom, UsdPhysics, Vt
+
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
+    UsdPhysics.SetStageKilogramsPerUnit(stage, UsdPhysics.MassUnits.kilograms)
+    stage.SetTimeCodesPerSecond(scene.fps)
+    stage.SetFramesPerSecond(scene.fps)
+    stage.SetStartTimeCode(0)
+    stage.SetEndTimeCode(scene.frame_count - 1)
+    world = UsdGeom.Xform.Define(stage, "/World").GetPrim()
+    Usd.ModelAPI(world).SetKind("assembly")
+    stage.SetDefaultPrim(world)
+    about = {"version": warpprior.__version__, "scene": scene.name, **metadata}
+    about["worldFromCamera"] = Vt.DoubleArray(world_from_camera)
+    stage.GetRootLayer().customLayerData = {"warpprior": about}
+    define_camera(stage, "/World/Camera", scene.camera, world_from_camera)
+    physics = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
+    physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
+    physics.CreateGravityMagnitudeAttr(9.81)
+    UsdGeom.Scope.Define(stage, "/World/Looks")
+    return prims.define_material(stage, "/World/Looks/Surface")
+
+
+def _surfaces(
+    scene: Scene,
+    poses: Mapping[str, Poses],
+    contacts: Sequence[ContactPoints],
+    heat: Mapping[str, np.ndarray] | None,
+    device: str,
+) -> dict[str, np.ndarray]:
+    """Posed surfaces (frame, vertex, 3) of the bodies whose heat must be found."""
+    wanted = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
+    return {b.name: _posed(b.body, poses[b.name], device) for b in scene.bodies if b.name in wanted}
+
+
+def _posed(body, poses: Poses, device: str) -> np.ndarray:
+    from warpprior.bodies import posed_vertices
+
+    return posed_vertices(body, poses, device)
+
+
+def _moved(surface: np.ndarray, world: FrameMotion) -> np.ndarray:
+    """A camera-frame surface (frame, vertex, 3) in the world."""
+    from scipy.spatial.transform import Rotation
+
+    matrix = Rotation.from_quat(world.rotation[0]).as_matrix()
+    return (surface @ matrix.T + world.position[0]).astype(np.float32)
+
+
+def _check_poses(scene: Scene, poses: Mapping[str, Poses]) -> None:
+    for body in scene.bodies:
+        if body.name not in poses:
+            raise InputError(f"poses of {body.name}", "missing", f"poses of {[b.name for b in scene.bodies]}")
+        motion = poses[body.name]
+        if motion.frame_count != scene.frame_count:
+            raise InputError(f"poses of {body.name}", f"{motion.frame_count} frames", f"{scene.frame_count} frames")
+        for field in ("position", "rotation", "joints", "shape", "scale"):
+            values = np.asarray(getattr(motion, field))
+            if not np.all(np.isfinite(values)):
+                where = f"poses of {body.name}: {field}"
+                if values.ndim == 2:
+                    where += f", frame {int(np.argmin(np.isfinite(values).all(axis=1)))}"
+                raise InputError(where, "not a finite number", "finite numbers")
+        lengths = np.linalg.norm(motion.rotation, axis=1)
+        if np.any(lengths < 1.0e-6):
+            raise InputError(f"poses of {body.name}: rotation, frame {int(np.argmin(lengths))}", "zero", "a quaternion")
+
+
+def _check_heat(scene: Scene, heat: Mapping[str, np.ndarray]) -> None:
+    for name, field in heat.items():
+        body = next((b.body for b in scene.bodies if b.name == name), None)
+        if body is None:
+            raise InputError(f"heat of {name}", "no such body", f"one of {[b.name for b in scene.bodies]}")
+        if field.shape != (scene.frame_count, body.vertex_count):
+            raise InputError(f"heat of {name}", f"shape {field.shape}", f"{(scene.frame_count, body.vertex_count)}")
+        if not np.all(np.isfinite(field)):
+            raise InputError(f"heat of {name}", "not a finite number", "numbers in [0, 1]")
+
+
+def _write_whole(stage: Usd.Stage, path: Path) -> None:
+    from pxr import Tf
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as partial:
+            if not stage.GetRootLayer().Export(str(partial)):
+                raise RunError(f"{path}: OpenUSD could not write the file")
+    except (OSError, Tf.ErrorException) as error:
+        raise RunError(f"{path}: cannot write it: {error}") from error

@@ -1,0 +1,30 @@
+"""Prim names: an injective map from any text to ASCII USD identifiers."""
+
+from __future__ import annotations
+
+import re
+
+RESERVED = frozenset({"Camera", "Looks", "PhysicsScene"})  # siblings of the bodies in our stages
+_EMPTY = "_x110000_"  # one past the last code point: no other text maps here
+
+# Foreign characters, and underscores that would read as the start of an escape once the rest has been escaped.
+_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]+[^A-Za-z0-9])|[^A-Za-z0-9_]")
+
+
+def prim_name(text: str) -> str:
+    """A valid ASCII prim name; different texts always give different names.
+
+    Letters, digits and underscores stay; anything else, a leading digit and the first letter of a reserved name become
+    ``_xHEX_``, so that ``link_0.0`` reads ``link_0_x2E_0``.  (``Tf.MakeValidIdentifier`` turns every three-byte
+    character into ``___``, so that names of equal length collide.)
+    """
+    if text == "":
+        return _EMPTY
+    name = _ESCAPED.sub(lambda match: _escape(match[0]), text)
+    if name[0].isdigit() or name in RESERVED:
+        name = _escape(name[0]) + name[1:]
+    return name
+
+
+def _escape(character: str) -> str:
+    return f"_x{ord(character):X}_"
