@@ -1,4 +1,4 @@
-"""Compile every kernel module for CUDA ahead of time.  Needs no GPU and no driver; fails on the first module that does not."""
+"""Compile every kernel module for CUDA ahead of time; needs neither GPU nor driver.  Exit code 1 when any fails."""
 
 import argparse
 import importlib

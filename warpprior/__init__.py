@@ -41,7 +41,7 @@ _homes = {
     "simulate": "warpprior.scenes",
 }
 
-__all__ = ["__version__", *_homes]
+__all__ = sorted(_homes)
 
 
 def __getattr__(name: str):

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +65,8 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
     if quiet:
         _silence_warp()
     try:
-        wp.init()
+        with _driver_warning_dropped() if quiet else nullcontext():
+            wp.init()
         cache = Path(wp.config.kernel_cache_dir)
         problem = _write_problem(cache)
     except OSError as error:
@@ -81,8 +84,8 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
     return Path(wp.config.kernel_cache_dir)
 
 
-def self_healing(function: Callable[..., Value], *arguments, **options) -> Value:
-    """Call ``function(*arguments, **options)``; when a cached kernel module cannot be loaded, rebuild it and call again.
+def self_healing(function: Callable[[], Value]) -> Value:
+    """Call ``function()``; when a cached kernel module cannot be loaded, have it rebuilt and call again.
 
     A binary cut short by a full disk or a killed process would otherwise fail on every later run.  The call is
     repeated as often as another module turns out damaged, so ``function`` must be safe to call twice.
@@ -90,7 +93,7 @@ def self_healing(function: Callable[..., Value], *arguments, **options) -> Value
     healed: set[str] = set()
     while True:
         try:
-            return function(*arguments, **options)
+            return function()
         except Exception as error:
             module = _unloadable_module(error)
             if module is None or module in healed or not _forget_module(module):
@@ -106,6 +109,28 @@ def _silence_warp() -> None:
         wp.config.log_level = wp.LOG_WARNING
     else:  # older Warp
         wp.config.quiet = True
+
+
+@contextmanager
+def _driver_warning_dropped() -> Iterator[None]:
+    """Keep Warp's native code from telling everybody without a GPU, on standard error, that there is none."""
+    try:
+        terminal = os.dup(2)
+    except OSError:  # standard error is closed
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            heard.seek(0)
+            lines = heard.read().decode(errors="replace").splitlines(keepends=True)
+            sys.stderr.writelines(line for line in lines if "Could not find or load the NVIDIA CUDA driver" not in line)
 
 
 def _write_problem(folder: Path) -> OSError | None:

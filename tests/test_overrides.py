@@ -1,0 +1,112 @@
+"""Settings changed from text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+import pytest
+
+from warpprior.errors import InputError
+from warpprior.overrides import apply_overrides, known_keys
+
+
+class Speed(Enum):
+    SLOW = 1
+    FAST = 2
+
+
+@dataclass(frozen=True)
+class Mask:
+    weight: float = 1.0
+    sigma_px: float = 2.0
+    mode: Literal["modal", "union"] = "modal"
+
+
+@dataclass(frozen=True)
+class Settings:
+    iterations: int = 200
+    early_stop: bool = True
+    limit_m: float | None = None
+    stages: tuple[float, ...] = (4.0, 1.0)
+    pair: tuple[int, float] = (1, 2.0)
+    title: str = ""
+    speed: Speed = Speed.SLOW
+    rate: float = field(default=0.1, metadata={"minimum": 0.0, "maximum": 1.0})
+    mask: Mask = field(default_factory=Mask)
+
+    def __post_init__(self):
+        if self.iterations > 1000:
+            raise ValueError("at most 1000 iterations")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "read", "expected"),
+    [
+        ("iterations=50", lambda s: s.iterations, 50),
+        (" iterations = 50 ", lambda s: s.iterations, 50),
+        ("early_stop=off", lambda s: s.early_stop, False),
+        ("early_stop=TRUE", lambda s: s.early_stop, True),
+        ("limit_m=0.25", lambda s: s.limit_m, 0.25),
+        ("limit_m=none", lambda s: s.limit_m, None),
+        ("stages=8,2,1e-1", lambda s: s.stages, (8.0, 2.0, 0.1)),
+        ("stages=(3,)", lambda s: s.stages, (3.0,)),
+        ("pair=4,5", lambda s: s.pair, (4, 5.0)),
+        ("title=a=b", lambda s: s.title, "a=b"),
+        ("speed=fast", lambda s: s.speed, Speed.FAST),
+        ("mask.weight=0", lambda s: s.mask.weight, 0.0),
+        ("mask.mode=union", lambda s: s.mask.mode, "union"),
+    ],
+)
+def test_values_are_read_as_the_declared_type(assignment, read, expected):
+    """Each annotation reads its own kind of text."""
+    value = read(apply_overrides(Settings(), [assignment]))
+    assert value == expected and type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("iterations", "has no '='"),
+        ("=3", "key is missing"),
+        ("iteration=3", "did you mean 'iterations'?"),
+        ("mask.sigma=3", "did you mean 'mask.sigma_px'?"),
+        ("sigma_px=3", "did you mean 'mask.sigma_px'?"),
+        ("zzz=3", "the settings are iterations, "),
+        ("mask=3", "no such setting"),
+        ("iterations.x=3", "no such setting"),
+        ("iterations=2.5", "whole number"),
+        ("iterations=2000", "at most 1000 iterations"),
+        ("early_stop=maybe", "true or false"),
+        ("rate=fast", "give a number"),
+        ("rate=nan", "finite"),
+        ("rate=-inf", "finite"),
+        ("rate=2", "from 0.0 to 1.0"),
+        ("mask.weight=-1", "zero or more"),
+        ("mask.sigma_px=0", "more than zero"),
+        ("mask.mode=both", "one of modal, union"),
+        ("speed=warp", "one of slow, fast"),
+        ("pair=1", "give 2 items"),
+        ("stages=1,x", "give a number"),
+    ],
+)
+def test_bad_values_are_named(assignment, says):
+    """A wrong key or value raises InputError that says which key and what is accepted."""
+    with pytest.raises(InputError, match="--set") as caught:
+        apply_overrides(Settings(), [assignment])
+    assert says in str(caught.value)
+
+
+def test_the_original_is_left_alone_and_the_last_one_wins():
+    """Overrides make a new object; a key given twice takes its last value."""
+    settings = Settings()
+    changed = apply_overrides(settings, ["rate=0.2", "mask.weight=3", "rate=0.3"])
+    assert (changed.rate, changed.mask.weight, changed.mask.sigma_px) == (0.3, 3.0, 2.0)
+    assert settings == Settings()
+
+
+def test_known_keys_are_dotted_leaves():
+    """The list of keys is the list of what can be set."""
+    keys = known_keys(Settings())
+    assert keys[0] == "iterations" and keys[-3:] == ["mask.weight", "mask.sigma_px", "mask.mode"]

@@ -1,0 +1,152 @@
+"""Change single settings from text: ``apply_overrides(settings, ["mask.sigma_px=2"])`` as given to ``--set``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Any, TypeVar
+
+from warpprior.errors import InputError
+
+Settings = TypeVar("Settings")
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def apply_overrides(settings: Settings, assignments: Iterable[str]) -> Settings:
+    """A copy of ``settings`` with some values replaced; later assignments win.
+
+    Args:
+        settings: an instance of a dataclass; values that are dataclasses themselves are reached with dots.
+        assignments: texts ``key=value``.  A value is read as the type its field declares: ``true``/``false``, numbers,
+            one of the choices, ``none`` where the field may be None, and items separated by commas for tuples.
+
+    Returns:
+        A new instance of the same class; ``settings`` is left alone.
+
+    Raises:
+        InputError: unknown key (with the nearest known one), a value of another type, a number that is not finite, a
+            negative weight, a sigma that is not positive, or a value the settings class itself refuses.
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key, text = key.strip(), text.strip()
+        if not equals or not key:
+            raise InputError("--set", f"{assignment!r} has no '='" if not equals else "a key is missing", "key=value")
+        settings = _replaced(settings, key.split("."), text, key, known_keys(settings))
+    return settings
+
+
+def known_keys(settings: object) -> list[str]:
+    """Every key ``apply_overrides`` accepts for these settings, dotted, in declaration order."""
+    return [key for key, _ in _leaves(settings)]
+
+
+def _leaves(settings: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, value
+
+
+def _replaced(settings: Settings, path: list[str], text: str, key: str, known: list[str]) -> Settings:
+    fields = {field.name: field for field in dataclasses.fields(settings)}
+    name, rest = path[0], path[1:]
+    nested = name in fields and dataclasses.is_dataclass(getattr(settings, name))
+    if name not in fields or nested != bool(rest):
+        raise InputError(f"--set {key}", "there is no such setting", _suggestion(key, known))
+    if nested:
+        value = _replaced(getattr(settings, name), rest, text, key, known)
+    else:
+        value = _parse(text, typing.get_type_hints(type(settings))[name], key)
+        _check_range(value, fields[name], key)
+    try:
+        return dataclasses.replace(settings, **{name: value})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"--set {key}", f"{text!r} is refused", str(error)) from error
+
+
+def _suggestion(key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not nearest:  # perhaps only the last part is right
+        nearest = [name for name in known if name.split(".")[-1] == key.split(".")[-1]][:1]
+    return f"did you mean {nearest[0]!r}?" if nearest else f"the settings are {', '.join(known)}"
+
+
+def _parse(text: str, kind: Any, key: str) -> Any:
+    """``text`` as a value of the annotated type ``kind``."""
+    origin, choices = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if type(None) in choices and text.lower() in ("none", ""):
+            return None
+        return _parse_any(text, [choice for choice in choices if choice is not type(None)], key)
+    if origin is typing.Literal:
+        by_text = {str(choice): choice for choice in choices}
+        if text not in by_text:
+            raise InputError(f"--set {key}", repr(text), f"give one of {', '.join(by_text)}")
+        return by_text[text]
+    if origin in (tuple, list):
+        items = [item.strip() for item in text.strip("()[]").split(",") if item.strip()]
+        kinds = choices if origin is tuple and choices[-1:] != (Ellipsis,) else [choices[0]] * len(items)
+        if len(items) != len(kinds):
+            raise InputError(f"--set {key}", f"{len(items)} items", f"give {len(kinds)} items separated by commas")
+        return origin(_parse(item, item_kind, key) for item, item_kind in zip(items, kinds, strict=True))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        by_text = {member.name.lower(): member for member in kind}
+        if text.lower() not in by_text:
+            raise InputError(f"--set {key}", repr(text), f"give one of {', '.join(by_text)}")
+        return by_text[text.lower()]
+    return _parse_scalar(text, kind, key)
+
+
+def _parse_any(text: str, kinds: list[Any], key: str) -> Any:
+    for kind in kinds[:-1]:
+        try:
+            return _parse(text, kind, key)
+        except InputError:
+            continue
+    return _parse(text, kinds[-1], key)
+
+
+def _parse_scalar(text: str, kind: Any, key: str) -> Any:
+    if kind is bool:
+        if text.lower() not in _TRUE + _FALSE:
+            raise InputError(f"--set {key}", repr(text), "give true or false")
+        return text.lower() in _TRUE
+    if kind is str:
+        return text
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise InputError(f"--set {key}", repr(text), "give a whole number") from None
+    if kind is float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise InputError(f"--set {key}", repr(text), "give a number") from None
+        if not math.isfinite(value):
+            raise InputError(f"--set {key}", repr(text), "give a finite number")
+        return value
+    raise InputError(f"--set {key}", "this setting is not a number, text or choice", "set it from Python")
+
+
+def _check_range(value: Any, field: dataclasses.Field, key: str) -> None:
+    """Weights are not negative, sigmas positive; a field may also declare ``minimum`` and ``maximum`` as metadata."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return
+    words = field.name.split("_")
+    if "weight" in words and value < 0:
+        raise InputError(f"--set {key}", f"{value}", "a weight is zero or more")
+    if "sigma" in words and value <= 0:
+        raise InputError(f"--set {key}", f"{value}", "a sigma is more than zero")
+    low, high = field.metadata.get("minimum", -math.inf), field.metadata.get("maximum", math.inf)
+    if not low <= value <= high:
+        raise InputError(f"--set {key}", f"{value}", f"give a value from {low} to {high}")
