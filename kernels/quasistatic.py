@@ -135,6 +135,7 @@ def sum_contacts(
     poses_before,
     prior_motions,
     prior_weight,
+    *,
     weight_sums_out,
     sums_before_out,
     sums_after_out,
@@ -197,6 +198,7 @@ def correlate_contacts(
     weight_sums,
     sums_before,
     sums_after,
+    *,
     moments_out,
 ):
     """The matrix M of the module's equation per frame [m^2], the prior included."""
@@ -245,7 +247,7 @@ def _carry_poses(
 
 
 def carry_poses(
-    poses_before, prior_motions, weight_sums, sums_before, sums_after, moments, rotations_out, poses_after_out
+    poses_before, prior_motions, weight_sums, sums_before, sums_after, moments, *, rotations_out, poses_after_out
 ):
     """Move each pose by the rigid motion its contacts went through: rotation of the transfer, and the pose after.
 
@@ -304,6 +306,7 @@ def measure_transfer(
     rotations,
     weight_sums,
     contact_sigma,
+    *,
     rotation_covariance_out,
     centroid_variance_out,
     rank_out,
