@@ -15,7 +15,7 @@ IGNORE_LABEL = 255  # label pixels that say nothing
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera, OpenCV axes (x right, y down, z forward); the centre of the top-left pixel is (0.5, 0.5) [px]."""
+    """A pinhole camera, OpenCV axes (x right, y down, z forward); the top-left pixel has its centre at (0.5, 0.5)."""
 
     width: int
     height: int
@@ -72,7 +72,8 @@ class SceneBody:
         known: its poses are given, not estimated.
         symmetry: ``none``, ``sphere``, or ``x``, ``y``, ``z`` (any rotation about that body axis looks the same).
         initial: the rough motion to start from.
-        truth: the true motion where it is known; used for metrics only.
+        truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
+        source: the model file it was read from, or None for a body made in memory.
     """
 
     body: Body
@@ -81,6 +82,7 @@ class SceneBody:
     initial: Poses
     truth: Poses | None = None
     symmetry: str = "none"
+    source: Path | None = None
 
     @property
     def name(self) -> str:
@@ -98,6 +100,7 @@ class Scene:
         bodies: in the order of ``scene.toml``.
         labels: one byte per pixel: 0 background, body labels, 255 don't-care (frame, height, width) uint8, or None.
         read_rgb: ``read_rgb(frame) -> (height, width, 3) uint8 RGB or None``, reading lazily; None without images.
+        read_depth: ``read_depth(frame) -> (height, width) float32 [m], 0 unmeasured, or None``; None without depth.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
     """
@@ -108,6 +111,7 @@ class Scene:
     bodies: tuple[SceneBody, ...]
     labels: np.ndarray | None = None
     read_rgb: Callable[[int], np.ndarray | None] | None = None
+    read_depth: Callable[[int], np.ndarray | None] | None = None
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
 

@@ -1,0 +1,28 @@
+"""Files: scene folders in, result folders out.  Nothing is read twice, nothing is written in part."""
+
+from warpprior.io.atomic import atomic_folder, atomic_path, atomic_write
+from warpprior.io.checkpoint import fingerprint, load_checkpoint, remove_checkpoint, save_checkpoint
+from warpprior.io.output import OutputLock, prepare_output
+from warpprior.io.poses import load_poses, load_truth, save_poses
+from warpprior.io.results import load_result_poses, save_result
+from warpprior.io.scene_folder import load_scene
+from warpprior.io.scene_writer import save_scene
+
+__all__ = [
+    "OutputLock",
+    "atomic_folder",
+    "atomic_path",
+    "atomic_write",
+    "fingerprint",
+    "load_checkpoint",
+    "load_poses",
+    "load_result_poses",
+    "load_scene",
+    "load_truth",
+    "prepare_output",
+    "remove_checkpoint",
+    "save_checkpoint",
+    "save_poses",
+    "save_result",
+    "save_scene",
+]

@@ -1,0 +1,89 @@
+"""Checkpoints: enough to continue an interrupted run, and to refuse continuing a different one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.errors import InputError
+from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.io.output import CHECKPOINT_FILE
+from warpprior.scene import Poses, Scene
+
+_META = "__meta__"
+
+
+def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
+    """Hash of everything an estimate depends on: camera, models, labels, initial poses and settings.
+
+    Truth, names of folders and pictures' file names do not count; colour pictures are represented by their presence.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(value: object) -> None:
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).data)
+        else:
+            digest.update(json.dumps(value, sort_keys=True, default=str).encode())
+
+    add([vars(scene.camera), scene.fps, scene.frame_count, scene.read_rgb is not None, dict(settings or {})])
+    if scene.labels is not None:
+        add(scene.labels)
+    for item in scene.bodies:
+        add([item.name, item.label, item.known, item.symmetry, list(item.body.coordinate_names)])
+        for array in (item.body.vertices, item.body.faces, *_motion(item.initial)):
+            add(array)
+    return digest.hexdigest()
+
+
+def _motion(poses: Poses) -> tuple[np.ndarray, ...]:
+    return poses.position, poses.rotation, poses.joints, poses.shape, np.array(poses.scale)
+
+
+def save_checkpoint(folder: str | Path, arrays: Mapping[str, np.ndarray], meta: Mapping) -> None:
+    """Write the state of a run into its output folder, atomically.
+
+    Args:
+        folder: the output folder.
+        arrays: parameters, moments, best so far; any names but ``__meta__``.
+        meta: plain data; give ``fingerprint`` (see :func:`fingerprint`) so that another run's state is refused.
+
+    Raises:
+        RunError: the file system refused.
+    """
+    stored = {name: np.asarray(array) for name, array in arrays.items()}
+    stored[_META] = np.array(json.dumps(dict(meta)), dtype=np.str_)
+    write_arrays(Path(folder) / CHECKPOINT_FILE, stored)
+
+
+def load_checkpoint(
+    folder: str | Path, *, expected_fingerprint: str | None = None
+) -> tuple[dict[str, np.ndarray], dict] | None:
+    """State saved by :func:`save_checkpoint`: arrays and meta; None when there is no checkpoint.
+
+    Raises:
+        InputError: the file is damaged, or belongs to other inputs or settings.
+    """
+    path = Path(folder) / CHECKPOINT_FILE
+    if not path.is_file():
+        return None
+    arrays = read_arrays(path)
+    meta = arrays.pop(_META, None)
+    accepted = "start again with --overwrite"
+    try:
+        meta = json.loads(str(meta))
+    except ValueError as error:
+        raise InputError(str(path), "is not a checkpoint", accepted) from error
+    if expected_fingerprint is not None and meta.get("fingerprint") != expected_fingerprint:
+        raise InputError(str(path), "belongs to a run with other inputs or settings", accepted)
+    return arrays, meta
+
+
+def remove_checkpoint(folder: str | Path) -> None:
+    """Remove the checkpoint of a run that is complete; harmless when there is none."""
+    (Path(folder) / CHECKPOINT_FILE).unlink(missing_ok=True)

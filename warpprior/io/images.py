@@ -1,0 +1,199 @@
+"""Reading pictures: size and kind from the header first, the whole file checked, then decoded by OpenCV."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from warpprior.errors import InputError, MissingExtraError
+from warpprior.scene import Camera
+
+PIXEL_LIMIT = 64_000_000
+BYTES_LIMIT = 1 << 30
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_GREY, _PALETTE = 0, 3
+_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a picture's header says.
+
+    Attributes:
+        format: ``png`` or ``jpeg``.
+        width, height: [px].
+        bits: per channel (per pixel for palettes).
+        channels: 1 grey or palette, 2 grey and alpha, 3 colour, 4 colour and alpha.
+        palette: pixel values are indices into a colour table.
+    """
+
+    format: str
+    width: int
+    height: int
+    bits: int
+    channels: int
+    palette: bool = False
+
+
+def import_cv2():
+    """OpenCV; MissingExtraError when it is not installed."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtraError("reading and writing pictures", "cv") from error
+    return cv2
+
+
+def read_image_header(path: Path, where: str, camera: Camera) -> ImageHeader:
+    """Header of a picture that must have the camera's size.
+
+    Raises:
+        InputError: the file is unreadable, empty, neither PNG nor JPEG, over the size limits, or of another size.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return _parse_header(stream, where, camera)
+    except OSError as error:
+        raise InputError(where, f"cannot be read: {error.strerror}", "needs a readable PNG or JPEG file") from error
+
+
+def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader, bytes]:
+    """Header and bytes of a picture, complete to its end mark (and by checksum for PNG) but not decoded yet.
+
+    Raises:
+        InputError: as :func:`read_image_header`, or the file is truncated or damaged.
+    """
+    try:
+        size = path.stat().st_size
+        if size > BYTES_LIMIT:
+            raise InputError(where, f"is a file of {size} bytes", f"at most {BYTES_LIMIT} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(where, f"cannot be read: {error.strerror}", "needs a readable PNG or JPEG file") from error
+    header = _parse_header(BytesIO(data), where, camera)
+    whole = _png_is_whole(data) if header.format == "png" else _jpeg_is_whole(data)
+    if not whole:
+        accepted = "export it again, or delete it: a missing frame is skipped"
+        raise InputError(where, f"is truncated or damaged ({len(data)} bytes)", accepted)
+    return header, data
+
+
+def decode_image(header: ImageHeader, data: bytes, where: str, *, color: bool = False) -> np.ndarray:
+    """Decode a picture as stored: (height, width) or (height, width, channel) in OpenCV's channel order.
+
+    Args:
+        header, data: from :func:`read_image_file`.
+        where: frame and file, for messages.
+        color: give (height, width, 3) uint8 RGB whatever is stored.
+
+    Raises:
+        InputError: OpenCV cannot decode it.
+        MissingExtraError: OpenCV is not installed.
+    """
+    cv2 = import_cv2()
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if color else cv2.IMREAD_UNCHANGED
+    try:
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None or image.shape[:2] != (header.height, header.width):
+        accepted = "export it again, or delete it: a missing frame is skipped"
+        raise InputError(where, f"is a damaged {header.format.upper()} file", accepted)
+    return np.ascontiguousarray(image[..., ::-1]) if color else image
+
+
+def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
+    """Stored pixel values (height, width) uint8 of a palette PNG, or of a grey one of fewer than 8 bits.
+
+    OpenCV would turn indices into colours and stretch few bits to 8.  Filters and compression do not depend on the
+    colour type, so the same bytes declared grey decode to the indices themselves.
+    """
+    chunks = [(kind, body) for kind, body, _ in _png_chunks(data) if kind not in (b"PLTE", b"tRNS")]
+    rebuilt = bytearray(_PNG)
+    for kind, body in chunks:
+        if kind == b"IHDR":
+            body = body[:9] + bytes([_GREY]) + body[10:]
+        rebuilt += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    image = decode_image(header, bytes(rebuilt), where)
+    return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
+
+
+def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:
+    start = stream.read(33)
+    if not start:
+        raise InputError(where, "is an empty file", "export it again, or delete it: a missing frame is skipped")
+    if start.startswith(_PNG):
+        header = _parse_png(start, where)
+    elif start.startswith(b"\xff\xd8"):
+        header = _parse_jpeg(stream, where)
+    else:
+        raise InputError(where, "is neither PNG nor JPEG", "save pictures as PNG or JPEG")
+    if header.width * header.height > PIXEL_LIMIT:
+        accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
+        raise InputError(where, f"says it has {header.width} x {header.height} pixels", accepted)
+    if (header.width, header.height) != (camera.width, camera.height):
+        accepted = f"[camera] says {camera.width} x {camera.height}: pictures are never resized silently"
+        raise InputError(where, f"has {header.width} x {header.height} pixels", accepted)
+    return header
+
+
+def _parse_png(start: bytes, where: str) -> ImageHeader:
+    if len(start) < 33 or start[12:16] != b"IHDR" or start[25] not in _PNG_CHANNELS:
+        raise InputError(where, "is truncated or damaged", "export it again, or delete it: a missing frame is skipped")
+    width, height, bits, kind = struct.unpack(">IIBB", start[16:26])
+    return ImageHeader("png", width, height, bits, _PNG_CHANNELS[kind], kind == _PALETTE)
+
+
+def _parse_jpeg(stream: BinaryIO, where: str) -> ImageHeader:
+    stream.seek(2)
+    while True:
+        mark = stream.read(4)
+        if len(mark) < 4 or mark[0] != 0xFF:
+            raise InputError(where, "is a truncated or damaged JPEG file", "export it again, or delete it")
+        if mark[1] == 0xFF:  # fill byte
+            stream.seek(-3, 1)
+            continue
+        length = struct.unpack(">H", mark[2:])[0]
+        if mark[1] in _JPEG_FRAMES:
+            body = stream.read(6)
+            if len(body) < 6:
+                raise InputError(where, "is a truncated or damaged JPEG file", "export it again, or delete it")
+            bits, height, width, channels = struct.unpack(">BHHB", body)
+            return ImageHeader("jpeg", width, height, bits, channels)
+        stream.seek(max(length - 2, 0), 1)
+
+
+def _png_chunks(data: bytes):
+    """(kind, body, checksum holds) of each complete chunk."""
+    place = len(_PNG)
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        if place + 12 + length > len(data):
+            return
+        kind, body = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        (checksum,) = struct.unpack_from(">I", data, place + 8 + length)
+        yield kind, body, zlib.crc32(body, zlib.crc32(kind)) == checksum
+        place += 12 + length
+
+
+def _png_is_whole(data: bytes) -> bool:
+    ended = False
+    for kind, _, holds in _png_chunks(data):
+        if not holds:
+            return False
+        ended = ended or kind == b"IEND"
+    return ended
+
+
+def _jpeg_is_whole(data: bytes) -> bool:
+    # Thumbnails in the header have end marks of their own, so look behind the start of the scan.
+    scan = data.rfind(b"\xff\xda")
+    return scan >= 0 and data.find(b"\xff\xd9", scan) >= 0

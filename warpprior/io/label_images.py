@@ -1,0 +1,153 @@
+"""Label images of a scene folder: one byte per pixel, whatever the file stores, or a complaint naming the frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from warpprior.errors import InputError
+from warpprior.io.images import ImageHeader, decode_image, decode_indices, import_cv2, read_image_file
+from warpprior.io.scene_file import SceneFile
+from warpprior.io.wording import frame_list
+from warpprior.scene import IGNORE_LABEL
+
+_THREADS = 4
+
+
+def read_labels(
+    scene_file: SceneFile, frame_count: int, rectify: Callable[[np.ndarray], np.ndarray] | None, notes: list[str]
+) -> np.ndarray | None:
+    """Label images of the first ``frame_count`` frames.
+
+    Grey values and palette indices are labels as they stand.  Values that are neither 0, a body's label nor 255 say
+    nothing about our bodies (another object may be in front), so they become 255, don't-care, with a warning; so does
+    every pixel of a frame whose file is missing.
+
+    Args:
+        scene_file: the checked ``scene.toml``.
+        frame_count: how many frames to read.
+        rectify: removes lens distortion from one label image, or None.
+        notes: warnings are appended, one sentence each.
+
+    Returns:
+        labels (frame, height, width) uint8, or None when the scene has none.
+
+    Raises:
+        InputError: a file is damaged, of another size, or not a label image; or no body is visible anywhere.
+    """
+    if scene_file.labels is None:
+        return None
+    camera = scene_file.camera
+    cv2 = import_cv2()
+    labels = np.full((frame_count, camera.height, camera.width), IGNORE_LABEL, dtype=np.uint8)
+    places = [_find_frame(scene_file, frame) for frame in range(frame_count)]
+    present = [frame for frame in range(frame_count) if places[frame] is not None]
+    if not present:
+        first = scene_file.labels.format(0)
+        raise InputError(str(scene_file.folder / first), "no label image was found", "frames are numbered from 0")
+
+    def read_frame(frame: int) -> tuple[np.ndarray, str | None]:
+        image, remark = _read_frame(scene_file, places[frame], frame)
+        labels[frame] = image if rectify is None else rectify(image)
+        return cv2.calcHist([labels[frame]], [0], None, [256], [0, 256]).ravel(), remark
+
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        outcomes = list(pool.map(read_frame, present))
+    counts = np.zeros((frame_count, 256), dtype=np.int64)
+    counts[present] = [histogram for histogram, _ in outcomes]
+    remarks: dict[str, list[int]] = {}
+    for frame, (_, remark) in zip(present, outcomes, strict=True):
+        if remark is not None:
+            remarks.setdefault(remark, []).append(frame)
+    notes.extend(f"labels: {frame_list(frames)} {remark}" for remark, frames in remarks.items())
+    if len(present) < frame_count:
+        missing = sorted(set(range(frame_count)) - set(present))
+        notes.append(f"labels: {frame_list(missing)} missing; nothing is known about their pixels")
+    _mute_unknown(scene_file, labels, counts, notes)
+    _check_visibility(scene_file, labels, counts, present, notes)
+    return labels
+
+
+def _find_frame(scene_file: SceneFile, frame: int):
+    path = scene_file.frame_path(scene_file.labels, frame)
+    return path if path.exists() else None
+
+
+def _read_frame(scene_file: SceneFile, path, frame: int) -> tuple[np.ndarray, str | None]:
+    """Label image (height, width) uint8 and what had to be done to it."""
+    where = f"{scene_file.folder / scene_file.labels.format(frame)} (frame {frame})"
+    header, data = read_image_file(path, where, scene_file.camera)
+    if header.palette or (header.bits < 8 and header.channels == 1):
+        return decode_indices(header, data, where), None
+    image = decode_image(header, data, where)
+    if header.format == "jpeg":
+        return _threshold_jpeg(image, scene_file, where)
+    return _one_byte(image, header, where)
+
+
+def _one_byte(image: np.ndarray, header: ImageHeader, where: str) -> tuple[np.ndarray, str | None]:
+    accepted = "labels need one byte per pixel: 0 background, a body's label, or 255 for don't-care"
+    remark = None
+    if image.ndim == 3:
+        if np.any(image[..., 0] != image[..., 1]) or np.any(image[..., 0] != image[..., 2]):
+            raise InputError(where, "is a colour picture", accepted)
+        image, remark = image[..., 0], "stored with equal colour channels; the grey value is the label"
+    if header.bits == 16:
+        if image.max() > IGNORE_LABEL:
+            raise InputError(where, f"is a 16-bit picture with values up to {image.max()}", accepted)
+        image, remark = image.astype(np.uint8), "stored with 16 bits; all values fit one byte"
+    return image, remark
+
+
+def _threshold_jpeg(image: np.ndarray, scene_file: SceneFile, where: str) -> tuple[np.ndarray, str]:
+    grey = image if image.ndim == 2 else image[..., 1]
+    if len(scene_file.bodies) != 1 or grey.max() < 128:
+        raise InputError(where, "is a JPEG file, whose compression changes labels", "save label images as PNG")
+    label = np.uint8(scene_file.bodies[0].label)
+    return np.where(grey > 127, label, np.uint8(0)), "stored as JPEG; values above 127 were taken as the body"
+
+
+def _mute_unknown(scene_file: SceneFile, labels: np.ndarray, counts: np.ndarray, notes: list[str]) -> None:
+    """Turn values that belong to no body into don't-care, in place."""
+    known = {0, IGNORE_LABEL, *(body.label for body in scene_file.bodies)}
+    unknown = [value for value in np.flatnonzero(counts.sum(0)) if value not in known]
+    if not unknown:
+        return
+    table = np.arange(256, dtype=np.uint8)
+    table[unknown] = IGNORE_LABEL
+    frames = np.flatnonzero(counts[:, unknown].any(1))
+    for frame in frames:
+        labels[frame] = table[labels[frame]]
+    values = ", ".join(str(value) for value in unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+    pixels = counts[:, unknown].sum()
+    notes.append(
+        f"labels: {frame_list(frames)} hold values of no body ({values}; {pixels} pixels); they are taken as don't-care"
+    )
+
+
+def _check_visibility(
+    scene_file: SceneFile, labels: np.ndarray, counts: np.ndarray, present: list[int], notes: list[str]
+) -> None:
+    """InputError when an estimated body is nowhere to be seen; notes on frames that say little."""
+    place = str(scene_file.folder / scene_file.labels)
+    height, width = labels.shape[1:]
+    for body in scene_file.bodies:
+        visible = counts[:, body.label] > 0
+        if not visible.any() and not body.known:
+            found = f"label {body.label} of body {body.name!r} is in none of {len(present)} images"
+            values = ", ".join(str(value) for value in np.flatnonzero(counts.sum(0))[:10])
+            raise InputError(place, found, f"the values there are {values}; 255 means don't-care")
+        hidden = [frame for frame in present if not visible[frame]]
+        if hidden and visible.any():
+            notes.append(f"labels: {body.name} is not visible in {frame_list(hidden)}; the mask says nothing there")
+        full = np.flatnonzero(counts[:, body.label] == height * width)
+        if len(full):
+            notes.append(f"labels: {body.name} fills the whole image in {frame_list(full)}")
+        border = [labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]]
+        cut = np.logical_or.reduce([(edge == body.label).any(1) for edge in border])
+        cut[full] = False
+        if cut.any():
+            notes.append(f"labels: {body.name} touches the image border in {frame_list(np.flatnonzero(cut))}")

@@ -1,0 +1,125 @@
+"""The folder results go to: refused before anything is computed, locked while one run writes to it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from warpprior.errors import InputError
+
+LOCK_FILE = ".lock"
+CHECKPOINT_FILE = "checkpoint.npz"
+
+
+class OutputLock:
+    """Holds an output folder for this run; released by :meth:`release`, by ``with``, or when the process ends.
+
+    The operating system drops the lock of a process that dies, so a file left behind by one never blocks the next.
+
+    Args:
+        folder: an existing folder.
+
+    Raises:
+        InputError: another run holds it, or the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._path = folder / LOCK_FILE
+        self._descriptor = self._acquire()
+        atexit.register(self.release)
+
+    def __enter__(self) -> OutputLock:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let the next run in; harmless when called twice."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        atexit.unregister(self.release)
+        # Removed while still held, so that nobody else's lock can be removed by mistake.
+        self._path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+    def _acquire(self) -> int:
+        while True:
+            try:
+                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            except OSError as error:
+                found = f"cannot be written to: {error.strerror}"
+                raise InputError(str(self.folder), found, "choose a folder you may write to") from error
+            try:
+                _lock(descriptor)
+            except OSError as error:
+                owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() if hasattr(os, "pread") else ""
+                os.close(descriptor)
+                found = "is being written by another run" + (f" (process {owner})" if owner else "")
+                raise InputError(str(self.folder), found, "wait for it, or choose another folder") from error
+            # The holder before us may have removed the file between our open and our lock.
+            if self._is_current(descriptor):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode("ascii"))
+                return descriptor
+            os.close(descriptor)
+
+    def _is_current(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
+
+
+def _lock(descriptor: int) -> None:
+    """Take an exclusive lock without waiting; OSError when another holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def prepare_output(
+    folder: str | Path, *, overwrite: bool = False, resume: bool = False, protect: Iterable[str | Path] = ()
+) -> OutputLock:
+    """Make sure results can be written to ``folder``, and hold it.  Call before computing.
+
+    Existing files are left alone: each is replaced when its successor is complete, and only files that a result
+    consists of are ever replaced.
+
+    Args:
+        folder: made when it does not exist.
+        overwrite: an existing folder with files in it is welcome.
+        resume: an existing folder with a checkpoint or an earlier result in it is welcome.
+        protect: folders that are read from; none of them may be the output.
+
+    Raises:
+        InputError: the folder exists and holds files, is a file, is one of ``protect``, cannot be written to, or is
+            held by another run.
+    """
+    folder = Path(folder)
+    for source in protect:
+        if os.path.realpath(source) == os.path.realpath(folder):
+            raise InputError(str(folder), "is the input folder", "results need a folder of their own")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(str(folder), "is a file", "give the path of a folder")
+        entries = {entry.name for entry in folder.iterdir()} - {LOCK_FILE} if folder.is_dir() else set()
+        if entries and resume and not overwrite and not entries & {CHECKPOINT_FILE, "config.json"}:
+            raise InputError(str(folder), "holds files but no earlier run", "there is nothing to resume here")
+        if entries and not (overwrite or resume):
+            accepted = "choose another folder, or say --overwrite, or --resume to continue"
+            raise InputError(str(folder), "exists and is not empty", accepted)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
+    return OutputLock(folder)

@@ -1,0 +1,274 @@
+"""Pose files: the motion of bodies by name, checked value by value.
+
+Keys are ``<body>/position`` (frame, 3) [m], ``<body>/rotation`` (frame, 4) xyzw or (frame, 3, 3), ``<body>/joints``
+(frame, coordinate) [rad or m] with ``<body>/joint_names``, and optionally ``<body>/shape``, ``<body>/scale``,
+``<body>/covariance`` (frame, d, d) and ``<body>/imputed`` (frame,).  Poses are camera_from_body, OpenCV camera.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.body import Body
+from warpprior.errors import InputError
+from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.io.coordinates import read_joints
+from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
+from warpprior.io.rotations import read_rotations
+from warpprior.io.wording import frame_list, nearest
+from warpprior.scene import Poses
+
+FIELDS = ("position", "rotation", "joints", "joint_names", "shape", "scale", "covariance", "imputed")
+FAR_M = 100.0
+
+
+def load_poses(
+    path: str | Path,
+    bodies: Iterable[Body],
+    *,
+    frame_count: int | None = None,
+    optional: Iterable[str] = (),
+    known: Iterable[str] = (),
+    notes: list[str] | None = None,
+) -> dict[str, Poses]:
+    """Read the motion of bodies and mend what can be mended.
+
+    A frame whose pose is not finite, or puts an estimated body behind the camera, is interpolated from its neighbours
+    and flagged in ``Poses.imputed``.  Quaternions are normalised, joints brought into the body's order and limits.
+
+    Args:
+        path: an ``.npz`` file.
+        bodies: the bodies whose poses are wanted.
+        frame_count: frames the file must have; None takes what the first body has.
+        optional: names of bodies that may be absent from the file (and then from the answer).
+        known: names of bodies that may be behind the camera, for they are not estimated.
+        notes: warnings are appended, one sentence each; None issues them as Python warnings.
+
+    Returns:
+        poses by body name, float64.
+
+    Raises:
+        InputError: naming file, body, field and frame.
+    """
+    reader = _Reader(path, frame_count)
+    known = set(known)
+    poses = reader.read(list(bodies), set(optional), lambda body: reader.mended(body, body.name in known))
+    reader.tell(notes)
+    return poses
+
+
+def load_truth(
+    path: str | Path, bodies: Iterable[Body], *, frame_count: int | None = None, notes: list[str] | None = None
+) -> dict[str, Poses]:
+    """Read the true motion of those bodies the file has.  Frames that are not finite stay NaN: they are not scored.
+
+    Arguments, answer and errors as :func:`load_poses`.
+    """
+    reader = _Reader(path, frame_count)
+    bodies = list(bodies)
+    poses = reader.read(bodies, {body.name for body in bodies}, reader.as_stated)
+    if not poses:
+        raise InputError(str(path), f"has none of the bodies {[b.name for b in bodies]}", "keys are <body>/position")
+    reader.tell(notes)
+    return poses
+
+
+def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Body] = ()) -> None:
+    """Write poses as :func:`load_poses` reads them, atomically; joint names come from ``bodies``.
+
+    Raises:
+        InputError: a value is not finite.
+        RunError: the file system refused.
+    """
+    names = {body.name: body.coordinate_names for body in bodies}
+    arrays = {}
+    for name, motion in poses.items():
+        fields = {"position": motion.position, "rotation": motion.rotation}
+        if motion.joints.shape[1]:
+            fields["joints"] = motion.joints
+            if name in names:
+                fields["joint_names"] = np.array(names[name], dtype=np.str_)
+        if len(motion.shape):
+            fields["shape"] = motion.shape
+        if motion.scale != 1.0:
+            fields["scale"] = np.float64(motion.scale)
+        if motion.covariance is not None:
+            fields["covariance"] = motion.covariance
+        if motion.imputed is not None and motion.imputed.any():
+            fields["imputed"] = motion.imputed
+        for field, value in fields.items():
+            value = np.asarray(value)
+            if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+                raise InputError(f"{path}: {name}/{field}", "is not finite", "only finite poses are written")
+            arrays[f"{name}/{field}"] = value
+    write_arrays(path, arrays)
+
+
+class _Reader:
+    """One pose file being read."""
+
+    def __init__(self, path: str | Path, frame_count: int | None):
+        self._path, self._frame_count = path, frame_count
+        self._arrays = read_arrays(path)
+        self._notes: list[str] = []
+
+    def read(self, bodies: list[Body], optional: set[str], read_body) -> dict[str, Poses]:
+        self._note_strangers({body.name for body in bodies})
+        poses = {}
+        for body in bodies:
+            if f"{body.name}/position" in self._arrays or body.name not in optional:
+                poses[body.name] = read_body(body)
+        return poses
+
+    def tell(self, notes: list[str] | None) -> None:
+        name = Path(self._path).name
+        for note in self._notes:
+            if notes is None:
+                warnings.warn(f"{name}: {note}", stacklevel=4)
+            else:
+                notes.append(f"{name}: {note}")
+
+    def as_stated(self, body: Body) -> Poses:
+        """Checked for form only; frames with any value that is not finite become NaN throughout."""
+        position, rotation, joints = self._read_fields(body, clamp=False)
+        missing = ~(_finite_rows(position) & _finite_rows(rotation) & _finite_rows(joints))
+        if missing.all():
+            raise InputError(self._place(body.name), "no frame has a finite pose", "leave the body out of the file")
+        if missing.any():
+            self._notes.append(f"{body.name} has no pose in {frame_list(np.flatnonzero(missing))}; not scored there")
+            for values in (position, rotation, joints):
+                values[missing] = np.nan
+        return Poses(position, rotation, joints, *self._read_size(body), self._read_covariance(body))
+
+    def mended(self, body: Body, known: bool) -> Poses:
+        """Checked and free of gaps."""
+        position, rotation, joints = self._read_fields(body, clamp=True)
+        usable = _finite_rows(position) & _finite_rows(rotation) & _finite_rows(joints)
+        if not usable.any():
+            found = "no frame has a finite pose"
+            raise InputError(self._place(body.name), found, "needs a rough pose in one frame at least")
+        if not usable.all():
+            frames = frame_list(np.flatnonzero(~usable))
+            self._notes.append(f"{body.name} has no finite pose in {frames}; it was interpolated")
+        usable &= ~self._behind_camera(body, position, rotation, usable, known)
+        stated = self._read("imputed", body.name, (len(position),), "b?", required=False)
+        if not usable.all():
+            position, joints = fill_gaps(position, usable), fill_gaps(joints, usable)
+            rotation = fill_rotation_gaps(rotation, usable)
+        imputed = ~usable if stated is None else ~usable | stated.astype(bool)
+        covariance = self._read_covariance(body)
+        return Poses(position, rotation, joints, *self._read_size(body), covariance, imputed if imputed.any() else None)
+
+    def _place(self, name: str, field: str = "") -> str:
+        return f"{self._path}: {name}/{field}" if field else f"{self._path}: {name}"
+
+    def _note_strangers(self, names: set[str]) -> None:
+        strangers = sorted({key.partition("/")[0] for key in self._arrays} - names)
+        if strangers:
+            self._notes.append(f"holds {', '.join(strangers)}, which no body is called; ignored")
+        for key in self._arrays:
+            name, _, field = key.partition("/")
+            if name in names and field not in FIELDS:
+                self._notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
+
+    def _read(
+        self, field: str, name: str, shape: tuple, kinds: str = "fiu", required: bool = True
+    ) -> np.ndarray | None:
+        """One field as stored; shape entries of None take any size."""
+        key = f"{name}/{field}"
+        if key not in self._arrays:
+            if not required:
+                return None
+            present = sorted(self._arrays)
+            shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
+            raise InputError(self._place(name, field), "is missing", f"{nearest(key, present)}the file has: {shown}")
+        value = self._arrays[key]
+        if value.dtype.kind not in kinds:
+            raise InputError(self._place(name, field), f"has values of type {value.dtype}", "needs plain numbers")
+        fits = value.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, value.shape, strict=True))
+        if not fits:
+            wanted = "(" + ", ".join("n" if n is None else str(n) for n in shape) + ")"
+            raise InputError(self._place(name, field), f"has shape {value.shape}", f"needs shape {wanted}")
+        return value
+
+    def _read_fields(self, body: Body, *, clamp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Position, rotation and joints, float64, with the same number of frames; NaN rows allowed."""
+        position = self._read("position", body.name, (None, 3)).astype(np.float64)
+        if self._frame_count is None:
+            self._frame_count = len(position)
+        count = self._frame_count
+        for field in ("position", "rotation", "joints"):
+            value = self._arrays.get(f"{body.name}/{field}")
+            if value is not None and (value.ndim == 0 or len(value) != count):
+                found = f"has {len(value) if value.ndim else 'no'} frames"
+                raise InputError(self._place(body.name, field), found, f"the sequence has {count}")
+        if count == 0:
+            raise InputError(self._place(body.name), "has no frame", "needs one frame at least")
+        depth = np.abs(position[np.isfinite(position).all(1), 2])
+        if len(depth) and np.median(depth) > FAR_M:
+            found = f"is {np.median(depth):.0f} m from the camera (median)"
+            raise InputError(self._place(body.name, "position"), found, "needs metres; these look like millimetres")
+        place, notes = self._place(body.name, "rotation"), self._notes
+        stored = self._arrays.get(f"{body.name}/rotation")
+        matrices = stored is not None and stored.ndim == 3
+        if stored is not None and stored.ndim == 2 and stored.shape[1] == 3:
+            accepted = "needs quaternions (frame, 4) in the order x, y, z, w, or matrices (frame, 3, 3)"
+            raise InputError(place, f"has shape {stored.shape}, like Euler angles or rotation vectors", accepted)
+        stored = self._read("rotation", body.name, (None, 3, 3) if matrices else (None, 4))
+        rotation = read_rotations(stored.astype(np.float64), body.name, place, notes)
+        joints = self._read("joints", body.name, (None, None), required=body.coordinate_count > 0)
+        names = self._arrays.get(f"{body.name}/joint_names")
+        return position, rotation, read_joints(joints, names, body, count, self._place(body.name), notes, clamp=clamp)
+
+    def _read_size(self, body: Body) -> tuple[np.ndarray, float]:
+        shape = self._read("shape", body.name, (None,), required=False)
+        if shape is None or (body.shape_count == 0 and len(shape)):
+            if shape is not None:
+                self._notes.append(f"{body.name}/shape is ignored: the model has no shape parameters")
+            shape = np.zeros(body.shape_count)
+        if len(shape) != body.shape_count or not np.all(np.isfinite(shape)):
+            found = f"has {len(shape)} values, {np.isfinite(shape).sum()} of them finite"
+            raise InputError(self._place(body.name, "shape"), found, f"needs {body.shape_count} finite numbers")
+        if np.any(np.abs(shape) > 5):
+            self._notes.append(f"{body.name}/shape reaches {np.abs(shape).max():.1f} sigma: hardly a real shape")
+        scale = self._read("scale", body.name, (), required=False)
+        if scale is None:
+            return shape.astype(np.float64), 1.0
+        if not (np.isfinite(scale) and scale > 0):
+            raise InputError(self._place(body.name, "scale"), f"is {scale}", "needs a finite number above zero")
+        return shape.astype(np.float64), float(scale)
+
+    def _read_covariance(self, body: Body) -> np.ndarray | None:
+        covariance = self._read("covariance", body.name, (self._frame_count, None, None), required=False)
+        if covariance is None:
+            return None
+        if covariance.shape[1] != covariance.shape[2] or not np.all(np.isfinite(covariance)):
+            found = f"has shape {covariance.shape} or is not finite"
+            raise InputError(self._place(body.name, "covariance"), found, "needs finite matrices (frame, d, d)")
+        return covariance.astype(np.float64)
+
+    def _behind_camera(self, body, position, rotation, usable, known: bool) -> np.ndarray:
+        """Frames (frame,) bool in which the body's middle is behind the camera."""
+        x, y, z, w = rotation.T
+        axis_z = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=1)
+        middle = 0.5 * (body.vertices.min(0) + body.vertices.max(0)).astype(np.float64)
+        behind = usable & (position[:, 2] + axis_z @ middle <= 0)
+        if not behind.any():
+            return behind
+        if known:
+            self._notes.append(f"{body.name} is behind the camera in {frame_list(np.flatnonzero(behind))}")
+            return np.zeros_like(behind)
+        if behind[usable].all():
+            accepted = "z points forward; these look like OpenGL poses, multiply them by diag(1, -1, -1) from the left"
+            raise InputError(self._place(body.name, "position"), "is behind the camera in every frame", accepted)
+        frames = frame_list(np.flatnonzero(behind))
+        self._notes.append(f"{body.name} is behind the camera in {frames}; its pose was interpolated")
+        return behind
+
+
+def _finite_rows(values: np.ndarray) -> np.ndarray:
+    return np.isfinite(values).all(axis=1)

@@ -1,0 +1,175 @@
+"""scene.toml: what a scene folder says about itself, parsed and checked; no other file is opened here."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from warpprior.errors import InputError
+from warpprior.io.images import PIXEL_LIMIT
+from warpprior.io.table import Table, read_table
+from warpprior.scene import IGNORE_LABEL, Camera
+
+SCENE_FILE = "scene.toml"
+READABLE_KINDS = ("mesh", "urdf")
+SYMMETRIES = ("none", "sphere", "x", "y", "z")
+FRAME_LIMIT = 1_000_000
+
+# One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
+_TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
+
+
+@dataclass(frozen=True)
+class BodyEntry:
+    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder."""
+
+    name: str
+    kind: str
+    path: Path
+    label: int
+    known: bool
+    symmetry: str
+    mesh_scale: float
+
+
+@dataclass(frozen=True)
+class SceneFile:
+    """scene.toml as typed values; image entries are templates with one frame number, relative to ``folder``."""
+
+    folder: Path
+    camera: Camera
+    distortion: tuple[float, ...] | None
+    count: int
+    fps: float
+    rgb: str | None
+    labels: str | None
+    depth: str | None
+    depth_scale: float
+    bodies: tuple[BodyEntry, ...]
+    initial: Path
+    truth: Path | None
+    warnings: tuple[str, ...]
+
+    def frame_path(self, template: str, frame: int) -> Path:
+        """The image of one frame; InputError when it leads out of the scene folder, through links too."""
+        return resolve_inside(self.folder, template.format(frame), f"{self.folder / SCENE_FILE}: [frames]")
+
+
+def resolve_inside(folder: Path, relative: str, where: str) -> Path:
+    """``folder / relative`` with links followed; InputError unless it lies inside ``folder``."""
+    resolved = os.path.realpath(folder / relative)
+    root = os.path.realpath(folder)
+    if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
+        raise InputError(where, f"{relative!r} leads out of the scene folder", "use a path inside the scene folder")
+    return Path(resolved)
+
+
+def read_scene_file(folder: str | Path) -> SceneFile:
+    """Parse and check ``scene.toml`` of a scene folder.
+
+    Raises:
+        InputError: the folder or file is missing, or a key is missing, unknown, of a wrong type or out of range.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        accepted = f"give the folder that holds {SCENE_FILE}"
+        raise InputError(str(folder), "is a file" if folder.exists() else "does not exist", accepted)
+    path = folder / SCENE_FILE
+    if not path.is_file():
+        raise InputError(str(folder), f"has no {SCENE_FILE}", f"a scene folder is described by its {SCENE_FILE}")
+    root = read_table(path)
+    notes: list[str] = []
+    camera, distortion = _read_camera(root.table("camera"), notes)
+    frames = root.table("frames")
+    count = frames.integer("count", 1, FRAME_LIMIT)
+    fps = frames.number("fps", positive=True)
+    rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
+    depth_scale = frames.number("depth_scale", 0.001, positive=True)
+    frames.finish()
+    bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
+    _check_unique(bodies, path)
+    poses = root.table("poses")
+    initial = _resolve(poses, folder, "initial")
+    truth = _resolve(poses, folder, "truth", required=False)
+    poses.finish()
+    keypoints = root.table("keypoints", required=False)
+    if keypoints is not None:
+        _resolve(keypoints, folder, "file")
+        keypoints.finish()
+        notes.append("scene.toml: [keypoints] is not used by any term of this version")
+    root.finish()
+    return SceneFile(
+        folder, camera, distortion, count, fps, rgb, labels, depth, depth_scale, bodies, initial, truth, tuple(notes)
+    )
+
+
+def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, ...] | None]:
+    width, height = table.integer("width", 2, 100_000), table.integer("height", 2, 100_000)
+    if width * height > PIXEL_LIMIT:
+        accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
+        raise InputError(table.place("width, height"), f"{width} x {height} pixels", accepted)
+    fx, fy = table.number("fx", positive=True), table.number("fy", positive=True)
+    cx, cy = table.number("cx"), table.number("cy")
+    distortion = table.numbers("distortion", 5, "k1, k2, p1, p2, k3; rectify images of other lens models first")
+    table.finish()
+    for key, centre, size in (("cx", cx, width), ("cy", cy, height)):
+        if not -size <= centre <= 2 * size:
+            found = f"is {centre:g} for an image of {width} x {height}"
+            raise InputError(table.place(key), found, "these look like the intrinsics of another resolution")
+        if not 0 <= centre <= size:
+            notes.append(f"scene.toml: [camera], {key} is {centre:g}: the principal point is outside the image")
+    if not 0.5 <= fx / fy <= 2.0:
+        notes.append(f"scene.toml: [camera], fx is {fx:g} and fy {fy:g}: pixels this far from square are rare")
+    if not 0.1 <= fx / width <= 50.0:
+        notes.append(f"scene.toml: [camera], fx is {fx:g} for a width of {width}: an unusual field of view")
+    return Camera(width, height, fx, fy, cx, cy), distortion if distortion and any(distortion) else None
+
+
+def _read_template(table: Table, folder: Path, key: str) -> str | None:
+    template = table.text(key, None)
+    if template is None:
+        return None
+    if not _TEMPLATE.fullmatch(template):
+        accepted = 'needs one frame number, for example "labels/{:06d}.png"'
+        raise InputError(table.place(key), f"is {template!r}", accepted)
+    resolve_inside(folder, template.format(0), table.place(key))
+    return template
+
+
+def _resolve(table: Table, folder: Path, key: str, *, required: bool = True) -> Path | None:
+    relative = table.text(key) if required else table.text(key, None)
+    if relative is None:
+        return None
+    path = resolve_inside(folder, relative, table.place(key))
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(table.place(key), f"{relative!r} {found}", "needs a file inside the scene folder")
+    return path
+
+
+def _read_body(table: Table, folder: Path) -> BodyEntry:
+    name = table.text("name")
+    if "/" in name:
+        raise InputError(table.place("name"), f"is {name!r}", "needs a name without '/': it is a key in the pose files")
+    kind = table.choice("kind", READABLE_KINDS)
+    entry = BodyEntry(
+        name=name,
+        kind=kind,
+        path=_resolve(table, folder, "path"),
+        label=table.integer("label", 1, IGNORE_LABEL - 1),
+        known=table.boolean("known", False),
+        symmetry=table.choice("symmetry", SYMMETRIES, "none"),
+        mesh_scale=table.number("mesh_scale", 1.0, positive=True) if kind == "mesh" else 1.0,
+    )
+    table.finish()
+    return entry
+
+
+def _check_unique(bodies: tuple[BodyEntry, ...], path: Path) -> None:
+    for key in ("name", "label"):
+        values = [getattr(body, key) for body in bodies]
+        for value in values:
+            if values.count(value) > 1:
+                raise InputError(f"{path}: [[body]], {key}", f"{value!r} is used twice", "every body needs its own")

@@ -1,0 +1,157 @@
+"""A scene folder, read and checked once.  Everything behind this door may trust its Scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.body import Body
+from warpprior.errors import InputError
+from warpprior.io.images import decode_image, import_cv2, read_image_file, read_image_header
+from warpprior.io.label_images import read_labels
+from warpprior.io.poses import load_poses, load_truth
+from warpprior.io.rectify import Rectifier
+from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
+from warpprior.io.wording import frame_list
+from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
+
+
+def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
+    """Read a scene folder: ``scene.toml``, models, pose files and label images; pictures are read when asked for.
+
+    Args:
+        folder: holds ``scene.toml``; nothing outside it is opened.
+        num_frames: read only the first so many frames; None reads all.
+
+    Returns:
+        the scene, rectified when the camera has lens distortion; ``Scene.warnings`` lists what was mended.
+
+    Raises:
+        InputError: naming the file, frame or field, what was found and what is accepted.
+        MissingExtraError: pictures are needed and OpenCV is not installed.
+    """
+    scene_file = read_scene_file(folder)
+    frame_count = scene_file.count
+    if num_frames is not None:
+        if not 1 <= num_frames <= scene_file.count:
+            accepted = f"the scene has {scene_file.count} frames"
+            raise InputError(f"{scene_file.folder}: number of frames", f"{num_frames} asked for", accepted)
+        frame_count = num_frames
+    notes = list(scene_file.warnings)
+    models = [_read_model(entry, notes) for entry in scene_file.bodies]
+    known = [entry.name for entry in scene_file.bodies if entry.known]
+    count = scene_file.count
+    initial = load_poses(scene_file.initial, models, frame_count=count, known=known, notes=notes)
+    truth = {}
+    if scene_file.truth is not None:
+        truth = load_truth(scene_file.truth, models, frame_count=count, notes=notes)
+    rectifier = None
+    if scene_file.distortion is not None and (scene_file.labels or scene_file.rgb or scene_file.depth):
+        place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
+        rectifier = Rectifier(scene_file.camera, scene_file.distortion, place)
+        notes.append("scene.toml: [camera], distortion: pictures were rectified to a pinhole camera")
+    labels = read_labels(scene_file, frame_count, rectifier and rectifier.nearest(IGNORE_LABEL), notes)
+    rgb_paths = _find_pictures(scene_file, "rgb", frame_count, notes)
+    depth_paths = _find_pictures(scene_file, "depth", frame_count, notes)
+    first = slice(0, frame_count)
+    bodies = tuple(
+        SceneBody(
+            body=model,
+            label=entry.label,
+            known=entry.known,
+            initial=initial[entry.name].frames(first),
+            truth=truth[entry.name].frames(first) if entry.name in truth else None,
+            symmetry=entry.symmetry,
+            source=entry.path,
+        )
+        for entry, model in zip(scene_file.bodies, models, strict=True)
+    )
+    return Scene(
+        name=scene_file.folder.resolve().name or "scene",
+        camera=scene_file.camera,
+        fps=scene_file.fps,
+        bodies=bodies,
+        labels=labels,
+        read_rgb=_rgb_reader(scene_file, rgb_paths, rectifier),
+        read_depth=_depth_reader(scene_file, depth_paths, rectifier),
+        folder=scene_file.folder,
+        warnings=tuple(notes),
+    )
+
+
+def _read_model(entry: BodyEntry, notes: list[str]) -> Body:
+    if entry.kind == "mesh":
+        from warpprior.bodies.mesh import read_mesh
+
+        body = read_mesh(entry.path, name=entry.name, scale=entry.mesh_scale)
+    else:
+        from warpprior.bodies.urdf import read_urdf
+
+        body = read_urdf(entry.path, name=entry.name)
+    notes.extend(f"{entry.path.name}: {warning}" for warning in body.warnings)
+    return body
+
+
+def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: list[str]) -> dict[int, Path] | None:
+    """Picture of each frame that has one, headers checked; None when ``scene.toml`` names none."""
+    template = getattr(scene_file, key)
+    if template is None:
+        return None
+    import_cv2()
+    paths = {}
+    for frame in range(frame_count):
+        path = scene_file.frame_path(template, frame)
+        if not path.exists():
+            continue
+        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
+        header = read_image_header(path, where, scene_file.camera)
+        if key == "depth" and (header.format != "png" or header.bits != 16 or header.channels != 1):
+            found = f"is a {header.bits}-bit {header.format.upper()} of {header.channels} channels"
+            raise InputError(where, found, "depth needs 16-bit grey PNG; set depth_scale to the metres per unit")
+        paths[frame] = path
+    if not paths:
+        raise InputError(str(scene_file.folder / template.format(0)), "no picture was found", "frames start at 0")
+    missing = sorted(set(range(frame_count)) - set(paths))
+    if missing:
+        notes.append(f"{key}: {frame_list(missing)} missing")
+    return paths
+
+
+def _rgb_reader(
+    scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
+) -> Callable[[int], np.ndarray | None] | None:
+    if paths is None:
+        return None
+
+    def read_rgb(frame: int) -> np.ndarray | None:
+        """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
+        if frame not in paths:
+            return None
+        where = f"{scene_file.folder / scene_file.rgb.format(frame)} (frame {frame})"
+        header, data = read_image_file(paths[frame], where, scene_file.camera)
+        image = decode_image(header, data, where, color=True)
+        return image if rectifier is None else rectifier.linear(image)
+
+    return read_rgb
+
+
+def _depth_reader(
+    scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
+) -> Callable[[int], np.ndarray | None] | None:
+    if paths is None:
+        return None
+    rectify = None if rectifier is None else rectifier.nearest(0)
+
+    def read_depth(frame: int) -> np.ndarray | None:
+        """Depth (height, width) float32 [m] of one frame, 0 where nothing was measured, or None where there is none."""
+        if frame not in paths:
+            return None
+        where = f"{scene_file.folder / scene_file.depth.format(frame)} (frame {frame})"
+        header, data = read_image_file(paths[frame], where, scene_file.camera)
+        image = decode_image(header, data, where)
+        depth = image.astype(np.float32) * np.float32(scene_file.depth_scale)
+        return depth if rectify is None else rectify(depth)
+
+    return read_depth

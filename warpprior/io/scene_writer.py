@@ -1,0 +1,152 @@
+"""Writing a scene folder that :func:`warpprior.io.load_scene` reads back."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.body import Body
+from warpprior.errors import InputError
+from warpprior.io.atomic import atomic_folder
+from warpprior.io.images import import_cv2
+from warpprior.io.poses import save_poses
+from warpprior.io.scene_file import SCENE_FILE
+from warpprior.scene import Scene, SceneBody
+
+_THREADS = 4
+
+
+def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a scene folder: ``scene.toml``, models, pose files, label and colour images.
+
+    Rigid bodies are written as OBJ; URDF bodies are copied from ``SceneBody.source`` with the meshes they name.  The
+    folder appears only when it is complete.
+
+    Args:
+        scene: what to write; pictures are those of a pinhole camera, so no distortion is written.
+        folder: must not exist or be empty.
+        overwrite: replace an existing folder as a whole.
+
+    Returns:
+        the folder.
+
+    Raises:
+        InputError: the folder exists, or a URDF body's source file is not known.
+        RunError: the file system refused.
+        MissingExtraError: pictures are to be written and OpenCV is not installed.
+    """
+    folder = Path(folder)
+    with atomic_folder(folder, overwrite=overwrite) as target:
+        models = {item.name: _write_model(item, index, target) for index, item in enumerate(scene.bodies)}
+        bodies = [item.body for item in scene.bodies]
+        save_poses(target / "initial.npz", {item.name: item.initial for item in scene.bodies}, bodies=bodies)
+        truth = {item.name: item.truth for item in scene.bodies if item.truth is not None}
+        if truth:
+            save_poses(target / "truth.npz", truth, bodies=bodies)
+        if scene.labels is not None:
+            _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
+        if scene.read_rgb is not None:
+            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(scene.read_rgb(frame)))
+        (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
+    return folder
+
+
+def _bgr(image: np.ndarray | None) -> np.ndarray | None:
+    return None if image is None else np.ascontiguousarray(image[..., ::-1])
+
+
+def _write_pictures(folder: Path, frame_count: int, picture) -> None:
+    cv2 = import_cv2()
+    folder.mkdir()
+
+    def write(frame: int) -> None:
+        image = picture(frame)
+        if image is None:
+            return
+        _, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        (folder / f"{frame:06d}.png").write_bytes(data.tobytes())
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(write, range(frame_count)))
+
+
+def _write_model(item: SceneBody, index: int, target: Path) -> str:
+    """Write one body's model below ``target`` and give its path as ``scene.toml`` names it."""
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", item.name)[:80] or "body"
+    if any(stem == re.sub(r"[^A-Za-z0-9_-]", "_", p.stem) for p in target.iterdir()):
+        stem = f"{stem}_{index}"
+    if item.body.kind == "mesh":
+        _write_obj(item.body, target / f"{stem}.obj")
+        return f"{stem}.obj"
+    if item.body.kind == "urdf" and item.source is not None:
+        return _copy_urdf(Path(item.source), target / stem, f"{stem}/")
+    found = "has no source file" if item.body.kind == "urdf" else f"is of kind {item.body.kind!r}"
+    raise InputError(f"body {item.name!r}", found, "meshes, and URDF bodies that were read from a file, can be saved")
+
+
+def _write_obj(body: Body, path: Path) -> None:
+    columns = [body.vertices] if body.colors is None else [body.vertices, body.colors]
+    rows = np.concatenate(columns, axis=1).astype(np.float64)
+    vertex_lines = ("v " + " ".join(f"{value:.9g}" for value in row) for row in rows)
+    face_lines = ("f {} {} {}".format(*(face + 1)) for face in body.faces)
+    path.write_text("\n".join([*vertex_lines, *face_lines, ""]), encoding="ascii", newline="\n")
+
+
+def _copy_urdf(source: Path, folder: Path, prefix: str) -> str:
+    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places relative to it."""
+    folder.mkdir()
+    text = source.read_text(encoding="utf-8-sig")
+    for name in sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text))):
+        for relative in _candidates(name):
+            origin = (source.parent / relative).resolve()
+            if origin.is_file() and origin.is_relative_to(source.parent.resolve()):
+                copy = folder / relative
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(origin, copy)
+                break
+    shutil.copyfile(source, folder / source.name)
+    return prefix + source.name
+
+
+def _candidates(name: str) -> list[str]:
+    """Where a URDF's mesh may lie relative to the file: as written, or without ``package://`` and the package."""
+    if "://" not in name:
+        return [name]
+    relative = name.partition("://")[2].lstrip("/")
+    return [relative, relative.partition("/")[2]]
+
+
+def _describe(scene: Scene, models: dict[str, str], has_truth: bool) -> str:
+    camera = scene.camera
+    lines = [
+        "# Units: metres, seconds, radians, pixels.  Poses are camera_from_body in the OpenCV camera frame",
+        "# (x right, y down, z forward); quaternions are stored x, y, z, w.",
+        "[camera]",
+        f"width = {camera.width}",
+        f"height = {camera.height}",
+        *(f"{key} = {float(getattr(camera, key))!r}" for key in ("fx", "fy", "cx", "cy")),
+        "",
+        "[frames]",
+        f"count = {scene.frame_count}",
+        f"fps = {float(scene.fps)!r}",
+    ]
+    lines += ['rgb = "rgb/{:06d}.png"'] if scene.read_rgb is not None else []
+    lines += ['labels = "labels/{:06d}.png"   # one byte per pixel'] if scene.labels is not None else []
+    for item in scene.bodies:
+        lines += ["", "[[body]]", f"name = {_quote(item.name)}", f"kind = {_quote(item.body.kind)}"]
+        lines += [f"path = {_quote(models[item.name])}", f"label = {item.label}"]
+        lines += ["known = true"] if item.known else []
+        lines += [f"symmetry = {_quote(item.symmetry)}"] if item.symmetry != "none" else []
+    lines += ["", "[poses]", 'initial = "initial.npz"']
+    lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
+    return "\n".join([*lines, ""])
+
+
+def _quote(text: str) -> str:
+    # JSON strings without escapes beyond \uXXXX are TOML basic strings.
+    return json.dumps(text, ensure_ascii=False)

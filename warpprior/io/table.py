@@ -1,0 +1,137 @@
+"""A TOML table whose values are asked for by type; every complaint names the file, the table and the key."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from warpprior.errors import InputError
+from warpprior.io.wording import nearest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SETTINGS_BYTES_LIMIT = 1 << 20
+_REQUIRED = object()
+_LARGEST = 1e300  # NaN and infinity are not below it, whole numbers of any length can be compared with it
+
+
+class Table:
+    """One table of a TOML file, read key by key; :meth:`finish` rejects keys nobody asked for.
+
+    Args:
+        values: the parsed table.
+        where: file and table, for messages.
+    """
+
+    def __init__(self, values: dict, where: str):
+        self._values, self._where, self._asked = values, where, set()
+
+    def place(self, key: str) -> str:
+        """File, table and key, as messages name it."""
+        return f"{self._where}, {key}"
+
+    def value(self, key: str, default=_REQUIRED):
+        """The raw value; InputError when it is missing and there is no default."""
+        self._asked.add(key)
+        if key not in self._values:
+            if default is _REQUIRED:
+                close = nearest(key, set(self._values) - self._asked)
+                raise InputError(self.place(key), "is missing", f"{close}this key is required")
+            return default
+        return self._values[key]
+
+    def number(self, key: str, default=_REQUIRED, *, positive: bool = False) -> float:
+        """A finite number, greater than zero when ``positive``."""
+        value = self.value(key, default)
+        wanted = "a finite number greater than zero" if positive else "a finite number"
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(self.place(key), f"is {value!r}", f"needs {wanted}")
+        if not abs(value) < _LARGEST or (positive and value <= 0):
+            raise InputError(self.place(key), f"is {value!r}", f"needs {wanted}")
+        return float(value)
+
+    def numbers(self, key: str, count: int, meaning: str) -> tuple[float, ...] | None:
+        """A list of ``count`` finite numbers, or None when the key is absent."""
+        value = self.value(key, None)
+        if value is None:
+            return None
+        good = isinstance(value, list) and all(type(v) in (int, float) and abs(v) < _LARGEST for v in value)
+        if not good or len(value) != count:
+            raise InputError(self.place(key), f"is {value!r}", f"needs {count} finite numbers: {meaning}")
+        return tuple(float(v) for v in value)
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        """A whole number within [low, high]."""
+        value = self.value(key)
+        if type(value) is not int or not low <= value <= high:
+            raise InputError(self.place(key), f"is {value!r}", f"needs a whole number from {low} to {high}")
+        return value
+
+    def boolean(self, key: str, default: bool) -> bool:
+        """``true`` or ``false``."""
+        value = self.value(key, default)
+        if not isinstance(value, bool):
+            raise InputError(self.place(key), f"is {value!r}", "needs true or false")
+        return value
+
+    def text(self, key: str, default=_REQUIRED) -> str | None:
+        """A text that is not empty and has no control characters."""
+        value = self.value(key, default)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise InputError(self.place(key), f"is {value!r}", "needs a text without control characters")
+        return value
+
+    def choice(self, key: str, choices: tuple[str, ...], default=_REQUIRED) -> str:
+        """One of the given words."""
+        value = self.value(key, default)
+        if value not in choices:
+            close = nearest(value, choices) if isinstance(value, str) else ""
+            raise InputError(self.place(key), f"is {value!r}", f"{close}accepted: {', '.join(choices)}")
+        return value
+
+    def table(self, key: str, *, required: bool = True) -> Table | None:
+        """A table inside this one, or None when it is absent and not required."""
+        value = self.value(key) if required else self.value(key, None)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise InputError(self.place(key), f"is {value!r}", f"needs a table, [{key}]")
+        return Table(value, f"{self._where}: [{key}]")
+
+    def tables(self, key: str) -> list[Table]:
+        """The tables of an array of tables, at least one."""
+        value = self.value(key)
+        if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
+            raise InputError(self.place(key), f"is {value!r}", f"needs at least one table [[{key}]]")
+        return [Table(v, f"{self._where}: [[{key}]] {index + 1}") for index, v in enumerate(value)]
+
+    def finish(self) -> None:
+        """InputError naming the first key that was never asked for, with the nearest known one."""
+        for key in self._values:
+            if key not in self._asked:
+                known = sorted(self._asked)
+                raise InputError(
+                    self.place(repr(key)), "is not a known key", f"{nearest(key, known)}accepted: {', '.join(known)}"
+                )
+
+
+def read_table(path: Path) -> Table:
+    """The root table of a TOML file; InputError when it is not there, too large, not UTF-8 or not TOML."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(SETTINGS_BYTES_LIMIT + 1)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read: {error.strerror}", "needs a readable TOML file") from error
+    if len(data) > SETTINGS_BYTES_LIMIT:
+        raise InputError(str(path), "is larger than 1 MiB", "needs a settings file in TOML")
+    try:
+        return Table(tomllib.loads(data.decode("utf-8-sig")), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise InputError(str(path), f"is not TOML: {error}", "mend that line; see https://toml.io") from error
