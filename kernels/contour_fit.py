@@ -1,0 +1,153 @@
+"""Normal equations that pull a rigid body's contour onto a label image, for Gauss-Newton.  Forward only.
+
+The unknowns are those of :func:`warpprior.kernels.camera.advance_pose`, six per frame.
+"""
+
+import warp as wp
+
+from warpprior.kernels.silhouette import Crop, claim_key, cross_line, crossed_lines, is_dominant
+from warpprior.kernels.visibility import key_inverse_depth
+
+wp.set_module_options({"enable_backward": False})
+
+vec6d = wp.types.vector(length=6, dtype=wp.float64)
+mat66d = wp.types.matrix(shape=(6, 6), dtype=wp.float64)
+
+
+@wp.func
+def point_derivative(pose: wp.transform, offset: wp.vec3, direction: wp.vec3) -> vec6d:
+    """Derivative of ``dot(direction, point)`` by the increment, for the point ``offset`` from the pose's position.
+
+    ``offset`` and ``direction`` are in the camera frame.
+    """
+    position = wp.transform_get_translation(pose)
+    turn = wp.quat_rotate_inv(wp.transform_get_rotation(pose), wp.cross(offset, direction))
+    return vec6d(
+        wp.float64(direction[0] * position[2]),
+        wp.float64(direction[1] * position[2]),
+        wp.float64(wp.dot(direction, position)),
+        wp.float64(turn[0]),
+        wp.float64(turn[1]),
+        wp.float64(turn[2]),
+    )
+
+
+@wp.func
+def sample_field(
+    fields: wp.array3d[wp.float32], frame: int, layer: int, x: float, y: float, width: int, height: int
+) -> wp.vec3:
+    """Bilinear value and gradient of a picture at (x, y) px from the crop's corner."""
+    u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
+    v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
+    column = int(u)
+    row = int(v)
+    s = u - float(column)
+    t = v - float(row)
+    pixel = row * width + column
+    f00 = fields[frame, layer, pixel]
+    f10 = fields[frame, layer, pixel + 1]
+    f01 = fields[frame, layer, pixel + width]
+    f11 = fields[frame, layer, pixel + width + 1]
+    top = f00 + s * (f10 - f00)
+    bottom = f01 + s * (f11 - f01)
+    return wp.vec3(
+        top + t * (bottom - top), (1.0 - t) * (f10 - f00) + t * (f11 - f01), bottom - top
+    )
+
+
+@wp.kernel
+def _accumulate_contour(
+    screen: wp.array2d[wp.vec3],  # [frame, vertex]
+    edges: wp.array[wp.vec4i],  # [edge]
+    counts: wp.array[wp.int32],  # [frame]
+    entries: wp.array2d[wp.int32],  # [frame, slot]
+    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
+    origins: wp.array[wp.vec2i],  # [frame]
+    crop: Crop,
+    epoch: wp.array[wp.int32],  # [1]
+    stride: int,
+    fields: wp.array3d[wp.float32],  # [frame, 2, pixel] signed distances [px], see below
+    blockers: wp.array2d[wp.uint64],  # [frame, pixel] keys of the other bodies
+    clearance: wp.array[wp.float32],  # [1] how far behind the contour another body must be to count as behind [m]
+    poses: wp.array[wp.transform],  # [frame]
+    focal: wp.vec2,
+    center: wp.vec2,
+    scales: wp.array[wp.float32],  # [frame] weight of a pixel of contour [1/px^2]
+    reach: wp.array[wp.float32],  # [1] residuals beyond this count less and less [px]
+    hessian_out: wp.array4d[wp.float64],  # [frame, lag, 6, 6] added to
+    gradient_out: wp.array2d[wp.float64],  # [frame, 6] added to
+    cost_out: wp.array[wp.float64],  # [frame] added to
+):
+    """Pull the visible contour towards the zero of a distance picture, along the contour's normal.
+
+    Where no other body is behind the contour, it may hide: the first picture is zero all over other bodies' labels.
+    Where another body is behind it, the body must end where its own label ends: the second picture.
+    """
+    frame, start = wp.tid()
+    origin = origins[frame]
+    pose = poses[frame]
+    position = wp.transform_get_translation(pose)
+    width = reach[0]
+    hessian = mat66d()
+    gradient = vec6d()
+    cost = wp.float64(0.0)
+    for slot in range(start, counts[frame], stride):
+        entry = entries[frame, slot]
+        a = screen[frame, edges[entry // 2][0]]
+        b = screen[frame, edges[entry // 2][1]]
+        axis = int(1)
+        if is_dominant(a, b, 0):
+            axis = 0
+        along = wp.normalize(wp.vec2(b[0] - a[0], b[1] - a[1]))
+        normal = wp.vec2(along[1], -along[0])
+        if entry % 2 == 0:
+            normal = -normal
+        lines = crossed_lines(a, b, axis, origin, crop)
+        for line in range(lines[0], lines[1]):
+            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+            if crossing.valid == 1:
+                if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
+                    t = crossing.weight
+                    x = a[0] + t * (b[0] - a[0])
+                    y = a[1] + t * (b[1] - a[1])
+                    depth = 1.0 / ((1.0 - t) / a[2] + t / b[2])
+                    layer = int(0)
+                    blocker = key_inverse_depth(blockers[frame, crossing.inside])
+                    if blocker > 0.0 and 1.0 / blocker > depth + clearance[0]:
+                        layer = 1
+                    found = sample_field(
+                        fields, frame, layer, x - float(origin[0]), y - float(origin[1]), crop.width, crop.height
+                    )
+                    residual = found[0]
+                    slope = found[1] * normal[0] + found[2] * normal[1]
+                    ratio = residual / width
+                    trust = 1.0 / (1.0 + ratio * ratio)
+                    length = 1.0 / wp.max(wp.abs(along[1 - axis]), 0.5)
+                    weight = scales[frame] * trust * trust * length
+                    cost += wp.float64(scales[frame] * length * residual * residual * trust)
+                    ray = wp.vec3((x - center[0]) / focal[0], (y - center[1]) / focal[1], 1.0)
+                    pull_x = slope * normal[0] * focal[0] / depth
+                    pull_y = slope * normal[1] * focal[1] / depth
+                    direction = wp.vec3(pull_x, pull_y, -pull_x * ray[0] - pull_y * ray[1])
+                    derivative = point_derivative(pose, ray * depth - position, direction)
+                    hessian += wp.outer(derivative, derivative) * wp.float64(weight)
+                    gradient += derivative * wp.float64(weight * residual)
+    if cost > wp.float64(0.0):
+        wp.atomic_add(cost_out, frame, cost)
+        for i in range(6):
+            wp.atomic_add(gradient_out, frame, i, gradient[i])
+            for j in range(6):
+                wp.atomic_add(hessian_out, frame, 0, i, j, hessian[i, j])
+
+
+def accumulate_contour(
+    canvas_arrays, fields, blockers, clearance, poses, focal, center, scales, reach, *, stride, hessian_out, gradient_out, cost_out
+):
+    """Launch :func:`_accumulate_contour`; ``canvas_arrays`` are its arguments from ``screen`` to ``epoch``."""
+    wp.launch(
+        _accumulate_contour,
+        dim=(cost_out.shape[0], stride),
+        inputs=[*canvas_arrays, stride, fields, blockers, clearance, poses, focal, center, scales, reach],
+        outputs=[hessian_out, gradient_out, cost_out],
+        device=cost_out.device,
+    )

@@ -1,0 +1,441 @@
+"""Differentiable silhouettes by owner edge-crossing.
+
+A mask changes only where a silhouette edge moves.  Each silhouette edge walks the pixel rows and columns it crosses;
+between the two pixel centres on either side of a crossing, the outermost crossing of the visible surface *owns* the
+pixel pair.  Owners carry everything: they add the analytic coverage that makes the mask antialiased, and they carry
+the derivative of any loss of the mask back to the two vertices of their edge.  The work is proportional to the length
+of the silhouette; nothing is blurred, so nothing is biased.
+
+The derivative is that of the area each label covers (a boundary integral), not of the antialiased picture itself.
+"""
+
+import warp as wp
+
+from warpprior.kernels.camera import NEAR
+from warpprior.kernels.visibility import key_channel, key_inverse_depth
+
+wp.set_module_options({"enable_backward": False})
+
+BACKGROUND = wp.constant(254)  # target channel of pixels where no body is
+IGNORE = wp.constant(255)  # target channel of pixels that say nothing
+
+
+@wp.struct
+class Crop:
+    """The window of the picture that buffers cover; its size is the same in all frames."""
+
+    width: wp.int32
+    height: wp.int32
+    channel_count: wp.int32
+
+
+@wp.struct
+class Crossing:
+    """Where a silhouette edge crosses the line through a row or column of pixel centres."""
+
+    inside: wp.int32  # pixel on the body's side, within the crop
+    outside: wp.int32  # pixel on the other side
+    slot: wp.int32  # identifies the pixel pair
+    offset: wp.float32  # distance from the pair's first pixel centre, in [0, 1)
+    weight: wp.float32  # position along the edge: 0 at its first vertex, 1 at its second
+    inside_first: wp.int32  # 1: the body's side is the pair's first pixel
+    valid: wp.int32
+
+
+@wp.func
+def line_range(low: float, high: float, corner: int, count: int) -> wp.vec2i:
+    """First and one past the last pixel line whose centre lies in [low, high), within the crop."""
+    shift = float(corner) + 0.5
+    first = wp.max(int(wp.ceil(low - shift)), 0)
+    stop = wp.min(int(wp.ceil(high - shift)), count)
+    return wp.vec2i(first, stop)
+
+
+@wp.func
+def crossed_lines(a: wp.vec3, b: wp.vec3, axis: int, origin: wp.vec2i, crop: Crop) -> wp.vec2i:
+    """Rows (axis 0) or columns (axis 1) of the crop that the edge crosses."""
+    if axis == 0:
+        return line_range(wp.min(a[1], b[1]), wp.max(a[1], b[1]), origin[1], crop.height)
+    return line_range(wp.min(a[0], b[0]), wp.max(a[0], b[0]), origin[0], crop.width)
+
+
+@wp.func
+def cross_line(a: wp.vec3, b: wp.vec3, left: int, axis: int, line: int, origin: wp.vec2i, crop: Crop) -> Crossing:
+    """Crossing of the edge a-b with the centre line of a row (axis 0) or column (axis 1) of the crop."""
+    crossing = Crossing()
+    crossing.valid = 0
+    crossing.inside_first = 0
+    if axis == 0:
+        crossing.weight = (float(origin[1] + line) + 0.5 - a[1]) / (b[1] - a[1])
+        place = a[0] + crossing.weight * (b[0] - a[0]) - float(origin[0]) - 0.5
+        first = int(wp.floor(place))
+        crossing.offset = place - float(first)
+        if first < 0 or first + 1 >= crop.width:
+            return crossing
+        if (left == 1) == (b[1] > a[1]):
+            crossing.inside_first = 1
+        pixel = line * crop.width + first
+        step = int(1)
+        crossing.slot = pixel
+    else:
+        crossing.weight = (float(origin[0] + line) + 0.5 - a[0]) / (b[0] - a[0])
+        place = a[1] + crossing.weight * (b[1] - a[1]) - float(origin[1]) - 0.5
+        first = int(wp.floor(place))
+        crossing.offset = place - float(first)
+        if first < 0 or first + 1 >= crop.height:
+            return crossing
+        if (left == 1) == (b[0] < a[0]):
+            crossing.inside_first = 1
+        pixel = first * crop.width + line
+        step = crop.width
+        crossing.slot = crop.width * crop.height + pixel
+    if crossing.inside_first == 1:
+        crossing.inside = pixel
+        crossing.outside = pixel + step
+    else:
+        crossing.inside = pixel + step
+        crossing.outside = pixel
+    crossing.valid = 1
+    return crossing
+
+
+@wp.func
+def claim_key(epoch: int, crossing: Crossing, entry: int) -> wp.uint64:
+    """What a crossing writes into its slot: later epochs beat earlier ones, then the more outward crossing wins."""
+    outward = crossing.offset
+    if crossing.inside_first == 0:
+        outward = 1.0 - crossing.offset
+    return (
+        wp.lshift(wp.uint64(epoch), wp.uint64(48))
+        | wp.lshift(wp.uint64(int(wp.clamp(outward, 0.0, 1.0) * 65535.0)), wp.uint64(32))
+        | wp.uint64(entry)
+    )
+
+
+@wp.func
+def is_dominant(a: wp.vec3, b: wp.vec3, axis: int) -> bool:
+    """True for the axis along which a pixel-long piece of this edge has exactly one crossing."""
+    steep = wp.abs(b[1] - a[1]) >= wp.abs(b[0] - a[0])
+    return steep == (axis == 0)
+
+
+@wp.kernel
+def _list_silhouette_edges(
+    screen: wp.array2d[wp.vec3],  # [frame, vertex] u, v, depth
+    edges: wp.array[wp.vec4i],  # [edge] two vertices, then the vertices opposite (the same twice at a boundary)
+    counts_out: wp.array[wp.int32],  # [frame] zeroed before
+    entries_out: wp.array2d[wp.int32],  # [frame, slot] 2 * edge + (1: body on the left of the edge)
+):
+    """Edges whose two faces lie on the same side of it on the screen."""
+    frame, edge = wp.tid()
+    ends = edges[edge]
+    a = screen[frame, ends[0]]
+    b = screen[frame, ends[1]]
+    c = screen[frame, ends[2]]
+    d = screen[frame, ends[3]]
+    if wp.min(wp.min(a[2], b[2]), wp.min(c[2], d[2])) <= NEAR:
+        return
+    side_c = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    side_d = (b[0] - a[0]) * (d[1] - a[1]) - (b[1] - a[1]) * (d[0] - a[0])
+    if side_c * side_d > 0.0:
+        slot = wp.atomic_add(counts_out, frame, 1)
+        left = int(0)
+        if side_c > 0.0:
+            left = 1
+        entries_out[frame, slot] = 2 * edge + left
+
+
+def list_silhouette_edges(screen, edges, *, counts_out, entries_out):
+    """Launch :func:`_list_silhouette_edges`; ``counts_out`` must have been zeroed."""
+    wp.launch(
+        _list_silhouette_edges,
+        dim=(entries_out.shape[0], edges.shape[0]),
+        inputs=[screen, edges],
+        outputs=[counts_out, entries_out],
+        device=entries_out.device,
+    )
+
+
+@wp.kernel
+def _claim_pairs(
+    screen: wp.array2d[wp.vec3],  # [frame, vertex]
+    edges: wp.array[wp.vec4i],  # [edge]
+    edge_channels: wp.array[wp.int32],  # [edge]
+    counts: wp.array[wp.int32],  # [frame]
+    entries: wp.array2d[wp.int32],  # [frame, slot]
+    keys: wp.array2d[wp.uint64],  # [frame, pixel]
+    origins: wp.array[wp.vec2i],  # [frame]
+    crop: Crop,
+    epoch: wp.array[wp.int32],  # [1]
+    stride: int,
+    owners_out: wp.array2d[wp.uint64],  # [frame, pixel pair: rows first, then columns]
+):
+    """Let the outermost visible crossing own each pixel pair."""
+    frame, start = wp.tid()
+    origin = origins[frame]
+    for slot in range(start, counts[frame], stride):
+        entry = entries[frame, slot]
+        edge = entry // 2
+        channel = edge_channels[edge]
+        a = screen[frame, edges[edge][0]]
+        b = screen[frame, edges[edge][1]]
+        for axis in range(2):
+            lines = crossed_lines(a, b, axis, origin, crop)
+            for line in range(lines[0], lines[1]):
+                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+                if crossing.valid == 1:
+                    outside = keys[frame, crossing.outside]
+                    if key_channel(keys[frame, crossing.inside]) == channel and key_channel(outside) != channel:
+                        inverse = (1.0 - crossing.weight) / a[2] + crossing.weight / b[2]
+                        if key_inverse_depth(outside) < inverse:
+                            wp.atomic_max(owners_out, frame, crossing.slot, claim_key(epoch[0], crossing, entry))
+
+
+def claim_pairs(
+    screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, *, stride, owners_out
+):
+    """Launch :func:`_claim_pairs` with ``stride`` threads per frame sharing the listed edges."""
+    wp.launch(
+        _claim_pairs,
+        dim=(owners_out.shape[0], stride),
+        inputs=[screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, stride],
+        outputs=[owners_out],
+        device=owners_out.device,
+    )
+
+
+@wp.kernel
+def _cover_pixels(
+    screen: wp.array2d[wp.vec3],  # [frame, vertex]
+    edges: wp.array[wp.vec4i],  # [edge]
+    counts: wp.array[wp.int32],  # [frame]
+    entries: wp.array2d[wp.int32],  # [frame, slot]
+    keys: wp.array2d[wp.uint64],  # [frame, pixel]
+    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
+    origins: wp.array[wp.vec2i],  # [frame]
+    crop: Crop,
+    epoch: wp.array[wp.int32],  # [1]
+    stride: int,
+    clear: int,
+    coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] coverage beyond the hard label
+):
+    """Antialias: owners move the share of a pixel that lies beyond their crossing; ``clear`` zeroes it again."""
+    frame, start = wp.tid()
+    origin = origins[frame]
+    for slot in range(start, counts[frame], stride):
+        entry = entries[frame, slot]
+        a = screen[frame, edges[entry // 2][0]]
+        b = screen[frame, edges[entry // 2][1]]
+        axis = int(1)
+        if is_dominant(a, b, 0):
+            axis = 0
+        lines = crossed_lines(a, b, axis, origin, crop)
+        for line in range(lines[0], lines[1]):
+            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+            if crossing.valid == 1:
+                if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
+                    reach = crossing.offset - 0.5  # how far the inside's label reaches beyond the pixel border
+                    if crossing.inside_first == 0:
+                        reach = -reach
+                    pixel = crossing.outside
+                    if reach < 0.0:
+                        pixel = crossing.inside
+                    inside_channel = key_channel(keys[frame, crossing.inside])
+                    outside_channel = key_channel(keys[frame, crossing.outside])
+                    if clear == 1:
+                        coverage_out[frame, inside_channel, pixel] = 0.0
+                        if outside_channel < crop.channel_count:
+                            coverage_out[frame, outside_channel, pixel] = 0.0
+                    else:
+                        wp.atomic_add(coverage_out, frame, inside_channel, pixel, reach)
+                        if outside_channel < crop.channel_count:
+                            wp.atomic_add(coverage_out, frame, outside_channel, pixel, -reach)
+
+
+def cover_pixels(
+    screen, edges, counts, entries, keys, owners, origins, crop, epoch, *, stride, clear=False, coverage_out
+):
+    """Launch :func:`_cover_pixels` with ``stride`` threads per frame sharing the listed edges."""
+    wp.launch(
+        _cover_pixels,
+        dim=(coverage_out.shape[0], stride),
+        inputs=[screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, int(clear)],
+        outputs=[coverage_out],
+        device=coverage_out.device,
+    )
+
+
+@wp.func
+def mask_residual(channel: int, label: int, covered: float, target: int) -> float:
+    """Rendered minus target coverage of a channel in one pixel; zero where the target says nothing."""
+    if target == IGNORE:
+        return 0.0
+    value = covered
+    if label == channel:
+        value = value + 1.0
+    if target == channel:
+        value = value - 1.0
+    return value
+
+
+@wp.kernel
+def _compare_masks(
+    keys: wp.array2d[wp.uint64],  # [frame, pixel]
+    coverage: wp.array3d[wp.float32],  # [frame, channel, pixel]
+    targets: wp.array2d[wp.uint8],  # [frame, pixel] channel, BACKGROUND or IGNORE
+    scales: wp.array[wp.float32],  # [frame] loss per pixel of squared error
+    crop: Crop,
+    row: int,
+    rows_out: wp.array2d[wp.float32],  # [term, frame] added to
+    differences_out: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of the unscaled loss
+):
+    """Squared difference between rendered and target coverage, one thread per frame and pixel row."""
+    frame, line = wp.tid()
+    total = float(0.0)
+    for column in range(crop.width):
+        pixel = line * crop.width + column
+        target = int(targets[frame, pixel])
+        label = key_channel(keys[frame, pixel])
+        for channel in range(crop.channel_count):
+            residual = float(0.0)
+            if target != IGNORE:
+                residual = coverage[frame, channel, pixel]
+                if label == channel:
+                    residual = residual + 1.0
+                if target == channel:
+                    residual = residual - 1.0
+            total += residual * residual
+            differences_out[frame, channel, pixel] = 2.0 * residual
+    if total > 0.0:
+        wp.atomic_add(rows_out, row, frame, total * scales[frame])
+
+
+def compare_masks(keys, coverage, targets, scales, crop, row, *, rows_out, differences_out):
+    """Launch :func:`_compare_masks` over all frames and pixel rows."""
+    wp.launch(
+        _compare_masks,
+        dim=(coverage.shape[0], crop.height),
+        inputs=[keys, coverage, targets, scales, crop, row],
+        outputs=[rows_out, differences_out],
+        device=rows_out.device,
+    )
+
+
+@wp.func
+def channel_gain(
+    gradients: wp.array3d[wp.float32], frame: int, pixel: int, mine: int, other: int, channel_count: int
+) -> float:
+    """What the loss gains when a pixel's coverage goes from the other channel to mine."""
+    gain = gradients[frame, mine, pixel]
+    if other < channel_count:
+        gain = gain - gradients[frame, other, pixel]
+    return gain
+
+
+@wp.kernel
+def _push_coverage_gradient(
+    screen: wp.array2d[wp.vec3],  # [frame, vertex]
+    edges: wp.array[wp.vec4i],  # [edge]
+    counts: wp.array[wp.int32],  # [frame]
+    entries: wp.array2d[wp.int32],  # [frame, slot]
+    keys: wp.array2d[wp.uint64],  # [frame, pixel]
+    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
+    gradients: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of a loss by the coverage image
+    scales: wp.array[wp.float32],  # [frame] factor of that derivative
+    origins: wp.array[wp.vec2i],  # [frame]
+    crop: Crop,
+    epoch: wp.array[wp.int32],  # [1]
+    stride: int,
+    row: int,
+    row_gradients: wp.array2d[wp.float32],  # [term, frame]
+    screen_gradients_out: wp.array2d[wp.vec3],  # [frame, vertex] added to
+):
+    """Adjoint of the coverage image: what each owner gains when its crossing moves, given to the ends of its edge.
+
+    Row crossings give the derivative in u alone and column crossings that in v alone, so nothing is divided by a slope.
+    """
+    frame, start = wp.tid()
+    seed = row_gradients[row, frame] * scales[frame]
+    if seed == 0.0:
+        return
+    origin = origins[frame]
+    for slot in range(start, counts[frame], stride):
+        entry = entries[frame, slot]
+        ends = edges[entry // 2]
+        a = screen[frame, ends[0]]
+        b = screen[frame, ends[1]]
+        start_gradient = wp.vec3(0.0, 0.0, 0.0)
+        end_gradient = wp.vec3(0.0, 0.0, 0.0)
+        for axis in range(2):
+            lines = crossed_lines(a, b, axis, origin, crop)
+            for line in range(lines[0], lines[1]):
+                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+                if crossing.valid == 1:
+                    if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
+                        mine = key_channel(keys[frame, crossing.inside])
+                        other = key_channel(keys[frame, crossing.outside])
+                        inside_share = crossing.offset
+                        if crossing.inside_first == 1:
+                            inside_share = 1.0 - crossing.offset
+                        count = crop.channel_count
+                        gain = inside_share * channel_gain(gradients, frame, crossing.inside, mine, other, count)
+                        gain += (1.0 - inside_share) * channel_gain(
+                            gradients, frame, crossing.outside, mine, other, count
+                        )
+                        if crossing.inside_first == 0:
+                            gain = -gain
+                        direction = wp.vec3(gain * seed, 0.0, 0.0)
+                        if axis == 1:
+                            direction = wp.vec3(0.0, gain * seed, 0.0)
+                        start_gradient += (1.0 - crossing.weight) * direction
+                        end_gradient += crossing.weight * direction
+        wp.atomic_add(screen_gradients_out, frame, ends[0], start_gradient)
+        wp.atomic_add(screen_gradients_out, frame, ends[1], end_gradient)
+
+
+def push_coverage_gradient(
+    screen,
+    edges,
+    counts,
+    entries,
+    keys,
+    owners,
+    gradients,
+    scales,
+    origins,
+    crop,
+    epoch,
+    row,
+    row_gradients,
+    *,
+    stride,
+    screen_gradients_out,
+):
+    """Launch :func:`_push_coverage_gradient` with ``stride`` threads per frame sharing the listed edges."""
+    wp.launch(
+        _push_coverage_gradient,
+        dim=(screen_gradients_out.shape[0], stride),
+        inputs=[
+            screen, edges, counts, entries, keys, owners, gradients, scales, origins, crop, epoch, stride,
+            row, row_gradients,
+        ],
+        outputs=[screen_gradients_out],
+        device=screen_gradients_out.device,
+    )  # fmt: skip
+
+
+@wp.kernel
+def _advance_epoch(
+    epoch_out: wp.array[wp.int32],  # [1]
+    counts_out: wp.array[wp.int32],  # [frame]
+):
+    """Start a new round: old claims lose against new ones, so the slots are never cleared."""
+    frame = wp.tid()
+    counts_out[frame] = 0
+    if frame == 0:
+        epoch_out[0] = epoch_out[0] + 1
+
+
+def advance_epoch(*, epoch_out, counts_out):
+    """Launch :func:`_advance_epoch`.  The caller clears the owner slots every 65,535 rounds, when the epoch wraps."""
+    wp.launch(_advance_epoch, dim=counts_out.shape[0], outputs=[epoch_out, counts_out], device=counts_out.device)

@@ -1,0 +1,109 @@
+"""Canvas: the visibility and silhouette buffers of one layer of bodies, drawn for all frames at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import warp as wp
+
+from warpprior.bodies.assembly import Assembly
+from warpprior.kernels import silhouette, visibility
+from warpprior.window import Window
+
+EPOCH_LIMIT = 65535  # claims carry the epoch in 16 bits
+FACE_SLICES = 8  # on a GPU tall faces are shared by this many threads
+
+
+class Canvas:
+    """Key buffer, silhouette edges and pixel-pair owners of one layer.
+
+    Args:
+        assembly: topology of the whole scene; its vertices index ``screen``.
+        channels: channel of each body of the assembly, None for bodies that are not on this layer.
+        outlined: bodies whose silhouette edges carry coverage and gradients.
+        window: crop of the picture.
+        device: Warp device.
+        backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        channels: Sequence[int | None],
+        outlined: Sequence[bool],
+        window: Window,
+        device,
+        *,
+        backdrop: wp.array | None = None,
+    ):
+        device = wp.get_device(device)
+        frame_count = len(window.origins)
+        pixel_count = window.width * window.height
+        table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
+        drawn = table[assembly.face_bodies] >= 0
+        lined = (table >= 0)[assembly.edge_bodies] & np.asarray(outlined, dtype=bool)[assembly.edge_bodies]
+        self.window = window
+        self.device = device
+        self.crop = window.crop(int(table.max()) + 1)
+        self.origins = window.device_origins(device)
+        self.backdrop = backdrop
+        self.faces = wp.array(assembly.faces[drawn], dtype=wp.vec3i, device=device)
+        self.face_channels = wp.array(table[assembly.face_bodies[drawn]], dtype=wp.int32, device=device)
+        self.face_two_sided = wp.array(assembly.face_two_sided[drawn], dtype=wp.int32, device=device)
+        self.edges = wp.array(assembly.edges[lined], dtype=wp.vec4i, device=device)
+        self.edge_channels = wp.array(table[assembly.edge_bodies[lined]], dtype=wp.int32, device=device)
+        edge_count = len(self.edges)
+        # A few per cent of the edges are silhouette at a time; threads stride over the list.
+        self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
+        self.slices = 1 if device.is_cpu else FACE_SLICES
+        self.keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        self.owners = wp.zeros((frame_count, 2 * pixel_count), dtype=wp.uint64, device=device)
+        self.counts = wp.zeros(frame_count, dtype=wp.int32, device=device)
+        self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
+        self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
+        self._rounds = 0
+
+    def draw(self, screen: wp.array) -> None:
+        """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape."""
+        if self._rounds == EPOCH_LIMIT:
+            self.epoch.zero_()
+            self.owners.zero_()
+            self._rounds = 0
+        self._rounds += 1
+        self.draw_faces(screen)
+        silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
+        silhouette.list_silhouette_edges(
+            screen, self.edges, counts_out=self.counts, entries_out=self.entries
+        )
+        silhouette.claim_pairs(
+            screen,
+            self.edges,
+            self.edge_channels,
+            self.counts,
+            self.entries,
+            self.keys,
+            self.origins,
+            self.crop,
+            self.epoch,
+            stride=self.stride,
+            owners_out=self.owners,
+        )
+
+    def draw_faces(self, screen: wp.array) -> None:
+        """Draw the key buffer alone."""
+        if self.backdrop is None:
+            self.keys.zero_()
+        else:
+            wp.copy(self.keys, self.backdrop)
+        visibility.scatter_faces(
+            screen,
+            self.faces,
+            self.face_channels,
+            self.face_two_sided,
+            self.origins,
+            self.crop.width,
+            self.crop.height,
+            slices=self.slices,
+            keys_out=self.keys,
+        )
