@@ -1,0 +1,171 @@
+"""Before and after, side by side: a video of the whole sequence and a sheet of a few frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.errors import InputError
+from warpprior.io.atomic import atomic_write
+from warpprior.report.figures import frame_caption
+from warpprior.report.picture import (
+    CONTACT,
+    INK,
+    OUTLINES,
+    View,
+    backdrop,
+    choose_view,
+    has_rgb,
+    mark_contacts,
+    masks_of,
+    outline,
+    require_cv2,
+    write_text,
+)
+from warpprior.report.video import write_video
+from warpprior.result import Result
+from warpprior.scene import Poses
+
+_CHUNK = 32  # frames drawn at a time, so that memory does not grow with the sequence
+_BAR = 30  # height of the lines of text [px]
+_GAP = 4  # between panels [px]
+_TITLES = ("before", "after")
+
+
+def write_overlay(
+    result: Result, path: str | os.PathLike, *, crf: int = 20, size: tuple[int, int] = (640, 480), device: str = "cpu"
+) -> None:
+    """Write a video of the motion before and after, each body's own outline over the image.
+
+    Where a body is hidden by another its outline is drawn nevertheless.  Without images the labels are shown in greys.
+    The picture is cropped to where the bodies are, in any frame and in either motion.
+
+    Args:
+        result: the motion, its scene (whose initial poses are "before"), contacts and metrics.
+        path: ``.mp4`` file to write.
+        crf: x264's constant rate factor, lower is better and larger.
+        size: largest size of each of the two panels, width and height [px].
+        device: Warp device that draws the masks.
+
+    Raises:
+        MissingExtraError: OpenCV or imageio-ffmpeg is not installed.
+        RunError: the file could not be written.
+    """
+    require_cv2()
+    film = _Film(result, size, device)
+    write_video(film.frames(), Path(path), fps=result.scene.fps, crf=crf)
+
+
+def write_sheet(
+    result: Result,
+    path: str | os.PathLike,
+    *,
+    count: int = 4,
+    size: tuple[int, int] = (400, 300),
+    device: str = "cpu",
+) -> None:
+    """Write a picture of ``count`` frames spread over the sequence, before above after.
+
+    Args:
+        result: as for :func:`write_overlay`.
+        path: ``.png`` or ``.jpg`` file to write.
+        count: number of frames; fewer where the sequence is shorter.
+        size: largest size of each panel, width and height [px].
+        device: Warp device that draws the masks.
+    """
+    cv2 = require_cv2()
+    film = _Film(result, size, device)
+    last = result.scene.frame_count - 1
+    picked = np.unique(np.linspace(0.08 * last, 0.92 * last, count).round().astype(int))
+    columns = [film.compose(frame, panels, upright=True) for frame, panels in film.panels(picked)]
+    gap = np.full((columns[0].shape[0], _GAP, 3), INK, np.uint8)
+    row = np.concatenate([part for column in columns for part in (column, gap)][:-1], axis=1)
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".jpg"):
+        raise InputError(str(path), f"file ending {suffix!r}", ".png or .jpg")
+    _, data = cv2.imencode(suffix, cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+    with atomic_write(path) as file:
+        file.write(data.tobytes())
+
+
+class _Film:
+    """Draws frames of a result; holds what is common to them."""
+
+    def __init__(self, result: Result, size: tuple[int, int], device: str):
+        self.result, self.scene, self.device = result, result.scene, device
+        before = {body.name: _start(body.initial, result.poses[body.name]) for body in self.scene.bodies}
+        self.motions: Sequence[dict[str, Poses]] = (dict(result.poses), before)
+        self.view: View = choose_view(self.scene, self.motions, size, device)
+        self.camera = self.view.camera(self.scene.camera)
+        self.use_rgb = has_rgb(self.scene)
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Every frame of the video, in order; drawing runs in threads while the encoder takes what is done."""
+        for frame, panels in self.panels(np.arange(self.scene.frame_count)):
+            yield self.compose(frame, panels)
+
+    def panels(self, frames: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """Frame number and its two panels, before and after."""
+        names = [body.name for body in self.scene.bodies]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for start in range(0, len(frames), _CHUNK):
+                chunk = frames[start : start + _CHUNK]
+                after, before = masks_of(self.scene, self.motions, self.view, chunk, self.device)
+
+                def draw(index: int, chunk=chunk, before=before, after=after) -> tuple[int, list[np.ndarray]]:
+                    masks = [[motion[name][index] for name in names] for motion in (before, after)]
+                    return int(chunk[index]), self._draw(int(chunk[index]), masks)
+
+                yield from pool.map(draw, range(len(chunk)))
+
+    def compose(self, frame: int, panels: Sequence[np.ndarray], *, upright: bool = False) -> np.ndarray:
+        """One picture of a frame: panels side by side, or one above the other, with their lines of text."""
+        width, height = self.view.width, self.view.height
+        across, down = (1, 2) if upright else (2, 1)
+        foot = 0 if upright else _BAR
+        page = np.full((down * (height + _BAR) + foot, across * (width + _GAP) - _GAP, 3), INK, np.uint8)
+        for turn, (panel, title) in enumerate(zip(panels, _TITLES, strict=True)):
+            left, top = (0, turn * (height + _BAR)) if upright else (turn * (width + _GAP), 0)
+            page[top + _BAR : top + _BAR + height, left : left + width] = panel
+            label = f"{title}, frame {frame}" if upright else title
+            self._bar(page[top : top + _BAR, left : left + width], label, frame_caption(self.result, turn, frame))
+        if not upright:
+            self._legend(page[-_BAR:], frame)
+        return page
+
+    def _draw(self, frame: int, masks: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+        ground = backdrop(self.scene, frame, self.view, use_rgb=self.use_rgb)
+        panels = [ground.copy(), ground]
+        for panel, own in zip(panels, masks, strict=True):
+            outline(panel, own)
+        mark_contacts(panels[1], self.camera, self.result.contacts, frame)
+        return panels
+
+    def _bar(self, bar: np.ndarray, title: str, caption: str) -> None:
+        cv2 = require_cv2()
+        line = np.ascontiguousarray(bar)
+        end = write_text(line, title, (8, 20))
+        length = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0]
+        if end + 16 + length < line.shape[1]:
+            write_text(line, caption, (line.shape[1] - length - 8, 20), (176, 182, 192))
+        bar[:] = line
+
+    def _legend(self, bar: np.ndarray, frame: int) -> None:
+        line = np.ascontiguousarray(bar)
+        place = write_text(line, f"frame {frame} of {self.scene.frame_count}", (8, 20)) + 28
+        for index, body in enumerate(self.scene.bodies):
+            place = write_text(line, body.name, (place, 20), OUTLINES[index % len(OUTLINES)]) + 20
+        if self.result.contacts:
+            write_text(line, "contact", (place, 20), CONTACT)
+        bar[:] = line
+
+
+def _start(initial: Poses, final: Poses) -> Poses:
+    """The initial motion, or the final one itself where they are alike, so that it is drawn once."""
+    fields = ("position", "rotation", "joints", "shape", "scale")
+    alike = all(np.array_equal(getattr(initial, field), getattr(final, field)) for field in fields)
+    return final if alike else initial
