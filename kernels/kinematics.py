@@ -5,7 +5,6 @@ The order of launches is :func:`shape_offsets`, :func:`pose_rest_links` (both on
 """
 
 import warp as wp
-
 from warpprior.kernels.rotations import so3_exp
 
 HINGE = wp.constant(2)

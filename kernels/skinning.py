@@ -4,7 +4,6 @@ Every body writes at its own offset into one array [frame, vertex] that holds th
 """
 
 import warp as wp
-
 from warpprior.kernels.kinematics import shape_displacement
 
 

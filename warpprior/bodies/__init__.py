@@ -1,9 +1,11 @@
-"""Bodies: what moves.  One articulated, skinned class for objects, robots and hands; readers of the files they come in."""
+"""Bodies: what moves.  One articulated, skinned class for objects, robots and hands, and the readers of their files."""
 
 from warpprior.bodies.body import Body, JointType, rigid_body
+from warpprior.bodies.mesh import read_mesh
 from warpprior.bodies.model import BodyModel, BodyState
 from warpprior.bodies.motion import assign_poses, link_transforms, posed_vertices
 from warpprior.bodies.sampling import sample_surface
+from warpprior.bodies.urdf import read_urdf
 
 __all__ = [
     "Body",
@@ -13,6 +15,8 @@ __all__ = [
     "assign_poses",
     "link_transforms",
     "posed_vertices",
+    "read_mesh",
+    "read_urdf",
     "rigid_body",
     "sample_surface",
 ]

@@ -24,7 +24,7 @@ class Body:
 
     Links are sorted so that a parent precedes its children; link 0 is the root.  The transform of a link is
     ``root_from_link = root_from_parent * offset * motion(coordinates)``.  The surface is given in the root frame at
-    rest (all coordinates zero, zero shape) and follows the links by linear blend skinning.  A rigid body is one link.
+    rest (no joint moved, zero shape) and follows the links by linear blend skinning.  A rigid body is one link.
 
     Attributes:
         name: unique key of the body in pose files.

@@ -86,7 +86,7 @@ class BodyModel:
         return wp.array(values, dtype=dtype, shape=shape, device=self.device)
 
     def state(self, frame_count: int, *, requires_grad: bool = True, shape_requires_grad: bool = False) -> BodyState:
-        """Arrays for a motion of ``frame_count`` frames, at the identity pose, zero coordinates, zero shape and scale 1.
+        """Arrays for a motion of ``frame_count`` frames, at the identity pose, zero coordinates and shape, scale 1.
 
         Args:
             frame_count: number of frames.
