@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     ["kernels"],
     ["errors"],
-    ["device", "overrides", "environment"],
+    ["device", "environment", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
     ["canvas", "window", "rendering"],
@@ -115,7 +115,7 @@ def imports_point_down() -> Iterator[str]:
     """A floor imports from itself and from below."""
     height = {name: level for level, names in enumerate(FLOORS) for name in names}
     for path in python_files("warpprior", "kernels", "scenes"):
-        own = (module_name(path).split(".") + [""])[1]
+        own = [*module_name(path).split("."), ""][1]
         if own and own not in height:
             yield f"{at(path, 1)}: warpprior.{own} has no floor; give it one in tests/test_laws.py"
             continue
@@ -157,7 +157,7 @@ def kernels_live_on_the_ground_floor() -> Iterator[str]:
 
 
 def kernels_stand_above_their_launchers() -> Iterator[str]:
-    """A kernel is called _verb_noun, its outputs come last and end in _out, and verb_noun directly below launches it."""
+    """A kernel is called _verb_noun, its outputs come last as ..._out, and verb_noun directly below launches it."""
     for path in python_files("kernels"):
         body = parse(path).body
         for node, below in zip(body, [*body[1:], None], strict=True):

@@ -41,7 +41,7 @@ _homes = {
     "simulate": "warpprior.scenes",
 }
 
-__all__ = sorted(_homes)
+__all__ = [*_homes]  # noqa: PLE0604 - all of them are strings
 
 
 def __getattr__(name: str):

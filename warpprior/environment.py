@@ -25,8 +25,9 @@ def info() -> dict:
     """Versions, devices, extras and the kernel cache, as plain data.
 
     Returns:
-        ``versions`` {name: version or None}, ``platform``, ``cpu_cores``, ``devices`` (list of {name, title,
-        arch, memory_bytes}; the last two are None for the CPU), ``extras`` {extra: {module: version or None}}, ``kernel_cache`` {folder, bytes, modules}.
+        ``versions`` {name: version or None}, ``platform``, ``cpu_cores``, ``devices`` (list of {name, title, arch,
+        memory_bytes}; the last two are None for the CPU), ``extras`` {extra: {module: version or None}} and
+        ``kernel_cache`` {folder, bytes, modules}.
     """
     import warp as wp
 

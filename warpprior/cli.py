@@ -1,0 +1,317 @@
+"""The command line: parses, calls the function of the same name in :mod:`warpprior.commands`, and reports errors.
+
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import warpprior
+from warpprior.errors import WarppriorError
+
+INTERRUPTED = 130
+
+_EPILOG = """\
+examples:
+  warpprior demo
+      a simulated robot hand lifts a bottle; refine it and look at the result
+  warpprior refine recordings/mug --output-dir out/mug
+      poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
+  warpprior refine recordings/mug --output-dir out/free --without sliding --set mask.sigma_px=2
+      the same without one term, and with another setting
+  warpprior simulate robot_lift --output-dir out/scene --seed 3
+      a scene folder with known truth
+
+Every command has a Python function of the same name: warpprior.refine, warpprior.simulate, ...
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after the program's name; None takes them from ``sys.argv``.
+
+    Returns:
+        The exit code.
+    """
+    options = build_parser().parse_args(arguments)
+    warnings.showwarning = _show_warning
+    try:
+        return options.run(options)
+    except WarppriorError as error:
+        if options.debug:
+            traceback.print_exc()
+        _say(f"error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        _say("error: out of memory; try fewer frames with --num-frames")
+        return 1
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        summary = " ".join(str(error).split()) or "no message"
+        _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")
+        return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets ``run``, a function from the parsed options to the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="warpprior",
+        description="Turn noisy per-frame estimates of hands and objects into physically consistent motion.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"warpprior {warpprior.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_refine, _add_simulate, _add_demo, _add_evaluate, _add_export, _add_info, _add_bench):
+        add(commands)
+    return parser
+
+
+def _add_refine(commands) -> None:
+    parser = _add(commands, "refine", "estimate the motion of every body that is not known", _run_refine)
+    parser.add_argument("scene", type=Path, metavar="SCENE", help="scene folder (the one with scene.toml)")
+    _add_output(parser, "result folder", required=True)
+    _add_solver(parser)
+    _add_num_frames(parser, "use only the first N frames")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run in --output-dir")
+    _add_device(parser)
+
+
+def _run_refine(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.refine(
+        options.scene,
+        options.output_dir,
+        device=options.device,
+        iterations=options.iterations,
+        seed=options.seed,
+        num_frames=options.num_frames,
+        without=options.without,
+        assignments=options.set,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
+def _add_simulate(commands) -> None:
+    parser = _add(commands, "simulate", "make a scene folder with known truth", _run_simulate)
+    parser.add_argument("name", metavar="NAME", help="a built-in scene, for instance robot_lift")
+    _add_output(parser, "scene folder to write", required=True)
+    _add_num_frames(parser, "number of frames (default: 60)")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of all noise (default: 0)")
+    parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh to hold, for the scene held_object")
+
+
+def _run_simulate(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.simulate(
+        options.name,
+        options.output_dir,
+        seed=options.seed,
+        num_frames=options.num_frames,
+        mesh=options.mesh,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
+def _add_demo(commands) -> None:
+    parser = _add(commands, "demo", "simulate a robot hand lifting a bottle, then refine it", _run_demo)
+    _add_output(parser, "folder for the scene and the result (default: out/demo)", default=Path("out/demo"))
+    _add_solver(parser)
+    _add_num_frames(parser, "number of frames (default: 60)")
+    _add_device(parser)
+
+
+def _run_demo(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.demo(
+        options.output_dir,
+        device=options.device,
+        iterations=options.iterations,
+        seed=options.seed,
+        num_frames=options.num_frames,
+        without=options.without,
+        assignments=options.set,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
+def _add_evaluate(commands) -> None:
+    parser = _add(commands, "evaluate", "measure poses against labels, contact and truth", _run_evaluate)
+    parser.add_argument("scene", type=Path, metavar="SCENE", help="scene folder")
+    parser.add_argument("--poses", type=Path, metavar="FILE", help="pose file (default: the scene's initial poses)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write all numbers as JSON, per frame too")
+    parser.add_argument("--overwrite", action="store_true", help="replace --output if it exists")
+    _add_num_frames(parser, "use only the first N frames")
+    _add_device(parser)
+
+
+def _run_evaluate(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.evaluate(
+        options.scene,
+        options.poses,
+        output=options.output,
+        device=options.device,
+        num_frames=options.num_frames,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
+def _add_export(commands) -> None:
+    parser = _add(commands, "export", "write a motion as a USD stage", _run_export)
+    parser.add_argument("scene", type=Path, metavar="SCENE", help="scene folder")
+    parser.add_argument("--poses", type=Path, metavar="FILE", help="pose file (default: the scene's initial poses)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", required=True, help="stage to write (.usdc, .usda, .usd)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace --output if it exists")
+    _add_num_frames(parser, "use only the first N frames")
+
+
+def _run_export(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.export(
+        options.scene,
+        options.poses,
+        options.output,
+        num_frames=options.num_frames,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
+def _add_info(commands) -> None:
+    parser = _add(commands, "info", "show versions, devices, extras and the kernel cache", _run_info)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _run_info(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.info(as_json=options.json)
+
+
+def _add_bench(commands) -> None:
+    parser = _add(commands, "bench", "time the parts, from a source checkout", _run_bench)
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="cases whose name contains TEXT")
+    parser.add_argument("--list", action="store_true", help="list the cases and stop")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FILE",
+        help="compare with a baseline (default: bench/baseline.json)",
+    )
+    parser.add_argument("--max-ratio", type=_positive, metavar="R", help="fail when a case takes R times its baseline")
+    parser.add_argument("--update-baseline", action="store_true", help="write the times into bench/baseline.json")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers as JSON")
+    _add_device(parser)
+
+
+def _run_bench(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.bench(
+        device=options.device,
+        only=options.only,
+        list_only=options.list,
+        compare=options.compare,
+        max_ratio=options.max_ratio,
+        update_baseline=options.update_baseline,
+        json_file=options.json,
+        quiet=options.quiet,
+    )
+
+
+def _add(commands, name: str, summary: str, run) -> argparse.ArgumentParser:
+    """A subparser with the options every command has."""
+    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and warnings")
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=os.environ.get("WARPPRIOR_DEBUG", "") not in ("", "0"),
+        help="show the traceback of an error (or set WARPPRIOR_DEBUG=1)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_output(parser, meaning: str, *, required: bool = False, default: Path | None = None) -> None:
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", required=required, default=default, help=meaning)
+    parser.add_argument("--overwrite", action="store_true", help="replace what is in --output-dir")
+
+
+def _add_solver(parser) -> None:
+    parser.add_argument("--iterations", type=_natural, metavar="N", help="iterations at most")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed (default: 0)")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="TERM", help="leave a term of the energy out; repeatable"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
+
+
+def _add_num_frames(parser, meaning: str) -> None:
+    parser.add_argument("--num-frames", type=_natural, metavar="N", help=meaning)
+
+
+def _add_device(parser) -> None:
+    parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+
+
+def _natural(text: str) -> int:
+    value = _whole(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("give 1 or more")
+    return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2147483647")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    _say(f"warning: {message}")
+
+
+def _say(text: str) -> None:
+    print(f"warpprior: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,309 @@
+"""What each command of the command line does.  Each returns the exit code and raises the errors of what it calls."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from warpprior.device import prepare_kernel_cache, resolve_device, self_healing
+from warpprior.errors import InputError
+from warpprior.progress import progress_bar
+from warpprior.result import Result
+from warpprior.scene import Poses, Scene
+from warpprior.tables import format_before_after, format_summary
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+MOST_LISTED_WARNINGS = 10
+
+
+def refine(
+    scene_folder: Path,
+    output_dir: Path,
+    *,
+    device: str | None = None,
+    iterations: int | None = None,
+    seed: int = 0,
+    num_frames: int | None = None,
+    without: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Refine a scene folder and write a result folder.
+
+    Everything that can be refused is refused before computing.  An interrupted run leaves its best so far, marked
+    incomplete, and can be resumed.
+
+    Args:
+        scene_folder: folder with ``scene.toml``.
+        output_dir: result folder.
+        device: as :func:`warpprior.device.resolve_device`.
+        iterations: at most so many; None leaves it to the settings.
+        seed: of everything random.
+        num_frames: use only the first ones.
+        without: terms to leave out.
+        assignments: ``key=value`` texts, see :func:`warpprior.overrides.apply_overrides`.
+        resume: continue the run whose checkpoint is in ``output_dir``.
+        overwrite: ``output_dir`` may hold an earlier result.
+        quiet: no progress bar and no table.
+
+    Raises:
+        InputError, RunError, MissingExtraError: see the functions it calls.
+    """
+    from warpprior.io import load_scene, prepare_output
+
+    settings = _settings(iterations, seed, without, assignments)
+    with prepare_output(output_dir, overwrite=overwrite, resume=resume, protect=[scene_folder]):
+        chosen = _start(device)
+        scene = load_scene(scene_folder, num_frames=num_frames)
+        return _refine_into(output_dir, scene, settings, chosen, resume=resume, quiet=quiet)
+
+
+def simulate(
+    name: str,
+    output_dir: Path,
+    *,
+    seed: int = 0,
+    num_frames: int | None = None,
+    mesh: Path | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Make a built-in scene and write it as a scene folder."""
+    from warpprior.io import save_scene
+
+    _refuse_existing(output_dir, overwrite)
+    _start("cpu")
+    scene = self_healing(lambda: _simulate(name, seed, num_frames, mesh))
+    save_scene(scene, output_dir, overwrite=overwrite)
+    _tell(quiet, f"{scene.frame_count} frames of {scene.name} in {output_dir}", f"next: warpprior refine {output_dir}")
+    return OK
+
+
+def demo(
+    output_dir: Path | str = "out/demo",
+    *,
+    device: str | None = None,
+    iterations: int | None = None,
+    seed: int = 0,
+    num_frames: int | None = None,
+    without: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Simulate a robot hand that lifts a bottle, refine it from its scene folder, and say which files to open."""
+    from warpprior.io import load_scene, prepare_output, save_scene
+
+    scene_folder, result_folder = Path(output_dir) / "scene", Path(output_dir) / "result"
+    settings = _settings(iterations, seed, without, assignments)
+    _refuse_existing(scene_folder, overwrite)
+    with prepare_output(result_folder, overwrite=overwrite, protect=[scene_folder]):
+        chosen = _start(device)
+        _tell(quiet, f"simulating a robot hand that lifts a bottle, into {scene_folder}")
+        scene = self_healing(lambda: _simulate("robot_lift", seed, num_frames, None))
+        save_scene(scene, scene_folder, overwrite=overwrite)
+        _tell(quiet, f"refining it on {chosen}, into {result_folder}")
+        return _refine_into(result_folder, load_scene(scene_folder), settings, chosen, resume=False, quiet=quiet)
+
+
+def evaluate(
+    scene_folder: Path,
+    poses_file: Path | None = None,
+    *,
+    output: Path | None = None,
+    device: str | None = None,
+    num_frames: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Measure a pose file, or the scene's initial poses, and print a table; optionally write all numbers as JSON."""
+    from warpprior import metrics
+    from warpprior.io import load_scene
+    from warpprior.io.results import write_json
+
+    if output is not None:
+        _refuse_existing(output, overwrite)
+    chosen = _start(device)
+    scene = load_scene(scene_folder)
+    poses = _poses(scene, poses_file)
+    scene, poses = _first_frames(scene, poses, num_frames)
+    _tell_warnings(scene, quiet)
+    found = self_healing(lambda: metrics.evaluate(scene, poses, device=chosen))
+    if output is not None:
+        write_json(output, found)
+    _tell(quiet, format_summary(found, [body.name for body in scene.bodies]))
+    return OK
+
+
+def export(
+    scene_folder: Path,
+    poses_file: Path | None,
+    output: Path,
+    *,
+    num_frames: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Write a pose file, or the scene's initial poses, as a USD stage."""
+    from warpprior.io import load_scene
+    from warpprior.usd import export_usd
+
+    _refuse_existing(output, overwrite)
+    _start("cpu")
+    scene = load_scene(scene_folder)
+    scene, poses = _first_frames(scene, _poses(scene, poses_file), num_frames)
+    _tell_warnings(scene, quiet)
+    self_healing(lambda: export_usd(scene, poses, output))
+    _tell(quiet, f"{scene.frame_count} frames in {output}")
+    return OK
+
+
+def info(*, as_json: bool = False) -> int:
+    """Print versions, devices, extras and the kernel cache."""
+    from warpprior import environment
+
+    found = environment.info()
+    print(json.dumps(found, indent=1) if as_json else environment.format_info(found))
+    return OK
+
+
+def bench(
+    *,
+    device: str | None = None,
+    only: Sequence[str] = (),
+    list_only: bool = False,
+    compare: Path | None = None,
+    max_ratio: float | None = None,
+    update_baseline: bool = False,
+    json_file: Path | None = None,
+    quiet: bool = False,
+) -> int:
+    """Time the parts of the project; 1 when an answer is wrong or a case takes ``max_ratio`` times its baseline.
+
+    Raises:
+        InputError: not run from a source checkout, no such case, or no baseline.
+    """
+    try:
+        program = importlib.import_module("warpprior.bench.program")
+    except ModuleNotFoundError as error:
+        if error.name not in ("warpprior.bench", "warpprior.bench.program"):
+            raise
+        where = "the benchmark is part of the source checkout only"
+        raise InputError("warpprior bench", where, "clone the repository and run `make bench` in it") from None
+    return program.run(
+        _start(device),
+        only=only,
+        list_only=list_only,
+        compare=compare,
+        max_ratio=max_ratio,
+        update_baseline=update_baseline,
+        json_file=json_file,
+        quiet=quiet,
+    )
+
+
+def _settings(iterations: int | None, seed: int, without: Sequence[str], assignments: Sequence[str]):
+    """The default settings with what the command line changes."""
+    from warpprior.overrides import apply_overrides
+    from warpprior.settings import RefineSettings
+
+    direct = [f"seed={seed}"] + ([] if iterations is None else [f"iterations={iterations}"])
+    settings = apply_overrides(RefineSettings(), [*direct, *assignments])
+    return settings.leaving_out(without)
+
+
+def _start(device: str | None) -> str:
+    """Start Warp quietly with a usable kernel cache, and choose the device."""
+    prepare_kernel_cache()
+    return resolve_device(device)
+
+
+def _simulate(name: str, seed: int, num_frames: int | None, mesh: Path | None) -> Scene:
+    from warpprior.scenes import simulate as build
+
+    count = {} if num_frames is None else {"frame_count": num_frames}
+    return build(name, seed=seed, mesh=mesh, **count)
+
+
+def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool) -> int:
+    """Refine, write the result folder and say what came out."""
+    from warpprior.estimators.refine import refine as estimate
+    from warpprior.io import save_result
+
+    _tell_warnings(scene, quiet)
+    start = time.perf_counter()
+    with progress_bar("refine", quiet=quiet) as progress:
+        checkpoint = folder if resume else None
+        result = self_healing(
+            lambda: estimate(scene, settings, device=device, progress=progress, checkpoint=checkpoint)
+        )
+    result = self_healing(lambda: save_result(result, folder, device=device, seed=settings.seed))
+    seconds = time.perf_counter() - start
+    _tell(quiet, format_before_after(result.metrics, _estimated(scene)))
+    _tell(quiet, *result.notes)
+    _tell(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
+    return _exit_code(result, folder)
+
+
+def _exit_code(result: Result, folder: Path) -> int:
+    if result.complete:
+        return OK
+    print(f"warpprior: interrupted; the best so far is in {folder}, continue with --resume", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _estimated(scene: Scene) -> list[str]:
+    return [body.name for body in scene.bodies if not body.known]
+
+
+def _poses(scene: Scene, poses_file: Path | None) -> dict[str, Poses]:
+    """Poses of the file or result folder, or the initial ones of the scene."""
+    from warpprior.io import load_result_poses
+
+    if poses_file is None:
+        return {body.name: body.initial for body in scene.bodies}
+    return load_result_poses(poses_file, scene)
+
+
+def _first_frames(scene: Scene, poses: dict[str, Poses], count: int | None) -> tuple[Scene, dict[str, Poses]]:
+    if count is None or count >= scene.frame_count:
+        return scene, poses
+    return scene.first_frames(count), {name: motion.frames(slice(0, count)) for name, motion in poses.items()}
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    """An existing file, or a folder with something in it, is replaced only on demand."""
+    occupied = any(path.iterdir()) if path.is_dir() else path.exists()
+    if occupied and not overwrite:
+        raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
+
+
+def _files_to_open(folder: Path) -> str:
+    """The files worth opening, those that were written, best first."""
+    meanings = {
+        "report.html": "numbers and pictures in one page",
+        "overlay.mp4": "before and after, over the images",
+        "scene.usdc": "the motion as a USD stage",
+        "poses.npz": "the poses",
+    }
+    lines = [f"  {folder / name}  {meaning}" for name, meaning in meanings.items() if (folder / name).is_file()]
+    return "\n".join(["open:", *lines])
+
+
+def _tell_warnings(scene: Scene, quiet: bool) -> None:
+    for text in [] if quiet else scene.warnings[:MOST_LISTED_WARNINGS]:
+        print(f"warpprior: warning: {text}", file=sys.stderr)
+    hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
+    if hidden > 0 and not quiet:
+        print(f"warpprior: warning: and {hidden} more, in the report", file=sys.stderr)
+
+
+def _tell(quiet: bool, *lines: str) -> None:
+    for line in [] if quiet else lines:
+        print(line, flush=True)
