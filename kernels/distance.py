@@ -14,6 +14,16 @@ FAR = wp.constant(1.0e6)  # distance of a point that is not finite [m]
 ON_SURFACE = wp.constant(1.0e-5)  # below this the direction to the closest point is rounding noise [m]
 
 
+@wp.struct
+class GridSet:
+    """Baked grids of the rigid parts of one body.  Constants: no gradient flows to them."""
+
+    values: wp.array4d[wp.float32]  # [grid, x, y, z] signed distance at the nodes [m]
+    origins: wp.array[wp.vec3]  # [grid] position of node 0 in the frame of the part [m]
+    inverse_spacings: wp.array[wp.float32]  # [grid] nodes per metre
+    links: wp.array[wp.int32]  # [grid] the part's link: column of camera_from_link
+
+
 @wp.func
 def is_usable(point: wp.vec3) -> bool:
     """Finite, and small enough for its square to be finite too."""

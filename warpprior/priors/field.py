@@ -183,9 +183,10 @@ class Surface:
 
 
 class Grids:
-    """Signed distance grids of one or more surfaces, stacked; what the contact kernels read.
+    """Signed distance grids of one or more surfaces, stacked.
 
     Attributes:
+        device_grids: all of the arrays below as the contact kernels take them.
         values: signed distance at the nodes [grid, x, y, z] float32 [m].
         origins: position of node 0 of each grid in its surface's frame [grid] vec3 [m].
         inverse_spacings: nodes per metre of each grid [grid] float32.
@@ -211,6 +212,9 @@ class Grids:
         self.origins = wp.array(np.array(origins, dtype=np.float32), dtype=wp.vec3, device=device)
         self.inverse_spacings = wp.array((1.0 / self.spacings).astype(np.float32), dtype=wp.float32, device=device)
         self.links = wp.array(np.array(links, dtype=np.int32), dtype=wp.int32, device=device)
+        self.device_grids = distance.GridSet()
+        self.device_grids.values, self.device_grids.origins = self.values, self.origins
+        self.device_grids.inverse_spacings, self.device_grids.links = self.inverse_spacings, self.links
         for index, (surface, spacing) in enumerate(zip(surfaces, self.spacings, strict=True)):
             self._bake(surface, wp.vec3(*origins[index]), float(spacing), self.values[index])
 
