@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -73,7 +75,7 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
         cache, problem = Path(wp.config.kernel_cache_dir or error.filename or ""), error
     if problem is None:
         return cache
-    private = _private_cache(wp.config.version)
+    private = _private_cache()
     wp.config.kernel_cache_dir = str(private)
     wp.init()
     warnings.warn(
@@ -87,19 +89,22 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
 def self_healing(function: Callable[[], Value]) -> Value:
     """Call ``function()``; when a cached kernel module cannot be loaded, have it rebuilt and call again.
 
-    A binary cut short by a full disk or a killed process would otherwise fail on every later run.  The call is
-    repeated as often as another module turns out damaged, so ``function`` must be safe to call twice.
+    A file cut short by a full disk or a killed process would otherwise fail on every later run.  The call is repeated
+    as often as another module turns out damaged, so ``function`` must be safe to call twice.
     """
-    healed: set[str] = set()
+    healed: set[Path] = set()
     while True:
         try:
             return function()
         except Exception as error:
-            module = _unloadable_module(error)
-            if module is None or module in healed or not _forget_module(module):
+            damaged = _damaged_builds(error)
+            if not damaged or damaged & healed:
                 raise
-            healed.add(module)
-            warnings.warn(f"the cached kernels of {module} were damaged and are compiled again", stacklevel=2)
+        for folder in damaged:
+            shutil.rmtree(folder, ignore_errors=True)
+        healed |= damaged
+        names = ", ".join(sorted(folder.name for folder in damaged))
+        warnings.warn(f"damaged kernels in the cache are compiled again: {names}", stacklevel=2)
 
 
 def _silence_warp() -> None:
@@ -144,7 +149,7 @@ def _write_problem(folder: Path) -> OSError | None:
     return None
 
 
-def _private_cache(version: str) -> Path:
+def _private_cache() -> Path:
     """A folder for compiled kernels only this user can write to: what is in it gets executed."""
     owner = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"warpprior-kernels-{owner}"
@@ -154,32 +159,32 @@ def _private_cache(version: str) -> Path:
         safe = stat.S_ISDIR(state.st_mode) and state.st_uid == owner and not state.st_mode & 0o022
     except OSError:
         safe = False
-    root = folder if safe else Path(tempfile.mkdtemp(prefix="warpprior-kernels-"))
-    cache = root / version
-    cache.mkdir(exist_ok=True)
-    return cache
+    return folder if safe else Path(tempfile.mkdtemp(prefix="warpprior-kernels-"))
 
 
-def _unloadable_module(error: BaseException) -> str | None:
-    """The kernel module whose cached files made Warp's loader fail, or None when ``error`` is about something else."""
-    if not (isinstance(error, json.JSONDecodeError) or str(error).startswith("Failed to load C")):
-        return None
+def _damaged_builds(error: Exception) -> set[Path]:
+    """The cached builds because of which Warp's loader failed; none when ``error`` is about something else."""
     import warp as wp
 
-    trace = error.__traceback__
-    while trace is not None:
-        owner = trace.tb_frame.f_locals.get("self")
-        if trace.tb_frame.f_code.co_name == "load" and isinstance(owner, wp.Module):
-            return owner.name
-        trace = trace.tb_next
-    return None
+    cache = Path(wp.config.kernel_cache_dir or "")
+    refused = re.match(r"Failed to load \w+ module '([^']+)'", str(error))
+    if refused is not None:
+        return {path for path in cache.glob(f"wp_{refused.group(1)}_*") if path.is_dir()}
+    if isinstance(error, json.JSONDecodeError) and _raised_in_warp(error):
+        return {path.parent for path in cache.glob("wp_*/*.meta") if not _is_json(path)}
+    return set()
 
 
-def _forget_module(name: str) -> bool:
-    """Delete every cached build of the module; False when there was none to delete."""
+def _raised_in_warp(error: Exception) -> bool:
     import warp as wp
 
-    folders = [path for path in Path(wp.config.kernel_cache_dir).glob(f"wp_{name}_*") if path.is_dir()]
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    return bool(folders)
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).is_relative_to(Path(wp.__file__).parent) for frame in frames)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True

@@ -19,7 +19,7 @@ def _hand(random: np.random.Generator) -> Body:
     weights = random.uniform(0.1, 1.0, (vertices, 4))
     offsets = np.concatenate([random.normal(0.0, 0.03, (links, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (links, 1))], axis=1)
     ball_links = np.arange(1, links)
-    body = rigid_body("hand", random.normal(0.0, 0.05, (vertices, 3)), np.zeros((1, 3), int) + [0, 1, 2])
+    body = rigid_body("hand", random.normal(0.0, 0.05, (vertices, 3)), np.array([[0, 1, 2]]))
     return replace(
         body,
         link_names=tuple(f"link{i}" for i in range(links)),
