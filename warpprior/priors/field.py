@@ -200,9 +200,13 @@ class Grids:
             lower, upper = surface.vertices.min(axis=0).astype(float), surface.vertices.max(axis=0).astype(float)
             margin = 0.1 * float(np.max(upper - lower)) if padding is None else padding
             boxes.append((lower - margin, upper - lower + 2.0 * margin))
-        self.spacings = np.array([np.prod(size) ** (1.0 / 3.0) / resolution for _, size in boxes])
-        cells = np.max(np.array([size for _, size in boxes]) / self.spacings[:, None], axis=0)
-        counts = tuple(int(np.ceil(count / COARSEST)) * COARSEST + 1 for count in cells)
+        sizes = np.array([size for _, size in boxes])
+        if len(surfaces) == 1:
+            self.spacings = np.prod(sizes, axis=1) ** (1.0 / 3.0) / resolution
+        else:  # equal cubes: proportions that suit one part would be wasted on the others
+            self.spacings = np.max(sizes, axis=1) / resolution
+        cells = np.max(sizes / self.spacings[:, None], axis=0)
+        counts = tuple(int(np.ceil(count / COARSEST - 1e-9)) * COARSEST + 1 for count in cells)
         # A grid with more nodes than its surface needs is centred on it.
         origins = [
             lower + 0.5 * size - 0.5 * spacing * (np.array(counts) - 1)
