@@ -30,7 +30,7 @@ from warpprior.report.video import write_video
 from warpprior.result import Result
 from warpprior.scene import Poses
 
-_CHUNK = 32  # frames drawn at a time, so that memory does not grow with the sequence
+_CHUNK = 16  # frames drawn at a time, so that memory does not grow with the sequence
 _BAR = 30  # height of the lines of text [px]
 _GAP = 4  # between panels [px]
 _TITLES = ("before", "after")
@@ -109,18 +109,28 @@ class _Film:
             yield self.compose(frame, panels)
 
     def panels(self, frames: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """Frame number and its two panels, before and after."""
-        names = [body.name for body in self.scene.bodies]
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            for start in range(0, len(frames), _CHUNK):
-                chunk = frames[start : start + _CHUNK]
-                after, before = masks_of(self.scene, self.motions, self.view, chunk, self.device)
+        """Frame number and its two panels, before and after, in order.
 
-                def draw(index: int, chunk=chunk, before=before, after=after) -> tuple[int, list[np.ndarray]]:
-                    masks = [[motion[name][index] for name in names] for motion in (before, after)]
-                    return int(chunk[index]), self._draw(int(chunk[index]), masks)
+        Masks of the next frames are drawn while the panels of these are.
+        """
+        names = [body.name for body in self.scene.bodies]
+        chunks = [frames[start : start + _CHUNK] for start in range(0, len(frames), _CHUNK)]
+        with ThreadPoolExecutor(max_workers=1) as ahead, ThreadPoolExecutor(max_workers=2) as pool:
+            coming = ahead.submit(self._masks, chunks[0])
+            for turn, chunk in enumerate(chunks):
+                masks = coming.result()
+                if turn + 1 < len(chunks):
+                    coming = ahead.submit(self._masks, chunks[turn + 1])
+
+                def draw(index: int, chunk=chunk, masks=masks) -> tuple[int, list[np.ndarray]]:
+                    own = [[motion[name][index] for name in names] for motion in masks]
+                    return int(chunk[index]), self._draw(int(chunk[index]), own)
 
                 yield from pool.map(draw, range(len(chunk)))
+
+    def _masks(self, frames: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Masks before and after."""
+        return masks_of(self.scene, self.motions, self.view, frames, self.device)[::-1]
 
     def compose(self, frame: int, panels: Sequence[np.ndarray], *, upright: bool = False) -> np.ndarray:
         """One picture of a frame: panels side by side, or one above the other, with their lines of text."""

@@ -17,6 +17,7 @@ CONTACT = (255, 238, 70)
 INK = (18, 20, 24)
 PAPER = (232, 234, 238)
 
+_SPECK = 30.0  # outlines of smaller areas are left out [px^2]
 _MARGIN = 0.12  # free space around the bodies, as a share of their size
 _LEAST = 0.2  # the smallest crop, as a share of the image
 _ENLARGE = 4.0
@@ -142,7 +143,7 @@ def outline(image: np.ndarray, masks: Iterable[np.ndarray]) -> None:
     lines = []
     for mask, color in zip(masks, _repeated(OUTLINES), strict=False):
         found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        lines.append(([_softened(line) for line in found], color))
+        lines.append(([_softened(line) for line in found if cv2.contourArea(line) > _SPECK], color))
     for rim, thickness in ((True, 4), (False, 2)):
         for found, color in lines:
             cv2.polylines(image, found, True, INK if rim else color, thickness, cv2.LINE_AA, shift=4)
