@@ -48,10 +48,12 @@ def _project_points(
     points: wp.array2d[wp.vec3],  # [frame, point] camera frame
     focal: wp.vec2,
     center: wp.vec2,
+    first: int,
     screen_out: wp.array2d[wp.vec3],  # [frame, point] u, v [px], depth [m]
 ):
     """Pinhole projection.  Behind the near plane the depth is passed on, so that readers can cull by it."""
-    frame, point = wp.tid()
+    frame, index = wp.tid()
+    point = first + index
     position = points[frame, point]
     depth = wp.max(position[2], NEAR)
     screen_out[frame, point] = wp.vec3(
@@ -61,12 +63,12 @@ def _project_points(
     )
 
 
-def project_points(points, focal, center, *, screen_out):
-    """Launch :func:`_project_points` over all frames and points."""
+def project_points(points, focal, center, *, first=0, count=None, screen_out):
+    """Launch :func:`_project_points` over all frames and over ``count`` points from ``first`` on (all by default)."""
     wp.launch(
         _project_points,
-        dim=screen_out.shape,
-        inputs=[points, focal, center],
+        dim=(screen_out.shape[0], screen_out.shape[1] - first if count is None else count),
+        inputs=[points, focal, center, first],
         outputs=[screen_out],
         device=screen_out.device,
     )

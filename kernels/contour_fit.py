@@ -50,9 +50,7 @@ def sample_field(
     f11 = fields[frame, layer, pixel + width + 1]
     top = f00 + s * (f10 - f00)
     bottom = f01 + s * (f11 - f01)
-    return wp.vec3(
-        top + t * (bottom - top), (1.0 - t) * (f10 - f00) + t * (f11 - f01), bottom - top
-    )
+    return wp.vec3(top + t * (bottom - top), (1.0 - t) * (f10 - f00) + t * (f11 - f01), bottom - top)
 
 
 @wp.kernel
@@ -141,7 +139,20 @@ def _accumulate_contour(
 
 
 def accumulate_contour(
-    canvas_arrays, fields, blockers, clearance, poses, focal, center, scales, reach, *, stride, hessian_out, gradient_out, cost_out
+    canvas_arrays,
+    fields,
+    blockers,
+    clearance,
+    poses,
+    focal,
+    center,
+    scales,
+    reach,
+    *,
+    stride,
+    hessian_out,
+    gradient_out,
+    cost_out,
 ):
     """Launch :func:`_accumulate_contour`; ``canvas_arrays`` are its arguments from ``screen`` to ``epoch``."""
     wp.launch(

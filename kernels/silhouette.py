@@ -191,9 +191,7 @@ def _claim_pairs(
                             wp.atomic_max(owners_out, frame, crossing.slot, claim_key(epoch[0], crossing, entry))
 
 
-def claim_pairs(
-    screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, *, stride, owners_out
-):
+def claim_pairs(screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, *, stride, owners_out):
     """Launch :func:`_claim_pairs` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _claim_pairs,

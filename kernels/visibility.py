@@ -36,7 +36,7 @@ def key_inverse_depth(key: wp.uint64) -> float:
 
 @wp.func
 def clip_by_edge(start: wp.vec3, end: wp.vec3, y: float, span: wp.vec2) -> wp.vec2:
-    """Part of the span of x at height y on the inner side of a directed edge of a clockwise (on screen: visible) face."""
+    """Part of the span of x at height y on the inner side of a directed edge of a face that is seen from outside."""
     slope = end[1] - start[1]
     offset = -slope * start[0] - (end[0] - start[0]) * (y - start[1])
     low = span[0]

@@ -73,9 +73,7 @@ class Canvas:
         self._rounds += 1
         self.draw_faces(screen)
         silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
-        silhouette.list_silhouette_edges(
-            screen, self.edges, counts_out=self.counts, entries_out=self.entries
-        )
+        silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
         silhouette.claim_pairs(
             screen,
             self.edges,

@@ -1,4 +1,4 @@
-"""Pictures of posed bodies: label images, masks of single bodies, depth.  Forward only, all frames of a chunk per launch."""
+"""Pictures of posed bodies: label images, masks of single bodies, depth.  Forward only."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def _draw(
         screen = wp.empty(vertices.shape, dtype=wp.vec3, device=device)
         origins = wp.zeros(len(points), dtype=wp.vec2i, device=device)
         keys = wp.zeros((len(points), pixel_count), dtype=wp.uint64, device=device)
-        project_points(
-            vertices, wp.vec2(camera.fx, camera.fy), wp.vec2(camera.cx, camera.cy), screen_out=screen
-        )
+        project_points(vertices, wp.vec2(camera.fx, camera.fy), wp.vec2(camera.cx, camera.cy), screen_out=screen)
         scatter_faces(screen, faces, channels, two_sided, origins, camera.width, camera.height, keys_out=keys)
         if values is None:
             drawn = wp.empty(keys.shape, dtype=wp.float32, device=device)

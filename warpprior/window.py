@@ -34,10 +34,12 @@ class Window:
 
     def cut(self, images: np.ndarray) -> np.ndarray:
         """Crops of full pictures (frame, height, width, ...) -> (frame, crop height, crop width, ...)."""
-        return np.stack([
-            image[row : row + self.height, column : column + self.width]
-            for image, (column, row) in zip(images, self.origins, strict=True)
-        ])
+        return np.stack(
+            [
+                image[row : row + self.height, column : column + self.width]
+                for image, (column, row) in zip(images, self.origins, strict=True)
+            ]
+        )
 
 
 def whole_window(frame_count: int, width: int, height: int) -> Window:

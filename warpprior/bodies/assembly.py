@@ -1,4 +1,4 @@
-"""Assembly: the surfaces of several bodies as one set of vertices, faces and edges, so that one launch draws them all."""
+"""Assembly: the surfaces of several bodies as one set of vertices, faces and edges, drawn by one launch."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""Good frames seed their neighbours: a pose carried over by the dynamics replaces one that fits its picture worse."""
+
+from __future__ import annotations
+
+import numpy as np
+import warp as wp
+
+from warpprior.dynamics import Transfer
+from warpprior.estimators.align import BodyAligner
+
+SETTLING = 5  # Gauss-Newton iterations a carried pose is given
+BETTER = 0.7  # a carried pose must cost less than this share of the frame's own
+
+
+def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
+    """Try in every frame the poses of the frames before and after it, moved along with the contacts.
+
+    Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
+
+    Args:
+        aligner: the body's problem, linearised at the current motion.
+        rounds: a good pose travels at most this many frames in each direction.
+
+    Returns:
+        The number of poses that were replaced.
+    """
+    state, name = aligner.state, aligner.body.name
+    if state.frame_count < 2:
+        return 0
+    pair_count, device = state.frame_count - 1, state.device
+    transfer = Transfer(pair_count, device)
+    poses = state.states[name].poses
+    segments = state.segments.numpy()
+    joined = segments[1:] == segments[:-1]
+    costs = aligner.contour_costs()
+    points, weights = _closest_points(aligner)
+    replaced = 0
+    for _ in range(rounds):
+        changed = 0
+        for forward in (True, False):
+            earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
+            source, target = (earlier, later) if forward else (later, earlier)
+            transfer.carry(points[source], points[target], weights[source], poses[source])
+            own = poses.numpy()
+            tried = own.copy()
+            tried[target] = np.where(joined[:, None], transfer.poses_after.numpy(), own[target])
+            new_costs = aligner.try_poses(tried)
+            for _ in range(SETTLING):
+                aligner.solve()
+                state.pose()
+                state.settle()
+                aligner.linearise()
+            tried = poses.numpy()
+            new_costs = aligner.contour_costs()
+            better = new_costs < BETTER * costs
+            kept = np.where(better[:, None], tried, own)
+            costs = np.where(better, new_costs, costs)
+            aligner.try_poses(kept)
+            changed += int(better.sum())
+        replaced += changed
+        if changed == 0:
+            break
+    return replaced
+
+
+def _closest_points(aligner: BodyAligner) -> tuple[wp.array, wp.array]:
+    """Points and contact weights of the body whose contacts weigh most; one weightless point without other bodies."""
+    state = aligner.state
+    if not aligner.partners:
+        shape = (state.frame_count, 1)
+        return wp.zeros(shape, dtype=wp.vec3, device=state.device), wp.zeros(shape, dtype=float, device=state.device)
+    totals = {partner.name: float(aligner.sums[partner.name].numpy()[:, 0].sum()) for partner in aligner.partners}
+    name = max(totals, key=totals.get)
+    scale = state.points[name].shape[1]
+    weights = wp.array(aligner.weights[name].numpy() * scale, dtype=float, device=state.device)
+    return state.points[name], weights

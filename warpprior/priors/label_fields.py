@@ -1,0 +1,64 @@
+"""Distance pictures of label images: how far a contour is from where the labels let it be."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from warpprior.scene import IGNORE_LABEL
+
+
+def distance_to(mask: np.ndarray) -> np.ndarray:
+    """Euclidean distance [px] of each pixel to the nearest pixel of ``mask`` (height, width); large if there is none."""
+    if not mask.any():
+        return np.full(mask.shape, float(sum(mask.shape)), dtype=np.float32)
+    try:
+        import cv2
+    except ImportError:
+        from scipy.ndimage import distance_transform_edt
+
+        return distance_transform_edt(~mask).astype(np.float32)
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def contour_fields(labels: np.ndarray, label: int) -> np.ndarray:
+    """Signed distances of a body's contour to its place in label images.
+
+    Inside the body's label both pictures are minus the distance to the label's border: the contour lies farther out.
+    Outside, the first is the distance to the nearest pixel where the body is or may hide behind another body, zero
+    on other bodies' labels and on don't-care pixels.  The second is the distance to the body's own label: for places
+    where other bodies are known to be behind this one.  Borders lie half-way between pixel centres.
+
+    Args:
+        labels: (frame, height, width) uint8.
+        label: the body's label.
+
+    Returns:
+        (frame, 2, height, width) float32 [px].
+    """
+    fields = np.empty((len(labels), 2, *labels.shape[1:]), dtype=np.float32)
+
+    def fill(frame: int) -> None:
+        image = labels[frame]
+        own = image == label
+        unknown = image == IGNORE_LABEL
+        hiding = (image != 0) & ~own
+        inside = 0.5 - distance_to(~own)
+        fields[frame, 0] = np.where(own, inside, np.where(hiding, 0.0, distance_to(own | hiding) - 0.5))
+        fields[frame, 1] = np.where(own, inside, np.where(unknown, 0.0, distance_to(own | unknown) - 0.5))
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(fill, range(len(labels))))
+    return fields
+
+
+def label_boxes(labels: np.ndarray, label: int) -> np.ndarray:
+    """Bounding boxes of a label (frame, 4): left, top, right, bottom [px]; NaN where it does not occur."""
+    boxes = np.full((len(labels), 4), np.nan)
+    for frame, image in enumerate(labels):
+        own = image == label
+        rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
+        if len(rows):
+            boxes[frame] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
