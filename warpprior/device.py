@@ -101,7 +101,7 @@ def self_healing(function: Callable[[], Value]) -> Value:
             if not damaged or damaged & healed:
                 raise
         for folder in damaged:
-            shutil.rmtree(folder, ignore_errors=True)
+            _forget_build(folder)
         healed |= damaged
         names = ", ".join(sorted(folder.name for folder in damaged))
         warnings.warn(f"damaged kernels in the cache are compiled again: {names}", stacklevel=2)
@@ -167,12 +167,24 @@ def _damaged_builds(error: Exception) -> set[Path]:
     import warp as wp
 
     cache = Path(wp.config.kernel_cache_dir or "")
-    refused = re.match(r"Failed to load \w+ module '([^']+)'", str(error))
+    # Warp before 1.13 does not notice a broken CPU binary until it looks for a kernel in it.
+    refused = re.match(r"Failed to (?:load \w+|find \w+ kernel '[^']+' from) module '([^']+)'", str(error))
     if refused is not None:
         return {path for path in cache.glob(f"wp_{refused.group(1)}_*") if path.is_dir()}
     if isinstance(error, json.JSONDecodeError) and _raised_in_warp(error):
         return {path.parent for path in cache.glob("wp_*/*.meta") if not _is_json(path)}
     return set()
+
+
+def _forget_build(folder: Path) -> None:
+    """Delete a cached build, and have Warp build the module again when it is used next."""
+    import warp as wp
+
+    shutil.rmtree(folder, ignore_errors=True)
+    module = wp.get_module(folder.name.removeprefix("wp_").rpartition("_")[0])
+    module.unload()
+    for kernel in module.kernels.values():  # Warp before 1.13 would skip kernels that once failed
+        kernel.adj.skip_build = False
 
 
 def _raised_in_warp(error: Exception) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 # metric: (title, unit, digits, statistics worth showing)
 ROWS = {
     "add_mm": ("ADD", "mm", 2, ("median", "p95", "max")),
-    "rotation_deg": ("rotation", "deg", 2, ("median", "p95", "max")),
-    "translation_mm": ("translation", "mm", 2, ("median", "p95", "max")),
-    "joints_deg": ("joints", "deg", 2, ("median", "p95", "max")),
-    "mask_iou": ("mask IoU", "", 4, ("median", "mean", "min")),
-    "penetration_mm": ("penetration", "mm", 2, ("median", "p95", "max")),
-    "slip_mm": ("slip", "mm per frame", 3, ("median", "p95", "max")),
-    "acceleration_m_s2": ("acceleration", "m/s2", 3, ("median", "p95", "max")),
+    "rotation_deg": ("rotation error", "deg", 2, ("median", "p95", "max")),
+    "translation_mm": ("translation error", "mm", 2, ("median", "p95", "max")),
+    "joint_deg": ("joint error", "deg", 2, ("median", "p95", "max")),
+    "joint_mm": ("sliding joint error", "mm", 2, ("median", "p95", "max")),
+    "acceleration_error_mm": ("acceleration error", "mm/frame2", 2, ("mean",)),
+    "mask_iou": ("mask IoU", "", 4, ("median", "p05")),
+    "penetration_mm": ("penetration", "mm", 2, ("median", "max")),
+    "slip_mm": ("slip", "mm/frame", 2, ("median", "p95")),
     "contact_ratio": ("frames in contact", "", 3, ("value",)),
 }
 
