@@ -5,6 +5,7 @@ The order of launches is :func:`shape_offsets`, :func:`pose_rest_links` (both on
 """
 
 import warp as wp
+
 from warpprior.kernels.rotations import so3_exp
 
 HINGE = wp.constant(2)
@@ -42,14 +43,17 @@ def joint_coordinates(
 
 
 @wp.func
-def shape_displacement(
-    directions: wp.array2d[wp.vec3],  # [element, shape]
-    shape: wp.array[float],  # [shape]
+def blend_directions(
+    directions: wp.array2d[wp.vec3],  # [element, parameter]
+    parameters: wp.array[float],  # [parameter]
     element: int,
 ):
+    """Displacement of one element.  A function of its own: a kernel that goes on with what a loop of its own has
+    added up gets a wrong gradient, without a word.
+    """
     displacement = wp.vec3(0.0, 0.0, 0.0)
-    for parameter in range(directions.shape[1]):
-        displacement += directions[element, parameter] * shape[parameter]
+    for parameter in range(parameters.shape[0]):
+        displacement += directions[element, parameter] * parameters[parameter]
     return displacement
 
 
@@ -65,7 +69,7 @@ def _shape_offsets(
     """One link: its joint's place in its parent for this body's shape and size.  Gradients: shape, scale."""
     link = wp.tid()
     offset = joint_offsets[link]
-    position = wp.transform_get_translation(offset) + shape_displacement(joint_shape_directions, shape, link)
+    position = wp.transform_get_translation(offset) + blend_directions(joint_shape_directions, shape, link)
     offsets_out[link] = wp.transform(position * scale[0], wp.transform_get_rotation(offset))
 
 

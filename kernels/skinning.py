@@ -4,7 +4,8 @@ Every body writes at its own offset into one array [frame, vertex] that holds th
 """
 
 import warp as wp
-from warpprior.kernels.kinematics import shape_displacement
+
+from warpprior.kernels.kinematics import blend_directions
 
 
 @wp.kernel
@@ -18,7 +19,7 @@ def _shape_vertices(
 ):
     """One vertex of the rest surface for this body's shape and size.  Gradients: shape, scale."""
     vertex = wp.tid()
-    vertices_out[vertex] = (rest_vertices[vertex] + shape_displacement(shape_directions, shape, vertex)) * scale[0]
+    vertices_out[vertex] = (rest_vertices[vertex] + blend_directions(shape_directions, shape, vertex)) * scale[0]
 
 
 def shape_vertices(rest_vertices, shape_directions, shape, scale, vertices_out):
@@ -42,10 +43,9 @@ def _blend_pose(
 ):
     """One vertex of one frame: the rest surface corrected for this pose.  Gradients: vertices, features, scale."""
     frame, vertex = wp.tid()
-    displacement = wp.vec3(0.0, 0.0, 0.0)
-    for feature in range(features.shape[1]):
-        displacement += pose_directions[vertex, feature] * features[frame, feature]
-    blended_out[frame, vertex] = vertices[vertex] + displacement * scale[0]
+    blended_out[frame, vertex] = (
+        vertices[vertex] + blend_directions(pose_directions, features[frame], vertex) * scale[0]
+    )
 
 
 def blend_pose(vertices, pose_directions, features, scale, blended_out):

@@ -1,7 +1,7 @@
 """The one gradient checker: Warp's tape gradients against finite differences of the float64 twins.
 
 With WARPPRIOR_GRADIENTS naming a folder every comparison also leaves its figures there, and
-``python tests/gradcheck.py FOLDER`` prints them as a table.
+``python tests/gradcheck.py FOLDER`` prints them as a table, one row per kernel (``--all``: per comparison).
 """
 
 import json
@@ -95,17 +95,20 @@ def _record(figures):
         (Path(folder) / f"{stem}.json").write_text(json.dumps(asdict(figures)))
 
 
-def print_table(folder):
-    """Print the figures left in a folder as a Markdown table."""
-    rows = sorted((json.loads(file.read_text()) for file in Path(folder).glob("*.json")), key=lambda row: row["name"])
-    print("| kernel, input, point | elements | worst relative error | 1 - cosine | bias |")
-    print("|---|---|---|---|---|")
+def print_table(folder, every=False):
+    """Print the figures left in a folder as a Markdown table: the worst of each kernel, or every comparison."""
+    rows = [json.loads(file.read_text()) for file in sorted(Path(folder).glob("*.json"))]
+    kernels = {}
     for row in rows:
-        print(
-            f"| {row['name']} | {row['elements']} | {row['worst']:.1e} | {1.0 - row['cosine']:.1e} "
-            f"| {row['bias']:+.1e} |"
-        )
+        kernels.setdefault(row["name"] if every else row["name"].split()[0].rstrip(","), []).append(row)
+    print("| kernel | comparisons | worst relative error | largest 1 - cosine | largest bias | worst point |")
+    print("|---|---|---|---|---|---|")
+    for kernel, group in sorted(kernels.items()):
+        worst = max(group, key=lambda row: row["worst"])
+        cosine, bias = min(row["cosine"] for row in group), max((row["bias"] for row in group), key=abs)
+        point = worst["name"][len(kernel) :].strip(" ,")
+        print(f"| {kernel} | {len(group)} | {worst['worst']:.1e} | {1.0 - cosine:.1e} | {bias:+.1e} | {point} |")
 
 
 if __name__ == "__main__":
-    print_table(sys.argv[1])
+    print_table(sys.argv[1], every="--all" in sys.argv[2:])

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import warp as wp
 from scipy.spatial.transform import Rotation
+
+from tests.gradcheck import compare_gradients, finite_difference
+from tests.reference import rotations as reference
 from warpprior.kernels.rotations import (
     so3_exp,
     so3_log,
@@ -12,9 +15,6 @@ from warpprior.kernels.rotations import (
     so3_right_jacobian_inverse,
     so3_tangent_gradient,
 )
-
-from tests.gradcheck import compare_gradients, finite_difference
-from tests.reference import rotations as reference
 
 AXIS = np.array([0.48, -0.6, 0.64])
 # Angles [rad]: zero, tiny, both sides of the series' ends (0.2 for the logarithm, 0.5 for the rest), ordinary, near pi.
