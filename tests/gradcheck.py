@@ -15,6 +15,10 @@ import numpy as np
 # An element counts as at least this share of the largest: what is near zero beside it is known to that precision.
 FLOOR = 0.01
 
+# What outputs hold before a call, so that an element left unwritten shows. Finite (and exact in float32), because
+# Warp's floating-point checks look at what a store overwrites and stop at NaN.
+POISON = -(2.0**100)
+
 
 @dataclass(frozen=True)
 class GradientFigures:

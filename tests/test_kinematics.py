@@ -6,7 +6,7 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.body_samples import MANO_PARENTS, make_ball_body, make_motion, make_tree_body
-from tests.gradcheck import compare_gradients, finite_difference
+from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference import kinematics as reference
 from warpprior.bodies import BodyModel
 from warpprior.kernels.rotations import so3_exp
@@ -23,7 +23,7 @@ def run(body, motion, device, *, weights=None):
     for key, values in motion.items():
         getattr(state, key).assign(values)
     for array in (state.offsets, state.rest_links, state.links, state.skin):
-        array.fill_(np.nan)
+        array.fill_(POISON)
     with wp.Tape() as tape:
         model.shape(state)
         model.pose(state)

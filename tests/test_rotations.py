@@ -5,7 +5,7 @@ import pytest
 import warp as wp
 from scipy.spatial.transform import Rotation
 
-from tests.gradcheck import compare_gradients, finite_difference
+from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference import rotations as reference
 from warpprior.kernels.rotations import (
     so3_exp,
@@ -53,11 +53,11 @@ def _map_tangent(q: wp.array[wp.quat], gradient: wp.array[wp.quat], tangent_out:
 
 
 def launch(kernel, inputs, outputs, device):
-    """Run ``kernel`` on (array, dtype) inputs; outputs of the given dtypes start as NaN; returns both and the tape."""
+    """Run ``kernel`` on (array, dtype) inputs; outputs of the given dtypes start poisoned; returns both and the tape."""
     given = [wp.array(np.atleast_2d(v), dtype=t, device=device, requires_grad=True) for v, t in inputs]
     made = [wp.empty(given[0].shape[0], dtype=t, device=device, requires_grad=True) for t in outputs]
     for array in made:
-        array.fill_(np.nan)
+        array.fill_(POISON)
     with wp.Tape() as tape:
         wp.launch(kernel, dim=given[0].shape[0], inputs=given, outputs=made, device=device)
     return given, made, tape
