@@ -25,7 +25,7 @@ FLOORS = [
     ["device", "environment", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
-    ["canvas", "window", "rendering"],
+    ["canvas", "window", "rendering", "state", "dynamics"],
     ["priors"],
     ["settings"],
     ["estimators"],

@@ -25,6 +25,11 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Step:
+    count: int = 10
+
+
+@dataclass(frozen=True)
 class Settings:
     iterations: int = 200
     early_stop: bool = True
@@ -35,6 +40,7 @@ class Settings:
     speed: Speed = Speed.SLOW
     rate: float = field(default=0.1, metadata={"minimum": 0.0, "maximum": 1.0})
     mask: Mask = field(default_factory=Mask)
+    steps: tuple[Step, ...] = (Step(5), Step())
 
     def __post_init__(self):
         if self.iterations > 1000:
@@ -57,6 +63,7 @@ class Settings:
         ("speed=fast", lambda s: s.speed, Speed.FAST),
         ("mask.weight=0", lambda s: s.mask.weight, 0.0),
         ("mask.mode=union", lambda s: s.mask.mode, "union"),
+        ("steps.0.count=7", lambda s: [step.count for step in s.steps], [7, 10]),
     ],
 )
 def test_values_are_read_as_the_declared_type(assignment, read, expected):
@@ -76,6 +83,9 @@ def test_values_are_read_as_the_declared_type(assignment, read, expected):
         ("zzz=3", "the settings are iterations, "),
         ("mask=3", "no such setting"),
         ("iterations.x=3", "no such setting"),
+        ("steps.2.count=3", "did you mean 'steps."),
+        ("steps.0=3", "no such setting"),
+        ("steps=3", "no such setting"),
         ("iterations=2.5", "whole number"),
         ("iterations=2000", "at most 1000 iterations"),
         ("early_stop=maybe", "true or false"),
@@ -109,4 +119,5 @@ def test_the_original_is_left_alone_and_the_last_one_wins():
 def test_known_keys_are_dotted_leaves():
     """The list of keys is the list of what can be set."""
     keys = known_keys(Settings())
-    assert keys[0] == "iterations" and keys[-3:] == ["mask.weight", "mask.sigma_px", "mask.mode"]
+    assert keys[0] == "iterations"
+    assert keys[-5:] == ["mask.weight", "mask.sigma_px", "mask.mode", "steps.0.count", "steps.1.count"]

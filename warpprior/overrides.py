@@ -22,7 +22,8 @@ def apply_overrides(settings: Settings, assignments: Iterable[str]) -> Settings:
     """A copy of ``settings`` with some values replaced; later assignments win.
 
     Args:
-        settings: an instance of a dataclass; values that are dataclasses themselves are reached with dots.
+        settings: an instance of a dataclass; values that are dataclasses themselves are reached with dots, those in a
+            tuple with their number: ``stages.0.iterations``.
         assignments: texts ``key=value``.  A value is read as the type its field declares: ``true``/``false``, numbers,
             one of the choices, ``none`` where the field may be None, and items separated by commas for tuples.
 
@@ -47,26 +48,37 @@ def known_keys(settings: object) -> list[str]:
     return [key for key, _ in _leaves(settings)]
 
 
+def _children(value: object) -> dict[str, Any]:
+    """What a dot leads to: the fields of a dataclass, the numbered items of a tuple of dataclasses; else nothing."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and value and all(dataclasses.is_dataclass(item) for item in value):
+        return {str(index): item for index, item in enumerate(value)}
+    return {}
+
+
 def _leaves(settings: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from _leaves(value, f"{prefix}{field.name}.")
+    for name, value in _children(settings).items():
+        if _children(value):
+            yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield prefix + field.name, value
+            yield prefix + name, value
 
 
 def _replaced(settings: Settings, path: list[str], text: str, key: str, known: list[str]) -> Settings:
-    fields = {field.name: field for field in dataclasses.fields(settings)}
     name, rest = path[0], path[1:]
-    nested = name in fields and dataclasses.is_dataclass(getattr(settings, name))
-    if name not in fields or nested != bool(rest):
+    children = _children(settings)
+    nested = bool(_children(children.get(name)))
+    if name not in children or nested != bool(rest):
         raise InputError(f"--set {key}", "there is no such setting", _suggestion(key, known))
+    if isinstance(settings, tuple):
+        index = int(name)
+        return (*settings[:index], _replaced(settings[index], rest, text, key, known), *settings[index + 1 :])
     if nested:
-        value = _replaced(getattr(settings, name), rest, text, key, known)
+        value = _replaced(children[name], rest, text, key, known)
     else:
         value = _parse(text, typing.get_type_hints(type(settings))[name], key)
-        _check_range(value, fields[name], key)
+        _check_range(value, next(field for field in dataclasses.fields(settings) if field.name == name), key)
     try:
         return dataclasses.replace(settings, **{name: value})
     except (ValueError, TypeError) as error:

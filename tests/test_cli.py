@@ -1,0 +1,267 @@
+"""The command line: parsing, exit codes, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import warpprior
+from warpprior import commands
+from warpprior.cli import build_parser, main
+from warpprior.errors import InputError, RunError
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("refine", "simulate", "demo", "evaluate", "export", "info", "bench")
+
+
+@pytest.fixture
+def replaced(monkeypatch):
+    """Replace a command's function by one that records its call and does as told."""
+
+    def replace(name: str, action=lambda: 0):
+        calls = []
+
+        def stand_in(*positional, **named):
+            calls.append((positional, named))
+            return action()
+
+        monkeypatch.setattr(commands, name, stand_in)
+        return calls
+
+    return replace
+
+
+def failing(error: BaseException):
+    """An action that raises."""
+
+    def action():
+        raise error
+
+    return action
+
+
+def test_version_and_help_need_no_warp():
+    """--version and --help answer without importing warp or numpy."""
+    script = (
+        "import sys\n"
+        "from warpprior.cli import main\n"
+        "try:\n    main([sys.argv[1]])\nexcept SystemExit as done:\n    assert done.code == 0\n"
+        "assert not {'warp', 'numpy'} & set(sys.modules)\n"
+    )
+    for flag, expected in (("--version", f"warpprior {warpprior.__version__}"), ("--help", "examples:")):
+        command = [sys.executable, "-c", script, flag]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
+        assert expected in found.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    """Each command has help that describes every option."""
+    with pytest.raises(SystemExit) as done:
+        main([command, "--help"])
+    assert done.value.code == 0
+    assert f"usage: warpprior {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["fold"],
+        ["refine"],
+        ["refine", "scene"],
+        ["refine", "scene", "--output-dir"],
+        ["refine", "scene", "--output-dir", "out", "--iterations", "0"],
+        ["refine", "scene", "--output-dir", "out", "--iterations", "-5"],
+        ["refine", "scene", "--output-dir", "out", "--seed", "1.5"],
+        ["refine", "scene", "--output-dir", "out", "--num-frames", "many"],
+        ["refine", "scene", "--output-dir", "out", "--frobnicate"],
+        ["simulate", "robot_lift", "--output-dir", "out", "--seed", str(2**31)],
+        ["bench", "--max-ratio", "nan"],
+    ],
+)
+def test_bad_usage_exits_with_2(words, capsys):
+    """Unknown commands, missing and malformed options say so on standard error."""
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    said = capsys.readouterr()
+    assert done.value.code == 2 and "error:" in said.err and "Traceback" not in said.err
+
+
+def test_refine_hands_over_every_option(replaced):
+    """What is typed arrives at the function, repeated options as lists."""
+    calls = replaced("refine")
+    words = "refine scene --output-dir out --device cpu --iterations 7 --seed 3 --num-frames 5 --without sliding"
+    words += " --without image --set a=1 --set b.c=2 --resume --overwrite --quiet"
+    assert main(words.split()) == 0
+    assert calls == [
+        (
+            (Path("scene"), Path("out")),
+            {
+                "device": "cpu",
+                "iterations": 7,
+                "seed": 3,
+                "num_frames": 5,
+                "without": ["sliding", "image"],
+                "assignments": ["a=1", "b.c=2"],
+                "resume": True,
+                "overwrite": True,
+                "quiet": True,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("simulate robot_lift --output-dir out --seed 1 --num-frames 4 --mesh mug.obj --overwrite", "simulate"),
+        ("demo", "demo"),
+        ("evaluate scene --poses p.npz --output m.json --device cpu --num-frames 3", "evaluate"),
+        ("export scene --poses p.npz --output s.usdc --overwrite", "export"),
+        ("info --json", "info"),
+        ("bench --only skinning --compare --max-ratio 2 --json out.json", "bench"),
+    ],
+)
+def test_each_command_calls_its_function(words, name, replaced):
+    """A command calls the function of its name, with arguments the real one accepts."""
+    import inspect
+
+    real = getattr(commands, name)
+    calls = replaced(name, lambda: 0)
+    assert main(words.split()) == 0
+    (positional, named), *more = calls
+    assert not more
+    inspect.signature(real).bind(*positional, **named)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (InputError("scene.toml", "no cameras", "one camera"), 2, "error: scene.toml: no cameras; one camera"),
+        (RunError("disk full"), 1, "error: disk full"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "out of memory"),
+        (ZeroDivisionError("division\nby zero"), 1, "unexpected ZeroDivisionError: division by zero; please report"),
+        (RuntimeError(), 1, "unexpected RuntimeError: no message"),
+    ],
+)
+def test_errors_become_one_line_and_an_exit_code(error, code, says, replaced, capsys):
+    """Whatever a command raises, the user sees one line without a traceback."""
+    replaced("info", failing(error))
+    assert main(["info"]) == code
+    said = capsys.readouterr().err
+    assert says in said and said.startswith("warpprior: ") and said.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(replaced, capsys, monkeypatch):
+    """--debug and WARPPRIOR_DEBUG=1 add the traceback."""
+    replaced("info", failing(ZeroDivisionError("oops")))
+    assert main(["info", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("WARPPRIOR_DEBUG", "1")
+    assert main(["info"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("WARPPRIOR_DEBUG", "0")
+    assert main(["info"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_warnings_are_one_line(replaced, capsys):
+    """A Python warning reads like the program's own messages, without file and line."""
+    import warnings
+
+    def action():
+        warnings.warn("the masks are empty", stacklevel=1)
+        return 0
+
+    replaced("info", action)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["info"]) == 0
+    assert capsys.readouterr().err == "warpprior: warning: the masks are empty\n"
+
+
+def test_a_closed_pipe_is_no_traceback():
+    """Output into a reader that has gone ends quietly."""
+    command = f"'{sys.executable}' -m warpprior info --json | true; exit ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode in (0, 1) and "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["refine", "missing", "--output-dir", "{out}", "--device", "cpu"], "missing"),
+        (["refine", "missing", "--output-dir", "{out}", "--device", "abacus"], "'abacus' is not a device"),
+        (["refine", "missing", "--output-dir", "{out}", "--set", "iterations=many"], "give a whole number"),
+        (["refine", "missing", "--output-dir", "{out}", "--set", "zzzz=1"], "there is no such setting"),
+        (["refine", "missing", "--output-dir", "{out}", "--without", "gravity"], "gravity"),
+        (["refine", "missing", "--output-dir", "{full}"], "exists and is not empty"),
+        (["refine", "missing", "--output-dir", "{file}"], "is a file"),
+        (["refine", "{full}", "--output-dir", "{full}", "--overwrite"], "is the input folder"),
+        (["simulate", "juggling", "--output-dir", "{out}"], "juggling"),
+        (["simulate", "robot_lift", "--output-dir", "{full}"], "exists"),
+        (["evaluate", "missing"], "missing"),
+        (["evaluate", "missing", "--output", "{file}"], "exists"),
+        (["export", "missing", "--output", "{file}"], "exists"),
+        (["bench", "--only", "nothing-like-it"], "no case is called like"),
+        (["bench", "--only", "version", "--compare", "{out}/none.json"], "there is no such file"),
+    ],
+)
+def test_bad_input_is_refused_before_computing(words, says, tmp_path, capsys):
+    """Each real command turns bad input into one line, exit code 2, and leaves no new folder with files behind."""
+    places = {"out": tmp_path / "out", "full": tmp_path / "full", "file": tmp_path / "file"}
+    places["full"].mkdir()
+    (places["full"] / "notes.txt").write_text("mine")
+    places["file"].write_text("mine")
+    words = [word.format(**places) for word in words]
+    assert main(words) == 2, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert says in said.err and "Traceback" not in said.err
+    assert (places["full"] / "notes.txt").read_text() == places["file"].read_text() == "mine"
+    assert not places["out"].is_dir() or not any(places["out"].iterdir())
+
+
+def test_progress_is_silent_without_a_terminal(capsys):
+    """Nothing is drawn into logs."""
+    from warpprior.progress import progress_bar
+
+    with progress_bar("refine") as progress:
+        for done in range(3):
+            progress(done, 3, "loss 1")
+    said = capsys.readouterr()
+    assert said.out == said.err == ""
+
+
+def test_progress_draws_on_a_terminal(capsys, monkeypatch):
+    """On a terminal the bar counts and shows the text; --quiet turns it off."""
+    from warpprior.progress import progress_bar
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress_bar("refine", quiet=True) as progress:
+        progress(1, 3, "loss 1")
+    assert capsys.readouterr().err == ""
+    with progress_bar("refine") as progress:
+        progress(3, 3, "loss 1")
+    assert "refine" in capsys.readouterr().err
+
+
+def test_the_console_script_is_the_same_program():
+    """``python -m warpprior`` exits with main's code."""
+    environment = {**os.environ, "WARPPRIOR_DEBUG": ""}
+    command = [sys.executable, "-m", "warpprior", "evaluate", "no-such-scene"]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.startswith("warpprior: error: ") and found.stderr.count("\n") == 1
+
+
+def test_the_parser_names_every_command():
+    """The help of the program lists all commands."""
+    text = build_parser().format_help()
+    assert all(f"\n    {command} " in text for command in COMMANDS)
