@@ -77,8 +77,14 @@ def load_truth(
     return poses
 
 
-def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Body] = ()) -> None:
-    """Write poses as :func:`load_poses` reads them, atomically; joint names come from ``bodies``.
+def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Body] = (), gaps: bool = False) -> None:
+    """Write poses as :func:`load_poses` reads them, atomically.
+
+    Args:
+        path: an ``.npz`` file.
+        poses: motion by body name.
+        bodies: give the joint names.
+        gaps: NaN may stand for missing poses, as in a truth file.
 
     Raises:
         InputError: a value is not finite.
@@ -102,8 +108,8 @@ def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Bo
             fields["imputed"] = motion.imputed
         for field, value in fields.items():
             value = np.asarray(value)
-            if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
-                raise InputError(f"{path}: {name}/{field}", "is not finite", "only finite poses are written")
+            if not gaps and value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+                raise InputError(f"{path}: {name}/{field}", "is not finite", "only finite numbers are written")
             arrays[f"{name}/{field}"] = value
     write_arrays(path, arrays)
 

@@ -66,6 +66,15 @@ def resolve_inside(folder: Path, relative: str, where: str) -> Path:
     return Path(resolved)
 
 
+def model_root(folder: Path, model: Path) -> Path:
+    """The folder a model's own files must lie in: the topmost one below the scene folder that holds the model.
+
+    Robots often come as ``robot/urdf/robot.urdf`` with meshes in ``robot/meshes``.
+    """
+    parts = model.relative_to(os.path.realpath(folder)).parts
+    return model.parents[len(parts) - 2] if len(parts) > 1 else model.parent
+
+
 def read_scene_file(folder: str | Path) -> SceneFile:
     """Parse and check ``scene.toml`` of a scene folder.
 

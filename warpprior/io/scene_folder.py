@@ -13,7 +13,7 @@ from warpprior.io.images import decode_image, import_cv2, read_image_file, read_
 from warpprior.io.label_images import read_labels
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier
-from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
+from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, model_root, read_scene_file
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
 
@@ -40,7 +40,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
             raise InputError(f"{scene_file.folder}: number of frames", f"{num_frames} asked for", accepted)
         frame_count = num_frames
     notes = list(scene_file.warnings)
-    models = [_read_model(entry, notes) for entry in scene_file.bodies]
+    models = [_read_model(scene_file.folder, entry, notes) for entry in scene_file.bodies]
     known = [entry.name for entry in scene_file.bodies if entry.known]
     count = scene_file.count
     initial = load_poses(scene_file.initial, models, frame_count=count, known=known, notes=notes)
@@ -81,7 +81,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     )
 
 
-def _read_model(entry: BodyEntry, notes: list[str]) -> Body:
+def _read_model(folder: Path, entry: BodyEntry, notes: list[str]) -> Body:
     if entry.kind == "mesh":
         from warpprior.bodies.mesh import read_mesh
 
@@ -89,7 +89,7 @@ def _read_model(entry: BodyEntry, notes: list[str]) -> Body:
     else:
         from warpprior.bodies.urdf import read_urdf
 
-        body = read_urdf(entry.path, name=entry.name)
+        body = read_urdf(entry.path, name=entry.name, mesh_folder=model_root(folder, entry.path))
     notes.extend(f"{entry.path.name}: {warning}" for warning in body.warnings)
     return body
 

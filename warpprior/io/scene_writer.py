@@ -15,9 +15,10 @@ from warpprior.errors import InputError
 from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
 from warpprior.io.poses import save_poses
-from warpprior.io.scene_file import SCENE_FILE
+from warpprior.io.scene_file import SCENE_FILE, model_root
 from warpprior.scene import Scene, SceneBody
 
+DEPTH_SCALE = 1e-4  # metres per unit of depth images
 _THREADS = 4
 
 
@@ -25,7 +26,7 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
     """Write a scene folder: ``scene.toml``, models, pose files, label and colour images.
 
     Rigid bodies are written as OBJ; URDF bodies are copied from ``SceneBody.source`` with the meshes they name.  The
-    folder appears only when it is complete.
+    folder appears only when it is complete.  Depth is rounded to 0.1 mm and reaches to 6.5 m.
 
     Args:
         scene: what to write; pictures are those of a pinhole camera, so no distortion is written.
@@ -42,22 +43,33 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
     """
     folder = Path(folder)
     with atomic_folder(folder, overwrite=overwrite) as target:
-        models = {item.name: _write_model(item, index, target) for index, item in enumerate(scene.bodies)}
+        stems = _stems([item.name for item in scene.bodies])
+        models = {item.name: _write_model(scene, item, target, stems[item.name]) for item in scene.bodies}
         bodies = [item.body for item in scene.bodies]
         save_poses(target / "initial.npz", {item.name: item.initial for item in scene.bodies}, bodies=bodies)
         truth = {item.name: item.truth for item in scene.bodies if item.truth is not None}
         if truth:
-            save_poses(target / "truth.npz", truth, bodies=bodies)
+            save_poses(target / "truth.npz", truth, bodies=bodies, gaps=True)
         if scene.labels is not None:
             _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
         if scene.read_rgb is not None:
             _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(scene.read_rgb(frame)))
+        if scene.read_depth is not None:
+            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(scene.read_depth(frame)))
         (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
     return folder
 
 
 def _bgr(image: np.ndarray | None) -> np.ndarray | None:
     return None if image is None else np.ascontiguousarray(image[..., ::-1])
+
+
+def _depth_units(depth: np.ndarray | None) -> np.ndarray | None:
+    """Depth in units of 0.1 mm, 0 where it does not fit 16 bits."""
+    if depth is None:
+        return None
+    units = np.rint(depth.astype(np.float64) / DEPTH_SCALE)
+    return np.where((units > 0) & (units < 2**16), units, 0).astype(np.uint16)
 
 
 def _write_pictures(folder: Path, frame_count: int, picture) -> None:
@@ -75,16 +87,26 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
         list(pool.map(write, range(frame_count)))
 
 
-def _write_model(item: SceneBody, index: int, target: Path) -> str:
+def _stems(names: list[str]) -> dict[str, str]:
+    """A file name without suffix for each body, all different, from plain characters."""
+    stems, taken = {}, {"rgb", "labels", "depth"}
+    for index, name in enumerate(names):
+        stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
+        stems[name] = stem if stem.lower() not in taken else f"{stem}_{index + 1}"
+        taken.add(stems[name].lower())
+    return stems
+
+
+def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> str:
     """Write one body's model below ``target`` and give its path as ``scene.toml`` names it."""
-    stem = re.sub(r"[^A-Za-z0-9_-]", "_", item.name)[:80] or "body"
-    if any(stem == re.sub(r"[^A-Za-z0-9_-]", "_", p.stem) for p in target.iterdir()):
-        stem = f"{stem}_{index}"
     if item.body.kind == "mesh":
         _write_obj(item.body, target / f"{stem}.obj")
         return f"{stem}.obj"
     if item.body.kind == "urdf" and item.source is not None:
-        return _copy_urdf(Path(item.source), target / stem, f"{stem}/")
+        source = item.source.resolve()
+        inside = scene.folder is not None and source.is_relative_to(scene.folder.resolve())
+        root = model_root(scene.folder, source) if inside else source.parent
+        return _copy_urdf(source, root, target / stem).relative_to(target).as_posix()
     found = "has no source file" if item.body.kind == "urdf" else f"is of kind {item.body.kind!r}"
     raise InputError(f"body {item.name!r}", found, "meshes, and URDF bodies that were read from a file, can be saved")
 
@@ -97,28 +119,28 @@ def _write_obj(body: Body, path: Path) -> None:
     path.write_text("\n".join([*vertex_lines, *face_lines, ""]), encoding="ascii", newline="\n")
 
 
-def _copy_urdf(source: Path, folder: Path, prefix: str) -> str:
-    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places relative to it."""
-    folder.mkdir()
+def _copy_urdf(source: Path, root: Path, target: Path) -> Path:
+    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places; the copy's path."""
     text = source.read_text(encoding="utf-8-sig")
-    for name in sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text))):
-        for relative in _candidates(name):
-            origin = (source.parent / relative).resolve()
-            if origin.is_file() and origin.is_relative_to(source.parent.resolve()):
-                copy = folder / relative
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(origin, copy)
-                break
-    shutil.copyfile(source, folder / source.name)
-    return prefix + source.name
+    names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
+    for origin in [source, *(file for name in names if (file := _find_file(name, source, root)))]:
+        copy = target / origin.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin, copy)
+    return target / source.relative_to(root)
 
 
-def _candidates(name: str) -> list[str]:
-    """Where a URDF's mesh may lie relative to the file: as written, or without ``package://`` and the package."""
-    if "://" not in name:
-        return [name]
-    relative = name.partition("://")[2].lstrip("/")
-    return [relative, relative.partition("/")[2]]
+def _find_file(name: str, source: Path, root: Path) -> Path | None:
+    """A file a URDF names: beside it as written, or below the root without ``package://`` or also the package."""
+    scheme, separator, rest = name.partition("://")
+    candidates = (
+        [root / rest, root / rest.partition("/")[2]] if separator and scheme == "package" else [source.parent / name]
+    )
+    for candidate in candidates:
+        file = candidate.resolve()
+        if file.is_file() and file.is_relative_to(root):
+            return file
+    return None
 
 
 def _describe(scene: Scene, models: dict[str, str], has_truth: bool) -> str:
@@ -137,6 +159,8 @@ def _describe(scene: Scene, models: dict[str, str], has_truth: bool) -> str:
     ]
     lines += ['rgb = "rgb/{:06d}.png"'] if scene.read_rgb is not None else []
     lines += ['labels = "labels/{:06d}.png"   # one byte per pixel'] if scene.labels is not None else []
+    if scene.read_depth is not None:
+        lines += ['depth = "depth/{:06d}.png"', f"depth_scale = {DEPTH_SCALE}"]
     for item in scene.bodies:
         lines += ["", "[[body]]", f"name = {_quote(item.name)}", f"kind = {_quote(item.body.kind)}"]
         lines += [f"path = {_quote(models[item.name])}", f"label = {item.label}"]
