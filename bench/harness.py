@@ -104,6 +104,9 @@ def measure(chosen: Case, device: str, *, seconds: float = 1.0, least_samples: i
 
     Whatever the case raises becomes its ``problem``; the other cases still run.
     """
+    import warp as wp
+
+    wp.init()
     times: list[float] = []
     try:
         trial = chosen.prepare(device)
