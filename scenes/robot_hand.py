@@ -95,16 +95,18 @@ def _shapes() -> dict[str, list[tuple]]:
             box((0.0330, 0.0640, 0.0400), (-0.0100, -0.0180, -0.0650), "shell"),
             ("cylinder", (0.0260, 0.0220), (-0.0100, 0.0, -0.0960), straight, "joint"),
         ],
-        "thumb_0": [box((0.0300, 0.0280, 0.0400), (-0.0200, 0.0060, 0.0150), "shell")],
-        "thumb_1": [("cylinder", (0.0105, 0.0177), (0.0, 0.0, 0.0089), straight, "joint")],
-        "thumb_2": phalanx(THUMB_PHALANGES[0]),
-        "thumb_3": fingertip(THUMB_PHALANGES[1]),
     }
     for finger in FINGERS[:3]:
         shapes[f"{finger}_0"] = [("cylinder", (0.0105, 0.0130), (0.0, 0.0, 0.0065), straight, "joint")]
         shapes[f"{finger}_1"] = phalanx(PHALANGES[0])
         shapes[f"{finger}_2"] = phalanx(PHALANGES[1])
         shapes[f"{finger}_3"] = fingertip(PHALANGES[2])
+    shapes |= {
+        "thumb_0": [box((0.0300, 0.0280, 0.0400), (-0.0200, 0.0060, 0.0150), "shell")],
+        "thumb_1": [("cylinder", (0.0105, 0.0177), (0.0, 0.0, 0.0089), straight, "joint")],
+        "thumb_2": phalanx(THUMB_PHALANGES[0]),
+        "thumb_3": fingertip(THUMB_PHALANGES[1]),
+    }
     return shapes
 
 

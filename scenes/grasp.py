@@ -1,0 +1,196 @@
+"""Where and how the robot hand takes hold of an object: candidates, closed until contact, and the best of them.
+
+Everything is in the world the object stands in: z up, the object's own frame at rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.errors import InputError
+from warpprior.priors.field import DistanceField
+from warpprior.scenes.puppet import PALM, Puppet
+from warpprior.scenes.robot_hand import FINGERS
+
+SQUEEZE = 0.0004  # fingers close until they are this deep in the surface [m]
+TOUCH = 0.0015  # points closer than this touch [m]
+CLEARANCE = 0.002  # of the open hand, and of the palm, from the object [m]
+APPROACH = 0.10  # the open hand comes from this far away [m]
+PALM_FRONT = 0.0065  # height of the palm over the base frame's origin [m]
+_LEVER = 0.16  # longer than any finger: angle times this bounds how far a point moves [m]
+_STEP_LIMIT = 0.06  # [rad]
+_SETTLED = 5.0e-5  # [rad]
+_FINALISTS = 12
+_NEAR = 0.012  # [m]
+_IDLE = 0.4  # fingers that find nothing to touch close by this share
+
+# Joint angles of the open hand [rad], four per finger, and how fast each closes.
+OPEN = np.array([0.0, 0.10, 0.15, 0.15] * 3 + [1.25, 0.10, 0.05, 0.10])
+_RATES = np.array([0.0, 0.9, 1.0, 1.0] * 3 + [0.0, 0.6, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """A hand that holds an object standing in the world frame.
+
+    Attributes:
+        position: of the hand's base (3,) [m].
+        rotation: world_from_base.
+        closed: joint angles that touch (16,) [rad].
+        fingers: how many fingers touch, the thumb included.
+    """
+
+    position: np.ndarray
+    rotation: Rotation
+    closed: np.ndarray
+    fingers: int
+
+
+def find_grasp(puppet: Puppet, field: DistanceField, vertices: np.ndarray, *, height: float | None = None) -> Grasp:
+    """The best side grasp of an object among a fixed set of candidates.
+
+    Args:
+        puppet: the hand.
+        field: distance to the object, in the world frame.
+        vertices: of the object (vertex, 3) [m].
+        height: of the hand's middle finger [m]; by default the middle of the object.
+
+    Raises:
+        InputError: no candidate touches the object with the thumb and a finger.
+    """
+    positions, rotations = _candidates(vertices, height)
+    joints = np.tile(OPEN, (len(positions), 1))
+    usable = np.ones(len(positions), dtype=bool)
+    for retreat in (0.0, 0.25 * APPROACH, 0.5 * APPROACH, APPROACH):
+        away = positions - retreat * rotations.as_matrix()[:, :, 0]
+        nearest = _nearest(puppet, field, away, rotations, joints, puppet.sparse)
+        usable &= nearest.min(axis=(1, 2)) > CLEARANCE
+    if not usable.any():
+        raise InputError("object", "the open robot hand collides with it from every side", _ACCEPTED)
+    positions, rotations, joints = positions[usable], rotations[usable], joints[usable]
+    joints = close_fingers(puppet, field, positions, rotations, joints, puppet.sparse, exact=False, steps=50)
+    scores, _ = _score(puppet, field, positions, rotations, joints)
+    # The search looked at few points: the best are closed again, and judged, by every point.
+    best = np.argsort(-scores, kind="stable")[:_FINALISTS]
+    best = best[np.isfinite(scores[best])]
+    if len(best) > 0:
+        positions, rotations, every = positions[best], rotations[best], np.arange(len(puppet.links))
+        joints = close_fingers(puppet, field, positions, rotations, joints[best], every, exact=False, steps=80)
+        scores, fingers = _score(puppet, field, positions, rotations, joints)
+    if len(best) == 0 or not np.isfinite(scores.max()):
+        raise InputError("object", "the robot hand finds no grasp on it", _ACCEPTED)
+    best = int(np.argmax(scores))
+    base = (positions[[best]], rotations[[best]])
+    reached = puppet.points(*base, joints[[best]])[0]
+    near = np.flatnonzero(field.grids.interpolate(0, reached)[0] < _NEAR)
+    closed = close_fingers(puppet, field, *base, joints[[best]], near, exact=True, steps=80)
+    touching = _nearest(puppet, field, *base, closed, near, exact=True)[0].min(axis=1) < TOUCH
+    closed = np.where(np.repeat(touching, 4), closed[0], OPEN + _IDLE * (closed[0] - OPEN))
+    return Grasp(positions[best], rotations[best], closed, int(fingers[best]))
+
+
+_ACCEPTED = "an object with a part 20 to 100 mm wide that the hand can close around; scale it or choose another"
+
+
+def close_fingers(puppet, field, positions, rotations, joints, chosen, *, exact: bool, steps: int) -> np.ndarray:
+    """Close every finger until it touches: a joint stops when anything it moves does.
+
+    Args:
+        puppet: the hand.
+        field: distance to the object, in the frame of the positions.
+        positions: of the base (configuration, 3) [m].
+        rotations: of the base, one per configuration.
+        joints: where to start (configuration, 16) [rad]; fingers that are too deep open.
+        chosen: the hand's points that may touch; phalanges without any hold still.
+        exact: ask the surface for distances, not the grid.
+        steps: moves towards contact at most.
+
+    Returns:
+        Joint angles (configuration, 16) [rad].
+    """
+    lower, upper = puppet.body.lower.astype(float), puppet.body.upper.astype(float)
+    joints = np.array(joints, dtype=float)
+    for _ in range(steps):
+        nearest = _nearest(puppet, field, positions, rotations, joints, chosen, exact)
+        # What joint k of a finger moves: its phalanges from k on.
+        moved = np.minimum.accumulate(nearest[:, :, ::-1], axis=2)[:, :, ::-1].reshape(len(joints), -1)
+        step = np.where(np.isfinite(moved), np.clip((moved + SQUEEZE) / _LEVER, -_STEP_LIMIT, _STEP_LIMIT), 0.0)
+        moved_to = np.clip(joints + step * _RATES, lower, upper)
+        change = np.abs(moved_to - joints).max()
+        joints = moved_to
+        if change < _SETTLED:
+            break
+    return joints
+
+
+def _candidates(vertices: np.ndarray, height: float | None) -> tuple[np.ndarray, Rotation]:
+    """Base poses around the object, palm towards it, fingers level."""
+    bottom, top = vertices[:, 2].min(), vertices[:, 2].max()
+    middle = 0.5 * (bottom + top) if height is None else height
+    positions, matrices = [], []
+    for shift in (0.0, -0.02, 0.02):
+        level = float(np.clip(middle + shift, bottom, top))
+        slab = vertices[np.abs(vertices[:, 2] - level) < max(0.05, 0.25 * (top - bottom)), :2]
+        for yaw in np.arange(12) * (np.pi / 6.0):
+            out_of_palm = np.array([np.cos(yaw), np.sin(yaw), 0.0])
+            reach = slab @ out_of_palm[:2]
+            for up in (1.0, -1.0):
+                across = np.array([0.0, 0.0, up])
+                along = np.cross(out_of_palm, across)
+                side = slab @ along[:2]
+                center = 0.5 * (side.min() + side.max()) * along + np.array([0.0, 0.0, level])
+                for gap in (0.004, 0.02, 0.04, 0.06):
+                    for lead in (-0.015, 0.0, 0.015, 0.03):
+                        depth = reach.min() - PALM_FRONT - gap
+                        positions.append(center + depth * out_of_palm - lead * along)
+                        matrices.append(np.stack([out_of_palm, across, along], axis=1))
+    return np.array(positions), Rotation.from_matrix(np.array(matrices))
+
+
+def _distances(field: DistanceField, points: np.ndarray, exact: bool) -> np.ndarray:
+    flat = points.reshape(-1, 3)
+    values = field.signed_distance(flat) if exact else field.grids.interpolate(0, flat)[0]
+    return values.reshape(points.shape[:-1])
+
+
+def _nearest(puppet, field, positions, rotations, joints, chosen, exact: bool = False) -> np.ndarray:
+    """Least signed distance of each phalanx (configuration, finger, 4) [m]; infinite where it has no point."""
+    distances = _distances(field, puppet.points(positions, rotations, joints, chosen), exact)
+    finger, phalanx = puppet.finger[chosen], puppet.phalanx[chosen]
+    nearest = np.full((len(distances), len(FINGERS), 4), np.inf)
+    for f in range(len(FINGERS)):
+        for k in range(4):
+            owned = (finger == f) & (phalanx == k)
+            if owned.any():
+                nearest[:, f, k] = distances[:, owned].min(axis=1)
+    return nearest
+
+
+def _score(puppet, field, positions, rotations, joints) -> tuple[np.ndarray, np.ndarray]:
+    """How well each configuration holds (configuration,), -inf where it does not, and the fingers that touch."""
+    points = puppet.points(positions, rotations, joints)
+    flat = points.reshape(-1, 3)
+    distances, normals = field.grids.interpolate(0, flat)
+    distances, normals = distances.reshape(points.shape[:2]), normals.reshape(points.shape)
+    scores, fingers = np.full(len(points), -np.inf), np.zeros(len(points), dtype=int)
+    for index in range(len(points)):
+        touching = distances[index] < TOUCH
+        pushes, centers = [], []
+        for f in range(len(FINGERS)):
+            owned = touching & (puppet.finger == f)
+            if owned.any():
+                pushes.append(-normals[index][owned].mean(axis=0))
+                centers.append(points[index][owned].mean(axis=0))
+        fingers[index] = len(pushes)
+        thumb = (touching & (puppet.finger == FINGERS.index("thumb"))).any()
+        deepest = -distances[index][puppet.finger == PALM].min()
+        if not thumb or len(pushes) < 2 or deepest > 0.0:
+            continue
+        opposition = -float(pushes[-1] @ np.mean(pushes[:-1], axis=0))
+        phalanges = len(set(zip(puppet.finger[touching], puppet.phalanx[touching], strict=True)))
+        offset = np.linalg.norm(np.mean(centers, axis=0))
+        scores[index] = len(pushes) + 1.5 * opposition + 0.1 * phalanges - 4.0 * offset
+    return scores, fingers
