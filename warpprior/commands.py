@@ -235,13 +235,22 @@ def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: b
     """Refine, write the result folder and say what came out."""
     from warpprior.estimators.refine import refine as estimate
     from warpprior.io import save_result
+    from warpprior.io.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 
     _tell_warnings(scene, quiet)
     start = time.perf_counter()
+    identity = fingerprint(scene, settings.as_dict())
+    stored = load_checkpoint(folder, expected_fingerprint=identity) if resume else None
+    resume_from = None if stored is None else stored[0]
+
+    def keep(arrays) -> None:
+        save_checkpoint(folder, arrays, {"fingerprint": identity})
+
     with progress_bar("refine", quiet=quiet) as progress:
-        checkpoint = folder if resume else None
         result = self_healing(
-            lambda: estimate(scene, settings, device=device, progress=progress, checkpoint=checkpoint)
+            lambda: estimate(
+                scene, settings, device=device, progress=progress, keep=keep, resume_from=resume_from
+            )
         )
     result = self_healing(lambda: save_result(result, folder, device=device, seed=settings.seed))
     seconds = time.perf_counter() - start

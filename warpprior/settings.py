@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+
+from warpprior.errors import InputError
+
+TERMS = ("image", "mask", "far", "sliding", "penetration", "consistency", "smoothness")
+STEPS = ("initialise", "align", "polish")
 
 
 @dataclass(frozen=True)
@@ -10,56 +17,108 @@ class AlignStage:
     """One stage of the alignment, coarse to fine.
 
     Attributes:
-        iterations: Gauss-Newton iterations.
+        iterations: Gauss-Newton iterations, at most.
         reach_px: contour residuals beyond this count less and less [px].
         contact_distance_m: points of other bodies closer than this count as contacts [m].
         contact_softness_m: how gradually they begin to [m].
-        sigma_slip_m: how far contacts slip from one frame to the next [m].
+        sigma_slip_m_s: how fast contacts slip [m/s].
         free_normal: share of the motion along the contact normal that is not slip.
         penetration_share: share of the penetration weight that acts.
+        seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
     """
 
     iterations: int
     reach_px: float
     contact_distance_m: float
     contact_softness_m: float
-    sigma_slip_m: float
-    free_normal: float = 0.0
-    penetration_share: float = 1.0
+    sigma_slip_m_s: float
+    free_normal: float
+    penetration_share: float
+    seeding_rounds: int
 
 
 @dataclass(frozen=True)
 class AlignSettings:
-    """Gauss-Newton alignment of rigid bodies.
+    """Gauss-Newton alignment of rigid bodies.  Weights are factors of the terms; zero is off.
 
     Attributes:
         sigma_contour_px: error of label borders [px].
         clearance_m: another body must be this far behind the contour to count as behind it [m].
-        slip_weight, penetration_weight, smoothness_weight, consistency_weight: factors of the terms; 0 is off.
         sigma_penetration_m: penetration beyond the allowance that counts one [m].
         allowance_m: penetration that soft contact excuses [m].
-        sigma_acceleration_m, sigma_acceleration_rad: change of velocity per frame that counts one.
-        sigma_velocity_m, sigma_velocity_rad: motion per frame that counts one.
+        sigma_acceleration_m_s2, sigma_acceleration_rad_s2: accelerations that count one.
+        sigma_velocity_m_s, sigma_velocity_rad_s: velocities that count one.
         damping: relative Levenberg damping.
+        tolerance: a stage ends when four iterations change its cost by less than this share.
+        stages: coarse to fine.
     """
 
     sigma_contour_px: float = 1.0
     clearance_m: float = 0.004
-    slip_weight: float = 1.0
+    sliding_weight: float = 1.0
     penetration_weight: float = 1.0
     sigma_penetration_m: float = 0.002
     allowance_m: float = 0.001
     smoothness_weight: float = 1.0
-    sigma_acceleration_m: float = 0.01
-    sigma_acceleration_rad: float = 0.1
-    consistency_weight: float = 0.0
-    sigma_velocity_m: float = 0.05
-    sigma_velocity_rad: float = 0.5
+    sigma_acceleration_m_s2: float = 10.0
+    sigma_acceleration_rad_s2: float = 100.0
+    consistency_weight: float = 0.01
+    sigma_velocity_m_s: float = 1.0
+    sigma_velocity_rad_s: float = 10.0
     damping: float = 1e-3
+    tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.004, 0.0, 0.1),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.002, 0.0, 0.5),
-            AlignStage(12, 3.0, 0.004, 0.001, 0.001, 0.5, 1.0),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.12, 0.0, 0.1, 0),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.06, 0.0, 0.5, 6),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.03, 0.5, 1.0, 12),
         )
     )
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """Offline refinement of a sequence.
+
+    Attributes:
+        seed: of everything random.
+        iterations: upper bound on the iterations of each part; None leaves it to the parts.
+        initialise_passes: passes of the closed-form start; 0 is off.
+        contact_points: points per body that feel contact.
+        window_margin: space around the labels, as a share of their size.
+        align: Gauss-Newton on rigid bodies.
+    """
+
+    seed: int = 0
+    iterations: int | None = None
+    initialise_passes: int = 4
+    contact_points: int = 512
+    window_margin: float = 0.5
+    align: AlignSettings = field(default_factory=AlignSettings)
+
+    def leaving_out(self, terms: Iterable[str]) -> RefineSettings:
+        """The same settings without some terms or steps.
+
+        Raises:
+            InputError: there is no such term.
+        """
+        settings = self
+        for term in terms:
+            if term not in TERMS + STEPS:
+                near = difflib.get_close_matches(term, TERMS + STEPS, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise InputError("--without", f"no term {term!r}", f"{hint}one of {', '.join(TERMS + STEPS)}")
+            settings = settings._without(term)
+        return settings
+
+    def _without(self, term: str) -> RefineSettings:
+        if term == "initialise":
+            return replace(self, initialise_passes=0)
+        if term == "align":
+            return replace(self, align=replace(self.align, stages=()))
+        weight = f"{term}_weight"
+        return replace(self, align=replace(self.align, **{weight: 0.0})) if hasattr(self.align, weight) else self
+
+    def as_dict(self) -> dict:
+        """The settings as plain data."""
+        return asdict(self)

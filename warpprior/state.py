@@ -170,3 +170,34 @@ class MotionState:
                 scale=body.initial.scale,
             )
         return {body.name: motions[body.name] for body in self.scene.bodies}
+
+    def read_transforms(self) -> dict[str, np.ndarray]:
+        """Base poses and joints of the moving bodies, bit for bit: {name: (frame, 7 + coordinate) float32}."""
+        return {
+            name: np.concatenate([poses.numpy(), self.base_joints[name].numpy()], axis=1)
+            for name, poses in self.base_poses.items()
+        }
+
+    def assign_transforms(self, values: dict[str, np.ndarray]) -> None:
+        """Take base poses and joints that :meth:`read_transforms` returned."""
+        for name, rows in values.items():
+            self.base_poses[name].assign(np.ascontiguousarray(rows[:, :7]))
+            if rows.shape[1] > 7:
+                self.base_joints[name].assign(np.ascontiguousarray(rows[:, 7:]))
+            self.increments[name].zero_()
+        self.pose()
+
+    def hold_finite(self) -> list[str]:
+        """Put frames that are not finite back to where the scene starts; returns the names of bodies with such frames."""
+        held = []
+        current = self.read_transforms()
+        for body in self.moving:
+            rows = current[body.name]
+            bad = ~np.isfinite(rows).all(axis=1)
+            if bad.any():
+                start = [body.initial.position, body.initial.rotation, body.initial.joints]
+                rows[bad] = np.concatenate(start, axis=1)[bad]
+                held.append(body.name)
+        if held:
+            self.assign_transforms(current)
+        return held

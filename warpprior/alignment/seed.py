@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
+from warpprior.alignment.aligner import BodyAligner
 from warpprior.dynamics import Transfer
-from warpprior.estimators.align import BodyAligner
 
 SETTLING = 5  # Gauss-Newton iterations a carried pose is given
 BETTER = 0.7  # a carried pose must cost less than this share of the frame's own
@@ -18,7 +18,7 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
     Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
 
     Args:
-        aligner: the body's problem, linearised at the current motion.
+        aligner: the body's problem, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
 
     Returns:
@@ -27,6 +27,8 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
     state, name = aligner.state, aligner.body.name
     if state.frame_count < 2:
         return 0
+    aligner.let_frames_go()  # a bad neighbour must not hold a frame back
+    aligner.linearise()
     pair_count, device = state.frame_count - 1, state.device
     transfer = Transfer(pair_count, device)
     poses = state.states[name].poses

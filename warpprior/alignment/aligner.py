@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
+from warpprior.alignment.picture import Picture
 from warpprior.canvas import Canvas
 from warpprior.kernels.banded import bound_steps, solve_band
 from warpprior.kernels.contact_fit import accumulate_contacts, accumulate_smoothness, sum_weights, weigh_contacts
@@ -19,11 +20,20 @@ from warpprior.priors.label_fields import contour_fields
 from warpprior.scene import SceneBody
 from warpprior.settings import AlignSettings, AlignStage
 from warpprior.state import MotionState
-from warpprior.window import Window
 
 STEP_LIMITS = (0.05, 0.05, 0.1, 0.2, 0.2, 0.2)  # x/z, y/z, log z, rotation [rad]: beyond, the linearisation is off
-FLOOR = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # keeps directions that nothing observes where they are
+FLOOR = 1.0  # keeps directions that nothing observes where they are
+FROZEN = 1.0e12  # holds turns that cannot be seen
 CORRELATION_LENGTH = 10.0  # neighbouring contour pixels err together over about this many [px]
+
+
+def _floor(symmetry: str) -> np.ndarray:
+    """Absolute damping of the six unknowns: turns about an axis of symmetry change nothing that is observed."""
+    floor = np.full(6, FLOOR)
+    for axis, letter in enumerate("xyz"):
+        if symmetry in ("sphere", letter):
+            floor[3 + axis] = FROZEN
+    return floor
 
 
 class BodyAligner:
@@ -32,9 +42,7 @@ class BodyAligner:
     Args:
         body: the body; it must be rigid and moving.
         state: the motion of the scene.
-        labels: label images within the window (frame, height, width), or None.
-        window: the crop.
-        backdrop: keys of the still bodies [frame, pixel].
+        picture: the observations.
         settings: weights.
     """
 
@@ -42,21 +50,22 @@ class BodyAligner:
         self,
         body: SceneBody,
         state: MotionState,
-        labels: np.ndarray | None,
-        window: Window,
-        backdrop: wp.array,
+        picture: Picture,
         settings: AlignSettings,
     ):
         self.body, self.state, self.settings = body, state, settings
         device, frame_count = state.device, state.frame_count
+        window, labels = picture.window, picture.labels
         index = [other.name for other in state.moving].index(body.name)
         alone = [0 if i == index else None for i in range(len(state.moving))]
         others = [None if i == index else 0 for i in range(len(state.moving))]
         self.canvas = Canvas(state.assembly, alone, [True] * len(alone), window, device)
         self.blockers = None
         if len(state.moving) > 1:
-            self.blockers = Canvas(state.assembly, others, [False] * len(others), window, device, backdrop=backdrop)
-        self.backdrop = backdrop
+            self.blockers = Canvas(
+                state.assembly, others, [False] * len(others), window, device, backdrop=picture.backdrop
+            )
+        self.backdrop = picture.backdrop
         self.field = DistanceField(body.body, device, scale=body.initial.scale)
         visible = np.zeros(frame_count)
         fields = np.zeros((frame_count, 2, window.height * window.width), dtype=np.float32)
@@ -79,7 +88,7 @@ class BodyAligner:
         starts = np.flatnonzero(np.diff(state.segments.numpy(), prepend=-1, append=-1) != 0).astype(np.int32)
         self.starts = wp.array(starts, dtype=wp.int32, device=device)
         self.limits = wp.array(np.array(STEP_LIMITS, dtype=np.float32), dtype=wp.float32, device=device)
-        self.floor = wp.array(np.array(FLOOR), dtype=wp.float64, device=device)
+        self.floor = wp.array(_floor(body.symmetry), dtype=wp.float64, device=device)
         self.damping = wp.full(1, settings.damping, dtype=wp.float64, device=device)
         self.reach = zeros(1, wp.float32)
         self.clearance = zeros(1, wp.float32)
@@ -103,18 +112,19 @@ class BodyAligner:
         self.clearance.fill_(s.clearance_m)
         self.contact_distance.fill_(stage.contact_distance_m)
         self.contact_softness.fill_(stage.contact_softness_m)
-        slip = s.slip_weight / stage.sigma_slip_m**2 if s.slip_weight else 0.0
-        self.slip.assign(np.array([slip, 3.0 * stage.sigma_slip_m, stage.free_normal], dtype=np.float32))
+        fps = self.state.scene.fps
+        sigma_slip = stage.sigma_slip_m_s / fps
+        slip = s.sliding_weight / sigma_slip**2
+        self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
         press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
         self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
-        smooth = s.smoothness_weight
         self.stiffness.assign(
             np.array(
                 [
-                    smooth / s.sigma_acceleration_m**2,
-                    smooth / s.sigma_acceleration_rad**2,
-                    s.consistency_weight / s.sigma_velocity_m**2,
-                    s.consistency_weight / s.sigma_velocity_rad**2,
+                    s.smoothness_weight * (fps**2 / s.sigma_acceleration_m_s2) ** 2,
+                    s.smoothness_weight * (fps**2 / s.sigma_acceleration_rad_s2) ** 2,
+                    s.consistency_weight * (fps / s.sigma_velocity_m_s) ** 2,
+                    s.consistency_weight * (fps / s.sigma_velocity_rad_s) ** 2,
                 ],
                 dtype=np.float32,
             )
@@ -219,3 +229,8 @@ class BodyAligner:
         self.state.pose()
         self.linearise()
         return self.contour_costs()
+
+    def let_frames_go(self) -> None:
+        """Switch off what ties frames together, so that each settles on its own; :meth:`enter` ties them again."""
+        self.slip.zero_()
+        self.stiffness.zero_()

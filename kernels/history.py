@@ -1,0 +1,38 @@
+"""Costs of a run kept on the device, so that the loop never waits for the host.  Forward only."""
+
+import warp as wp
+
+wp.set_module_options({"enable_backward": False})
+
+
+@wp.kernel
+def _record_cost(
+    costs: wp.array[wp.float64],  # [frame]
+    count: wp.array[wp.int32],  # [1] rows complete so far
+    column: int,
+    history_out: wp.array2d[wp.float64],  # [iteration, term]
+):
+    """Sum one term over the frames into the current row; one thread, in order, so that runs agree bit for bit."""
+    total = wp.float64(0.0)
+    for frame in range(costs.shape[0]):
+        total += costs[frame]
+    row = wp.min(count[0], history_out.shape[0] - 1)
+    history_out[row, column] += total
+
+
+def record_cost(costs, count, column, *, history_out):
+    """Launch :func:`_record_cost`."""
+    wp.launch(_record_cost, dim=1, inputs=[costs, count, column], outputs=[history_out], device=history_out.device)
+
+
+@wp.kernel
+def _next_row(
+    count_out: wp.array[wp.int32],  # [1]
+):
+    """Close the current row."""
+    count_out[0] = count_out[0] + 1
+
+
+def next_row(*, count_out):
+    """Launch :func:`_next_row`."""
+    wp.launch(_next_row, dim=1, outputs=[count_out], device=count_out.device)

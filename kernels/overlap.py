@@ -1,0 +1,50 @@
+"""How a drawn body overlaps its label: areas and centroids per frame, for initialisation and gates.  Forward only."""
+
+import warp as wp
+
+from warpprior.kernels.visibility import key_channel
+
+wp.set_module_options({"enable_backward": False})
+
+
+@wp.kernel
+def _measure_overlap(
+    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
+    labels: wp.array2d[wp.uint8],  # [frame, pixel]
+    label: int,
+    width: int,
+    drawn_out: wp.array2d[wp.float32],  # [frame, 3] count, sum of columns, sum of rows of pixels drawn in the open
+    labelled_out: wp.array2d[wp.float32],  # [frame, 3] the same of the label's pixels
+    shared_out: wp.array[wp.float32],  # [frame] pixels that are both
+):
+    """One thread per frame and row; pixels with another body's label, or don't-care, are left out."""
+    frame, row = wp.tid()
+    drawn = wp.vec3(0.0, 0.0, 0.0)
+    labelled = wp.vec3(0.0, 0.0, 0.0)
+    shared = float(0.0)
+    for column in range(width):
+        pixel = row * width + column
+        found = int(labels[frame, pixel])
+        place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
+        covered = key_channel(keys[frame, pixel]) == 0
+        if found == label:
+            labelled += place
+            if covered:
+                shared += 1.0
+        if covered and (found == label or found == 0):
+            drawn += place
+    wp.atomic_add(shared_out, frame, shared)
+    for item in range(3):
+        wp.atomic_add(drawn_out, frame, item, drawn[item])
+        wp.atomic_add(labelled_out, frame, item, labelled[item])
+
+
+def measure_overlap(keys, labels, label, width, *, drawn_out, labelled_out, shared_out):
+    """Launch :func:`_measure_overlap`; the outputs must have been zeroed."""
+    wp.launch(
+        _measure_overlap,
+        dim=(keys.shape[0], keys.shape[1] // width),
+        inputs=[keys, labels, label, width],
+        outputs=[drawn_out, labelled_out, shared_out],
+        device=keys.device,
+    )

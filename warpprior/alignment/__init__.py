@@ -1,0 +1,1 @@
+"""Gauss-Newton alignment of rigid bodies with their labels, over a whole sequence."""

@@ -1,0 +1,98 @@
+"""Closed-form start: depth from the area of the label, bearing from its centroid, before any optimisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import warp as wp
+
+from warpprior.canvas import Canvas
+from warpprior.kernels.overlap import measure_overlap
+from warpprior.scene import SceneBody
+from warpprior.state import MotionState
+from warpprior.window import Window
+
+FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
+LARGEST_FACTOR = 2.0  # of depth in one pass
+
+
+def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: Window, *, passes: int) -> float:
+    """Move a body along and across its line of sight until its drawing has the area and centroid of its label.
+
+    Only the open part of the drawing counts: what falls on other bodies' labels may hide there.  A body that is
+    not drawn at all is put on the ray through its label, at the depth where its mean cross-section has the label's
+    area.  Frames without a label follow the frames around them.
+
+    Args:
+        body: the moving body.
+        state: the motion; its poses are changed.
+        labels: label images within the window (frame, height, width) uint8.
+        window: the crop.
+        passes: how often to correct.
+
+    Returns:
+        The mean intersection over union with the label before the first pass; the overlap of frames without one
+        does not count.
+    """
+    name, device, frame_count = body.name, state.device, state.frame_count
+    index = [other.name for other in state.moving].index(name)
+    canvas = Canvas(
+        state.assembly,
+        [0 if i == index else None for i in range(len(state.moving))],
+        [False] * len(state.moving),
+        window,
+        device,
+    )
+    images = wp.array(labels.reshape(frame_count, -1), dtype=wp.uint8, device=device)
+    drawn = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
+    labelled = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
+    shared = wp.zeros(frame_count, dtype=wp.float32, device=device)
+    camera = state.scene.camera
+    focal = np.array([camera.fx, camera.fy])
+    center = np.array([camera.cx, camera.cy])
+    cross_section = _mean_cross_section(body)
+    first_overlap = 0.0
+    for turn in range(passes):
+        for array in (drawn, labelled, shared):
+            array.zero_()
+        canvas.draw_faces(state.screen)
+        measure_overlap(
+            canvas.keys, images, body.label, window.width,
+            drawn_out=drawn, labelled_out=labelled, shared_out=shared,
+        )  # fmt: skip
+        ours, theirs, both = drawn.numpy(), labelled.numpy(), shared.numpy()
+        usable = theirs[:, 0] >= FEWEST_PIXELS
+        if not usable.any():
+            return 0.0
+        if turn == 0:
+            union = ours[:, 0] + theirs[:, 0] - both
+            first_overlap = float((both[usable] / np.maximum(union[usable], 1.0)).mean())
+        transforms = state.states[name].poses.numpy().astype(np.float64)
+        seen = ours[:, 0] >= FEWEST_PIXELS
+        depth = np.maximum(transforms[:, 2], 0.05)
+        bearing = transforms[:, :2] / depth[:, None]
+        middle = np.where(seen[:, None], ours[:, 1:] / np.maximum(ours[:, :1], 1.0), 0.0)
+        target = theirs[:, 1:] / np.maximum(theirs[:, :1], 1.0)
+        factor = np.sqrt(np.maximum(ours[:, 0], 1.0) / np.maximum(theirs[:, 0], 1.0))
+        factor = np.clip(factor, 1.0 / LARGEST_FACTOR, LARGEST_FACTOR)
+        lost_depth = np.sqrt(focal.prod() * cross_section / np.maximum(theirs[:, 0], 1.0))
+        ray = (target + window.origins - center) / focal
+        new_bearing = np.where(seen[:, None], bearing + (target - middle) / focal, ray)
+        new_depth = np.where(seen, depth * factor, lost_depth)
+        change = np.column_stack([new_bearing - bearing, np.log(new_depth / depth)])
+        frames = np.arange(frame_count)
+        for column in range(3):
+            change[:, column] = np.interp(frames, frames[usable], change[usable, column])
+        new_depth = depth * np.exp(change[:, 2])
+        transforms[:, :2] = (bearing + change[:, :2]) * new_depth[:, None]
+        transforms[:, 2] = new_depth
+        state.states[name].poses.assign(transforms.astype(np.float32))
+        state.settle()
+        state.pose()
+    return first_overlap
+
+
+def _mean_cross_section(body: SceneBody) -> float:
+    """Mean area of the body's shadow over all directions [m^2], as if it were convex (Cauchy): a quarter of its surface."""
+    corners = body.body.vertices[body.body.faces].astype(np.float64) * body.initial.scale
+    doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    return 0.125 * float(doubled.sum())

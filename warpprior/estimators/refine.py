@@ -1,0 +1,157 @@
+"""Refine: noisy poses of a whole sequence become poses that fit the pictures and the physics (the paper's III-D).
+
+The parts run one after another and each is a thin loop over kernels: the closed-form start, Gauss-Newton stages on
+the rigid bodies, and Adam on the full energy of everything that moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from warpprior.alignment.alignment import Alignment
+from warpprior.alignment.initialise import FEWEST_PIXELS, initialise
+from warpprior.alignment.picture import Picture, prepare_picture
+from warpprior.device import resolve_device
+from warpprior.errors import InputError
+from warpprior.result import Result
+from warpprior.scene import Scene
+from warpprior.settings import RefineSettings
+from warpprior.state import MotionState
+
+Progress = Callable[[int, int, str], None]
+Keep = Callable[[dict[str, np.ndarray]], None]
+
+
+def refine(
+    scene: Scene,
+    settings: RefineSettings | None = None,
+    *,
+    device: str | None = None,
+    progress: Progress | None = None,
+    keep: Keep | None = None,
+    resume_from: dict[str, np.ndarray] | None = None,
+) -> Result:
+    """Refine the motion of every body of a scene that is not marked known.
+
+    Args:
+        scene: camera, bodies and observations; see :class:`warpprior.Scene`.
+        settings: defaults work.
+        device: ``cpu``, ``cuda``, ``cuda:1``; None takes a GPU if there is one.
+        progress: called with steps done, steps in all, and what is being done.
+        keep: called after each part with arrays from which ``resume_from`` continues.
+        resume_from: arrays that ``keep`` was given; the run goes on after the part they close, to the same bits.
+
+    Returns:
+        The refined motion.  After Ctrl-C it is the best so far, with ``complete=False``.
+
+    Raises:
+        InputError: nothing to estimate, or nothing to estimate it from.
+    """
+    settings = RefineSettings() if settings is None else settings
+    _check(scene)
+    run = _Run(scene, settings, resolve_device(device), progress, keep)
+    if resume_from is not None:
+        run.restore(resume_from)
+    complete = True
+    try:
+        run.finish()
+    except KeyboardInterrupt:
+        complete = False
+    return run.result(complete)
+
+
+def _check(scene: Scene) -> None:
+    moving = [body for body in scene.bodies if not body.known]
+    if not moving:
+        raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
+    if scene.labels is None:
+        raise InputError(f"scene {scene.name!r}", "no label images", "frames.labels in scene.toml")
+    for body in moving:
+        largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
+        if largest < FEWEST_PIXELS:
+            raise InputError(
+                f"scene {scene.name!r}: body {body.name!r}",
+                f"label {body.label} covers at most {largest} pixels of a frame",
+                f"label images that show it with at least {FEWEST_PIXELS:.0f} pixels in some frame",
+            )
+
+
+class _Run:
+    """One run: the state, the parts still to do, and what was learnt on the way."""
+
+    def __init__(
+        self, scene: Scene, settings: RefineSettings, device: str, progress: Progress | None, keep: Keep | None
+    ):
+        self.scene, self.settings, self.progress, self.keep = scene, settings, progress, keep
+        self.state = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
+        self.picture: Picture = prepare_picture(self.state, settings.window_margin)
+        self.notes: list[str] = []
+        self.rows: list[dict[str, float]] = []
+        self.parts: list[tuple[str, Callable[[], None]]] = []
+        if settings.initialise_passes:
+            self.parts.append(("closed-form start", self._initialise))
+        rigid = [body for body in self.state.moving if body.body.is_rigid]
+        if rigid and settings.align.stages:
+            self.alignment = Alignment(rigid, self.state, self.picture, settings)
+            for number in range(len(settings.align.stages)):
+                self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
+        self.done = 0
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Continue from what :meth:`_keep` handed out."""
+        self.done = int(arrays["done"])
+        self.state.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
+        columns = [key[4:] for key in arrays if key.startswith("row/")]
+        count = len(arrays[f"row/{columns[0]}"]) if columns else 0
+        self.rows = [{c: float(arrays[f"row/{c}"][i]) for c in columns} for i in range(count)]
+
+    def finish(self) -> None:
+        """Do the parts that are left."""
+        for number in range(self.done, len(self.parts)):
+            name, part = self.parts[number]
+            if self.progress is not None:
+                self.progress(number, len(self.parts), name)
+            part()
+            self.done = number + 1
+            self._keep()
+        if self.progress is not None:
+            self.progress(len(self.parts), len(self.parts), "done")
+
+    def _keep(self) -> None:
+        if self.keep is None:
+            return
+        arrays = {f"base/{name}": values for name, values in self.state.read_transforms().items()}
+        arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
+        self.keep({"done": np.array(self.done), **arrays})
+
+    def _initialise(self) -> None:
+        for body in self.state.moving:
+            overlap = initialise(
+                body, self.state, self.picture.labels, self.picture.window, passes=self.settings.initialise_passes
+            )
+            if overlap < 0.1:
+                self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
+
+    def _align(self, number: int) -> None:
+        self.rows += self.alignment.run(number)
+
+    def result(self, complete: bool) -> Result:
+        """The motion as it is now."""
+        for name in self.state.hold_finite():
+            self.notes.append(f"{name}: frames that became infinite were put back to their start.")
+        return Result(
+            scene=self.scene,
+            poses=self.state.read(),
+            history=_columns(self.rows),
+            settings=self.settings.as_dict(),
+            notes=tuple(self.notes),
+            complete=complete,
+        )
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:
+    """Rows of named values as arrays; NaN where a row lacks a column."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
