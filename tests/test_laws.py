@@ -28,6 +28,7 @@ FLOORS = [
     ["canvas", "window", "rendering", "state", "dynamics"],
     ["priors"],
     ["settings"],
+    ["alignment"],
     ["estimators"],
     ["metrics", "io", "usd", "report"],
     ["scenes"],
@@ -126,8 +127,9 @@ def imports_point_down() -> Iterator[str]:
 
 
 def is_prior(path: Path) -> bool:
-    """Does the file hold a term of the energy, a class called ...Prior?"""
-    return any(isinstance(node, ast.ClassDef) and re.fullmatch(r"\w+Prior", node.name) for node in parse(path).body)
+    """Does the file hold a term of the energy: ``sliding.py`` a class SlidingPrior?"""
+    name = path.stem.title().replace("_", "") + "Prior"
+    return any(isinstance(node, ast.ClassDef) and node.name == name for node in parse(path).body)
 
 
 def priors_and_estimators_stay_apart() -> Iterator[str]:
