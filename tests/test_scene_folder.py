@@ -238,6 +238,20 @@ def test_saving_refuses_and_keeps_what_is_there(folder, tmp_path):
     assert load_scene(folder).frame_count == 3
 
 
+def test_only_scene_folders_are_replaced(folder, tmp_path):
+    """Overwriting never deletes what is no part of a scene: other folders, notes, results beside the labels."""
+    scene = load_scene(folder)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").write_text("years", encoding="utf-8")
+    with pytest.raises(InputError, match=r"no part of a scene: thesis\.txt"):
+        save_scene(scene, home, overwrite=True)
+    (folder / "out").mkdir()
+    with pytest.raises(InputError, match="no part of a scene: out"):
+        save_scene(scene, folder, overwrite=True)
+    assert (home / "thesis.txt").is_file() and (folder / "labels/000000.png").is_file()
+
+
 def test_bodies_made_in_memory_must_say_where_they_came_from(folder, tmp_path):
     """A URDF body without its file cannot be written."""
     scene = load_scene(folder)

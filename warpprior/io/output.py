@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from warpprior.errors import InputError
@@ -20,13 +21,14 @@ class OutputLock:
 
     Args:
         folder: an existing folder.
+        made: folders that were made for this run; those still empty when it ends are removed again.
 
     Raises:
         InputError: another run holds it, or the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, made: Sequence[Path] = ()):
+        self.folder, self._made = folder, tuple(made)
         self._path = folder / LOCK_FILE
         self._descriptor = self._acquire()
         atexit.register(self.release)
@@ -44,8 +46,12 @@ class OutputLock:
             return
         atexit.unregister(self.release)
         # Removed while still held, so that nobody else's lock can be removed by mistake.
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows does not remove open files
+            self._path.unlink(missing_ok=True)
         os.close(descriptor)
+        with suppress(OSError):  # folders that hold results stay
+            for folder in self._made:
+                folder.rmdir()
 
     def _acquire(self) -> int:
         while True:
@@ -118,8 +124,9 @@ def prepare_output(
         if entries and not (overwrite or resume):
             accepted = "choose another folder, or say --overwrite, or --resume to continue"
             raise InputError(str(folder), "exists and is not empty", accepted)
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
-    return OutputLock(folder)
+    return OutputLock(folder, made)

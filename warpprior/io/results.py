@@ -30,6 +30,8 @@ CONFIG_FILE = "config.json"
 STAGE_FILE = "scene.usdc"
 OVERLAY_FILE = "overlay.mp4"
 REPORT_FILE = "report.html"
+LOSS_FILE = "loss.svg"
+ERRORS_FILE = "errors.svg"
 VERSIONED = ("warp-lang", "numpy", "scipy", "trimesh", "usd-core", "opencv-python-headless", "opencv-python")
 
 
@@ -54,8 +56,9 @@ def save_result(
         folder: made when it does not exist; see :func:`warpprior.io.prepare_output` for the checks before computing.
         video: write ``overlay.mp4``.
         usd: write ``scene.usdc``.
-        report: write plots and ``report.html``.
-        device, seed: for the record in ``config.json``.
+        report: write ``loss.svg``, ``errors.svg`` and ``report.html``.
+        device: Warp device that draws the masks, also for the record.
+        seed: for the record in ``config.json``.
 
     Returns:
         the result with the notes that writing it added.
@@ -69,18 +72,18 @@ def save_result(
     save_poses(folder / POSES_FILE, result.poses, bodies=[item.body for item in result.scene.bodies])
     write_json(folder / METRICS_FILE, result.metrics)
     _write_history(folder / HISTORY_FILE, result.history)
-    if usd:
-        result = _attempt(result, folder / STAGE_FILE, _write_stage)
-    else:
-        (folder / STAGE_FILE).unlink(missing_ok=True)
-    if video and result.scene.labels is not None:
-        result = _attempt(result, folder / OVERLAY_FILE, _write_overlay)
-    else:
-        (folder / OVERLAY_FILE).unlink(missing_ok=True)
-    if report:
-        result = _attempt(result, folder / REPORT_FILE, _write_report)
-    else:
-        (folder / REPORT_FILE).unlink(missing_ok=True)
+    drawable = result.scene.labels is not None or result.scene.read_rgb is not None
+    drawn_on = device or "cpu"
+    for wanted, name, write in (
+        (usd, STAGE_FILE, _write_stage),
+        (video and drawable, OVERLAY_FILE, _write_overlay),
+        (report, LOSS_FILE, _write_plots),
+        (report, REPORT_FILE, _write_report),
+    ):
+        if wanted:
+            result = _attempt(result, folder / name, write, drawn_on)
+        else:
+            (folder / name).unlink(missing_ok=True)
     write_json(folder / CONFIG_FILE, _describe_run(result, device, seed))
     if result.complete:
         remove_checkpoint(folder)
@@ -144,32 +147,41 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([iteration[row], *(columns[name][row] for name in names)])
 
 
-def _attempt(result: Result, path: Path, write: Callable[[Result, Path], None]) -> Result:
+def _attempt(result: Result, path: Path, write: Callable[[Result, Path, str], None], device: str) -> Result:
     """The result, with a note when an optional dependency kept the file from being written."""
     try:
-        write(result, path)
+        write(result, path, device)
     except MissingExtraError as error:
         path.unlink(missing_ok=True)
         return replace(result, notes=(*result.notes, f"{path.name} was not written: {error}"))
     return result
 
 
-def _write_stage(result: Result, path: Path) -> None:
+def _write_stage(result: Result, path: Path, device: str) -> None:
     from warpprior.usd import export_usd
 
-    export_usd(result.scene, result.poses, path, contacts=result.contacts)
+    export_usd(result.scene, result.poses, path, contacts=result.contacts, device=device)
 
 
-def _write_overlay(result: Result, path: Path) -> None:
+def _write_overlay(result: Result, path: Path, device: str) -> None:
     from warpprior.report import write_overlay
 
-    write_overlay(result, path)
+    write_overlay(result, path, device=device)
 
 
-def _write_report(result: Result, path: Path) -> None:
+def _write_plots(result: Result, path: Path, _device: str) -> None:
+    from warpprior.report import write_plots
+
+    written = write_plots(result, path.parent)
+    for name in (LOSS_FILE, ERRORS_FILE):
+        if path.parent / name not in written:
+            (path.parent / name).unlink(missing_ok=True)
+
+
+def _write_report(result: Result, path: Path, device: str) -> None:
     from warpprior.report import write_report
 
-    write_report(result, path.parent)
+    write_report(result, path.parent, device=device)
 
 
 def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
@@ -195,5 +207,5 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
         "platform": platform.platform(),
         "command": sys.argv,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "notes": [*result.scene.warnings, *result.notes],
+        "notes": list(dict.fromkeys([*result.scene.warnings, *result.notes])),
     }

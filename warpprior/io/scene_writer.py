@@ -15,7 +15,7 @@ from warpprior.errors import InputError
 from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
 from warpprior.io.poses import save_poses
-from warpprior.io.scene_file import SCENE_FILE, model_root
+from warpprior.io.scene_file import SCENE_FILE, model_root, read_scene_file
 from warpprior.scene import Scene, SceneBody
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
@@ -31,17 +31,20 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
     Args:
         scene: what to write; pictures are those of a pinhole camera, so no distortion is written.
         folder: must not exist or be empty.
-        overwrite: replace an existing folder as a whole.
+        overwrite: replace an existing scene folder as a whole.
 
     Returns:
         the folder.
 
     Raises:
-        InputError: the folder exists, or a URDF body's source file is not known.
+        InputError: the folder exists, or holds files that are no part of a scene, or a URDF body's source file is not
+            known.
         RunError: the file system refused.
         MissingExtraError: pictures are to be written and OpenCV is not installed.
     """
     folder = Path(folder)
+    if overwrite:
+        _check_replaceable(folder)
     with atomic_folder(folder, overwrite=overwrite) as target:
         stems = _stems([item.name for item in scene.bodies])
         models = {item.name: _write_model(scene, item, target, stems[item.name]) for item in scene.bodies}
@@ -58,6 +61,22 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
             _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(scene.read_depth(frame)))
         (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
     return folder
+
+
+def _check_replaceable(folder: Path) -> None:
+    """InputError when replacing the folder would delete anything that is not part of a scene."""
+    if not folder.is_dir():
+        return
+    parts = {SCENE_FILE, "initial.npz", "truth.npz", "labels", "rgb", "depth"}
+    try:
+        root = folder.resolve()
+        parts |= {entry.path.relative_to(root).parts[0] for entry in read_scene_file(folder).bodies}
+    except InputError:
+        pass  # not a readable scene: nothing but the usual names is taken for a part of one
+    strangers = sorted(path.name for path in folder.iterdir() if path.name not in parts)
+    if strangers:
+        shown = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+        raise InputError(str(folder), f"holds files that are no part of a scene: {shown}", "choose another folder")
 
 
 def _bgr(image: np.ndarray | None) -> np.ndarray | None:
