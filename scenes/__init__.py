@@ -2,3 +2,7 @@
 
 if __name__ == "scenes":
     raise ImportError("this folder is the package 'warpprior.scenes'; import it under that name")
+
+from warpprior.scenes.registry import SCENES, simulate
+
+__all__ = ["SCENES", "simulate"]

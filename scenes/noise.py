@@ -1,0 +1,229 @@
+"""Noise of observations and of first guesses, from a seeded generator: masks M0 to M3, rough poses, sensor noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from warpprior.errors import InputError
+from warpprior.scene import Poses
+
+CORRELATION = 0.8  # of the noise of one frame with that of the next
+_CELL = 8  # pixels per node of the coarse grid noise is drawn on
+
+
+@dataclass(frozen=True)
+class MaskNoise:
+    """How label images differ from the truth.
+
+    Attributes:
+        wander: standard deviation of the boundary [px], a smooth Gaussian process in the image and over time.
+        wander_length: distance over which the boundary's error is correlated [px].
+        bias: how far every boundary with the background lies out or, on a draw per sequence, in [px].
+        cut: share of frames in which a fingertip is missing, per finger.
+        holes: share of the labelled area lost to holes.
+        dropout: share of frames without any label.
+        swaps: share of frames with the labels of two bodies exchanged.
+    """
+
+    wander: float = 0.0
+    wander_length: float = 20.0
+    bias: float = 0.0
+    cut: float = 0.0
+    holes: float = 0.0
+    dropout: float = 0.0
+    swaps: float = 0.0
+
+
+MASK_NOISE = {
+    "M0": MaskNoise(),
+    "M1": MaskNoise(wander=1.5, bias=1.0),
+    "M2": MaskNoise(wander=1.5, bias=2.0, cut=0.3, holes=0.05),
+    "M3": MaskNoise(wander=1.5, bias=2.0, cut=0.3, holes=0.05, dropout=0.10, swaps=0.03),
+}
+
+
+@dataclass(frozen=True)
+class PoseNoise:
+    """How the first guess of a motion differs from the truth.
+
+    Attributes:
+        rotation: constant error about a random axis [rad].
+        depth_bias: relative error of the distance from the camera.
+        rotation_jitter: standard deviation per axis of the error per frame [rad].
+        lateral_jitter: standard deviation of the position across the line of sight [m].
+        depth_jitter: relative standard deviation of the distance.
+        correlation: of the jitter of one frame with that of the next.
+        flips: share of frames turned by half a turn about a random body axis.
+        fallbacks: share of frames replaced by the identity rotation one metre in front of the camera.
+    """
+
+    rotation: float = np.radians(15.0)
+    depth_bias: float = 0.12
+    rotation_jitter: float = np.radians(2.5)
+    lateral_jitter: float = 0.005
+    depth_jitter: float = 0.01
+    correlation: float = CORRELATION
+    flips: float = 0.0
+    fallbacks: float = 0.0
+
+
+def mask_noise(name: str | MaskNoise) -> MaskNoise:
+    """The noise of a level's name; a :class:`MaskNoise` is returned as it is."""
+    if isinstance(name, MaskNoise):
+        return name
+    if name not in MASK_NOISE:
+        raise InputError("mask_noise", repr(name), f"one of {', '.join(MASK_NOISE)}")
+    return MASK_NOISE[name]
+
+
+def disturb_labels(
+    labels: np.ndarray,
+    noise: MaskNoise,
+    random: np.random.Generator,
+    *,
+    fingertips: np.ndarray | None = None,
+) -> np.ndarray:
+    """Label images as a segmentation would return them.
+
+    Args:
+        labels: exact labels (frame, height, width) uint8, 0 is background.
+        noise: what to do to them.
+        random: source of all noise.
+        fingertips: centre and radius of each fingertip in the image (frame, finger, 3) [px], for ``noise.cut``.
+
+    Returns:
+        New label images of the same shape.
+    """
+    disturbed = labels.copy()
+    frame_count, height, width = labels.shape
+    if noise.wander > 0.0 or noise.bias > 0.0:
+        bias = noise.bias * random.choice([-1.0, 1.0])
+        waves = _waves(random, frame_count, height, width, noise.wander_length)
+        for frame in range(frame_count):
+            disturbed[frame] = _move_boundaries(labels[frame], noise.wander * next(waves), bias)
+    if noise.cut > 0.0 and fingertips is not None:
+        cut = random.random(fingertips.shape[:2]) < noise.cut
+        for frame, finger in zip(*np.nonzero(cut), strict=True):
+            _erase_discs(disturbed[frame], fingertips[frame, finger][None])
+    if noise.holes > 0.0:
+        for frame in range(frame_count):
+            _make_holes(disturbed[frame], noise.holes, random)
+    if noise.swaps > 0.0:
+        values = [value for value in np.unique(labels) if value not in (0, 255)]
+        for frame in np.flatnonzero(random.random(frame_count) < noise.swaps):
+            if len(values) > 1:
+                first, second = random.choice(values, 2, replace=False)
+                picture = disturbed[frame].copy()
+                disturbed[frame][picture == first] = second
+                disturbed[frame][picture == second] = first
+    if noise.dropout > 0.0:
+        disturbed[random.random(frame_count) < noise.dropout] = 0
+    return disturbed
+
+
+def disturb_poses(truth: Poses, noise: PoseNoise, random: np.random.Generator) -> Poses:
+    """A first guess of a motion: constant and slowly varying errors, joints kept."""
+    count = truth.frame_count
+    axis = random.normal(size=3)
+    constant = Rotation.from_rotvec(noise.rotation * axis / np.linalg.norm(axis))
+    turns = noise.rotation_jitter * _correlated(random, count, 3, noise.correlation)
+    rotation = Rotation.from_quat(truth.rotation) * constant * Rotation.from_rotvec(turns)
+    shifts = noise.lateral_jitter * _correlated(random, count, 2, noise.correlation)
+    depths = 1.0 + noise.depth_bias + noise.depth_jitter * _correlated(random, count, 1, noise.correlation)
+    position = truth.position.copy()
+    position[:, :2] += shifts
+    position = position * depths
+    quaternion = rotation.as_quat()
+    for frame in np.flatnonzero(random.random(count) < noise.flips):
+        half = Rotation.from_rotvec(np.pi * np.eye(3)[random.integers(3)])
+        quaternion[frame] = (rotation[frame] * half).as_quat()
+    lost = random.random(count) < noise.fallbacks
+    position[lost], quaternion[lost] = [0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]
+    return replace(truth, position=position, rotation=quaternion, covariance=None, imputed=None)
+
+
+def sensor_picture(colors: np.ndarray, random: np.random.Generator, *, sigma: float = 0.010) -> np.ndarray:
+    """A camera's picture (height, width, 3) uint8 of exact colours in [0, 1]: a little blur, and noise."""
+    blurred = colors.astype(np.float32)
+    for axis in (0, 1):
+        before, after = np.roll(blurred, 1, axis), np.roll(blurred, -1, axis)
+        edges = [slice(None)] * 3
+        edges[axis] = slice(1, -1)
+        mixed = 0.5 * blurred + 0.25 * (before + after)
+        blurred[tuple(edges)] = mixed[tuple(edges)]
+    noisy = blurred + sigma * random.standard_normal(blurred.shape, dtype=np.float32)
+    return (np.clip(noisy, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def _correlated(random: np.random.Generator, count: int, width: int, correlation: float) -> np.ndarray:
+    """Unit normal noise (count, width) of a first-order autoregressive process."""
+    out = random.normal(size=(count, width))
+    fresh = np.sqrt(1.0 - correlation**2)
+    for frame in range(1, count):
+        out[frame] = correlation * out[frame - 1] + fresh * out[frame]
+    return out
+
+
+def _waves(random: np.random.Generator, count: int, height: int, width: int, length: float):
+    """Per frame, two smooth fields of unit variance (2, height, width), correlated over ``length`` [px] and in time."""
+    # Filtering white noise with a Gaussian of s px gives a correlation exp(-d^2 / (4 s^2)): 1/e at 2 s.
+    spread = 0.5 * length / _CELL
+    margin = int(np.ceil(3.0 * spread)) + 1
+    shape = (2, height // _CELL + 2 * margin + 2, width // _CELL + 2 * margin + 2)
+    rows = (np.arange(height) + 0.5) / _CELL + margin
+    columns = (np.arange(width) + 0.5) / _CELL + margin
+    state = None
+    for _ in range(count):
+        fresh = ndimage.gaussian_filter(random.normal(size=shape), (0.0, spread, spread), mode="wrap")
+        # Variance of filtered white noise is that of the continuous filter: 1 / (4 pi s^2).
+        fresh *= np.sqrt(4.0 * np.pi) * spread
+        state = fresh if state is None else CORRELATION * state + np.sqrt(1.0 - CORRELATION**2) * fresh
+        yield np.stack([_bilinear(field, rows, columns) for field in state])
+
+
+def _bilinear(field: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Values of a coarse field on the grid of the given rows and columns, in units of its nodes."""
+    i, j = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    u, v = (rows - i)[:, None], columns - j
+    tall = (1.0 - u) * field[i] + u * field[i + 1]
+    return (1.0 - v) * tall[:, j] + v * tall[:, j + 1]
+
+
+def _move_boundaries(labels: np.ndarray, wander: np.ndarray, bias: float) -> np.ndarray:
+    """Warp a label image by a displacement (2, height, width) [px], then grow what is labelled; below 0 shrink it."""
+    height, width = labels.shape
+    rows = np.clip(np.arange(height)[:, None] + np.rint(wander[0]).astype(int), 0, height - 1)
+    columns = np.clip(np.arange(width)[None] + np.rint(wander[1]).astype(int), 0, width - 1)
+    moved = labels[rows, columns]
+    if bias > 0.0:
+        distance, nearest = ndimage.distance_transform_edt(moved == 0, return_indices=True)
+        return np.where(distance <= bias, moved[nearest[0], nearest[1]], 0).astype(np.uint8)
+    if bias < 0.0:
+        return np.where(ndimage.distance_transform_edt(moved > 0) > -bias, moved, 0).astype(np.uint8)
+    return moved
+
+
+def _erase_discs(labels: np.ndarray, discs: np.ndarray) -> None:
+    """Set to background, in place, discs (disc, 3) of column, row and radius [px]."""
+    height, width = labels.shape
+    for x, y, radius in discs:
+        top, bottom = max(int(y - radius), 0), min(int(y + radius) + 1, height)
+        left, right = max(int(x - radius), 0), min(int(x + radius) + 1, width)
+        rows, columns = np.arange(top, bottom)[:, None] + 0.5 - y, np.arange(left, right)[None] + 0.5 - x
+        labels[top:bottom, left:right][rows**2 + columns**2 <= radius**2] = 0
+
+
+def _make_holes(labels: np.ndarray, share: float, random: np.random.Generator) -> None:
+    """Erase, in place, discs of 3 to 8 px until about the given share of the labelled area is gone."""
+    rows, columns = np.nonzero(labels)
+    if len(rows) == 0:
+        return
+    missing = share * len(rows)
+    while missing > 0.0:
+        pick, radius = random.integers(len(rows)), random.uniform(3.0, 8.0)
+        _erase_discs(labels, np.array([[columns[pick] + 0.5, rows[pick] + 0.5, radius]]))
+        missing -= np.pi * radius**2

@@ -1,0 +1,187 @@
+"""A robot hand takes an object from a table, lifts it and turns it: the built-in scene, and the same with any mesh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.bodies.body import Body, rigid_body
+from warpprior.errors import InputError
+from warpprior.priors.field import DistanceField
+from warpprior.scene import Camera, Scene, SceneBody
+from warpprior.scenes import noise as noises
+from warpprior.scenes import stage
+from warpprior.scenes.grasp import find_grasp
+from warpprior.scenes.lift import Motion, Script, act
+from warpprior.scenes.objects import OBJECTS
+from warpprior.scenes.observe import Actor, cast_actors
+from warpprior.scenes.puppet import Puppet
+from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, robot_hand
+
+HAND_LABEL, OBJECT_LABEL = 1, 2
+CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
+
+
+def robot_lift(
+    *,
+    object: str = "bottle",
+    seed: int = 0,
+    frame_count: int = 60,
+    fps: float = 30.0,
+    mask_noise: str | noises.MaskNoise = "M1",
+    pose_noise: noises.PoseNoise | None = None,
+    camera: Camera = CAMERA,
+    images: bool = True,
+    device="cpu",
+) -> Scene:
+    """The robot hand lifts one of our own objects; see :func:`held_object` for the arguments.
+
+    Args:
+        object: ``bottle`` or ``box``.
+    """
+    if object not in OBJECTS:
+        raise InputError("object", repr(object), f"one of {', '.join(OBJECTS)}")
+    return held_object(
+        OBJECTS[object](),
+        name="robot_lift",
+        upright=True,
+        seed=seed,
+        frame_count=frame_count,
+        fps=fps,
+        mask_noise=mask_noise,
+        pose_noise=pose_noise,
+        camera=camera,
+        images=images,
+        device=device,
+    )
+
+
+def held_object(
+    mesh: str | Path | Body,
+    *,
+    name: str = "held_object",
+    upright: bool = False,
+    seed: int = 0,
+    frame_count: int = 60,
+    fps: float = 30.0,
+    mask_noise: str | noises.MaskNoise = "M1",
+    pose_noise: noises.PoseNoise | None = None,
+    camera: Camera = CAMERA,
+    images: bool = True,
+    device="cpu",
+) -> Scene:
+    """The robot hand lifts any rigid object, standing on its longest axis at first.
+
+    Args:
+        mesh: the object, or the file of its mesh.
+        name: of the scene.
+        upright: the object stands along its own z instead.
+        seed: of everything random: the script, the view and the noise.  The same seed gives the same scene.
+        frame_count: number of frames, at least 2.
+        fps: frames per second.
+        mask_noise: ``M0`` to ``M3``, or a :class:`~warpprior.scenes.noise.MaskNoise`.
+        pose_noise: of the object's initial poses; the hand's are exact and marked known.
+        camera: the camera.
+        images: render colour pictures too.
+        device: Warp device that casts the rays.
+
+    Returns:
+        A scene with bodies ``hand`` and the object, truth for both.
+
+    Raises:
+        InputError: the mesh cannot be read or grasped, or a setting is out of range.
+    """
+    if frame_count < 2:
+        raise InputError("frame_count", str(frame_count), "at least 2 frames")
+    if isinstance(mesh, Body):
+        model = mesh
+    else:
+        from warpprior.bodies.mesh import read_mesh
+
+        model = read_mesh(mesh, Path(mesh).stem)
+    level = noises.mask_noise(mask_noise)
+    # One generator per purpose: asking for other masks or more frames leaves the rest as it was.
+    script_random, view_random, mask_random, pose_random, picture_random = np.random.default_rng(seed).spawn(5)
+
+    rest = Rotation.identity() if upright else _stand_up(model.vertices)
+    center = rest.apply(0.5 * (model.vertices.min(axis=0) + model.vertices.max(axis=0)).astype(float))
+    standing = rigid_body(model.name, rest.apply(model.vertices) - center, model.faces)
+    hand = robot_hand()
+    puppet, distance = Puppet(hand), DistanceField(standing)
+    grasp = find_grasp(puppet, distance, standing.vertices.astype(float))
+    motion = act(puppet, distance, grasp, Script.drawn(script_random), frame_count)
+    motion = _place(motion, center)
+
+    heading = np.arctan2(*grasp.rotation.as_matrix()[[1, 0], 0])
+    view = stage.choose_view(camera, hand, model, motion, rest, heading, view_random)
+    hand_poses = view.poses(motion.hand_position, motion.hand_rotation, motion.joints)
+    object_poses = view.poses(motion.object_position, motion.object_rotation * rest, np.zeros((frame_count, 0)))
+    actors = [Actor(hand, HAND_LABEL, hand_poses), Actor(model, OBJECT_LABEL, object_poses)]
+    pictures, read_rgb = _film(camera, view, actors, standing, grasp.position[2], images, picture_random, device)
+
+    labels = noises.disturb_labels(
+        pictures.labels, level, mask_random, fingertips=_fingertips(puppet, motion, view, camera)
+    )
+    start = noises.disturb_poses(object_poses, pose_noise or noises.PoseNoise(), pose_random)
+    return Scene(
+        name=name,
+        camera=camera,
+        fps=float(fps),
+        bodies=(
+            SceneBody(hand, HAND_LABEL, known=True, initial=hand_poses, truth=hand_poses),
+            SceneBody(model, OBJECT_LABEL, known=False, initial=start, truth=object_poses),
+        ),
+        labels=labels,
+        read_rgb=read_rgb,
+    )
+
+
+def _stand_up(vertices: np.ndarray) -> Rotation:
+    """Turns the longest axis of the bounding box upright."""
+    longest = int(np.argmax(vertices.max(axis=0) - vertices.min(axis=0)))
+    return Rotation.from_rotvec([(0.0, -np.pi / 2, 0.0), (np.pi / 2, 0.0, 0.0), (0.0, 0.0, 0.0)][longest])
+
+
+def _place(motion: Motion, center: np.ndarray) -> Motion:
+    """The motion of the object's own origin, which its centre is ``center`` away from while it stands."""
+    return replace(motion, object_position=motion.object_position - motion.object_rotation.apply(center))
+
+
+def _film(camera, view, actors, standing: Body, grasp_height: float, images: bool, random, device):
+    """Pictures of the actors, and a reader of noisy colour frames (None without images)."""
+    if not images:
+        return cast_actors(camera, actors, device=device), None
+    bottom = float(standing.vertices[:, 2].min())
+    table = min(bottom, grasp_height - stage.HAND_CLEARANCE)
+    width = float(np.ptp(standing.vertices[:, :2], axis=0).min())
+    pedestal = (0.8 * width, bottom - table) if bottom - table > 1e-3 else None
+    light = stage.camera_light(view, stage.world_light())
+    backdrop = stage.build_backdrop(camera, view, table, pedestal, light)
+    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
+    frames = [noises.sensor_picture(colors, random) for colors in pictures.colors]
+    return replace(pictures, colors=None), frames.__getitem__
+
+
+def _fingertips(puppet: Puppet, motion: Motion, view: stage.View, camera: Camera) -> np.ndarray:
+    """Centre and radius in the image of every fingertip (frame, finger, 3) [px]."""
+    points = puppet.points(motion.hand_position, motion.hand_rotation, motion.joints)
+    tips = []
+    for finger in range(len(FINGERS)):
+        ball = np.flatnonzero((puppet.finger == finger) & (puppet.phalanx == 3))
+        # The ball of the tip is what lies within two radii of its far end.
+        heights = puppet.rest[ball] @ _along(puppet, ball)
+        tips.append(points[:, ball[heights > heights.max() - 2.0 * TIP_RADIUS]].mean(axis=1))
+    local = view.rotation.apply(np.concatenate(tips) - view.eye).reshape(len(FINGERS), -1, 3).swapaxes(0, 1)
+    u = camera.fx * local[..., 0] / local[..., 2] + camera.cx
+    v = camera.fy * local[..., 1] / local[..., 2] + camera.cy
+    return np.stack([u, v, 1.3 * camera.fx * TIP_RADIUS / local[..., 2]], axis=-1)
+
+
+def _along(puppet: Puppet, points: np.ndarray) -> np.ndarray:
+    """Direction of the last phalanx at rest: the longest extent of its points, away from the palm."""
+    offsets = puppet.rest[points] - puppet.rest[points].mean(axis=0)
+    direction = np.linalg.svd(offsets, full_matrices=False)[2][0]
+    return direction * np.sign(direction @ puppet.rest[points].mean(axis=0))
