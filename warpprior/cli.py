@@ -113,11 +113,16 @@ def _run_refine(options: argparse.Namespace) -> int:
 
 def _add_simulate(commands) -> None:
     parser = _add(commands, "simulate", "make a scene folder with known truth", _run_simulate)
-    parser.add_argument("name", metavar="NAME", help="a built-in scene, for instance robot_lift")
+    parser.add_argument("name", metavar="NAME", help="robot_lift or held_object (with --mesh)")
     _add_output(parser, "scene folder to write", required=True)
     _add_num_frames(parser, "number of frames (default: 60)")
     parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of all noise (default: 0)")
+    parser.add_argument("--object", metavar="NAME", help="what robot_lift lifts: bottle (default) or box")
     parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh to hold, for the scene held_object")
+    parser.add_argument(
+        "--mask-noise", metavar="LEVEL", default="M1", help="errors of the labels: M0 (none), M1 (default), M2 or M3"
+    )
+    _add_device(parser)
 
 
 def _run_simulate(options: argparse.Namespace) -> int:
@@ -128,7 +133,10 @@ def _run_simulate(options: argparse.Namespace) -> int:
         options.output_dir,
         seed=options.seed,
         num_frames=options.num_frames,
+        object_name=options.object,
         mesh=options.mesh,
+        mask_noise=options.mask_noise,
+        device=options.device,
         overwrite=options.overwrite,
         quiet=options.quiet,
     )

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from warpprior.device import prepare_kernel_cache, resolve_device, self_healing
@@ -17,6 +18,7 @@ from warpprior.scene import Poses, Scene
 from warpprior.tables import format_before_after, format_summary
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+DEFAULT_FRAMES = 60
 MOST_LISTED_WARNINGS = 10
 
 
@@ -70,16 +72,30 @@ def simulate(
     *,
     seed: int = 0,
     num_frames: int | None = None,
+    object_name: str | None = None,
     mesh: Path | None = None,
+    mask_noise: str = "M1",
+    device: str | None = None,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Make a built-in scene and write it as a scene folder."""
+    """Make a built-in scene and write it as a scene folder; see :func:`warpprior.simulate` for the arguments."""
     from warpprior.io import save_scene
+    from warpprior.scenes import simulate as build
 
     _refuse_existing(output_dir, overwrite)
-    _start("cpu")
-    scene = self_healing(lambda: _simulate(name, seed, num_frames, mesh))
+    chosen = _start(device)
+    scene = self_healing(
+        lambda: build(
+            name,
+            seed=seed,
+            frame_count=num_frames or DEFAULT_FRAMES,
+            object=object_name,
+            mesh=mesh,
+            mask_noise=mask_noise,
+            device=chosen,
+        )
+    )
     save_scene(scene, output_dir, overwrite=overwrite)
     _tell(quiet, f"{scene.frame_count} frames of {scene.name} in {output_dir}", f"next: warpprior refine {output_dir}")
     return OK
@@ -99,6 +115,7 @@ def demo(
 ) -> int:
     """Simulate a robot hand that lifts a bottle, refine it from its scene folder, and say which files to open."""
     from warpprior.io import load_scene, prepare_output, save_scene
+    from warpprior.scenes import simulate as build
 
     scene_folder, result_folder = Path(output_dir) / "scene", Path(output_dir) / "result"
     settings = _settings(iterations, seed, without, assignments)
@@ -106,7 +123,8 @@ def demo(
     with prepare_output(result_folder, overwrite=overwrite, protect=[scene_folder]):
         chosen = _start(device)
         _tell(quiet, f"simulating a robot hand that lifts a bottle, into {scene_folder}")
-        scene = self_healing(lambda: _simulate("robot_lift", seed, num_frames, None))
+        count = num_frames or DEFAULT_FRAMES
+        scene = self_healing(lambda: build("robot_lift", seed=seed, frame_count=count, device=chosen))
         save_scene(scene, scene_folder, overwrite=overwrite)
         _tell(quiet, f"refining it on {chosen}, into {result_folder}")
         return _refine_into(result_folder, load_scene(scene_folder), settings, chosen, resume=False, quiet=quiet)
@@ -224,40 +242,41 @@ def _start(device: str | None) -> str:
     return resolve_device(device)
 
 
-def _simulate(name: str, seed: int, num_frames: int | None, mesh: Path | None) -> Scene:
-    from warpprior.scenes import simulate as build
-
-    count = {} if num_frames is None else {"frame_count": num_frames}
-    return build(name, seed=seed, mesh=mesh, **count)
-
-
 def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool) -> int:
-    """Refine, write the result folder and say what came out."""
+    """Refine, measure, write the result folder and say what came out."""
     from warpprior.estimators.refine import refine as estimate
-    from warpprior.io import save_result
-    from warpprior.io.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+    from warpprior.io import fingerprint, load_checkpoint, save_checkpoint, save_result
 
     _tell_warnings(scene, quiet)
     start = time.perf_counter()
-    identity = fingerprint(scene, settings.as_dict())
-    stored = load_checkpoint(folder, expected_fingerprint=identity) if resume else None
-    resume_from = None if stored is None else stored[0]
-
-    def keep(arrays) -> None:
-        save_checkpoint(folder, arrays, {"fingerprint": identity})
-
+    inputs = fingerprint(scene, settings.as_dict())
+    found = load_checkpoint(folder, expected_fingerprint=inputs) if resume else None
     with progress_bar("refine", quiet=quiet) as progress:
         result = self_healing(
             lambda: estimate(
-                scene, settings, device=device, progress=progress, keep=keep, resume_from=resume_from
+                scene,
+                settings,
+                device=device,
+                progress=progress,
+                keep=lambda arrays: save_checkpoint(folder, arrays, {"fingerprint": inputs}),
+                resume_from=None if found is None else found[0],
             )
         )
+    result = self_healing(lambda: _measured(result, device))
     result = self_healing(lambda: save_result(result, folder, device=device, seed=settings.seed))
     seconds = time.perf_counter() - start
-    _tell(quiet, format_before_after(result.metrics, _estimated(scene)))
-    _tell(quiet, *result.notes)
+    _tell(quiet, format_before_after(result.metrics, _estimated(scene)), *result.notes)
     _tell(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
     return _exit_code(result, folder)
+
+
+def _measured(result: Result, device: str) -> Result:
+    """The result with the metrics of its start and of its end."""
+    from warpprior.metrics import Evaluator
+
+    evaluator = Evaluator(result.scene, device=device)
+    start = {body.name: body.initial for body in result.scene.bodies}
+    return replace(result, metrics={"before": evaluator(start), "after": evaluator(result.poses)})
 
 
 def _exit_code(result: Result, folder: Path) -> int:
