@@ -9,6 +9,7 @@ import numpy as np
 from warpprior.errors import InputError
 
 MAX_FACES = 2_000_000
+MAX_COORDINATE = 1e9  # far from overflow in single precision
 SLIVER = 1e-6  # height of a face without area relative to its longest edge: below it float32 decides its direction
 
 
@@ -42,7 +43,7 @@ def repair_surface(where: str, surface: Surface) -> Surface:
         surface: triangles as read.
 
     Raises:
-        InputError: no faces, too many, a vertex that is not finite, a face that names no vertex.
+        InputError: no faces, too many, a vertex that is not finite or absurdly far, a face that names no vertex.
     """
     _check(where, surface)
     said: list[str] = []
@@ -75,9 +76,10 @@ def _check(where: str, surface: Surface) -> None:
         raise InputError(where, what, "give a surface of triangles or polygons")
     if len(faces) > MAX_FACES:
         raise InputError(where, f"{len(faces)} faces", f"simplify it to at most {MAX_FACES}")
-    bad = np.flatnonzero(~np.isfinite(vertices).all(axis=1))
+    bad = np.flatnonzero(~(np.abs(vertices) < MAX_COORDINATE).all(axis=1))
     if len(bad):
-        raise InputError(where, f"vertex {bad[0]} is {vertices[bad[0]]}", "coordinates must be finite numbers")
+        accepted = f"coordinates must be finite numbers below {MAX_COORDINATE:.0e}"
+        raise InputError(where, f"vertex {bad[0]} is {vertices[bad[0]]}", accepted)
     bad = np.flatnonzero(((faces < 0) | (faces >= len(vertices))).any(axis=1))
     if len(bad):
         found = f"face {bad[0]} uses vertices {faces[bad[0]]} (counted from 0) of {len(vertices)}"
@@ -123,9 +125,11 @@ def _flip_slivers(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         touched: set[int] = set()
         flipped = False
         for face, edge in zip(slivers.tolist(), longest.tolist(), strict=True):
+            if face in touched:  # its corners have changed in this round
+                continue
             a, b, middle = faces[face, edge], faces[face, (edge + 1) % 3], faces[face, (edge + 2) % 3]
             others = [f for f in owners[tuple(sorted((a, b)))] if f != face]
-            if len(others) != 1 or face in touched or others[0] in touched or middle in faces[others[0]]:
+            if len(others) != 1 or others[0] in touched or middle in faces[others[0]]:
                 continue
             across = faces[others[0]]
             touched.update((face, others[0]))

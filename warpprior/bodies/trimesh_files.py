@@ -62,6 +62,8 @@ def _ply_counts(data: bytes) -> dict[str, int]:
 
 
 def _check_glb(where: str, data: bytes, accepted: str) -> None:
+    if len(data) < 20:
+        raise InputError(where, f"has {len(data)} bytes, less than a header", accepted)
     magic, version, length = struct.unpack_from("<4sII", data)
     if magic != b"glTF" or version != 2:
         raise ValueError("no glTF 2 header")
