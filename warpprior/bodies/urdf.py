@@ -102,6 +102,8 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
     length = np.linalg.norm(axis)
     if length < 1e-6:
         raise InputError(where, "its axis has no length", "give the axis as a unit vector")
+    if abs(length - 1.0) > 1e-3:
+        warnings.append(f"{where}: its axis has length {length:.4g}; it was brought to unit length")
     lower, upper = -np.inf, np.inf
     if kind in ("revolute", "prismatic"):
         limit = element.find("limit")
