@@ -1,0 +1,152 @@
+"""Whole commands on a tiny scene folder: what they write, refuse, print and resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from small_scene import write_scene
+
+from warpprior.cli import main
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A scene folder of three frames."""
+    return write_scene(tmp_path_factory.mktemp("commands") / "scene")
+
+
+@pytest.fixture(scope="module")
+def refined(scene):
+    """The result folder of one undisturbed run."""
+    folder = scene.parent / "refined"
+    assert main(["refine", str(scene), "--output-dir", str(folder), "--device", "cpu", "--quiet"]) == 0
+    return folder
+
+
+def read_poses(folder) -> dict[str, np.ndarray]:
+    """Every array of a result's poses."""
+    with np.load(folder / "poses.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def test_refine_writes_the_whole_result_folder(refined):
+    """Poses, numbers, history, settings, video, stage and report are there, and nothing unfinished."""
+    names = {path.name for path in refined.iterdir()}
+    assert names >= {
+        "poses.npz",
+        "metrics.json",
+        "history.csv",
+        "config.json",
+        "scene.usdc",
+        "overlay.mp4",
+        "report.html",
+    }
+    assert not [name for name in names if name.startswith(".") or name == "checkpoint.npz"]
+    config = json.loads((refined / "config.json").read_text())
+    assert config["complete"] is True and config["seed"] == 0 and config["device"] == "cpu"
+    metrics = json.loads((refined / "metrics.json").read_text())
+    assert set(metrics) == {"before", "after"} and "add_mm" in metrics["after"]["summary"]["box"]
+
+
+def test_an_existing_result_is_kept_unless_told(scene, refined, capsys):
+    """A second run into the same folder is refused, and replaces it with --overwrite."""
+    words = ["refine", str(scene), "--output-dir", str(refined), "--device", "cpu"]
+    before = (refined / "poses.npz").read_bytes()
+    assert main(words) == 2
+    assert "exists and is not empty" in capsys.readouterr().err
+    assert (refined / "poses.npz").read_bytes() == before
+    assert main([*words, "--overwrite"]) == 0
+    said = capsys.readouterr()
+    assert "ADD median [mm]" in said.out and "before" in said.out and "report.html" in said.out
+    assert "it/s" not in said.err
+
+
+def test_the_same_seed_gives_the_same_bits(scene, refined, tmp_path):
+    """Two runs agree exactly on the CPU."""
+    assert main(["refine", str(scene), "--output-dir", str(tmp_path / "b"), "--device", "cpu", "--quiet"]) == 0
+    first, second = read_poses(refined), read_poses(tmp_path / "b")
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_an_interrupted_run_is_kept_and_resumed(scene, refined, tmp_path, monkeypatch, capsys):
+    """Ctrl-C leaves the best so far and exits with 130; --resume ends where an undisturbed run does, bit for bit."""
+    import warpprior.io
+
+    save = warpprior.io.save_checkpoint
+
+    def save_and_interrupt(*positional):
+        save(*positional)
+        raise KeyboardInterrupt
+
+    words = ["refine", str(scene), "--output-dir", str(tmp_path / "out"), "--device", "cpu", "--quiet"]
+    monkeypatch.setattr(warpprior.io, "save_checkpoint", save_and_interrupt)
+    assert main(words) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["complete"] is False
+    assert (tmp_path / "out" / "checkpoint.npz").is_file()
+    monkeypatch.setattr(warpprior.io, "save_checkpoint", save)
+    assert main([*words, "--set", "window_margin=0.4", "--resume"]) == 2
+    assert "other inputs or settings" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    first, second = read_poses(refined), read_poses(tmp_path / "out")
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert not (tmp_path / "out" / "checkpoint.npz").exists()
+
+
+def test_settings_reach_the_record(scene, tmp_path):
+    """--set, --without, --seed and --num-frames are what config.json says was used."""
+    words = ["refine", str(scene), "--output-dir", str(tmp_path / "out"), "--device", "cpu", "--quiet"]
+    words += ["--seed", "5", "--num-frames", "2", "--without", "sliding", "--set", "contact_points=64"]
+    assert main(words) == 0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["seed"] == config["settings"]["seed"] == 5
+    assert config["settings"]["contact_points"] == 64 and config["scene"]["frames"] == 2
+    assert config["settings"]["align"]["sliding_weight"] == 0.0
+    assert len(read_poses(tmp_path / "out")["box/position"]) == 2
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_evaluate_agrees_with_the_result(scene, refined, tmp_path, whole_folder, capsys):
+    """The numbers of a result folder, or of its pose file, are those refine wrote."""
+    source = refined if whole_folder else refined / "poses.npz"
+    output = tmp_path / "metrics.json"
+    words = ["evaluate", str(scene), "--poses", str(source), "--output", str(output), "--device", "cpu"]
+    assert main(words) == 0
+    assert "mask IoU median" in capsys.readouterr().out
+    after = json.loads((refined / "metrics.json").read_text())["after"]["summary"]["box"]
+    found = json.loads(output.read_text())["summary"]["box"]
+    assert found["add_mm"]["median"] == pytest.approx(after["add_mm"]["median"], rel=1e-3, abs=1e-4)
+
+
+def test_evaluate_measures_the_start_by_default(scene, capsys):
+    """Without poses it is the scene's own start that is measured, on the frames asked for."""
+    assert main(["evaluate", str(scene), "--num-frames", "2", "--device", "cpu"]) == 0
+    assert "box" in capsys.readouterr().out
+
+
+def test_export_writes_a_stage(scene, refined, tmp_path, capsys):
+    """A pose file becomes a stage of the frames asked for; an existing file is not replaced unasked."""
+    pytest.importorskip("pxr", reason="USD export needs the extra usd")
+    from pxr import Usd
+
+    output = tmp_path / "stage.usda"
+    words = ["export", str(scene), "--poses", str(refined), "--output", str(output), "--num-frames", "2"]
+    assert main(words) == 0
+    stage = Usd.Stage.Open(str(output))
+    assert stage.GetEndTimeCode() - stage.GetStartTimeCode() == 1.0
+    assert main(words) == 2
+    assert main([*words, "--overwrite", "--quiet"]) == 0
+
+
+def test_a_scene_may_be_read_only_and_odd_of_name(scene, tmp_path):
+    """Spaces and letters beyond ASCII in paths change nothing, and nothing is written into the scene."""
+    odd = tmp_path / "Tasse, grüne 杯"
+    shutil.copytree(scene, odd)
+    before = {path: path.stat().st_mtime_ns for path in odd.rglob("*")}
+    words = ["refine", str(odd), "--output-dir", str(tmp_path / "Ergebnis ü"), "--device", "cpu", "--quiet"]
+    assert main([*words, "--num-frames", "2"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in odd.rglob("*")} == before
