@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.usd import prims
 from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
+from warpprior.usd.detail import detailed
 from warpprior.usd.heat import contact_heat, heat_colors, linear_color, quantised
 from warpprior.usd.motion import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
 from warpprior.usd.names import prim_name
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pxr import Usd, UsdShade
 
 FORMATS = (".usdc", ".usd", ".usda")
+
+_FAINT = 0.02  # meshes that never get warmer are written without heat
 
 # Colours of bodies that bring none, in order (sRGB): quiet, so that heat stands out.
 _BODY_COLORS = ((0.60, 0.68, 0.78), (0.78, 0.74, 0.66), (0.62, 0.74, 0.64), (0.74, 0.64, 0.74))
@@ -50,7 +54,8 @@ def export_usd(
     - any other body is a mesh with points, extent and normals at every frame;
     - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`).
 
-    Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it.
+    Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it;
+    their long edges are cut so that there are vertices to carry it (:func:`warpprior.usd.detail.detailed`).
     ``.usda`` is text and large; the others are binary.  The file appears whole or not at all.
 
     Args:
@@ -76,6 +81,7 @@ def export_usd(
     except ImportError as error:
         raise MissingExtraError("USD export", "usd") from error
     _check_poses(scene, poses)
+    scene = _with_detail(scene, contacts, heat)
     surfaces = _surfaces(scene, poses, contacts, heat, device)
     given = {} if heat is None else {name: quantised(np.asarray(field)) for name, field in heat.items()}
     warmth = {**contact_heat(contacts, surfaces), **given}
@@ -163,7 +169,7 @@ class _BodyWriter:
         """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
         color = self.color[own] if self.color.ndim == 2 else self.color
         heat = None if self.heat is None else self.heat[:, own]
-        warm = heat is not None and bool(heat.any())
+        warm = heat is not None and heat.max() > _FAINT
         prims.color_mesh(mesh, heat_colors(heat, color) if warm else linear_color(color), heat if warm else None)
         prims.bind_material(mesh, self.material)
         if not self.body.closed:
@@ -195,6 +201,13 @@ def _define_world(
     physics.CreateGravityMagnitudeAttr(9.81)
     UsdGeom.Scope.Define(stage, "/World/Looks")
     return prims.define_material(stage, "/World/Looks/Surface")
+
+
+def _with_detail(scene: Scene, contacts: Sequence[ContactPoints], heat: Mapping[str, np.ndarray] | None) -> Scene:
+    """The scene with surfaces fine enough for the heat of contacts; those with heat per vertex stay as they are."""
+    touched = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
+    bodies = tuple(replace(b, body=detailed(b.body)) if b.name in touched else b for b in scene.bodies)
+    return replace(scene, bodies=bodies)
 
 
 def _surfaces(

@@ -69,8 +69,11 @@ def _warm(field: np.ndarray, surface: np.ndarray, points: np.ndarray, weight: np
     if not active.any():
         return
     points, weight = points[active], weight[active]
-    near = np.all((surface > points.min(axis=0) - _REACH) & (surface < points.max(axis=0) + _REACH), axis=1)
-    vertices = np.flatnonzero(near)
+    vertices = np.arange(len(surface))
+    for axis in range(3):
+        place = surface[vertices, axis]
+        low, high = points[:, axis].min() - _REACH, points[:, axis].max() + _REACH
+        vertices = vertices[(place > low) & (place < high)]
     if len(vertices) == 0:
         return
     pairs = cKDTree(surface[vertices]).sparse_distance_matrix(cKDTree(points), _REACH, output_type="coo_matrix")

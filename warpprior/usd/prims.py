@@ -50,10 +50,11 @@ def define_moving_mesh(stage: Usd.Stage, path: str, positions: np.ndarray, faces
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     positions = np.ascontiguousarray(positions, np.float32)
     for frame, directions in enumerate(vertex_normals(positions, faces)):
-        code = _time_code(frame)
-        points.Set(Vt.Vec3fArray.FromNumpy(positions[frame]), code)
-        extent.Set(Vt.Vec3fArray.FromNumpy(_extent(positions[frame])), code)
-        normals.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(directions)), code)
+        # The first frame is the default too, for readers that do not ask for a time.
+        for code in (_time_code(None), _time_code(frame))[frame > 0 :]:
+            points.Set(Vt.Vec3fArray.FromNumpy(positions[frame]), code)
+            extent.Set(Vt.Vec3fArray.FromNumpy(_extent(positions[frame])), code)
+            normals.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(directions)), code)
     return mesh
 
 
