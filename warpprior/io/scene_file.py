@@ -10,6 +10,7 @@ from pathlib import Path
 from warpprior.errors import InputError
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
+from warpprior.io.wording import shown
 from warpprior.scene import IGNORE_LABEL, Camera
 
 SCENE_FILE = "scene.toml"
@@ -62,7 +63,9 @@ def resolve_inside(folder: Path, relative: str, where: str) -> Path:
     resolved = os.path.realpath(folder / relative)
     root = os.path.realpath(folder)
     if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
-        raise InputError(where, f"{relative!r} leads out of the scene folder", "use a path inside the scene folder")
+        raise InputError(
+            where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
+        )
     return Path(resolved)
 
 
@@ -142,7 +145,7 @@ def _read_template(table: Table, folder: Path, key: str) -> str | None:
         return None
     if not _TEMPLATE.fullmatch(template):
         accepted = 'needs one frame number, for example "labels/{:06d}.png"'
-        raise InputError(table.place(key), f"is {template!r}", accepted)
+        raise InputError(table.place(key), f"is {shown(template)}", accepted)
     resolve_inside(folder, template.format(0), table.place(key))
     return template
 
@@ -154,14 +157,16 @@ def _resolve(table: Table, folder: Path, key: str, *, required: bool = True) -> 
     path = resolve_inside(folder, relative, table.place(key))
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
-        raise InputError(table.place(key), f"{relative!r} {found}", "needs a file inside the scene folder")
+        raise InputError(table.place(key), f"{shown(relative)} {found}", "needs a file inside the scene folder")
     return path
 
 
 def _read_body(table: Table, folder: Path) -> BodyEntry:
     name = table.text("name")
     if "/" in name:
-        raise InputError(table.place("name"), f"is {name!r}", "needs a name without '/': it is a key in the pose files")
+        raise InputError(
+            table.place("name"), f"is {shown(name)}", "needs a name without '/': it is a key in the pose files"
+        )
     kind = table.choice("kind", READABLE_KINDS)
     entry = BodyEntry(
         name=name,

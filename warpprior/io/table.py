@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from warpprior.errors import InputError
-from warpprior.io.wording import nearest
+from warpprior.io.wording import nearest, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,9 +48,9 @@ class Table:
         value = self.value(key, default)
         wanted = "a finite number greater than zero" if positive else "a finite number"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(self.place(key), f"is {value!r}", f"needs {wanted}")
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {wanted}")
         if not abs(value) < _LARGEST or (positive and value <= 0):
-            raise InputError(self.place(key), f"is {value!r}", f"needs {wanted}")
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {wanted}")
         return float(value)
 
     def numbers(self, key: str, count: int, meaning: str) -> tuple[float, ...] | None:
@@ -60,21 +60,21 @@ class Table:
             return None
         good = isinstance(value, list) and all(type(v) in (int, float) and abs(v) < _LARGEST for v in value)
         if not good or len(value) != count:
-            raise InputError(self.place(key), f"is {value!r}", f"needs {count} finite numbers: {meaning}")
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {count} finite numbers: {meaning}")
         return tuple(float(v) for v in value)
 
     def integer(self, key: str, low: int, high: int) -> int:
         """A whole number within [low, high]."""
         value = self.value(key)
         if type(value) is not int or not low <= value <= high:
-            raise InputError(self.place(key), f"is {value!r}", f"needs a whole number from {low} to {high}")
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs a whole number from {low} to {high}")
         return value
 
     def boolean(self, key: str, default: bool) -> bool:
         """``true`` or ``false``."""
         value = self.value(key, default)
         if not isinstance(value, bool):
-            raise InputError(self.place(key), f"is {value!r}", "needs true or false")
+            raise InputError(self.place(key), f"is {shown(value)}", "needs true or false")
         return value
 
     def text(self, key: str, default=_REQUIRED) -> str | None:
@@ -83,7 +83,7 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            raise InputError(self.place(key), f"is {value!r}", "needs a text without control characters")
+            raise InputError(self.place(key), f"is {shown(value)}", "needs a text without control characters")
         return value
 
     def choice(self, key: str, choices: tuple[str, ...], default=_REQUIRED) -> str:
@@ -91,7 +91,7 @@ class Table:
         value = self.value(key, default)
         if value not in choices:
             close = nearest(value, choices) if isinstance(value, str) else ""
-            raise InputError(self.place(key), f"is {value!r}", f"{close}accepted: {', '.join(choices)}")
+            raise InputError(self.place(key), f"is {shown(value)}", f"{close}accepted: {', '.join(choices)}")
         return value
 
     def table(self, key: str, *, required: bool = True) -> Table | None:
@@ -100,14 +100,14 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise InputError(self.place(key), f"is {value!r}", f"needs a table, [{key}]")
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs a table, [{key}]")
         return Table(value, f"{self._where}: [{key}]")
 
     def tables(self, key: str) -> list[Table]:
         """The tables of an array of tables, at least one."""
         value = self.value(key)
         if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
-            raise InputError(self.place(key), f"is {value!r}", f"needs at least one table [[{key}]]")
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs at least one table [[{key}]]")
         return [Table(v, f"{self._where}: [[{key}]] {index + 1}") for index, v in enumerate(value)]
 
     def finish(self) -> None:
@@ -116,7 +116,7 @@ class Table:
             if key not in self._asked:
                 known = sorted(self._asked)
                 raise InputError(
-                    self.place(repr(key)), "is not a known key", f"{nearest(key, known)}accepted: {', '.join(known)}"
+                    self.place(shown(key)), "is not a known key", f"{nearest(key, known)}accepted: {', '.join(known)}"
                 )
 
 

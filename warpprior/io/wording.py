@@ -23,3 +23,12 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """``"did you mean 'fx'? "`` when one of ``names`` is close to ``name``, else nothing."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}? " if close else ""
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """How a message quotes a value: as Python writes it, on one line and cut to ``limit`` characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integers of more than some thousand digits
+        text = f"a number of {type(value).__name__} with too many digits"
+    return text if len(text) <= limit else text[: limit - 3] + "..."
