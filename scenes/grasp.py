@@ -24,6 +24,8 @@ _LEVER = 0.16  # longer than any finger: angle times this bounds how far a point
 _STEP_LIMIT = 0.06  # [rad]
 _SETTLED = 5.0e-5  # [rad]
 _FINALISTS = 12
+_DEEPEST = 0.0015  # [m]
+_AS_GOOD = 0.3  # difference of scores that does not matter
 _NEAR = 0.012  # [m]
 _IDLE = 0.4  # fingers that find nothing to touch close by this share
 
@@ -49,19 +51,18 @@ class Grasp:
     fingers: int
 
 
-def find_grasp(puppet: Puppet, field: DistanceField, vertices: np.ndarray, *, height: float | None = None) -> Grasp:
-    """The best side grasp of an object among a fixed set of candidates.
+def find_grasp(puppet: Puppet, field: DistanceField, random: np.random.Generator) -> Grasp:
+    """A side grasp of an object: one of the best among a fixed set of candidates.
 
     Args:
         puppet: the hand.
         field: distance to the object, in the world frame.
-        vertices: of the object (vertex, 3) [m].
-        height: of the hand's middle finger [m]; by default the middle of the object.
+        random: chooses among grasps that hold about equally well.
 
     Raises:
         InputError: no candidate touches the object with the thumb and a finger.
     """
-    positions, rotations = _candidates(vertices, height)
+    positions, rotations, groups = _candidates(field.surface.sample_near(4000, 1e-4, np.random.default_rng(0)))
     joints = np.tile(OPEN, (len(positions), 1))
     usable = np.ones(len(positions), dtype=bool)
     for retreat in (0.0, 0.25 * APPROACH, 0.5 * APPROACH, APPROACH):
@@ -70,19 +71,22 @@ def find_grasp(puppet: Puppet, field: DistanceField, vertices: np.ndarray, *, he
         usable &= nearest.min(axis=(1, 2)) > CLEARANCE
     if not usable.any():
         raise InputError("object", "the open robot hand collides with it from every side", _ACCEPTED)
-    positions, rotations, joints = positions[usable], rotations[usable], joints[usable]
+    positions, rotations, groups, joints = positions[usable], rotations[usable], groups[usable], joints[usable]
     joints = close_fingers(puppet, field, positions, rotations, joints, puppet.sparse, exact=False, steps=50)
-    scores, _ = _score(puppet, field, positions, rotations, joints)
-    # The search looked at few points: the best are closed again, and judged, by every point.
-    best = np.argsort(-scores, kind="stable")[:_FINALISTS]
-    best = best[np.isfinite(scores[best])]
-    if len(best) > 0:
-        positions, rotations, every = positions[best], rotations[best], np.arange(len(puppet.links))
-        joints = close_fingers(puppet, field, positions, rotations, joints[best], every, exact=False, steps=80)
-        scores, fingers = _score(puppet, field, positions, rotations, joints)
-    if len(best) == 0 or not np.isfinite(scores.max()):
+    scores, _, _ = _score(puppet, field, positions, rotations, joints)
+
+    # The search looked at few points: the best of each direction are closed again, and judged, by every point.
+    order = np.argsort(-scores, kind="stable")
+    order = order[np.isfinite(scores[order])]
+    finalists = order[np.sort(np.unique(groups[order], return_index=True)[1])][:_FINALISTS]
+    if len(finalists) > 0:
+        positions, rotations, every = positions[finalists], rotations[finalists], np.arange(len(puppet.links))
+        joints = close_fingers(puppet, field, positions, rotations, joints[finalists], every, exact=False, steps=80)
+        scores, fingers, depths = _score(puppet, field, positions, rotations, joints)
+        scores[depths > _DEEPEST] = -np.inf
+    if len(finalists) == 0 or not np.isfinite(scores.max()):
         raise InputError("object", "the robot hand finds no grasp on it", _ACCEPTED)
-    best = int(np.argmax(scores))
+    best = random.choice(np.flatnonzero(scores > scores.max() - _AS_GOOD))
     base = (positions[[best]], rotations[[best]])
     reached = puppet.points(*base, joints[[best]])[0]
     near = np.flatnonzero(field.grids.interpolate(0, reached)[0] < _NEAR)
@@ -126,28 +130,33 @@ def close_fingers(puppet, field, positions, rotations, joints, chosen, *, exact:
     return joints
 
 
-def _candidates(vertices: np.ndarray, height: float | None) -> tuple[np.ndarray, Rotation]:
-    """Base poses around the object, palm towards it, fingers level."""
-    bottom, top = vertices[:, 2].min(), vertices[:, 2].max()
-    middle = 0.5 * (bottom + top) if height is None else height
-    positions, matrices = [], []
+def _candidates(surface: np.ndarray) -> tuple[np.ndarray, Rotation, np.ndarray]:
+    """Base poses around the object, palm towards it, fingers level; candidates of one direction share a group.
+
+    Args:
+        surface: points all over the object (point, 3) [m].
+    """
+    bottom, top = surface[:, 2].min(), surface[:, 2].max()
+    positions, matrices, groups = [], [], []
     for shift in (0.0, -0.02, 0.02):
-        level = float(np.clip(middle + shift, bottom, top))
-        slab = vertices[np.abs(vertices[:, 2] - level) < max(0.05, 0.25 * (top - bottom)), :2]
+        level = float(np.clip(0.5 * (bottom + top) + shift, bottom, top))
+        slab = surface[np.abs(surface[:, 2] - level) < max(0.05, 0.25 * (top - bottom)), :2]
         for yaw in np.arange(12) * (np.pi / 6.0):
             out_of_palm = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-            reach = slab @ out_of_palm[:2]
+            near_side = (slab @ out_of_palm[:2]).min()
             for up in (1.0, -1.0):
                 across = np.array([0.0, 0.0, up])
                 along = np.cross(out_of_palm, across)
                 side = slab @ along[:2]
                 center = 0.5 * (side.min() + side.max()) * along + np.array([0.0, 0.0, level])
+                group = len(groups)
                 for gap in (0.004, 0.02, 0.04, 0.06):
                     for lead in (-0.015, 0.0, 0.015, 0.03):
-                        depth = reach.min() - PALM_FRONT - gap
+                        depth = near_side - PALM_FRONT - gap
                         positions.append(center + depth * out_of_palm - lead * along)
                         matrices.append(np.stack([out_of_palm, across, along], axis=1))
-    return np.array(positions), Rotation.from_matrix(np.array(matrices))
+                        groups.append(group)
+    return np.array(positions), Rotation.from_matrix(np.array(matrices)), np.array(groups)
 
 
 def _distances(field: DistanceField, points: np.ndarray, exact: bool) -> np.ndarray:
@@ -169,8 +178,8 @@ def _nearest(puppet, field, positions, rotations, joints, chosen, exact: bool = 
     return nearest
 
 
-def _score(puppet, field, positions, rotations, joints) -> tuple[np.ndarray, np.ndarray]:
-    """How well each configuration holds (configuration,), -inf where it does not, and the fingers that touch."""
+def _score(puppet, field, positions, rotations, joints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How well each configuration holds, -inf where it does not; fingers that touch; greatest depth of a point [m]."""
     points = puppet.points(positions, rotations, joints)
     flat = points.reshape(-1, 3)
     distances, normals = field.grids.interpolate(0, flat)
@@ -193,4 +202,4 @@ def _score(puppet, field, positions, rotations, joints) -> tuple[np.ndarray, np.
         phalanges = len(set(zip(puppet.finger[touching], puppet.phalanx[touching], strict=True)))
         offset = np.linalg.norm(np.mean(centers, axis=0))
         scores[index] = len(pushes) + 1.5 * opposition + 0.1 * phalanges - 4.0 * offset
-    return scores, fingers
+    return scores, fingers, -distances.min(axis=1)

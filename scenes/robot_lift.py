@@ -104,14 +104,16 @@ def held_object(
         model = read_mesh(mesh, Path(mesh).stem)
     level = noises.mask_noise(mask_noise)
     # One generator per purpose: asking for other masks or more frames leaves the rest as it was.
-    script_random, view_random, mask_random, pose_random, picture_random = np.random.default_rng(seed).spawn(5)
+    grasp_random, script_random, view_random, mask_random, pose_random, picture_random = np.random.default_rng(
+        seed
+    ).spawn(6)
 
     rest = Rotation.identity() if upright else _stand_up(model.vertices)
     center = rest.apply(0.5 * (model.vertices.min(axis=0) + model.vertices.max(axis=0)).astype(float))
     standing = rigid_body(model.name, rest.apply(model.vertices) - center, model.faces)
     hand = robot_hand()
     puppet, distance = Puppet(hand), DistanceField(standing)
-    grasp = find_grasp(puppet, distance, standing.vertices.astype(float))
+    grasp = find_grasp(puppet, distance, grasp_random)
     motion = act(puppet, distance, grasp, Script.drawn(script_random), frame_count)
     motion = _place(motion, center)
 
