@@ -22,6 +22,7 @@ class Quantity:
         digits: decimals to show.
         rises: larger is better.
         limits: levels worth a line in a plot.
+        plotted: has a panel among the plots; all are in the table.
     """
 
     key: str
@@ -30,17 +31,26 @@ class Quantity:
     digits: int
     rises: bool = False
     limits: tuple[float, ...] = ()
+    plotted: bool = True
 
 
 QUANTITIES = (
     Quantity("add_mm", "ADD", "mm", 1, limits=(3.0, 10.0)),
-    Quantity("add_s_mm", "ADD-S", "mm", 1, limits=(3.0, 10.0)),
+    Quantity("add_s_mm", "ADD-S", "mm", 1, limits=(3.0, 10.0), plotted=False),
     Quantity("rotation_deg", "rotation error", "deg", 2, limits=(2.0,)),
     Quantity("translation_mm", "position error", "mm", 1, limits=(3.0, 10.0)),
+    Quantity("joint_deg", "joint error", "deg", 2, limits=(2.0,)),
     Quantity("mask_iou", "mask IoU", "", 3, rises=True, limits=(0.97,)),
     Quantity("penetration_mm", "penetration", "mm", 1, limits=(2.0,)),
     Quantity("slip_mm", "slip per frame", "mm", 2),
+    Quantity("acceleration_mm", "acceleration", "mm/frame\u00b2", 2, plotted=False),
+    Quantity("acceleration_error_mm", "acceleration error", "mm/frame\u00b2", 2, plotted=False),
 )
+
+
+def contact_ratio(result: Result, turn: int, body: str) -> float | None:
+    """The share of frames in which a body is in contact, or None where it was not measured."""
+    return result.metrics.get(TURNS[turn], {}).get("summary", {}).get(body, {}).get("contact_ratio")
 
 
 def series(result: Result, turn: int, body: str, key: str) -> np.ndarray | None:

@@ -14,7 +14,7 @@ import numpy as np
 import warpprior
 from warpprior.errors import MissingExtraError
 from warpprior.io.atomic import atomic_write
-from warpprior.report.figures import QUANTITIES, Quantity, series
+from warpprior.report.figures import QUANTITIES, Quantity, contact_ratio, series
 from warpprior.report.overlay import write_sheet
 from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
@@ -93,12 +93,13 @@ def _summary(result: Result) -> Iterator[str]:
             before, after = (series(result, turn, body.name, quantity.key) for turn in (0, 1))
             if before is None and after is None:
                 continue
+            title = quantity.title + (f" [{quantity.unit}]" if quantity.unit else "")
             cells = [*_cells(quantity, before), *_cells(quantity, after)]
-            marks = ["", "", ' class="after"', ' class="after"']
-            numbers = "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, cells, strict=True))
-            reached = _reached(quantity, after)
-            title = escape(quantity.title + (f" [{quantity.unit}]" if quantity.unit else ""))
-            rows.append(f"<tr><th>{escape(body.name)}</th><th>{title}</th>{numbers}<td>{reached}</td></tr>")
+            rows.append(_row(body.name, title, cells, _reached(quantity, after)))
+        ratios = [contact_ratio(result, turn, body.name) for turn in (0, 1)]
+        if any(ratio is not None for ratio in ratios):
+            shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
+            rows.append(_row(body.name, "frames in contact", [shares[0], "", shares[1], ""], ""))
     if not rows:
         return
     yield "<h2>Before and after</h2>"
@@ -106,6 +107,13 @@ def _summary(result: Result) -> Iterator[str]:
     yield '<tr><th></th><th></th><th colspan="2">before</th><th colspan="2">after</th><th></th></tr>'
     yield "<tr><th>body</th><th>metric</th>" + "<th>median</th><th>worst 5 %</th>" * 2 + "<th>frames within</th></tr>"
     yield "</thead><tbody>" + "\n".join(rows) + "</tbody></table></div>"
+
+
+def _row(body: str, title: str, cells: list[str], reached: str) -> str:
+    """One row of the table: names, two cells before, two after, and what was reached."""
+    marks = ["", "", ' class="after"', ' class="after"']
+    numbers = "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, cells, strict=True))
+    return f"<tr><th>{escape(body)}</th><th>{escape(title)}</th>{numbers}<td>{reached}</td></tr>"
 
 
 def _cells(quantity: Quantity, values: np.ndarray | None) -> tuple[str, str]:

@@ -86,7 +86,7 @@ def _error_figure(result: Result) -> Figure | None:
     panels: list[tuple[str, Quantity, np.ndarray | None, np.ndarray | None]] = []
     estimated = [body.name for body in result.scene.bodies if not body.known]
     for name in estimated:
-        for quantity in QUANTITIES:
+        for quantity in filter(lambda quantity: quantity.plotted, QUANTITIES):
             before, after = (series(result, turn, name, quantity.key) for turn in (0, 1))
             if before is not None or after is not None:
                 panels.append((name, quantity, before, after))

@@ -1,0 +1,184 @@
+"""The report page and its plots: complete, self-contained, and safe to open."""
+
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from result_samples import make_arm, make_result
+
+from warpprior.errors import RunError
+from warpprior.report import write_overlay, write_plots, write_report
+from warpprior.report.figures import QUANTITIES, series
+from warpprior.report.plots import render_plots
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """The tags, links and visible text of a page; complains about tags that do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.links, self.words = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        """Note a tag and what it refers to."""
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        """Tags close in the order they opened."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Text outside the style sheet."""
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        """All visible text."""
+        return " ".join(self.words)
+
+
+@pytest.fixture
+def result():
+    """A box, an arm and contacts over images."""
+    return make_result(arm=make_arm(), rgb=True)
+
+
+def test_page_stands_alone(tmp_path, result):
+    """Pictures are inside; links lead to files beside the page that are there, and nowhere else."""
+    write_overlay(result, tmp_path / "overlay.mp4")
+    (tmp_path / "poses.npz").write_bytes(b"")
+    path = write_report(result, tmp_path)
+    page = Page(path.read_text(encoding="utf-8"))
+    links = [link for link in page.links if not link.startswith("data:image/")]
+    assert sorted(set(links)) == ["config.json", "overlay.mp4", "poses.npz"]
+    assert page.tags.count("img") == 3 and "video" in page.tags and "script" not in page.tags
+    assert "http" not in path.read_text(encoding="utf-8").replace("data:image/svg+xml;base64", "")
+
+
+def test_page_says_what_came_out(tmp_path, result):
+    """Bodies, the table before and after, notes, warnings and settings are on the page."""
+    scene = replace(result.scene, warnings=("mesh: one face dropped",))
+    text = Page(write_report(replace(result, scene=scene), tmp_path).read_text(encoding="utf-8")).text
+    for words in ("box (estimated), arm (given)", "ADD [mm]", "rotation error", "mask IoU"):
+        assert words in text
+    for words in ("a note", "one face dropped"):
+        assert words in text
+    for words in ("36.0", "1.8", "frames in contact", "50 %", "weights.mask", "100 % \u2264 3 mm"):
+        assert words in text
+    assert "Interrupted" not in text
+
+
+def test_unfinished_result_says_so(tmp_path, result):
+    """An interrupted run is marked on top of the page."""
+    text = Page(write_report(replace(result, complete=False), tmp_path).read_text(encoding="utf-8")).text
+    assert "Interrupted" in text
+
+
+def test_everything_from_outside_is_escaped(tmp_path, result):
+    """Names, notes and settings with markup are shown, not obeyed."""
+    bad = '<script>alert("1")</script><img src=x onerror=alert(1)>$\\frac{'
+    hostile = make_result(arm=make_arm(), names=(bad, "arm"))
+    hostile = replace(
+        hostile,
+        scene=replace(hostile.scene, name=bad, warnings=(bad,)),
+        notes=(bad,),
+        settings={bad: {bad: bad}},
+        history={bad: np.ones(3)},
+    )
+    text = write_report(hostile, tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in text and "<img src=x" not in text
+    assert Page(text).text.count('<script>alert("1")</script>') >= 6
+    for data in render_plots(hostile).values():
+        tags = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(data).iter()}
+        assert not tags & {"script", "img"}
+
+
+def test_page_without_data(tmp_path):
+    """No metrics, history, labels, images, settings or notes: a page nevertheless."""
+    result = make_result()
+    scene = replace(result.scene, labels=None, read_rgb=None)
+    bare = replace(result, scene=scene, metrics={}, history={}, settings={}, notes=())
+    page = Page(write_report(bare, tmp_path).read_text(encoding="utf-8"))
+    assert "img" not in page.tags and "Notes" not in page.text
+
+
+@pytest.mark.parametrize(("module", "pictures"), [("matplotlib", 1), ("cv2", 2)])
+def test_page_without_a_library(tmp_path, result, monkeypatch, module, pictures):
+    """Without matplotlib or OpenCV the page comes without plots or pictures, and says what to install."""
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, module, None)
+    page = Page(write_report(result, tmp_path).read_text(encoding="utf-8"))
+    assert page.tags.count("img") == pictures
+    assert "warpprior[cv]" in page.text
+
+
+def test_page_is_whole_or_not_there(tmp_path, result, monkeypatch):
+    """When writing fails the old page stays."""
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(RunError, match="No space left"):
+        write_report(result, tmp_path)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_plots_are_svg_and_repeat(tmp_path, result):
+    """Two well-formed files with the terms and metrics in them, the same bytes each time."""
+    paths = write_plots(result, tmp_path)
+    assert [path.name for path in paths] == ["loss.svg", "errors.svg"]
+    texts = ["".join(ElementTree.fromstring(path.read_bytes()).itertext()) for path in paths]
+    for words in ("mask", "smoothness", "total", "iteration"):
+        assert words in texts[0]
+    assert "sliding" not in texts[0]  # always zero
+    for words in ("ADD", "rotation error", "mask IoU", "before", "after", "frame"):
+        assert words in texts[1]
+    assert {path.stem: path.read_bytes() for path in paths} == render_plots(result)
+
+
+def test_plots_survive_odd_numbers(result):
+    """NaN, zero and infinite losses, a metric without any value, one frame, and many iterations."""
+    history = {"mask": np.array([np.nan, 0.0, 3.0, np.inf]), "total": np.geomspace(1e9, 1e-9, 20_000)}
+    odd = replace(result, history=history)
+    odd.metrics["after"]["per_frame"]["box"]["rotation_deg"] = [None] * 5
+    plots = render_plots(odd)
+    assert set(plots) == {"loss", "errors"} and len(plots["loss"]) < 100_000
+    assert set(render_plots(make_result(1))) == {"loss", "errors"}
+    assert render_plots(replace(result, history={}, metrics={})) == {}
+
+
+def test_plots_leave_the_process_alone(result):
+    """No pyplot, no figure kept, no setting changed."""
+    import matplotlib
+
+    settings, had_pyplot = dict(matplotlib.rcParams), "matplotlib.pyplot" in sys.modules
+    render_plots(result)
+    assert dict(matplotlib.rcParams) == settings
+    assert ("matplotlib.pyplot" in sys.modules) == had_pyplot
+
+
+def test_series_of_a_metric(result):
+    """Missing values are NaN; metrics, bodies and turns that are not there are None."""
+    values = series(result, 0, "box", "mask_iou")
+    assert np.isnan(values[0]) and np.isfinite(values[1:]).all()
+    assert series(result, 0, "box", "slip_mm") is None and series(result, 1, "cup", "add_mm") is None
+
+
+def test_quantities_are_metrics():
+    """Every metric that pages and plots show is one that evaluation gives, so that none silently vanishes."""
+    from warpprior import metrics
+
+    assert [quantity.key for quantity in QUANTITIES if f"``{quantity.key}``" not in metrics.__doc__] == []
