@@ -153,6 +153,7 @@ def list_silhouette_edges(screen, edges, *, counts_out, entries_out):
         inputs=[screen, edges],
         outputs=[counts_out, entries_out],
         device=entries_out.device,
+        record_tape=False,
     )
 
 
@@ -199,7 +200,17 @@ def claim_pairs(screen, edges, edge_channels, counts, entries, keys, origins, cr
         inputs=[screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, stride],
         outputs=[owners_out],
         device=owners_out.device,
+        record_tape=False,
     )
+
+
+@wp.func
+def outward_reach(crossing: Crossing) -> float:
+    """How far the inside's label reaches beyond the border between the two pixels [px], in [-0.5, 0.5]."""
+    reach = crossing.offset - 0.5
+    if crossing.inside_first == 0:
+        reach = -reach
+    return reach
 
 
 @wp.kernel
@@ -214,10 +225,9 @@ def _cover_pixels(
     crop: Crop,
     epoch: wp.array[wp.int32],  # [1]
     stride: int,
-    clear: int,
-    coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] coverage beyond the hard label
+    coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] coverage beyond the hard label, added to
 ):
-    """Antialias: owners move the share of a pixel that lies beyond their crossing; ``clear`` zeroes it again."""
+    """Antialias: owners hand over the share of a pixel that lies between its border and their crossing."""
     frame, start = wp.tid()
     origin = origins[frame]
     for slot in range(start, counts[frame], stride):
@@ -232,90 +242,26 @@ def _cover_pixels(
             crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
             if crossing.valid == 1:
                 if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
-                    reach = crossing.offset - 0.5  # how far the inside's label reaches beyond the pixel border
-                    if crossing.inside_first == 0:
-                        reach = -reach
+                    reach = outward_reach(crossing)
                     pixel = crossing.outside
                     if reach < 0.0:
                         pixel = crossing.inside
-                    inside_channel = key_channel(keys[frame, crossing.inside])
-                    outside_channel = key_channel(keys[frame, crossing.outside])
-                    if clear == 1:
-                        coverage_out[frame, inside_channel, pixel] = 0.0
-                        if outside_channel < crop.channel_count:
-                            coverage_out[frame, outside_channel, pixel] = 0.0
-                    else:
-                        wp.atomic_add(coverage_out, frame, inside_channel, pixel, reach)
-                        if outside_channel < crop.channel_count:
-                            wp.atomic_add(coverage_out, frame, outside_channel, pixel, -reach)
+                    mine = key_channel(keys[frame, crossing.inside])
+                    other = key_channel(keys[frame, crossing.outside])
+                    wp.atomic_add(coverage_out, frame, mine, pixel, reach)
+                    if other < crop.channel_count:
+                        wp.atomic_add(coverage_out, frame, other, pixel, -reach)
 
 
-def cover_pixels(
-    screen, edges, counts, entries, keys, owners, origins, crop, epoch, *, stride, clear=False, coverage_out
-):
+def cover_pixels(screen, edges, counts, entries, keys, owners, origins, crop, epoch, *, stride, coverage_out):
     """Launch :func:`_cover_pixels` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _cover_pixels,
         dim=(coverage_out.shape[0], stride),
-        inputs=[screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, int(clear)],
+        inputs=[screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride],
         outputs=[coverage_out],
         device=coverage_out.device,
-    )
-
-
-@wp.func
-def mask_residual(channel: int, label: int, covered: float, target: int) -> float:
-    """Rendered minus target coverage of a channel in one pixel; zero where the target says nothing."""
-    if target == IGNORE:
-        return 0.0
-    value = covered
-    if label == channel:
-        value = value + 1.0
-    if target == channel:
-        value = value - 1.0
-    return value
-
-
-@wp.kernel
-def _compare_masks(
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    coverage: wp.array3d[wp.float32],  # [frame, channel, pixel]
-    targets: wp.array2d[wp.uint8],  # [frame, pixel] channel, BACKGROUND or IGNORE
-    scales: wp.array[wp.float32],  # [frame] loss per pixel of squared error
-    crop: Crop,
-    row: int,
-    rows_out: wp.array2d[wp.float32],  # [term, frame] added to
-    differences_out: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of the unscaled loss
-):
-    """Squared difference between rendered and target coverage, one thread per frame and pixel row."""
-    frame, line = wp.tid()
-    total = float(0.0)
-    for column in range(crop.width):
-        pixel = line * crop.width + column
-        target = int(targets[frame, pixel])
-        label = key_channel(keys[frame, pixel])
-        for channel in range(crop.channel_count):
-            residual = float(0.0)
-            if target != IGNORE:
-                residual = coverage[frame, channel, pixel]
-                if label == channel:
-                    residual = residual + 1.0
-                if target == channel:
-                    residual = residual - 1.0
-            total += residual * residual
-            differences_out[frame, channel, pixel] = 2.0 * residual
-    if total > 0.0:
-        wp.atomic_add(rows_out, row, frame, total * scales[frame])
-
-
-def compare_masks(keys, coverage, targets, scales, crop, row, *, rows_out, differences_out):
-    """Launch :func:`_compare_masks` over all frames and pixel rows."""
-    wp.launch(
-        _compare_masks,
-        dim=(coverage.shape[0], crop.height),
-        inputs=[keys, coverage, targets, scales, crop, row],
-        outputs=[rows_out, differences_out],
-        device=rows_out.device,
+        record_tape=False,
     )
 
 
@@ -338,12 +284,11 @@ def _push_coverage_gradient(
     entries: wp.array2d[wp.int32],  # [frame, slot]
     keys: wp.array2d[wp.uint64],  # [frame, pixel]
     owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    gradients: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of a loss by the coverage image
-    scales: wp.array[wp.float32],  # [frame] factor of that derivative
     origins: wp.array[wp.vec2i],  # [frame]
     crop: Crop,
     epoch: wp.array[wp.int32],  # [1]
     stride: int,
+    gradients: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of a loss by the coverage image
     row: int,
     row_gradients: wp.array2d[wp.float32],  # [term, frame]
     screen_gradients_out: wp.array2d[wp.vec3],  # [frame, vertex] added to
@@ -353,7 +298,7 @@ def _push_coverage_gradient(
     Row crossings give the derivative in u alone and column crossings that in v alone, so nothing is divided by a slope.
     """
     frame, start = wp.tid()
-    seed = row_gradients[row, frame] * scales[frame]
+    seed = row_gradients[row, frame]
     if seed == 0.0:
         return
     origin = origins[frame]
@@ -364,17 +309,17 @@ def _push_coverage_gradient(
         b = screen[frame, ends[1]]
         start_gradient = wp.vec3(0.0, 0.0, 0.0)
         end_gradient = wp.vec3(0.0, 0.0, 0.0)
+        owned = int(0)
         for axis in range(2):
             lines = crossed_lines(a, b, axis, origin, crop)
             for line in range(lines[0], lines[1]):
                 crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
                 if crossing.valid == 1:
                     if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
+                        owned = 1
                         mine = key_channel(keys[frame, crossing.inside])
                         other = key_channel(keys[frame, crossing.outside])
-                        inside_share = crossing.offset
-                        if crossing.inside_first == 1:
-                            inside_share = 1.0 - crossing.offset
+                        inside_share = 0.5 - outward_reach(crossing)
                         count = crop.channel_count
                         gain = inside_share * channel_gain(gradients, frame, crossing.inside, mine, other, count)
                         gain += (1.0 - inside_share) * channel_gain(
@@ -387,8 +332,9 @@ def _push_coverage_gradient(
                             direction = wp.vec3(0.0, gain * seed, 0.0)
                         start_gradient += (1.0 - crossing.weight) * direction
                         end_gradient += crossing.weight * direction
-        wp.atomic_add(screen_gradients_out, frame, ends[0], start_gradient)
-        wp.atomic_add(screen_gradients_out, frame, ends[1], end_gradient)
+        if owned == 1:
+            wp.atomic_add(screen_gradients_out, frame, ends[0], start_gradient)
+            wp.atomic_add(screen_gradients_out, frame, ends[1], end_gradient)
 
 
 def push_coverage_gradient(
@@ -398,11 +344,10 @@ def push_coverage_gradient(
     entries,
     keys,
     owners,
-    gradients,
-    scales,
     origins,
     crop,
     epoch,
+    gradients,
     row,
     row_gradients,
     *,
@@ -414,11 +359,11 @@ def push_coverage_gradient(
         _push_coverage_gradient,
         dim=(screen_gradients_out.shape[0], stride),
         inputs=[
-            screen, edges, counts, entries, keys, owners, gradients, scales, origins, crop, epoch, stride,
-            row, row_gradients,
+            screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, gradients, row, row_gradients,
         ],
         outputs=[screen_gradients_out],
         device=screen_gradients_out.device,
+        record_tape=False,
     )  # fmt: skip
 
 
@@ -436,4 +381,11 @@ def _advance_epoch(
 
 def advance_epoch(*, epoch_out, counts_out):
     """Launch :func:`_advance_epoch`.  The caller clears the owner slots every 65,535 rounds, when the epoch wraps."""
-    wp.launch(_advance_epoch, dim=counts_out.shape[0], outputs=[epoch_out, counts_out], device=counts_out.device)
+    wp.launch(
+        _advance_epoch,
+        dim=counts_out.shape[0],
+        inputs=[],
+        outputs=[epoch_out, counts_out],
+        device=counts_out.device,
+        record_tape=False,
+    )

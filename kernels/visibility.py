@@ -126,6 +126,7 @@ def scatter_faces(screen, faces, face_channels, face_two_sided, origins, width, 
         inputs=[screen, faces, face_channels, face_two_sided, origins, width, height, slices],
         outputs=[keys_out],
         device=keys_out.device,
+        record_tape=False,
     )
 
 
@@ -148,6 +149,7 @@ def read_channels(keys, values, *, channels_out):
         inputs=[keys, values],
         outputs=[channels_out],
         device=channels_out.device,
+        record_tape=False,
     )
 
 
@@ -167,4 +169,11 @@ def _read_depths(
 
 def read_depths(keys, *, depths_out):
     """Launch :func:`_read_depths` over all pixels."""
-    wp.launch(_read_depths, dim=depths_out.shape, inputs=[keys], outputs=[depths_out], device=depths_out.device)
+    wp.launch(
+        _read_depths,
+        dim=depths_out.shape,
+        inputs=[keys],
+        outputs=[depths_out],
+        device=depths_out.device,
+        record_tape=False,
+    )

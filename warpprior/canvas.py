@@ -105,3 +105,32 @@ class Canvas:
             slices=self.slices,
             keys_out=self.keys,
         )
+
+    def outline(self, screen: wp.array) -> tuple:
+        """The drawn silhouette as the arguments, from ``screen`` to ``epoch``, of the kernels that walk it."""
+        return (
+            screen,
+            self.edges,
+            self.counts,
+            self.entries,
+            self.keys,
+            self.owners,
+            self.origins,
+            self.crop,
+            self.epoch,
+        )
+
+    def read_coverage(self, screen: wp.array) -> np.ndarray:
+        """Antialiased masks of the channels (frame, channel, height, width) float32, 1 where a channel fills the pixel.
+
+        Values leave [0, 1] a little where several contours meet in a pixel.
+        """
+        self.draw(screen)
+        frame_count, crop = len(self.keys), self.crop
+        coverage = wp.zeros((frame_count, crop.channel_count, self.keys.shape[1]), dtype=wp.float32, device=self.device)
+        silhouette.cover_pixels(*self.outline(screen), stride=self.stride, coverage_out=coverage)
+        labels = wp.empty(self.keys.shape, dtype=wp.uint8, device=self.device)
+        names = wp.array(np.arange(16, dtype=np.uint8), dtype=wp.uint8, device=self.device)
+        visibility.read_channels(self.keys, names, channels_out=labels)
+        drawn = labels.numpy()[:, None] == np.arange(crop.channel_count)[:, None]
+        return (coverage.numpy() + drawn).reshape(frame_count, crop.channel_count, crop.height, crop.width)

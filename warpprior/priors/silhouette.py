@@ -1,0 +1,169 @@
+"""Mask (Eq. 2): the bodies' silhouettes should be those of the label images.
+
+Three silhouettes behind one interface.  ``edge`` draws antialiased masks and moves them by the edge crossings that own
+their borders: nothing is blurred, so nothing is biased, and occlusion between bodies is exact.  ``contour`` blurs by
+the distance to the nearest contour, ``softras`` is the paper's product over all faces.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import warp as wp
+
+from warpprior.bodies.assembly import assemble
+from warpprior.canvas import Canvas
+from warpprior.errors import InputError
+from warpprior.kernels.camera import project_points
+from warpprior.masks import EdgeMask
+from warpprior.priors.prior import single
+from warpprior.priors.targets import TARGET_BACKGROUND, channel_scales, channel_targets
+
+if TYPE_CHECKING:
+    from warpprior.bodies.assembly import Assembly
+    from warpprior.state import MotionState
+    from warpprior.window import Window
+
+MODES = {
+    "edge": ("modal", "amodal-ignore", "union"),
+    "contour": ("amodal-ignore", "union"),
+    "softras": ("union", "amodal-ignore"),
+}
+
+
+@dataclass(frozen=True)
+class SilhouetteSettings:
+    """Which masks are compared, and how.
+
+    Attributes:
+        method: ``edge`` (exact antialiased coverage), ``contour`` (soft by the distance to the contour) or
+            ``softras`` (the paper's; dilated, so that bodies end up 5 % too far away).
+        mode: ``modal``: the visible parts of all bodies, known ones included, against the labels;
+            ``amodal-ignore``: each moving body alone, other bodies' labels ignored;
+            ``union``: all bodies as one, as in the paper.  Empty: the first that the method has.
+        sigma_px: displacement of the contour that counts as one sigma [px].
+        tau_px: softness of ``contour`` [px].
+        softras_sigma: softness of ``softras``, in squared halves of the picture's shorter side.
+        normalise: the mean displacement of the contour in sigmas; without, the plain sum of squared differences
+            [px], as in the paper.
+    """
+
+    method: str = "edge"
+    mode: str = ""
+    sigma_px: float = 1.0
+    tau_px: float = 1.0
+    softras_sigma: float = 1e-4
+    normalise: bool = True
+
+    def __post_init__(self):
+        if self.method not in MODES:
+            raise InputError("mask: method", repr(self.method), f"one of {', '.join(MODES)}")
+        modes = MODES[self.method]
+        if self.mode and self.mode not in modes:
+            raise InputError("mask: mode", repr(self.mode), f"for {self.method}, one of {', '.join(modes)}")
+        object.__setattr__(self, "mode", self.mode or modes[0])
+        for name in ("sigma_px", "tau_px", "softras_sigma"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0.0):
+                raise InputError(f"mask: {name}", f"{value!r}", "a finite number, positive")
+
+
+class SilhouettePrior:
+    """Difference between drawn and labelled masks of all moving bodies.
+
+    Masks are drawn at each evaluation, for ownership of pixels must belong to the very positions the tape records.
+
+    Args:
+        state: the motion; its moving bodies are fitted.
+        labels: label images within the window (frame, height, width) uint8.
+        window: the crop of each frame.
+        settings: method, mode, sigma.
+        backdrop: keys of the still bodies, channels being their places in the scene [frame, pixel] uint64; drawn here
+            when None or when the mode is not ``modal``.
+
+    Attributes:
+        sigma: ``settings.sigma_px`` on the device [1] float32; may be changed between iterations.
+    """
+
+    name = "mask"
+
+    def __init__(
+        self,
+        state: MotionState,
+        labels: np.ndarray,
+        window: Window,
+        settings: SilhouetteSettings | None = None,
+        *,
+        backdrop: wp.array | None = None,
+    ):
+        self.settings = SilhouetteSettings() if settings is None else settings
+        self.unit = "sigma" if self.settings.normalise else "px"
+        expected = (state.frame_count, window.height, window.width)
+        if labels.shape != expected:
+            raise InputError("mask: label images", f"shape {labels.shape}", f"{expected}, cut to the window")
+        self.sigma = single(self.settings.sigma_px if self.settings.normalise else 1.0, state.device)
+        layers = {"modal": self._modal, "amodal-ignore": self._amodal, "union": self._union}[self.settings.mode]
+        self.masks = layers(state, labels, window, backdrop)
+
+    def _modal(self, state, labels, window, backdrop) -> list:
+        """All bodies on one layer, each on the channel of its place in the scene; only moving ones have a target."""
+        scene = state.scene
+        places = [scene.bodies.index(body) for body in state.moving]
+        if backdrop is None:
+            backdrop = draw_still(state, window, [scene.bodies.index(body) for body in state.still])
+        channels = {body.label: TARGET_BACKGROUND for body in state.still}
+        channels.update({body.label: place for body, place in zip(state.moving, places, strict=True)})
+        return [self._mask(state, labels, window, places, channels, backdrop)]
+
+    def _amodal(self, state, labels, window, _) -> list:
+        """Each moving body alone on its layer, as channel 0."""
+        masks = []
+        for body in state.moving:
+            places = [0 if other is body else None for other in state.moving]
+            masks.append(self._mask(state, labels, window, places, {body.label: 0}, None))
+        return masks
+
+    def _union(self, state, labels, window, _) -> list:
+        """All bodies on one layer, all on channel 0."""
+        backdrop = draw_still(state, window, [0] * len(state.still))
+        channels = {body.label: 0 for body in state.scene.bodies}
+        return [self._mask(state, labels, window, [0] * len(state.moving), channels, backdrop)]
+
+    def _mask(self, state, labels, window, places, channels, backdrop):
+        targets = channel_targets(labels, channels, window, state.scene.camera)
+        outlined = [place is not None for place in places]
+        canvas = Canvas(state.assembly, places, outlined, window, state.device, backdrop=backdrop)
+        scales = channel_scales(targets, canvas.crop.channel_count, self.settings.normalise)
+        return EdgeMask(canvas, targets, scales, self.sigma)
+
+    def freeze(self, state: MotionState) -> None:
+        """Nothing is frozen."""
+
+    def evaluate(self, state: MotionState, rows: wp.array, row: int) -> None:
+        """Add each frame's mask error to ``rows[row]``; gradients to ``state.screen``."""
+        for mask in self.masks:
+            mask.evaluate(state.screen, rows, row)
+
+
+def still_screen(state: MotionState) -> tuple[Assembly, wp.array]:
+    """Topology of the still bodies and their vertices on the screen [frame, vertex] u, v [px], depth [m]."""
+    assembly = assemble([body.body for body in state.still])
+    vertices = wp.empty((state.frame_count, assembly.vertex_count), dtype=wp.vec3, device=state.device)
+    for index, body in enumerate(state.still):
+        state.pose_surface(body.name, vertices, int(assembly.vertex_starts[index]))
+    screen = wp.empty(vertices.shape, dtype=wp.vec3, device=state.device)
+    project_points(vertices, state.focal, state.center, screen_out=screen)
+    return assembly, screen
+
+
+def draw_still(state: MotionState, window: Window, channels: list[int]) -> wp.array | None:
+    """Key buffer of the still bodies on the given channels [frame, pixel], None without still bodies."""
+    if not state.still:
+        return None
+    assembly, screen = still_screen(state)
+    canvas = Canvas(assembly, channels, [False] * len(channels), window, state.device)
+    canvas.draw_faces(screen)
+    return canvas.keys
