@@ -19,7 +19,7 @@ from warpprior.scenes.lift import Motion, Script, act
 from warpprior.scenes.objects import OBJECTS
 from warpprior.scenes.observe import Actor, cast_actors
 from warpprior.scenes.puppet import Puppet
-from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, robot_hand
+from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -133,7 +133,7 @@ def held_object(
         camera=camera,
         fps=float(fps),
         bodies=(
-            SceneBody(hand, HAND_LABEL, known=True, initial=hand_poses, truth=hand_poses),
+            SceneBody(hand, HAND_LABEL, known=True, initial=hand_poses, truth=hand_poses, source=URDF_PATH),
             SceneBody(model, OBJECT_LABEL, known=False, initial=start, truth=object_poses),
         ),
         labels=labels,
