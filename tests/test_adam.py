@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import warp as wp
-from warpprior.kernels.adam import adam_step
 
 from tests.reference.adam import Adam
+from warpprior.kernels.adam import adam_step
 
 FRAMES, COORDINATES = 5, 8
 SCALES = np.array([1e-3, 1e-3, 2e-3, 0.01, 0.01, 0.01, 0.05, 1.0], dtype=np.float32)

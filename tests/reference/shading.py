@@ -1,0 +1,46 @@
+"""Float64 twins of the image term: linear solves for where rays meet faces, least squares for gains."""
+
+import numpy as np
+
+
+def ray_colors(rays, corners, colors):
+    """Colours (n, 3) where rays (n, 2) of x/z, y/z meet triangles (n, 3, 3) with corner colours (n, 3, 3).
+
+    The point on the ray is a sum of the corners; its weights, scaled to one, are the barycentrics.
+    """
+    directions = np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+    weights = np.linalg.solve(np.swapaxes(corners, 1, 2), directions[:, :, None])[:, :, 0]
+    return np.einsum("nk,nkc->nc", weights / weights.sum(axis=1, keepdims=True), colors)
+
+
+def charbonnier(ratio):
+    """Half the square near zero, linear far out."""
+    return np.sqrt(1.0 + ratio**2) - 1.0
+
+
+def fit_gain(shade, seen, sigma, ridge=1e-4, passes=3):
+    """Gain and offset of one channel by reweighted least squares, the gain drawn to one as by colour variance."""
+    gain, offset = 1.0, 0.0
+    for fit in range(passes):
+        residual = (gain * shade + offset - seen) / sigma
+        weight = 1.0 / np.sqrt(1.0 + residual**2) if fit else np.ones(len(shade))
+        root = np.sqrt(weight)
+        pull = np.sqrt(ridge * weight.sum())
+        rows = np.column_stack([np.append(root * shade, pull), np.append(root, 0.0)])
+        gain, offset = np.linalg.lstsq(rows, np.append(root * seen, pull), rcond=None)[0]
+        if not 0.1 <= gain <= 10.0:
+            gain = np.clip(gain, 0.1, 10.0)
+            offset = np.average(seen, weights=weight) - gain * np.average(shade, weights=weight)
+    return gain, offset
+
+
+def image_cost(vertices, faces, colors, rays, seen, gains, offsets, sigma, least_count=1.0):
+    """Cost of one frame; ``faces`` (n, 3) are the corners that the n samples see, all of them seeing one."""
+    shades = ray_colors(rays, vertices[faces], colors[faces])
+    ratio = (gains * shades + offsets - seen) / sigma
+    return charbonnier(ratio).sum() / (3.0 * max(len(faces), least_count))
+
+
+def literal_cost(vertices, faces, colors, rays, seen):
+    """Sum of squared differences where a face is seen."""
+    return ((ray_colors(rays, vertices[faces], colors[faces]) - seen) ** 2).sum()
