@@ -25,7 +25,7 @@ FLOORS = [
     ["device", "environment", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
-    ["canvas", "window", "rendering", "state", "dynamics"],
+    ["canvas", "masks", "window", "rendering", "state", "dynamics"],
     ["priors"],
     ["settings"],
     ["alignment"],
