@@ -103,6 +103,15 @@ def test_invisible_cut_and_full_bodies_are_told(folder):
     assert "box fills the whole image in frame 2" in warnings
 
 
+def test_exchanged_labels_are_noticed(folder):
+    """Labels of two bodies given the wrong way round are suspected."""
+    assert load_scene(folder).warnings == ()
+    for frame in range(3):
+        write_image(folder / f"labels/{frame:06d}.png", np.array([0, 2, 1], dtype=np.uint8)[label_image(frame)])
+    warnings = load_scene(folder).warnings
+    assert len(warnings) == 1 and "those of arm and box look exchanged" in warnings[0]
+
+
 def test_jpeg_mask_of_a_single_body_is_thresholded(folder):
     """One body drawn white survives JPEG; the threshold is told."""
     text = (folder / "scene.toml").read_text(encoding="utf-8")

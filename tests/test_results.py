@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -275,3 +276,31 @@ def test_the_lock_of_a_dead_process_does_not_count(tmp_path):
     with prepare_output(tmp_path / "out", overwrite=True):
         pass
     assert not (tmp_path / "out/.lock").exists()
+
+
+def test_a_killed_writer_leaves_whole_files(tmp_path):
+    """Killed at any moment, a run leaves the old file or the new one, and debris that the next run removes."""
+    script = """
+        import sys
+        import numpy as np
+        from warpprior.io.arrays import write_arrays
+        print("writing", flush=True)
+        while True:
+            for value in range(250):
+                write_arrays(sys.argv[1], {"a": np.full(300_000, value, dtype=np.uint8)})
+    """
+    root, out = Path(__file__).resolve().parents[1], tmp_path / "out"
+    out.mkdir()
+    command = [sys.executable, "-c", textwrap.dedent(script), str(out / "poses.npz")]
+    for seconds in (0.05, 0.0631):
+        process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline().strip() == "writing"
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        if (out / "poses.npz").exists():
+            with np.load(out / "poses.npz") as arrays:
+                assert len(np.unique(arrays["a"])) == 1 and len(arrays["a"]) == 300_000
+    (out / ".tmp-0123456789ab.npz").write_bytes(b"half")
+    with prepare_output(out, overwrite=True):
+        assert names(out) <= {"poses.npz", ".lock"}

@@ -13,6 +13,9 @@ from typing import IO
 from warpprior.errors import InputError, RunError
 
 
+TEMPORARY = ".tmp-"
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that takes the place of ``path`` when the block succeeds.
@@ -24,7 +27,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         RunError: the file system refused (disk full, folder gone, no permission).
     """
     path = Path(path)
-    temporary = path.with_name(f".tmp-{secrets.token_hex(6)}{path.suffix}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary
         descriptor = os.open(temporary, os.O_RDWR)
@@ -71,7 +74,7 @@ def atomic_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pa
         raise InputError(str(folder), "exists and is not empty", "choose another folder, or overwrite it (--overwrite)")
     token = secrets.token_hex(6)
     parent = folder.absolute().parent
-    temporary, aside = parent / f".tmp-{token}", parent / f".old-{token}"
+    temporary, aside = parent / f"{TEMPORARY}{token}", parent / f".old-{token}"
     try:
         temporary.mkdir(parents=True)
         yield temporary

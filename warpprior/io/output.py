@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from warpprior.errors import InputError
+from warpprior.io.atomic import TEMPORARY
 
 LOCK_FILE = ".lock"
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -119,6 +120,7 @@ def prepare_output(
         if folder.exists() and not folder.is_dir():
             raise InputError(str(folder), "is a file", "give the path of a folder")
         entries = {entry.name for entry in folder.iterdir()} - {LOCK_FILE} if folder.is_dir() else set()
+        entries = {name for name in entries if not name.startswith(TEMPORARY)}
         if entries and resume and not overwrite and not entries & {CHECKPOINT_FILE, "config.json"}:
             raise InputError(str(folder), "holds files but no earlier run", "there is nothing to resume here")
         if entries and not (overwrite or resume):
@@ -129,4 +131,9 @@ def prepare_output(
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
-    return OutputLock(folder, made)
+    lock = OutputLock(folder, made)
+    # Nobody else writes here now, so these are what a killed run left.
+    for debris in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            debris.unlink()
+    return lock

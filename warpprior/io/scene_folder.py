@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.errors import InputError
+from warpprior.io.association import note_swapped_labels
 from warpprior.io.images import decode_image, import_cv2, read_image_file, read_image_header
 from warpprior.io.label_images import read_labels
 from warpprior.io.poses import load_poses, load_truth
@@ -68,6 +69,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         )
         for entry, model in zip(scene_file.bodies, models, strict=True)
     )
+    if labels is not None:
+        note_swapped_labels(scene_file.camera, bodies, labels, notes)
     return Scene(
         name=scene_file.folder.resolve().name or "scene",
         camera=scene_file.camera,
