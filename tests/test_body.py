@@ -101,6 +101,28 @@ def test_bodies_are_plain_host_data(sphere):
     assert sphere.is_rigid and not TREE.is_rigid and sphere.vertex_count == len(sphere.vertices)
 
 
+BROKEN = {
+    "vertices": np.full((40, 3), np.nan, np.float32),
+    "faces": np.array([[0, 1, 40]]),
+    "parents": np.array([-1, 0, 1, 2, 3, 4, 0, 7]),
+    "joint_types": np.zeros(8, int),
+    "coordinate_starts": np.array([-1, 0, 3, 4, 3, -1, 6, 3]),
+    "skin_links": np.full((40, 3), 8),
+    "skin_weights": np.full((40, 3), 0.5),
+    "pose_directions": np.zeros((40, 3, 5), np.float32),
+    "joint_offsets": np.zeros((8, 6)),
+    "lower": np.zeros(2),
+    "colors": np.zeros((39, 3)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_inconsistent_bodies_cannot_be_made(name):
+    """What would send a kernel out of bounds is refused on construction, by the name of the field."""
+    with pytest.raises(ValueError, match=f"body 'sample': {name} "):
+        replace(TREE, **{name: BROKEN[name]})
+
+
 def test_points_are_spread_evenly(sphere):
     """On a sphere neighbours are nearly equally far, and all shares of the area are alike."""
     faces, shares, areas = sample_surface(sphere, 200, seed=1)

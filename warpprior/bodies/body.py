@@ -49,6 +49,10 @@ class Body:
         colors: vertex colours in [0, 1] (vertex, 3) float32, or None.
         closed: the surface is watertight.
         warnings: what the reader repaired, one sentence each.
+
+    Raises:
+        ValueError: on construction, when an array has another shape than the others imply, or an index points at
+            nothing.  Kernels check neither, so this is the last place that can; readers give users their own words.
     """
 
     name: str
@@ -75,6 +79,9 @@ class Body:
     closed: bool = True
     warnings: tuple[str, ...] = field(default=())
 
+    def __post_init__(self):
+        check_body(self)
+
     @property
     def vertex_count(self) -> int:
         return len(self.vertices)
@@ -98,6 +105,62 @@ class Body:
     @property
     def is_rigid(self) -> bool:
         return self.link_count == 1 and self.shape_count == 0
+
+
+def check_body(body: Body) -> None:
+    """Shapes, index ranges and values that kernels rely on.
+
+    Raises:
+        ValueError: names the body and the field.
+    """
+    vertex, link, coordinate = body.vertex_count, body.link_count, body.coordinate_count
+    shape, influence = body.shape_directions.shape[-1], body.skin_links.shape[-1]
+    features = body.pose_directions.shape[-1]
+    shapes = {
+        "vertices": (vertex, 3),
+        "faces": (body.face_count, 3),
+        "link_names": (link,),
+        "joint_types": (link,),
+        "joint_offsets": (link, 7),
+        "joint_axes": (link, 3),
+        "coordinate_starts": (link,),
+        "coordinate_gains": (link,),
+        "coordinate_biases": (link,),
+        "lower": (coordinate,),
+        "upper": (coordinate,),
+        "skin_links": (vertex, influence),
+        "skin_weights": (vertex, influence),
+        "shape_directions": (vertex, 3, shape),
+        "joint_shape_directions": (link, 3, shape),
+        "pose_directions": (vertex, 3, features),
+    }
+
+    def require(good, field_name: str, problem: str) -> None:
+        if not good:
+            raise ValueError(f"body {body.name!r}: {field_name} {problem}")
+
+    for name, wanted in shapes.items():
+        found = np.shape(getattr(body, name))
+        require(found == wanted, name, f"has shape {found}, needs {wanted}")
+    require(body.colors is None or np.shape(body.colors) == (vertex, 3), "colors", f"needs shape {(vertex, 3)}")
+    require(link >= 1, "parents", "is empty")
+    require(features in (0, 9 * (link - 1)), "pose_directions", f"needs 9 per non-root link, or none, not {features}")
+    for name in ("vertices", "joint_offsets", "skin_weights", "shape_directions", "pose_directions"):
+        require(np.isfinite(getattr(body, name)).all(), name, "is not finite")
+    parents = np.asarray(body.parents)
+    ordered = parents[0] == -1 and ((parents[1:] >= 0) & (parents[1:] < np.arange(1, link))).all()
+    require(ordered, "parents", "must begin with -1 and name an earlier link after that")
+    moving = np.isin(body.joint_types[1:], [JointType.FIXED, JointType.HINGE, JointType.SLIDE, JointType.BALL])
+    require(body.joint_types[0] == JointType.FREE and moving.all(), "joint_types", "must be FREE for the root only")
+    starts = np.asarray(body.coordinate_starts)
+    ends = starts + np.where(np.asarray(body.joint_types) == JointType.BALL, 3, 1)
+    require(((starts >= -1) & (ends <= coordinate))[starts != -1].all(), "coordinate_starts", "exceeds the coordinates")
+    for name, count in (("faces", vertex), ("skin_links", link)):
+        values = getattr(body, name)
+        require(values.size == 0 or (values.min() >= 0 and values.max() < count), name, f"must lie in [0, {count})")
+    weights = body.skin_weights
+    require((weights >= 0.0).all(), "skin_weights", "must not be negative")
+    require(np.allclose(weights.sum(axis=1), 1.0, atol=1e-3), "skin_weights", "must sum to one for each vertex")
 
 
 def rigid_body(
