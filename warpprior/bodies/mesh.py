@@ -79,5 +79,5 @@ def check_size(where: str, vertices: np.ndarray) -> tuple[str, ...]:
         found = f"it lies {distance:.4g} m from its own origin and is {extent:.4g} m large"
         raise InputError(where, found, "move its origin to the object: single precision cannot hold its shape there")
     if distance > 2.0 * extent:
-        return (f"{where}: lies {distance:.3g} m from its own origin; small rotations will move it far",)
+        return (f"it lies {distance:.3g} m from its own origin; small rotations will move it far",)
     return ()

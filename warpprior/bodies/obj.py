@@ -198,12 +198,12 @@ def _read_texture(path: Path, name: str, warnings: list[str]) -> np.ndarray | No
     """The texture as RGB in [0, 1] (height, width, 3), or None with a warning."""
     file = _beside(path, name)
     if file is None:
-        warnings.append(f"{path}: the texture {name!r} is not in its folder; its material's plain colour is used")
+        warnings.append(f"the texture {name!r} is not in its folder; its material's plain colour is used")
         return None
     try:
         import cv2
     except ImportError:
-        warnings.append(f"{path}: reading the texture {name!r} needs OpenCV; its material's plain colour is used")
+        warnings.append(f"reading the texture {name!r} needs OpenCV; its material's plain colour is used")
         return None
     data = np.frombuffer(read_bytes(file, "a texture"), dtype=np.uint8)
     try:
@@ -211,6 +211,6 @@ def _read_texture(path: Path, name: str, warnings: list[str]) -> np.ndarray | No
     except cv2.error:
         image = None
     if image is None:
-        warnings.append(f"{path}: the texture {name!r} cannot be read; its material's plain colour is used")
+        warnings.append(f"the texture {name!r} cannot be read; its material's plain colour is used")
         return None
     return image[:, :, ::-1] / 255.0

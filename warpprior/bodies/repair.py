@@ -55,17 +55,17 @@ def repair_surface(where: str, surface: Surface) -> Surface:
     if len(faces) == 0:
         raise InputError(where, f"none of the {given} faces has any area", "give a surface with area")
     if len(faces) < given:
-        said.append(f"{where}: dropped {given - len(faces)} of {given} faces, which have no area")
+        said.append(f"dropped {given - len(faces)} of {given} faces, which have no area")
     _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
     if len(first) < len(faces):
-        said.append(f"{where}: dropped {len(faces) - len(first)} faces given more than once")
+        said.append(f"dropped {len(faces) - len(first)} faces given more than once")
         faces = faces[np.sort(first)]
     faces, remarks = _orient(surface.vertices, faces)
-    said += [f"{where}: {remark}" for remark in remarks]
+    said += remarks
     surface = _drop_unused(replace(surface, faces=faces))
     closed = _is_closed(surface.faces)
     if not closed:
-        said.append(f"{where}: the surface is open; inside and outside are told by its winding number")
+        said.append("the surface is open; inside and outside are told by its winding number")
     return replace(surface, closed=closed, warnings=surface.warnings + tuple(said))
 
 

@@ -103,12 +103,12 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
     if length < 1e-6:
         raise InputError(where, "its axis has no length", "give the axis as a unit vector")
     if abs(length - 1.0) > 1e-3:
-        warnings.append(f"{where}: its axis has length {length:.4g}; it was brought to unit length")
+        warnings.append(f"joint {name!r}: its axis has length {length:.4g}; it was brought to unit length")
     lower, upper = -np.inf, np.inf
     if kind in ("revolute", "prismatic"):
         limit = element.find("limit")
         if limit is None or (limit.get("lower") is None and limit.get("upper") is None):
-            warnings.append(f"{where}: has no limits; it may move without bound")
+            warnings.append(f"joint {name!r}: has no limits; it may move without bound")
         else:
             lower, upper = (float(read_numbers(where, limit, n, 1, default=(0.0,))[0]) for n in ("lower", "upper"))
             if lower > upper:

@@ -126,7 +126,7 @@ class ShapeReader:
         warnings: tuple[str, ...] = ()
         if file not in self.surfaces:
             self.surfaces[file] = repair_surface(str(file), read_surface(file))
-            warnings = self.surfaces[file].warnings
+            warnings = tuple(f"{file.name}: {warning}" for warning in self.surfaces[file].warnings)
         surface = self.surfaces[file]
         scale = read_numbers(where, mesh, "scale", 3, default=(1.0, 1.0, 1.0))
         if (scale == 0.0).any():
