@@ -197,6 +197,7 @@ def _add_joint_velocity(
     segment: wp.array[wp.int32],  # [frame]
     dt: wp.array[wp.float32],  # [frame]
     sigmas: wp.array[wp.float32],  # [coordinate] [rad or m per frame]
+    share: float,
     row: int,
     # outputs:
     rows_out: wp.array2d[wp.float32],  # [term, frame]
@@ -205,7 +206,7 @@ def _add_joint_velocity(
     frame, coordinate = wp.tid()
     if has_previous(segment, frame):
         change = (joints[frame, coordinate] - joints[frame - 1, coordinate]) / (dt[frame] * sigmas[coordinate])
-        wp.atomic_add(rows_out, row, frame, 0.5 * change * change / float(joints.shape[1]))
+        wp.atomic_add(rows_out, row, frame, 0.5 * share * change * change)
 
 
 def add_joint_velocity(joints, *, segment, dt, sigmas, row, rows_out):
@@ -213,7 +214,7 @@ def add_joint_velocity(joints, *, segment, dt, sigmas, row, rows_out):
     wp.launch(
         _add_joint_velocity,
         dim=joints.shape,
-        inputs=[joints, segment, dt, sigmas, row],
+        inputs=[joints, segment, dt, sigmas, 1.0 / joints.shape[1], row],
         outputs=[rows_out],
         device=rows_out.device,
     )
@@ -225,6 +226,7 @@ def _add_joint_acceleration(
     segment: wp.array[wp.int32],  # [frame]
     dt: wp.array[wp.float32],  # [frame]
     sigmas: wp.array[wp.float32],  # [coordinate] [rad or m per frame^2]
+    share: float,
     row: int,
     # outputs:
     rows_out: wp.array2d[wp.float32],  # [term, frame]
@@ -235,7 +237,7 @@ def _add_joint_acceleration(
         ahead = (joints[frame + 1, coordinate] - joints[frame, coordinate]) / dt[frame + 1]
         behind = (joints[frame, coordinate] - joints[frame - 1, coordinate]) / dt[frame]
         change = 2.0 * (ahead - behind) / ((dt[frame] + dt[frame + 1]) * sigmas[coordinate])
-        wp.atomic_add(rows_out, row, frame, 0.5 * change * change / float(joints.shape[1]))
+        wp.atomic_add(rows_out, row, frame, 0.5 * share * change * change)
 
 
 def add_joint_acceleration(joints, *, segment, dt, sigmas, row, rows_out):
@@ -243,7 +245,7 @@ def add_joint_acceleration(joints, *, segment, dt, sigmas, row, rows_out):
     wp.launch(
         _add_joint_acceleration,
         dim=joints.shape,
-        inputs=[joints, segment, dt, sigmas, row],
+        inputs=[joints, segment, dt, sigmas, 1.0 / joints.shape[1], row],
         outputs=[rows_out],
         device=rows_out.device,
     )
