@@ -8,6 +8,9 @@ import warp as wp
 
 wp.set_module_options({"enable_backward": False})
 
+SINGULAR = wp.constant(1.0e-14)  # share of its diagonal below which a pivot is rounding
+HELD = wp.constant(1.0e30)  # root of the pivot of an unknown that does not move
+
 
 @wp.func
 def low_of(first: int, frame: int) -> int:
@@ -35,12 +38,18 @@ def _solve_band(
         for j in range(low, i + 1):
             other = j // 6
             value = hessian[frame, frame - other, i - 6 * frame, j - 6 * other]
+            diagonal = wp.float64(0.0)
             if i == j:
                 value = value * (wp.float64(1.0) + damping[0]) + floor[i - 6 * frame]
+                diagonal = value
             for k in range(wp.max(low, low_of(first, other)), j):
                 value -= factor_out[i, k - low] * factor_out[j, k - low_of(first, other)]
             if i == j:
-                factor_out[i, j - low] = wp.sqrt(wp.max(value, wp.float64(1.0e-30)))
+                # An unknown that nothing observes, or that rounding made negative, is held: its step is zero.
+                pivot = wp.float64(HELD)
+                if value > wp.float64(SINGULAR) * diagonal:
+                    pivot = wp.sqrt(value)
+                factor_out[i, j - low] = pivot
             else:
                 factor_out[i, j - low] = value / factor_out[j, j - low_of(first, other)]
     for i in range(first, last):
