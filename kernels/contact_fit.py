@@ -13,6 +13,8 @@ from warpprior.kernels.rotations import so3_log
 
 wp.set_module_options({"enable_backward": False})
 
+SMOOTH_SIGMAS = wp.constant(3.0)  # motion beyond this many sigmas is a jump and costs only in proportion
+
 
 @wp.kernel
 def _weigh_contacts(
@@ -231,7 +233,15 @@ def _accumulate_smoothness(
     acceleration = velocity - (p_middle - p_first)
     spin = turn_after - turn_before
     for term in range(4):
-        scale = wp.float64(stiffness[term])
+        miss = wp.length(velocity)
+        if term == 0:
+            miss = wp.length(acceleration)
+        elif term == 1:
+            miss = wp.length(spin)
+        elif term == 3:
+            miss = wp.length(turn_after)
+        sigmas = miss * wp.sqrt(stiffness[term]) / SMOOTH_SIGMAS
+        scale = wp.float64(stiffness[term] / wp.sqrt(1.0 + sigmas * sigmas))
         if scale > wp.float64(0.0) and (term >= 2 or second):
             for axis in range(3):
                 if term % 2 == 0:

@@ -60,8 +60,8 @@ class AlignSettings:
     sigma_penetration_m: float = 0.002
     allowance_m: float = 0.001
     smoothness_weight: float = 1.0
-    sigma_acceleration_m_s2: float = 10.0
-    sigma_acceleration_rad_s2: float = 100.0
+    sigma_acceleration_m_s2: float = 2.0
+    sigma_acceleration_rad_s2: float = 20.0
     consistency_weight: float = 0.01
     sigma_velocity_m_s: float = 1.0
     sigma_velocity_rad_s: float = 10.0
@@ -84,6 +84,7 @@ class RefineSettings:
         seed: of everything random.
         iterations: upper bound on the iterations of each part; None leaves it to the parts.
         initialise_passes: passes of the closed-form start; 0 is off.
+        calibrate_masks: measure on the known bodies how much too large or too small label images are.
         contact_points: points per body that feel contact.
         window_margin: space around the labels, as a share of their size.
         align: Gauss-Newton on rigid bodies.
@@ -92,6 +93,7 @@ class RefineSettings:
     seed: int = 0
     iterations: int | None = None
     initialise_passes: int = 4
+    calibrate_masks: bool = True
     contact_points: int = 512
     window_margin: float = 0.5
     align: AlignSettings = field(default_factory=AlignSettings)

@@ -188,7 +188,7 @@ class MotionState:
         self.pose()
 
     def hold_finite(self) -> list[str]:
-        """Put frames that are not finite back to where the scene starts; returns the names of bodies with such frames."""
+        """Put frames that are not finite back to where the scene starts; returns the bodies that had some."""
         held = []
         current = self.read_transforms()
         for body in self.moving:

@@ -71,7 +71,7 @@ class BodyAligner:
         fields = np.zeros((frame_count, 2, window.height * window.width), dtype=np.float32)
         if labels is not None:
             visible = (labels == body.label).any(axis=(1, 2)).astype(float)
-            fields = contour_fields(labels, body.label).reshape(frame_count, 2, -1)
+            fields = contour_fields(labels, body.label, picture.mask_bias).reshape(frame_count, 2, -1)
         self.fields = wp.array(fields, dtype=wp.float32, device=device)
         scale = visible / (CORRELATION_LENGTH * settings.sigma_contour_px**2)
         self.scales = wp.array(scale.astype(np.float32), dtype=wp.float32, device=device)

@@ -92,7 +92,7 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
 
 
 def _mean_cross_section(body: SceneBody) -> float:
-    """Mean area of the body's shadow over all directions [m^2], as if it were convex (Cauchy): a quarter of its surface."""
+    """Mean area of the body's shadow over all directions [m^2], as if convex (Cauchy): a quarter of its surface."""
     corners = body.body.vertices[body.body.faces].astype(np.float64) * body.initial.scale
     doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return 0.125 * float(doubled.sum())

@@ -10,7 +10,9 @@ import warp as wp
 from warpprior.bodies.assembly import assemble
 from warpprior.canvas import Canvas
 from warpprior.kernels.camera import project_points
+from warpprior.kernels.visibility import read_channels
 from warpprior.priors.label_fields import label_boxes
+from warpprior.priors.mask_bias import measure_mask_bias
 from warpprior.state import MotionState
 from warpprior.window import Window, window_around
 
@@ -23,36 +25,48 @@ class Picture:
         window: the crop of each frame.
         labels: label images within it (frame, height, width) uint8, or None.
         backdrop: keys of the still bodies, channels being their places in the scene [frame, pixel] uint64.
+        mask_bias: how far label borders lie outside the true ones, as the still bodies tell [px].
     """
 
     window: Window
     labels: np.ndarray | None
     backdrop: wp.array
+    mask_bias: float = 0.0
 
 
-def prepare_picture(state: MotionState, margin: float) -> Picture:
+def prepare_picture(state: MotionState, margin: float, *, calibrate: bool = True) -> Picture:
     """Cut the window around the moving bodies' labels and draw the still bodies in it.
 
     Args:
         state: the motion.
         margin: space around the labels, as a share of their size.
+        calibrate: measure the bias of the labels on the still bodies.
     """
     scene, camera = state.scene, state.scene.camera
     boxes = np.full((len(state.moving), state.frame_count, 4), np.nan)
     if scene.labels is not None:
         boxes = np.stack([label_boxes(scene.labels, body.label) for body in state.moving])
-    seen = np.isfinite(boxes[:, :, 0])
-    around = np.concatenate(
-        [
-            np.where(seen[..., None], boxes, np.inf)[..., :2].min(0),
-            np.where(seen[..., None], boxes, -np.inf)[..., 2:].max(0),
-        ],
-        axis=1,
-    )
-    around[~seen.any(axis=0)] = np.nan
+    lowest = np.nanmin(np.where(np.isfinite(boxes), boxes, np.inf), axis=0)
+    highest = np.nanmax(np.where(np.isfinite(boxes), boxes, -np.inf), axis=0)
+    around = np.concatenate([lowest[:, :2], highest[:, 2:]], axis=1)
+    around[~np.isfinite(around).all(axis=1)] = np.nan
     window = window_around(around, camera.width, camera.height, margin)
     labels = None if scene.labels is None else window.cut(scene.labels)
-    return Picture(window, labels, _draw_still(state, window))
+    backdrop = _draw_still(state, window)
+    bias = None
+    if calibrate and labels is not None and state.still:
+        bias = measure_mask_bias(labels, _still_labels(state, backdrop, labels.shape))
+    return Picture(window, labels, backdrop, 0.0 if bias is None else bias.pixels)
+
+
+def _still_labels(state: MotionState, backdrop: wp.array, shape: tuple[int, ...]) -> np.ndarray:
+    """Labels of the still bodies as drawn in the window."""
+    values = np.zeros(16, dtype=np.uint8)
+    for body in state.still:
+        values[state.scene.bodies.index(body)] = body.label
+    drawn = wp.empty(backdrop.shape, dtype=wp.uint8, device=state.device)
+    read_channels(backdrop, wp.array(values, dtype=wp.uint8, device=state.device), channels_out=drawn)
+    return drawn.numpy().reshape(shape)
 
 
 def _draw_still(state: MotionState, window: Window) -> wp.array:

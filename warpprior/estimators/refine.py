@@ -12,13 +12,15 @@ import numpy as np
 
 from warpprior.alignment.alignment import Alignment
 from warpprior.alignment.initialise import FEWEST_PIXELS, initialise
-from warpprior.alignment.picture import Picture, prepare_picture
+from warpprior.alignment.picture import prepare_picture
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
+
+WORTH_TELLING = 0.25  # mask biases smaller than this are not mentioned [px]
 
 Progress = Callable[[int, int, str], None]
 Keep = Callable[[dict[str, np.ndarray]], None]
@@ -86,8 +88,12 @@ class _Run:
     ):
         self.scene, self.settings, self.progress, self.keep = scene, settings, progress, keep
         self.state = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
-        self.picture: Picture = prepare_picture(self.state, settings.window_margin)
+        self.picture = prepare_picture(self.state, settings.window_margin, calibrate=settings.calibrate_masks)
         self.notes: list[str] = []
+        if abs(self.picture.mask_bias) > WORTH_TELLING:
+            size = "large" if self.picture.mask_bias > 0.0 else "small"
+            told = f"{abs(self.picture.mask_bias):.1f} px too {size}"
+            self.notes.append(f"labels of known bodies are {told} at their borders; all labels are taken to be.")
         self.rows: list[dict[str, float]] = []
         self.parts: list[tuple[str, Callable[[], None]]] = []
         if settings.initialise_passes:

@@ -10,7 +10,7 @@ from warpprior.scene import IGNORE_LABEL
 
 
 def distance_to(mask: np.ndarray) -> np.ndarray:
-    """Euclidean distance [px] of each pixel to the nearest pixel of ``mask`` (height, width); large if there is none."""
+    """Euclidean distance [px] of each pixel of ``mask`` (height, width) to its nearest True one; large without any."""
     if not mask.any():
         return np.full(mask.shape, float(sum(mask.shape)), dtype=np.float32)
     try:
@@ -22,7 +22,7 @@ def distance_to(mask: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
-def contour_fields(labels: np.ndarray, label: int) -> np.ndarray:
+def contour_fields(labels: np.ndarray, label: int, bias: float = 0.0) -> np.ndarray:
     """Signed distances of a body's contour to its place in label images.
 
     Inside the body's label both pictures are minus the distance to the label's border: the contour lies farther out.
@@ -33,6 +33,7 @@ def contour_fields(labels: np.ndarray, label: int) -> np.ndarray:
     Args:
         labels: (frame, height, width) uint8.
         label: the body's label.
+        bias: how far label borders with the background lie outside the true ones [px].
 
     Returns:
         (frame, 2, height, width) float32 [px].
@@ -42,11 +43,14 @@ def contour_fields(labels: np.ndarray, label: int) -> np.ndarray:
     def fill(frame: int) -> None:
         image = labels[frame]
         own = image == label
+        background = image == 0
         unknown = image == IGNORE_LABEL
-        hiding = (image != 0) & ~own
-        inside = 0.5 - distance_to(~own)
-        fields[frame, 0] = np.where(own, inside, np.where(hiding, 0.0, distance_to(own | hiding) - 0.5))
-        fields[frame, 1] = np.where(own, inside, np.where(unknown, 0.0, distance_to(own | unknown) - 0.5))
+        hiding = ~(own | background)
+        to_own = distance_to(own) - 0.5 + bias
+        to_hiding = distance_to(hiding) - 0.5
+        inside = -np.minimum(distance_to(background) - 0.5 - bias, to_hiding)
+        fields[frame, 0] = np.where(own, inside, np.where(hiding, 0.0, np.minimum(to_own, to_hiding)))
+        fields[frame, 1] = np.where(own, inside, np.where(unknown, 0.0, to_own))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(fill, range(len(labels))))
