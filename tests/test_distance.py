@@ -123,6 +123,11 @@ def test_open_box_is_hollow_up_to_its_winding_number(device, box):
     signs = [-1.0, -1.0, 1.0, 1.0]
     np.testing.assert_array_equal(np.sign(field.signed_distance(points)), signs)
     np.testing.assert_array_equal(np.sign(field.grids.interpolate(0, points)[0]), signs)
+    # Across the mouth, 3 cm from any surface, the grid passes through zero without a jump.
+    through = np.linspace(-0.05, 0.12, 1000)[:, None] * np.array([[0.0, 0.0, 1.0]])
+    values, gradients = field.grids.interpolate(0, through)
+    assert values.min() < -0.02 and values.max() > 0.02
+    assert np.linalg.norm(gradients, axis=1).max() < 3.0
 
 
 def test_self_intersection_falls_back_to_winding(device, box):

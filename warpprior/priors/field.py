@@ -230,6 +230,8 @@ class Grids:
             band = BAND * stride * spacing
             distance.bake_finer(surface.mesh.id, origin, spacing, stride, band, int(surface.closed), values_out=values)
             stride //= 2
+        if not surface.closed:
+            values.assign(_close_openings(values.numpy(), spacing))
 
     def interpolate(self, index: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distance (point,) [m] and its gradient (point, 3) from one grid, of points in its surface's frame."""
@@ -248,6 +250,22 @@ class Grids:
             gradient_out=gradients,
         )
         return distances.numpy(), gradients.numpy()
+
+
+def _close_openings(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Signed distances at nodes, none larger than the way to the nearest node of the other sign [m].
+
+    Where inside meets outside without a surface between, across the mouth of an open mesh, the distance would jump
+    from one sign to the other; so it passes through zero there.  Elsewhere nothing changes: a signed distance never
+    exceeds the way to a point of the other sign.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    inside = values < 0.0
+    if inside.all() or not inside.any():
+        return values
+    to_other = spacing * (distance_transform_edt(inside) + distance_transform_edt(~inside))
+    return np.clip(values, -to_other, to_other).astype(np.float32)
 
 
 def _check_settings(resolution: int, padding: float | None, scale: float) -> None:
