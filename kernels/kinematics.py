@@ -12,6 +12,10 @@ HINGE = wp.constant(2)
 SLIDE = wp.constant(3)
 BALL = wp.constant(4)
 
+# Entries of (R - I) of one joint, row by row, and the displacement of a vertex by each.
+Turn = wp.types.vector(length=9, dtype=float)
+TurnDirections = wp.types.matrix(shape=(3, 9), dtype=float)
+
 
 @wp.func
 def joint_motion(joint_type: int, axis: wp.vec3, coordinates: wp.vec3):
@@ -197,7 +201,7 @@ def relate_to_rest(links, rest_links, skin_out):
 
 
 @wp.kernel
-def _rotate_features(
+def _measure_turns(
     joint_types: wp.array[int],  # [link]
     joint_axes: wp.array[wp.vec3],  # [link]
     coordinate_starts: wp.array[int],  # [link]
@@ -205,9 +209,9 @@ def _rotate_features(
     coordinate_biases: wp.array[float],  # [link]
     joints: wp.array2d[float],  # [frame, coordinate]
     # outputs:
-    features_out: wp.array2d[float],  # [frame, 9 * (link - 1)]
+    turns_out: wp.array2d[Turn],  # [frame, link - 1]
 ):
-    """One non-root link of one frame: the nine entries of (R - I) that drive pose blend shapes.  Gradients: joints."""
+    """One non-root link of one frame: what drives its pose blend shapes.  Gradients: joints."""
     frame, child = wp.tid()
     link = child + 1
     joint_type = joint_types[link]
@@ -215,19 +219,19 @@ def _rotate_features(
         joints, frame, joint_type, coordinate_starts[link], coordinate_gains[link], coordinate_biases[link]
     )
     motion = joint_motion(joint_type, joint_axes[link], coordinates)
-    change = wp.quat_to_matrix(wp.transform_get_rotation(motion)) - wp.identity(n=3, dtype=float)
-    for row in range(3):
-        for column in range(3):
-            features_out[frame, 9 * child + 3 * row + column] = change[row, column]
+    r = wp.quat_to_matrix(wp.transform_get_rotation(motion))
+    turns_out[frame, child] = Turn(
+        r[0, 0] - 1.0, r[0, 1], r[0, 2], r[1, 0], r[1, 1] - 1.0, r[1, 2], r[2, 0], r[2, 1], r[2, 2] - 1.0
+    )
 
 
-def rotate_features(
-    joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, *, joints, features_out
+def measure_turns(
+    joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, *, joints, turns_out
 ):
     wp.launch(
-        _rotate_features,
-        dim=(features_out.shape[0], joint_types.shape[0] - 1),
+        _measure_turns,
+        dim=turns_out.shape,
         inputs=[joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, joints],
-        outputs=[features_out],
-        device=features_out.device,
+        outputs=[turns_out],
+        device=turns_out.device,
     )

@@ -5,7 +5,7 @@ Every body writes at its own offset into one array [frame, vertex] that holds th
 
 import warp as wp
 
-from warpprior.kernels.kinematics import blend_directions
+from warpprior.kernels.kinematics import Turn, TurnDirections, blend_directions
 
 
 @wp.kernel
@@ -32,27 +32,38 @@ def shape_vertices(rest_vertices, shape_directions, shape, scale, vertices_out):
     )
 
 
+@wp.func
+def blend_turns(
+    pose_directions: wp.array2d[TurnDirections],  # [vertex, link - 1]
+    turns: wp.array2d[Turn],  # [frame, link - 1]
+    frame: int,
+    vertex: int,
+):
+    displacement = wp.vec3(0.0, 0.0, 0.0)
+    for child in range(turns.shape[1]):
+        displacement += pose_directions[vertex, child] * turns[frame, child]
+    return displacement
+
+
 @wp.kernel
 def _blend_pose(
     vertices: wp.array[wp.vec3],  # [vertex]
-    pose_directions: wp.array2d[wp.vec3],  # [vertex, feature]
-    features: wp.array2d[float],  # [frame, feature]
+    pose_directions: wp.array2d[TurnDirections],  # [vertex, link - 1]
+    turns: wp.array2d[Turn],  # [frame, link - 1]
     scale: wp.array[float],  # [1]
     # outputs:
     blended_out: wp.array2d[wp.vec3],  # [frame, vertex]
 ):
-    """One vertex of one frame: the rest surface corrected for this pose.  Gradients: vertices, features, scale."""
+    """One vertex of one frame: the rest surface corrected for this pose.  Gradients: vertices, turns, scale."""
     frame, vertex = wp.tid()
-    blended_out[frame, vertex] = (
-        vertices[vertex] + blend_directions(pose_directions, features[frame], vertex) * scale[0]
-    )
+    blended_out[frame, vertex] = vertices[vertex] + blend_turns(pose_directions, turns, frame, vertex) * scale[0]
 
 
-def blend_pose(vertices, pose_directions, features, scale, blended_out):
+def blend_pose(vertices, pose_directions, turns, scale, blended_out):
     wp.launch(
         _blend_pose,
         dim=blended_out.shape,
-        inputs=[vertices, pose_directions, features, scale],
+        inputs=[vertices, pose_directions, turns, scale],
         outputs=[blended_out],
         device=blended_out.device,
     )

@@ -84,7 +84,7 @@ def test_gradients_are_allocated_where_asked(device):
     model = BodyModel(TREE, device)
     state = model.state(2)
     given = {name for name, array in vars(state).items() if array.requires_grad}
-    assert given == {"poses", "joints", "links", "skin", "features", "blended"}
+    assert given == {"poses", "joints", "links", "skin", "turns", "blended"}
     assert all(array.requires_grad for array in vars(model.state(2, shape_requires_grad=True)).values())
     assert not any(array.requires_grad for array in vars(model.state(2, requires_grad=False)).values())
 

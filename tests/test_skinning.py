@@ -30,7 +30,7 @@ def run(body, motion, device, *, weights=None):
             getattr(state, key).assign(values)
     total = body.vertex_count + 2 * EDGE
     vertices = wp.empty((frames, total), dtype=wp.vec3, device=device, requires_grad=True)
-    for array in (vertices, state.rest_vertices, state.features, state.blended):
+    for array in (vertices, state.rest_vertices, state.turns, state.blended):
         if array is not None:
             array.fill_(POISON)
     with wp.Tape() as tape:

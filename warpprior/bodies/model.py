@@ -25,7 +25,7 @@ class BodyState:
         links: camera_from_link [frame, link] transform.
         skin: camera_from_rest [frame, link] transform: carries a point of the rest surface that follows the link.
         rest_vertices: the rest surface of this shape [vertex] vec3.
-        features: what drives the pose blend shapes [frame, feature] float; None without any.
+        turns: (R - I) of each non-root joint, which drives the pose blend shapes [frame, link - 1]; None without any.
         blended: the rest surface corrected for each pose [frame, vertex] vec3; None without pose blend shapes.
     """
 
@@ -38,7 +38,7 @@ class BodyState:
     links: wp.array
     skin: wp.array
     rest_vertices: wp.array
-    features: wp.array | None
+    turns: wp.array | None
     blended: wp.array | None
 
     @property
@@ -70,7 +70,11 @@ class BodyModel:
         self.coordinate_biases = self._array(body.coordinate_biases, float)
         self.shape_directions = self._array(np.swapaxes(body.shape_directions, 1, 2), wp.vec3)
         self.joint_shape_directions = self._array(np.swapaxes(body.joint_shape_directions, 1, 2), wp.vec3)
-        self.pose_directions = self._array(np.swapaxes(body.pose_directions, 1, 2), wp.vec3)
+        self.has_pose_directions = body.pose_directions.size > 0
+        self.pose_directions = None
+        if self.has_pose_directions:
+            directions = body.pose_directions.reshape(body.vertex_count, 3, body.link_count - 1, 9)
+            self.pose_directions = self._array(np.swapaxes(directions, 1, 2), kinematics.TurnDirections)
         self.skin_links = self._array(body.skin_links, int)
         self.skin_weights = self._array(body.skin_weights, float)
         self.follows_one_link = body.skin_links.shape[1] == 1
@@ -78,9 +82,10 @@ class BodyModel:
         self.follows_pose = body.is_rigid and np.array_equal(body.joint_offsets[0], [0, 0, 0, 0, 0, 0, 1])
 
     def _array(self, values: np.ndarray, dtype) -> wp.array:
-        """Constant device array; the last axis of a vector type is dropped, empty axes are kept."""
+        """Constant device array; the trailing axes of a vector or matrix type are dropped, empty axes are kept."""
         values = np.ascontiguousarray(values)
-        shape = values.shape if dtype in (int, float) else values.shape[:-1]
+        inner = 0 if dtype in (int, float) else len(dtype._shape_)
+        shape = values.shape[: values.ndim - inner]
         if values.size == 0:
             return wp.zeros(shape, dtype=dtype, device=self.device)
         return wp.array(values, dtype=dtype, shape=shape, device=self.device)
@@ -94,8 +99,7 @@ class BodyModel:
             shape_requires_grad: gradients reach ``shape`` and ``scale`` too; costs one gradient per rest vertex.
         """
         body, links = self.body, self.body.link_count
-        skinned = requires_grad or shape_requires_grad
-        feature_count = body.pose_directions.shape[2]
+        skinned, blends = requires_grad or shape_requires_grad, self.has_pose_directions
 
         def zeros(shape, dtype, grad):
             return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=grad)
@@ -120,8 +124,8 @@ class BodyModel:
             links=link_transforms,
             skin=skin,
             rest_vertices=zeros(body.vertex_count, wp.vec3, shape_requires_grad),
-            features=zeros((frame_count, feature_count), float, requires_grad) if feature_count else None,
-            blended=zeros((frame_count, body.vertex_count), wp.vec3, skinned) if feature_count else None,
+            turns=zeros((frame_count, links - 1), kinematics.Turn, requires_grad) if blends else None,
+            blended=zeros((frame_count, body.vertex_count), wp.vec3, skinned) if blends else None,
         )
 
     def shape(self, state: BodyState) -> None:
@@ -153,17 +157,17 @@ class BodyModel:
     def skin(self, state: BodyState, vertices_out: wp.array, vertex_offset: int = 0) -> None:
         """Surface in the camera frame, written to ``vertices_out[:, vertex_offset:]`` [frame, scene vertex] vec3."""
         rest = state.rest_vertices.reshape((1, self.body.vertex_count))
-        if state.features is not None:
-            kinematics.rotate_features(
+        if self.has_pose_directions:
+            kinematics.measure_turns(
                 self.joint_types,
                 self.joint_axes,
                 self.coordinate_starts,
                 self.coordinate_gains,
                 self.coordinate_biases,
                 joints=state.joints,
-                features_out=state.features,
+                turns_out=state.turns,
             )
-            skinning.blend_pose(state.rest_vertices, self.pose_directions, state.features, state.scale, state.blended)
+            skinning.blend_pose(state.rest_vertices, self.pose_directions, state.turns, state.scale, state.blended)
             rest = state.blended
         if self.follows_one_link:
             links = self.skin_links.reshape(self.body.vertex_count)
