@@ -64,9 +64,14 @@ class Canvas:
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
 
-    def draw(self, screen: wp.array) -> None:
-        """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape."""
-        if self._rounds == EPOCH_LIMIT:
+    def draw(self, screen: wp.array) -> bool:
+        """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
+
+        Returns:
+            True when epochs start anew: whoever keeps their marks must clear them.
+        """
+        renewed = self._rounds == EPOCH_LIMIT
+        if renewed:
             self.epoch.zero_()
             self.owners.zero_()
             self._rounds = 0
@@ -87,6 +92,7 @@ class Canvas:
             stride=self.stride,
             owners_out=self.owners,
         )
+        return renewed
 
     def draw_faces(self, screen: wp.array) -> None:
         """Draw the key buffer alone."""

@@ -18,9 +18,9 @@ from warpprior.bodies.assembly import assemble
 from warpprior.canvas import Canvas
 from warpprior.errors import InputError
 from warpprior.kernels.camera import project_points
-from warpprior.masks import EdgeMask
+from warpprior.masks import ContourMask, EdgeMask, SoftrasMask
 from warpprior.priors.prior import single
-from warpprior.priors.targets import TARGET_BACKGROUND, channel_scales, channel_targets
+from warpprior.priors.targets import TARGET_BACKGROUND, channel_scales, channel_targets, contour_distances
 
 if TYPE_CHECKING:
     from warpprior.bodies.assembly import Assembly
@@ -85,7 +85,8 @@ class SilhouettePrior:
             when None or when the mode is not ``modal``.
 
     Attributes:
-        sigma: ``settings.sigma_px`` on the device [1] float32; may be changed between iterations.
+        sigma, tau, softness: ``settings.sigma_px``, ``tau_px`` and ``softras_sigma`` [px^2] on the device [1] float32;
+            may be changed between iterations.
     """
 
     name = "mask"
@@ -104,7 +105,11 @@ class SilhouettePrior:
         expected = (state.frame_count, window.height, window.width)
         if labels.shape != expected:
             raise InputError("mask: label images", f"shape {labels.shape}", f"{expected}, cut to the window")
+        camera = state.scene.camera
         self.sigma = single(self.settings.sigma_px if self.settings.normalise else 1.0, state.device)
+        self.tau = single(self.settings.tau_px, state.device)
+        half = 0.5 * min(camera.width, camera.height)
+        self.softness = single(self.settings.softras_sigma * half**2, state.device)
         layers = {"modal": self._modal, "amodal-ignore": self._amodal, "union": self._union}[self.settings.mode]
         self.masks = layers(state, labels, window, backdrop)
 
@@ -134,10 +139,24 @@ class SilhouettePrior:
 
     def _mask(self, state, labels, window, places, channels, backdrop):
         targets = channel_targets(labels, channels, window, state.scene.camera)
+        channel_count = max(place for place in places if place is not None) + 1
+        scales = channel_scales(targets, channel_count, self.settings.normalise)
+        if self.settings.method == "softras":
+            return self._softras(state, places, window, targets, scales)
         outlined = [place is not None for place in places]
         canvas = Canvas(state.assembly, places, outlined, window, state.device, backdrop=backdrop)
-        scales = channel_scales(targets, canvas.crop.channel_count, self.settings.normalise)
+        if self.settings.method == "contour":
+            return ContourMask(canvas, contour_distances(targets), scales[:, 0], self.sigma, self.tau)
         return EdgeMask(canvas, targets, scales, self.sigma)
+
+    def _softras(self, state, places, window, targets, scales) -> SoftrasMask:
+        common = {"sigma": self.sigma, "softness": self.softness, "device": state.device}
+        mask = SoftrasMask(state.assembly, places, window, targets, scales, **common)
+        if self.settings.mode == "union" and state.still:
+            assembly, screen = still_screen(state)
+            still = SoftrasMask(assembly, [0] * len(state.still), window, targets, scales, **common)
+            mask.backdrop = still.draw(screen)
+        return mask
 
     def freeze(self, state: MotionState) -> None:
         """Nothing is frozen."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from warpprior.kernels.silhouette import BACKGROUND, IGNORE
+from warpprior.priors.label_fields import distance_to
 from warpprior.scene import Camera
 from warpprior.window import Window
 
@@ -64,3 +66,23 @@ def channel_scales(targets: np.ndarray, channel_count: int, normalise: bool) -> 
     total = lengths.sum(axis=1, keepdims=True) if normalise else 1.0
     scales = np.divide(1.0, total, out=np.zeros_like(lengths), where=lengths > 0)
     return scales.astype(np.float32)
+
+
+def contour_distances(targets: np.ndarray) -> np.ndarray:
+    """Signed distance of each pixel to the border of channel 0, plus inside (frame, height, width) float32 [px].
+
+    Borders lie half-way between pixel centres.  NaN where the target is ignored, and where an ignored pixel is nearer
+    than the border: the true border may be nearer still.
+    """
+    distances = np.empty(targets.shape, dtype=np.float32)
+
+    def fill(frame: int) -> None:
+        own, ground = targets[frame] == 0, targets[frame] == TARGET_BACKGROUND
+        unknown = distance_to(~(own | ground))
+        border = np.where(own, distance_to(ground), distance_to(own))
+        signed = np.where(own, border - 0.5, 0.5 - border)
+        distances[frame] = np.where(unknown < border, np.nan, signed)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(fill, range(len(targets))))
+    return distances
