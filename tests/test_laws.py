@@ -30,7 +30,7 @@ FLOORS = [
     ["settings"],
     ["alignment"],
     ["estimators"],
-    ["metrics", "io", "usd", "report"],
+    ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
     ["commands", "cli", "__main__"],
 ]

@@ -103,15 +103,16 @@ def test_bodies_out_of_sight_show_the_whole_image():
 
 
 def test_contacts_are_drawn_where_they_project():
-    """A sure contact is a yellow dot at its pixel; faint ones and those behind the camera are left out."""
+    """A sure contact is one yellow dot at its pixel; faint, hidden, double and far ones are left out."""
     image = np.zeros((120, 160, 3), np.uint8)
     camera = Camera(160, 120, 100.0, 100.0, 80.0, 60.0)
-    points = np.array([[[0.1, 0.1, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, -1.0], [np.nan, 0.0, 1.0], [9e9, 0.0, 1e-2]]])
-    weight = np.array([[1.0, 0.01, 1.0, 1.0, 1.0]])
+    faint, behind, missing, far = [0.0, 0.0, 0.5], [0.0, 0.0, -1.0], [np.nan, 0.0, 1.0], [9e9, 0.0, 1e-2]
+    points = np.array([[[0.105, 0.105, 0.5], [0.106, 0.106, 0.5], faint, behind, missing, far]])
+    weight = np.array([[1.0, 0.9, 0.1, 1.0, 1.0, 1.0]])
     contact = replace(make_contacts(1), points=points, weight=weight)
     assert mark_contacts(image, camera, [contact], 0) == 1
     rows, columns = np.nonzero(near(image, CONTACT))
-    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((100.0, 80.0), abs=0.5)
+    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((101.0, 81.0), abs=0.5)
 
 
 def test_outlines_of_specks_and_of_many_bodies():

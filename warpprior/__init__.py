@@ -31,6 +31,7 @@ _homes = {
     "demo": "warpprior.commands",
     "evaluate": "warpprior.metrics",
     "export_usd": "warpprior.usd",
+    "find_contacts": "warpprior.contacts",
     "info": "warpprior.environment",
     "load_poses": "warpprior.io",
     "load_scene": "warpprior.io",

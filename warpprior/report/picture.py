@@ -21,6 +21,8 @@ _SPECK = 30.0  # outlines of smaller areas are left out [px^2]
 _MARGIN = 0.12  # free space around the bodies, as a share of their size
 _LEAST = 0.2  # the smallest crop, as a share of the image
 _ENLARGE = 4.0
+_DOT = 3.4  # radius of a contact point with its rim [px]
+_TOUCHING = 0.5  # contact points with less weight are not drawn
 _CIRCLE = np.stack([f(np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False)) for f in (np.cos, np.sin)], axis=1)
 _PROBES = 12  # frames looked at to choose the crop
 _IMAGES = 5  # frames read to see whether there are images
@@ -150,21 +152,22 @@ def outline(image: np.ndarray, masks: Iterable[np.ndarray]) -> None:
 
 
 def mark_contacts(image: np.ndarray, camera: Camera, contacts: Iterable[ContactPoints], frame: int) -> int:
-    """Draw the contact points of a frame, larger where the contact is surer; returns how many were drawn."""
+    """Draw the touching points of a frame, the surest of those that would overlap; returns how many were drawn."""
     cv2 = require_cv2()
     count = 0
     for contact in contacts:
-        points, weight = contact.points[frame], contact.weight[frame]
-        chosen = (weight > 0.05) & (points[:, 2] > 1.0e-3) & np.isfinite(points).all(axis=1)
-        for (x, y, z), strength in zip(points[chosen], weight[chosen], strict=True):
-            center = (16.0 * (camera.fx * x / z + camera.cx - 0.5), 16.0 * (camera.fy * y / z + camera.cy - 0.5))
-            if max(abs(center[0]), abs(center[1])) > 1.0e6:
-                continue
-            radius = 16.0 * (1.6 + 1.8 * float(strength))
-            for length, color in ((radius + 18.0, INK), (radius, CONTACT)):
-                corners = np.round(center + length * _CIRCLE).astype(np.int32)
+        points, weight = contact.points[frame].astype(np.float64), contact.weight[frame]
+        chosen = (weight >= _TOUCHING) & (points[:, 2] > 1.0e-3) & np.isfinite(points).all(axis=1)
+        points, weight = points[chosen], weight[chosen]
+        spots = points[:, :2] / points[:, 2:] * [camera.fx, camera.fy] + [camera.cx - 0.5, camera.cy - 0.5]
+        seen = np.all((spots > -_DOT) & (spots < [camera.width + _DOT, camera.height + _DOT]), axis=1)
+        spots = spots[seen][np.argsort(-weight[seen], kind="stable")]
+        _, first = np.unique(np.floor(spots / (2.5 * _DOT)), axis=0, return_index=True)
+        for spot in spots[first]:
+            for radius, color in ((_DOT, INK), (_DOT - 1.0, CONTACT)):
+                corners = np.round(16.0 * (spot + radius * _CIRCLE)).astype(np.int32)
                 cv2.fillConvexPoly(image, corners, color, cv2.LINE_AA, shift=4)
-            count += 1
+        count += len(first)
     return count
 
 

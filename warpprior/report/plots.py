@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _INK, _FAINT = "#7d8590", "#7d859055"
 _BEFORE = "#8b949e"
 _LINES = ("#0e9bd8", "#e0559a", "#45a847", "#d98a16", "#8f6fe0", "#c9502e", "#1aa39a", "#9c8a3f")
+_KEYS = ("iteration", "stage")  # columns of the history that are no terms
 _WIDTH = 8.8  # of a figure [inch]
 _MOST_POINTS = 600  # of a curve; more are not visible
 _DECADES = 15.0  # before and after this many times apart are shown on a logarithmic scale
@@ -60,8 +61,8 @@ def render_plots(result: Result) -> dict[str, bytes]:
 
 def _loss_figure(result: Result) -> Figure | None:
     """Every term and the total over the iterations, on a logarithmic scale; terms that are always zero are left out."""
-    columns = {name: np.asarray(column, np.float64) for name, column in result.history.items() if name != "iteration"}
-    columns = {name: column for name, column in columns.items() if np.any(column > 0.0)}
+    history = {name: np.asarray(column, np.float64) for name, column in result.history.items()}
+    columns = {name: column for name, column in history.items() if name not in _KEYS and np.any(column > 0.0)}
     if not columns:
         return None
     figure = _figure(3.4)
@@ -69,12 +70,15 @@ def _loss_figure(result: Result) -> Figure | None:
     _place(figure, right=1.55)
     colors = iter(_LINES * (len(columns) // len(_LINES) + 1))
     for name, column in columns.items():
-        iteration = np.asarray(result.history.get("iteration", np.arange(len(column))), np.float64)
+        iteration = history.get("iteration", np.arange(len(column)))
         picked = np.unique(np.linspace(0, len(column) - 1, _MOST_POINTS).round().astype(int))
         heights = np.where(column > 0.0, column, np.nan)[picked]
         total = name == "total"
         style = {"color": _INK, "linewidth": 2.4} if total else {"color": next(colors), "linewidth": 1.3}
         axes.plot(iteration[picked], heights, label=_plain(name), zorder=1 if total else 2, **style)
+    stage = history.get("stage", np.zeros(1))
+    for turn in np.flatnonzero(np.diff(stage)):
+        axes.axvline(history.get("iteration", np.arange(len(stage)))[turn + 1], color=_FAINT, linewidth=3.0, zorder=0)
     _logarithmic(axes)
     _dress(axes, "Energy by term", "iteration", "weighted loss")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=_INK)
@@ -126,6 +130,11 @@ def _draw_quantity(axes: Axes, quantity: Quantity, before: np.ndarray | None, af
             axes.axhline(limit, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
 
 
+def _short(value: float, _position: int) -> str:
+    """A power of ten, or a few of it, in few characters."""
+    return f"{value:g}" if 1.0e-3 <= value < 1.0e5 else f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
+
+
 def _figure(height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
@@ -156,7 +165,7 @@ def _logarithmic(axes: Axes) -> None:
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 1.0e3 * low else (1.0, 2.0, 5.0), numticks=12))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(_short))
 
 
 def _dress(axes: Axes, title: str, across: str, up: str) -> None:

@@ -1,0 +1,74 @@
+"""Where bodies touch: points of one body on the surface of another, for pictures and for contact heat."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.bodies import posed_vertices
+from warpprior.errors import InputError
+from warpprior.metrics.contact import SurfacePoints
+from warpprior.priors.field import Surface
+from warpprior.result import ContactPoints
+from warpprior.scene import Poses, Scene, SceneBody
+
+TOUCH = 0.002  # points nearer than this, or inside, touch for certain [m]
+CLEAR = 0.006  # points farther than this do not [m]
+POINT_COUNT = 4000
+
+
+def find_contacts(scene: Scene, poses: dict[str, Poses], *, device: str = "cpu") -> tuple[ContactPoints, ...]:
+    """Points in contact at each frame of a motion, by exact signed distance.
+
+    Every pair of bodies of which one is rigid is looked at: points spread over the other's surface (of two rigid
+    bodies, the given one's or the first's), weighted 1 up to 2 mm from the rigid body's surface and inside, falling to
+    0 at 6 mm.  Points that are clear at all times are left out, and pairs without a touching point.
+
+    Args:
+        scene: the bodies.
+        poses: motion of every body, camera_from_body.
+        device: Warp device that measures distances.
+    """
+    surfaces: dict[str, np.ndarray] = {}
+    found = []
+    for first, second in combinations(scene.bodies, 2):
+        target, other = (first, second) if _prefers(first, second) else (second, first)
+        if not target.body.is_rigid:
+            continue
+        if other.name not in surfaces:
+            posed = posed_vertices(other.body, poses[other.name], device)
+            surfaces[other.name] = SurfacePoints(other.body, POINT_COUNT).place(posed)
+        contact = _between(target, other, poses[target.name], surfaces[other.name], device)
+        if contact is not None:
+            found.append(contact)
+    return tuple(found)
+
+
+def _prefers(first: SceneBody, second: SceneBody) -> bool:
+    """Whether the first is the one to touch: rigid where the second is not, or estimated where the second is given."""
+    if first.body.is_rigid != second.body.is_rigid:
+        return first.body.is_rigid
+    return second.known and not first.known
+
+
+def _between(
+    target: SceneBody, other: SceneBody, poses: Poses, points: np.ndarray, device: str
+) -> ContactPoints | None:
+    """Contact of points (frame, point, 3) of the other body with a rigid one; None where nothing ever touches."""
+    try:
+        surface = Surface(target.body.vertices * np.float32(poses.scale), target.body.faces, target.name, device)
+    except InputError:  # a body without surface touches nothing
+        return None
+    back = Rotation.from_quat(poses.rotation).inv().as_matrix()
+    local = np.einsum("fij,fpj->fpi", back, points - poses.position[:, None])
+    lower, upper = surface.vertices.min(axis=0) - CLEAR, surface.vertices.max(axis=0) + CLEAR
+    near = np.all((local > lower) & (local < upper), axis=2)
+    weight = np.zeros(near.shape, dtype=np.float32)
+    distance, _, _ = surface.measure(local[near], CLEAR + float(np.ptp(surface.vertices, axis=0).max()))
+    weight[near] = np.clip((CLEAR - distance) / (CLEAR - TOUCH), 0.0, 1.0)
+    kept = weight.max(axis=0) > 0.0
+    if not kept.any():
+        return None
+    return ContactPoints(other.name, target.name, points[:, kept].astype(np.float32), weight[:, kept])
