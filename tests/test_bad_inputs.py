@@ -277,7 +277,13 @@ def test_links_out_of_the_folder_are_not_followed(folder, link):
     outside.mkdir()
     shutil.move(folder / link, outside / "file")
     (folder / link).symlink_to(outside / "file")
-    assert "leads out of the scene folder" in refused(folder)
+    assert "out of the scene folder" in refused(folder)
+
+
+def test_absolute_paths_are_refused_even_inside(folder):
+    """A scene folder must work wherever it is moved to."""
+    edit_text(folder, 'path = "box.obj"', f"path = '{folder / 'box.obj'}'")
+    assert "out of the scene folder" in refused(folder)
 
 
 def test_links_within_the_folder_are_followed(folder):

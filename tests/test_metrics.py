@@ -169,6 +169,18 @@ def test_signed_distances_equal_trimesh_where_they_matter(box):
     assert np.all(exact[~measured] > CONTACT_M) and not measured[4:].all()
 
 
+def test_the_nearest_point_is_found_beyond_the_margin():
+    """A point beside the bounding box may be nearer than one at its corner, far from the surface."""
+    from warpprior.priors.field import Surface
+
+    vertices = 0.1 * np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
+    octahedron = trimesh.convex.convex_hull(vertices)
+    surface = Surface(octahedron.vertices, octahedron.faces, "octahedron")
+    points = np.concatenate([[[0.1, 0.1, 0.1], [0.112, 0.0, 0.0]], np.full((100, 3), 0.5)])[None]
+    distances = signed_distances(lambda p: surface.measure(p)[0], np.full(3, -0.1), np.full(3, 0.1), points)
+    assert distances.min() == pytest.approx(0.012, abs=1e-6)
+
+
 def test_slip_penetration_and_contact_of_a_known_slide():
     """A point that slides 3 mm a frame while touching slips 3 mm; one that leaves no longer counts."""
     points = np.zeros((4, 2, 3))

@@ -12,7 +12,6 @@ from typing import IO
 
 from warpprior.errors import InputError, RunError
 
-
 TEMPORARY = ".tmp-"
 
 
