@@ -123,6 +123,15 @@ def test_link_fields_follow_the_links(device, finger):
     assert fields.grid_error_m < 0.002
 
 
+def test_links_of_one_shape_share_their_surface(device, finger):
+    """With the joint's frame straight both links are the same box: one surface, equal grids."""
+    straight = replace(finger, joint_offsets=np.array([[0, 0, 0, 0, 0, 0, 1], [0, 0, 0.05, 0, 0, 0, 1]], np.float32))
+    fields = LinkFields(straight, device, resolution=8)
+    assert fields.surfaces[0] is fields.surfaces[1]
+    np.testing.assert_array_equal(*fields.grids.values.numpy())
+    np.testing.assert_array_equal(*fields.grids.origins.numpy())
+
+
 @pytest.mark.parametrize("direction", ["finger in box", "box in finger"])
 def test_two_sided_penetration(device, grasp, direction):
     """Both directions match the twin, and their gradients to both bodies and the joint its differences."""

@@ -219,8 +219,13 @@ class Grids:
         self.device_grids = distance.GridSet()
         self.device_grids.values, self.device_grids.origins = self.values, self.origins
         self.device_grids.inverse_spacings, self.device_grids.links = self.inverse_spacings, self.links
-        for index, (surface, spacing) in enumerate(zip(surfaces, self.spacings, strict=True)):
-            self._bake(surface, wp.vec3(*origins[index]), float(spacing), self.values[index])
+        baked: dict[int, int] = {}
+        for index, surface in enumerate(surfaces):
+            first = baked.setdefault(id(surface), index)
+            if first < index:
+                wp.copy(self.values[index], self.values[first])
+            else:
+                self._bake(surface, wp.vec3(*origins[index]), float(self.spacings[index]), self.values[index])
 
     @staticmethod
     def _bake(surface: Surface, origin: wp.vec3, spacing: float, values: wp.array) -> None:
@@ -341,7 +346,7 @@ class LinkFields:
     resolution is per link.
 
     Attributes:
-        surfaces: exact queries, one per grid.
+        surfaces: exact queries, one per grid; links of the same shape share one.
         grids: the grids; ``grids.links`` names the links that have a surface.
         grid_error_m: largest difference between grid and exact distance measured near any link's surface [m].
         notes: what was repaired, one sentence each.
@@ -361,19 +366,30 @@ class LinkFields:
         model.shape(state)
         rest_links, vertices = state.rest_links.numpy().reshape(-1, 7).astype(float), state.rest_vertices.numpy()
         owners = body.skin_links[body.faces[:, 0], 0]
-        self.surfaces, links = [], []
+        self.surfaces, shapes, links = [], [], []
         for link in np.unique(owners):
             faces = body.faces[owners == link]
             used, local = np.unique(faces, return_inverse=True)
             position, (x, y, z, w) = rest_links[link, :3], rest_links[link, 3:]
             link_from_root = _inverse_rotation(x, y, z, w)
             points = (vertices[used] - position) @ link_from_root.T
+            shapes.append((points, local.reshape(-1, 3)))
+            # Hands repeat their fingers: links of one shape share one surface.
+            twin = next((i for i, shape in enumerate(shapes) if _same_shape(shape, shapes[-1])))
             name = f"{where}: link {body.link_names[link]!r}"
-            self.surfaces.append(Surface(points, local.reshape(-1, 3), name, device))
+            self.surfaces.append(self.surfaces[twin] if twin < len(links) else Surface(*shapes[-1], name, device))
             links.append(int(link))
         self.grids = Grids(self.surfaces, links, resolution, padding, self.device)
-        self.grid_error_m = max(_grid_error(surface, self.grids, i) for i, surface in enumerate(self.surfaces))
-        self.notes = tuple(note for surface in self.surfaces for note in surface.notes)
+        firsts = {id(surface): i for i, surface in reversed(list(enumerate(self.surfaces)))}
+        self.grid_error_m = max(_grid_error(self.surfaces[i], self.grids, i) for i in firsts.values())
+        self.notes = tuple(note for i in sorted(firsts.values()) for note in self.surfaces[i].notes)
+
+
+def _same_shape(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Equal faces, and vertices within a micrometre."""
+    if one[0].shape != other[0].shape or not np.array_equal(one[1], other[1]):
+        return False
+    return bool(np.abs(one[0] - other[0]).max() < 1e-6)
 
 
 def _inverse_rotation(x: float, y: float, z: float, w: float) -> np.ndarray:
