@@ -150,3 +150,38 @@ def test_a_scene_may_be_read_only_and_odd_of_name(scene, tmp_path):
     words = ["refine", str(odd), "--output-dir", str(tmp_path / "Ergebnis ü"), "--device", "cpu", "--quiet"]
     assert main([*words, "--num-frames", "2"]) == 0
     assert {path: path.stat().st_mtime_ns for path in odd.rglob("*")} == before
+
+
+def test_the_demo_makes_a_scene_and_refines_it(tmp_path, capsys):
+    """The demo leaves a scene folder and a result folder, prints both sides of the table, and does not run twice."""
+    words = [
+        "demo",
+        "--output-dir",
+        str(tmp_path / "demo"),
+        "--num-frames",
+        "3",
+        "--iterations",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "bottle" in said and "before" in said and str(tmp_path / "demo" / "result" / "report.html") in said
+    assert (tmp_path / "demo" / "scene" / "scene.toml").is_file()
+    assert json.loads((tmp_path / "demo" / "result" / "config.json").read_text())["complete"] is True
+    assert main(words) == 2
+    assert main(["evaluate", str(tmp_path / "demo" / "scene"), "--num-frames", "1", "--device", "cpu", "--quiet"]) == 0
+
+
+def test_the_first_run_says_that_it_compiles(tmp_path, monkeypatch, capsys):
+    """Without compiled kernels in the cache the user is told what takes so long; --quiet is quiet."""
+    from warpprior import commands
+
+    monkeypatch.setattr(commands, "prepare_kernel_cache", lambda: tmp_path)
+    commands._start("cpu", quiet=False)
+    assert "the first run compiles kernels" in capsys.readouterr().out
+    commands._start("cpu", quiet=True)
+    (tmp_path / "wp_warpprior.kernels.distance_1").mkdir()
+    commands._start("cpu", quiet=False)
+    assert capsys.readouterr().out == ""

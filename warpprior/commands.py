@@ -61,7 +61,7 @@ def refine(
 
     settings = _settings(iterations, seed, without, assignments)
     with prepare_output(output_dir, overwrite=overwrite, resume=resume, protect=[scene_folder]):
-        chosen = _start(device)
+        chosen = _start(device, quiet)
         scene = load_scene(scene_folder, num_frames=num_frames)
         return _refine_into(output_dir, scene, settings, chosen, resume=resume, quiet=quiet)
 
@@ -84,7 +84,7 @@ def simulate(
     from warpprior.scenes import simulate as build
 
     _refuse_existing(output_dir, overwrite)
-    chosen = _start(device)
+    chosen = _start(device, quiet)
     scene = self_healing(
         lambda: build(
             name,
@@ -121,7 +121,7 @@ def demo(
     settings = _settings(iterations, seed, without, assignments)
     _refuse_existing(scene_folder, overwrite)
     with prepare_output(result_folder, overwrite=overwrite, protect=[scene_folder]):
-        chosen = _start(device)
+        chosen = _start(device, quiet)
         _tell(quiet, f"simulating a robot hand that lifts a bottle, into {scene_folder}")
         count = num_frames or DEFAULT_FRAMES
         scene = self_healing(lambda: build("robot_lift", seed=seed, frame_count=count, device=chosen))
@@ -147,7 +147,7 @@ def evaluate(
 
     if output is not None:
         _refuse_existing(output, overwrite)
-    chosen = _start(device)
+    chosen = _start(device, quiet)
     scene = load_scene(scene_folder)
     poses = _poses(scene, poses_file)
     scene, poses = _first_frames(scene, poses, num_frames)
@@ -173,7 +173,7 @@ def export(
     from warpprior.usd import export_usd
 
     _refuse_existing(output, overwrite)
-    _start("cpu")
+    _start("cpu", quiet)
     scene = load_scene(scene_folder)
     scene, poses = _first_frames(scene, _poses(scene, poses_file), num_frames)
     _tell_warnings(scene, quiet)
@@ -215,7 +215,7 @@ def bench(
         where = "the benchmark is part of the source checkout only"
         raise InputError("warpprior bench", where, "clone the repository and run `make bench` in it") from None
     return program.run(
-        _start(device),
+        _start(device, quiet),
         only=only,
         list_only=list_only,
         compare=compare,
@@ -236,10 +236,13 @@ def _settings(iterations: int | None, seed: int, without: Sequence[str], assignm
     return settings.leaving_out(without)
 
 
-def _start(device: str | None) -> str:
-    """Start Warp quietly with a usable kernel cache, and choose the device."""
-    prepare_kernel_cache()
-    return resolve_device(device)
+def _start(device: str | None, quiet: bool = True) -> str:
+    """Start Warp with a usable kernel cache and choose the device; say so when kernels will be compiled first."""
+    cache = prepare_kernel_cache()
+    chosen = resolve_device(device)
+    if not any(cache.glob("wp_warpprior.kernels.*")):
+        _tell(quiet, "the first run compiles kernels, which takes up to a minute; later runs do not")
+    return chosen
 
 
 def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool) -> int:
