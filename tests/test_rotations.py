@@ -53,7 +53,7 @@ def _map_tangent(q: wp.array[wp.quat], gradient: wp.array[wp.quat], tangent_out:
 
 
 def launch(kernel, inputs, outputs, device):
-    """Run ``kernel`` on (array, dtype) inputs; outputs of the given dtypes start poisoned; returns both and the tape."""
+    """Run ``kernel`` on (array, dtype) inputs; outputs of the given dtypes are poisoned; returns both, tape."""
     given = [wp.array(np.atleast_2d(v), dtype=t, device=device, requires_grad=True) for v, t in inputs]
     made = [wp.empty(given[0].shape[0], dtype=t, device=device, requires_grad=True) for t in outputs]
     for array in made:
