@@ -406,7 +406,7 @@ def test_bad_frame_intervals_are_refused(finger):
             SmoothnessPrior(finger, FRAMES, dt=dt)
 
 
-def test_graph_replay_equals_eager(device, grasp):
+def test_evaluating_again_gives_the_same_bits(device, grasp):
     """Evaluating again into the same rows gives the same bits, and rows keep what others added."""
     bodies, motions = grasp
     field = DistanceField(bodies[1], device, resolution=16)
@@ -420,3 +420,26 @@ def test_graph_replay_equals_eager(device, grasp):
     np.testing.assert_array_equal(rows.numpy(), once)
     prior.evaluate(state, rows, 0)
     np.testing.assert_allclose(rows.numpy(), 2.0 * once, rtol=1e-6)
+
+
+def test_true_motion_of_a_recorded_grasp_costs_little(device, shared_data):
+    """On a simulated robot grasp (not by this project) the true motion costs far less than the initial one."""
+    from warpprior.io import load_scene
+
+    scene = load_scene(shared_data / "allegro_mustard", num_frames=4)
+    hand, bottle = scene.body("hand"), scene.body("mustard_bottle")
+    fields = DistanceField(bottle.body, device, resolution=32), LinkFields(hand.body, device, resolution=16)
+    state = MotionState(scene, device, point_count=256)
+    sums = {}
+    for name, poses in (("initial", bottle.initial), ("true", bottle.truth)):
+        state.assign({bottle.name: poses})
+        priors = (
+            PenetrationPrior(hand.name, bottle.name, fields[0], device=device),
+            PenetrationPrior(bottle.name, hand.name, fields[1], device=device),
+            SlidingPrior(hand.name, bottle.name, fields[0], scene.frame_count, 256, device=device),
+            SmoothnessPrior(bottle.body, scene.frame_count, device=device),
+        )
+        sums[name] = [float(values_and_gradients(prior, state)[0].sum()) for prior in priors]
+        touching = priors[2].weight.numpy().max(axis=1)
+        assert name == "initial" or touching.min() > 0.5
+    assert np.all(np.array(sums["true"]) <= 0.02 * np.array(sums["initial"]))
