@@ -290,6 +290,10 @@ def test_accelerations_of_a_parabola(device):
     np.testing.assert_allclose(rows["acceleration_error_mm"][1:4], 1.5, atol=1e-3)
     assert summary["acceleration_error_mm"]["mean_m_s2"] == pytest.approx(1.5e-3 * 100, rel=1e-3)
     assert summary["truth_acceleration_mm"]["median"] == pytest.approx(0.5, abs=1e-3)
+    spinning = replace(fast, rotation=Rotation.random(5, np.random.default_rng(2)).as_quat())
+    scene = replace(scene, bodies=(arm, replace(box, truth=slow, symmetry="sphere")))
+    summary = evaluate(scene, {"box": spinning}, device=device)["summary"]["box"]
+    assert summary["acceleration_error_mm"]["max"] == pytest.approx(1.5, abs=1e-3)
 
 
 def test_a_scene_from_disk_gives_plain_data(tmp_path, device):

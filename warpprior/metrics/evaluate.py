@@ -110,7 +110,7 @@ class Evaluator:
             scored = rows["add_mm"][np.isfinite(rows["add_mm"])]
             if len(scored):
                 extra["add_below_tenth_diameter"] = float(np.mean(scored <= 100.0 * size))
-        own, error, true = accelerations(body, poses, item.truth, surface)
+        own, error, true = accelerations(body, item.symmetry, poses, item.truth, surface)
         rows["acceleration_mm"] = own
         if error is not None:
             rows["acceleration_error_mm"] = error

@@ -54,12 +54,15 @@ def motion_errors(body: Body, symmetry: str, poses: Poses, truth: Poses, surface
 
 
 def accelerations(
-    body: Body, poses: Poses, truth: Poses | None, surface: Surface
+    body: Body, symmetry: str, poses: Poses, truth: Poses | None, surface: Surface
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """Mean second difference over vertices (frame,) [mm/frame^2]: of the motion, its error, and of the truth.
 
-    NaN in the first and last frame and beside frames without truth; the last two are None without truth.
+    NaN in the first and last frame and beside frames without truth; the last two are None without truth.  A sphere's
+    rotation does not count.
     """
+    if symmetry == "sphere":
+        poses, truth = _unturned(poses), None if truth is None else _unturned(truth)
     stride = max(1, -(-body.vertex_count // ACCELERATION_POINT_LIMIT))
     own = _second_differences(surface(poses)[:, ::stride])
     if truth is None:
@@ -142,6 +145,10 @@ def _joint_errors(body: Body, joints: np.ndarray, truth: np.ndarray) -> dict[str
     if sliding.any():
         errors["joint_mm"] = 1e3 * difference[:, sliding].mean(axis=1)
     return errors
+
+
+def _unturned(poses: Poses) -> Poses:
+    return replace(poses, rotation=np.tile([0.0, 0.0, 0.0, 1.0], (poses.frame_count, 1)))
 
 
 def _without_holes(truth: Poses, holes: np.ndarray) -> Poses:
