@@ -23,7 +23,9 @@ PALM_FRONT = 0.0065  # height of the palm over the base frame's origin [m]
 _LEVER = 0.16  # longer than any finger: angle times this bounds how far a point moves [m]
 _STEP_LIMIT = 0.06  # [rad]
 _SETTLED = 5.0e-5  # [rad]
-_FINALISTS = 12
+_SHIFTS = ((0.0,), (-0.02, 0.02, -0.04, 0.04))  # heights tried, and those tried if nothing was found [m]
+_FINALISTS = 8
+_LEAST_OPPOSITION = 0.3  # of the thumb's push to the fingers', 1 is opposite
 _DEEPEST = 0.0015  # [m]
 _AS_GOOD = 0.3  # difference of scores that does not matter
 _NEAR = 0.012  # [m]
@@ -62,30 +64,14 @@ def find_grasp(puppet: Puppet, field: DistanceField, random: np.random.Generator
     Raises:
         InputError: no candidate touches the object with the thumb and a finger.
     """
-    positions, rotations, groups = _candidates(field.surface.sample_near(4000, 1e-4, np.random.default_rng(0)))
-    joints = np.tile(OPEN, (len(positions), 1))
-    usable = np.ones(len(positions), dtype=bool)
-    for retreat in (0.0, 0.25 * APPROACH, 0.5 * APPROACH, APPROACH):
-        away = positions - retreat * rotations.as_matrix()[:, :, 0]
-        nearest = _nearest(puppet, field, away, rotations, joints, puppet.sparse)
-        usable &= nearest.min(axis=(1, 2)) > CLEARANCE
-    if not usable.any():
-        raise InputError("object", "the open robot hand collides with it from every side", _ACCEPTED)
-    positions, rotations, groups, joints = positions[usable], rotations[usable], groups[usable], joints[usable]
-    joints = close_fingers(puppet, field, positions, rotations, joints, puppet.sparse, exact=False, steps=50)
-    scores, _, _ = _score(puppet, field, positions, rotations, joints)
-
-    # The search looked at few points: the best of each direction are closed again, and judged, by every point.
-    order = np.argsort(-scores, kind="stable")
-    order = order[np.isfinite(scores[order])]
-    finalists = order[np.sort(np.unique(groups[order], return_index=True)[1])][:_FINALISTS]
-    if len(finalists) > 0:
-        positions, rotations, every = positions[finalists], rotations[finalists], np.arange(len(puppet.links))
-        joints = close_fingers(puppet, field, positions, rotations, joints[finalists], every, exact=False, steps=80)
-        scores, fingers, depths = _score(puppet, field, positions, rotations, joints)
-        scores[depths > _DEEPEST] = -np.inf
-    if len(finalists) == 0 or not np.isfinite(scores.max()):
+    surface = field.surface.sample_near(4000, 1e-4, np.random.default_rng(0))
+    for shifts in _SHIFTS:
+        found = _search(puppet, field, *_candidates(surface, shifts))
+        if found is not None:
+            break
+    else:
         raise InputError("object", "the robot hand finds no grasp on it", _ACCEPTED)
+    positions, rotations, joints, scores, fingers = found
     best = random.choice(np.flatnonzero(scores > scores.max() - _AS_GOOD))
     base = (positions[[best]], rotations[[best]])
     reached = puppet.points(*base, joints[[best]])[0]
@@ -94,6 +80,33 @@ def find_grasp(puppet: Puppet, field: DistanceField, random: np.random.Generator
     touching = _nearest(puppet, field, *base, closed, near, exact=True)[0].min(axis=1) < TOUCH
     closed = np.where(np.repeat(touching, 4), closed[0], OPEN + _IDLE * (closed[0] - OPEN))
     return Grasp(positions[best], rotations[best], closed, int(fingers[best]))
+
+
+def _search(puppet, field, positions, rotations, groups):
+    """The candidates worth a closer look, closed: base poses, joints, scores and touching fingers; None without any."""
+    joints = np.tile(OPEN, (len(positions), 1))
+    usable = np.ones(len(positions), dtype=bool)
+    for retreat in (0.0, 0.25 * APPROACH, 0.5 * APPROACH, APPROACH):
+        away = positions - retreat * rotations.as_matrix()[:, :, 0]
+        nearest = _nearest(puppet, field, away[usable], rotations[usable], joints[usable], puppet.sparse)
+        usable[usable] = nearest.min(axis=(1, 2)) > CLEARANCE
+        if not usable.any():
+            return None
+    positions, rotations, groups, joints = positions[usable], rotations[usable], groups[usable], joints[usable]
+    joints = close_fingers(puppet, field, positions, rotations, joints, puppet.sparse, exact=False, steps=50)
+    scores, _, _ = _score(puppet, field, positions, rotations, joints)
+
+    # The search looked at few points: the best of each direction are closed again, and judged, by every point.
+    order = np.argsort(-scores, kind="stable")
+    order = order[np.isfinite(scores[order])]
+    finalists = order[np.sort(np.unique(groups[order], return_index=True)[1])][:_FINALISTS]
+    if len(finalists) == 0:
+        return None
+    positions, rotations, every = positions[finalists], rotations[finalists], np.arange(len(puppet.links))
+    joints = close_fingers(puppet, field, positions, rotations, joints[finalists], every, exact=False, steps=60)
+    scores, fingers, depths = _score(puppet, field, positions, rotations, joints)
+    scores[depths > _DEEPEST] = -np.inf
+    return (positions, rotations, joints, scores, fingers) if np.isfinite(scores.max()) else None
 
 
 _ACCEPTED = "an object with a part 20 to 100 mm wide that the hand can close around; scale it or choose another"
@@ -130,15 +143,16 @@ def close_fingers(puppet, field, positions, rotations, joints, chosen, *, exact:
     return joints
 
 
-def _candidates(surface: np.ndarray) -> tuple[np.ndarray, Rotation, np.ndarray]:
+def _candidates(surface: np.ndarray, shifts: tuple[float, ...]) -> tuple[np.ndarray, Rotation, np.ndarray]:
     """Base poses around the object, palm towards it, fingers level; candidates of one direction share a group.
 
     Args:
         surface: points all over the object (point, 3) [m].
+        shifts: heights of the middle finger over the object's middle [m].
     """
     bottom, top = surface[:, 2].min(), surface[:, 2].max()
     positions, matrices, groups = [], [], []
-    for shift in (0.0, -0.02, 0.02):
+    for shift in shifts:
         level = float(np.clip(0.5 * (bottom + top) + shift, bottom, top))
         slab = surface[np.abs(surface[:, 2] - level) < max(0.05, 0.25 * (top - bottom)), :2]
         for yaw in np.arange(12) * (np.pi / 6.0):
@@ -150,8 +164,8 @@ def _candidates(surface: np.ndarray) -> tuple[np.ndarray, Rotation, np.ndarray]:
                 side = slab @ along[:2]
                 center = 0.5 * (side.min() + side.max()) * along + np.array([0.0, 0.0, level])
                 group = len(groups)
-                for gap in (0.004, 0.02, 0.04, 0.06):
-                    for lead in (-0.015, 0.0, 0.015, 0.03):
+                for gap in (0.004, 0.022, 0.045):
+                    for lead in (-0.012, 0.006, 0.024):
                         depth = near_side - PALM_FRONT - gap
                         positions.append(center + depth * out_of_palm - lead * along)
                         matrices.append(np.stack([out_of_palm, across, along], axis=1))
@@ -199,6 +213,8 @@ def _score(puppet, field, positions, rotations, joints) -> tuple[np.ndarray, np.
         if not thumb or len(pushes) < 2 or deepest > 0.0:
             continue
         opposition = -float(pushes[-1] @ np.mean(pushes[:-1], axis=0))
+        if opposition < _LEAST_OPPOSITION:
+            continue
         phalanges = len(set(zip(puppet.finger[touching], puppet.phalanx[touching], strict=True)))
         offset = np.linalg.norm(np.mean(centers, axis=0))
         scores[index] = len(pushes) + 1.5 * opposition + 0.1 * phalanges - 4.0 * offset

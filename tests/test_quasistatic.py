@@ -121,7 +121,7 @@ def aligned(pose, other):
 random_points = np.random.default_rng(7).normal(size=(100, 3))
 HARD_CASES = {
     "generic": make_case(0.02 * random_points[:5]),
-    "hundred contacts": make_case(0.03 * random_points, frames=2),
+    "hundred contacts": make_case(0.03 * random_points, frames=1),
     "three contacts": make_case(0.02 * random_points[:3]),
     "three contacts, no prior": make_case(0.02 * random_points[:3], priors=NOTHING),
     "patch of 3 mm": make_case(0.003 * random_points[:6]),
