@@ -274,12 +274,15 @@ def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: b
 
 
 def _measured(result: Result, device: str) -> Result:
-    """The result with the metrics of its start and of its end."""
+    """The result with the metrics of its start and of its end, and with its contacts."""
+    from warpprior.contacts import find_contacts
     from warpprior.metrics import Evaluator
 
     evaluator = Evaluator(result.scene, device=device)
     start = {body.name: body.initial for body in result.scene.bodies}
-    return replace(result, metrics={"before": evaluator(start), "after": evaluator(result.poses)})
+    metrics = {"before": evaluator(start), "after": evaluator(result.poses)}
+    contacts = result.contacts or find_contacts(result.scene, result.poses, device=device)
+    return replace(result, metrics=metrics, contacts=contacts)
 
 
 def _exit_code(result: Result, folder: Path) -> int:
