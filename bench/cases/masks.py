@@ -1,0 +1,95 @@
+"""Mask loss and gradient of a hand over an object: 642 and 2,562 vertices, one image."""
+
+import numpy as np
+import warp as wp
+
+from warpprior.bench.harness import Trial, case
+from warpprior.bodies import rigid_body
+from warpprior.masks import SoftrasMask
+from warpprior.priors.silhouette import SilhouettePrior, SilhouetteSettings
+from warpprior.rendering import render_labels
+from warpprior.scene import Camera, Poses, Scene, SceneBody
+from warpprior.state import MotionState
+from warpprior.window import whole_window, window_around
+
+RADII = {"hand": (0.045, 0.06, 0.03), "object": (0.075, 0.06, 0.045)}
+PLACES = {"hand": (-0.025, 0.012, 0.62), "object": (0.03, -0.01, 0.70)}
+SHIFT_PX = 3.0  # between labels and start
+OTHERS_256 = "DRTK 10.5 ms, PyTorch3D (backward repaired) 1,525 ms"
+OTHERS_640 = "DRTK 38.7 ms, PyTorch3D (backward repaired) 6,490 ms"
+
+
+def _scene(width: int, height: int, focal: float) -> Scene:
+    """Labels of the bodies in place; they start ``SHIFT_PX`` to the right."""
+    import trimesh
+
+    camera = Camera(width, height, focal, focal, width / 2, height / 2)
+    bodies = []
+    for label, (name, radii) in enumerate(RADII.items(), start=1):
+        ball = trimesh.creation.icosphere(subdivisions=2 + label, radius=1.0)
+        position, rotation = np.array([PLACES[name]]), np.array([[0.0, 0.0, 0.0, 1.0]])
+        poses = Poses(position, rotation, np.zeros((1, 0)))
+        body = rigid_body(name, ball.vertices * np.array(radii), ball.faces)
+        bodies.append(SceneBody(body, label, False, poses))
+    scene = Scene("bench", camera, 30.0, tuple(bodies))
+    labels = render_labels(scene, {body.name: body.initial for body in bodies})
+    shifted = {}
+    for body in bodies:
+        position = body.initial.position + np.array([SHIFT_PX / focal * body.initial.position[0, 2], 0.0, 0.0])
+        shifted[body.name] = Poses(position, body.initial.rotation, np.zeros((1, 0)))
+    return Scene("bench", camera, 30.0, scene.with_poses(shifted).bodies, labels)
+
+
+def _trial(device: str, width: int, height: int, focal: float, *, method: str = "edge", cropped: bool = False) -> Trial:
+    scene = _scene(width, height, focal)
+    state = MotionState(scene, device, point_count=16)
+    window = whole_window(1, width, height)
+    if cropped:
+        rows, columns = np.nonzero(scene.labels[0])
+        box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=float)
+        window = window_around(box, width, height, margin=0.05)
+    prior = SilhouettePrior(state, window.cut(scene.labels), window, SilhouetteSettings(method=method))
+    rows = wp.zeros((1, 1), dtype=wp.float32, device=device, requires_grad=True)
+    seed = wp.ones((1, 1), dtype=wp.float32, device=device)
+
+    def run() -> None:
+        rows.zero_()
+        with wp.Tape() as tape:
+            prior.evaluate(state, rows, 0)
+        state.screen.grad.zero_()
+        tape.backward(grads={rows: seed})
+
+    def check() -> str | None:
+        value, pull = float(rows.numpy()[0, 0]), float(state.screen.grad.numpy()[0, :, 0].sum())
+        if isinstance(prior.masks[0], SoftrasMask):
+            return None if np.isfinite(value) and pull > 0.0 else f"loss {value:.3f}, pull {pull:.3f}"
+        # The contour is off by SHIFT_PX along u: the mean distance along its normal is about 2 / pi of that.
+        low, high = 0.5 * SHIFT_PX, 0.8 * SHIFT_PX
+        slope = pull * SHIFT_PX / max(value, 1e-9)  # the loss grows in proportion to the shift
+        return None if low < value < high and 0.9 < slope < 1.1 else f"loss {value:.3f}, slope {slope:.3f}"
+
+    return Trial(run=run, check=check)
+
+
+@case("mask/256x256", unit="ms", target=1.0, reference=OTHERS_256)
+def prepare_small(device: str) -> Trial:
+    """Owner edge-crossing, whole picture."""
+    return _trial(device, 256, 256, 566.0)
+
+
+@case("mask/640x480", unit="ms", target=2.0, reference=OTHERS_640)
+def prepare_large(device: str) -> Trial:
+    """Owner edge-crossing, whole picture."""
+    return _trial(device, 640, 480, 794.0)
+
+
+@case("mask/640x480_window", unit="ms", reference=OTHERS_640)
+def prepare_cropped(device: str) -> Trial:
+    """Owner edge-crossing, in a window around the labels."""
+    return _trial(device, 640, 480, 794.0, cropped=True)
+
+
+@case("mask/softras_640x480", unit="ms", target=100.0, reference="PyTorch3D (backward repaired) 6,490 ms")
+def prepare_softras(device: str) -> Trial:
+    """The paper's product over faces, sigma 1e-4."""
+    return _trial(device, 640, 480, 794.0, method="softras")
