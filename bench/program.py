@@ -41,7 +41,8 @@ def run(
         return 0
     baseline = None
     if compare is not None or max_ratio is not None:
-        baseline = read_baseline(compare if compare not in (None, Path()) else BASELINE, device)
+        default = compare in (None, Path())
+        baseline = {} if default and not BASELINE.is_file() else read_baseline(BASELINE if default else compare, device)
     if not quiet:
         print(format_header(baseline is not None))
     results = run_cases(

@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -90,6 +89,8 @@ def format_info(found: dict) -> str:
 
 
 def _distribution_version(name: str) -> str | None:
+    from importlib import metadata  # slow to import, and needed only here
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
