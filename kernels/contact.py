@@ -7,6 +7,7 @@ normals are frozen.
 """
 
 import warp as wp
+
 from warpprior.kernels.distance import GridSet, grid_distance, grid_sample
 
 

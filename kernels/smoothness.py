@@ -10,6 +10,7 @@ accelerations at the middle one.  All values are ``(x / sigma)^2 / 2``, added to
 """
 
 import warp as wp
+
 from warpprior.kernels.rotations import so3_log
 
 

@@ -42,7 +42,9 @@ def make_capsule_hand(name="hand"):
 def make_poses(position, rotation_vector=(0.0, 0.0, 0.0), frames=1):
     """The same pose in every frame."""
     rotation = Rotation.from_rotvec(rotation_vector).as_quat()
-    return Poses(np.tile(np.asarray(position, float), (frames, 1)), np.tile(rotation, (frames, 1)), np.zeros((frames, 0)))
+    return Poses(
+        np.tile(np.asarray(position, float), (frames, 1)), np.tile(rotation, (frames, 1)), np.zeros((frames, 0))
+    )
 
 
 def make_camera(width=128, height=128, focal=None):
