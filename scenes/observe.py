@@ -14,7 +14,7 @@ from warpprior.scene import Camera, Poses, Scene
 
 NEAR_PLANE = 0.01  # [m]
 SLAB = 4  # frames held on the device at a time
-_PLAIN = (0.7, 0.7, 0.7)
+_PLAIN = (0.82, 0.58, 0.32)  # of bodies without colours of their own
 
 
 @dataclass(frozen=True)
