@@ -30,7 +30,7 @@ from warpprior.report.video import write_video
 from warpprior.result import Result
 from warpprior.scene import Poses
 
-_CHUNK = 16  # frames drawn at a time, so that memory does not grow with the sequence
+_CHUNK = 30  # frames drawn at a time, so that memory does not grow with the sequence
 _BAR = 30  # height of the lines of text [px]
 _GAP = 4  # between panels [px]
 _TITLES = ("before", "after")

@@ -1,0 +1,62 @@
+"""The examples run as they are printed, on few frames."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+import warpprior
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """``run(name, *arguments)`` runs an example as a program, in an empty folder."""
+
+    def run_example(name, *arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+    return run_example
+
+
+def test_refine_a_folder(run, tmp_path, capsys):
+    """A scene folder becomes a result folder with a report and a stage, and the masks fit better."""
+    scene = warpprior.simulate("robot_lift", frame_count=12)
+    warpprior.save_scene(scene, tmp_path / "scene")
+    run("01_refine_a_folder.py", tmp_path / "scene", "--output-dir", "out", "--device", "cpu", "--num-frames", 8)
+    before, after = (float(words.split()[0]) for words in capsys.readouterr().out.split("IoU ")[1].split(", ")[:2])
+    assert after > before
+    assert {"report.html", "poses.npz"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_simulate_and_refine(run, capsys):
+    """The bottle ends nearer to the truth than it started."""
+    run("02_simulate_and_refine.py", "--num-frames", 6, "--device", "cpu")
+    before, after = (float(line.split("off by")[1].split()[0]) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert after < 0.3 * before
+
+
+def test_export_usd(run, tmp_path, capsys):
+    """A stage with contacts that passes its checks."""
+    pytest.importorskip("pxr", reason="OpenUSD is not installed")
+    run("03_export_usd.py", "--num-frames", 6, "--output", "lift.usdc")
+    printed = capsys.readouterr().out
+    assert "no findings" in printed and "1 pair(s)" in printed
+    assert (tmp_path / "lift.usdc").is_file()
+
+
+def test_scene_from_arrays(run, capsys):
+    """The parcel comes back to within a millimetre or so."""
+    run("04_scene_from_arrays.py", "--num-frames", 8, "--device", "cpu")
+    before, after = (float(line.split()[-2]) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert after < 2.0 < before
+
+
+def test_every_example_is_tested():
+    """No example without a test above."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in text] == []
