@@ -26,6 +26,25 @@ def record_cost(costs, count, column, *, history_out):
 
 
 @wp.kernel
+def _record_rows(
+    rows: wp.array2d[wp.float32],  # [term, frame]
+    count: wp.array[wp.int32],  # [1] rows complete so far
+    history_out: wp.array2d[wp.float64],  # [iteration, term]
+):
+    """Sum every term over the frames into the current row; one thread per term, in order."""
+    term = wp.tid()
+    total = wp.float64(0.0)
+    for frame in range(rows.shape[1]):
+        total += wp.float64(rows[term, frame])
+    history_out[wp.min(count[0], history_out.shape[0] - 1), term] = total
+
+
+def record_rows(rows, count, *, history_out):
+    """Launch :func:`_record_rows` over all terms."""
+    wp.launch(_record_rows, dim=rows.shape[0], inputs=[rows, count], outputs=[history_out], device=history_out.device)
+
+
+@wp.kernel
 def _next_row(
     count_out: wp.array[wp.int32],  # [1]
 ):
@@ -35,4 +54,4 @@ def _next_row(
 
 def next_row(*, count_out):
     """Launch :func:`_next_row`."""
-    wp.launch(_next_row, dim=1, outputs=[count_out], device=count_out.device)
+    wp.launch(_next_row, dim=1, inputs=[], outputs=[count_out], device=count_out.device)

@@ -7,9 +7,17 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
 from warpprior.errors import InputError
+from warpprior.priors.consistency import ConsistencySettings
+from warpprior.priors.far import FarSettings
+from warpprior.priors.image import ImageSettings
+from warpprior.priors.penetration import PenetrationSettings
+from warpprior.priors.silhouette import SilhouetteSettings
+from warpprior.priors.sliding import SlidingSettings
+from warpprior.priors.smoothness import SmoothnessSettings
 
 TERMS = ("image", "mask", "far", "sliding", "penetration", "consistency", "smoothness")
 STEPS = ("initialise", "align", "polish")
+ALIGNED_TERMS = ("sliding", "penetration", "consistency", "smoothness")
 
 
 @dataclass(frozen=True)
@@ -53,15 +61,16 @@ class AlignSettings:
         stages: coarse to fine.
     """
 
-    sigma_contour_px: float = 1.0
+    sigma_contour_px: float = 2.0
     clearance_m: float = 0.004
+    contour_weight: float = 1.0
     sliding_weight: float = 1.0
     penetration_weight: float = 1.0
     sigma_penetration_m: float = 0.002
     allowance_m: float = 0.001
     smoothness_weight: float = 1.0
-    sigma_acceleration_m_s2: float = 2.0
-    sigma_acceleration_rad_s2: float = 20.0
+    sigma_acceleration_m_s2: float = 1.0
+    sigma_acceleration_rad_s2: float = 10.0
     consistency_weight: float = 0.01
     sigma_velocity_m_s: float = 1.0
     sigma_velocity_rad_s: float = 10.0
@@ -69,11 +78,44 @@ class AlignSettings:
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.12, 0.0, 0.1, 0),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.06, 0.0, 0.5, 6),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.03, 0.5, 1.0, 12),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12),
         )
     )
+
+
+@dataclass(frozen=True)
+class PolishSettings:
+    """Adam on the full energy (Eq. 6 and the physics terms): ``weight * value``, values in units of sigma.
+
+    Attributes:
+        iterations: how many; None: 200 where bodies move that Gauss-Newton does not align, else none.
+        rate: length of a step at the start, in unit steps; it falls to ``final_rate`` of that.
+        step_px, step_log_depth, step_rad, step_joint: unit steps of bearing [px], log depth, rotation [rad], joints.
+    """
+
+    iterations: int | None = None
+    rate: float = 1.0
+    final_rate: float = 0.03
+    step_px: float = 0.5
+    step_log_depth: float = 0.004
+    step_rad: float = 0.01
+    step_joint: float = 0.01
+    image_weight: float = 0.0
+    mask_weight: float = 1.0
+    far_weight: float = 1.0
+    sliding_weight: float = 1.0
+    penetration_weight: float = 1.0
+    consistency_weight: float = 0.01
+    smoothness_weight: float = 0.1
+    image: ImageSettings = field(default_factory=ImageSettings)
+    mask: SilhouetteSettings = field(default_factory=SilhouetteSettings)
+    far: FarSettings = field(default_factory=FarSettings)
+    sliding: SlidingSettings = field(default_factory=SlidingSettings)
+    penetration: PenetrationSettings = field(default_factory=PenetrationSettings)
+    consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
+    smoothness: SmoothnessSettings = field(default_factory=SmoothnessSettings)
 
 
 @dataclass(frozen=True)
@@ -88,6 +130,7 @@ class RefineSettings:
         contact_points: points per body that feel contact.
         window_margin: space around the labels, as a share of their size.
         align: Gauss-Newton on rigid bodies.
+        polish: Adam on everything.
     """
 
     seed: int = 0
@@ -97,6 +140,34 @@ class RefineSettings:
     contact_points: int = 512
     window_margin: float = 0.5
     align: AlignSettings = field(default_factory=AlignSettings)
+    polish: PolishSettings = field(default_factory=PolishSettings)
+
+    @classmethod
+    def paper_literal(cls) -> RefineSettings:
+        """The paper's equations as printed, but for the sign of Eq. 3: SoftRas union masks, plain sums, Adam alone.
+
+        The paper gives no weights; these make the terms of one size at a pose 1 cm off.
+        """
+        return cls(
+            initialise_passes=0,
+            calibrate_masks=False,
+            align=AlignSettings(stages=()),
+            polish=PolishSettings(
+                iterations=300,
+                mask_weight=1e-3,
+                far_weight=0.0,
+                sliding_weight=1.0,
+                penetration_weight=10.0,
+                consistency_weight=1.0,
+                smoothness_weight=1.0,
+                mask=SilhouetteSettings(method="softras", mode="union", normalise=False),
+                sliding=SlidingSettings(literal=True),
+                penetration=PenetrationSettings(literal=True),
+                consistency=ConsistencySettings(literal=True),
+                smoothness=SmoothnessSettings(literal=True),
+                image=ImageSettings(literal=True),
+            ),
+        )
 
     def leaving_out(self, terms: Iterable[str]) -> RefineSettings:
         """The same settings without some terms or steps.
@@ -118,8 +189,13 @@ class RefineSettings:
             return replace(self, initialise_passes=0)
         if term == "align":
             return replace(self, align=replace(self.align, stages=()))
-        weight = f"{term}_weight"
-        return replace(self, align=replace(self.align, **{weight: 0.0})) if hasattr(self.align, weight) else self
+        if term == "polish":
+            return replace(self, polish=replace(self.polish, iterations=0))
+        weight = {f"{term}_weight": 0.0}
+        settings = replace(self, polish=replace(self.polish, **weight))
+        if term == "mask":
+            return replace(settings, align=replace(self.align, contour_weight=0.0))
+        return replace(settings, align=replace(self.align, **weight)) if term in ALIGNED_TERMS else settings
 
     def as_dict(self) -> dict:
         """The settings as plain data."""

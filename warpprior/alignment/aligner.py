@@ -73,7 +73,7 @@ class BodyAligner:
             visible = (labels == body.label).any(axis=(1, 2)).astype(float)
             fields = contour_fields(labels, body.label, picture.mask_bias).reshape(frame_count, 2, -1)
         self.fields = wp.array(fields, dtype=wp.float32, device=device)
-        scale = visible / (CORRELATION_LENGTH * settings.sigma_contour_px**2)
+        scale = settings.contour_weight * visible / (CORRELATION_LENGTH * settings.sigma_contour_px**2)
         self.scales = wp.array(scale.astype(np.float32), dtype=wp.float32, device=device)
         self.visible = visible > 0
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.history import next_row, record_cost
+from warpprior.kernels.history import next_row, record_cost, record_rows
 
 
 class History:
@@ -27,6 +27,10 @@ class History:
     def add(self, term: str, costs: wp.array) -> None:
         """Add a term's costs [frame] float64 to the current row."""
         record_cost(costs, self._count, self.terms.index(term), history_out=self._rows)
+
+    def add_rows(self, rows: wp.array) -> None:
+        """Set all terms of the current row from their values [term, frame] float32."""
+        record_rows(rows, self._count, history_out=self._rows)
 
     def close_row(self) -> None:
         """Begin the next row."""

@@ -13,6 +13,9 @@ import numpy as np
 from warpprior.alignment.alignment import Alignment
 from warpprior.alignment.initialise import FEWEST_PIXELS, initialise
 from warpprior.alignment.picture import prepare_picture
+from warpprior.descent.descent import Descent
+from warpprior.descent.energy import Energy
+from warpprior.descent.terms import build_terms
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.result import Result
@@ -20,9 +23,10 @@ from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
 
+POLISH_ITERATIONS = 200
 WORTH_TELLING = 0.25  # mask biases smaller than this are not mentioned [px]
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[float, int, str], None]
 Keep = Callable[[dict[str, np.ndarray]], None]
 
 
@@ -103,7 +107,19 @@ class _Run:
             self.alignment = Alignment(rigid, self.state, self.picture, settings)
             for number in range(len(settings.align.stages)):
                 self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
+        iterations = self._polish_iterations(bool(rigid) and bool(settings.align.stages))
+        if iterations:
+            self.parts.append(("polish", lambda: self._polish(iterations)))
         self.done = 0
+
+    def _polish_iterations(self, aligned: bool) -> int:
+        """How long to descend: as asked, else only where bodies move that were not aligned."""
+        asked = self.settings.polish.iterations
+        if asked is None:
+            left = not aligned or any(not body.body.is_rigid for body in self.state.moving)
+            asked = POLISH_ITERATIONS if left else 0
+        limit = self.settings.iterations
+        return asked if limit is None else min(asked, limit)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
@@ -117,8 +133,7 @@ class _Run:
         """Do the parts that are left."""
         for number in range(self.done, len(self.parts)):
             name, part = self.parts[number]
-            if self.progress is not None:
-                self.progress(number, len(self.parts), name)
+            self._tell(name, 0.0)
             part()
             self.done = number + 1
             self._keep()
@@ -142,6 +157,17 @@ class _Run:
 
     def _align(self, number: int) -> None:
         self.rows += self.alignment.run(number)
+
+    def _polish(self, iterations: int) -> None:
+        terms = build_terms(self.state, self.picture, self.settings.polish, self.notes.append)
+        descent = Descent(self.state, Energy(self.state, terms), self.settings.polish)
+        self.rows += descent.run(iterations, lambda done: self._tell("polish", done / iterations))
+        if descent.skipped:
+            self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
+
+    def _tell(self, name: str, share: float) -> None:
+        if self.progress is not None:
+            self.progress(self.done + share, len(self.parts), name)
 
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
