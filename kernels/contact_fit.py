@@ -9,10 +9,11 @@ import warp as wp
 from warpprior.kernels.camera import NEAR
 from warpprior.kernels.contour_fit import mat66d, point_derivative, vec6d
 from warpprior.kernels.distance import grid_sample
-from warpprior.kernels.rotations import so3_log
+from warpprior.kernels.rotations import so3_log, so3_right_jacobian_inverse
 
 wp.set_module_options({"enable_backward": False})
 
+DEEPEST = wp.constant(0.02)  # [m] beyond, the nearest surface may be the far side: the push no longer grows
 SMOOTH_SIGMAS = wp.constant(3.0)  # motion beyond this many sigmas is a jump and costs only in proportion
 
 
@@ -87,6 +88,14 @@ def place_derivative(pose: wp.transform, place: wp.vec3, axis: wp.vec3) -> vec6d
     return -point_derivative(pose, wp.quat_rotate(rotation, place), wp.quat_rotate(rotation, axis))
 
 
+@wp.func
+def fair_square(ratio: wp.float64) -> wp.float64:
+    """Cost whose weight is 1 / (1 + ratio): the square near zero, linear far out."""
+    if ratio < wp.float64(1.0e-4):
+        return ratio * ratio * (wp.float64(1.0) - ratio * wp.float64(2.0 / 3.0))
+    return wp.float64(2.0) * (ratio - wp.log(wp.float64(1.0) + ratio))
+
+
 @wp.kernel
 def _accumulate_contacts(
     poses: wp.array[wp.transform],  # [frame] camera_from_object
@@ -112,6 +121,7 @@ def _accumulate_contacts(
     own_gradient = vec6d()
     before_gradient = vec6d()
     cost = wp.float64(0.0)
+    touched = bool(False)
     joined = bool(False)
     before_pose = pose
     if frame > 0:
@@ -124,21 +134,22 @@ def _accumulate_contacts(
         normal = wp.vec3(sample[0], sample[1], sample[2])
         depth = -sample[3] - press[1]
         if depth > 0.0 and press[0] > 0.0:
-            # Beyond 2 cm the nearest surface may be the far side of the object: the push no longer grows.
-            depth = wp.min(depth, 0.02)
+            touched = True
+            push = wp.min(depth, DEEPEST)
             scale = press_scale * areas[point]
             derivative = place_derivative(pose, places[frame, point], normal)
             own += wp.outer(derivative, derivative) * wp.float64(scale)
-            own_gradient += derivative * wp.float64(-depth * scale)
-            cost += wp.float64(scale * depth * depth)
+            own_gradient += derivative * wp.float64(-push * scale)
+            cost += wp.float64(scale * push * (2.0 * depth - push))
         if joined and slip[0] > 0.0:
             weight = wp.sqrt(weights[frame, point] * weights[frame - 1, point])
             if weight > 1.0e-8:
+                touched = True
                 move = places[frame, point] - places[frame - 1, point]
                 move = move - normal * (slip[2] * wp.dot(normal, move))
                 ratio = wp.length(move) / slip[1]
                 scale = slip_scale * weight / (1.0 + ratio)
-                cost += wp.float64(scale * wp.dot(move, move))
+                cost += wp.float64(slip_scale * weight * slip[1] * slip[1]) * fair_square(wp.float64(ratio))
                 for i in range(3):
                     axis = wp.vec3(0.0, 0.0, 0.0)
                     axis[i] = 1.0
@@ -150,7 +161,7 @@ def _accumulate_contacts(
                     across += wp.outer(now, then) * wp.float64(scale)
                     own_gradient += now * wp.float64(scale * move[i])
                     before_gradient += then * wp.float64(scale * move[i])
-    if cost > wp.float64(0.0):
+    if touched:
         wp.atomic_add(cost_out, frame, cost)
         for i in range(6):
             wp.atomic_add(gradient_out, frame, i, own_gradient[i])
@@ -186,15 +197,11 @@ def position_derivative(pose: wp.transform, axis: int) -> vec6d:
 
 
 @wp.func
-def turn_derivative(pose: wp.transform, middle: wp.transform, axis: int) -> vec6d:
-    """Derivative of one coordinate of a small rotation vector, given in the middle frame's axes, by the increment."""
-    direction = wp.vec3(0.0, 0.0, 0.0)
-    direction[axis] = 1.0
-    relative = wp.quat_inverse(wp.transform_get_rotation(pose)) * wp.transform_get_rotation(middle)
-    turned = wp.quat_rotate(relative, direction)
+def turn_derivative(jacobian: wp.mat33, axis: int) -> vec6d:
+    """Derivative of one coordinate of a rotation vector by the increment, whose turn acts through ``jacobian``."""
     return vec6d(
         wp.float64(0.0), wp.float64(0.0), wp.float64(0.0),
-        wp.float64(turned[0]), wp.float64(turned[1]), wp.float64(turned[2]),
+        wp.float64(jacobian[axis, 0]), wp.float64(jacobian[axis, 1]), wp.float64(jacobian[axis, 2]),
     )  # fmt: skip
 
 
@@ -232,6 +239,8 @@ def _accumulate_smoothness(
     velocity = p_last - p_middle
     acceleration = velocity - (p_middle - p_first)
     spin = turn_after - turn_before
+    jacobian_last = so3_right_jacobian_inverse(turn_after)
+    jacobian_first = so3_right_jacobian_inverse(-turn_before)
     for term in range(4):
         miss = wp.length(velocity)
         if term == 0:
@@ -241,8 +250,14 @@ def _accumulate_smoothness(
         elif term == 3:
             miss = wp.length(turn_after)
         sigmas = miss * wp.sqrt(stiffness[term]) / SMOOTH_SIGMAS
-        scale = wp.float64(stiffness[term] / wp.sqrt(1.0 + sigmas * sigmas))
+        root = wp.sqrt(1.0 + sigmas * sigmas)
+        scale = wp.float64(stiffness[term] / root)
         if scale > wp.float64(0.0) and (term >= 2 or second):
+            wp.atomic_add(cost_out, frame, wp.float64(stiffness[term] * miss * miss * 2.0 / (root + 1.0)))
+            # The middle frame's turn acts from the left, through the transposes.
+            jacobian_middle = wp.transpose(jacobian_last)
+            if term == 1:
+                jacobian_middle = jacobian_middle + wp.transpose(jacobian_first)
             for axis in range(3):
                 if term % 2 == 0:
                     at_last = position_derivative(last, axis)
@@ -250,17 +265,15 @@ def _accumulate_smoothness(
                     at_first = position_derivative(first, axis)
                     residual = wp.float64(velocity[axis])
                     if term == 0:
+                        at_middle = at_middle * wp.float64(2.0)
                         residual = wp.float64(acceleration[axis])
                 else:
-                    at_last = turn_derivative(last, middle, axis)
-                    at_middle = -turn_derivative(middle, middle, axis)
-                    at_first = turn_derivative(first, middle, axis)
+                    at_last = turn_derivative(jacobian_last, axis)
+                    at_middle = -turn_derivative(jacobian_middle, axis)
+                    at_first = turn_derivative(jacobian_first, axis)
                     residual = wp.float64(turn_after[axis])
                     if term == 1:
                         residual = wp.float64(spin[axis])
-                if term < 2:
-                    at_middle = at_middle * wp.float64(2.0)
-                wp.atomic_add(cost_out, frame, scale * residual * residual)
                 for i in range(6):
                     wp.atomic_add(gradient_out, frame, i, scale * residual * at_last[i])
                     wp.atomic_add(gradient_out, frame - 1, i, scale * residual * at_middle[i])
