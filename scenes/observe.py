@@ -121,11 +121,11 @@ class _Caster:
         self.backdrop_colors = wp.array(behind, dtype=wp.vec3, device=device)
         self.boxes = wp.empty((slab, 4), dtype=wp.int32, device=device)
         self.labels = wp.empty((slab, *size), dtype=wp.uint8, device=device)
-        self.depths = wp.empty((slab, *size), dtype=wp.float32, device=device)
+        self.depths = wp.zeros((slab, *size), dtype=wp.float32, device=device)
         self.faces = wp.empty((slab, *size), dtype=wp.int32, device=device)
-        self.barycentrics = wp.empty((slab, *size), dtype=wp.vec2, device=device)
-        self.normals = wp.empty((slab, *size), dtype=wp.vec3, device=device)
-        self.colors = wp.empty((slab, *size), dtype=wp.vec3, device=device)
+        self.barycentrics = wp.zeros((slab, *size), dtype=wp.vec2, device=device)
+        self.normals = wp.zeros((slab, *size), dtype=wp.vec3, device=device)
+        self.colors = wp.zeros((slab, *size), dtype=wp.vec3, device=device)
 
     def cast(self, vertices: np.ndarray) -> None:
         """Cast a slab of frames: vertices (frame, vertex, 3) in the camera frame; a short slab repeats its last."""

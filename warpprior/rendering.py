@@ -56,7 +56,7 @@ def _draw(
             [posed_vertices(body.body, poses[body.name].frames(cut), device=device) for body in bodies], axis=1
         )
         vertices = wp.array(points, dtype=wp.vec3, device=device)
-        screen = wp.empty(vertices.shape, dtype=wp.vec3, device=device)
+        screen = wp.zeros(vertices.shape, dtype=wp.vec3, device=device)
         origins = wp.zeros(len(points), dtype=wp.vec2i, device=device)
         keys = wp.zeros((len(points), pixel_count), dtype=wp.uint64, device=device)
         project_points(vertices, wp.vec2(camera.fx, camera.fy), wp.vec2(camera.cx, camera.cy), screen_out=screen)

@@ -62,7 +62,7 @@ def posed_state(body: Body, poses: Motion, device="cpu") -> tuple[BodyModel, Bod
 def posed_vertices(body: Body, poses: Motion, device="cpu") -> np.ndarray:
     """The surface at each frame (frame, vertex, 3) float32 [m], camera frame."""
     model, state = posed_state(body, poses, device)
-    vertices = wp.empty((state.frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
+    vertices = wp.zeros((state.frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
     model.skin(state, vertices)
     return vertices.numpy()
 
