@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import warp as wp
 
-from warpprior.canvas import Canvas
-from warpprior.kernels.overlap import measure_overlap
+from warpprior.alignment.overlap import FEWEST_PIXELS, Overlap
 from warpprior.scene import SceneBody
 from warpprior.state import MotionState
 from warpprior.window import Window
 
-FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
 LARGEST_FACTOR = 2.0  # of depth in one pass
 
 
@@ -33,39 +30,20 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
         The mean intersection over union with the label before the first pass; the overlap of frames without one
         does not count.
     """
-    name, device, frame_count = body.name, state.device, state.frame_count
-    index = [other.name for other in state.moving].index(name)
-    canvas = Canvas(
-        state.assembly,
-        [0 if i == index else None for i in range(len(state.moving))],
-        [False] * len(state.moving),
-        window,
-        device,
-    )
-    images = wp.array(labels.reshape(frame_count, -1), dtype=wp.uint8, device=device)
-    drawn = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
-    labelled = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
-    shared = wp.zeros(frame_count, dtype=wp.float32, device=device)
+    name, frame_count = body.name, state.frame_count
+    overlap = Overlap(body, state, labels, window)
     camera = state.scene.camera
     focal = np.array([camera.fx, camera.fy])
     center = np.array([camera.cx, camera.cy])
     cross_section = _mean_cross_section(body)
     first_overlap = 0.0
     for turn in range(passes):
-        for array in (drawn, labelled, shared):
-            array.zero_()
-        canvas.draw_faces(state.screen)
-        measure_overlap(
-            canvas.keys, images, body.label, window.width,
-            drawn_out=drawn, labelled_out=labelled, shared_out=shared,
-        )  # fmt: skip
-        ours, theirs, both = drawn.numpy(), labelled.numpy(), shared.numpy()
-        usable = theirs[:, 0] >= FEWEST_PIXELS
+        overlap.measure()
+        ours, theirs, usable = overlap.drawn, overlap.labelled, overlap.usable
         if not usable.any():
             return 0.0
         if turn == 0:
-            union = ours[:, 0] + theirs[:, 0] - both
-            first_overlap = float((both[usable] / np.maximum(union[usable], 1.0)).mean())
+            first_overlap = overlap.mean
         transforms = state.states[name].poses.numpy().astype(np.float64)
         seen = ours[:, 0] >= FEWEST_PIXELS
         depth = np.maximum(transforms[:, 2], 0.05)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from warpprior.alignment.alignment import Alignment
-from warpprior.alignment.initialise import FEWEST_PIXELS, initialise
+from warpprior.alignment.initialise import initialise
+from warpprior.alignment.overlap import FEWEST_PIXELS, Overlap
 from warpprior.alignment.picture import prepare_picture
 from warpprior.descent.descent import Descent
 from warpprior.descent.energy import Energy
@@ -23,6 +24,7 @@ from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
 
+TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
 POLISH_ITERATIONS = 200
 WORTH_TELLING = 0.25  # mask biases smaller than this are not mentioned [px]
 
@@ -107,6 +109,10 @@ class _Run:
             self.alignment = Alignment(rigid, self.state, self.picture, settings)
             for number in range(len(settings.align.stages)):
                 self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
+        self.overlaps = [
+            Overlap(body, self.state, self.picture.labels, self.picture.window) for body in self.state.moving
+        ]
+        self.best = (self._score(), self.state.read_transforms())
         iterations = self._polish_iterations(bool(rigid) and bool(settings.align.stages))
         if iterations:
             self.parts.append(("polish", lambda: self._polish(iterations)))
@@ -135,10 +141,28 @@ class _Run:
             name, part = self.parts[number]
             self._tell(name, 0.0)
             part()
+            self._guard(name)
             self.done = number + 1
             self._keep()
         if self.progress is not None:
             self.progress(len(self.parts), len(self.parts), "done")
+
+    def _score(self) -> float:
+        """Mean overlap of the moving bodies with their labels."""
+        for overlap in self.overlaps:
+            overlap.measure()
+        return float(np.mean([overlap.mean for overlap in self.overlaps]))
+
+    def _guard(self, name: str) -> None:
+        """Go back to the best motion so far where a part left the labels or became infinite."""
+        held = self.state.hold_finite()
+        score = self._score()
+        if held or score < self.best[0] - TOLERATED_LOSS:
+            self.state.assign_transforms(self.best[1])
+            reason = "became infinite" if held else f"left the labels (IoU {self.best[0]:.2f} to {score:.2f})"
+            self.notes.append(f"{name}: the motion {reason}; what it did was undone.")
+        elif score > self.best[0]:
+            self.best = (score, self.state.read_transforms())
 
     def _keep(self) -> None:
         if self.keep is None:
@@ -171,8 +195,7 @@ class _Run:
 
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
-        for name in self.state.hold_finite():
-            self.notes.append(f"{name}: frames that became infinite were put back to their start.")
+        self.state.hold_finite()
         return Result(
             scene=self.scene,
             poses=self.state.read(),
