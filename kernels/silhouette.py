@@ -333,8 +333,9 @@ def _push_coverage_gradient(
                         start_gradient += (1.0 - crossing.weight) * direction
                         end_gradient += crossing.weight * direction
         if owned == 1:
-            wp.atomic_add(screen_gradients_out, frame, ends[0], start_gradient)
-            wp.atomic_add(screen_gradients_out, frame, ends[1], end_gradient)
+            normal = wp.normalize(wp.vec3(b[1] - a[1], a[0] - b[0], 0.0))
+            wp.atomic_add(screen_gradients_out, frame, ends[0], normal * wp.dot(normal, start_gradient))
+            wp.atomic_add(screen_gradients_out, frame, ends[1], normal * wp.dot(normal, end_gradient))
 
 
 def push_coverage_gradient(
