@@ -6,7 +6,7 @@ import numpy as np
 import warp as wp
 from scipy.spatial.transform import Rotation
 
-from warpprior.kernels import quasistatic
+from warpprior.dynamics import Transfer
 
 CONTACT_SIGMA = 5.0e-4  # noise of a contact point [m]
 PRIOR_ANGLE = 0.10  # how far the object may turn against the expected motion in one frame [rad]
@@ -14,24 +14,17 @@ PRIOR_SHIFT = 0.10  # and shift [m]
 
 
 class Carrier:
-    """Buffers of the transfer of one object over one step, for at most ``capacity`` contacts."""
+    """The transfer of one object over one step, for at most ``capacity`` contacts."""
 
     def __init__(self, capacity: int, device="cpu"):
         self.capacity = capacity
-        variance = CONTACT_SIGMA**2
-        self._weight = wp.array([variance / PRIOR_SHIFT**2], dtype=float, device=device)
-        self._strength = wp.array([variance / (2.0 * PRIOR_ANGLE**2)], dtype=float, device=device)
+        self._transfer = Transfer(
+            1, device, contact_sigma_m=CONTACT_SIGMA, prior_angle=PRIOR_ANGLE, prior_shift_m=PRIOR_SHIFT
+        )
         self._before = wp.zeros((1, capacity), dtype=wp.vec3, device=device)
         self._after = wp.zeros((1, capacity), dtype=wp.vec3, device=device)
         self._weights = wp.zeros((1, capacity), dtype=float, device=device)
-        self._pose_before = wp.zeros(1, dtype=wp.transform, device=device)
-        self._pose_after = wp.zeros(1, dtype=wp.transform, device=device)
-        self._prior = wp.zeros(1, dtype=wp.transform, device=device)
-        self._weight_sums = wp.zeros(1, dtype=float, device=device)
-        self._sums_before = wp.zeros(1, dtype=wp.vec3, device=device)
-        self._sums_after = wp.zeros(1, dtype=wp.vec3, device=device)
-        self._moments = wp.zeros(1, dtype=wp.mat33, device=device)
-        self._rotations = wp.zeros(1, dtype=wp.mat33, device=device)
+        self._pose = wp.zeros(1, dtype=wp.transform, device=device)
 
     def step(self, before, after, weights, position, rotation: Rotation, shift, turn: Rotation):
         """Where the object is after its contacts moved.
@@ -48,21 +41,10 @@ class Carrier:
         self._before.assign(self._padded(before, (3,)))
         self._after.assign(self._padded(after, (3,)))
         self._weights.assign(self._padded(weights, ()))
-        self._pose_before.assign(np.concatenate([position, rotation.as_quat()])[None].astype(np.float32))
-        self._prior.assign(np.concatenate([shift, turn.as_quat()])[None].astype(np.float32))
-        contacts = (self._before, self._after, self._weights, self._pose_before, self._prior, self._weight)
-        sums = (self._weight_sums, self._sums_before, self._sums_after)
-        quasistatic.sum_contacts(*contacts, weight_sums_out=sums[0], sums_before_out=sums[1], sums_after_out=sums[2])
-        quasistatic.correlate_contacts(*contacts, self._strength, *sums, moments_out=self._moments)
-        quasistatic.carry_poses(
-            self._pose_before,
-            self._prior,
-            *sums,
-            self._moments,
-            rotations_out=self._rotations,
-            poses_after_out=self._pose_after,
-        )
-        pose = self._pose_after.numpy()[0].astype(float)
+        self._pose.assign(np.concatenate([position, rotation.as_quat()])[None].astype(np.float32))
+        self._transfer.prior_motions.assign(np.concatenate([shift, turn.as_quat()])[None].astype(np.float32))
+        self._transfer.carry(self._before, self._after, self._weights, self._pose)
+        pose = self._transfer.poses_after.numpy()[0].astype(float)
         return pose[:3], Rotation.from_quat(pose[3:])
 
     def _padded(self, values: np.ndarray, item: tuple[int, ...]) -> np.ndarray:

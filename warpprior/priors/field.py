@@ -175,8 +175,8 @@ class Surface:
         if count == 0:
             return np.zeros(0, np.float32), np.zeros((0, 3), np.float32), np.zeros(0, bool)
         where = wp.array(points, dtype=wp.vec3, device=self.device)
-        distances = wp.empty(count, dtype=wp.float32, device=self.device)
-        normals = wp.empty(count, dtype=wp.vec3, device=self.device)
+        distances = wp.zeros(count, dtype=wp.float32, device=self.device)
+        normals = wp.zeros(count, dtype=wp.vec3, device=self.device)
         found = wp.empty(count, dtype=wp.int32, device=self.device)
         self.launch(where, max_distance, distances, normals, found)
         return distances.numpy(), normals.numpy(), found.numpy() > 0
@@ -212,7 +212,7 @@ class Grids:
             lower + 0.5 * size - 0.5 * spacing * (np.array(counts) - 1)
             for (lower, size), spacing in zip(boxes, self.spacings, strict=True)
         ]
-        self.values = wp.empty((len(surfaces), *counts), dtype=wp.float32, device=device)
+        self.values = wp.zeros((len(surfaces), *counts), dtype=wp.float32, device=device)
         self.origins = wp.array(np.array(origins, dtype=np.float32), dtype=wp.vec3, device=device)
         self.inverse_spacings = wp.array((1.0 / self.spacings).astype(np.float32), dtype=wp.float32, device=device)
         self.links = wp.array(np.array(links, dtype=np.int32), dtype=wp.int32, device=device)
@@ -244,8 +244,8 @@ class Grids:
         count, device = len(points), self.values.device
         if count == 0:
             return np.zeros(0, np.float32), np.zeros((0, 3), np.float32)
-        distances = wp.empty(count, dtype=wp.float32, device=device)
-        gradients = wp.empty(count, dtype=wp.vec3, device=device)
+        distances = wp.zeros(count, dtype=wp.float32, device=device)
+        gradients = wp.zeros(count, dtype=wp.vec3, device=device)
         distance.sample_grid_gradient(
             wp.array(points, dtype=wp.vec3, device=device),
             self.values[index],
