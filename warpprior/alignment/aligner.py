@@ -113,6 +113,9 @@ class BodyAligner:
         self.contact_distance.fill_(stage.contact_distance_m)
         self.contact_softness.fill_(stage.contact_softness_m)
         fps = self.state.scene.fps
+        # The unseen turn of a symmetric body stays as it was estimated, noise and all: nothing to be smooth about.
+        turns = s.smoothness_weight if self.body.symmetry == "none" else 0.0
+        turning = s.consistency_weight if self.body.symmetry == "none" else 0.0
         sigma_slip = stage.sigma_slip_m_s / fps
         slip = s.sliding_weight / sigma_slip**2
         self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
@@ -122,9 +125,9 @@ class BodyAligner:
             np.array(
                 [
                     s.smoothness_weight * (fps**2 / s.sigma_acceleration_m_s2) ** 2,
-                    s.smoothness_weight * (fps**2 / s.sigma_acceleration_rad_s2) ** 2,
+                    turns * (fps**2 / s.sigma_acceleration_rad_s2) ** 2,
                     s.consistency_weight * (fps / s.sigma_velocity_m_s) ** 2,
-                    s.consistency_weight * (fps / s.sigma_velocity_rad_s) ** 2,
+                    turning * (fps / s.sigma_velocity_rad_s) ** 2,
                 ],
                 dtype=np.float32,
             )

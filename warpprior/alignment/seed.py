@@ -45,7 +45,8 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
             transfer.carry(points[source], points[target], weights[source], poses[source])
             own = poses.numpy()
             tried = own.copy()
-            tried[target] = np.where(joined[:, None], transfer.poses_after.numpy(), own[target])
+            carried = keep_unseen_turn(transfer.poses_after.numpy(), own[target], aligner.body.symmetry)
+            tried[target] = np.where(joined[:, None], carried, own[target])
             new_costs = aligner.try_poses(tried)
             for _ in range(SETTLING):
                 aligner.solve()
@@ -63,6 +64,27 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
         if changed == 0:
             break
     return replaced
+
+
+def keep_unseen_turn(carried: np.ndarray, own: np.ndarray, symmetry: str) -> np.ndarray:
+    """Poses that look like ``carried`` and are turned from ``own`` no more than that takes, both (frame, 7)."""
+    from scipy.spatial.transform import Rotation
+
+    if symmetry == "none":
+        return carried
+    carried = carried.copy()
+    if symmetry == "sphere":
+        carried[:, 3:] = own[:, 3:]
+        return carried
+    start = Rotation.from_quat(own[:, 3:])
+    axis = np.eye(3)["xyz".index(symmetry)]
+    before, after = start.apply(axis), Rotation.from_quat(carried[:, 3:]).apply(axis)
+    # The shortest turn from one direction to another; opposite ones leave its axis open, and the turn undone.
+    quaternions = np.column_stack([np.cross(before, after), 1.0 + np.sum(before * after, axis=1)])
+    lengths = np.linalg.norm(quaternions, axis=1, keepdims=True)
+    quaternions = np.where(lengths > 1e-6, quaternions, [0.0, 0.0, 0.0, 1.0])
+    carried[:, 3:] = (Rotation.from_quat(quaternions) * start).as_quat()
+    return carried
 
 
 def _closest_points(aligner: BodyAligner) -> tuple[wp.array, wp.array]:
