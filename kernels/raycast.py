@@ -137,7 +137,8 @@ def _shade_pixels(
     normals: wp.array3d[wp.vec3],  # [frame, row, column]
     triangles: wp.array2d[int],  # [face, 3]
     colors: wp.array[wp.vec3],  # [vertex] in [0, 1]
-    backdrop: wp.array2d[wp.vec3],  # [row, column] in [0, 1]
+    backdrop_depths: wp.array2d[float],  # [row, column] 0 where there is nothing
+    backdrop_colors: wp.array2d[wp.vec3],  # [row, column] in [0, 1]
     focal: wp.vec2,
     center: wp.vec2,
     to_light: wp.vec3,
@@ -147,8 +148,14 @@ def _shade_pixels(
 ):
     frame, row, column = wp.tid()
     face = faces[frame, row, column]
-    color = backdrop[row, column]
-    if face >= 0:
+    color = backdrop_colors[row, column]
+    if face < 0:
+        distance = backdrop_depths[row, column]
+        if distance > 0.0 and shadow > 0.0:
+            lit = distance * pixel_ray(row, column, focal, center) + 1.0e-3 * to_light
+            if wp.mesh_query_ray(meshes[frame], lit, to_light, FARTHEST).result:
+                color = (1.0 - shadow) * color
+    else:
         weights = barycentrics[frame, row, column]
         albedo = (
             weights[0] * colors[triangles[face, 0]]
@@ -175,7 +182,8 @@ def shade_pixels(
     normals,
     triangles,
     colors,
-    backdrop,
+    backdrop_depths,
+    backdrop_colors,
     focal,
     center,
     to_light,
@@ -184,7 +192,10 @@ def shade_pixels(
     *,
     colors_out,
 ):
-    """Lambert shading of what :func:`cast_pixels` hit, over a backdrop; ``shadow`` in [0, 1] darkens cast shadows."""
+    """Lambert shading of what :func:`cast_pixels` hit, over a backdrop, in a light far away in direction ``to_light``.
+
+    ``shadow`` in [0, 1] darkens what the meshes hide from the light, on themselves and on the backdrop.
+    """
     wp.launch(
         _shade_pixels,
         dim=colors_out.shape,
@@ -196,43 +207,14 @@ def shade_pixels(
             normals,
             triangles,
             colors,
-            backdrop,
+            backdrop_depths,
+            backdrop_colors,
             focal,
             center,
             to_light,
             ambient,
             shadow,
         ],
-        outputs=[colors_out],
-        device=colors_out.device,
-    )
-
-
-@wp.kernel
-def _cast_shadows(
-    meshes: wp.array[wp.uint64],  # [frame]
-    faces: wp.array3d[int],  # [frame, row, column]
-    backdrop_depths: wp.array2d[float],  # [row, column] 0 where there is nothing
-    focal: wp.vec2,
-    center: wp.vec2,
-    to_light: wp.vec3,
-    shadow: float,
-    colors_out: wp.array3d[wp.vec3],  # [frame, row, column] in [0, 1], darkened in place
-):
-    frame, row, column = wp.tid()
-    depth = backdrop_depths[row, column]
-    if depth > 0.0 and faces[frame, row, column] < 0:
-        start = depth * pixel_ray(row, column, focal, center) + 1.0e-3 * to_light
-        if wp.mesh_query_ray(meshes[frame], start, to_light, FARTHEST).result:
-            colors_out[frame, row, column] = (1.0 - shadow) * colors_out[frame, row, column]
-
-
-def cast_shadows(meshes, faces, backdrop_depths, focal, center, to_light, shadow, *, colors_out):
-    """Darken the pixels of the backdrop that the meshes hide from a light far away in direction ``to_light``."""
-    wp.launch(
-        _cast_shadows,
-        dim=colors_out.shape,
-        inputs=[meshes, faces, backdrop_depths, focal, center, to_light, shadow],
         outputs=[colors_out],
         device=colors_out.device,
     )

@@ -165,21 +165,12 @@ class _Caster:
             self.normals,
             self.triangles,
             self.vertex_colors,
+            self.backdrop_depths,
             self.backdrop_colors,
             self.focal,
             self.center,
             toward,
             self.light.ambient,
-            self.light.shadow,
-            colors_out=self.colors,
-        )
-        raycast.cast_shadows(
-            ids,
-            self.faces,
-            self.backdrop_depths,
-            self.focal,
-            self.center,
-            toward,
             self.light.shadow,
             colors_out=self.colors,
         )
