@@ -8,8 +8,12 @@ import warp as wp
 
 from warpprior.kernels.visibility import key_channel, key_face
 
-FIT_PASSES = wp.constant(3)  # of reweighting, when the gain is fitted
+vec5d = wp.types.vector(length=5, dtype=wp.float64)
+mat55d = wp.types.matrix(shape=(5, 5), dtype=wp.float64)
+
+FIT_PASSES = wp.constant(3)  # of reweighting, when the light is fitted
 RIDGE = wp.constant(1.0e-4)  # colour variance below which the gain stays near one: the visible part is plain
+SHADE_RIDGE = wp.constant(1.0e-3)  # the same for how the gain depends on the normal
 LEAST_GAIN = wp.constant(0.1)
 LARGEST_GAIN = wp.constant(10.0)
 
@@ -60,10 +64,12 @@ def _find_faces(
     channel: int,
     least_cosine: float,
     faces_out: wp.array2d[wp.int32],  # [frame, sample] -1 for none
+    normals_out: wp.array2d[wp.vec3],  # [frame, sample] of the face, towards the camera
 ):
     """The face of the body that each sample sees; none where another body is seen, or the face is too oblique."""
     frame, sample = wp.tid()
     faces_out[frame, sample] = -1
+    normals_out[frame, sample] = wp.vec3(0.0, 0.0, 0.0)
     pixel = pixels[frame, sample]
     if pixel < 0:
         return
@@ -71,20 +77,24 @@ def _find_faces(
     if key_channel(key) != channel:
         return
     face = key_face(key)
+    if face >= corners.shape[0]:
+        return
     a = vertices[frame, corners[face][0]]
     normal = wp.cross(vertices[frame, corners[face][1]] - a, vertices[frame, corners[face][2]] - a)
     ray = wp.vec3(rays[frame, sample][0], rays[frame, sample][1], 1.0)
-    if wp.abs(wp.dot(normal, ray)) > least_cosine * wp.length(normal) * wp.length(ray):
+    away = wp.dot(normal, ray)
+    if wp.abs(away) > least_cosine * wp.length(normal) * wp.length(ray):
         faces_out[frame, sample] = face
+        normals_out[frame, sample] = -wp.sign(away) * wp.normalize(normal)
 
 
-def find_faces(keys, pixels, rays, vertices, corners, channel, least_cosine, *, faces_out):
+def find_faces(keys, pixels, rays, vertices, corners, channel, least_cosine, *, faces_out, normals_out):
     """Launch :func:`_find_faces` over all frames and samples."""
     wp.launch(
         _find_faces,
         dim=faces_out.shape,
         inputs=[keys, pixels, rays, vertices, corners, channel, least_cosine],
-        outputs=[faces_out],
+        outputs=[faces_out, normals_out],
         device=faces_out.device,
     )
 
@@ -130,64 +140,97 @@ def shade_samples(vertices, corners, colors, rays, faces, *, shades_out):
     )
 
 
+@wp.func
+def solve_spd(matrix: mat55d, right: vec5d) -> vec5d:
+    """Solution of a symmetric positive definite system, by elimination."""
+    a = matrix
+    x = right
+    for i in range(5):
+        for j in range(i + 1, 5):
+            ratio = a[j, i] / a[i, i]
+            for k in range(i, 5):
+                a[j, k] = a[j, k] - ratio * a[i, k]
+            x[j] = x[j] - ratio * x[i]
+    for back in range(5):
+        i = 4 - back
+        for k in range(i + 1, 5):
+            x[i] = x[i] - a[i, k] * x[k]
+        x[i] = x[i] / a[i, i]
+    return x
+
+
+@wp.func
+def light_row(shade: float, normal: wp.vec3) -> vec5d:
+    """What the five numbers of the light multiply: gain, its change along the normal's x, y and z, and offset."""
+    return vec5d(
+        wp.float64(shade),
+        wp.float64(shade * normal[0]),
+        wp.float64(shade * normal[1]),
+        wp.float64(shade * normal[2]),
+        wp.float64(1.0),
+    )
+
+
 @wp.kernel(enable_backward=False)
-def _fit_gains(
+def _fit_light(
     shades: wp.array2d[wp.vec3],  # [frame, sample]
+    normals: wp.array2d[wp.vec3],  # [frame, sample]
     observed: wp.array2d[wp.vec3],  # [frame, sample]
     faces: wp.array2d[wp.int32],  # [frame, sample]
     sigma: wp.array[wp.float32],  # [1] grey levels
-    gains_out: wp.array2d[wp.float32],  # [frame, channel]
+    gains_out: wp.array3d[wp.float32],  # [frame, sample, channel]
     offsets_out: wp.array2d[wp.float32],  # [frame, channel]
     counts_out: wp.array[wp.float32],  # [frame] samples that see the body
 ):
-    """Gain and offset that make the model's colours most like the picture's: weighted least squares in closed form.
+    """The light that makes the model's colours most like the picture's: weighted least squares in closed form.
 
-    Samples that fit badly, seen in a highlight or through an error of the pose, count less on the second pass.
+    The picture is a gain times the colour plus an offset.  The gain is affine in the normal: ambient light and one
+    lamp.  Samples that fit badly, in a highlight, a shadow or through an error of the pose, count less on the next
+    pass.
     """
     frame, channel = wp.tid()
-    gain = float(1.0)
-    offset = float(0.0)
+    light = vec5d()
+    light[0] = wp.float64(1.0)
     count = int(0)
     for fit in range(FIT_PASSES):
         count = int(0)
         total = wp.float64(0.0)
-        sum_shade = wp.float64(0.0)
-        sum_seen = wp.float64(0.0)
-        sum_square = wp.float64(0.0)
-        sum_product = wp.float64(0.0)
+        matrix = mat55d()
+        right = vec5d()
         for sample in range(shades.shape[1]):
             if faces[frame, sample] >= 0:
-                shade = shades[frame, sample][channel]
-                seen = observed[frame, sample][channel]
-                weight = float(1.0)
+                row = light_row(shades[frame, sample][channel], normals[frame, sample])
+                seen = wp.float64(observed[frame, sample][channel])
+                weight = wp.float64(1.0)
                 if fit > 0:
-                    ratio = (gain * shade + offset - seen) / sigma[0]
-                    weight = 1.0 / wp.sqrt(1.0 + ratio * ratio)
+                    ratio = (wp.dot(row, light) - seen) / wp.float64(sigma[0])
+                    weight = wp.float64(1.0) / wp.sqrt(wp.float64(1.0) + ratio * ratio)
                 count += 1
-                total += wp.float64(weight)
-                sum_shade += wp.float64(weight * shade)
-                sum_seen += wp.float64(weight * seen)
-                sum_square += wp.float64(weight * shade) * wp.float64(shade)
-                sum_product += wp.float64(weight * shade) * wp.float64(seen)
-        if total > wp.float64(0.0):
-            mean_shade = sum_shade / total
-            mean_seen = sum_seen / total
-            variance = float(sum_square / total - mean_shade * mean_shade)
-            covariance = float(sum_product / total - mean_shade * mean_seen)
-            gain = wp.clamp((covariance + RIDGE) / (wp.max(variance, 0.0) + RIDGE), LEAST_GAIN, LARGEST_GAIN)
-            offset = float(mean_seen) - gain * float(mean_shade)
-    gains_out[frame, channel] = gain
-    offsets_out[frame, channel] = offset
+                total += weight
+                matrix += wp.outer(row * weight, row)
+                right += row * (weight * seen)
+        if count > 0:
+            pull = wp.float64(RIDGE) * total
+            matrix[0, 0] = matrix[0, 0] + pull
+            right[0] = right[0] + pull
+            for i in range(1, 4):
+                matrix[i, i] = matrix[i, i] + wp.float64(SHADE_RIDGE) * total
+            light = solve_spd(matrix, right)
+    for sample in range(shades.shape[1]):
+        normal = normals[frame, sample]
+        gain = float(light[0]) + float(light[1]) * normal[0] + float(light[2]) * normal[1] + float(light[3]) * normal[2]
+        gains_out[frame, sample, channel] = wp.clamp(gain, LEAST_GAIN, LARGEST_GAIN)
+    offsets_out[frame, channel] = float(light[4])
     if channel == 0:
         counts_out[frame] = float(count)
 
 
-def fit_gains(shades, observed, faces, sigma, *, gains_out, offsets_out, counts_out):
-    """Launch :func:`_fit_gains` over all frames and channels."""
+def fit_light(shades, normals, observed, faces, sigma, *, gains_out, offsets_out, counts_out):
+    """Launch :func:`_fit_light` over all frames and channels."""
     wp.launch(
-        _fit_gains,
-        dim=gains_out.shape,
-        inputs=[shades, observed, faces, sigma],
+        _fit_light,
+        dim=offsets_out.shape,
+        inputs=[shades, normals, observed, faces, sigma],
         outputs=[gains_out, offsets_out, counts_out],
         device=gains_out.device,
     )
@@ -207,7 +250,7 @@ def _add_image(
     rays: wp.array2d[wp.vec2],  # [frame, sample]
     faces: wp.array2d[wp.int32],  # [frame, sample]
     observed: wp.array2d[wp.vec3],  # [frame, sample]
-    gains: wp.array2d[wp.float32],  # [frame, channel]
+    gains: wp.array3d[wp.float32],  # [frame, sample, channel]
     offsets: wp.array2d[wp.float32],  # [frame, channel]
     counts: wp.array[wp.float32],  # [frame]
     least_counts: wp.array[wp.float32],  # [frame]
@@ -232,9 +275,9 @@ def _add_image(
             colors[k],
         )
         seen = observed[frame, sample]
-        red = (gains[frame, 0] * color[0] + offsets[frame, 0] - seen[0]) / sigma[0]
-        green = (gains[frame, 1] * color[1] + offsets[frame, 1] - seen[1]) / sigma[0]
-        blue = (gains[frame, 2] * color[2] + offsets[frame, 2] - seen[2]) / sigma[0]
+        red = (gains[frame, sample, 0] * color[0] + offsets[frame, 0] - seen[0]) / sigma[0]
+        green = (gains[frame, sample, 1] * color[1] + offsets[frame, 1] - seen[1]) / sigma[0]
+        blue = (gains[frame, sample, 2] * color[2] + offsets[frame, 2] - seen[2]) / sigma[0]
         cost = charbonnier(red) + charbonnier(green) + charbonnier(blue)
         wp.atomic_add(rows_out, row, frame, cost / (3.0 * wp.max(counts[frame], least_counts[frame])))
 

@@ -98,10 +98,12 @@ def evaluate(state, prior, seed=1.0):
 
 
 def seen_by(prior, state, frame):
-    """Rays, corners and pixel colours of the samples that see a face."""
+    """Rays, corners, pixel colours, gains and offsets of the samples that see a face."""
     faces = prior._faces.numpy()[frame]
+    gains, offsets = prior.gains.numpy()[frame][faces >= 0], prior.offsets.numpy()[frame]
     rays, seen = prior._rays.numpy()[frame][faces >= 0], prior._observed.numpy()[frame][faces >= 0]
-    return rays.astype(float), prior.canvas.faces.numpy()[faces[faces >= 0]], seen.astype(float)
+    corners = prior.canvas.faces.numpy()[faces[faces >= 0]]
+    return rays.astype(float), corners, seen.astype(float), gains.astype(float), offsets.astype(float)
 
 
 # Triangles by name: corners in the camera frame, and rays that meet their planes.
@@ -133,7 +135,13 @@ def test_gradient_of_one_sample_matches_the_twin(device, name, literal):
         if literal:
             shading.add_image_literal(*surface, *sample, 0, rows_out=rows)
         else:
-            fit = (make(gains[None], wp.float32), make(offsets[None], wp.float32), one, one, make([0.1], wp.float32))
+            fit = (
+                make(gains[None, None], wp.float32),
+                make(offsets[None], wp.float32),
+                one,
+                one,
+                make([0.1], wp.float32),
+            )
             shading.add_image(*surface, *sample, *fit, 0, rows_out=rows)
 
     def cost(points):
@@ -163,8 +171,7 @@ def test_gradient_by_the_pose_matches_the_twin(device, scene):
     colors = scene.bodies[0].body.colors.astype(float)
     for frame in range(2):
         pose = state.base_poses["ball"].numpy()[frame].astype(float)
-        rays, faces, seen = seen_by(prior, state, frame)
-        gains, offsets = (values.numpy()[frame].astype(float) for values in (prior.gains, prior.offsets))
+        rays, faces, seen, gains, offsets = seen_by(prior, state, frame)
 
         def cost(step, pose=pose, faces=faces, rays=rays, seen=seen, gains=gains, offsets=offsets):
             depth = pose[2] * np.exp(step[2])
@@ -185,13 +192,12 @@ def test_values_match_the_twin_and_are_least_at_the_truth(device, scene):
     values, _ = evaluate(state, prior)
     vertices, colors = state.vertices.numpy().astype(float), prior._colors.numpy().astype(float)
     for frame in range(2):
-        rays, faces, seen = seen_by(prior, state, frame)
+        rays, faces, seen, gains, offsets = seen_by(prior, state, frame)
         assert len(faces) > 300
-        gains, offsets = (v.numpy()[frame].astype(float) for v in (prior.gains, prior.offsets))
         expected = reference.image_cost(vertices[frame], faces, colors, rays, seen, gains, offsets, 0.05)
         np.testing.assert_allclose(values[frame], expected, rtol=1e-3, atol=1e-6)
-        np.testing.assert_allclose(gains, 1.0, atol=0.03)
-        np.testing.assert_allclose(offsets, 0.0, atol=0.02)
+        np.testing.assert_allclose(gains, 1.0, atol=0.08)
+        np.testing.assert_allclose(offsets, 0.0, atol=0.03)
     assert (values < 0.02).all()
     for axis in np.eye(3):
         for angle in (-0.1, 0.1):
@@ -280,20 +286,25 @@ def test_only_visible_interior_pixels_are_compared(device, scene):
         assert hidden.counts.numpy()[frame] == (seen & ~behind).sum()
 
 
-def test_gains_match_least_squares_despite_highlights(device):
+def test_light_matches_least_squares_despite_highlights(device):
     """Gains and offsets equal the twin's with a fifth of the samples blown out; plain colours keep the gain at one."""
     random = np.random.default_rng(5)
     shades = random.uniform(0.1, 0.9, (3, 200, 3)).astype(np.float32)
-    seen = (0.7 * shades + 0.1 + 0.01 * random.normal(size=shades.shape)).astype(np.float32)
+    normals = random.normal(size=(3, 200, 3)) - [0.0, 0.0, 1.5]
+    normals = (normals / np.linalg.norm(normals, axis=2, keepdims=True)).astype(np.float32)
+    truth = 0.7 + normals @ np.array([0.2, -0.1, -0.15])
+    seen = (truth[..., None] * shades + 0.1 + 0.01 * random.normal(size=shades.shape)).astype(np.float32)
     seen[0, :40] = 1.0
-    shades[1] = 0.4
+    shades[1], normals[1] = 0.4, [0.0, 0.6, -0.8]
     faces = np.zeros((3, 200), dtype=np.int32)
     faces[0, ::7] = -1
     faces[2] = -1
-    gains, offsets = (wp.full((3, 3), np.nan, dtype=wp.float32, device=device) for _ in range(2))
+    gains = wp.full((3, 200, 3), np.nan, dtype=wp.float32, device=device)
+    offsets = wp.full((3, 3), np.nan, dtype=wp.float32, device=device)
     counts = wp.full(3, np.nan, dtype=wp.float32, device=device)
-    shading.fit_gains(
+    shading.fit_light(
         wp.array(shades, dtype=wp.vec3, device=device),
+        wp.array(normals, dtype=wp.vec3, device=device),
         wp.array(seen, dtype=wp.vec3, device=device),
         wp.array(faces, dtype=wp.int32, device=device),
         wp.full(1, 0.05, dtype=wp.float32, device=device),
@@ -303,15 +314,30 @@ def test_gains_match_least_squares_despite_highlights(device):
     )
     use = faces[0] >= 0
     for channel in range(3):
-        gain, offset = reference.fit_gain(
-            shades[0, use, channel].astype(float), seen[0, use, channel].astype(float), 0.05
-        )
-        np.testing.assert_allclose([gains.numpy()[0, channel], offsets.numpy()[0, channel]], [gain, offset], atol=1e-5)
+        given = (values[0, use].astype(float) for values in (shades[..., channel], normals, seen[..., channel]))
+        gain, offset = reference.fit_light(*given, 0.05)
+        np.testing.assert_allclose(gains.numpy()[0, use, channel], gain, atol=2e-6)
+        np.testing.assert_allclose(offsets.numpy()[0, channel], offset, atol=2e-6)
+        np.testing.assert_allclose(gain, truth[0, use], atol=0.1)
     np.testing.assert_allclose(gains.numpy()[1], 1.0, atol=0.02)
-    np.testing.assert_allclose(0.4 * gains.numpy()[1] + offsets.numpy()[1], seen[1].mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(0.4 * gains.numpy()[1, 0] + offsets.numpy()[1], seen[1].mean(axis=0), atol=1e-3)
     np.testing.assert_array_equal(gains.numpy()[2], 1.0)
     np.testing.assert_array_equal(offsets.numpy()[2], 0.0)
     np.testing.assert_array_equal(counts.numpy(), [use.sum(), 200, 0])
+
+
+def test_a_lamp_on_one_side_does_not_move_the_ball(device, scene):
+    """Pictures shaded from one side still fit at the true pose, and not when the ball is turned."""
+    facing = pixel_rays() - CENTER[:2] / CENTER[2]
+    shade = np.clip(0.75 + 2.5 * facing[..., :1] - 1.5 * facing[..., 1:], 0.2, 1.0)
+    lit = replace(scene, read_rgb=lambda frame: np.round(shade * scene.read_rgb(frame)).astype(np.uint8))
+    state, prior = make_prior(lit, device)
+    prior.freeze(state)
+    values, _ = evaluate(state, prior)
+    state.assign({"ball": motion(TURNS + 0.1)})
+    prior.freeze(state)
+    turned, _ = evaluate(state, prior)
+    assert (values < 0.05).all() and (turned > 10.0 * values).all(), (values, turned)
 
 
 def test_literal_equation_sums_over_the_picture(device, scene):
@@ -323,7 +349,7 @@ def test_literal_equation_sums_over_the_picture(device, scene):
     assert prior.unit == "grey level^2"
     vertices, colors = state.vertices.numpy().astype(float), prior._colors.numpy().astype(float)
     for frame in range(2):
-        rays, faces, seen = seen_by(prior, state, frame)
+        rays, faces, seen, _, _ = seen_by(prior, state, frame)
         unseen = prior._observed.numpy()[frame][prior._faces.numpy()[frame] < 0]
         expected = reference.literal_cost(vertices[frame], faces, colors, rays, seen) + (unseen**2).sum()
         np.testing.assert_allclose(values[frame], expected, rtol=1e-3)

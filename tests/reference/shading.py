@@ -18,20 +18,17 @@ def charbonnier(ratio):
     return np.sqrt(1.0 + ratio**2) - 1.0
 
 
-def fit_gain(shade, seen, sigma, ridge=1e-4, passes=3):
-    """Gain and offset of one channel by reweighted least squares, the gain drawn to one as by colour variance."""
-    gain, offset = 1.0, 0.0
+def fit_light(shade, normal, seen, sigma, ridge=1e-4, shade_ridge=1e-3, passes=3):
+    """Gain of each sample and offset of one channel: reweighted least squares, the gain drawn to one everywhere."""
+    columns = np.column_stack([shade, shade[:, None] * normal, np.ones(len(shade))])
+    light = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
     for fit in range(passes):
-        residual = (gain * shade + offset - seen) / sigma
+        residual = (columns @ light - seen) / sigma
         weight = 1.0 / np.sqrt(1.0 + residual**2) if fit else np.ones(len(shade))
-        root = np.sqrt(weight)
-        pull = np.sqrt(ridge * weight.sum())
-        rows = np.column_stack([np.append(root * shade, pull), np.append(root, 0.0)])
-        gain, offset = np.linalg.lstsq(rows, np.append(root * seen, pull), rcond=None)[0]
-        if not 0.1 <= gain <= 10.0:
-            gain = np.clip(gain, 0.1, 10.0)
-            offset = np.average(seen, weights=weight) - gain * np.average(shade, weights=weight)
-    return gain, offset
+        pulls = np.sqrt(weight.sum() * np.array([ridge, shade_ridge, shade_ridge, shade_ridge, 0.0]))
+        rows = np.concatenate([np.sqrt(weight)[:, None] * columns, np.diag(pulls)])
+        light = np.linalg.lstsq(rows, np.concatenate([np.sqrt(weight) * seen, pulls * [1, 0, 0, 0, 0]]), rcond=None)[0]
+    return np.clip(light[0] + normal @ light[1:4], 0.1, 10.0), light[4]
 
 
 def image_cost(vertices, faces, colors, rays, seen, gains, offsets, sigma, least_count=1.0):

@@ -56,14 +56,15 @@ class ImagePrior:
     """Differences of colour between one moving body and the pictures, where both its label and it itself are seen.
 
     Samples are fixed pixels inside the body's label.  Each refers, until the next :meth:`freeze`, to the face it saw
-    then; gain and offset per frame and channel are fitted then, too, so that light and exposure do not matter.
+    then.  Per frame and channel, an offset and a gain that is affine in the normal are fitted then, too, so that
+    exposure, ambient light and the side a lamp is on do not matter.
 
     Args:
         body: the body; it must be moving and have vertex colours, else the prior is not active.
         state: the motion of the scene, whose pictures are read here, one at a time.
         labels: label images within the canvas's window (frame, height, width) uint8, or None.
         canvas: what is visible: the body on ``channel``, what may hide it on others or in the backdrop.
-        channel: the body's channel on the canvas.
+        channel: the body's channel on the canvas; nothing in the backdrop may have it too.
         settings: sigma and where to compare.
         redraw: :meth:`freeze` draws the canvas's faces; False where the caller has drawn them.
 
@@ -71,7 +72,8 @@ class ImagePrior:
         active: there is something to compare; inactive priors must not be frozen or evaluated.
         reason: why it is not active, one sentence, or "".
         sigma: ``settings.sigma_grey`` on the device [1] float32; may be changed between iterations.
-        gains, offsets: last fit [frame, channel] float32.
+        gains: of each sample by the light last fitted [frame, sample, channel] float32.
+        offsets: of that light [frame, channel] float32.
         counts: samples that saw the body when last frozen [frame] float32.
     """
 
@@ -142,12 +144,13 @@ class ImagePrior:
         self._faces = wp.full(shape, -1, dtype=wp.int32, device=device)
         self._shades = wp.zeros(shape, dtype=wp.vec3, device=device)
         self.sigma = single(self.settings.sigma_grey, device)
-        self.gains = wp.full((frame_count, 3), 1.0, dtype=wp.float32, device=device)
+        self._normals = wp.zeros(shape, dtype=wp.vec3, device=device)
+        self.gains = wp.full((*shape, 3), 1.0, dtype=wp.float32, device=device)
         self.offsets = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
         self.counts = wp.zeros(frame_count, dtype=wp.float32, device=device)
 
     def freeze(self, state: MotionState) -> None:
-        """Look up which face each sample sees now, and fit gain and offset there; launches only."""
+        """Look up which face each sample sees now, and fit the light there; launches only."""
         if self._redraw:
             self.canvas.draw_faces(state.screen)
         corners = self.canvas.faces
@@ -160,12 +163,14 @@ class ImagePrior:
             self.channel,
             0.0 if self.settings.literal else self.settings.least_cosine,
             faces_out=self._faces,
+            normals_out=self._normals,
         )
         if self.settings.literal:
             return
         shading.shade_samples(state.vertices, corners, self._colors, self._rays, self._faces, shades_out=self._shades)
-        shading.fit_gains(
+        shading.fit_light(
             self._shades,
+            self._normals,
             self._observed,
             self._faces,
             self.sigma,
