@@ -36,7 +36,7 @@ class ImageSettings:
     """
 
     sigma_grey: float = 0.05
-    sample_count: int = 2048
+    sample_count: int = 1024
     margin_px: int = 2
     least_cosine: float = 0.15
     sample_share_floor: float = 0.05
