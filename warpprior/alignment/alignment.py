@@ -35,7 +35,9 @@ class Alignment:
     def run(self, number: int) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration."""
         stage = self.settings.align.stages[number]
-        limit = stage.iterations if self.settings.iterations is None else self.settings.iterations
+        limit = stage.iterations
+        if self.settings.iterations is not None:
+            limit = min(limit, self.settings.iterations)
         history = History(COLUMNS, limit, self.state.device)
         for aligner in self.aligners:
             aligner.enter(stage)

@@ -131,6 +131,9 @@ class _Run:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
         self.state.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
+        best = {k[5:]: v for k, v in arrays.items() if k.startswith("best/")}
+        self.best = (float(arrays["best score"]), best)
+        self.notes = [str(note) for note in arrays["notes"]]
         columns = [key[4:] for key in arrays if key.startswith("row/")]
         count = len(arrays[f"row/{columns[0]}"]) if columns else 0
         self.rows = [{c: float(arrays[f"row/{c}"][i]) for c in columns} for i in range(count)]
@@ -168,6 +171,8 @@ class _Run:
         if self.keep is None:
             return
         arrays = {f"base/{name}": values for name, values in self.state.read_transforms().items()}
+        arrays.update({f"best/{name}": values for name, values in self.best[1].items()})
+        arrays.update({"best score": np.array(self.best[0]), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
         self.keep({"done": np.array(self.done), **arrays})
 
