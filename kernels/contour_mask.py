@@ -14,6 +14,7 @@ from warpprior.kernels.visibility import key_channel
 wp.set_module_options({"enable_backward": False})
 
 BAND = wp.constant(6.0)  # the mask is 0 or 1 beyond this many tau
+UNKNOWN = wp.constant(1.0e6)  # distances of pixels that say nothing [px]
 OVERHANG = wp.constant(0.71)  # owned pieces of edges are lengthened by half a pixel's diagonal [px]
 
 
@@ -184,7 +185,7 @@ def read_soft_mask(keys, band, epoch, *, masks_out):
 def _compare_soft_masks(
     keys: wp.array2d[wp.uint64],  # [frame, pixel]
     band: wp.array2d[wp.uint64],  # [frame, pixel]
-    targets: wp.array2d[wp.float32],  # [frame, pixel] signed distance of the label, plus inside [px]; NaN: ignored
+    targets: wp.array2d[wp.float32],  # [frame, pixel] signed distance of the label, plus inside [px]; or UNKNOWN
     scales: wp.array[wp.float32],  # [frame] loss per pixel of squared error, times sigma
     sigma: wp.array[wp.float32],  # [1]
     tau: wp.array[wp.float32],  # [1] [px]
@@ -207,7 +208,7 @@ def _compare_soft_masks(
         fresh = int(wp.rshift(near, wp.uint64(48))) == epoch[0]
         residual = float(0.0)
         slope = float(0.0)
-        if not wp.isnan(target):
+        if target < UNKNOWN:
             mask = soften(band_depth(key, near, epoch[0]))
             residual = mask - soften(target / tau[0])
             slope = mask * (1.0 - mask) / tau[0]

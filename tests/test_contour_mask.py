@@ -9,9 +9,12 @@ from tests.silhouette_scenes import OBJECT, make_camera, make_ellipsoid, make_po
 from warpprior.canvas import EPOCH_LIMIT, Canvas
 from warpprior.kernels import contour_mask
 from warpprior.masks import ContourMask
+from warpprior.priors.targets import DISTANCE_UNKNOWN
 from warpprior.scene import Scene, SceneBody
 from warpprior.state import MotionState
 from warpprior.window import whole_window
+
+POISON = 1e30  # debug mode stops at what is not finite
 
 
 def make_mask(scene, device, *, tau=1.0, distances=None, channels=(0,)):
@@ -21,11 +24,11 @@ def make_mask(scene, device, *, tau=1.0, distances=None, channels=(0,)):
     window = whole_window(frames, camera.width, camera.height)
     canvas = Canvas(state.assembly, list(channels), [True] * len(channels), window, device)
     if distances is None:
-        distances = np.full((frames, camera.height, camera.width), np.nan, dtype=np.float32)
+        distances = np.full((frames, camera.height, camera.width), DISTANCE_UNKNOWN, dtype=np.float32)
     one = wp.ones(1, dtype=wp.float32, device=device)
     softness = wp.full(1, tau, dtype=wp.float32, device=device)
     mask = ContourMask(canvas, distances, np.ones(frames, dtype=np.float32), one, softness)
-    mask.differences.fill_(np.nan)
+    mask.differences.fill_(POISON)
     return state, mask
 
 
@@ -125,7 +128,7 @@ def test_gradient_is_that_of_the_mask(device, tau):
 
 
 def test_ignored_pixels_say_nothing(device):
-    """Targets that are not a number give no loss and no gradient."""
+    """Pixels of unknown distance give no loss and no gradient."""
     state, mask = make_mask(make_ball_scene(), device)
     losses, pulls = evaluate(state, mask, device, gradient=True)
     assert losses[0] == 0.0 and (pulls["ball"] == 0.0).all()
@@ -134,7 +137,7 @@ def test_ignored_pixels_say_nothing(device):
 def test_marks_survive_the_wrap_of_the_epoch(device):
     """The band starts anew with the canvas, and unclaimed slots of the list are no contour."""
     state, mask = make_mask(make_ball_scene(), device)
-    mask.pieces.fill_(wp.vec2(np.nan, np.nan))
+    mask.pieces.fill_(wp.vec2(POISON, -POISON))
     first = mask.read(state.screen)
     mask.canvas._rounds = EPOCH_LIMIT
     mask.canvas.epoch.fill_(EPOCH_LIMIT)

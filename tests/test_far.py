@@ -71,7 +71,7 @@ def test_gates_follow_the_overlap(device):
     drawn[:, 0] = 100.0
     labelled[:5, 0] = shared[:5]
     labelled[0, 0] = 10.0
-    gates = wp.full(6, np.nan, dtype=wp.float32, device=device)
+    gates = wp.full(6, 1e30, dtype=wp.float32, device=device)
     arrays = [wp.array(a, dtype=wp.float32, device=device) for a in (drawn, labelled, shared, np.array([0.3, 0.5]))]
     close_gates(*arrays, gates_out=gates)
     np.testing.assert_allclose(gates.numpy(), [1.0, 1.0, 0.5, 0.0, 0.0, 0.0], atol=1e-6)

@@ -45,7 +45,7 @@ def make_prior(scene, labels, device, *, window=None, **settings):
     state = MotionState(scene, device, point_count=16)
     prior = SilhouettePrior(state, labels, window, SilhouetteSettings(**settings))
     for mask in prior.masks:
-        mask.differences.fill_(np.nan)
+        mask.differences.fill_(1e30)
     return state, prior
 
 

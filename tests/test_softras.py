@@ -48,7 +48,7 @@ def draw(screen, faces, device, channels=None, count=1):
 def compare(logs, targets, device):
     """Loss (unit scale) and minus its derivative by the logs, from poisoned output."""
     rows = wp.zeros((1, 1), dtype=wp.float32, device=device, requires_grad=True)
-    differences = wp.full(logs.shape, np.nan, dtype=wp.float32, device=device)
+    differences = wp.full(logs.shape, 1e30, dtype=wp.float32, device=device)
     compare_products(
         logs,
         wp.array(targets.reshape(1, -1), dtype=wp.uint8, device=device),

@@ -75,7 +75,7 @@ def test_crops_and_pictures_of_keys(device):
     crop = scatter(screen, faces, device, two_sided=two_sided, origin=(7, 5), size=(21, 19))
     cut = unpack(whole)[1].reshape(HEIGHT, WIDTH)[5 : 5 + 19, 7 : 7 + 21]
     assert (unpack(crop)[1].reshape(19, 21) == cut).mean() > 0.998  # but for rounding on edges
-    depths = wp.full(whole.shape, np.nan, dtype=wp.float32, device=device)
+    depths = wp.full(whole.shape, 1e30, dtype=wp.float32, device=device)
     labels = wp.full(whole.shape, 99, dtype=wp.uint8, device=device)
     read_depths(whole, depths_out=depths)
     names = np.full(16, 7, dtype=np.uint8)

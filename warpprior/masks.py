@@ -87,7 +87,7 @@ class ContourMask:
 
     Args:
         canvas: layer to draw, of one channel.
-        distances: signed distance of the label, plus inside, NaN where it says nothing (frame, height, width) [px].
+        distances: signed distance of the label, plus inside, 1e6 where it says nothing (frame, height, width) [px].
         scales: loss per pixel of squared error, times sigma (frame,).
         sigma: contour displacement that counts as one [1] float32 [px].
         tau: width of the blur [1] float32 [px].

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from warpprior.kernels.contour_mask import UNKNOWN
 from warpprior.kernels.silhouette import BACKGROUND, IGNORE
 from warpprior.priors.label_fields import distance_to
 from warpprior.scene import Camera
 from warpprior.window import Window
 
 TARGET_BACKGROUND, TARGET_IGNORE = int(BACKGROUND), int(IGNORE)
+DISTANCE_UNKNOWN = float(UNKNOWN)
 
 
 def channel_targets(labels: np.ndarray, channels: Mapping[int, int], window: Window, camera: Camera) -> np.ndarray:
@@ -71,8 +73,8 @@ def channel_scales(targets: np.ndarray, channel_count: int, normalise: bool) -> 
 def contour_distances(targets: np.ndarray) -> np.ndarray:
     """Signed distance of each pixel to the border of channel 0, plus inside (frame, height, width) float32 [px].
 
-    Borders lie half-way between pixel centres.  NaN where the target is ignored, and where an ignored pixel is nearer
-    than the border: the true border may be nearer still.
+    Borders lie half-way between pixel centres.  DISTANCE_UNKNOWN where the target is ignored, and where an ignored
+    pixel is nearer than the border: the true border may be nearer still.
     """
     distances = np.empty(targets.shape, dtype=np.float32)
 
@@ -81,7 +83,7 @@ def contour_distances(targets: np.ndarray) -> np.ndarray:
         unknown = distance_to(~(own | ground))
         border = np.where(own, distance_to(ground), distance_to(own))
         signed = np.where(own, border - 0.5, 0.5 - border)
-        distances[frame] = np.where(unknown < border, np.nan, signed)
+        distances[frame] = np.where(unknown < border, DISTANCE_UNKNOWN, signed)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(fill, range(len(targets))))
