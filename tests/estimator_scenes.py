@@ -24,7 +24,7 @@ def make_block(name="box", half=HALF, subdivisions=2):
 
 def make_clamp(name="clamp", half=HALF):
     """A rigid hand for the box: two jaws on its +-x faces and a bar that joins them beyond its -y face."""
-    x, y, z = half
+    x, y, _ = half
     jaw = (0.006, 0.012, 0.010)
     parts = []
     for size, middle in (

@@ -118,7 +118,7 @@ def test_any_pinhole_camera(device, camera):
 @pytest.mark.parametrize(
     "displace",
     [
-        lambda position: position + [1.0, 0.5, 0.0],
+        lambda position: position + np.array([1.0, 0.5, 0.0]),
         lambda position: position * [1.0, 1.0, -1.0],
         lambda position: 0.0 * position,
         lambda position: np.where(np.arange(len(position))[:, None] == 3, -position, position),
@@ -167,8 +167,8 @@ def test_a_body_of_revolution_keeps_its_turn_about_its_axis(device, degrees):
     tilt = np.sum(turned.apply([0.0, 0.0, 1.0]) * true.apply([0.0, 0.0, 1.0]), axis=1)
     assert np.degrees(np.arccos(np.clip(tilt, -1.0, 1.0))).max() < 3.0
     start = Rotation.from_quat(scene.body("ball").initial.rotation)
-    x, y, z, w = (start.inv() * turned).as_quat().T
-    assert np.abs(np.degrees(2.0 * np.arctan2(z, w))).max() < 1.5
+    quaternions = (start.inv() * turned).as_quat()
+    assert np.abs(np.degrees(2.0 * np.arctan2(quaternions[:, 2], quaternions[:, 3]))).max() < 1.5
 
 
 def grown(labels, pixels):
