@@ -28,7 +28,7 @@ FLOORS = [
     ["canvas", "masks", "window", "rendering", "state", "dynamics"],
     ["priors"],
     ["settings"],
-    ["alignment"],
+    ["alignment", "descent"],
     ["estimators"],
     ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
