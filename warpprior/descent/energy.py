@@ -38,7 +38,7 @@ class Energy:
         self.state, self.terms = state, tuple(terms)
         shape = (len(self.terms), state.frame_count)
         self.rows = wp.zeros(shape, dtype=wp.float32, device=state.device, requires_grad=True)
-        weights = np.repeat(np.array([[term.weight] for term in self.terms], dtype=np.float32), shape[1], axis=1)
+        weights = np.outer([term.weight for term in self.terms], np.ones(shape[1])).astype(np.float32)
         self.weights = wp.array(weights, dtype=wp.float32, device=state.device)
         self._tape = wp.Tape()
 
