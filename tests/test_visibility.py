@@ -7,6 +7,7 @@ import warp as wp
 from tests.reference import silhouette as twin
 from tests.silhouette_scenes import make_ellipsoid, make_scene
 from warpprior.canvas import Canvas
+from warpprior.errors import InputError
 from warpprior.kernels.visibility import read_channels, read_depths, scatter_faces
 from warpprior.rendering import render_depth, render_labels
 from warpprior.state import MotionState
@@ -138,3 +139,13 @@ def test_rendered_pictures_agree(device):
     for body in scene.bodies:
         assert np.abs(depth[labels == body.label] - body.initial.position[0, 2]).max() < 0.05
     assert whole_window(1, 128, 128).cut(labels[None]).shape == (1, 128, 128)
+
+
+def test_more_bodies_than_keys_can_tell_apart(device):
+    """Sixteen channels are one too many, and said to be."""
+    scene = make_scene()
+    state = MotionState(scene, device, point_count=16)
+    window = whole_window(1, 128, 128)
+    Canvas(state.assembly, [0, 14], [True, True], window, device)
+    with pytest.raises(InputError, match="at most 15"):
+        Canvas(state.assembly, [0, 15], [True, True], window, device)

@@ -8,10 +8,12 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.assembly import Assembly
+from warpprior.errors import InputError
 from warpprior.kernels import silhouette, visibility
 from warpprior.window import Window
 
 EPOCH_LIMIT = 65535  # claims carry the epoch in 16 bits
+CHANNEL_LIMIT = 15  # keys carry the channel in 4 bits, and one of them is for no body
 FACE_SLICES = 8  # on a GPU tall faces are shared by this many threads
 
 
@@ -25,6 +27,9 @@ class Canvas:
         window: crop of the picture.
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
+
+    Raises:
+        InputError: more bodies than keys can tell apart.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class Canvas:
         frame_count = len(window.origins)
         pixel_count = window.width * window.height
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
+        if table.max() >= CHANNEL_LIMIT:
+            raise InputError("bodies drawn together", f"{table.max() + 1}", f"at most {CHANNEL_LIMIT}")
         drawn = table[assembly.face_bodies] >= 0
         lined = (table >= 0)[assembly.edge_bodies] & np.asarray(outlined, dtype=bool)[assembly.edge_bodies]
         self.window = window
@@ -66,6 +73,8 @@ class Canvas:
 
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
+
+        A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it.
 
         Returns:
             True when epochs start anew: whoever keeps their marks must clear them.
