@@ -19,7 +19,13 @@ from warpprior.bodies import rigid_body
 from warpprior.canvas import Canvas
 from warpprior.errors import InputError
 from warpprior.priors.silhouette import MODES, SilhouettePrior, SilhouetteSettings, draw_still
-from warpprior.priors.targets import TARGET_BACKGROUND, TARGET_IGNORE, channel_targets, contour_lengths
+from warpprior.priors.targets import (
+    TARGET_BACKGROUND,
+    TARGET_IGNORE,
+    channel_scales,
+    channel_targets,
+    contour_lengths,
+)
 from warpprior.rendering import render_labels
 from warpprior.scene import Scene, SceneBody
 from warpprior.state import MotionState
@@ -326,6 +332,17 @@ def test_targets_of_labels():
     np.testing.assert_allclose(lengths, [[0.0, 40.0 * np.pi / 4.0]])
     targets[5:15, 15] = TARGET_IGNORE
     np.testing.assert_allclose(contour_lengths(targets[None], 2), [[0.0, 30.0 * np.pi / 4.0]])
+
+
+def test_frames_that_see_little_count_less():
+    """A sliver of a label does not weigh as much as a whole one; without normalisation all pixels weigh the same."""
+    targets = np.full((4, 60, 60), TARGET_BACKGROUND, dtype=np.uint8)
+    targets[:2, 10:50, 10:50] = 0
+    targets[2, 30, 30] = 0
+    length = 160.0 * np.pi / 4.0
+    expected = np.array([1.0, 1.0, 4.0, 0.0])[:, None] / length
+    np.testing.assert_allclose(channel_scales(targets, 1, True), expected, rtol=1e-6)
+    np.testing.assert_array_equal(channel_scales(targets, 1, False), [[1.0], [1.0], [1.0], [0.0]])
 
 
 @pytest.mark.parametrize(

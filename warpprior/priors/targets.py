@@ -15,6 +15,7 @@ from warpprior.window import Window
 
 TARGET_BACKGROUND, TARGET_IGNORE = int(BACKGROUND), int(IGNORE)
 DISTANCE_UNKNOWN = float(UNKNOWN)
+LEAST_SHARE = 0.25  # frames with less of the usual contour than this are not scaled up to it
 
 
 def channel_targets(labels: np.ndarray, channels: Mapping[int, int], window: Window, camera: Camera) -> np.ndarray:
@@ -61,13 +62,15 @@ def contour_lengths(targets: np.ndarray, channel_count: int) -> np.ndarray:
 def channel_scales(targets: np.ndarray, channel_count: int, normalise: bool) -> np.ndarray:
     """Loss per pixel of squared error (frame, channel) float32: one over the length of all contours of the frame.
 
-    Channels without contour in a frame, hidden there or missed, have weight 0.  Without ``normalise`` the others
-    have weight 1.
+    Channels without contour in a frame, hidden there or missed, have weight 0.  Frames that see much less contour than
+    usual count less, not as much as the others.  Without ``normalise`` all that is seen has weight 1.
     """
     lengths = contour_lengths(targets, channel_count)
-    total = lengths.sum(axis=1, keepdims=True) if normalise else 1.0
-    scales = np.divide(1.0, total, out=np.zeros_like(lengths), where=lengths > 0)
-    return scales.astype(np.float32)
+    total = lengths.sum(axis=1, keepdims=True)
+    if not normalise or not total.any():
+        return (lengths > 0).astype(np.float32)
+    total = np.maximum(total, LEAST_SHARE * np.median(total[total > 0]))
+    return np.where(lengths > 0, 1.0 / total, 0.0).astype(np.float32)
 
 
 def contour_distances(targets: np.ndarray) -> np.ndarray:
