@@ -1,0 +1,37 @@
+"""Overlap of drawing and label: counts and centroids against NumPy."""
+
+import numpy as np
+import warp as wp
+
+from warpprior.kernels.overlap import measure_overlap
+
+
+def test_counts_and_centroids(device):
+    """Where the label is the body's or background the drawing counts; other labels and don't-care are left out."""
+    random = np.random.default_rng(0)
+    height, width, label = 13, 17, 3
+    labels = random.choice([0, 3, 5, 255], size=(2, height, width)).astype(np.uint8)
+    covered = random.random((2, height, width)) < 0.4
+    other = ~covered & (random.random(covered.shape) < 0.3)
+    keys = np.where(covered, np.uint64(1) << np.uint64(40), np.uint64(0))
+    keys = np.where(other, keys | (np.uint64(1) << np.uint64(40)) | (np.uint64(2) << np.uint64(28)), keys)
+    drawn = wp.zeros((2, 3), dtype=wp.float32, device=device)
+    labelled = wp.zeros((2, 3), dtype=wp.float32, device=device)
+    shared = wp.zeros(2, dtype=wp.float32, device=device)
+    measure_overlap(
+        wp.array(keys.reshape(2, -1), dtype=wp.uint64, device=device),
+        wp.array(labels.reshape(2, -1), dtype=wp.uint8, device=device),
+        label,
+        width,
+        drawn_out=drawn,
+        labelled_out=labelled,
+        shared_out=shared,
+    )
+    v, u = np.mgrid[:height, :width] + 0.5
+    for frame in range(2):
+        own = labels[frame] == label
+        open_drawn = covered[frame] & (own | (labels[frame] == 0))
+        for found, mask in ((drawn, open_drawn), (labelled, own)):
+            expected = [mask.sum(), u[mask].sum(), v[mask].sum()]
+            np.testing.assert_allclose(found.numpy()[frame], expected, rtol=1e-5)
+        assert shared.numpy()[frame] == (covered[frame] & own).sum()
