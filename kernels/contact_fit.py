@@ -89,11 +89,11 @@ def place_derivative(pose: wp.transform, place: wp.vec3, axis: wp.vec3) -> vec6d
 
 
 @wp.func
-def fair_square(ratio: wp.float64) -> wp.float64:
-    """Cost whose weight is 1 / (1 + ratio): the square near zero, linear far out."""
-    if ratio < wp.float64(1.0e-4):
-        return ratio * ratio * (wp.float64(1.0) - ratio * wp.float64(2.0 / 3.0))
-    return wp.float64(2.0) * (ratio - wp.log(wp.float64(1.0) + ratio))
+def log_one_plus(x: wp.float64) -> wp.float64:
+    """log(1 + x) for x >= 0, precise near zero."""
+    if x < wp.float64(1.0e-5):
+        return x * (wp.float64(1.0) - wp.float64(0.5) * x)
+    return wp.log(wp.float64(1.0) + x)
 
 
 @wp.kernel
@@ -147,9 +147,10 @@ def _accumulate_contacts(
                 touched = True
                 move = places[frame, point] - places[frame - 1, point]
                 move = move - normal * (slip[2] * wp.dot(normal, move))
-                ratio = wp.length(move) / slip[1]
-                scale = slip_scale * weight / (1.0 + ratio)
-                cost += wp.float64(slip_scale * weight * slip[1] * slip[1]) * fair_square(wp.float64(ratio))
+                # Cauchy: points that pass by, as a hand does that comes to grasp, do not drag the object along.
+                square = wp.dot(move, move) / (slip[1] * slip[1])
+                scale = slip_scale * weight / (1.0 + square)
+                cost += wp.float64(slip_scale * weight * slip[1] * slip[1]) * log_one_plus(wp.float64(square))
                 for i in range(3):
                     axis = wp.vec3(0.0, 0.0, 0.0)
                     axis[i] = 1.0
@@ -249,6 +250,7 @@ def _accumulate_smoothness(
             miss = wp.length(spin)
         elif term == 3:
             miss = wp.length(turn_after)
+        # Pseudo-Huber: a jump costs in proportion, so that stray frames are still called back.
         sigmas = miss * wp.sqrt(stiffness[term]) / SMOOTH_SIGMAS
         root = wp.sqrt(1.0 + sigmas * sigmas)
         scale = wp.float64(stiffness[term] / root)

@@ -66,19 +66,19 @@ class Contacts:
         return depths, self.press[0] * self.areas / (self.weights.sum(axis=1, keepdims=True) + 1e-4)
 
     def cost(self, steps):
-        """Fair cost of slip and Huber cost of penetration."""
+        """Cauchy cost of slip and Huber cost of penetration."""
         moves, slip_weights = self.moves(steps)
         ratio = np.linalg.norm(moves, axis=2) / self.slip[1]
         depths, press_weights = self.depths(steps)
         depths = np.maximum(depths, 0.0)
         push = np.minimum(depths, DEEPEST)
-        slip = slip_weights * self.slip[1] ** 2 * 2.0 * (ratio - np.log1p(ratio))
+        slip = slip_weights * self.slip[1] ** 2 * np.log1p(ratio**2)
         return slip.sum() + (press_weights * push * (2.0 * depths - push)).sum()
 
     def residuals(self, steps):
         """Residuals whose squares, weighted as at the start, Gauss-Newton takes for the cost."""
         moves, slip_weights = self.moves(steps)
-        trust = 1.0 / (1.0 + np.linalg.norm(self.moves(0.0 * steps)[0], axis=2) / self.slip[1])
+        trust = 1.0 / (1.0 + (np.linalg.norm(self.moves(0.0 * steps)[0], axis=2) / self.slip[1]) ** 2)
         depths, press_weights = self.depths(steps)
         acts = self.depths(0.0 * steps)[0] > 0.0
         slip = np.sqrt(slip_weights * trust)[..., None] * moves

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
+from warpprior.alignment.overlap import Overlap
 from warpprior.alignment.picture import Picture
 from warpprior.canvas import Canvas
 from warpprior.kernels.banded import bound_steps, solve_band
@@ -34,6 +35,16 @@ def _floor(symmetry: str) -> np.ndarray:
         if symmetry in ("sphere", letter):
             floor[3 + axis] = FROZEN
     return floor
+
+
+def _known_acceleration(state: MotionState) -> float:
+    """Acceleration that known bodies exceed in a tenth of the frames [m/s^2]: what moves them moves others as fast."""
+    found = [0.0]
+    for body in state.still:
+        changes = np.diff(body.initial.position, n=2, axis=0) * state.scene.fps**2
+        if len(changes):
+            found.append(float(np.percentile(np.linalg.norm(changes, axis=1), 90)))
+    return max(found)
 
 
 class BodyAligner:
@@ -75,7 +86,7 @@ class BodyAligner:
         self.fields = wp.array(fields, dtype=wp.float32, device=device)
         scale = settings.contour_weight * visible / (CORRELATION_LENGTH * settings.sigma_contour_px**2)
         self.scales = wp.array(scale.astype(np.float32), dtype=wp.float32, device=device)
-        self.visible = visible > 0
+        self._overlap = None if labels is None else Overlap(body, state, picture.unbiased_labels, window)
 
         def zeros(shape, dtype=wp.float64):
             return wp.zeros(shape, dtype=dtype, device=device)
@@ -98,6 +109,7 @@ class BodyAligner:
         self.press = zeros(2, wp.float32)
         self.stiffness = zeros(4, wp.float32)
         self.partners = [other for other in state.scene.bodies if other.name != body.name]
+        self._acceleration = _known_acceleration(state)
         point_counts = {other.name: state.points[other.name].shape[1] for other in self.partners}
         self.places = {n: zeros((frame_count, count), wp.vec3) for n, count in point_counts.items()}
         self.samples = {n: zeros((frame_count, count), wp.vec4) for n, count in point_counts.items()}
@@ -121,11 +133,12 @@ class BodyAligner:
         self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
         press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
         self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
+        lively = max(1.0, self._acceleration / s.sigma_acceleration_m_s2)
         self.stiffness.assign(
             np.array(
                 [
-                    s.smoothness_weight * (fps**2 / s.sigma_acceleration_m_s2) ** 2,
-                    turns * (fps**2 / s.sigma_acceleration_rad_s2) ** 2,
+                    s.smoothness_weight * (fps**2 / (lively * s.sigma_acceleration_m_s2)) ** 2,
+                    turns * (fps**2 / (lively * s.sigma_acceleration_rad_s2)) ** 2,
                     s.consistency_weight * (fps / s.sigma_velocity_m_s) ** 2,
                     turning * (fps / s.sigma_velocity_rad_s) ** 2,
                 ],
@@ -221,17 +234,24 @@ class BodyAligner:
         )
         bound_steps(self.steps, self.limits, increments_out=self.state.increments[self.body.name])
 
-    def contour_costs(self) -> np.ndarray:
-        """Contour cost of each frame at the last linearisation (frame,); frames without a label cost nothing."""
-        return self.costs["contour"].numpy()
+    def picture_costs(self) -> np.ndarray:
+        """How badly each frame fits its picture at the last linearisation (frame,); without a label it costs nothing.
+
+        The contour alone would be content with a body that is out of sight: label pixels left bare cost, too.
+        """
+        if self._overlap is None:
+            return self.costs["contour"].numpy()
+        self._overlap.measure()
+        bare = self._overlap.labelled[:, 0] - self._overlap.shared
+        return self.costs["contour"].numpy() + self.scales.numpy() * bare
 
     def try_poses(self, transforms: np.ndarray) -> np.ndarray:
-        """Move the body to ``transforms`` (frame, 7) and return its contour costs there (frame,)."""
+        """Move the body to ``transforms`` (frame, 7) and return its picture costs there (frame,)."""
         self.state.states[self.body.name].poses.assign(transforms.astype(np.float32))
         self.state.settle()
         self.state.pose()
         self.linearise()
-        return self.contour_costs()
+        return self.picture_costs()
 
     def let_frames_go(self) -> None:
         """Switch off what ties frames together, so that each settles on its own; :meth:`enter` ties them again."""

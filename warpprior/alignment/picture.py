@@ -11,7 +11,7 @@ from warpprior.bodies.assembly import assemble
 from warpprior.canvas import Canvas
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.visibility import read_channels
-from warpprior.priors.label_fields import label_boxes
+from warpprior.priors.label_fields import label_boxes, unbias_labels
 from warpprior.priors.mask_bias import measure_mask_bias
 from warpprior.state import MotionState
 from warpprior.window import Window, window_around
@@ -26,12 +26,14 @@ class Picture:
         labels: label images within it (frame, height, width) uint8, or None.
         backdrop: keys of the still bodies, channels being their places in the scene [frame, pixel] uint64.
         mask_bias: how far label borders lie outside the true ones, as the still bodies tell [px].
+        unbiased_labels: labels of the moving bodies with that corrected, to whole pixels, or None.
     """
 
     window: Window
     labels: np.ndarray | None
     backdrop: wp.array
-    mask_bias: float = 0.0
+    mask_bias: float
+    unbiased_labels: np.ndarray | None
 
 
 def prepare_picture(state: MotionState, margin: float, *, calibrate: bool = True) -> Picture:
@@ -56,7 +58,11 @@ def prepare_picture(state: MotionState, margin: float, *, calibrate: bool = True
     bias = None
     if calibrate and labels is not None and state.still:
         bias = measure_mask_bias(labels, _still_labels(state, backdrop, labels.shape))
-    return Picture(window, labels, backdrop, 0.0 if bias is None else bias.pixels)
+    pixels = 0.0 if bias is None else bias.pixels
+    unbiased = labels
+    for body in state.moving if labels is not None else ():
+        unbiased = unbias_labels(unbiased, body.label, pixels)
+    return Picture(window, labels, backdrop, pixels, unbiased)
 
 
 def _still_labels(state: MotionState, backdrop: wp.array, shape: tuple[int, ...]) -> np.ndarray:

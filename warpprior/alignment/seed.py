@@ -34,7 +34,7 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
     poses = state.states[name].poses
     segments = state.segments.numpy()
     joined = segments[1:] == segments[:-1]
-    costs = aligner.contour_costs()
+    costs = aligner.picture_costs()
     points, weights = _closest_points(aligner)
     replaced = 0
     for _ in range(rounds):
@@ -43,18 +43,18 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
             earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
             source, target = (earlier, later) if forward else (later, earlier)
             transfer.carry(points[source], points[target], weights[source], poses[source])
-            own = poses.numpy()
+            own = poses.numpy().copy()  # on a CPU these are the poses themselves
             tried = own.copy()
             carried = keep_unseen_turn(transfer.poses_after.numpy(), own[target], aligner.body.symmetry)
             tried[target] = np.where(joined[:, None], carried, own[target])
-            new_costs = aligner.try_poses(tried)
+            aligner.try_poses(tried)
             for _ in range(SETTLING):
                 aligner.solve()
                 state.pose()
                 state.settle()
                 aligner.linearise()
-            tried = poses.numpy()
-            new_costs = aligner.contour_costs()
+            tried = poses.numpy().copy()
+            new_costs = aligner.picture_costs()
             better = new_costs < BETTER * costs
             kept = np.where(better[:, None], tried, own)
             costs = np.where(better, new_costs, costs)

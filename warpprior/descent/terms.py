@@ -36,11 +36,13 @@ def build_terms(
     if settings.image_weight:
         terms += _image_terms(state, picture, settings, note)
     if settings.mask_weight and picture.labels is not None:
-        mask = SilhouettePrior(state, picture.labels, picture.window, settings.mask)
+        mask = SilhouettePrior(state, picture.unbiased_labels, picture.window, settings.mask)
         terms.append(Term(mask, settings.mask_weight))
     if settings.far_weight and picture.labels is not None:
         for body in state.moving:
-            terms.append(Term(FarPrior(body, state, picture.labels, picture.window, settings.far), settings.far_weight))
+            terms.append(
+                Term(FarPrior(body, state, picture.unbiased_labels, picture.window, settings.far), settings.far_weight)
+            )
     terms += _contact_terms(state, settings, note)
     for body in state.moving:
         common = {"scale": body.initial.scale, "device": state.device}

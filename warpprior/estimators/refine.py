@@ -110,7 +110,7 @@ class _Run:
             for number in range(len(settings.align.stages)):
                 self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
         self.overlaps = [
-            Overlap(body, self.state, self.picture.labels, self.picture.window) for body in self.state.moving
+            Overlap(body, self.state, self.picture.unbiased_labels, self.picture.window) for body in self.state.moving
         ]
         self.best = (self._score(), self.state.read_transforms())
         iterations = self._polish_iterations(bool(rigid) and bool(settings.align.stages))
@@ -179,7 +179,11 @@ class _Run:
     def _initialise(self) -> None:
         for body in self.state.moving:
             overlap = initialise(
-                body, self.state, self.picture.labels, self.picture.window, passes=self.settings.initialise_passes
+                body,
+                self.state,
+                self.picture.unbiased_labels,
+                self.picture.window,
+                passes=self.settings.initialise_passes,
             )
             if overlap < 0.1:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")

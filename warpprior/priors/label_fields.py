@@ -57,6 +57,18 @@ def contour_fields(labels: np.ndarray, label: int, bias: float = 0.0) -> np.ndar
     return fields
 
 
+def unbias_labels(labels: np.ndarray, label: int, bias: float) -> np.ndarray:
+    """Label images with one label's border against the background moved in by ``bias`` [px], to whole pixels."""
+    moved = labels.copy()
+    for frame, image in enumerate(labels):
+        own, background = image == label, image == 0
+        if bias > 0.0:
+            moved[frame][own & (distance_to(background) - 0.5 < bias)] = 0
+        elif bias < 0.0:
+            moved[frame][background & (distance_to(own) - 0.5 < -bias)] = label
+    return moved
+
+
 def label_boxes(labels: np.ndarray, label: int) -> np.ndarray:
     """Bounding boxes of a label (frame, 4): left, top, right, bottom [px]; NaN where it does not occur."""
     boxes = np.full((len(labels), 4), np.nan)
