@@ -11,7 +11,8 @@ from warpprior.kernels.contour_fit import mat66d, point_derivative, vec6d
 from warpprior.kernels.distance import grid_sample
 from warpprior.kernels.rotations import so3_log, so3_right_jacobian_inverse
 
-wp.set_module_options({"enable_backward": False})
+# Unrolled, the 6x6 sums make the CUDA compiler work for a minute and run no faster.
+wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
 DEEPEST = wp.constant(0.02)  # [m] beyond, the nearest surface may be the far side: the push no longer grows
 SMOOTH_SIGMAS = wp.constant(3.0)  # motion beyond this many sigmas is a jump and costs only in proportion
