@@ -65,7 +65,9 @@ class Canvas:
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
         self.keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
-        self.owners = wp.zeros((frame_count, 2 * pixel_count), dtype=wp.uint64, device=device)
+        # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
+        owner_count = 2 * pixel_count if edge_count else 0
+        self.owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
         self.counts = wp.zeros(frame_count, dtype=wp.int32, device=device)
         self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)

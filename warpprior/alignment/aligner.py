@@ -86,7 +86,9 @@ class BodyAligner:
         self.fields = wp.array(fields, dtype=wp.float32, device=device)
         scale = settings.contour_weight * visible / (CORRELATION_LENGTH * settings.sigma_contour_px**2)
         self.scales = wp.array(scale.astype(np.float32), dtype=wp.float32, device=device)
-        self._overlap = None if labels is None else Overlap(body, state, picture.unbiased_labels, window)
+        self._overlap = (
+            None if labels is None else Overlap(body, state, picture.unbiased_labels, window, canvas=self.canvas)
+        )
 
         def zeros(shape, dtype=wp.float64):
             return wp.zeros(shape, dtype=dtype, device=device)
@@ -240,18 +242,16 @@ class BodyAligner:
         The contour alone would be content with a body that is out of sight: label pixels left bare cost, too.
         """
         if self._overlap is None:
-            return self.costs["contour"].numpy()
+            return self.costs["contour"].numpy().copy()
         self._overlap.measure()
         bare = self._overlap.labelled[:, 0] - self._overlap.shared
         return self.costs["contour"].numpy() + self.scales.numpy() * bare
 
-    def try_poses(self, transforms: np.ndarray) -> np.ndarray:
-        """Move the body to ``transforms`` (frame, 7) and return its picture costs there (frame,)."""
+    def place(self, transforms: np.ndarray) -> None:
+        """Move the body to ``transforms`` (frame, 7)."""
         self.state.states[self.body.name].poses.assign(transforms.astype(np.float32))
         self.state.settle()
         self.state.pose()
-        self.linearise()
-        return self.picture_costs()
 
     def let_frames_go(self) -> None:
         """Switch off what ties frames together, so that each settles on its own; :meth:`enter` ties them again."""

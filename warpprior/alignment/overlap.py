@@ -22,16 +22,20 @@ class Overlap:
         state: the motion.
         labels: label images within the window (frame, height, width) uint8.
         window: the crop.
+        canvas: where the body is drawn, alone, as channel 0, by whoever calls :meth:`measure`; None draws it here.
 
     Attributes:
         drawn, labelled: pixels, sum of columns, sum of rows, as last measured (frame, 3).
         shared: pixels that are both (frame,).
     """
 
-    def __init__(self, body: SceneBody, state: MotionState, labels: np.ndarray, window: Window):
+    def __init__(
+        self, body: SceneBody, state: MotionState, labels: np.ndarray, window: Window, *, canvas: Canvas | None = None
+    ):
         self._state, self._label = state, body.label
+        self._draws = canvas is None
         alone = [0 if other.name == body.name else None for other in state.moving]
-        self._canvas = Canvas(state.assembly, alone, [False] * len(alone), window, state.device)
+        self._canvas = canvas or Canvas(state.assembly, alone, [False] * len(alone), window, state.device)
         images = labels.reshape(state.frame_count, -1)
         self._labels = wp.array(images, dtype=wp.uint8, device=state.device)
         self._drawn = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
@@ -39,10 +43,11 @@ class Overlap:
         self._shared = wp.zeros(state.frame_count, dtype=wp.float32, device=state.device)
 
     def measure(self) -> None:
-        """Draw the body where it is now and fill the attributes; waits for the device."""
+        """Fill the attributes for the body where it is drawn, or is now; waits for the device."""
         for array in (self._drawn, self._labelled, self._shared):
             array.zero_()
-        self._canvas.draw_faces(self._state.screen)
+        if self._draws:
+            self._canvas.draw_faces(self._state.screen)
         measure_overlap(
             self._canvas.keys,
             self._labels,

@@ -47,7 +47,8 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
             tried = own.copy()
             carried = keep_unseen_turn(transfer.poses_after.numpy(), own[target], aligner.body.symmetry)
             tried[target] = np.where(joined[:, None], carried, own[target])
-            aligner.try_poses(tried)
+            aligner.place(tried)
+            aligner.linearise()
             for _ in range(SETTLING):
                 aligner.solve()
                 state.pose()
@@ -58,7 +59,7 @@ def seed_neighbours(aligner: BodyAligner, rounds: int) -> int:
             better = new_costs < BETTER * costs
             kept = np.where(better[:, None], tried, own)
             costs = np.where(better, new_costs, costs)
-            aligner.try_poses(kept)
+            aligner.place(kept)
             changed += int(better.sum())
         replaced += changed
         if changed == 0:
