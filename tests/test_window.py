@@ -1,0 +1,70 @@
+"""The window: large enough for every box and its margin, within the picture, and cut as the kernels read it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warpprior.window import whole_window, window_around
+
+
+def test_whole_pictures():
+    """Every pixel of every frame, from the corner."""
+    window = whole_window(3, 40, 30)
+    images = np.arange(3 * 30 * 40).reshape(3, 30, 40)
+    np.testing.assert_array_equal(window.cut(images), images)
+    assert window.origins.shape == (3, 2)
+    assert window.origins.dtype == np.int32
+
+
+def test_cuts_are_where_the_origins_say():
+    """Columns first in origins, rows first in pictures; trailing axes come along."""
+    boxes = np.array([[100.0, 50.0, 120.0, 90.0], [300.0, 200.0, 310.0, 210.0]])
+    window = window_around(boxes, 640, 480)
+    rows, columns = np.mgrid[:480, :640]
+    images = np.stack([np.stack([columns, rows], axis=2)] * 2)
+    crops = window.cut(images)
+    assert crops.shape == (2, window.height, window.width, 2)
+    np.testing.assert_array_equal(crops[:, 0, 0], window.origins)
+    crop = window.crop(3)
+    assert (crop.width, crop.height, crop.channel_count) == (window.width, window.height, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(8, 700),
+    height=st.integers(8, 500),
+    margin=st.floats(0.0, 1.0),
+    corners=st.lists(st.tuples(*[st.floats(-100, 800)] * 4), min_size=1, max_size=5),
+)
+def test_windows_hold_every_box_and_stay_in_the_picture(width, height, margin, corners):
+    """For any boxes, partly or wholly outside too, the visible part of each is inside its crop."""
+    boxes = np.array([[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners])
+    window = window_around(boxes, width, height, margin)
+    limits = [width - window.width, height - window.height]
+    assert (window.origins >= 0).all()
+    assert (window.origins <= limits).all()
+    seen = np.clip(boxes, 0, [width, height, width, height])
+    inside = (seen[:, 2] > seen[:, 0]) & (seen[:, 3] > seen[:, 1])
+    ends = window.origins + np.array([window.width, window.height])
+    assert (window.origins[inside] <= seen[inside, :2] + 1e-9).all()
+    assert (ends[inside] >= seen[inside, 2:] - 1e-9).all()
+
+
+def test_frames_without_a_box_take_the_middle_of_the_others():
+    """A frame that shows nothing looks where the others do; without any box at all it looks everywhere."""
+    box = [100.0, 80.0, 140.0, 120.0]
+    boxes = np.array([box, [np.nan] * 4, box])
+    window = window_around(boxes, 640, 480)
+    np.testing.assert_array_equal(window.origins[1], window.origins[0])
+    nothing = window_around(np.full((2, 4), np.nan), 64, 48)
+    assert (nothing.width, nothing.height) == (64, 48)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.5])
+def test_margins(margin):
+    """The crop has the margin on both sides, and no more than it and a few pixels."""
+    window = window_around(np.array([[200.0, 200.0, 240.0, 280.0]]), 640, 480, margin)
+    assert 40 * (1 + 2 * margin) <= window.width <= 40 * (1 + 2 * margin) + 24
+    assert 80 * (1 + 2 * margin) <= window.height <= 80 * (1 + 2 * margin) + 24
+    np.testing.assert_allclose(window.origins[0] + np.array([window.width, window.height]) / 2, [220, 240], atol=1)
