@@ -24,7 +24,7 @@ examples:
       a simulated robot hand lifts a bottle; refine it and look at the result
   warpprior refine recordings/mug --output-dir out/mug
       poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
-  warpprior refine recordings/mug --output-dir out/free --without sliding --set mask.sigma_px=2
+  warpprior refine recordings/mug --output-dir out/free --without sliding --set align.sigma_contour_px=3
       the same without one term, and with another setting
   warpprior simulate robot_lift --output-dir out/scene --seed 3
       a scene folder with known truth
@@ -105,6 +105,7 @@ def _run_refine(options: argparse.Namespace) -> int:
         num_frames=options.num_frames,
         without=options.without,
         assignments=options.set,
+        paper_literal=options.paper_literal,
         resume=options.resume,
         overwrite=options.overwrite,
         quiet=options.quiet,
@@ -161,6 +162,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         num_frames=options.num_frames,
         without=options.without,
         assignments=options.set,
+        paper_literal=options.paper_literal,
         overwrite=options.overwrite,
         quiet=options.quiet,
     )
@@ -284,6 +286,9 @@ def _add_solver(parser) -> None:
         "--without", action="append", default=[], metavar="TERM", help="leave a term of the energy out; repeatable"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
+    parser.add_argument(
+        "--paper-literal", action="store_true", help="start from the paper's equations as printed, to compare"
+    )
 
 
 def _add_num_frames(parser, meaning: str) -> None:

@@ -32,6 +32,7 @@ def refine(
     num_frames: int | None = None,
     without: Sequence[str] = (),
     assignments: Sequence[str] = (),
+    paper_literal: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
@@ -50,6 +51,7 @@ def refine(
         num_frames: use only the first ones.
         without: terms to leave out.
         assignments: ``key=value`` texts, see :func:`warpprior.overrides.apply_overrides`.
+        paper_literal: start from the paper's equations as printed.
         resume: continue the run whose checkpoint is in ``output_dir``.
         overwrite: ``output_dir`` may hold an earlier result.
         quiet: no progress bar and no table.
@@ -59,7 +61,7 @@ def refine(
     """
     from warpprior.io import load_scene, prepare_output
 
-    settings = _settings(iterations, seed, without, assignments)
+    settings = _settings(iterations, seed, without, assignments, paper_literal)
     with prepare_output(output_dir, overwrite=overwrite, resume=resume, protect=[scene_folder]):
         chosen = _start(device, quiet)
         scene = load_scene(scene_folder, num_frames=num_frames)
@@ -110,6 +112,7 @@ def demo(
     num_frames: int | None = None,
     without: Sequence[str] = (),
     assignments: Sequence[str] = (),
+    paper_literal: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -118,7 +121,7 @@ def demo(
     from warpprior.scenes import simulate as build
 
     scene_folder, result_folder = Path(output_dir) / "scene", Path(output_dir) / "result"
-    settings = _settings(iterations, seed, without, assignments)
+    settings = _settings(iterations, seed, without, assignments, paper_literal)
     _refuse_existing(scene_folder, overwrite)
     with prepare_output(result_folder, overwrite=overwrite, protect=[scene_folder]):
         chosen = _start(device, quiet)
@@ -226,13 +229,16 @@ def bench(
     )
 
 
-def _settings(iterations: int | None, seed: int, without: Sequence[str], assignments: Sequence[str]):
+def _settings(
+    iterations: int | None, seed: int, without: Sequence[str], assignments: Sequence[str], paper_literal: bool
+):
     """The default settings with what the command line changes."""
     from warpprior.overrides import apply_overrides
     from warpprior.settings import RefineSettings
 
     direct = [f"seed={seed}"] + ([] if iterations is None else [f"iterations={iterations}"])
-    settings = apply_overrides(RefineSettings(), [*direct, *assignments])
+    start = RefineSettings.paper_literal() if paper_literal else RefineSettings()
+    settings = apply_overrides(start, [*direct, *assignments])
     return settings.leaving_out(without)
 
 

@@ -128,6 +128,7 @@ class RefineSettings:
         initialise_passes: passes of the closed-form start; 0 is off.
         calibrate_masks: measure on the known bodies how much too large or too small label images are.
         contact_points: points per body that feel contact.
+        guard: undo a part after which the bodies overlap their labels clearly less than before.
         window_margin: space around the labels, as a share of their size.
         align: Gauss-Newton on rigid bodies.
         polish: Adam on everything.
@@ -138,6 +139,7 @@ class RefineSettings:
     initialise_passes: int = 4
     calibrate_masks: bool = True
     contact_points: int = 512
+    guard: bool = True
     window_margin: float = 0.5
     align: AlignSettings = field(default_factory=AlignSettings)
     polish: PolishSettings = field(default_factory=PolishSettings)
@@ -151,13 +153,14 @@ class RefineSettings:
         return cls(
             initialise_passes=0,
             calibrate_masks=False,
+            guard=False,
             align=AlignSettings(stages=()),
             polish=PolishSettings(
                 iterations=300,
                 mask_weight=1e-3,
                 far_weight=0.0,
-                sliding_weight=1.0,
-                penetration_weight=10.0,
+                sliding_weight=50.0,
+                penetration_weight=40.0,
                 consistency_weight=1.0,
                 smoothness_weight=1.0,
                 mask=SilhouetteSettings(method="softras", mode="union", normalise=False),

@@ -159,6 +159,8 @@ class _Run:
     def _guard(self, name: str) -> None:
         """Go back to the best motion so far where a part left the labels or became infinite."""
         held = self.state.hold_finite()
+        if not (held or self.settings.guard):
+            return
         score = self._score()
         if held or score < self.best[0] - TOLERATED_LOSS:
             self.state.assign_transforms(self.best[1])
