@@ -41,6 +41,7 @@ def sample_surface(body: Body, count: int, seed: int = 0) -> tuple[np.ndarray, n
     points = np.einsum("pc,pcx->px", barycentrics, corners[faces])
     spacing = np.sqrt(0.5 * total / count)
     features = np.concatenate([points, 0.5 * spacing * normals[faces] / doubled[faces, None]], axis=1)
+    features = np.ascontiguousarray(features.T)
 
     chosen = np.empty(count, dtype=np.int64)
     chosen[0] = np.argmax(np.sum((points - points.mean(axis=0)) ** 2, axis=1))
@@ -49,9 +50,8 @@ def sample_surface(body: Body, count: int, seed: int = 0) -> tuple[np.ndarray, n
     for point in range(count):
         if point > 0:
             chosen[point] = np.argmax(nearest)
-        distance = np.sum((features - features[chosen[point]]) ** 2, axis=1)
-        closer = distance < nearest
-        nearest[closer] = distance[closer]
-        owners[closer] = point
+        distance = np.sum((features - features[:, chosen[point], None]) ** 2, axis=0)
+        owners[distance < nearest] = point
+        np.minimum(nearest, distance, out=nearest)
     areas = np.bincount(owners, minlength=count) / candidate_count
     return faces[chosen].astype(np.int32), barycentrics[chosen].astype(np.float32), areas.astype(np.float32)
