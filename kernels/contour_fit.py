@@ -6,6 +6,7 @@ The unknowns are those of :func:`warpprior.kernels.camera.advance_pose`, six per
 import warp as wp
 
 from warpprior.kernels.silhouette import Crop, claim_key, cross_line, crossed_lines, is_dominant
+from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
 
 wp.set_module_options({"enable_backward": False})
@@ -55,6 +56,7 @@ def sample_field(
 
 @wp.kernel
 def _accumulate_contour(
+    first_frame: int,
     screen: wp.array2d[wp.vec3],  # [frame, vertex]
     edges: wp.array[wp.vec4i],  # [edge]
     counts: wp.array[wp.int32],  # [frame]
@@ -81,7 +83,8 @@ def _accumulate_contour(
     Where no other body is behind the contour, it may hide: the first picture is zero all over other bodies' labels.
     Where another body is behind it, the body must end where its own label ends: the second picture.
     """
-    frame, start = wp.tid()
+    slab_frame, start = wp.tid()
+    frame = first_frame + slab_frame
     origin = origins[frame]
     pose = poses[frame]
     position = wp.transform_get_translation(pose)
@@ -155,7 +158,7 @@ def accumulate_contour(
     cost_out,
 ):
     """Launch :func:`_accumulate_contour`; ``canvas_arrays`` are its arguments from ``screen`` to ``epoch``."""
-    wp.launch(
+    launch_slabs(
         _accumulate_contour,
         dim=(cost_out.shape[0], stride),
         inputs=[*canvas_arrays, stride, fields, blockers, clearance, poses, focal, center, scales, reach],

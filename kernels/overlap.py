@@ -2,6 +2,7 @@
 
 import warp as wp
 
+from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_channel
 
 wp.set_module_options({"enable_backward": False})
@@ -9,6 +10,7 @@ wp.set_module_options({"enable_backward": False})
 
 @wp.kernel
 def _measure_overlap(
+    first_frame: int,
     keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
     labels: wp.array2d[wp.uint8],  # [frame, pixel]
     label: int,
@@ -18,7 +20,8 @@ def _measure_overlap(
     shared_out: wp.array[wp.float32],  # [frame] pixels that are both
 ):
     """One thread per frame and row; pixels with another body's label, or don't-care, are left out."""
-    frame, row = wp.tid()
+    slab_frame, row = wp.tid()
+    frame = first_frame + slab_frame
     drawn = wp.vec3(0.0, 0.0, 0.0)
     labelled = wp.vec3(0.0, 0.0, 0.0)
     shared = float(0.0)
@@ -41,7 +44,7 @@ def _measure_overlap(
 
 def measure_overlap(keys, labels, label, width, *, drawn_out, labelled_out, shared_out):
     """Launch :func:`_measure_overlap`; the outputs must have been zeroed."""
-    wp.launch(
+    launch_slabs(
         _measure_overlap,
         dim=(keys.shape[0], keys.shape[1] // width),
         inputs=[keys, labels, label, width],

@@ -12,6 +12,7 @@ The derivative is that of the area each label covers (a boundary integral), not 
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
+from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_channel, key_inverse_depth
 
 wp.set_module_options({"enable_backward": False})
@@ -121,13 +122,15 @@ def is_dominant(a: wp.vec3, b: wp.vec3, axis: int) -> bool:
 
 @wp.kernel
 def _list_silhouette_edges(
+    first_frame: int,
     screen: wp.array2d[wp.vec3],  # [frame, vertex] u, v, depth
     edges: wp.array[wp.vec4i],  # [edge] two vertices, then the vertices opposite (the same twice at a boundary)
     counts_out: wp.array[wp.int32],  # [frame] zeroed before
     entries_out: wp.array2d[wp.int32],  # [frame, slot] 2 * edge + (1: body on the left of the edge)
 ):
     """Edges whose two faces lie on the same side of it on the screen."""
-    frame, edge = wp.tid()
+    slab_frame, edge = wp.tid()
+    frame = first_frame + slab_frame
     ends = edges[edge]
     a = screen[frame, ends[0]]
     b = screen[frame, ends[1]]
@@ -147,18 +150,18 @@ def _list_silhouette_edges(
 
 def list_silhouette_edges(screen, edges, *, counts_out, entries_out):
     """Launch :func:`_list_silhouette_edges`; ``counts_out`` must have been zeroed."""
-    wp.launch(
+    launch_slabs(
         _list_silhouette_edges,
         dim=(entries_out.shape[0], edges.shape[0]),
         inputs=[screen, edges],
         outputs=[counts_out, entries_out],
         device=entries_out.device,
-        record_tape=False,
     )
 
 
 @wp.kernel
 def _claim_pairs(
+    first_frame: int,
     screen: wp.array2d[wp.vec3],  # [frame, vertex]
     edges: wp.array[wp.vec4i],  # [edge]
     edge_channels: wp.array[wp.int32],  # [edge]
@@ -172,7 +175,8 @@ def _claim_pairs(
     owners_out: wp.array2d[wp.uint64],  # [frame, pixel pair: rows first, then columns]
 ):
     """Let the outermost visible crossing own each pixel pair."""
-    frame, start = wp.tid()
+    slab_frame, start = wp.tid()
+    frame = first_frame + slab_frame
     origin = origins[frame]
     for slot in range(start, counts[frame], stride):
         entry = entries[frame, slot]
@@ -194,13 +198,12 @@ def _claim_pairs(
 
 def claim_pairs(screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, *, stride, owners_out):
     """Launch :func:`_claim_pairs` with ``stride`` threads per frame sharing the listed edges."""
-    wp.launch(
+    launch_slabs(
         _claim_pairs,
         dim=(owners_out.shape[0], stride),
         inputs=[screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, stride],
         outputs=[owners_out],
         device=owners_out.device,
-        record_tape=False,
     )
 
 

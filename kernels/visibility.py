@@ -8,6 +8,7 @@ apart: a body's index in modal images, zero for all bodies in union images.
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
+from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
 
@@ -52,6 +53,7 @@ def clip_by_edge(start: wp.vec3, end: wp.vec3, y: float, span: wp.vec2) -> wp.ve
 
 @wp.kernel
 def _scatter_faces(
+    first_frame: int,
     screen: wp.array2d[wp.vec3],  # [frame, vertex] u, v, depth
     faces: wp.array[wp.vec3i],  # [face]
     face_channels: wp.array[wp.int32],  # [face]
@@ -63,7 +65,8 @@ def _scatter_faces(
     keys_out: wp.array2d[wp.uint64],  # [frame, row * width + column] of the crop
 ):
     """One thread per frame, face and row slice: write the pixels whose centre the face covers."""
-    frame, face, piece = wp.tid()
+    slab_frame, face, piece = wp.tid()
+    frame = first_frame + slab_frame
     triangle = faces[face]
     a = screen[frame, triangle[0]]
     b = screen[frame, triangle[1]]
@@ -120,13 +123,12 @@ def scatter_faces(screen, faces, face_channels, face_two_sided, origins, width, 
 
     ``slices`` splits tall faces over threads on a GPU; 1 is right on a CPU.
     """
-    wp.launch(
+    launch_slabs(
         _scatter_faces,
         dim=(keys_out.shape[0], faces.shape[0], slices),
         inputs=[screen, faces, face_channels, face_two_sided, origins, width, height, slices],
         outputs=[keys_out],
         device=keys_out.device,
-        record_tape=False,
     )
 
 

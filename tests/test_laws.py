@@ -35,7 +35,7 @@ FLOORS = [
     ["commands", "cli", "__main__"],
 ]
 JOBS = {"refine", "track", "contact"}
-KERNEL_IMPORTS = {"warp", "numpy", "math", "typing"}
+KERNEL_IMPORTS = {"warp", "numpy", "math", "typing", "os", "concurrent", "functools", "itertools"}
 HEAVY = {
     *("pxr", "cv2", "torch", "matplotlib", "imageio_ffmpeg", "PIL"),
     *("yourdfpy", "lxml", "trimesh", "networkx", "tqdm"),

@@ -1,0 +1,55 @@
+"""Slabs of frames on threads: the same bits whatever the number of threads."""
+
+import numpy as np
+import pytest
+import warp as wp
+
+from warpprior.kernels.slabs import launch_slabs, thread_count
+
+
+@wp.kernel(enable_backward=False)
+def _mix_numbers(
+    first_frame: int,
+    values: wp.array2d[wp.float32],  # [frame, item]
+    sums_out: wp.array[wp.float32],  # [frame] added to
+):
+    slab_frame, item = wp.tid()
+    frame = first_frame + slab_frame
+    wp.atomic_add(sums_out, frame, wp.sin(values[frame, item]) * float(item + 1))
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """Sums of one launch over all frames."""
+    sums = wp.zeros(len(values), dtype=wp.float32, device="cpu")
+    array = wp.array(values, dtype=wp.float32, device="cpu")
+    launch_slabs(_mix_numbers, dim=values.shape, inputs=[array], outputs=[sums], device="cpu")
+    return sums.numpy()
+
+
+@pytest.mark.parametrize("frames", [1, 7, 8, 37])
+def test_bits_do_not_depend_on_threads(monkeypatch, frames):
+    """One, two, three and more threads than frames give identical bits, and every frame is done once."""
+    values = np.random.default_rng(0).normal(size=(frames, 50)).astype(np.float32)
+    monkeypatch.setenv("WARPPRIOR_THREADS", "1")
+    alone = mix(values)
+    expected = (np.sin(values.astype(np.float64)) * np.arange(1, 51)).sum(axis=1)
+    np.testing.assert_allclose(alone, expected, rtol=1e-4, atol=1e-3)
+    for threads in ("2", "3", "64"):
+        monkeypatch.setenv("WARPPRIOR_THREADS", threads)
+        np.testing.assert_array_equal(mix(values), alone)
+
+
+def test_thread_count_follows_the_environment(monkeypatch):
+    """A number is taken, anything else means the cores there are, at most eight."""
+    monkeypatch.setenv("WARPPRIOR_THREADS", "3")
+    assert thread_count() == 3
+    for text in ("", "0", "-2", "many"):
+        monkeypatch.setenv("WARPPRIOR_THREADS", text)
+        assert 1 <= thread_count() <= 8
+
+
+def test_errors_of_a_thread_reach_the_caller(monkeypatch):
+    """A launch that fails on a thread is not lost."""
+    monkeypatch.setenv("WARPPRIOR_THREADS", "2")
+    with pytest.raises(Exception, match=r"(?i)argument|param|expects|array"):
+        launch_slabs(_mix_numbers, dim=(16, 4), inputs=["no array"], outputs=[None], device="cpu")
