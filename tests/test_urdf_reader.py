@@ -228,6 +228,11 @@ REFUSED = {
     "unknown type": (wrap(LINKS, joint("j", "a", "b", "magic")), "joint 'j'.*type 'magic'"),
     "no type": (wrap(LINKS, "<joint name='j'/>"), "joint 'j'.*type ''"),
     "zero axis": (wrap(LINKS, joint("j", "a", "b", "revolute", "<axis xyz='0 0 0'/>" + HINGE)), "joint 'j'.*axis"),
+    "endless axis": (
+        wrap(LINKS, joint("j", "a", "b", "revolute", "<axis xyz='0 1e300 0'/>" + HINGE)),
+        "joint 'j'.*axis",
+    ),
+    "mimic of itself": (wrap(LINKS, joint("j", "a", "b", "revolute", HINGE + "<mimic joint='j'/>")), "mimics itself"),
     "axis of two": (wrap(LINKS, joint("j", "a", "b", "revolute", "<axis xyz='0 1'/>" + HINGE)), "joint 'j'.*'0 1'"),
     "nan origin": (wrap(LINKS, joint("j", "a", "b", "fixed", "<origin xyz='0 nan 0'/>")), "joint 'j'.*'0 nan 0'"),
     "decimal comma": (wrap(LINKS, joint("j", "a", "b", "fixed", "<origin xyz='0,1 0 0'/>")), "joint 'j'.*'0,1 0 0'"),
@@ -269,7 +274,10 @@ REFUSED = {
     "file elsewhere": (wrap(MESH.format("file:///etc/passwd")), "outside"),
     "backslashes": (wrap(MESH.format(r"..\..\etc\passwd")), "outside"),
     "from the net": (wrap(MESH.format("http://example.com/a.stl")), "is not a file"),
-    "robot in millimetres": (wrap(f"<link name='a'>{BOX.replace('0.1', '100')}</link>"), "100 x 100 x 100 m"),
+    "robot in millimetres": (
+        wrap(f"<link name='a'>{BOX.replace('0.1', '100')}</link>"),
+        "100 x 100 x 100 m.*URDF in metres",
+    ),
     "doctype": ("<!DOCTYPE robot>" + wrap(LINKS), "DOCTYPE"),
     "outside entity": ("<!DOCTYPE r [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><robot name='&e;'/>", "DOCTYPE"),
     "laughs": ("<!DOCTYPE r [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;'>]><robot>&b;</robot>", "DOCTYPE"),

@@ -59,8 +59,13 @@ def read_surface(path: Path) -> Surface:
     return reader(path)
 
 
-def check_size(where: str, vertices: np.ndarray) -> tuple[str, ...]:
+def check_size(where: str, vertices: np.ndarray, hint: str = "") -> tuple[str, ...]:
     """Warnings about where a surface lies in its frame.
+
+    Args:
+        where: the file, for messages.
+        vertices: (vertex, 3) [m].
+        hint: how to mend the size; empty: by ``mesh_scale``.
 
     Raises:
         InputError: it is larger than 5 m or smaller than 1 mm, or too far from its origin for single precision.
@@ -69,10 +74,10 @@ def check_size(where: str, vertices: np.ndarray) -> tuple[str, ...]:
     extent = float((high - low).max())
     size = " x ".join(f"{value:.4g}" for value in high - low)
     if extent > MAX_EXTENT:
-        hint = "set mesh_scale = 0.001 in scene.toml if the file is in millimetres, 0.0254 if in inches"
+        hint = hint or "set mesh_scale = 0.001 in scene.toml if the file is in millimetres, 0.0254 if in inches"
         raise InputError(where, f"its size is {size} m", f"sizes from 1 mm to 5 m are accepted: {hint}")
     if extent < MIN_EXTENT:
-        hint = "set mesh_scale in scene.toml, for instance 1000 if the file is in kilometres"
+        hint = hint or "set mesh_scale in scene.toml, for instance 1000 if the file is in kilometres"
         raise InputError(where, f"its size is {size} m", f"sizes from 1 mm to 5 m are accepted: {hint}")
     distance = float(np.linalg.norm(0.5 * (low + high)))
     if distance > 1e3 * extent:

@@ -121,7 +121,8 @@ def _index(where: str, word: str, count: int, what: str) -> int:
         raise InputError(where, f"{word!r} is not a whole number", ACCEPTED) from None
     if index == 0 or abs(index) > count:
         found = f"index {index} of {count} {what} so far"
-        raise InputError(where, found, f"indices run from 1 to {count}, or from -{count} to -1")
+        accepted = f"indices run from 1 to {count}, or from -{count} to -1" if count else f"{what} come before faces"
+        raise InputError(where, found, accepted)
     return index - 1 if index > 0 else count + index
 
 

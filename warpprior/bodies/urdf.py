@@ -99,9 +99,10 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
     joint_type = JOINT_TYPES[kind]
     if joint_type != JointType.FIXED and (found := element.find("axis")) is not None:
         axis = read_numbers(where, found, "xyz", 3, default=(1.0, 0.0, 0.0))
-    length = np.linalg.norm(axis)
-    if length < 1e-6:
-        raise InputError(where, "its axis has no length", "give the axis as a unit vector")
+    length = np.linalg.norm(np.clip(axis, -1e9, 1e9))
+    if not 1e-6 <= length <= 1e6:
+        found = "its axis has no length" if length < 1e-6 else f"its axis has length {length:.4g}"
+        raise InputError(where, found, "give the axis as a unit vector")
     if abs(length - 1.0) > 1e-3:
         warnings.append(f"joint {name!r}: its axis has length {length:.4g}; it was brought to unit length")
     lower, upper = -np.inf, np.inf
@@ -117,6 +118,8 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
     mimic = element.find("mimic")
     if mimic is not None and joint_type != JointType.FIXED:
         source = mimic.get("joint", "")
+        if source == name:
+            raise InputError(where, "mimics itself", "mimic a joint that moves by itself")
         gain = float(read_numbers(where, mimic, "multiplier", 1, default=(1.0,))[0])
         bias = float(read_numbers(where, mimic, "offset", 1, default=(0.0,))[0])
     return _Joint(
@@ -266,7 +269,7 @@ def _assemble(
         colors = [np.full((len(p.vertices), 3), GREY) if p.colors is None else p.colors for p in pieces]
         colors = np.concatenate(colors).astype(np.float32)
     warnings += [warning for piece in pieces for warning in piece.warnings]
-    warnings += check_size(str(path), vertices)
+    warnings += check_size(str(path), vertices, "write the URDF in metres; scale a mesh with <mesh scale=...>")
     vertex_count = len(vertices)
     return Body(
         name=name,
