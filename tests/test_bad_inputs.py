@@ -158,6 +158,9 @@ POSES = {
         ["box/position", "behind the camera in every frame", "OpenGL", "diag(1, -1, -1)"],
     ),
     "millimetres": ({"box__position": 1e3 * pose_arrays()["box/position"]}, ["box/position", "500 m", "millimetres"]),
+    "beyond printing": ({"box__position": np.full((3, 3), 1e300)}, ["box/position", "1e+300 m", "needs metres"]),
+    "scale of a mountain": ({"box__scale": 1e9}, ["box/scale", "1e+08 m large", "1 mm to 5 m"]),
+    "scale of an atom": ({"box__scale": 1e-9}, ["box/scale", "1e-10 m large", "1 mm to 5 m"]),
     "scale of zero": ({"box__scale": 0.0}, ["box/scale", "is 0.0", "above zero"]),
     "scale not a number": ({"box__scale": np.nan}, ["box/scale", "is nan"]),
     "covariance not square": (
@@ -248,6 +251,18 @@ PICTURES = {
         lambda f: ((f / "labels/000001.png").unlink(), (f / "labels/000001.png").mkdir()),
         ["labels/000001.png (frame 1)", "cannot be read"],
     ),
+    "truncated picture": (
+        lambda f: (f / "rgb/000001.png").write_bytes((f / "rgb/000001.png").read_bytes()[:-20]),
+        ["rgb/000001.png (frame 1)", "truncated or damaged", "missing frame is skipped"],
+    ),
+    "a pipe for a label image": (
+        lambda f: ((f / "labels/000001.png").unlink(), os.mkfifo(f / "labels/000001.png")),
+        ["labels/000001.png (frame 1)", "not a regular file"],
+    ),
+    "a pipe for a picture": (
+        lambda f: ((f / "rgb/000001.png").unlink(), os.mkfifo(f / "rgb/000001.png")),
+        ["rgb/000001.png (frame 1)", "not a regular file"],
+    ),
     "no label image at all": (lambda f: shutil.rmtree(f / "labels"), ["labels/000000.png", "no label image", "from 0"]),
     "no picture at all": (lambda f: shutil.rmtree(f / "rgb"), ["rgb/000000.png", "no picture was found"]),
     "body nowhere": (lambda f: write_all_labels(f, grey(1)), ["label 2 of body 'box'", "values there are 1"]),
@@ -269,7 +284,7 @@ def test_bad_pictures(folder, name):
 
 
 @pytest.mark.parametrize(
-    "link", ["box.obj", "arm/arm.urdf", "labels/000001.png", "rgb/000000.png", "initial.npz", "truth.npz"]
+    "link", ["scene.toml", "box.obj", "arm/arm.urdf", "labels/000001.png", "rgb/000000.png", "initial.npz", "truth.npz"]
 )
 def test_links_out_of_the_folder_are_not_followed(folder, link):
     """A scene folder from elsewhere cannot make us read other files."""
@@ -328,6 +343,29 @@ def test_damaged_truth_is_refused_too(folder):
     edit_poses(folder, "truth.npz", box__rotation=changed("box/rotation", [1], 0))
     message = refused(folder)
     assert "truth.npz" in message and "zero quaternion" in message
+    edit_poses(folder, "truth.npz", box__position=changed("box/position", [1], 1e30))
+    message = refused(folder)
+    assert "truth.npz" in message and "box/position, frame 1: is 1.732e+30 m from the camera" in message
+
+
+@pytest.mark.parametrize("value", [1e4, 1e30, 1e300])
+@pytest.mark.parametrize("body", ["arm", "box"])
+def test_a_pose_out_of_this_world_is_interpolated(folder, body, value):
+    """A single wild position is treated as a missing one."""
+    edit_poses(folder, **{f"{body}__position": changed(f"{body}/position", [1], value)})
+    scene = load_scene(folder)
+    motion = scene.body(body).initial
+    assert motion.imputed.tolist() == [False, True, False]
+    np.testing.assert_allclose(motion.position[1], motion.position[[0, 2]].mean(axis=0))
+    assert f"initial.npz: {body} is more than 100 m from the camera in frame 1; it was interpolated" in scene.warnings
+
+
+def test_names_from_outside_keep_a_message_on_one_line(folder):
+    """Line breaks, escape codes and undecodable bytes in names are written as escapes."""
+    edit_poses(folder, box__position=None, **{"bo\nx\x1b[2J__position": np.zeros((3, 3))})
+    message = refused(folder)
+    assert "bo\\nx\\x1b[2J/position" in message and message.isprintable()
+    assert str(InputError("a\udcffb", "line\u2028break", "x")) == "a\\udcffb: line\\u2028break; x"
 
 
 def test_a_locale_with_commas_changes_nothing(folder):

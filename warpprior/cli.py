@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupte
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import warpprior
-from warpprior.errors import WarppriorError
+from warpprior.errors import WarppriorError, one_line
 
 INTERRUPTED = 130
 
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     try:
@@ -327,4 +331,4 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 
 def _say(text: str) -> None:
-    print(f"warpprior: {text}", file=sys.stderr, flush=True)
+    print(f"warpprior: {one_line(text)}", file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from warpprior.device import prepare_kernel_cache, resolve_device, self_healing
-from warpprior.errors import InputError
+from warpprior.errors import InputError, one_line
 from warpprior.progress import progress_bar
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
@@ -294,7 +294,7 @@ def _measured(result: Result, device: str) -> Result:
 def _exit_code(result: Result, folder: Path) -> int:
     if result.complete:
         return OK
-    print(f"warpprior: interrupted; the best so far is in {folder}, continue with --resume", file=sys.stderr)
+    print(f"warpprior: interrupted; the best so far is in {one_line(folder)}, continue with --resume", file=sys.stderr)
     return INTERRUPTED
 
 
@@ -338,7 +338,7 @@ def _files_to_open(folder: Path) -> str:
 
 def _tell_warnings(scene: Scene, quiet: bool) -> None:
     for text in [] if quiet else scene.warnings[:MOST_LISTED_WARNINGS]:
-        print(f"warpprior: warning: {text}", file=sys.stderr)
+        print(f"warpprior: warning: {one_line(text)}", file=sys.stderr)
     hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
     if hidden > 0 and not quiet:
         print(f"warpprior: warning: and {hidden} more, in the report", file=sys.stderr)

@@ -1,10 +1,24 @@
 """Errors a user can act on.  The command line prints their message on one line and exits with ``exit_code``."""
 
 
+def one_line(text: object) -> str:
+    """The text with line breaks, control characters and undecodable bytes written as escapes.
+
+    Names of files and of arrays come from outside: they shall neither break a message in two nor move the cursor.
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class WarppriorError(Exception):
-    """Base of every error the project raises on purpose."""
+    """Base of every error the project raises on purpose; its message is one printable line."""
 
     exit_code = 1
+
+    def __init__(self, message: object = ""):
+        super().__init__(one_line(message))
 
 
 class InputError(WarppriorError):

@@ -52,26 +52,15 @@ def import_cv2():
     return cv2
 
 
-def read_image_header(path: Path, where: str, camera: Camera) -> ImageHeader:
-    """Header of a picture that must have the camera's size.
-
-    Raises:
-        InputError: the file is unreadable, empty, neither PNG nor JPEG, over the size limits, or of another size.
-    """
-    try:
-        with open(path, "rb") as stream:
-            return _parse_header(stream, where, camera)
-    except OSError as error:
-        raise InputError(where, f"cannot be read: {error.strerror}", "needs a readable PNG or JPEG file") from error
-
-
 def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader, bytes]:
     """Header and bytes of a picture, complete to its end mark (and by checksum for PNG) but not decoded yet.
 
     Raises:
-        InputError: as :func:`read_image_header`, or the file is truncated or damaged.
+        InputError: the file is unreadable, empty, truncated or damaged, neither PNG nor JPEG, over the size limits, or
+            not of the camera's size.
     """
     try:
+        _require_file(path, where)
         size = path.stat().st_size
         if size > BYTES_LIMIT:
             raise InputError(where, f"is a file of {size} bytes", f"at most {BYTES_LIMIT} bytes")
@@ -124,6 +113,12 @@ def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
         rebuilt += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     image = decode_image(header, bytes(rebuilt), where)
     return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
+
+
+def _require_file(path: Path, where: str) -> None:
+    # Pipes and devices would keep the reader waiting; folders give the system's own words when opened.
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(where, "is not a regular file", "needs a readable PNG or JPEG file")
 
 
 def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:

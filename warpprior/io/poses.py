@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.mesh import MAX_EXTENT, MIN_EXTENT
 from warpprior.errors import InputError
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.io.coordinates import read_joints
@@ -37,8 +38,9 @@ def load_poses(
 ) -> dict[str, Poses]:
     """Read the motion of bodies and mend what can be mended.
 
-    A frame whose pose is not finite, or puts an estimated body behind the camera, is interpolated from its neighbours
-    and flagged in ``Poses.imputed``.  Quaternions are normalised, joints brought into the body's order and limits.
+    A frame whose pose is not finite, lies beyond 100 m, or puts an estimated body behind the camera, is interpolated
+    from its neighbours and flagged in ``Poses.imputed``.  Quaternions are normalised, joints brought into the body's
+    order and limits.
 
     Args:
         path: an ``.npz`` file.
@@ -142,6 +144,11 @@ class _Reader:
         """Checked for form only; frames with any value that is not finite become NaN throughout."""
         position, rotation, joints = self._read_fields(body, clamp=False)
         missing = ~(_finite_rows(position) & _finite_rows(rotation) & _finite_rows(joints))
+        far = np.flatnonzero(_far_rows(position))
+        if len(far):
+            place = f"{self._place(body.name, 'position')}, {frame_list(far)}"
+            accepted = f"needs metres, at most {FAR_M:g}; mark a missing pose with NaN"
+            raise InputError(place, f"is {np.linalg.norm(position[far[0]]):.4g} m from the camera", accepted)
         if missing.all():
             raise InputError(self._place(body.name), "no frame has a finite pose", "leave the body out of the file")
         if missing.any():
@@ -160,6 +167,11 @@ class _Reader:
         if not usable.all():
             frames = frame_list(np.flatnonzero(~usable))
             self._notes.append(f"{body.name} has no finite pose in {frames}; it was interpolated")
+        far = usable & _far_rows(position)
+        if far.any():
+            frames = frame_list(np.flatnonzero(far))
+            self._notes.append(f"{body.name} is more than {FAR_M:g} m from the camera in {frames}; it was interpolated")
+        usable &= ~far
         usable &= ~self._behind_camera(body, position, rotation, usable, known)
         stated = self._read("imputed", body.name, (len(position),), "b?", required=False)
         if not usable.all():
@@ -214,9 +226,10 @@ class _Reader:
                 raise InputError(self._place(body.name, field), found, f"the sequence has {count}")
         if count == 0:
             raise InputError(self._place(body.name), "has no frame", "needs one frame at least")
-        depth = np.abs(position[np.isfinite(position).all(1), 2])
-        if len(depth) and np.median(depth) > FAR_M:
-            found = f"is {np.median(depth):.0f} m from the camera (median)"
+        far = _far_rows(position[_finite_rows(position)])
+        if len(far) and np.mean(far) >= 0.5:
+            distance = np.median(np.abs(position[_finite_rows(position)]).max(axis=1))
+            found = f"is {distance:.4g} m from the camera (median)"
             raise InputError(self._place(body.name, "position"), found, "needs metres; these look like millimetres")
         place, notes = self._place(body.name, "rotation"), self._notes
         stored = self._arrays.get(f"{body.name}/rotation")
@@ -246,6 +259,10 @@ class _Reader:
             return shape.astype(np.float64), 1.0
         if not (np.isfinite(scale) and scale > 0):
             raise InputError(self._place(body.name, "scale"), f"is {scale}", "needs a finite number above zero")
+        extent = float(scale) * float(np.ptp(body.vertices, axis=0).max())
+        if not MIN_EXTENT <= extent <= MAX_EXTENT:
+            found = f"is {scale}, which makes {body.name} {extent:.4g} m large"
+            raise InputError(self._place(body.name, "scale"), found, "sizes from 1 mm to 5 m are accepted")
         return shape.astype(np.float64), float(scale)
 
     def _read_covariance(self, body: Body) -> np.ndarray | None:
@@ -278,3 +295,8 @@ class _Reader:
 
 def _finite_rows(values: np.ndarray) -> np.ndarray:
     return np.isfinite(values).all(axis=1)
+
+
+def _far_rows(position: np.ndarray) -> np.ndarray:
+    """Frames (frame,) bool farther away along some axis than anything a camera like ours could tell apart."""
+    return (np.abs(position) > FAR_M).any(axis=1)

@@ -91,6 +91,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     path = folder / SCENE_FILE
     if not path.is_file():
         raise InputError(str(folder), f"has no {SCENE_FILE}", f"a scene folder is described by its {SCENE_FILE}")
+    resolve_inside(folder, SCENE_FILE, str(folder))
     root = read_table(path)
     notes: list[str] = []
     camera, distortion = _read_camera(root.table("camera"), notes)

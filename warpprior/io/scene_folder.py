@@ -10,7 +10,7 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.errors import InputError
 from warpprior.io.association import note_swapped_labels
-from warpprior.io.images import decode_image, import_cv2, read_image_file, read_image_header
+from warpprior.io.images import decode_image, import_cv2, read_image_file
 from warpprior.io.label_images import read_labels
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier
@@ -98,7 +98,7 @@ def _read_model(folder: Path, entry: BodyEntry, notes: list[str]) -> Body:
 
 
 def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: list[str]) -> dict[int, Path] | None:
-    """Picture of each frame that has one, headers checked; None when ``scene.toml`` names none."""
+    """Picture of each frame that has one, each of them whole; None when ``scene.toml`` names none."""
     template = getattr(scene_file, key)
     if template is None:
         return None
@@ -109,7 +109,7 @@ def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: lis
         if not path.exists():
             continue
         where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
-        header = read_image_header(path, where, scene_file.camera)
+        header, _ = read_image_file(path, where, scene_file.camera)
         if key == "depth" and (header.format != "png" or header.bits != 16 or header.channels != 1):
             found = f"is a {header.bits}-bit {header.format.upper()} of {header.channels} channels"
             raise InputError(where, found, "depth needs 16-bit grey PNG; set depth_scale to the metres per unit")
