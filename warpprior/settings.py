@@ -140,7 +140,7 @@ class RefineSettings:
     calibrate_masks: bool = True
     contact_points: int = 512
     guard: bool = True
-    window_margin: float = 0.5
+    window_margin: float = 0.25
     align: AlignSettings = field(default_factory=AlignSettings)
     polish: PolishSettings = field(default_factory=PolishSettings)
 
