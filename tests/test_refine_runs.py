@@ -14,6 +14,7 @@ from tests.estimator_scenes import (
     make_scene,
     mask_error,
 )
+from warpprior.alignment.aligner import BodyAligner
 from warpprior.errors import InputError
 from warpprior.estimators.refine import refine
 from warpprior.settings import STEPS, TERMS, PolishSettings, RefineSettings
@@ -98,6 +99,27 @@ def test_an_interrupted_run_returns_what_it_has(scene, part):
         assert_same(refine(scene, POLISHED, resume_from=kept[-1], device="cpu"), refine(scene, POLISHED, device="cpu"))
     else:
         np.testing.assert_allclose(result.poses["box"].position, scene.body("box").initial.position, rtol=1e-6)
+
+
+@pytest.mark.parametrize("calls", [1, 8, 20])
+def test_ctrl_c_in_the_middle_of_a_part(scene, monkeypatch, calls):
+    """Wherever the alignment is stopped, the motion returned is no farther from the labels than the best before."""
+    original, count = BodyAligner.linearise, iter(range(1, 1000))
+
+    def interrupt(self):
+        if next(count) == calls:
+            away = self.state.read_transforms()["box"][:, :7]
+            away[1:, 0] += 0.3  # in the middle of a trial
+            self.place(away)
+            raise KeyboardInterrupt
+        original(self)
+
+    monkeypatch.setattr(BodyAligner, "linearise", interrupt)
+    result = refine(scene, QUICK, device="cpu")
+    assert not result.complete
+    started = mask_error(scene, refine(scene, QUICK.leaving_out(["align", "polish"]), device="cpu").poses).mean()
+    assert mask_error(scene, result.poses).mean() < started + 0.02
+    assert any("was undone" in note for note in result.notes)
 
 
 def test_progress_goes_up_to_the_end(scene):

@@ -143,7 +143,11 @@ class _Run:
         for number in range(self.done, len(self.parts)):
             name, part = self.parts[number]
             self._tell(name, 0.0)
-            part()
+            try:
+                part()
+            except KeyboardInterrupt:
+                self._guard(name)  # half a part may be worse than none
+                raise
             self._guard(name)
             self.done = number + 1
             self._keep()
