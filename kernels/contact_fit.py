@@ -14,6 +14,7 @@ from warpprior.kernels.rotations import so3_log, so3_right_jacobian_inverse
 # Unrolled, the 6x6 sums make the CUDA compiler work for a minute and run no faster.
 wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
+TOUCH = wp.constant(0.002)  # share of the surface in contact from which a body no longer rests
 DEEPEST = wp.constant(0.02)  # [m] beyond, the nearest surface may be the far side: the push no longer grows
 SMOOTH_SIGMAS = wp.constant(3.0)  # motion beyond this many sigmas is a jump and costs only in proportion
 
@@ -60,6 +61,7 @@ def weigh_contacts(
 def _sum_weights(
     weights: wp.array2d[wp.float32],  # [frame, point]
     sums_out: wp.array2d[wp.float32],  # [frame, 2] of a frame, and of it together with the frame before
+    touch_out: wp.array[wp.float32],  # [frame] the latter, added to
 ):
     """Total contact weight, to normalise by."""
     frame = wp.tid()
@@ -72,11 +74,18 @@ def _sum_weights(
             paired += wp.sqrt(weight * weights[frame - 1, point])
     sums_out[frame, 0] = alone
     sums_out[frame, 1] = paired
+    touch_out[frame] = touch_out[frame] + paired
 
 
-def sum_weights(weights, *, sums_out):
-    """Launch :func:`_sum_weights` over all frames."""
-    wp.launch(_sum_weights, dim=sums_out.shape[0], inputs=[weights], outputs=[sums_out], device=sums_out.device)
+def sum_weights(weights, *, sums_out, touch_out):
+    """Launch :func:`_sum_weights` over all frames; ``touch_out`` gathers the contacts with several bodies."""
+    wp.launch(
+        _sum_weights,
+        dim=sums_out.shape[0],
+        inputs=[weights],
+        outputs=[sums_out, touch_out],
+        device=sums_out.device,
+    )
 
 
 @wp.func
@@ -211,12 +220,16 @@ def turn_derivative(jacobian: wp.mat33, axis: int) -> vec6d:
 def _accumulate_smoothness(
     poses: wp.array[wp.transform],  # [frame]
     segments: wp.array[wp.int32],  # [frame]
-    stiffness: wp.array[wp.float32],  # [4] of acceleration [1/m^2], [1/rad^2], of velocity [1/m^2], [1/rad^2]
+    stiffness: wp.array[wp.float32],  # [6] of acceleration, velocity, rest, each [1/m^2], [1/rad^2]
+    touch: wp.array[wp.float32],  # [frame] contact weight shared with the frame before
     hessian_out: wp.array4d[wp.float64],  # [frame, lag, 6, 6] added to
     gradient_out: wp.array2d[wp.float64],  # [frame, 6] added to
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
-    """Consistency (Eq. 4) and smoothness (Eq. 5) of a rigid body's position and rotation; robust against jumps."""
+    """Consistency (Eq. 4) and smoothness (Eq. 5) of a rigid body's position and rotation; robust against jumps.
+
+    Rest is consistency of what nothing touches: quasi-static bodies do not move by themselves.
+    """
     frame = wp.tid()
     if frame < 1:
         return
@@ -243,20 +256,26 @@ def _accumulate_smoothness(
     spin = turn_after - turn_before
     jacobian_last = so3_right_jacobian_inverse(turn_after)
     jacobian_first = so3_right_jacobian_inverse(-turn_before)
-    for term in range(4):
+    untouched = 1.0 / (1.0 + (touch[frame] / TOUCH) * (touch[frame] / TOUCH))
+    for term in range(6):
         miss = wp.length(velocity)
         if term == 0:
             miss = wp.length(acceleration)
         elif term == 1:
             miss = wp.length(spin)
-        elif term == 3:
+        elif term % 2 == 1:
             miss = wp.length(turn_after)
         # Pseudo-Huber: a jump costs in proportion, so that stray frames are still called back.
         sigmas = miss * wp.sqrt(stiffness[term]) / SMOOTH_SIGMAS
         root = wp.sqrt(1.0 + sigmas * sigmas)
         scale = wp.float64(stiffness[term] / root)
+        amount = wp.float64(stiffness[term] * miss * miss * 2.0 / (root + 1.0))
+        if term >= 4:
+            # Cauchy: what moves all the same, or a camera that does, is let go.
+            scale = wp.float64(untouched * stiffness[term] / (root * root))
+            amount = wp.float64(untouched * SMOOTH_SIGMAS * SMOOTH_SIGMAS) * log_one_plus(wp.float64(sigmas * sigmas))
         if scale > wp.float64(0.0) and (term >= 2 or second):
-            wp.atomic_add(cost_out, frame, wp.float64(stiffness[term] * miss * miss * 2.0 / (root + 1.0)))
+            wp.atomic_add(cost_out, frame, amount)
             # The middle frame's turn acts from the left, through the transposes.
             jacobian_middle = wp.transpose(jacobian_last)
             if term == 1:
@@ -292,12 +311,12 @@ def _accumulate_smoothness(
                             wp.atomic_add(hessian_out, frame, 2, i, j, scale * at_last[i] * at_first[j])
 
 
-def accumulate_smoothness(poses, segments, stiffness, *, hessian_out, gradient_out, cost_out):
+def accumulate_smoothness(poses, segments, stiffness, touch, *, hessian_out, gradient_out, cost_out):
     """Launch :func:`_accumulate_smoothness` over all frames."""
     wp.launch(
         _accumulate_smoothness,
         dim=cost_out.shape[0],
-        inputs=[poses, segments, stiffness],
+        inputs=[poses, segments, stiffness, touch],
         outputs=[hessian_out, gradient_out, cost_out],
         device=cost_out.device,
     )

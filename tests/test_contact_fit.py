@@ -97,7 +97,9 @@ class ContactProblem:
         make = lambda values, dtype: wp.array(np.asarray(values, dtype=np.float32), dtype=dtype, device=device)  # noqa: E731
         on_device = make(self.weights, wp.float32)
         sums = wp.full((frames, 2), np.nan, dtype=wp.float32, device=device)
-        sum_weights(on_device, sums_out=sums)
+        touch = wp.zeros(frames, dtype=wp.float32, device=device)
+        sum_weights(on_device, sums_out=sums, touch_out=touch)
+        np.testing.assert_array_equal(touch.numpy(), sums.numpy()[:, 1])
         hessian, gradient, cost = device_zeros(frames, device)
         accumulate_contacts(
             wp.array(self.poses.astype(np.float32), dtype=wp.transform, device=device),
@@ -241,18 +243,21 @@ STIFFNESS = {
 }
 
 
-def smoothness(poses, segments, stiffness, device):
-    """Hessian, gradient, cost of the smoothness kernel, and its twin."""
+def smoothness(poses, segments, stiffness, device, touch=None):
+    """Hessian, gradient, cost of the smoothness kernel, and its twin; four stiffnesses mean no rest."""
+    stiffness = [*stiffness, *[0.0] * (6 - len(stiffness))]
+    touch = np.zeros(len(poses)) if touch is None else np.asarray(touch)
     hessian, gradient, cost = device_zeros(len(poses), device)
     accumulate_smoothness(
         wp.array(poses.astype(np.float32), dtype=wp.transform, device=device),
         wp.array(np.asarray(segments, dtype=np.int32), dtype=wp.int32, device=device),
         wp.array(np.asarray(stiffness, dtype=np.float32), dtype=wp.float32, device=device),
+        wp.array(touch.astype(np.float32), dtype=wp.float32, device=device),
         hessian_out=hessian,
         gradient_out=gradient,
         cost_out=cost,
     )
-    twin = Smoothness(poses, np.asarray(segments), [float(np.float32(value)) for value in stiffness])
+    twin = Smoothness(poses, np.asarray(segments), [float(np.float32(value)) for value in stiffness], touch)
     return hessian.numpy(), gradient.numpy(), cost.numpy(), twin
 
 
@@ -267,6 +272,19 @@ def test_smoothness_gradient_and_curvature_match_the_twin(device, name):
     numeric = 0.5 * finite_difference(twin.cost, zero, 1e-5)
     compare_gradients(gradient, numeric, name=f"smoothness gradient {name}", worst=1e-3)
     check_curvature(hessian, twin.residuals, zero.shape, 1e-3)
+
+
+def test_rest_holds_what_nothing_touches(device):
+    """Rest's gradient and curvature match the twin with some, much and no contact; with contact it lets go."""
+    poses = motion(5, speed=0.002, turn=0.02)
+    touch = np.array([0.0, 0.0, 0.001, 0.004, 0.3])
+    hessian, gradient, cost, twin = smoothness(poses, [0] * 5, (0, 0, 0, 0, 1e6, 1e4), device, touch)
+    zero = np.zeros((5, 6))
+    np.testing.assert_allclose(cost.sum(), twin.cost(zero), rtol=1e-4)
+    numeric = 0.5 * finite_difference(twin.cost, zero, 1e-6)
+    compare_gradients(gradient, numeric, name="smoothness gradient rest", worst=1e-3)
+    check_curvature(hessian, twin.residuals, zero.shape, 1e-3)
+    assert cost[4] < 1e-3 * cost[1] and np.all(cost[1:4] > 0.0)
 
 
 def test_turns_of_a_radian_between_frames_still_match(device):

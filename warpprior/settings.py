@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
 from warpprior.errors import InputError
+from warpprior.limits import check_ranges
 from warpprior.priors.consistency import ConsistencySettings
 from warpprior.priors.far import FarSettings
 from warpprior.priors.image import ImageSettings
@@ -15,7 +16,7 @@ from warpprior.priors.silhouette import SilhouetteSettings
 from warpprior.priors.sliding import SlidingSettings
 from warpprior.priors.smoothness import SmoothnessSettings
 
-TERMS = ("image", "mask", "far", "sliding", "penetration", "consistency", "smoothness")
+TERMS = ("image", "mask", "far", "sliding", "penetration", "consistency", "smoothness", "rest")
 STEPS = ("initialise", "align", "polish")
 ALIGNED_TERMS = ("sliding", "penetration", "consistency", "smoothness")
 
@@ -32,6 +33,7 @@ class AlignStage:
         sigma_slip_m_s: how fast contacts slip [m/s].
         free_normal: share of the motion along the contact normal that is not slip.
         penetration_share: share of the penetration weight that acts.
+        sigma_rest_m, sigma_rest_rad: how far a body that nothing touches moves between two frames.
         seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
     """
 
@@ -43,6 +45,8 @@ class AlignStage:
     free_normal: float
     penetration_share: float
     seeding_rounds: int
+    sigma_rest_m: float
+    sigma_rest_rad: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class AlignSettings:
     smoothness_weight: float = 1.0
     sigma_acceleration_m_s2: float = 1.0
     sigma_acceleration_rad_s2: float = 10.0
+    rest_weight: float = 1.0
     consistency_weight: float = 0.01
     sigma_velocity_m_s: float = 1.0
     sigma_velocity_rad_s: float = 10.0
@@ -78,9 +83,9 @@ class AlignSettings:
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, 0.01, 0.1),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, 0.003, 0.03),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, 0.001, 0.01),
         )
     )
 
@@ -144,6 +149,9 @@ class RefineSettings:
     align: AlignSettings = field(default_factory=AlignSettings)
     polish: PolishSettings = field(default_factory=PolishSettings)
 
+    def __post_init__(self):
+        check_ranges(self)
+
     @classmethod
     def paper_literal(cls) -> RefineSettings:
         """The paper's equations as printed, but for the sign of Eq. 3: SoftRas union masks, plain sums, Adam alone.
@@ -194,6 +202,8 @@ class RefineSettings:
             return replace(self, align=replace(self.align, stages=()))
         if term == "polish":
             return replace(self, polish=replace(self.polish, iterations=0))
+        if term == "rest":
+            return replace(self, align=replace(self.align, rest_weight=0.0))
         weight = {f"{term}_weight": 0.0}
         settings = replace(self, polish=replace(self.polish, **weight))
         if term == "mask":

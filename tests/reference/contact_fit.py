@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.reference.camera import advance_pose
 
+TOUCH = 0.002  # share of the surface in contact from which a body no longer rests
 DEEPEST, SMOOTH_SIGMAS = 0.02, 3.0
 
 
@@ -91,14 +92,17 @@ class Smoothness:
     Args:
         poses: (frame, 7) at the start.
         segments: (frame,).
-        stiffness: of acceleration [1/m^2], [1/rad^2], of velocity [1/m^2], [1/rad^2].
+        stiffness: of acceleration, velocity and rest, each [1/m^2], [1/rad^2].
+        touch: contact weight each frame shares with the one before (frame,).
     """
 
-    def __init__(self, poses, segments, stiffness):
+    def __init__(self, poses, segments, stiffness, touch):
         self.poses, self.segments, self.stiffness = poses, segments, np.asarray(stiffness)
+        pairs = [frame for frame in range(len(poses)) if joined(segments, frame, 1)]
+        self.untouched = 1.0 / (1.0 + (np.asarray(touch)[pairs] / TOUCH) ** 2)
 
     def vectors(self, steps):
-        """Acceleration, angular acceleration, velocity, spin: lists of vectors by term, 3 each."""
+        """Acceleration, angular acceleration, velocity, spin, and the last two again for rest: vectors by term."""
         poses = advance_all(self.poses, steps)
         turns = [Rotation.from_quat(pose[3:]) for pose in poses]
         found = [[], [], [], []]
@@ -113,21 +117,27 @@ class Smoothness:
                 before = poses[frame - 1, :3] - poses[frame - 2, :3]
                 found[0].append(velocity - before)
                 found[1].append(after + (turns[frame - 1].inv() * turns[frame - 2]).as_rotvec())
-        return [np.array(vectors).reshape(-1, 3) for vectors in found]
+        return [np.array(vectors).reshape(-1, 3) for vectors in [*found, found[2], found[3]]]
 
     def cost(self, steps):
-        """Pseudo-Huber cost of all terms."""
+        """Pseudo-Huber cost of accelerations and velocities, Cauchy cost of rest."""
         total = 0.0
-        for vectors, stiffness in zip(self.vectors(steps), self.stiffness, strict=True):
+        for term, (vectors, stiffness) in enumerate(zip(self.vectors(steps), self.stiffness, strict=True)):
             square = stiffness * np.sum(vectors**2, axis=1) / SMOOTH_SIGMAS**2
-            total += (2.0 * SMOOTH_SIGMAS**2 * (np.sqrt(1.0 + square) - 1.0)).sum()
+            if term < 4:
+                total += (2.0 * SMOOTH_SIGMAS**2 * (np.sqrt(1.0 + square) - 1.0)).sum()
+            else:
+                total += (self.untouched * SMOOTH_SIGMAS**2 * np.log1p(square)).sum()
         return total
 
     def residuals(self, steps):
         """Residuals whose squares, weighted as at the start, Gauss-Newton takes for the cost."""
         parts = []
         start = self.vectors(0.0 * steps)
-        for vectors, first, stiffness in zip(self.vectors(steps), start, self.stiffness, strict=True):
+        for term, (vectors, first, stiffness) in enumerate(
+            zip(self.vectors(steps), start, self.stiffness, strict=True)
+        ):
             square = stiffness * np.sum(first**2, axis=1, keepdims=True) / SMOOTH_SIGMAS**2
-            parts.append((np.sqrt(stiffness / np.sqrt(1.0 + square)) * vectors).ravel())
+            trust = 1.0 / np.sqrt(1.0 + square) if term < 4 else self.untouched[:, None] / (1.0 + square)
+            parts.append((np.sqrt(stiffness * trust) * vectors).ravel())
         return np.concatenate(parts)

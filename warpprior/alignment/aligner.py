@@ -109,7 +109,8 @@ class BodyAligner:
         self.contact_softness = zeros(1, wp.float32)
         self.slip = zeros(3, wp.float32)
         self.press = zeros(2, wp.float32)
-        self.stiffness = zeros(4, wp.float32)
+        self.stiffness = zeros(6, wp.float32)
+        self.touch = zeros(frame_count, wp.float32)
         self.partners = [other for other in state.scene.bodies if other.name != body.name]
         self._acceleration = _known_acceleration(state)
         point_counts = {other.name: state.points[other.name].shape[1] for other in self.partners}
@@ -135,6 +136,9 @@ class BodyAligner:
         self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
         press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
         self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
+        # Without another body there is nothing to say what moves this one; with one, what it does not touch rests.
+        rest = s.rest_weight if self.partners else 0.0
+        resting_turns = rest if self.body.symmetry == "none" else 0.0
         lively = max(1.0, self._acceleration / s.sigma_acceleration_m_s2)
         self.stiffness.assign(
             np.array(
@@ -143,6 +147,8 @@ class BodyAligner:
                     turns * (fps**2 / (lively * s.sigma_acceleration_rad_s2)) ** 2,
                     s.consistency_weight * (fps / s.sigma_velocity_m_s) ** 2,
                     turning * (fps / s.sigma_velocity_rad_s) ** 2,
+                    rest / stage.sigma_rest_m**2,
+                    resting_turns / stage.sigma_rest_rad**2,
                 ],
                 dtype=np.float32,
             )
@@ -154,6 +160,7 @@ class BodyAligner:
         poses = state.states[name].poses
         self.hessian.zero_()
         self.gradient.zero_()
+        self.touch.zero_()
         for cost in self.costs.values():
             cost.zero_()
         self.canvas.draw(state.screen)
@@ -186,6 +193,7 @@ class BodyAligner:
             poses,
             state.segments,
             self.stiffness,
+            self.touch,
             hessian_out=self.hessian,
             gradient_out=self.gradient,
             cost_out=self.costs["smoothness"],
@@ -206,7 +214,7 @@ class BodyAligner:
             samples_out=self.samples[partner],
             weights_out=self.weights[partner],
         )
-        sum_weights(self.weights[partner], sums_out=self.sums[partner])
+        sum_weights(self.weights[partner], sums_out=self.sums[partner], touch_out=self.touch)
         accumulate_contacts(
             poses,
             self.places[partner],
