@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     ["kernels"],
     ["errors"],
-    ["device", "environment", "overrides", "progress", "tables"],
+    ["device", "environment", "limits", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
     ["canvas", "masks", "window", "rendering", "state", "dynamics"],

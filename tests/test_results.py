@@ -20,10 +20,12 @@ from warpprior.io import (
     load_checkpoint,
     load_result_poses,
     load_scene,
+    prepare_file,
     prepare_output,
     save_checkpoint,
     save_result,
 )
+from warpprior.io.results import write_json
 from warpprior.result import Result
 
 
@@ -304,3 +306,29 @@ def test_a_killed_writer_leaves_whole_files(tmp_path):
     (out / ".tmp-0123456789ab.npz").write_bytes(b"half")
     with prepare_output(out, overwrite=True):
         assert names(out) <= {"poses.npz", ".lock"}
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe"])
+def test_only_files_are_replaced(tmp_path, kind):
+    """A folder, a pipe or a device at the place of a file is left alone, even with overwrite."""
+    path = tmp_path / "thing.json"
+    make = {"a folder": Path.mkdir, "a pipe": os.mkfifo}[kind]
+    make(path)
+    for attempt in (lambda: write_json(path, {}), lambda: prepare_file(path, overwrite=True)):
+        with pytest.raises(InputError, match=r"thing\.json: is (a folder|not a regular file)"):
+            attempt()
+    assert path.is_dir() or path.is_fifo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thing.json"]
+
+
+def test_single_files_are_checked_before_computing(tmp_path):
+    """An existing file needs a word, a missing folder is made, an impossible one is refused."""
+    path = tmp_path / "new" / "numbers.json"
+    prepare_file(path)
+    write_json(path, {"a": 1})
+    with pytest.raises(InputError, match=r"numbers\.json: exists; .*--overwrite"):
+        prepare_file(path)
+    prepare_file(path, overwrite=True)
+    for impossible in (path / "x.json", tmp_path / ("n" * 300) / "x.json", tmp_path / ("n" * 300)):
+        with pytest.raises(InputError):
+            prepare_file(impossible)

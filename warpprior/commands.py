@@ -145,11 +145,11 @@ def evaluate(
 ) -> int:
     """Measure a pose file, or the scene's initial poses, and print a table; optionally write all numbers as JSON."""
     from warpprior import metrics
-    from warpprior.io import load_scene
+    from warpprior.io import load_scene, prepare_file
     from warpprior.io.results import write_json
 
     if output is not None:
-        _refuse_existing(output, overwrite)
+        prepare_file(output, overwrite=overwrite)
     chosen = _start(device, quiet)
     scene = load_scene(scene_folder)
     poses = _poses(scene, poses_file)
@@ -172,10 +172,10 @@ def export(
     quiet: bool = False,
 ) -> int:
     """Write a pose file, or the scene's initial poses, as a USD stage."""
-    from warpprior.io import load_scene
+    from warpprior.io import load_scene, prepare_file
     from warpprior.usd import export_usd
 
-    _refuse_existing(output, overwrite)
+    prepare_file(output, overwrite=overwrite)
     _start("cpu", quiet)
     scene = load_scene(scene_folder)
     scene, poses = _first_frames(scene, _poses(scene, poses_file), num_frames)

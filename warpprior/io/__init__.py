@@ -2,7 +2,7 @@
 
 from warpprior.io.atomic import atomic_folder, atomic_path, atomic_write
 from warpprior.io.checkpoint import fingerprint, load_checkpoint, remove_checkpoint, save_checkpoint
-from warpprior.io.output import OutputLock, prepare_output
+from warpprior.io.output import OutputLock, prepare_file, prepare_output
 from warpprior.io.poses import load_poses, load_truth, save_poses
 from warpprior.io.results import load_result_poses, save_result
 from warpprior.io.scene_folder import load_scene
@@ -19,6 +19,7 @@ __all__ = [
     "load_result_poses",
     "load_scene",
     "load_truth",
+    "prepare_file",
     "prepare_output",
     "remove_checkpoint",
     "save_checkpoint",

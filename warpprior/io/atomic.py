@@ -23,9 +23,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary file is removed and whatever was at ``path`` before is untouched.
 
     Raises:
+        InputError: ``path`` is a folder, a pipe or a device: those are never replaced.
         RunError: the file system refused (disk full, folder gone, no permission).
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        found = "is a folder" if path.is_dir() else "is not a regular file"
+        raise InputError(str(path), found, "give the path of a file")
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary

@@ -94,6 +94,31 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def prepare_file(path: str | Path, *, overwrite: bool = False) -> None:
+    """Make sure that a single file can be written to ``path``.  Call before computing.
+
+    Args:
+        path: where the file shall be; its folder is made when it does not exist.
+        overwrite: an existing file is welcome.
+
+    Raises:
+        InputError: it exists, is a folder or a device, or its folder cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir() or (path.exists() and not path.is_file()):
+            found = "is a folder" if path.is_dir() else "is not a regular file"
+            raise InputError(str(path), found, "give the path of a file")
+        if path.exists() and not overwrite:
+            raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(str(path), f"cannot be made: {reason}", "choose a folder you may write to") from error
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(str(path), "its folder cannot be written to", "choose a folder you may write to")
+
+
 def prepare_output(
     folder: str | Path, *, overwrite: bool = False, resume: bool = False, protect: Iterable[str | Path] = ()
 ) -> OutputLock:

@@ -64,11 +64,15 @@ class SilhouetteSettings:
         modes = MODES[self.method]
         if self.mode and self.mode not in modes:
             raise InputError("mask: mode", repr(self.mode), f"for {self.method}, one of {', '.join(modes)}")
-        object.__setattr__(self, "mode", self.mode or modes[0])
         for name in ("sigma_px", "tau_px", "softras_sigma"):
             value = getattr(self, name)
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0.0):
                 raise InputError(f"mask: {name}", f"{value!r}", "a finite number, positive")
+
+    @property
+    def chosen_mode(self) -> str:
+        """``mode``, or the first that the method has."""
+        return self.mode or MODES[self.method][0]
 
 
 class SilhouettePrior:
@@ -110,7 +114,7 @@ class SilhouettePrior:
         self.tau = single(self.settings.tau_px, state.device)
         half = 0.5 * min(camera.width, camera.height)
         self.softness = single(self.settings.softras_sigma * half**2, state.device)
-        layers = {"modal": self._modal, "amodal-ignore": self._amodal, "union": self._union}[self.settings.mode]
+        layers = {"modal": self._modal, "amodal-ignore": self._amodal, "union": self._union}[self.settings.chosen_mode]
         self.masks = layers(state, labels, window, backdrop)
 
     def _modal(self, state, labels, window, backdrop) -> list:
@@ -152,7 +156,7 @@ class SilhouettePrior:
     def _softras(self, state, places, window, targets, scales) -> SoftrasMask:
         common = {"sigma": self.sigma, "softness": self.softness, "device": state.device}
         mask = SoftrasMask(state.assembly, places, window, targets, scales, **common)
-        if self.settings.mode == "union" and state.still:
+        if self.settings.chosen_mode == "union" and state.still:
             assembly, screen = still_screen(state)
             still = SoftrasMask(assembly, [0] * len(state.still), window, targets, scales, **common)
             mask.backdrop = still.draw(screen)

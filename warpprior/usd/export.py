@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -274,5 +275,8 @@ def _write_whole(stage: Usd.Stage, path: Path) -> None:
         with atomic_path(path) as partial:
             if not stage.GetRootLayer().Export(str(partial)):
                 raise RunError(f"{path}: OpenUSD could not write the file")
-    except (OSError, Tf.ErrorException) as error:
-        raise RunError(f"{path}: cannot write it: {error}") from error
+    except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
+        reasons = re.findall(r" : '(.*)'", str(error)) or [str(error).strip()]
+        raise RunError(f"{path}: cannot write it: {reasons[0]}") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot write it: {error.strerror or error}") from error
