@@ -1,0 +1,104 @@
+"""What the documentation says is there: links, commands, options, settings and snippets."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import warpprior
+from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES, write_image
+from warpprior.cli import build_parser
+from warpprior.overrides import apply_overrides
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def snippets(language: str) -> list[str]:
+    """Code blocks of the README in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(text: str) -> set[str]:
+    """Everything that calls the program: whole lines of code blocks, and code within a line."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    found = [*lines, *re.findall(r"`([^`\n]+)`", text)]
+    return {line.strip() for line in found if line.startswith("warpprior ")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Every relative link of a page names a file or folder of the repository."""
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_parse(page):
+    """Every complete command is accepted by the parser; short ones at least exist."""
+    for command in commands(page.read_text(encoding="utf-8")):
+        words = shlex.split(command)[1:]
+        if words == [words[0]] and words[0] not in ("demo", "info", "bench"):
+            words = [words[0], "--help"]
+            with pytest.raises(SystemExit) as ended:
+                build_parser().parse_args(words)
+            assert ended.value.code == 0, command
+        else:
+            build_parser().parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_exist(page):
+    """Every ``key=value`` of the settings is accepted, in the order of the page, code by code."""
+    for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8")):
+        pairs = [word for word in code.split() if re.fullmatch(r"(align|polish)\.[\w.]+=\S+", word)]
+        apply_overrides(warpprior.RefineSettings(), pairs)
+
+
+def test_terms_can_be_left_out():
+    """The row about ``--without`` lists all terms and steps, and no other."""
+    from warpprior.settings import STEPS, TERMS
+
+    row = next(line for line in README.splitlines() if line.startswith("| `--without"))
+    assert re.findall(r"`(\w+)`", row) == [*TERMS, *STEPS]
+
+
+def test_own_data(tmp_path, monkeypatch):
+    """The scene of the README, with its hand and its pose file, is a scene."""
+    lone, hand = snippets("toml")
+    folder = tmp_path / "recordings" / "mug"
+    (folder / "hand").mkdir(parents=True)
+    lone = lone.replace("count = 60", "count = 2")
+    (folder / "scene.toml").write_text(lone + hand, encoding="utf-8")
+    (folder / "hand" / "hand.urdf").write_text(ARM_URDF, encoding="utf-8")
+    lines = ["v {} {} {}".format(*corner) for corner in BOX_VERTICES]
+    lines += ["f {} {} {}".format(*face) for face in BOX_FACES + 1]
+    (folder / "mug.obj").write_text("\n".join(lines), encoding="ascii")
+    for frame in range(2):
+        image = np.zeros((480, 640), dtype=np.uint8)
+        image[200:280, 280:360], image[200:280, 360:400] = 1, 2
+        write_image(folder / "labels" / f"{frame:06d}.png", image)
+    place, turn = np.tile([0.0, 0.0, 0.5], (2, 1)), np.tile([0.0, 0.0, 0.0, 1.0], (2, 1))
+    values = {"mug_position": place, "mug_rotation": turn, "hand_position": place + np.array([0.1, 0.0, 0.0])}
+    values.update(hand_rotation=turn, hand_joints=np.zeros((2, 2)), names=["bend", "reach"])
+    monkeypatch.chdir(tmp_path)
+    exec(next(code for code in snippets("python") if "savez" in code), values)
+    scene = warpprior.load_scene(folder)
+    assert [(body.name, body.known) for body in scene.bodies] == [("mug", False), ("hand", True)]
+    assert scene.warnings == ()
+    (folder / "scene.toml").write_text(lone, encoding="utf-8")
+    assert len(warpprior.load_scene(folder).bodies) == 1
+
+
+def test_python_example(tmp_path, monkeypatch, capsys):
+    """The example of the Python functions runs as printed, on few frames, and gets better."""
+    monkeypatch.chdir(tmp_path)
+    code = next(code for code in snippets("python") if "warpprior.refine" in code)
+    exec(code.replace("frame_count=20", "frame_count=6"), {})
+    before, after = (float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert after < 0.2 * before
+    assert (tmp_path / "out" / "lift" / "report.html").is_file()
