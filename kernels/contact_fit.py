@@ -222,13 +222,14 @@ def _accumulate_smoothness(
     segments: wp.array[wp.int32],  # [frame]
     stiffness: wp.array[wp.float32],  # [6] of acceleration, velocity, rest, each [1/m^2], [1/rad^2]
     touch: wp.array[wp.float32],  # [frame] contact weight shared with the frame before
+    resting: wp.array[wp.float32],  # [frame] 1: the body does not seem to move between this frame and the one before
     hessian_out: wp.array4d[wp.float64],  # [frame, lag, 6, 6] added to
     gradient_out: wp.array2d[wp.float64],  # [frame, 6] added to
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
     """Consistency (Eq. 4) and smoothness (Eq. 5) of a rigid body's position and rotation; robust against jumps.
 
-    Rest is consistency of what nothing touches: quasi-static bodies do not move by themselves.
+    Rest is consistency of what nothing touches and does not seem to move: then it does not move at all.
     """
     frame = wp.tid()
     if frame < 1:
@@ -256,7 +257,7 @@ def _accumulate_smoothness(
     spin = turn_after - turn_before
     jacobian_last = so3_right_jacobian_inverse(turn_after)
     jacobian_first = so3_right_jacobian_inverse(-turn_before)
-    untouched = 1.0 / (1.0 + (touch[frame] / TOUCH) * (touch[frame] / TOUCH))
+    untouched = resting[frame] / (1.0 + (touch[frame] / TOUCH) * (touch[frame] / TOUCH))
     for term in range(6):
         miss = wp.length(velocity)
         if term == 0:
@@ -311,12 +312,12 @@ def _accumulate_smoothness(
                             wp.atomic_add(hessian_out, frame, 2, i, j, scale * at_last[i] * at_first[j])
 
 
-def accumulate_smoothness(poses, segments, stiffness, touch, *, hessian_out, gradient_out, cost_out):
+def accumulate_smoothness(poses, segments, stiffness, touch, resting, *, hessian_out, gradient_out, cost_out):
     """Launch :func:`_accumulate_smoothness` over all frames."""
     wp.launch(
         _accumulate_smoothness,
         dim=cost_out.shape[0],
-        inputs=[poses, segments, stiffness, touch],
+        inputs=[poses, segments, stiffness, touch, resting],
         outputs=[hessian_out, gradient_out, cost_out],
         device=cost_out.device,
     )

@@ -253,6 +253,7 @@ def smoothness(poses, segments, stiffness, device, touch=None):
         wp.array(np.asarray(segments, dtype=np.int32), dtype=wp.int32, device=device),
         wp.array(np.asarray(stiffness, dtype=np.float32), dtype=wp.float32, device=device),
         wp.array(touch.astype(np.float32), dtype=wp.float32, device=device),
+        wp.full(len(poses), 1.0, dtype=wp.float32, device=device),
         hessian_out=hessian,
         gradient_out=gradient,
         cost_out=cost,

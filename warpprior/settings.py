@@ -33,8 +33,8 @@ class AlignStage:
         sigma_slip_m_s: how fast contacts slip [m/s].
         free_normal: share of the motion along the contact normal that is not slip.
         penetration_share: share of the penetration weight that acts.
-        sigma_rest_m, sigma_rest_rad: how far a body that nothing touches moves between two frames.
         seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
+        rests: what nothing touches, and did not seem to move when the stage began, does not move.
     """
 
     iterations: int
@@ -45,8 +45,7 @@ class AlignStage:
     free_normal: float
     penetration_share: float
     seeding_rounds: int
-    sigma_rest_m: float
-    sigma_rest_rad: float
+    rests: bool
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,8 @@ class AlignSettings:
         allowance_m: penetration that soft contact excuses [m].
         sigma_acceleration_m_s2, sigma_acceleration_rad_s2: accelerations that count one.
         sigma_velocity_m_s, sigma_velocity_rad_s: velocities that count one.
+        sigma_rest_m, sigma_rest_rad: motion between two frames of what rests that counts one.
+        rest_speed_m_s: what moves slower across the line of sight may be at rest.
         damping: relative Levenberg damping.
         tolerance: a stage ends when four iterations change its cost by less than this share.
         stages: coarse to fine.
@@ -76,6 +77,9 @@ class AlignSettings:
     sigma_acceleration_m_s2: float = 1.0
     sigma_acceleration_rad_s2: float = 10.0
     rest_weight: float = 1.0
+    sigma_rest_m: float = 0.001
+    sigma_rest_rad: float = 0.01
+    rest_speed_m_s: float = 0.03
     consistency_weight: float = 0.01
     sigma_velocity_m_s: float = 1.0
     sigma_velocity_rad_s: float = 10.0
@@ -83,9 +87,9 @@ class AlignSettings:
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, 0.01, 0.1),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, 0.003, 0.03),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, 0.001, 0.01),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, False),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, True),
         )
     )
 

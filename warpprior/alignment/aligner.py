@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import warp as wp
+from scipy.ndimage import median_filter
 
 from warpprior.alignment.overlap import Overlap
 from warpprior.alignment.picture import Picture
@@ -25,6 +26,7 @@ from warpprior.state import MotionState
 STEP_LIMITS = (0.05, 0.05, 0.1, 0.2, 0.2, 0.2)  # x/z, y/z, log z, rotation [rad]: beyond, the linearisation is off
 FLOOR = 1.0  # keeps directions that nothing observes where they are
 FROZEN = 1.0e12  # holds turns that cannot be seen
+REST_FRAMES = 7  # frames over which a body must seem to rest
 CORRELATION_LENGTH = 10.0  # neighbouring contour pixels err together over about this many [px]
 
 
@@ -111,6 +113,7 @@ class BodyAligner:
         self.press = zeros(2, wp.float32)
         self.stiffness = zeros(6, wp.float32)
         self.touch = zeros(frame_count, wp.float32)
+        self.resting = zeros(frame_count, wp.float32)
         self.partners = [other for other in state.scene.bodies if other.name != body.name]
         self._acceleration = _known_acceleration(state)
         point_counts = {other.name: state.points[other.name].shape[1] for other in self.partners}
@@ -136,8 +139,10 @@ class BodyAligner:
         self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
         press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
         self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
-        # Without another body there is nothing to say what moves this one; with one, what it does not touch rests.
-        rest = s.rest_weight if self.partners else 0.0
+        # Without another body there is nothing to say what moves this one; with one, what it does not touch may rest.
+        rest = s.rest_weight if self.partners and stage.rests else 0.0
+        if rest:
+            self.resting.assign(self._seems_to_rest())
         resting_turns = rest if self.body.symmetry == "none" else 0.0
         lively = max(1.0, self._acceleration / s.sigma_acceleration_m_s2)
         self.stiffness.assign(
@@ -147,12 +152,20 @@ class BodyAligner:
                     turns * (fps**2 / (lively * s.sigma_acceleration_rad_s2)) ** 2,
                     s.consistency_weight * (fps / s.sigma_velocity_m_s) ** 2,
                     turning * (fps / s.sigma_velocity_rad_s) ** 2,
-                    rest / stage.sigma_rest_m**2,
-                    resting_turns / stage.sigma_rest_rad**2,
+                    rest / s.sigma_rest_m**2,
+                    resting_turns / s.sigma_rest_rad**2,
                 ],
                 dtype=np.float32,
             )
         )
+
+    def _seems_to_rest(self) -> np.ndarray:
+        """1 where the body moves slowly across the line of sight, the direction that pictures tell best (frame,)."""
+        positions = self.state.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)
+        bearings = positions[:, :2] / np.maximum(positions[:, 2:], 0.05)
+        steps = np.linalg.norm(np.diff(bearings, axis=0), axis=1) * positions[1:, 2]
+        speeds = median_filter(steps, size=REST_FRAMES, mode="nearest") * self.state.scene.fps
+        return np.concatenate([[0.0], speeds < self.settings.rest_speed_m_s]).astype(np.float32)
 
     def linearise(self) -> None:
         """Normal equations and costs at the current motion; launches only."""
@@ -194,6 +207,7 @@ class BodyAligner:
             state.segments,
             self.stiffness,
             self.touch,
+            self.resting,
             hessian_out=self.hessian,
             gradient_out=self.gradient,
             cost_out=self.costs["smoothness"],
