@@ -101,12 +101,14 @@ class PolishSettings:
     Attributes:
         iterations: how many; None: 200 where bodies move that Gauss-Newton does not align, else none.
         rate: length of a step at the start, in unit steps; it falls to ``final_rate`` of that.
+        tolerance: after half of the iterations it ends when ten change the energy by less than this share.
         step_px, step_log_depth, step_rad, step_joint: unit steps of bearing [px], log depth, rotation [rad], joints.
     """
 
     iterations: int | None = None
     rate: float = 1.0
     final_rate: float = 0.03
+    tolerance: float = 1e-4
     step_px: float = 0.5
     step_log_depth: float = 0.004
     step_rad: float = 0.01

@@ -75,7 +75,17 @@ class Descent:
             for _ in range(min(ROUND, iterations - done)):
                 next(step)
             report(min(done + ROUND, iterations))
+            if 2 * done >= iterations and self._settled(history.read()):
+                break
         return [dict(zip(self.energy.names, row, strict=True)) for row in history.read()]
+
+    def _settled(self, rows: np.ndarray) -> bool:
+        """The last round changed the energy by next to nothing."""
+        if len(rows) <= ROUND:
+            return False
+        weights = np.array([term.weight for term in self.energy.terms])
+        before, now = float(rows[-1 - ROUND] @ weights), float(rows[-1] @ weights)
+        return abs(before - now) <= self.settings.tolerance * abs(now)
 
     @property
     def skipped(self) -> int:
