@@ -25,7 +25,7 @@ FLOORS = [
     ["device", "environment", "limits", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
-    ["canvas", "masks", "window", "rendering", "state", "dynamics"],
+    ["canvas", "masks", "overlap", "window", "rendering", "state", "dynamics"],
     ["priors"],
     ["settings"],
     ["alignment", "descent"],

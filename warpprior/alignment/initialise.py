@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.alignment.overlap import FEWEST_PIXELS, Overlap
+from warpprior.overlap import FEWEST_PIXELS, Overlap
 from warpprior.scene import SceneBody
 from warpprior.state import MotionState
 from warpprior.window import Window

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
-from warpprior.bodies.assembly import assemble
-from warpprior.canvas import Canvas
-from warpprior.kernels.camera import project_points
 from warpprior.kernels.visibility import read_channels
 from warpprior.priors.label_fields import label_boxes, unbias_labels
 from warpprior.priors.mask_bias import measure_mask_bias
+from warpprior.priors.silhouette import draw_still
 from warpprior.state import MotionState
 from warpprior.window import Window, window_around
 
@@ -54,7 +52,10 @@ def prepare_picture(state: MotionState, margin: float, *, calibrate: bool = True
     around[~np.isfinite(around).all(axis=1)] = np.nan
     window = window_around(around, camera.width, camera.height, margin)
     labels = None if scene.labels is None else window.cut(scene.labels)
-    backdrop = _draw_still(state, window)
+    backdrop = draw_still(state, window, [scene.bodies.index(body) for body in state.still])
+    if backdrop is None:
+        shape = (state.frame_count, window.width * window.height)
+        backdrop = wp.zeros(shape, dtype=wp.uint64, device=state.device)
     bias = None
     if calibrate and labels is not None and state.still:
         bias = measure_mask_bias(labels, _still_labels(state, backdrop, labels.shape))
@@ -73,20 +74,3 @@ def _still_labels(state: MotionState, backdrop: wp.array, shape: tuple[int, ...]
     drawn = wp.empty(backdrop.shape, dtype=wp.uint8, device=state.device)
     read_channels(backdrop, wp.array(values, dtype=wp.uint8, device=state.device), channels_out=drawn)
     return drawn.numpy().reshape(shape)
-
-
-def _draw_still(state: MotionState, window: Window) -> wp.array:
-    """Key buffer of the still bodies."""
-    if not state.still:
-        shape = (state.frame_count, window.width * window.height)
-        return wp.zeros(shape, dtype=wp.uint64, device=state.device)
-    assembly = assemble([body.body for body in state.still])
-    vertices = wp.empty((state.frame_count, assembly.vertex_count), dtype=wp.vec3, device=state.device)
-    for index, body in enumerate(state.still):
-        state.pose_surface(body.name, vertices, int(assembly.vertex_starts[index]))
-    screen = wp.empty(vertices.shape, dtype=wp.vec3, device=state.device)
-    project_points(vertices, state.focal, state.center, screen_out=screen)
-    channels = [state.scene.bodies.index(body) for body in state.still]
-    canvas = Canvas(assembly, channels, [False] * len(channels), window, state.device)
-    canvas.draw_faces(screen)
-    return canvas.keys

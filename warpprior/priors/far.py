@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import warp as wp
 
-from warpprior.canvas import Canvas
 from warpprior.errors import InputError
 from warpprior.kernels import far
-from warpprior.kernels.overlap import measure_overlap
+from warpprior.overlap import Overlap
 from warpprior.priors.prior import check_positive, single
 from warpprior.priors.targets import TARGET_IGNORE, channel_targets
 
@@ -74,16 +73,11 @@ class FarPrior:
     ):
         settings = FarSettings() if settings is None else settings
         device, frame_count = state.device, state.frame_count
-        self.name, self.body, self._label = f"far {body.name}", body.name, body.label
+        self.name, self.body = f"far {body.name}", body.name
         self.sigma = single(settings.sigma_px, device)
         limits = np.array([settings.overlap_begin, settings.overlap_end], dtype=np.float32)
         self._limits = wp.array(limits, dtype=wp.float32, device=device)
-        alone = [0 if other is body else None for other in state.moving]
-        self._canvas = Canvas(state.assembly, alone, [False] * len(alone), window, device)
-        self._labels = wp.array(labels.reshape(frame_count, -1), dtype=wp.uint8, device=device)
-        self._drawn = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
-        self._labelled = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
-        self._shared = wp.zeros(frame_count, dtype=wp.float32, device=device)
+        self._overlap = Overlap(body, state, labels, window)
         self._moments = wp.zeros(frame_count, dtype=wp.vec3, device=device, requires_grad=True)
         self.gates = wp.zeros(frame_count, dtype=wp.float32, device=device)
         targets = channel_targets(labels, {body.label: 0}, window, state.scene.camera)
@@ -93,8 +87,9 @@ class FarPrior:
 
     def _surface_ratio(self, state: MotionState) -> float:
         """Root mean square radius of the surface points on the screen, over that of the silhouette, at present."""
-        canvas, window = self._canvas, self._canvas.window
-        canvas.draw_faces(state.screen)
+        canvas = self._overlap.canvas
+        window = canvas.window
+        self._overlap.draw()
         masks = (canvas.keys.numpy() != 0).reshape(-1, window.height, window.width)
         edge = masks[:, [0, -1]].any(axis=(1, 2)) | masks[:, :, [0, -1]].any(axis=(1, 2))
         whole = ~edge & (masks.sum(axis=(1, 2)) >= FEWEST_PIXELS)
@@ -112,19 +107,15 @@ class FarPrior:
 
     def freeze(self, state: MotionState) -> None:
         """Find which frames overlap enough to be left to the masks."""
-        for array in (self._drawn, self._labelled, self._shared):
-            array.zero_()
-        self._canvas.draw_faces(state.screen)
-        measure_overlap(
-            self._canvas.keys,
-            self._labels,
-            self._label,
-            self._canvas.crop.width,
-            drawn_out=self._drawn,
-            labelled_out=self._labelled,
-            shared_out=self._shared,
+        overlap = self._overlap
+        overlap.draw()
+        far.close_gates(
+            overlap.drawn_on_device,
+            overlap.labelled_on_device,
+            overlap.shared_on_device,
+            self._limits,
+            gates_out=self.gates,
         )
-        far.close_gates(self._drawn, self._labelled, self._shared, self._limits, gates_out=self.gates)
 
     def evaluate(self, state: MotionState, rows: wp.array, row: int) -> None:
         """Add each frame's distance to ``rows[row]``; gradients to the body's points."""

@@ -25,8 +25,9 @@ class Overlap:
         canvas: where the body is drawn, alone, as channel 0, by whoever calls :meth:`measure`; None draws it here.
 
     Attributes:
-        drawn, labelled: pixels, sum of columns, sum of rows, as last measured (frame, 3).
-        shared: pixels that are both (frame,).
+        drawn_on_device, labelled_on_device: pixels, sum of columns, sum of rows, as last drawn [frame, 3] float32.
+        shared_on_device: pixels that are both [frame] float32.
+        drawn, labelled, shared: the same as NumPy arrays, as last measured.
     """
 
     def __init__(
@@ -35,29 +36,34 @@ class Overlap:
         self._state, self._label = state, body.label
         self._draws = canvas is None
         alone = [0 if other.name == body.name else None for other in state.moving]
-        self._canvas = canvas or Canvas(state.assembly, alone, [False] * len(alone), window, state.device)
+        self.canvas = canvas or Canvas(state.assembly, alone, [False] * len(alone), window, state.device)
         images = labels.reshape(state.frame_count, -1)
         self._labels = wp.array(images, dtype=wp.uint8, device=state.device)
-        self._drawn = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
-        self._labelled = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
-        self._shared = wp.zeros(state.frame_count, dtype=wp.float32, device=state.device)
+        self.drawn_on_device = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
+        self.labelled_on_device = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
+        self.shared_on_device = wp.zeros(state.frame_count, dtype=wp.float32, device=state.device)
 
-    def measure(self) -> None:
-        """Fill the attributes for the body where it is drawn, or is now; waits for the device."""
-        for array in (self._drawn, self._labelled, self._shared):
+    def draw(self) -> None:
+        """Draw the body where it is now and fill the device arrays; launches only."""
+        for array in (self.drawn_on_device, self.labelled_on_device, self.shared_on_device):
             array.zero_()
-        if self._draws:
-            self._canvas.draw_faces(self._state.screen)
+        self.canvas.draw_faces(self._state.screen)
         measure_overlap(
-            self._canvas.keys,
+            self.canvas.keys,
             self._labels,
             self._label,
-            self._canvas.crop.width,
-            drawn_out=self._drawn,
-            labelled_out=self._labelled,
-            shared_out=self._shared,
+            self.canvas.crop.width,
+            drawn_out=self.drawn_on_device,
+            labelled_out=self.labelled_on_device,
+            shared_out=self.shared_on_device,
         )
-        self.drawn, self.labelled, self.shared = self._drawn.numpy(), self._labelled.numpy(), self._shared.numpy()
+
+    def measure(self) -> None:
+        """Draw, and read all arrays; waits for the device."""
+        self.draw()
+        self.drawn = self.drawn_on_device.numpy()
+        self.labelled = self.labelled_on_device.numpy()
+        self.shared = self.shared_on_device.numpy()
 
     @property
     def usable(self) -> np.ndarray:
