@@ -128,6 +128,23 @@ def make_grasp(frames=6, *, camera=CAMERA, seed=0, known=("clamp",), **spoil):
     return make_scene(bodies, (truth, truth), (truth, disturb(truth, seed=seed, **spoil)), known=known, camera=camera)
 
 
+def make_arm_scene(frames=4, *, influences=1, seed=0):
+    """A three-link arm that bends, its root, depth and joints all off."""
+    random = np.random.default_rng(seed)
+    bends = np.column_stack([np.linspace(0.3, 0.7, frames), np.linspace(-0.2, -0.5, frames)])
+    truth = make_motion(
+        (-0.045, -0.01, 0.5),
+        (0.2, -0.3, 0.3),
+        drift=(0.002, 0.001, 0.0),
+        spin=(0, 0, 0.03),
+        frames=frames,
+        joints=bends,
+    )
+    start = disturb(truth, depth=0.05, degrees=6.0, seed=seed)
+    start = replace(start, joints=bends + random.uniform(-0.25, 0.25, bends.shape))
+    return make_scene((make_arm(influences=influences, limit=0.8),), (truth,), (start,))
+
+
 def add_millimetres(body, poses, truth):
     """Mean distance of vertices to their true places in each frame (frame,) [mm]."""
     ours, theirs = posed_vertices(body, poses), posed_vertices(body, truth)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from tests.estimator_scenes import disturb, make_grasp, mask_error
-from tests.test_refine import arm_scene
+from tests.estimator_scenes import disturb, make_arm_scene, make_grasp, mask_error
 from warpprior.alignment.alignment import Alignment
 from warpprior.alignment.history import History
 from warpprior.alignment.picture import prepare_picture
@@ -155,7 +154,7 @@ def test_terms_that_couple_frames_spoil_only_their_neighbours(device):
 
 def test_joints_never_leave_their_limits(device):
     """Coordinates are clamped after every step, and the clamped ones are what is kept."""
-    scene = arm_scene(2)
+    scene = make_arm_scene(2)
     state, _, descent = build(scene, PolishSettings(rate=20.0), device)
     for _ in range(3):
         run(descent, 2)

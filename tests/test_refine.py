@@ -12,7 +12,7 @@ from tests.estimator_scenes import (
     add_millimetres,
     disturb,
     errors_of,
-    make_arm,
+    make_arm_scene,
     make_ball,
     make_block,
     make_clamp,
@@ -209,27 +209,10 @@ def test_labels_too_large_or_too_small_are_measured_and_put_right(device, pixels
     assert np.median(errors_of(result, "box")) < 0.2 * np.median(errors_of(blind, "box"))
 
 
-def arm_scene(frames=4, *, influences=1, seed=0):
-    """A three-link arm that bends, its root, depth and joints all off."""
-    random = np.random.default_rng(seed)
-    bends = np.column_stack([np.linspace(0.3, 0.7, frames), np.linspace(-0.2, -0.5, frames)])
-    truth = make_motion(
-        (-0.045, -0.01, 0.5),
-        (0.2, -0.3, 0.3),
-        drift=(0.002, 0.001, 0.0),
-        spin=(0, 0, 0.03),
-        frames=frames,
-        joints=bends,
-    )
-    start = disturb(truth, depth=0.05, degrees=6.0, seed=seed)
-    start = replace(start, joints=bends + random.uniform(-0.25, 0.25, bends.shape))
-    return make_scene((make_arm(influences=influences, limit=0.8),), (truth,), (start,))
-
-
 @pytest.mark.parametrize("influences", [1, 2], ids=["links", "skin"])
 def test_an_arm_finds_its_pose_and_joints(device, influences):
     """Adam more than halves the mask error of a body of links and of one that bends; joints stay in their limits."""
-    scene = arm_scene(influences=influences)
+    scene = make_arm_scene(influences=influences)
     settings = RefineSettings(iterations=120, contact_points=64)
     result = refine(scene, settings, device=device)
     before = mask_error(scene, {"arm": scene.body("arm").initial}).mean()
@@ -242,7 +225,7 @@ def test_an_arm_finds_its_pose_and_joints(device, influences):
 
 def test_joints_stop_at_their_limits(device):
     """A start outside the limits ends inside, though the labels show the arm bent beyond them."""
-    scene = arm_scene(2)
+    scene = make_arm_scene(2)
     part = scene.bodies[0]
     narrow = replace(part.body, lower=np.full(2, -0.25, np.float32), upper=np.full(2, 0.25, np.float32))
     scene = replace(scene, bodies=(replace(part, body=narrow),))
