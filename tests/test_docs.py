@@ -59,12 +59,16 @@ def test_settings_exist(page):
         apply_overrides(warpprior.RefineSettings(), pairs)
 
 
-def test_terms_can_be_left_out():
-    """The row about ``--without`` lists all terms and steps, and no other."""
+def test_terms_can_be_left_out(capsys):
+    """The README's row about ``--without`` and the help of ``refine`` list all terms and steps, and no other."""
     from warpprior.settings import STEPS, TERMS
 
     row = next(line for line in README.splitlines() if line.startswith("| `--without"))
     assert re.findall(r"`(\w+)`", row) == [*TERMS, *STEPS]
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["refine", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"leave out a term ({', '.join(TERMS)}) or a step ({', '.join(STEPS)})" in text
 
 
 def test_own_data(tmp_path, monkeypatch):

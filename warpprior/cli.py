@@ -30,8 +30,15 @@ examples:
   warpprior simulate robot_lift --output-dir out/scene --seed 3
       a scene folder with known truth
 
-Every command has a Python function of the same name: warpprior.refine, warpprior.simulate, ...
+The same from Python: warpprior.refine, simulate, demo, evaluate, export_usd and info.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
 """
+
+# Spelt out, for help must not wait for the settings to be imported; a test compares.
+_LEFT_OUT = (
+    "a term (image, mask, far, sliding, penetration, consistency, smoothness, rest) "
+    "or a step (initialise, align, polish)"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -175,7 +182,9 @@ def _run_demo(options: argparse.Namespace) -> int:
 def _add_evaluate(commands) -> None:
     parser = _add(commands, "evaluate", "measure poses against labels, contact and truth", _run_evaluate)
     parser.add_argument("scene", type=Path, metavar="SCENE", help="scene folder")
-    parser.add_argument("--poses", type=Path, metavar="FILE", help="pose file (default: the scene's initial poses)")
+    parser.add_argument(
+        "--poses", type=Path, metavar="FILE", help="pose file or result folder (default: the scene's initial poses)"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write all numbers as JSON, per frame too")
     parser.add_argument("--overwrite", action="store_true", help="replace --output if it exists")
     _add_num_frames(parser, "use only the first N frames")
@@ -199,7 +208,9 @@ def _run_evaluate(options: argparse.Namespace) -> int:
 def _add_export(commands) -> None:
     parser = _add(commands, "export", "write a motion as a USD stage", _run_export)
     parser.add_argument("scene", type=Path, metavar="SCENE", help="scene folder")
-    parser.add_argument("--poses", type=Path, metavar="FILE", help="pose file (default: the scene's initial poses)")
+    parser.add_argument(
+        "--poses", type=Path, metavar="FILE", help="pose file or result folder (default: the scene's initial poses)"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", required=True, help="stage to write (.usdc, .usda, .usd)"
     )
@@ -287,9 +298,15 @@ def _add_solver(parser) -> None:
     parser.add_argument("--iterations", type=_natural, metavar="N", help="iterations at most")
     parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed (default: 0)")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="TERM", help="leave a term of the energy out; repeatable"
+        "--without", action="append", default=[], metavar="TERM", help=f"leave out {_LEFT_OUT}; repeatable"
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for instance align.sigma_contour_px=3; repeatable",
+    )
     parser.add_argument(
         "--paper-literal", action="store_true", help="start from the paper's equations as printed, to compare"
     )
