@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,44 @@ def test_a_closed_pipe_is_no_traceback():
     command = f"'{sys.executable}' -m warpprior info --json | true; exit ${{PIPESTATUS[0]}}"
     found = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode in (0, 1) and "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&- <&-"])
+def test_closed_streams_do_not_matter(closed):
+    """A caller without a terminal may close any standard stream; the answer is the exit code."""
+    command = f"'{sys.executable}' -m warpprior info {closed}; exit $?"
+    found = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and found.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+def test_output_onto_a_full_disk_is_one_line():
+    """What cannot be printed is said where it can, once."""
+    command = f"'{sys.executable}' -m warpprior info >/dev/full"
+    found = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert found.stderr == "warpprior: error: the output: No space left on device\n"
+
+
+def test_an_interrupt_in_a_destructor_is_not_lost():
+    """Python drops exceptions that destructors raise; Ctrl-C must end the run all the same."""
+    script = """
+        import signal, sys, time
+        from warpprior import cli, commands
+        class Held:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(0)
+        def action(**options):
+            Held()
+            time.sleep(30)
+            return 0
+        commands.info = action
+        sys.exit(cli.main(["info"]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert found.returncode == 130 and found.stderr == "warpprior: interrupted\n"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,14 @@ def test_video_plays_in_browsers(tmp_path, result):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_looks_like_an_option(tmp_path, result, monkeypatch):
+    """A relative path that begins with a dash is a path to the encoder, too."""
+    monkeypatch.chdir(tmp_path)
+    Path("-o").mkdir()
+    write_overlay(result, Path("-o/overlay.mp4"))
+    assert [path.name for path in (tmp_path / "-o").iterdir()] == ["overlay.mp4"]
+
+
 def test_outline_follows_the_label(tmp_path):
     """After: the outline runs along the labelled box.  Before: it does not."""
     film = _Film(make_result(), (640, 480), "cpu")

@@ -250,6 +250,8 @@ def test_a_second_run_is_refused_while_the_first_writes(tmp_path):
     first = prepare_output(tmp_path / "out")
     with pytest.raises(InputError, match=f"written by another run.*{os.getpid()}"):
         prepare_output(tmp_path / "out", overwrite=True)
+    with pytest.raises(InputError, match="written by another run"):
+        prepare_output(tmp_path / "out")
     first.release()
     first.release()
     prepare_output(tmp_path / "out", overwrite=True).release()
@@ -275,6 +277,9 @@ def test_the_lock_of_a_dead_process_does_not_count(tmp_path):
         process.kill()
         process.communicate()
     assert (tmp_path / "out/.lock").is_file()
+    (tmp_path / "out/poses.npz").touch()
+    with pytest.raises(InputError, match="exists and is not empty"):
+        prepare_output(tmp_path / "out")
     with prepare_output(tmp_path / "out", overwrite=True):
         pass
     assert not (tmp_path / "out/.lock").exists()
@@ -329,6 +334,11 @@ def test_single_files_are_checked_before_computing(tmp_path):
     with pytest.raises(InputError, match=r"numbers\.json: exists; .*--overwrite"):
         prepare_file(path)
     prepare_file(path, overwrite=True)
-    for impossible in (path / "x.json", tmp_path / ("n" * 300) / "x.json", tmp_path / ("n" * 300)):
+    for impossible in (
+        path / "x.json",
+        tmp_path / ("n" * 300) / "x.json",
+        tmp_path / ("n" * 300),
+        tmp_path / "a\udcff",
+    ):
         with pytest.raises(InputError):
             prepare_file(impossible)

@@ -1,5 +1,7 @@
 """Scene folders: what load_scene gives, what it mends with a warning, and that save_scene is its inverse."""
 
+import os
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +51,13 @@ def test_byte_order_mark_and_line_ends_do_not_matter(folder, mark, line_end):
     text = (folder / "scene.toml").read_text(encoding="utf-8").replace("\n", line_end)
     (folder / "scene.toml").write_bytes((mark + text).encode("utf-8"))
     assert load_scene(folder).camera.fx == 60.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_folder_name_that_is_no_text_is_escaped(tmp_path):
+    """Bytes that are not UTF-8 come out as escapes in the scene's name, which goes into JSON, HTML and USD."""
+    folder = write_scene(tmp_path / os.fsdecode(b"mug\xff"))
+    assert load_scene(folder).name == "mug\\udcff"
 
 
 def test_folder_names_of_any_kind_work(tmp_path):

@@ -5,10 +5,13 @@ Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupte
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -50,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal cannot show
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
+    sys.unraisablehook = _pass_interrupt_on
     options = build_parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     try:
@@ -66,10 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
         return 1
     except MemoryError:
         _say("error: out of memory; try fewer frames with --num-frames")
+        return 1
+    except OSError as error:  # a full disk, a vanished folder, a closed terminal
+        if options.debug:
+            traceback.print_exc()
+        place = "the output" if error.filename is None else error.filename
+        _say(f"error: {place}: {error.strerror or error}")
+        _silence_output()
         return 1
     except Exception as error:
         if options.debug:
@@ -318,6 +327,46 @@ def _add_num_frames(parser, meaning: str) -> None:
 
 def _add_device(parser) -> None:
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+
+
+def _prepare_streams() -> None:
+    """Make standard input, output and errors usable whatever the caller did to them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed: the next file opened would take its place and receive what was meant for a terminal
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):  # names of files may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _pass_interrupt_on(event) -> None:
+    """Repeat a Ctrl-C that came while a destructor ran: Python prints what is raised there and goes on."""
+    if event.exc_type is not None and issubclass(event.exc_type, KeyboardInterrupt):
+        timer = threading.Timer(0.01, _interrupt_main)
+        timer.daemon = True
+        timer.start()
+    else:
+        sys.__unraisablehook__(event)
+
+
+def _interrupt_main() -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def _silence_output() -> None:
+    """Drop what is still to be printed where nothing can be, so that leaving does not fail on it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _natural(text: str) -> int:

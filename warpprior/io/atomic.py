@@ -56,7 +56,8 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:
     Raises:
         RunError: the file system refused.
     """
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    # Names of files may hold bytes that are no text; they are written as escapes.
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
     with atomic_path(path) as temporary, open(temporary, mode, **text) as stream:
         yield stream
         stream.flush()

@@ -94,6 +94,13 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _check_text(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(str(path), "its name is not UTF-8", "OpenUSD can only write to names that are text") from error
+
+
 def prepare_file(path: str | Path, *, overwrite: bool = False) -> None:
     """Make sure that a single file can be written to ``path``.  Call before computing.
 
@@ -105,6 +112,7 @@ def prepare_file(path: str | Path, *, overwrite: bool = False) -> None:
         InputError: it exists, is a folder or a device, or its folder cannot be made or written to.
     """
     path = Path(path)
+    _check_text(path)
     try:
         if path.is_dir() or (path.exists() and not path.is_file()):
             found = "is a folder" if path.is_dir() else "is not a regular file"
@@ -138,6 +146,7 @@ def prepare_output(
             held by another run.
     """
     folder = Path(folder)
+    _check_text(folder)
     for source in protect:
         if os.path.realpath(source) == os.path.realpath(folder):
             raise InputError(str(folder), "is the input folder", "results need a folder of their own")
@@ -149,6 +158,8 @@ def prepare_output(
         if entries and resume and not overwrite and not entries & {CHECKPOINT_FILE, "config.json"}:
             raise InputError(str(folder), "holds files but no earlier run", "there is nothing to resume here")
         if entries and not (overwrite or resume):
+            if (folder / LOCK_FILE).exists():
+                OutputLock(folder).release()  # refuses when another run is at it, which is the better answer
             accepted = "choose another folder, or say --overwrite, or --resume to continue"
             raise InputError(str(folder), "exists and is not empty", accepted)
         made = [place for place in (folder, *folder.parents) if not place.exists()]

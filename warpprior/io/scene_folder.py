@@ -72,7 +72,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     if labels is not None:
         note_swapped_labels(scene_file.camera, bodies, labels, notes)
     return Scene(
-        name=scene_file.folder.resolve().name or "scene",
+        name=_readable(scene_file.folder.resolve().name) or "scene",
         camera=scene_file.camera,
         fps=scene_file.fps,
         bodies=bodies,
@@ -82,6 +82,11 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
+
+
+def _readable(name: str) -> str:
+    """The name with bytes that are no text written as escapes, for titles and metadata."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _read_model(folder: Path, entry: BodyEntry, notes: list[str]) -> Body:

@@ -37,7 +37,7 @@ def write_video(frames: Iterable[np.ndarray], path: str | Path, *, fps: float, c
     command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:.6g}", "-i", "-"]
     command += ["-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p"]
     with atomic_path(path) as partial, tempfile.TemporaryFile() as log:
-        command += ["-movflags", "+faststart", "-f", "mp4", str(partial)]
+        command += ["-movflags", "+faststart", "-f", "mp4", str(partial.absolute())]  # a name may begin with a dash
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
         try:
             process.stdin.write(first.tobytes())
