@@ -36,3 +36,10 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("the reference recordings (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture
+def nan_allowed():
+    """For tests about values that are not finite: Warp's debug mode stops at the first one."""
+    if wp.config.verify_fp:
+        pytest.skip("debug mode stops at values that are not finite")

@@ -115,7 +115,7 @@ def test_iterations_never_wait_for_the_device(device, monkeypatch):
         alignment.iterate(history)
 
 
-def test_a_frame_without_usable_gradient_stays_alone(device):
+def test_a_frame_without_usable_gradient_stays_alone(nan_allowed, device):
     """NaN in one frame's gradient: the frame stays, is counted every time, and the others do not notice."""
     settings = PolishSettings(
         sliding_weight=0.0, penetration_weight=0.0, consistency_weight=0.0, smoothness_weight=0.0, far_weight=0.0
@@ -137,7 +137,7 @@ def test_a_frame_without_usable_gradient_stays_alone(device):
     assert descent.skipped == 6
 
 
-def test_terms_that_couple_frames_spoil_only_their_neighbours(device):
+def test_terms_that_couple_frames_spoil_only_their_neighbours(nan_allowed, device):
     """With accelerations a NaN reaches two frames on either side, not the rest; all stay finite."""
     scene = near_grasp(9)
     state, energy, descent = build(scene, PolishSettings(sliding_weight=0.0), device, capture=False)

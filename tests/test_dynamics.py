@@ -88,7 +88,7 @@ def test_one_contact_carries_the_place_and_the_prior_the_turn(device):
     assert angles(found[:, 3:], Rotation.from_quat(poses[:, 3:])).max() < 0.15
 
 
-def test_pairs_are_independent(device):
+def test_pairs_are_independent(nan_allowed, device):
     """A pair whose contacts are not finite spoils no other pair."""
     before, after, weights, poses, _, _ = moved_contacts(seed=4)
     good = carry(Transfer(PAIRS, device), before, after, weights, poses, device)

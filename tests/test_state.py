@@ -138,7 +138,7 @@ def test_assigning_poses_moves_only_those(device, scene):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("column", [0, 4, 8], ids=["position", "rotation", "joint"])
-def test_infinite_frames_go_back_to_their_start(device, scene, bad, column):
+def test_infinite_frames_go_back_to_their_start(nan_allowed, device, scene, bad, column):
     """Only the frame that is not finite is put back, and its body named."""
     state = MotionState(scene, device, point_count=16)
     moved = state.read_transforms()

@@ -62,7 +62,7 @@ def _draw(
         project_points(vertices, wp.vec2(camera.fx, camera.fy), wp.vec2(camera.cx, camera.cy), screen_out=screen)
         scatter_faces(screen, faces, channels, two_sided, origins, camera.width, camera.height, keys_out=keys)
         if values is None:
-            drawn = wp.empty(keys.shape, dtype=wp.float32, device=device)
+            drawn = wp.zeros(keys.shape, dtype=wp.float32, device=device)
             read_depths(keys, depths_out=drawn)
         else:
             drawn = wp.empty(keys.shape, dtype=wp.uint8, device=device)

@@ -99,7 +99,7 @@ class MotionState:
         return int(self.assembly.vertex_starts[[body.name for body in self.moving].index(name)])
 
     def _pose_still(self, body: SceneBody) -> None:
-        vertices = wp.empty((self.frame_count, body.body.vertex_count), dtype=wp.vec3, device=self.device)
+        vertices = wp.zeros((self.frame_count, body.body.vertex_count), dtype=wp.vec3, device=self.device)
         self.pose_surface(body.name, vertices, 0)
         self._interpolate(body.name, vertices, 0)
 

@@ -174,10 +174,10 @@ class SilhouettePrior:
 def still_screen(state: MotionState) -> tuple[Assembly, wp.array]:
     """Topology of the still bodies and their vertices on the screen [frame, vertex] u, v [px], depth [m]."""
     assembly = assemble([body.body for body in state.still])
-    vertices = wp.empty((state.frame_count, assembly.vertex_count), dtype=wp.vec3, device=state.device)
+    vertices = wp.zeros((state.frame_count, assembly.vertex_count), dtype=wp.vec3, device=state.device)
     for index, body in enumerate(state.still):
         state.pose_surface(body.name, vertices, int(assembly.vertex_starts[index]))
-    screen = wp.empty(vertices.shape, dtype=wp.vec3, device=state.device)
+    screen = wp.zeros(vertices.shape, dtype=wp.vec3, device=state.device)
     project_points(vertices, state.focal, state.center, screen_out=screen)
     return assembly, screen
 
