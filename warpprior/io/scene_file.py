@@ -17,6 +17,9 @@ SCENE_FILE = "scene.toml"
 READABLE_KINDS = ("mesh", "urdf")
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
 FRAME_LIMIT = 1_000_000
+FPS_RANGE = (0.01, 10_000.0)
+FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
+NAME_LIMIT = 200
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
 _TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
@@ -97,7 +100,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     camera, distortion = _read_camera(root.table("camera"), notes)
     frames = root.table("frames")
     count = frames.integer("count", 1, FRAME_LIMIT)
-    fps = frames.number("fps", positive=True)
+    fps = frames.number_within("fps", *FPS_RANGE)
     rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
     depth_scale = frames.number("depth_scale", 0.001, positive=True)
     frames.finish()
@@ -123,7 +126,9 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
     if width * height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
         raise InputError(table.place("width, height"), f"{width} x {height} pixels", accepted)
-    fx, fy = table.number("fx", positive=True), table.number("fy", positive=True)
+    low, high = FOCAL_RANGE
+    fx = table.number_within("fx", low * width, high * width)
+    fy = table.number_within("fy", low * height, high * height)
     cx, cy = table.number("cx"), table.number("cy")
     distortion = table.numbers("distortion", 5, "k1, k2, p1, p2, k3; rectify images of other lens models first")
     table.finish()
@@ -168,6 +173,8 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
         raise InputError(
             table.place("name"), f"is {shown(name)}", "needs a name without '/': it is a key in the pose files"
         )
+    if len(name) > NAME_LIMIT:
+        raise InputError(table.place("name"), f"has {len(name)} characters", f"at most {NAME_LIMIT}")
     kind = table.choice("kind", READABLE_KINDS)
     entry = BodyEntry(
         name=name,

@@ -43,6 +43,13 @@ class Table:
             return default
         return self._values[key]
 
+    def number_within(self, key: str, low: float, high: float) -> float:
+        """A number within [low, high], low above zero."""
+        value = self.number(key, positive=True)
+        if not low <= value <= high:
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs a number from {low:g} to {high:g}")
+        return value
+
     def number(self, key: str, default=_REQUIRED, *, positive: bool = False) -> float:
         """A finite number, greater than zero when ``positive``."""
         value = self.value(key, default)
