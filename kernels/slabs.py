@@ -36,7 +36,8 @@ def launch_slabs(kernel, dim, *, inputs, outputs, device):
     frame_count = dim[0]
     device = wp.get_device(device)
     threads = min(thread_count(), frame_count // FEWEST_FRAMES)
-    if not device.is_cpu or device.is_capturing:  # a graph records what its own thread launches
+    # A graph records what its own thread launches; kernels compiled for debugging crash when they run side by side.
+    if not device.is_cpu or device.is_capturing or wp.config.mode == "debug":
         threads = 1
 
     def launch(first: int, count: int) -> None:
