@@ -26,9 +26,9 @@ def main():
     mesh = trimesh.creation.box((0.06, 0.04, 0.12)).subdivide().subdivide()
     body = rigid_body("parcel", mesh.vertices, mesh.faces)
     camera = warpprior.Camera(width=320, height=240, fx=300.0, fy=300.0, cx=160.0, cy=120.0)
-    time = np.linspace(0.0, 1.0, args.num_frames)
-    position = np.stack([0.2 * time - 0.1, 0.03 * np.sin(5.0 * time), 0.6 + 0.05 * time], axis=1)
-    rotation = Rotation.from_rotvec(np.array([0.4, 0.6, 0.1]) + np.outer(time, [0.8, 0.5, 0.2]))
+    time = np.arange(args.num_frames) / 30.0
+    position = np.stack([0.3 * time - 0.1, 0.03 * np.sin(6.0 * time), 0.6 + 0.08 * time], axis=1)
+    rotation = Rotation.from_rotvec(np.array([0.4, 0.6, 0.1]) + np.outer(time, [1.2, 0.8, 0.3]))
     truth = warpprior.Poses(position, rotation.as_quat(), np.zeros((args.num_frames, 0)))
 
     # What an estimator for single frames would give: 3 cm and 10 degrees off, differently in every frame.
