@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from warpprior.canvas import EPOCH_LIMIT
 from warpprior.errors import InputError
 from warpprior.overrides import apply_overrides, known_keys
 from warpprior.settings import RefineSettings
@@ -65,6 +66,12 @@ def test_python_is_checked_too(value):
     align = replace(RefineSettings().align, damping=float("nan"))
     with pytest.raises(InputError, match=r"settings: align\.damping: nan; a number from 0 to 1e\+09"):
         RefineSettings(align=align)
+
+
+def test_as_many_iterations_as_one_graph_can_draw():
+    """Claims on pixel pairs count drawings in 16 bits, and a captured graph never clears them."""
+    with pytest.raises(InputError, match="polish.iterations"):
+        apply_overrides(RefineSettings(), [f"polish.iterations={EPOCH_LIMIT - 1}"])
 
 
 def test_what_is_odd_but_sensible_passes():

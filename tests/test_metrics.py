@@ -255,6 +255,18 @@ def test_contact_of_two_boxes_is_what_was_built(device):
     assert "mask_iou" not in rows and "add_mm" not in metrics["per_frame"]["cube"]
 
 
+def test_a_tenth_of_the_diameter_is_that_of_the_body_at_its_size(device):
+    """The same error is within a tenth of a box twice as large, and beyond that of the box itself."""
+    size = diameter(BOX_VERTICES)
+    for scale, expected in ((1.0, 0.0), (2.0, 1.0)):
+        truth = Poses(np.tile([0.0, 0.0, 0.9], (3, 1)), np.tile([0.0, 0, 0, 1], (3, 1)), np.zeros((3, 0)), scale=scale)
+        estimate = replace(truth, position=truth.position + 0.15 * size * np.eye(3)[0])
+        body = SceneBody(rigid_body("box", BOX_VERTICES, BOX_FACES), 1, False, estimate, truth=truth)
+        scene = Scene("one", Camera(64, 48, 60.0, 60.0, 32.0, 24.0), 10.0, (body,))
+        summary = evaluate(scene, {"box": estimate}, device=device)["summary"]["box"]
+        assert summary["add_below_tenth_diameter"] == expected
+
+
 def test_contact_does_not_depend_on_the_world(device):
     """Turning and moving camera and all leaves contact and slip unchanged."""
     scene = grip_scene()

@@ -7,8 +7,9 @@ import pytest
 
 import warpprior.rendering as rendering
 from tests.estimator_scenes import CAMERA, make_arm, make_ball, make_block, make_motion, make_scene
+from warpprior.errors import InputError
 from warpprior.rendering import render_depth, render_labels, render_masks
-from warpprior.scene import IGNORE_LABEL
+from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
 
 
 def poses_of(scene):
@@ -76,6 +77,18 @@ def test_bodies_outside_or_behind_are_not_drawn(device):
         scene = make_scene((make_ball(),), (motion,), (motion,))
         assert not render_labels(scene, poses_of(scene), device).any()
         assert not render_depth(scene, poses_of(scene), device).any()
+
+
+def test_more_bodies_than_keys_can_tell_apart_are_refused(device):
+    """Sixteen bodies: labels and depth are refused with a sentence; single masks need one channel and are drawn."""
+    names = [f"ball {number}" for number in range(16)]
+    motion = make_motion((0.0, 0.0, 0.4), frames=1)
+    bodies = tuple(SceneBody(make_ball(name), 1 + i, True, motion) for i, name in enumerate(names))
+    scene, poses = Scene("crowd", CAMERA, 30.0, bodies), dict.fromkeys(names, motion)
+    for draw in (render_labels, render_depth):
+        with pytest.raises(InputError, match="16; at most 15"):
+            draw(scene, poses, device)
+    assert all(mask.any() for mask in render_masks(scene, poses, device).values())
 
 
 def test_long_sequences_in_parts_are_the_same(device, scene, monkeypatch):

@@ -11,7 +11,7 @@ from warpprior.errors import InputError
 LEAST, MOST = 1e-9, 1e9  # far beyond what makes sense, well within single precision
 _RANGES = {
     "seed": (0, 2**31 - 1),
-    "iterations": (0, 100_000),
+    "iterations": (0, 50_000),  # a captured graph draws at most warpprior.canvas.EPOCH_LIMIT times
     "initialise_passes": (0, 100),
     "seeding_rounds": (0, 10_000),
     "contact_points": (1, 8192),

@@ -9,6 +9,8 @@ import warp as wp
 
 from warpprior.bodies.assembly import assemble
 from warpprior.bodies.motion import posed_vertices
+from warpprior.canvas import CHANNEL_LIMIT
+from warpprior.errors import InputError
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.visibility import read_channels, read_depths, scatter_faces
 from warpprior.scene import Camera, Poses, Scene, SceneBody
@@ -19,7 +21,7 @@ CHUNK_PIXELS = 8_000_000  # pixels drawn per launch: bounds the memory of long s
 def render_labels(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> np.ndarray:
     """Visible labels of all bodies: (frame, height, width) uint8, 0 where no body is seen."""
     values = np.zeros(16, dtype=np.uint8)
-    for index, body in enumerate(scene.bodies):
+    for index, body in enumerate(scene.bodies[:CHANNEL_LIMIT]):
         values[index] = body.label
     return _draw(scene.camera, scene.bodies, poses, device, values)
 
@@ -39,7 +41,13 @@ def render_depth(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> 
 def _draw(
     camera: Camera, bodies: Sequence[SceneBody], poses: dict[str, Poses], device: str, values: np.ndarray | None
 ) -> np.ndarray:
-    """Draw label values of the channels, or depth where ``values`` is None."""
+    """Draw label values of the channels, or depth where ``values`` is None.
+
+    Raises:
+        InputError: more bodies than keys can tell apart.
+    """
+    if len(bodies) > CHANNEL_LIMIT:
+        raise InputError("bodies drawn together", f"{len(bodies)}", f"at most {CHANNEL_LIMIT}")
     frame_count = poses[bodies[0].name].frame_count
     assembly = assemble([body.body for body in bodies])
     pixel_count = camera.width * camera.height

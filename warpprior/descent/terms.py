@@ -36,7 +36,7 @@ def build_terms(
     if settings.image_weight:
         terms += _image_terms(state, picture, settings, note)
     if settings.mask_weight and picture.labels is not None:
-        mask = SilhouettePrior(state, picture.unbiased_labels, picture.window, settings.mask)
+        mask = SilhouettePrior(state, picture.unbiased_labels, picture.window, settings.mask, backdrop=picture.backdrop)
         terms.append(Term(mask, settings.mask_weight))
     if settings.far_weight and picture.labels is not None:
         for body in state.moving:

@@ -106,7 +106,7 @@ class Evaluator:
 
         if item.truth is not None:
             rows.update(motion_errors(body, item.symmetry, poses, item.truth, surface))
-            size = diameter(body.vertices)
+            size = item.truth.scale * diameter(body.vertices)
             scored = rows["add_mm"][np.isfinite(rows["add_mm"])]
             if len(scored):
                 extra["add_below_tenth_diameter"] = float(np.mean(scored <= 100.0 * size))

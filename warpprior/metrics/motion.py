@@ -35,7 +35,7 @@ def motion_errors(body: Body, symmetry: str, poses: Poses, truth: Poses, surface
     aligned = _align_symmetry(symmetry, poses, truth)
     true_surface = surface(truth)
     errors["add_mm"] = 1e3 * mean_vertex_distance(surface(aligned), true_surface)
-    errors["add_s_mm"] = 1e3 * _nearest_distance(body, poses, truth, surface, true_surface)
+    errors["add_s_mm"] = 1e3 * _nearest_distance(body, poses, surface, true_surface)
     angle = rotation_error(poses.rotation, truth.rotation, symmetry)
     if angle is not None:
         errors["rotation_deg"] = np.degrees(angle)
@@ -114,7 +114,7 @@ def _align_symmetry(symmetry: str, poses: Poses, truth: Poses) -> Poses:
     return replace(poses, rotation=_multiply(poses.rotation, twist))
 
 
-def _nearest_distance(body: Body, poses: Poses, truth: Poses, surface: Surface, true_surface: np.ndarray) -> np.ndarray:
+def _nearest_distance(body: Body, poses: Poses, surface: Surface, true_surface: np.ndarray) -> np.ndarray:
     """Mean distance (frame,) [m] from true vertices to the nearest estimated vertex."""
     from scipy.spatial import cKDTree
 
