@@ -80,6 +80,7 @@ def test_an_unwritable_cache_is_replaced(compiled, tmp_path):
     found = run_program(compiled, tmp_path / "file" / "cache")
     assert found.returncode == 0 and "answer 42.0" in found.stdout, found.stderr
     assert "cannot be used" in found.stderr and str(tmp_path / "file") in found.stderr
+    assert "CUDA driver" not in found.stderr
     used = Path(found.stdout.splitlines()[0].removeprefix("cache "))
     private = next(path for path in (used, *used.parents) if path.name.startswith("warpprior-kernels-"))
     assert private.parent == compiled and private.stat().st_mode & 0o077 == 0

@@ -77,7 +77,8 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
         return cache
     private = _private_cache()
     wp.config.kernel_cache_dir = str(private)
-    wp.init()
+    with _driver_warning_dropped() if quiet else nullcontext():
+        wp.init()
     warnings.warn(
         f"the kernel cache {cache} cannot be used ({problem.strerror or problem}); using {private}, "
         "set WARP_CACHE_PATH to choose another",

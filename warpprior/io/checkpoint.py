@@ -72,13 +72,17 @@ def load_checkpoint(
     path = Path(folder) / CHECKPOINT_FILE
     if not path.is_file():
         return None
-    arrays = read_arrays(path)
-    meta = arrays.pop(_META, None)
     accepted = "start again with --overwrite"
     try:
-        meta = json.loads(str(meta))
-    except ValueError as error:
-        raise InputError(str(path), "is not a checkpoint", accepted) from error
+        arrays = read_arrays(path)
+    except InputError as error:
+        raise InputError(error.where, error.found, accepted) from error
+    try:
+        meta = json.loads(str(arrays.pop(_META, None)))
+    except ValueError:
+        meta = None
+    if not isinstance(meta, dict):
+        raise InputError(str(path), "is not a checkpoint", accepted)
     if expected_fingerprint is not None and meta.get("fingerprint") != expected_fingerprint:
         raise InputError(str(path), "belongs to a run with other inputs or settings", accepted)
     return arrays, meta
