@@ -81,30 +81,6 @@ def signed_distance(
 
 
 @wp.kernel
-def _measure_distance(
-    points: wp.array2d[wp.vec3],  # [frame, point]
-    camera_from_link: wp.array2d[wp.transform],  # [frame, link]
-    grids: GridSet,
-    # outputs:
-    distance_out: wp.array2d[wp.float32],  # [frame, point]
-):
-    """One point at one frame: its signed distance to the body [m]."""
-    frame, point = wp.tid()
-    distance_out[frame, point] = signed_distance(grids, camera_from_link, frame, points[frame, point])
-
-
-def measure_distance(points, camera_from_link, grids, *, distance_out):
-    """Signed distance of moving points to a moving body."""
-    wp.launch(
-        _measure_distance,
-        dim=distance_out.shape,
-        inputs=[points, camera_from_link, grids],
-        outputs=[distance_out],
-        device=distance_out.device,
-    )
-
-
-@wp.kernel
 def _measure_contact_value(
     points: wp.array2d[wp.vec3],  # [frame, point]
     camera_from_link: wp.array2d[wp.transform],  # [frame, link]

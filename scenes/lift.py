@@ -172,13 +172,3 @@ def _carriage(script: Script, share: np.ndarray) -> tuple[np.ndarray, Rotation]:
     heading = np.array([np.cos(script.tilt_heading), np.sin(script.tilt_heading), 0.0])
     vectors = np.outer(script.yaw * _ease(1.1 * x - 0.1), [0.0, 0.0, 1.0]) + np.outer(script.tilt * swing, heading)
     return shifts, Rotation.from_rotvec(vectors)
-
-
-def penetration_and_gap(puppet: Puppet, field: DistanceField, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Deepest penetration and smallest gap of the hand and the object per frame (frame,) [m], exact."""
-    points = puppet.points(motion.hand_position, motion.hand_rotation, motion.joints)
-    local = np.stack(
-        [r.inv().apply(p - x) for p, x, r in zip(points, motion.object_position, motion.object_rotation, strict=True)]
-    )
-    nearest = field.signed_distance(local.reshape(-1, 3)).reshape(points.shape[:2]).min(axis=1)
-    return np.maximum(-nearest, 0.0), np.maximum(nearest, 0.0)

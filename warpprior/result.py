@@ -9,7 +9,7 @@ import numpy as np
 from warpprior.scene import Poses, Scene
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class ContactPoints:
     """Points of one body on or near another at each frame, for pictures and for USD heat.
 
@@ -25,7 +25,7 @@ class ContactPoints:
     weight: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Result:
     """An estimated motion and how it came about.
 

@@ -25,7 +25,7 @@ class Camera:
     cy: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Poses:
     """The motion of one body, float64.  Poses are camera_from_body; quaternions x, y, z, w.
 
@@ -64,7 +64,7 @@ class Poses:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class SceneBody:
     """A body in a scene: its model, its label in the label images, and its motion.
 
@@ -89,7 +89,7 @@ class SceneBody:
         return self.body.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Scene:
     """Camera, bodies and observations of one sequence.
 

@@ -18,7 +18,7 @@ class JointType(IntEnum):
     BALL = 4  # three coordinates: rotation vector [rad]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Body:
     """A kinematic tree with a skinned surface, in its rest pose.  Units metres and radians; immutable NumPy arrays.
 
