@@ -98,7 +98,7 @@ def test_refine_hands_over_every_option(replaced):
     """What is typed arrives at the function, repeated options as lists."""
     calls = replaced("refine")
     words = "refine scene --output-dir out --device cpu --iterations 7 --seed 3 --num-frames 5 --without sliding"
-    words += " --without image --set a=1 --set b.c=2 --resume --overwrite --quiet"
+    words += " --without image --set a=1 --set b.c=2 --paper-literal --resume --overwrite --quiet"
     assert main(words.split()) == 0
     assert calls == [
         (
@@ -110,6 +110,7 @@ def test_refine_hands_over_every_option(replaced):
                 "num_frames": 5,
                 "without": ["sliding", "image"],
                 "assignments": ["a=1", "b.c=2"],
+                "paper_literal": True,
                 "resume": True,
                 "overwrite": True,
                 "quiet": True,

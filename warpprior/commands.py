@@ -151,9 +151,7 @@ def evaluate(
     if output is not None:
         prepare_file(output, overwrite=overwrite)
     chosen = _start(device, quiet)
-    scene = load_scene(scene_folder)
-    poses = _poses(scene, poses_file)
-    scene, poses = _first_frames(scene, poses, num_frames)
+    scene, poses = _first_frames(load_scene(scene_folder), poses_file, num_frames)
     _tell_warnings(scene, quiet)
     found = self_healing(lambda: metrics.evaluate(scene, poses, device=chosen))
     if output is not None:
@@ -177,8 +175,7 @@ def export(
 
     prepare_file(output, overwrite=overwrite)
     _start("cpu", quiet)
-    scene = load_scene(scene_folder)
-    scene, poses = _first_frames(scene, _poses(scene, poses_file), num_frames)
+    scene, poses = _first_frames(load_scene(scene_folder), poses_file, num_frames)
     _tell_warnings(scene, quiet)
     self_healing(lambda: export_usd(scene, poses, output))
     _tell(quiet, f"{scene.frame_count} frames in {output}")
@@ -311,10 +308,16 @@ def _poses(scene: Scene, poses_file: Path | None) -> dict[str, Poses]:
     return load_result_poses(poses_file, scene)
 
 
-def _first_frames(scene: Scene, poses: dict[str, Poses], count: int | None) -> tuple[Scene, dict[str, Poses]]:
+def _first_frames(scene: Scene, poses_file: Path | None, count: int | None) -> tuple[Scene, dict[str, Poses]]:
+    """Scene and poses cut to ``count`` frames; the pose file may hold the whole sequence or just those."""
     if count is None or count >= scene.frame_count:
-        return scene, poses
-    return scene.first_frames(count), {name: motion.frames(slice(0, count)) for name, motion in poses.items()}
+        return scene, _poses(scene, poses_file)
+    short = scene.first_frames(count)
+    try:
+        poses = _poses(scene, poses_file)
+    except InputError:
+        return short, _poses(short, poses_file)
+    return short, {name: motion.frames(slice(0, count)) for name, motion in poses.items()}
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

@@ -39,7 +39,7 @@ def _prepare(device: str):
     field = DistanceField(rigid_body("ball", vertices, faces), device)
     random = np.random.default_rng(0)
     directions = random.normal(size=(POINTS, 3))
-    lengths = RADIUS + random.uniform(-0.01, 0.007, (POINTS, 1))  # within the grid
+    lengths = RADIUS + random.uniform(-0.003, 0.003, (POINTS, 1))  # a grasping hand is within a few millimetres
     points = (directions / np.linalg.norm(directions, axis=1, keepdims=True) * lengths).astype(np.float32)
     answers = wp.empty(POINTS, dtype=wp.float32, device=device), wp.empty(POINTS, dtype=wp.vec3, device=device)
     return field, wp.array(points, dtype=wp.vec3, device=device), lengths[:, 0] - RADIUS, answers
