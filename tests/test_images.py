@@ -1,5 +1,6 @@
 """Pictures: every way labels are stored, damage that is found before decoding, rectification, depth."""
 
+import os
 import struct
 import zlib
 
@@ -163,6 +164,14 @@ def test_truncated_colour_pictures_are_refused_at_the_door(folder):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"rgb/000001\.jpg \(frame 1\)"):
         load_scene(folder)
+
+
+def test_more_labels_than_memory_are_refused(folder, monkeypatch):
+    """Before anything is allocated, with what to do about it."""
+    monkeypatch.setattr(os, "sysconf", lambda name: 100)
+    with pytest.raises(InputError, match=r"count: 3 label images need .* GiB.*; use fewer frames \(--num-frames\)"):
+        load_scene(folder)
+    assert load_scene(folder, num_frames=1).frame_count == 1
 
 
 def test_missing_colour_pictures_are_none(folder):

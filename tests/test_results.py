@@ -314,6 +314,14 @@ def test_a_killed_writer_leaves_whole_files(tmp_path):
         assert names(out) <= {"poses.npz", ".lock"}
 
 
+def test_a_file_in_the_place_of_the_folder(result, tmp_path):
+    """A result is not written over a file."""
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(RunError, match="out: cannot be made: File exists"):
+        save_result(result, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 @pytest.mark.parametrize("kind", ["a folder", "a pipe"])
 def test_only_files_are_replaced(tmp_path, kind):
     """A folder, a pipe or a device at the place of a file is left alone, even with overwrite."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.errors import InputError
 from warpprior.io.images import ImageHeader, decode_image, decode_indices, import_cv2, read_image_file
-from warpprior.io.scene_file import SceneFile
+from warpprior.io.scene_file import SCENE_FILE, SceneFile
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL
 
@@ -42,6 +42,7 @@ def read_labels(
         return None
     camera = scene_file.camera
     cv2 = import_cv2()
+    _check_memory(scene_file, frame_count)
     labels = np.full((frame_count, camera.height, camera.width), IGNORE_LABEL, dtype=np.uint8)
     places = [_find_frame(scene_file, frame) for frame in range(frame_count)]
     present = [frame for frame in range(frame_count) if places[frame] is not None]
@@ -69,6 +70,14 @@ def read_labels(
     _mute_unknown(scene_file, labels, counts, notes)
     _check_visibility(scene_file, labels, counts, present, notes)
     return labels
+
+
+def _check_memory(scene_file: SceneFile, frame_count: int) -> None:
+    # All label images are held at once, and drawings as large as they beside them: sooner said than killed.
+    needed = frame_count * scene_file.camera.height * scene_file.camera.width
+    if hasattr(os, "sysconf") and 2 * needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        found = f"{frame_count} label images need {needed / 2**30:.1f} GiB, more than half of the memory"
+        raise InputError(f"{scene_file.folder / SCENE_FILE}: [frames], count", found, "use fewer frames (--num-frames)")
 
 
 def _find_frame(scene_file: SceneFile, frame: int):

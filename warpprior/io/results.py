@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import warpprior
-from warpprior.errors import MissingExtraError
+from warpprior.errors import MissingExtraError, RunError
 from warpprior.io.atomic import atomic_write
 from warpprior.io.checkpoint import remove_checkpoint
 from warpprior.io.poses import load_poses, save_poses
@@ -67,7 +67,10 @@ def save_result(
         RunError: the file system refused.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be made: {error.strerror or error}") from error
     (folder / CONFIG_FILE).unlink(missing_ok=True)
     save_poses(folder / POSES_FILE, result.poses, bodies=[item.body for item in result.scene.bodies])
     write_json(folder / METRICS_FILE, result.metrics)
