@@ -196,6 +196,13 @@ def test_a_closed_pipe_is_no_traceback():
     assert found.returncode in (0, 1) and "Traceback" not in found.stderr
 
 
+def test_an_interrupt_while_parsing_is_one_line(monkeypatch, capsys):
+    """Ctrl-C right at the start is an interruption like any other."""
+    monkeypatch.setattr("warpprior.cli.build_parser", failing(KeyboardInterrupt()))
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "warpprior: interrupted\n"
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&- <&-"])
 def test_closed_streams_do_not_matter(closed):
     """A caller without a terminal may close any standard stream; the answer is the exit code."""

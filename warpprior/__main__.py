@@ -2,7 +2,10 @@
 
 import sys
 
-from warpprior.cli import main
+try:
+    from warpprior.cli import main
+except KeyboardInterrupt:  # before there is anything that could say so
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

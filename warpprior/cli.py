@@ -53,10 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    _prepare_streams()
-    sys.unraisablehook = _pass_interrupt_on
-    options = build_parser().parse_args(arguments)
-    warnings.showwarning = _show_warning
+    try:
+        _prepare_streams()
+        sys.unraisablehook = _pass_interrupt_on
+        warnings.showwarning = _show_warning
+        return _answer(build_parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """The exit code of the command; what went wrong is said in one line."""
     try:
         return options.run(options)
     except WarppriorError as error:
@@ -64,9 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         _say(f"error: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
         _silence_output()
         return 1
