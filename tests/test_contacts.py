@@ -68,7 +68,7 @@ def test_arm_touches_box(device):
     (contact,) = find_contacts(scene, {"box": box, "arm": motion}, device=device)
     assert (contact.body, contact.other) == ("arm", "box")
     assert contact.points.shape[:2] == contact.weight.shape
-    both = replace(scene, bodies=(scene.bodies[1], replace(scene.bodies[1], body=replace(arm, name="arm 2"))))
+    both = replace(scene, bodies=(scene.bodies[1], replace(scene.bodies[1], body=replace(arm, name="arm 2"), label=9)))
     assert find_contacts(both, {"arm": motion, "arm 2": motion}, device=device) == ()
 
 

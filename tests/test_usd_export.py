@@ -309,7 +309,7 @@ def test_prim_names_are_identifiers(text):
 def test_treacherous_names_export(tmp_path):
     """Names of our own prims, digits first, scripts of equal length: all become bodies and show their own name."""
     names = ("Camera", "Looks", "3 cups", "手", "杯", "a.b", "a_b", "a/b")
-    bodies = tuple(SceneBody(replace(make_box(), name=name), 1, False, make_box_poses()) for name in names)
+    bodies = tuple(SceneBody(replace(make_box(), name=n), i, False, make_box_poses()) for i, n in enumerate(names, 1))
     scene = replace(make_scene(), bodies=bodies)
     export_usd(scene, {name: make_box_poses() for name in names}, tmp_path / "a.usdc")
     stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))

@@ -1,4 +1,7 @@
-"""Scene: what is known and observed.  Everything in it was checked once, at the door (:mod:`warpprior.io`)."""
+"""Scene: what is known and observed.  Its form is checked when it is made, so that everything behind may trust it.
+
+Files are checked further, and mended where that is possible, by :mod:`warpprior.io`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.errors import InputError
 
 IGNORE_LABEL = 255  # label pixels that say nothing
+UNIT_TOLERANCE = 1e-3  # of the length of quaternions
+SYMMETRIES = ("none", "sphere", "x", "y", "z")
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,10 @@ class Scene:
         read_depth: ``read_depth(frame) -> (height, width) float32 [m], 0 unmeasured, or None``; None without depth.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
+
+    Raises:
+        InputError: on construction: no body, a name or label used twice, arrays whose shapes do not fit each other,
+            initial poses that are not finite, or quaternions that are not of unit length.
     """
 
     name: str
@@ -114,6 +124,9 @@ class Scene:
     read_depth: Callable[[int], np.ndarray | None] | None = None
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        check_scene(self)
 
     @property
     def frame_count(self) -> int:
@@ -139,3 +152,55 @@ class Scene:
             for b in self.bodies
         )
         return replace(self, bodies=bodies, labels=None if self.labels is None else self.labels[cut])
+
+
+def check_scene(scene: Scene) -> None:
+    """The form of a scene: what every part of the project takes for granted.
+
+    Raises:
+        InputError: names the scene, the body and the field.
+    """
+    where = f"scene {scene.name!r}"
+    if not scene.bodies:
+        raise InputError(where, "no bodies", "at least one body")
+    if not 0.0 < scene.fps < np.inf:
+        raise InputError(f"{where}: fps", f"{scene.fps}", "a finite number above zero")
+    for key in ("name", "label"):
+        values = [getattr(body, key) for body in scene.bodies]
+        if len(set(values)) < len(values):
+            raise InputError(f"{where}: {key}s of the bodies", f"{values}", f"every body needs its own {key}")
+    for body in scene.bodies:
+        place = f"{where}: body {body.name!r}"
+        if not 1 <= body.label < IGNORE_LABEL:
+            raise InputError(f"{place}: label", f"{body.label}", f"a number from 1 to {IGNORE_LABEL - 1}")
+        if body.symmetry not in SYMMETRIES:
+            raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
+        _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
+        if body.truth is not None:
+            _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
+    if scene.labels is not None:
+        expected = (scene.frame_count, scene.camera.height, scene.camera.width)
+        if scene.labels.shape != expected or scene.labels.dtype != np.uint8:
+            found = f"{scene.labels.dtype} of shape {scene.labels.shape}"
+            raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
+
+
+def _check_motion(where: str, body: SceneBody, poses: Poses, frame_count: int, *, gaps: bool) -> None:
+    """Shapes, finite numbers, unit quaternions; with ``gaps``, frames may be NaN."""
+    if frame_count == 0:
+        raise InputError(where, "no frames", "at least one frame")
+    widths = {"position": 3, "rotation": 4, "joints": body.body.coordinate_count}
+    for name, width in widths.items():
+        values = getattr(poses, name)
+        if np.shape(values) != (frame_count, width):
+            raise InputError(f"{where} {name}", f"shape {np.shape(values)}", f"shape {(frame_count, width)}")
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad) and not gaps:
+            raise InputError(f"{where} {name}, frame {bad[0]}", "not finite", "finite numbers")
+    if not 0.0 < poses.scale < np.inf:
+        raise InputError(f"{where} scale", f"{poses.scale}", "a finite number above zero")
+    lengths = np.linalg.norm(poses.rotation, axis=1)
+    bad = np.flatnonzero(np.abs(lengths - 1.0) > UNIT_TOLERANCE)  # NaN is not greater
+    if len(bad):
+        found = f"a quaternion of length {lengths[bad[0]]:.4g}"
+        raise InputError(f"{where} rotation, frame {bad[0]}", found, "unit quaternions x, y, z, w")

@@ -11,11 +11,10 @@ from warpprior.errors import InputError
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
-from warpprior.scene import IGNORE_LABEL, Camera
+from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 
 SCENE_FILE = "scene.toml"
 READABLE_KINDS = ("mesh", "urdf")
-SYMMETRIES = ("none", "sphere", "x", "y", "z")
 FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture

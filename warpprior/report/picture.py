@@ -133,7 +133,7 @@ def masks_of(
         known = {name: drawn[0][name] for name in motion if turn > 0 and motion[name] is motions[0][name]}
         rest = tuple(body for body in scene.bodies if body.name not in known)
         if rest:
-            part = replace(scene, camera=view.camera(scene.camera), bodies=rest)
+            part = replace(scene, camera=view.camera(scene.camera), bodies=rest, labels=None)
             known |= render_masks(part, {body.name: motion[body.name].frames(frames) for body in rest}, device)
         drawn.append(known)
     return drawn

@@ -1,0 +1,99 @@
+"""Scenes made of arrays: what does not fit is refused with its name when the scene is made."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.small_scene import BOX_FACES, BOX_VERTICES
+from warpprior.bodies import rigid_body
+from warpprior.errors import InputError
+from warpprior.scene import Camera, Poses, Scene, SceneBody
+
+FRAMES = 4
+
+
+def still(**fields):
+    """Four poses half a metre in front of the camera, some fields changed."""
+    position, rotation = np.tile([0.0, 0.0, 0.5], (FRAMES, 1)), np.tile([0.0, 0.0, 0.0, 1.0], (FRAMES, 1))
+    return replace(Poses(position, rotation, np.zeros((FRAMES, 0))), **fields)
+
+
+@pytest.fixture
+def scene():
+    """Two boxes and their label images."""
+    boxes = [rigid_body(name, BOX_VERTICES, BOX_FACES) for name in ("box", "lid")]
+    bodies = SceneBody(boxes[0], 1, False, still(), truth=still()), SceneBody(boxes[1], 2, True, still())
+    labels = np.zeros((FRAMES, 48, 64), dtype=np.uint8)
+    return Scene("two", Camera(64, 48, 60.0, 60.0, 32.0, 24.0), 30.0, bodies, labels=labels)
+
+
+def holed(values, frame=2):
+    """The values with one frame that is not a number."""
+    values = values.copy()
+    values[frame] = np.nan
+    return values
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": 2}, "labels of the bodies"),
+        ({"label": 0}, "body 'box': label: 0; a number from 1 to 254"),
+        ({"label": 255}, "label: 255"),
+        ({"symmetry": "X"}, "symmetry: 'X'; one of none, sphere, x, y, z"),
+        ({"initial": still(position=np.zeros((FRAMES, 2)))}, r"initial position: shape \(4, 2\)"),
+        ({"initial": still(rotation=np.tile(np.eye(3), (FRAMES, 1, 1)))}, r"initial rotation: shape \(4, 3, 3\)"),
+        ({"initial": still(joints=np.zeros((FRAMES, 3)))}, "initial joints"),
+        ({"initial": still(position=holed(still().position))}, "initial position, frame 2: not finite"),
+        ({"initial": still(rotation=2.0 * still().rotation)}, "rotation, frame 0: a quaternion of length 2"),
+        ({"initial": still(scale=0.0)}, "initial scale: 0.0"),
+        ({"truth": still().frames(slice(0, 3))}, r"truth position: shape \(3, 3\); shape \(4, 3\)"),
+        ({"truth": still(rotation=0.0 * still().rotation)}, "truth rotation, frame 0: a quaternion of length 0"),
+    ],
+)
+def test_bodies_that_do_not_fit_are_refused(scene, changes, words):
+    """The message names the body, the field and the frame."""
+    with pytest.raises(InputError, match=words):
+        replace(scene, bodies=(replace(scene.bodies[0], **changes), scene.bodies[1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda labels: labels[:3], r"uint8 of shape \(3, 48, 64\); .* = \(4, 48, 64\)"),
+        (lambda labels: labels[:, :40], "labels: uint8 of shape"),
+        (lambda labels: labels.astype(np.float32), "labels: float32"),
+        (lambda labels: labels > 0, "labels: bool"),
+    ],
+)
+def test_label_images_that_do_not_fit_are_refused(scene, change, words):
+    """Neither another number of frames, nor another size, nor another type."""
+    with pytest.raises(InputError, match=words):
+        replace(scene, labels=change(scene.labels))
+
+
+def test_bodies_and_frame_rate_are_needed(scene):
+    """A scene without bodies, with one body twice, or at no rate is none."""
+    with pytest.raises(InputError, match="no bodies"):
+        replace(scene, bodies=())
+    with pytest.raises(InputError, match="names of the bodies"):
+        replace(scene, bodies=(scene.bodies[0], replace(scene.bodies[0], label=7)))
+    for fps in (0.0, -30.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="fps"):
+            replace(scene, fps=fps)
+
+
+def test_truth_may_have_gaps(scene):
+    """Frames without truth are NaN, and stay so through cutting."""
+    truth = still(position=holed(still().position), rotation=holed(still().rotation))
+    gapped = replace(scene, bodies=(replace(scene.bodies[0], truth=truth), scene.bodies[1]))
+    assert np.isnan(gapped.first_frames(3).bodies[0].truth.position[2]).all()
+
+
+def test_scenes_and_motions_are_compared_by_identity(scene):
+    """Arrays have no one answer to ==, so that comparing never fails; bodies can be looked up and be keys."""
+    copy = replace(scene, bodies=tuple(replace(body) for body in scene.bodies))
+    assert scene == scene and scene != copy
+    assert scene.bodies.index(scene.bodies[1]) == 1
+    assert len({scene.bodies[0].initial, copy.bodies[0].initial, still()}) == 2
