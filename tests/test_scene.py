@@ -97,3 +97,10 @@ def test_scenes_and_motions_are_compared_by_identity(scene):
     assert scene == scene and scene != copy
     assert scene.bodies.index(scene.bodies[1]) == 1
     assert len({scene.bodies[0].initial, copy.bodies[0].initial, still()}) == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("fx", 0.0), ("fy", float("nan")), ("fx", -60.0), ("cx", float("inf"))])
+def test_a_camera_that_cannot_be_is_refused(scene, name, value):
+    """Focal lengths are finite and positive, the principal point is finite."""
+    with pytest.raises(InputError, match=f"scene 'two': camera {name}: {value}; a finite number"):
+        replace(scene, camera=replace(scene.camera, **{name: value}))

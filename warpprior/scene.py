@@ -112,7 +112,7 @@ class Scene:
 
     Raises:
         InputError: on construction: no body, a name or label used twice, arrays whose shapes do not fit each other,
-            initial poses that are not finite, or quaternions that are not of unit length.
+            initial poses, a camera or a frame rate that are not finite, or quaternions that are not of unit length.
     """
 
     name: str
@@ -165,6 +165,13 @@ def check_scene(scene: Scene) -> None:
         raise InputError(where, "no bodies", "at least one body")
     if not 0.0 < scene.fps < np.inf:
         raise InputError(f"{where}: fps", f"{scene.fps}", "a finite number above zero")
+    camera = scene.camera
+    for name, value in (("camera fx", camera.fx), ("camera fy", camera.fy)):
+        if not (np.isfinite(value) and value > 0.0):
+            raise InputError(f"{where}: {name}", f"{value}", "a finite number above zero")
+    for name, value in (("camera cx", camera.cx), ("camera cy", camera.cy)):
+        if not np.isfinite(value):
+            raise InputError(f"{where}: {name}", f"{value}", "a finite number")
     for key in ("name", "label"):
         values = [getattr(body, key) for body in scene.bodies]
         if len(set(values)) < len(values):
