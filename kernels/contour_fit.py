@@ -40,8 +40,8 @@ def sample_field(
     """Bilinear value and gradient of a picture at (x, y) px from the crop's corner."""
     u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
     v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
-    column = int(u)
-    row = int(v)
+    column = wp.min(int(u), width - 2)  # the clamp itself is rounded in very wide pictures
+    row = wp.min(int(v), height - 2)
     s = u - float(column)
     t = v - float(row)
     pixel = row * width + column

@@ -77,7 +77,7 @@ def _shape_offsets(
     offsets_out[link] = wp.transform(position * scale[0], wp.transform_get_rotation(offset))
 
 
-def shape_offsets(joint_offsets, joint_shape_directions, shape, scale, offsets_out):
+def shape_offsets(joint_offsets, joint_shape_directions, shape, scale, *, offsets_out):
     wp.launch(
         _shape_offsets,
         dim=offsets_out.shape[0],
@@ -103,7 +103,7 @@ def _pose_rest_links(
             rest_links_out[link] = wp.transform_multiply(rest_links_out[parent], offsets[link])
 
 
-def pose_rest_links(parents, offsets, rest_links_out):
+def pose_rest_links(parents, offsets, *, rest_links_out):
     wp.launch(
         _pose_rest_links,
         dim=1,
@@ -190,7 +190,7 @@ def _relate_to_rest(
     skin_out[frame, link] = wp.transform_multiply(links[frame, link], wp.transform_inverse(rest_links[link]))
 
 
-def relate_to_rest(links, rest_links, skin_out):
+def relate_to_rest(links, rest_links, *, skin_out):
     wp.launch(
         _relate_to_rest,
         dim=skin_out.shape,

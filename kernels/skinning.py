@@ -22,7 +22,7 @@ def _shape_vertices(
     vertices_out[vertex] = (rest_vertices[vertex] + blend_directions(shape_directions, shape, vertex)) * scale[0]
 
 
-def shape_vertices(rest_vertices, shape_directions, shape, scale, vertices_out):
+def shape_vertices(rest_vertices, shape_directions, shape, scale, *, vertices_out):
     wp.launch(
         _shape_vertices,
         dim=vertices_out.shape[0],
@@ -59,7 +59,7 @@ def _blend_pose(
     blended_out[frame, vertex] = vertices[vertex] + blend_turns(pose_directions, turns, frame, vertex) * scale[0]
 
 
-def blend_pose(vertices, pose_directions, turns, scale, blended_out):
+def blend_pose(vertices, pose_directions, turns, scale, *, blended_out):
     wp.launch(
         _blend_pose,
         dim=blended_out.shape,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from warpprior.bodies.body import Body
+from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.scene import Scene
 from warpprior.scenes.noise import MaskNoise, PoseNoise
@@ -23,7 +24,7 @@ def simulate(
     object: str | None = None,
     mesh: str | Path | Body | None = None,
     images: bool = True,
-    device="cpu",
+    device: str | None = "cpu",
 ) -> Scene:
     """Simulate a scene whose truth is known.
 
@@ -38,13 +39,14 @@ def simulate(
         object: for ``robot_lift``: ``bottle`` (default) or ``box``.
         mesh: for ``held_object``: a mesh file, or a rigid body.
         images: render colour pictures too.
-        device: Warp device that casts the rays.
+        device: Warp device that casts the rays; None takes a GPU if there is one, whose pictures differ in last digits.
 
     Raises:
-        InputError: an unknown scene, object or noise level, or a mesh that cannot be read or grasped.
+        InputError: an unknown scene, object, noise level or device, or a mesh that cannot be read or grasped.
     """
     from warpprior.scenes.robot_lift import held_object, robot_lift
 
+    device = resolve_device(device)
     if name not in SCENES:
         raise InputError("scene", repr(name), f"one of {', '.join(SCENES)}")
     if name == "robot_lift":

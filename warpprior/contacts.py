@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices
+from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.metrics.contact import SurfacePoints
 from warpprior.priors.field import Surface
@@ -19,7 +20,7 @@ CLEAR = 0.006  # points farther than this do not [m]
 POINT_COUNT = 4000
 
 
-def find_contacts(scene: Scene, poses: dict[str, Poses], *, device: str = "cpu") -> tuple[ContactPoints, ...]:
+def find_contacts(scene: Scene, poses: dict[str, Poses], *, device: str | None = None) -> tuple[ContactPoints, ...]:
     """Points in contact at each frame of a motion, by exact signed distance.
 
     Every pair of bodies of which one is rigid is looked at: points spread over the other's surface (of two rigid
@@ -29,8 +30,9 @@ def find_contacts(scene: Scene, poses: dict[str, Poses], *, device: str = "cpu")
     Args:
         scene: the bodies.
         poses: motion of every body, camera_from_body.
-        device: Warp device that measures distances.
+        device: Warp device that measures distances; None takes a GPU if there is one.
     """
+    device = resolve_device(device)
     surfaces: dict[str, np.ndarray] = {}
     found = []
     for first, second in combinations(scene.bodies, 2):

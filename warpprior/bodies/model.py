@@ -131,10 +131,12 @@ class BodyModel:
     def shape(self, state: BodyState) -> None:
         """Rest surface and joint places of ``state.shape`` and ``state.scale``; needed once if neither changes."""
         kinematics.shape_offsets(
-            self.joint_offsets, self.joint_shape_directions, state.shape, state.scale, state.offsets
+            self.joint_offsets, self.joint_shape_directions, state.shape, state.scale, offsets_out=state.offsets
         )
-        kinematics.pose_rest_links(self.parents, state.offsets, state.rest_links)
-        skinning.shape_vertices(self.vertices, self.shape_directions, state.shape, state.scale, state.rest_vertices)
+        kinematics.pose_rest_links(self.parents, state.offsets, rest_links_out=state.rest_links)
+        skinning.shape_vertices(
+            self.vertices, self.shape_directions, state.shape, state.scale, vertices_out=state.rest_vertices
+        )
 
     def pose(self, state: BodyState) -> None:
         """Link transforms of ``state.poses`` and ``state.joints``."""
@@ -152,7 +154,7 @@ class BodyModel:
             joints=state.joints,
             links_out=state.links,
         )
-        kinematics.relate_to_rest(state.links, state.rest_links, state.skin)
+        kinematics.relate_to_rest(state.links, state.rest_links, skin_out=state.skin)
 
     def skin(self, state: BodyState, vertices_out: wp.array, vertex_offset: int = 0) -> None:
         """Surface in the camera frame, written to ``vertices_out[:, vertex_offset:]`` [frame, scene vertex] vec3."""
@@ -167,7 +169,9 @@ class BodyModel:
                 joints=state.joints,
                 turns_out=state.turns,
             )
-            skinning.blend_pose(state.rest_vertices, self.pose_directions, state.turns, state.scale, state.blended)
+            skinning.blend_pose(
+                state.rest_vertices, self.pose_directions, state.turns, state.scale, blended_out=state.blended
+            )
             rest = state.blended
         if self.follows_one_link:
             links = self.skin_links.reshape(self.body.vertex_count)

@@ -57,7 +57,7 @@ def save_result(
         video: write ``overlay.mp4``.
         usd: write ``scene.usdc``.
         report: write ``loss.svg``, ``errors.svg`` and ``report.html``.
-        device: Warp device that draws the masks, also for the record.
+        device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
 
     Returns:
