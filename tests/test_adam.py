@@ -141,6 +141,8 @@ def test_a_replayed_graph_equals_launches(device, gradients):
             replayed.launch()
         graph = capture.graph
     except (RuntimeError, TypeError) as error:
+        if wp.get_device(device).is_cuda:  # every Warp captures there
+            raise
         pytest.skip(f"Warp {wp.__version__} captures no graphs on {device}: {error}")
     if graph is None:
         pytest.skip(f"Warp {wp.__version__} captures no graphs on {device}")

@@ -56,6 +56,8 @@ def test_replayed_graphs_give_the_same_bits(device):
         try:
             rows = run(descent, 2 * ROUND + 3)
         except (RuntimeError, TypeError) as error:
+            if wp.get_device(device).is_cuda:  # every Warp captures there
+                raise
             pytest.skip(f"Warp {wp.__version__} captures no graph of this on {device}: {error}")
         found.append((state.read_transforms()["box"], rows))
     if wp.get_device(device).is_cuda:

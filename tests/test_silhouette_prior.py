@@ -283,6 +283,8 @@ def test_replays_in_a_captured_graph(device, method):
         with wp.ScopedCapture(device=device) as capture:
             tape = iterate()
     except (RuntimeError, ValueError) as error:
+        if wp.get_device(device).is_cuda:  # every Warp captures there
+            raise
         pytest.skip(f"this Warp cannot capture on {device}: {error}")
     tape.zero()
     increments.assign(step)

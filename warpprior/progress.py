@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[float, int, str], None]  # steps done, steps in all, what is being done
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from warpprior.descent.terms import build_terms
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.overlap import FEWEST_PIXELS, Overlap
+from warpprior.progress import Progress
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
@@ -28,7 +29,6 @@ TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
 POLISH_ITERATIONS = 200
 WORTH_TELLING = 0.25  # mask biases smaller than this are not mentioned [px]
 
-Progress = Callable[[float, int, str], None]
 Keep = Callable[[dict[str, np.ndarray]], None]
 
 
