@@ -39,14 +39,10 @@ def _floor(symmetry: str) -> np.ndarray:
     return floor
 
 
-def _known_acceleration(state: MotionState) -> float:
-    """Acceleration that known bodies exceed in a tenth of the frames [m/s^2]: what moves them moves others as fast."""
-    found = [0.0]
-    for body in state.still:
-        changes = np.diff(body.initial.position, n=2, axis=0) * state.scene.fps**2
-        if len(changes):
-            found.append(float(np.percentile(np.linalg.norm(changes, axis=1), 90)))
-    return max(found)
+def _acceleration(positions: np.ndarray, fps: float) -> float:
+    """Acceleration that a track of positions (frame, 3) exceeds in a tenth of the frames [m/s^2]."""
+    changes = np.diff(positions, n=2, axis=0) * fps**2
+    return float(np.percentile(np.linalg.norm(changes, axis=1), 90)) if len(changes) else 0.0
 
 
 class BodyAligner:
@@ -115,7 +111,6 @@ class BodyAligner:
         self.touch = zeros(frame_count, wp.float32)
         self.resting = zeros(frame_count, wp.float32)
         self.partners = [other for other in state.scene.bodies if other.name != body.name]
-        self._acceleration = _known_acceleration(state)
         point_counts = {other.name: state.points[other.name].shape[1] for other in self.partners}
         self.places = {n: zeros((frame_count, count), wp.vec3) for n, count in point_counts.items()}
         self.samples = {n: zeros((frame_count, count), wp.vec4) for n, count in point_counts.items()}
@@ -144,7 +139,7 @@ class BodyAligner:
         if rest:
             self.resting.assign(self._seems_to_rest())
         resting_turns = rest if self.body.symmetry == "none" else 0.0
-        lively = max(1.0, self._acceleration / s.sigma_acceleration_m_s2)
+        lively = max(1.0, self._liveliness() / s.sigma_acceleration_m_s2)
         self.stiffness.assign(
             np.array(
                 [
@@ -158,6 +153,19 @@ class BodyAligner:
                 dtype=np.float32,
             )
         )
+
+    def _liveliness(self) -> float:
+        """Acceleration to be ready for [m/s^2]: that of the known bodies, for what moves them moves others as fast.
+
+        Without known bodies it is the body's own across the line of sight, the direction that pictures tell best.
+        """
+        state = self.state
+        if state.still:
+            return max(_acceleration(body.initial.position, state.scene.fps) for body in state.still)
+        positions = state.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)
+        depth = np.maximum(np.median(positions[:, 2]), 0.05)
+        across = positions * (depth / np.maximum(positions[:, 2:], 0.05))
+        return _acceleration(across, state.scene.fps)
 
     def _seems_to_rest(self) -> np.ndarray:
         """1 where the body moves slowly across the line of sight, the direction that pictures tell best (frame,)."""
