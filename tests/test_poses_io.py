@@ -38,6 +38,18 @@ def motion():
     return Poses(random.normal([0, 0, 0.6], 0.1, (20, 3)), rotation, np.zeros((20, 0)))
 
 
+def test_the_middle_of_a_scaled_body_is_farther_from_its_origin(tmp_path, motion):
+    """In front of the camera at its own size, behind it at three times that."""
+    body = rigid_body("box", BOX_VERTICES - [0.0, 0.0, 0.2], BOX_FACES)
+    position, rotation = np.tile([0.0, 0.0, 0.5], (20, 1)), np.tile([0.0, 0.0, 0.0, 1.0], (20, 1))
+    path = tmp_path / "poses.npz"
+    save_poses(path, {"box": replace(motion, position=position, rotation=rotation)})
+    assert load_poses(path, [body])["box"].imputed is None
+    save_poses(path, {"box": replace(motion, position=position, rotation=rotation, scale=3.0)})
+    with pytest.raises(InputError, match="behind the camera"):
+        load_poses(path, [body])
+
+
 def test_everything_a_motion_has_survives(tmp_path, arm, box, motion):
     """Positions, rotations, joints, scale, covariance and imputed flags come back to the last bit."""
     random = np.random.default_rng(6)

@@ -12,7 +12,7 @@ from result_samples import make_arm, make_result
 from warpprior.errors import RunError
 from warpprior.report import write_overlay, write_plots, write_report
 from warpprior.report.figures import QUANTITIES, series
-from warpprior.report.plots import render_plots
+from warpprior.report.plots import _loss_figure, render_plots
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
@@ -147,6 +147,19 @@ def test_plots_are_svg_and_repeat(tmp_path, result):
     for words in ("ADD", "rotation error", "mask IoU", "before", "after", "frame"):
         assert words in texts[1]
     assert {path.stem: path.read_bytes() for path in paths} == render_plots(result)
+
+
+def test_stages_end_in_one_line_each(result):
+    """A line where a stage of the alignment ends, the last before the descent too; none within the descent."""
+    nothing = np.full(3, np.nan)
+    history = {
+        "stage": np.concatenate([[1.0, 1.0, 2.0, 2.0], nothing]),
+        "contour": np.concatenate([[4.0, 3.0, 2.0, 1.0], nothing]),
+        "mask": np.concatenate([np.full(4, np.nan), [3.0, 2.0, 1.0]]),
+    }
+    (axes,) = _loss_figure(replace(result, history=history)).axes
+    upright = [line.get_xdata()[0] for line in axes.lines if np.ptp(line.get_xdata()) == 0]
+    assert upright == [2, 4]
 
 
 def test_plots_survive_odd_numbers(result):

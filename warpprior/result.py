@@ -32,7 +32,8 @@ class Result:
     Attributes:
         scene: the scene it was estimated from (its ``initial`` poses are the start).
         poses: motion of every body, known ones included, by body name.
-        history: one row per iteration; every term and the total: {column name: (iteration,) array}.
+        history: cost of every term at every iteration {column name: (iteration,) array}, NaN where a part of the run
+            has no such term; ``stage`` numbers the stages of the alignment.
         metrics: before and after; per frame and summary (:mod:`warpprior.metrics`).
         contacts: contact points per (body, other) pair.
         settings: the resolved settings as plain data.

@@ -172,14 +172,15 @@ class _Reader:
             frames = frame_list(np.flatnonzero(far))
             self._notes.append(f"{body.name} is more than {FAR_M:g} m from the camera in {frames}; it was interpolated")
         usable &= ~far
-        usable &= ~self._behind_camera(body, position, rotation, usable, known)
+        shape, scale = self._read_size(body)
+        usable &= ~self._behind_camera(body, scale, position, rotation, usable, known)
         stated = self._read("imputed", body.name, (len(position),), "b?", required=False)
         if not usable.all():
             position, joints = fill_gaps(position, usable), fill_gaps(joints, usable)
             rotation = fill_rotation_gaps(rotation, usable)
         imputed = ~usable if stated is None else ~usable | stated.astype(bool)
         covariance = self._read_covariance(body)
-        return Poses(position, rotation, joints, *self._read_size(body), covariance, imputed if imputed.any() else None)
+        return Poses(position, rotation, joints, shape, scale, covariance, imputed if imputed.any() else None)
 
     def _place(self, name: str, field: str = "") -> str:
         return f"{self._path}: {name}/{field}" if field else f"{self._path}: {name}"
@@ -274,11 +275,11 @@ class _Reader:
             raise InputError(self._place(body.name, "covariance"), found, "needs finite matrices (frame, d, d)")
         return covariance.astype(np.float64)
 
-    def _behind_camera(self, body, position, rotation, usable, known: bool) -> np.ndarray:
+    def _behind_camera(self, body, scale, position, rotation, usable, known: bool) -> np.ndarray:
         """Frames (frame,) bool in which the body's middle is behind the camera."""
         x, y, z, w = rotation.T
         axis_z = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=1)
-        middle = 0.5 * (body.vertices.min(0) + body.vertices.max(0)).astype(np.float64)
+        middle = 0.5 * scale * (body.vertices.min(0) + body.vertices.max(0)).astype(np.float64)
         behind = usable & (position[:, 2] + axis_z @ middle <= 0)
         if not behind.any():
             return behind

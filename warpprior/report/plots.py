@@ -76,11 +76,11 @@ def _loss_figure(result: Result) -> Figure | None:
         total = name == "total"
         style = {"color": _INK, "linewidth": 2.4} if total else {"color": next(colors), "linewidth": 1.3}
         axes.plot(iteration[picked], heights, label=_plain(name), zorder=1 if total else 2, **style)
-    stage = history.get("stage", np.zeros(1))
+    stage = np.nan_to_num(history.get("stage", np.zeros(1)))  # the descent has no stages
     for turn in np.flatnonzero(np.diff(stage)):
         axes.axvline(history.get("iteration", np.arange(len(stage)))[turn + 1], color=_FAINT, linewidth=3.0, zorder=0)
     _logarithmic(axes)
-    _dress(axes, "Energy by term", "iteration", "weighted loss")
+    _dress(axes, "Energy by term", "iteration", "cost")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=_INK)
     return figure
 
