@@ -27,6 +27,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix="warpprior")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked child inherits the pool, but none of its threads
+
+
 def launch_slabs(kernel, dim, *, inputs, outputs, device):
     """Launch a kernel over ``dim``, whose first axis is the frame; not recorded on a tape.
 

@@ -1,10 +1,12 @@
 """Slabs of frames on threads: the same bits whatever the number of threads."""
 
+import os
+
 import numpy as np
 import pytest
 import warp as wp
 
-from warpprior.kernels.slabs import launch_slabs, thread_count
+from warpprior.kernels.slabs import _pool, launch_slabs, thread_count
 
 
 @wp.kernel(enable_backward=False)
@@ -46,6 +48,19 @@ def test_thread_count_follows_the_environment(monkeypatch):
     for text in ("", "0", "-2", "many"):
         monkeypatch.setenv("WARPPRIOR_THREADS", text)
         assert 1 <= thread_count() <= 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_gets_threads_of_its_own(monkeypatch):
+    """The pool of the parent is none to its child, which would wait for threads that are not there."""
+    monkeypatch.setenv("WARPPRIOR_THREADS", "2")
+    mix(np.ones((16, 4), dtype=np.float32))
+    assert _pool.cache_info().currsize > 0
+    child = os.fork()
+    if child == 0:
+        os._exit(_pool.cache_info().currsize)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_errors_of_a_thread_reach_the_caller(monkeypatch):
