@@ -11,7 +11,6 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 import warpprior
-from warpprior.bodies import rigid_body
 from warpprior.rendering import render_labels
 
 
@@ -24,7 +23,7 @@ def main():
 
     # Your mesh in metres, your camera, and the motion: camera_from_body, quaternions x, y, z, w.
     mesh = trimesh.creation.box((0.06, 0.04, 0.12)).subdivide().subdivide()
-    body = rigid_body("parcel", mesh.vertices, mesh.faces)
+    body = warpprior.rigid_body("parcel", mesh.vertices, mesh.faces)
     camera = warpprior.Camera(width=320, height=240, fx=300.0, fy=300.0, cx=160.0, cy=120.0)
     time = np.arange(args.num_frames) / 30.0
     position = np.stack([0.3 * time - 0.1, 0.03 * np.sin(6.0 * time), 0.6 + 0.08 * time], axis=1)
