@@ -7,7 +7,7 @@ import pytest
 
 from tests.estimator_scenes import add_millimetres, disturb, make_ball, make_block, make_grasp, make_motion, make_scene
 from warpprior.alignment.aligner import BodyAligner
-from warpprior.alignment.picture import prepare_picture
+from warpprior.picture import prepare_picture
 from warpprior.settings import AlignSettings
 from warpprior.state import MotionState
 

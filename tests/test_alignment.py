@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 from tests.estimator_scenes import add_millimetres, make_block, make_grasp, make_scene
 from warpprior.alignment.aligner import BodyAligner
 from warpprior.alignment.alignment import COLUMNS, Alignment
-from warpprior.alignment.history import History
-from warpprior.alignment.picture import prepare_picture
 from warpprior.alignment.seed import keep_unseen_turn, seed_neighbours
+from warpprior.history import History
+from warpprior.picture import prepare_picture
 from warpprior.settings import AlignSettings, RefineSettings
 from warpprior.state import MotionState
 

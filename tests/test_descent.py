@@ -6,11 +6,11 @@ import warp as wp
 
 from tests.estimator_scenes import disturb, make_arm_scene, make_grasp, mask_error
 from warpprior.alignment.alignment import Alignment
-from warpprior.alignment.history import History
-from warpprior.alignment.picture import prepare_picture
 from warpprior.descent.descent import COARSE, ROUND, Descent
 from warpprior.descent.energy import Energy
 from warpprior.descent.terms import build_terms
+from warpprior.history import History
+from warpprior.picture import prepare_picture
 from warpprior.priors.sliding import SlidingSettings
 from warpprior.settings import AlignSettings, PolishSettings, RefineSettings
 from warpprior.state import MotionState

@@ -8,9 +8,9 @@ import warp as wp
 
 from tests.estimator_scenes import make_arm, make_block, make_clamp, make_motion, make_scene
 from tests.gradcheck import compare_gradients
-from warpprior.alignment.picture import prepare_picture
 from warpprior.descent.energy import Energy, Term
 from warpprior.descent.terms import build_terms
+from warpprior.picture import prepare_picture
 from warpprior.settings import PolishSettings
 from warpprior.state import MotionState
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from warpprior.alignment.history import History
+from warpprior.history import History
 from warpprior.kernels.history import next_row, record_cost, record_rows
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.estimator_scenes import CAMERA, disturb, make_ball, make_block, make_motion, make_scene
 from warpprior.alignment.initialise import initialise
-from warpprior.alignment.picture import prepare_picture
+from warpprior.picture import prepare_picture
 from warpprior.state import MotionState
 
 FRAMES = 5

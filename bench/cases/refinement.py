@@ -5,14 +5,14 @@ from functools import cache
 import numpy as np
 
 from warpprior.alignment.alignment import COLUMNS, Alignment
-from warpprior.alignment.history import History
 from warpprior.alignment.initialise import initialise
-from warpprior.alignment.picture import prepare_picture
 from warpprior.bench.harness import Trial, case
 from warpprior.descent.descent import Descent
 from warpprior.descent.energy import Energy
 from warpprior.descent.terms import build_terms
 from warpprior.estimators.refine import refine
+from warpprior.history import History
+from warpprior.picture import prepare_picture
 from warpprior.scene import Poses, Scene
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState

@@ -11,12 +11,12 @@ import numpy as np
 import warp as wp
 from scipy.ndimage import median_filter
 
-from warpprior.alignment.picture import Picture
 from warpprior.canvas import Canvas
 from warpprior.kernels.banded import bound_steps, solve_band
 from warpprior.kernels.contact_fit import accumulate_contacts, accumulate_smoothness, sum_weights, weigh_contacts
 from warpprior.kernels.contour_fit import accumulate_contour
 from warpprior.overlap import Overlap
+from warpprior.picture import Picture
 from warpprior.priors.field import DistanceField
 from warpprior.priors.label_fields import contour_fields
 from warpprior.scene import SceneBody

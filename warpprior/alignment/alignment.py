@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from warpprior.alignment.aligner import BodyAligner
-from warpprior.alignment.history import History
-from warpprior.alignment.picture import Picture
 from warpprior.alignment.seed import seed_neighbours
+from warpprior.history import History
+from warpprior.picture import Picture
 from warpprior.scene import SceneBody
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState

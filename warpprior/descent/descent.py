@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import warp as wp
 
-from warpprior.alignment.history import History
 from warpprior.descent.energy import Energy
+from warpprior.history import History
 from warpprior.kernels.adam import adam_step
 from warpprior.kernels.joints import bound_joints
 from warpprior.priors.sliding import SlidingPrior
@@ -77,6 +77,7 @@ class Descent:
             report(min(done + ROUND, iterations))
             if 2 * done >= iterations and self._settled(history.read()):
                 break
+        self.state.pose()  # limits may have moved joints after the surface was made
         return [dict(zip(self.energy.names, row, strict=True)) for row in history.read()]
 
     def _settled(self, rows: np.ndarray) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from warpprior.alignment.picture import Picture
 from warpprior.canvas import Canvas
 from warpprior.descent.energy import Term
 from warpprior.errors import InputError
+from warpprior.picture import Picture
 from warpprior.priors.consistency import ConsistencyPrior
 from warpprior.priors.far import FarPrior
 from warpprior.priors.field import DistanceField, LinkFields

@@ -12,13 +12,13 @@ import numpy as np
 
 from warpprior.alignment.alignment import Alignment
 from warpprior.alignment.initialise import initialise
-from warpprior.alignment.picture import prepare_picture
 from warpprior.descent.descent import Descent
 from warpprior.descent.energy import Energy
 from warpprior.descent.terms import build_terms
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.overlap import FEWEST_PIXELS, Overlap
+from warpprior.picture import prepare_picture
 from warpprior.progress import Progress
 from warpprior.result import Result
 from warpprior.scene import Scene
