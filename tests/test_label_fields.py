@@ -34,6 +34,20 @@ def test_distances_are_those_to_the_nearest_pixel(monkeypatch, with_opencv):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+def test_distances_do_not_depend_on_where_they_are_in_memory():
+    """The same picture at every offset in memory, as runs come upon it, gives the same bits."""
+    random = np.random.default_rng(0)
+    mask = random.random((67, 93)) < 0.002
+    expected = distance_to(mask)
+    store = np.zeros(mask.size + 64, dtype=bool)
+    for offset in range(64):
+        view = store[offset : offset + mask.size].reshape(mask.shape)
+        view[:] = mask
+        np.testing.assert_array_equal(distance_to(view), expected)
+    squares = np.square(expected.astype(np.float64))
+    np.testing.assert_allclose(squares, np.rint(squares), atol=1e-3)
+
+
 def test_nothing_is_far_away():
     """Without any pixel of the kind all are farther than the picture is wide."""
     np.testing.assert_array_equal(distance_to(np.zeros((3, 5), dtype=bool)), 8.0)

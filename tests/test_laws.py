@@ -25,7 +25,7 @@ FLOORS = [
     ["device", "environment", "limits", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
-    ["canvas", "masks", "overlap", "window", "rendering", "state", "dynamics", "history"],
+    ["canvas", "masks", "overlap", "window", "rendering", "state", "dynamics", "history", "replay"],
     ["priors"],
     ["settings", "picture"],
     ["alignment", "descent"],

@@ -10,6 +10,7 @@ from warpprior.alignment.aligner import BodyAligner
 from warpprior.alignment.seed import seed_neighbours
 from warpprior.history import History
 from warpprior.picture import Picture
+from warpprior.replay import Replay
 from warpprior.scene import SceneBody
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
@@ -26,10 +27,19 @@ class Alignment:
         state: the motion of the scene.
         picture: the observations.
         settings: of the whole refinement.
+        capture: replay iterations as a graph; None does so on a GPU.
     """
 
-    def __init__(self, bodies: Sequence[SceneBody], state: MotionState, picture: Picture, settings: RefineSettings):
-        self.state, self.settings = state, settings
+    def __init__(
+        self,
+        bodies: Sequence[SceneBody],
+        state: MotionState,
+        picture: Picture,
+        settings: RefineSettings,
+        *,
+        capture: bool | None = None,
+    ):
+        self.state, self.settings, self._capture = state, settings, capture
         self.aligners = [BodyAligner(body, state, picture, settings.align) for body in bodies]
 
     def run(self, number: int) -> list[dict[str, float]]:
@@ -44,8 +54,9 @@ class Alignment:
             if stage.seeding_rounds and limit:
                 seed_neighbours(aligner, stage.seeding_rounds)
                 aligner.enter(stage)
+        iterate = Replay(lambda: self.iterate(history), self.state.device, capture=self._capture)
         for iteration in range(limit):
-            self.iterate(history)
+            iterate()
             if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
                 break
         return [{"stage": float(number + 1), **dict(zip(COLUMNS, row, strict=True))} for row in history.read()]

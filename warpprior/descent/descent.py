@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import warp as wp
@@ -13,6 +13,7 @@ from warpprior.history import History
 from warpprior.kernels.adam import adam_step
 from warpprior.kernels.joints import bound_joints
 from warpprior.priors.sliding import SlidingPrior
+from warpprior.replay import Replay
 from warpprior.settings import PolishSettings
 from warpprior.state import MotionState
 
@@ -35,7 +36,7 @@ class Descent:
     def __init__(self, state: MotionState, energy: Energy, settings: PolishSettings, *, capture: bool | None = None):
         self.state, self.energy, self.settings = state, energy, settings
         device = state.device
-        self._capture = device.is_cuda if capture is None else capture
+        self._capture = capture
         self._rate = wp.full(1, settings.rate, dtype=wp.float32, device=device)
         self._decays = wp.array(np.array(DECAYS, dtype=np.float32), dtype=wp.float32, device=device)
         self._clip = wp.full(1, CLIP, dtype=wp.float32, device=device)
@@ -69,11 +70,11 @@ class Descent:
             report: told after each round how many iterations are done.
         """
         history = History(self.energy.names, iterations, self.state.device)
-        step = self._steps(history)
+        step = Replay(lambda: self._iterate(history), self.state.device, capture=self._capture)
         for done in range(0, iterations, ROUND):
             self._anneal(done / max(iterations, 1))
             for _ in range(min(ROUND, iterations - done)):
-                next(step)
+                step()
             report(min(done + ROUND, iterations))
             if 2 * done >= iterations and self._settled(history.read()):
                 break
@@ -92,22 +93,6 @@ class Descent:
     def skipped(self) -> int:
         """Gradients that could not be used so far, over all frames and bodies; waits for the device."""
         return int(sum(int(skipped.numpy().sum()) for *_, skipped in self._buffers.values()))
-
-    def _steps(self, history: History) -> Iterator[None]:
-        """Iterations, one per ``next``: the first as it is, later ones replayed where that is asked for."""
-        self._iterate(history)
-        yield
-        graph = None
-        if self._capture:
-            with wp.ScopedCapture(device=self.state.device) as recording:
-                self._iterate(history)
-            graph = recording.graph
-        while True:
-            if graph is None:
-                self._iterate(history)
-            else:
-                wp.capture_launch(graph)
-            yield
 
     def _iterate(self, history: History) -> None:
         """One step; launches only."""

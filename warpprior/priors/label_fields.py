@@ -19,7 +19,9 @@ def distance_to(mask: np.ndarray) -> np.ndarray:
         from scipy.ndimage import distance_transform_edt
 
         return distance_transform_edt(~mask).astype(np.float32)
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distances = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last bit depends on where in memory it works; squares of these distances are whole numbers.
+    return np.sqrt(np.rint(distances * distances))
 
 
 def contour_fields(labels: np.ndarray, label: int, bias: float = 0.0) -> np.ndarray:

@@ -1,0 +1,49 @@
+"""Replay: the same launches again and again, as one graph where that pays."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import warp as wp
+
+
+class Replay:
+    """Calls that only launch: the first runs as it is, the second is recorded, later ones replay the recording.
+
+    Whatever changes between calls must live in device arrays, and no array may be replaced.
+
+    Args:
+        launches: what to run; it must not wait for the device.
+        device: where it launches.
+        capture: record a graph; None does so on a GPU.
+    """
+
+    def __init__(self, launches: Callable[[], None], device, *, capture: bool | None = None):
+        self._launches = launches
+        self._device = wp.get_device(device)
+        self._capture = self._device.is_cuda if capture is None else capture
+        self._warm = False
+        self._graph = None
+
+    def __call__(self) -> None:
+        """Run the launches once."""
+        if self._capture and self._warm and self._graph is None:
+            self._record()
+        if self._graph is None:
+            self._launches()
+            self._warm = True
+        else:
+            wp.capture_launch(self._graph)
+
+    def _record(self) -> None:
+        """Record the launches; arrays that the collector frees meanwhile would spoil the graph."""
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with wp.ScopedCapture(device=self._device) as recording:
+                self._launches()
+            self._graph = recording.graph
+        finally:
+            if collecting:
+                gc.enable()
