@@ -49,7 +49,11 @@ class Canvas:
         if table.max() >= CHANNEL_LIMIT:
             raise InputError("bodies drawn together", f"{table.max() + 1}", f"at most {CHANNEL_LIMIT}")
         drawn = table[assembly.face_bodies] >= 0
-        lined = (table >= 0)[assembly.edge_bodies] & np.asarray(outlined, dtype=bool)[assembly.edge_bodies]
+        outlines = np.asarray(outlined, dtype=bool) & (table >= 0)
+        edges, edge_bodies = np.zeros((0, 4), dtype=np.int32), np.zeros(0, dtype=np.int32)
+        if outlines.any():
+            lined = outlines[assembly.edge_bodies]
+            edges, edge_bodies = assembly.edges[lined], assembly.edge_bodies[lined]
         self.window = window
         self.device = device
         self.crop = window.crop(int(table.max()) + 1)
@@ -58,8 +62,8 @@ class Canvas:
         self.faces = wp.array(assembly.faces[drawn], dtype=wp.vec3i, device=device)
         self.face_channels = wp.array(table[assembly.face_bodies[drawn]], dtype=wp.int32, device=device)
         self.face_two_sided = wp.array(assembly.face_two_sided[drawn], dtype=wp.int32, device=device)
-        self.edges = wp.array(assembly.edges[lined], dtype=wp.vec4i, device=device)
-        self.edge_channels = wp.array(table[assembly.edge_bodies[lined]], dtype=wp.int32, device=device)
+        self.edges = wp.array(edges, dtype=wp.vec4i, device=device)
+        self.edge_channels = wp.array(table[edge_bodies], dtype=wp.int32, device=device)
         edge_count = len(self.edges)
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))

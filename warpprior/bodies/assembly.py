@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +20,7 @@ class Assembly:
         faces: (face, 3) int32 into the concatenated vertices.
         face_bodies: body index of each face (face,) int32.
         face_two_sided: 1 for faces of open bodies, seen from both sides (face,) int32.
+        bodies: whose surfaces these are.
         edges: two end vertices, then the vertices opposite in the two faces; the same one twice at a boundary
             (edge, 4) int32.
         edge_bodies: body index of each edge (edge,) int32.
@@ -28,32 +30,41 @@ class Assembly:
     faces: np.ndarray
     face_bodies: np.ndarray
     face_two_sided: np.ndarray
-    edges: np.ndarray
-    edge_bodies: np.ndarray
+    bodies: tuple[Body, ...]
 
     @property
     def vertex_count(self) -> int:
         return int(self.vertex_starts[-1])
 
+    @cached_property
+    def _edges_by_body(self) -> list[np.ndarray]:
+        """Found when first asked for: pictures without outlines need none, and finding them takes a while."""
+        return [surface_edges(body.vertices, body.faces) for body in self.bodies]
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        starts = self.vertex_starts[:-1]
+        shifted = [edges + start for edges, start in zip(self._edges_by_body, starts, strict=True)]
+        return np.concatenate(shifted).astype(np.int32)
+
+    @cached_property
+    def edge_bodies(self) -> np.ndarray:
+        counts = [len(edges) for edges in self._edges_by_body]
+        return np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+
 
 def assemble(bodies: Sequence[Body]) -> Assembly:
     """Concatenate the surfaces of the bodies, in their order."""
     starts = np.concatenate([[0], np.cumsum([body.vertex_count for body in bodies])]).astype(np.int64)
-    faces, face_bodies, two_sided, edges, edge_bodies = [], [], [], [], []
-    for index, body in enumerate(bodies):
-        body_edges = surface_edges(body.vertices, body.faces)
-        faces.append(body.faces + starts[index])
-        face_bodies.append(np.full(body.face_count, index))
-        two_sided.append(np.full(body.face_count, 0 if body.closed else 1))
-        edges.append(body_edges + starts[index])
-        edge_bodies.append(np.full(len(body_edges), index))
+    counts = [body.face_count for body in bodies]
+    faces = [body.faces + start for body, start in zip(bodies, starts[:-1], strict=True)]
+    two_sided = [0 if body.closed else 1 for body in bodies]
     return Assembly(
         vertex_starts=starts,
         faces=np.concatenate(faces).astype(np.int32),
-        face_bodies=np.concatenate(face_bodies).astype(np.int32),
-        face_two_sided=np.concatenate(two_sided).astype(np.int32),
-        edges=np.concatenate(edges).astype(np.int32),
-        edge_bodies=np.concatenate(edge_bodies).astype(np.int32),
+        face_bodies=np.repeat(np.arange(len(counts)), counts).astype(np.int32),
+        face_two_sided=np.repeat(two_sided, counts).astype(np.int32),
+        bodies=tuple(bodies),
     )
 
 

@@ -184,7 +184,10 @@ def _write_plots(result: Result, path: Path, _device: str) -> None:
 def _write_report(result: Result, path: Path, device: str) -> None:
     from warpprior.report import write_report
 
-    write_report(result, path.parent, device=device)
+    # The plots were just written; drawing them takes longer than reading them.
+    files = [path.parent / name for name in (LOSS_FILE, ERRORS_FILE)]
+    plots = {file.stem: file.read_bytes() for file in files if file.is_file()} if files[0].is_file() else None
+    write_report(result, path.parent, plots=plots, device=device)
 
 
 def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:

@@ -34,7 +34,9 @@ _FILES = {
 _WRITTEN_LAST = "config.json"
 
 
-def write_report(result: Result, folder: str | os.PathLike, *, device: str = "cpu") -> Path:
+def write_report(
+    result: Result, folder: str | os.PathLike, *, plots: dict[str, bytes] | None = None, device: str = "cpu"
+) -> Path:
     """Write ``report.html`` into a result folder.
 
     Pictures are inside the page; the video is shown from ``overlay.mp4`` beside it if that is there.  Without
@@ -43,6 +45,7 @@ def write_report(result: Result, folder: str | os.PathLike, *, device: str = "cp
     Args:
         result: what to report.
         folder: the result folder.
+        plots: what :func:`warpprior.report.plots.render_plots` made of this result, if it was called already.
         device: Warp device that draws the masks.
 
     Returns:
@@ -55,7 +58,7 @@ def write_report(result: Result, folder: str | os.PathLike, *, device: str = "cp
     remarks: list[str] = []
     parts = [*_heading(result), *_summary(result)]
     parts += _pictures(result, folder, device, remarks)
-    parts += _plots(result, remarks)
+    parts += _plots(result, plots, remarks)
     parts += _notes([*result.scene.warnings, *result.notes, *remarks])
     parts += _files(folder)
     parts += _settings(result)
@@ -155,9 +158,9 @@ def _pictures(result: Result, folder: Path, device: str, remarks: list[str]) -> 
     yield f'<img src="{_inline(data, "jpeg")}" alt="A few frames, before above after, with the outline of each body">'
 
 
-def _plots(result: Result, remarks: list[str]) -> Iterator[str]:
+def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -> Iterator[str]:
     try:
-        plots = render_plots(result)
+        plots = render_plots(result) if plots is None else plots
     except MissingExtraError as error:
         remarks.append(str(error))
         return
