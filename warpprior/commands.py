@@ -17,7 +17,7 @@ from warpprior.result import Result
 from warpprior.scene import Poses, Scene
 from warpprior.tables import format_before_after, format_summary
 
-OK, FAILED, INTERRUPTED = 0, 1, 130
+OK, INTERRUPTED = 0, 130
 DEFAULT_FRAMES = 60
 MOST_LISTED_WARNINGS = 10
 

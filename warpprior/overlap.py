@@ -44,10 +44,11 @@ class Overlap:
         self.shared_on_device = wp.zeros(state.frame_count, dtype=wp.float32, device=state.device)
 
     def draw(self) -> None:
-        """Draw the body where it is now and fill the device arrays; launches only."""
+        """Draw the body where it is now, unless its canvas was given, and fill the device arrays; launches only."""
         for array in (self.drawn_on_device, self.labelled_on_device, self.shared_on_device):
             array.zero_()
-        self.canvas.draw_faces(self._state.screen)
+        if self._draws:
+            self.canvas.draw_faces(self._state.screen)
         measure_overlap(
             self.canvas.keys,
             self._labels,
