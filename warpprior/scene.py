@@ -107,6 +107,9 @@ class Scene:
         labels: one byte per pixel: 0 background, body labels, 255 don't-care (frame, height, width) uint8, or None.
         read_rgb: ``read_rgb(frame) -> (height, width, 3) uint8 RGB or None``, reading lazily; None without images.
         read_depth: ``read_depth(frame) -> (height, width) float32 [m], 0 unmeasured, or None``; None without depth.
+        keypoints: detected keypoints by body name (frame, keypoint, 3): u, v [px] and confidence in [0, 1], in the
+            order of ``body.keypoints``; confidence 0 and NaN say nothing.
+        boxes: detected bounding boxes by body name (frame, 4): left, top, right, bottom [px], NaN for none.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
@@ -122,6 +125,8 @@ class Scene:
     labels: np.ndarray | None = None
     read_rgb: Callable[[int], np.ndarray | None] | None = None
     read_depth: Callable[[int], np.ndarray | None] | None = None
+    keypoints: dict[str, np.ndarray] = field(default_factory=dict)
+    boxes: dict[str, np.ndarray] = field(default_factory=dict)
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
 
@@ -151,7 +156,13 @@ class Scene:
             replace(b, initial=b.initial.frames(cut), truth=None if b.truth is None else b.truth.frames(cut))
             for b in self.bodies
         )
-        return replace(self, bodies=bodies, labels=None if self.labels is None else self.labels[cut])
+        return replace(
+            self,
+            bodies=bodies,
+            labels=None if self.labels is None else self.labels[cut],
+            keypoints={name: values[cut] for name, values in self.keypoints.items()},
+            boxes={name: values[cut] for name, values in self.boxes.items()},
+        )
 
 
 def check_scene(scene: Scene) -> None:
@@ -185,6 +196,14 @@ def check_scene(scene: Scene) -> None:
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
+    for key in ("keypoints", "boxes"):
+        for name, values in getattr(scene, key).items():
+            owner = next((body for body in scene.bodies if body.name == name), None)
+            if owner is None:
+                raise InputError(f"{where}: {key}", f"of {name!r}", f"one of {[b.name for b in scene.bodies]}")
+            wanted = (scene.frame_count, owner.body.keypoint_count, 3) if key == "keypoints" else (scene.frame_count, 4)
+            if np.shape(values) != wanted:
+                raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
     if scene.labels is not None:
         expected = (scene.frame_count, scene.camera.height, scene.camera.width)
         if scene.labels.shape != expected or scene.labels.dtype != np.uint8:

@@ -1,9 +1,9 @@
 """Bodies: what moves.  One articulated, skinned class for objects, robots and hands, and the readers of their files."""
 
-from warpprior.bodies.body import Body, JointType, rigid_body
+from warpprior.bodies.body import Body, JointType, Keypoints, PosePrior, rigid_body
 from warpprior.bodies.mesh import read_mesh
 from warpprior.bodies.model import BodyModel, BodyState
-from warpprior.bodies.motion import assign_poses, link_transforms, posed_vertices
+from warpprior.bodies.motion import assign_poses, link_transforms, posed_keypoints, posed_vertices
 from warpprior.bodies.sampling import sample_surface
 from warpprior.bodies.urdf import read_urdf
 
@@ -12,8 +12,11 @@ __all__ = [
     "BodyModel",
     "BodyState",
     "JointType",
+    "Keypoints",
+    "PosePrior",
     "assign_poses",
     "link_transforms",
+    "posed_keypoints",
     "posed_vertices",
     "read_mesh",
     "read_urdf",

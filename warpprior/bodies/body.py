@@ -18,6 +18,34 @@ class JointType(IntEnum):
     BALL = 4  # three coordinates: rotation vector [rad]
 
 
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """Points of a body that detectors find in pictures: origins of links, and vertices such as fingertips.
+
+    Attributes:
+        names: one per keypoint, in the order of keypoint files.
+        links: the link whose origin it is; for a vertex, the link it mostly follows (keypoint,) int32.
+        vertices: the vertex it is, -1 where it is the link's origin (keypoint,) int32.
+    """
+
+    names: tuple[str, ...]
+    links: np.ndarray
+    vertices: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class PosePrior:
+    """A Gaussian on the joint coordinates q: cost (q - mean)' precision (q - mean).
+
+    Attributes:
+        mean: (coordinate,) [rad or m].
+        precision: symmetric, not negative (coordinate, coordinate).
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Body:
     """A kinematic tree with a skinned surface, in its rest pose.  Units metres and radians; immutable NumPy arrays.
@@ -49,6 +77,11 @@ class Body:
         colors: vertex colours in [0, 1] (vertex, 3) float32, or None.
         closed: the surface is watertight.
         warnings: what the reader repaired, one sentence each.
+        side: ``left`` or ``right`` for hands, None for what has no side.
+        texture_coordinates: u, v of each corner of each face, v upwards (face, 3, 2) float32, or None.
+        keypoints: points that detectors find, in their usual order; see :class:`Keypoints`.
+        contact_zones: vertices of named parts that touch things: {"index_pad": (n,) int32}.
+        pose_prior: which joint coordinates are likely; see :class:`PosePrior`.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at
@@ -78,6 +111,11 @@ class Body:
     colors: np.ndarray | None = None
     closed: bool = True
     warnings: tuple[str, ...] = field(default=())
+    side: str | None = None
+    texture_coordinates: np.ndarray | None = None
+    keypoints: Keypoints | None = None
+    contact_zones: dict[str, np.ndarray] = field(default_factory=dict)
+    pose_prior: PosePrior | None = None
 
     def __post_init__(self):
         check_body(self)
@@ -85,6 +123,10 @@ class Body:
     @property
     def vertex_count(self) -> int:
         return len(self.vertices)
+
+    @property
+    def keypoint_count(self) -> int:
+        return 0 if self.keypoints is None else len(self.keypoints.names)
 
     @property
     def face_count(self) -> int:
@@ -159,8 +201,31 @@ def check_body(body: Body) -> None:
         values = getattr(body, name)
         require(values.size == 0 or (values.min() >= 0 and values.max() < count), name, f"must lie in [0, {count})")
     weights = body.skin_weights
+    _check_extras(body, require)
     require((weights >= 0.0).all(), "skin_weights", "must not be negative")
     require(np.allclose(weights.sum(axis=1), 1.0, atol=1e-3), "skin_weights", "must sum to one for each vertex")
+
+
+def _check_extras(body: Body, require) -> None:
+    """Fields that only some bodies have."""
+    require(body.side in (None, "left", "right"), "side", f"is {body.side!r}, needs left, right or None")
+    corners = body.texture_coordinates
+    require(
+        corners is None or np.shape(corners) == (body.face_count, 3, 2), "texture_coordinates", "needs (face, 3, 2)"
+    )
+    if body.keypoints is not None:
+        count = len(body.keypoints.names)
+        for name, low, high in (("links", 0, body.link_count), ("vertices", -1, body.vertex_count)):
+            values = np.asarray(getattr(body.keypoints, name))
+            good = values.shape == (count,) and ((values >= low) & (values < high)).all()
+            require(good, f"keypoints.{name}", f"needs {count} numbers in [{low}, {high})")
+    for name, values in body.contact_zones.items():
+        good = ((np.asarray(values) >= 0) & (np.asarray(values) < body.vertex_count)).all()
+        require(good, f"contact_zones[{name!r}]", f"must lie in [0, {body.vertex_count})")
+    if body.pose_prior is not None:
+        n = body.coordinate_count
+        good = np.shape(body.pose_prior.mean) == (n,) and np.shape(body.pose_prior.precision) == (n, n)
+        require(good, "pose_prior", f"needs a mean of {n} and a precision of {n} x {n}")
 
 
 def rigid_body(

@@ -71,3 +71,18 @@ def link_transforms(body: Body, poses: Motion, device="cpu") -> np.ndarray:
     """camera_from_link at each frame (frame, link, 7) float32: position [m], then quaternion xyzw."""
     _, state = posed_state(body, poses, device)
     return state.links.numpy().reshape(state.frame_count, body.link_count, 7)
+
+
+def posed_keypoints(body: Body, poses: Motion, device="cpu") -> np.ndarray:
+    """The body's keypoints at each frame (frame, keypoint, 3) float32 [m], camera frame; none for most bodies."""
+    frame_count = len(poses.position)
+    if body.keypoints is None:
+        return np.zeros((frame_count, 0, 3), dtype=np.float32)
+    model, state = posed_state(body, poses, device)
+    points = state.links.numpy().reshape(frame_count, body.link_count, 7)[:, body.keypoints.links, :3].copy()
+    chosen = np.flatnonzero(np.asarray(body.keypoints.vertices) >= 0)
+    if len(chosen):
+        vertices = wp.zeros((frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
+        model.skin(state, vertices)
+        points[:, chosen] = vertices.numpy()[:, np.asarray(body.keypoints.vertices)[chosen]]
+    return points
