@@ -12,17 +12,13 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.errors import InputError
 from warpprior.priors.field import DistanceField
+from warpprior.scenes.fingers import TOUCH, close_fingers, nearest_phalanges
 from warpprior.scenes.puppet import PALM, Puppet
 from warpprior.scenes.robot_hand import FINGERS
 
-SQUEEZE = 0.0004  # fingers close until they are this deep in the surface [m]
-TOUCH = 0.0015  # points closer than this touch [m]
 CLEARANCE = 0.002  # of the open hand, and of the palm, from the object [m]
 APPROACH = 0.10  # the open hand comes from this far away [m]
 PALM_FRONT = 0.0065  # height of the palm over the base frame's origin [m]
-_LEVER = 0.16  # longer than any finger: angle times this bounds how far a point moves [m]
-_STEP_LIMIT = 0.06  # [rad]
-_SETTLED = 5.0e-5  # [rad]
 _SHIFTS = ((0.0,), (-0.02, 0.02, -0.04, 0.04))  # heights tried, and those tried if nothing was found [m]
 _FINALISTS = 8
 _LEAST_OPPOSITION = 0.3  # of the thumb's push to the fingers', 1 is opposite
@@ -31,9 +27,8 @@ _AS_GOOD = 0.3  # difference of scores that does not matter
 _NEAR = 0.012  # [m]
 _IDLE = 0.4  # fingers that find nothing to touch close by this share
 
-# Joint angles of the open hand [rad], four per finger, and how fast each closes.
+# Joint angles of the open hand [rad], four per finger.
 OPEN = np.array([0.0, 0.10, 0.15, 0.15] * 3 + [1.25, 0.10, 0.05, 0.10])
-_RATES = np.array([0.0, 0.9, 1.0, 1.0] * 3 + [0.0, 0.6, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -43,13 +38,17 @@ class Grasp:
     Attributes:
         position: of the hand's base (3,) [m].
         rotation: world_from_base.
-        closed: joint angles that touch (16,) [rad].
+        open: joint angles of the hand that comes (coordinate,) [rad].
+        closed: joint angles that touch (coordinate,) [rad].
+        approach: direction in which it comes (3,).
         fingers: how many fingers touch, the thumb included.
     """
 
     position: np.ndarray
     rotation: Rotation
+    open: np.ndarray
     closed: np.ndarray
+    approach: np.ndarray
     fingers: int
 
 
@@ -77,9 +76,9 @@ def find_grasp(puppet: Puppet, field: DistanceField, random: np.random.Generator
     reached = puppet.points(*base, joints[[best]])[0]
     near = np.flatnonzero(field.grids.interpolate(0, reached)[0] < _NEAR)
     closed = close_fingers(puppet, field, *base, joints[[best]], near, exact=True, steps=80)
-    touching = _nearest(puppet, field, *base, closed, near, exact=True)[0].min(axis=1) < TOUCH
+    touching = nearest_phalanges(puppet, field, *base, closed, near, exact=True)[0].min(axis=1) < TOUCH
     closed = np.where(np.repeat(touching, 4), closed[0], OPEN + _IDLE * (closed[0] - OPEN))
-    return Grasp(positions[best], rotations[best], closed, int(fingers[best]))
+    return Grasp(positions[best], rotations[best], OPEN, closed, rotations[best].as_matrix()[:, 0], int(fingers[best]))
 
 
 def _search(puppet, field, positions, rotations, groups):
@@ -88,7 +87,7 @@ def _search(puppet, field, positions, rotations, groups):
     usable = np.ones(len(positions), dtype=bool)
     for retreat in (0.0, 0.25 * APPROACH, 0.5 * APPROACH, APPROACH):
         away = positions - retreat * rotations.as_matrix()[:, :, 0]
-        nearest = _nearest(puppet, field, away[usable], rotations[usable], joints[usable], puppet.sparse)
+        nearest = nearest_phalanges(puppet, field, away[usable], rotations[usable], joints[usable], puppet.sparse)
         usable[usable] = nearest.min(axis=(1, 2)) > CLEARANCE
         if not usable.any():
             return None
@@ -102,7 +101,7 @@ def _search(puppet, field, positions, rotations, groups):
     finalists = order[np.sort(np.unique(groups[order], return_index=True)[1])][:_FINALISTS]
     if len(finalists) == 0:
         return None
-    positions, rotations, every = positions[finalists], rotations[finalists], np.arange(len(puppet.links))
+    positions, rotations, every = positions[finalists], rotations[finalists], np.arange(len(puppet.rest))
     joints = close_fingers(puppet, field, positions, rotations, joints[finalists], every, exact=False, steps=60)
     scores, fingers, depths = _score(puppet, field, positions, rotations, joints)
     scores[depths > _DEEPEST] = -np.inf
@@ -110,37 +109,6 @@ def _search(puppet, field, positions, rotations, groups):
 
 
 _ACCEPTED = "an object with a part 20 to 100 mm wide that the hand can close around; scale it or choose another"
-
-
-def close_fingers(puppet, field, positions, rotations, joints, chosen, *, exact: bool, steps: int) -> np.ndarray:
-    """Close every finger until it touches: a joint stops when anything it moves does.
-
-    Args:
-        puppet: the hand.
-        field: distance to the object, in the frame of the positions.
-        positions: of the base (configuration, 3) [m].
-        rotations: of the base, one per configuration.
-        joints: where to start (configuration, 16) [rad]; fingers that are too deep open.
-        chosen: the hand's points that may touch; phalanges without any hold still.
-        exact: ask the surface for distances, not the grid.
-        steps: moves towards contact at most.
-
-    Returns:
-        Joint angles (configuration, 16) [rad].
-    """
-    lower, upper = puppet.body.lower.astype(float), puppet.body.upper.astype(float)
-    joints = np.array(joints, dtype=float)
-    for _ in range(steps):
-        nearest = _nearest(puppet, field, positions, rotations, joints, chosen, exact)
-        # What joint k of a finger moves: its phalanges from k on.
-        moved = np.minimum.accumulate(nearest[:, :, ::-1], axis=2)[:, :, ::-1].reshape(len(joints), -1)
-        step = np.where(np.isfinite(moved), np.clip((moved + SQUEEZE) / _LEVER, -_STEP_LIMIT, _STEP_LIMIT), 0.0)
-        moved_to = np.clip(joints + step * _RATES, lower, upper)
-        change = np.abs(moved_to - joints).max()
-        joints = moved_to
-        if change < _SETTLED:
-            break
-    return joints
 
 
 def _candidates(surface: np.ndarray, shifts: tuple[float, ...]) -> tuple[np.ndarray, Rotation, np.ndarray]:
@@ -171,25 +139,6 @@ def _candidates(surface: np.ndarray, shifts: tuple[float, ...]) -> tuple[np.ndar
                         matrices.append(np.stack([out_of_palm, across, along], axis=1))
                         groups.append(group)
     return np.array(positions), Rotation.from_matrix(np.array(matrices)), np.array(groups)
-
-
-def _distances(field: DistanceField, points: np.ndarray, exact: bool) -> np.ndarray:
-    flat = points.reshape(-1, 3)
-    values = field.signed_distance(flat) if exact else field.grids.interpolate(0, flat)[0]
-    return values.reshape(points.shape[:-1])
-
-
-def _nearest(puppet, field, positions, rotations, joints, chosen, exact: bool = False) -> np.ndarray:
-    """Least signed distance of each phalanx (configuration, finger, 4) [m]; infinite where it has no point."""
-    distances = _distances(field, puppet.points(positions, rotations, joints, chosen), exact)
-    finger, phalanx = puppet.finger[chosen], puppet.phalanx[chosen]
-    nearest = np.full((len(distances), len(FINGERS), 4), np.inf)
-    for f in range(len(FINGERS)):
-        for k in range(4):
-            owned = (finger == f) & (phalanx == k)
-            if owned.any():
-                nearest[:, f, k] = distances[:, owned].min(axis=1)
-    return nearest
 
 
 def _score(puppet, field, positions, rotations, joints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

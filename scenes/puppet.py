@@ -1,6 +1,8 @@
-"""The robot hand as a puppet: points on its surface at any number of configurations, by finger and phalanx."""
+"""Hands as puppets: points on their surface at any number of configurations, by finger and phalanx."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -12,13 +14,61 @@ from warpprior.scenes.robot_hand import FINGERS
 POINTS_PER_LINK = 150
 SPARSE_POINTS_PER_LINK = 40
 PALM = -1  # finger index of the base
+JOINTS = 4  # per finger: one that spreads, three that close
+_HUMAN_FINGERS = ("index", "middle", "ring", "pinky", "thumb")
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """The fingers of a hand, thumb last.
+
+    Attributes:
+        names: of the fingers.
+        finger: the finger each link belongs to, ``PALM`` for the base (link,).
+        phalanx: 0 to 3 along the finger; the joint of the same number moves it (link,).
+        coordinates: joint coordinate of each finger's joints, the one that spreads first (finger, JOINTS).
+        rates: how fast each of them closes (finger, JOINTS).
+        lever: longer than any finger: an angle times this bounds how far a point moves [m].
+        squeeze: fingers close until they are this deep in the surface, as a soft finger may be [m].
+    """
+
+    names: tuple[str, ...]
+    finger: np.ndarray
+    phalanx: np.ndarray
+    coordinates: np.ndarray
+    rates: np.ndarray
+    lever: float
+    squeeze: float
+
+
+def robot_digits(body: Body) -> Digits:
+    """Of the robot hand (:func:`warpprior.scenes.robot_hand.robot_hand`)."""
+    names = [name.rpartition("_") for name in body.link_names]
+    finger = np.array([FINGERS.index(name) if name in FINGERS else PALM for name, _, _ in names])
+    phalanx = np.array([int(number) if name in FINGERS else 0 for name, _, number in names])
+    coordinates = np.arange(JOINTS * len(FINGERS)).reshape(-1, JOINTS)
+    rates = np.array([[0.0, 0.9, 1.0, 1.0]] * 3 + [[0.0, 0.6, 1.0, 1.0]])
+    return Digits(FINGERS, finger, phalanx, coordinates, rates, lever=0.16, squeeze=0.0004)
+
+
+def human_digits(body: Body) -> Digits:
+    """Of our human hand (:func:`warpprior.bodies.hand.read_hand`): its ball joints close about x and spread about y."""
+    names = [(name.rstrip("123"), name[-1]) for name in body.link_names]
+    finger = np.array([_HUMAN_FINGERS.index(name) if name in _HUMAN_FINGERS else PALM for name, _ in names])
+    phalanx = np.array([int(number) if name in _HUMAN_FINGERS else 0 for name, number in names])
+    at = body.coordinate_names.index
+    coordinates = [[at(f"{name}1.y"), *(at(f"{name}{k}.x") for k in (1, 2, 3))] for name in _HUMAN_FINGERS]
+    # The last joint follows the middle one at about two thirds of its angle.
+    rates = np.array([[0.0, 1.0, 1.0, 0.67]] * 4 + [[0.0, 0.5, 1.0, 1.0]])
+    return Digits(_HUMAN_FINGERS, finger, phalanx, np.array(coordinates), rates, lever=0.11, squeeze=0.0008)
 
 
 class Puppet:
-    """A robot hand (:func:`warpprior.scenes.robot_hand.robot_hand`) with points on its surface.
+    """A hand with points on its surface.
 
     Args:
         body: the hand.
+        digits: its fingers.
         seed: of the points, which are its vertices and ``POINTS_PER_LINK`` random points per link.
 
     Attributes:
@@ -27,27 +77,28 @@ class Puppet:
         sparse: a few of the points on every link, for searching.
     """
 
-    def __init__(self, body: Body, seed: int = 0):
-        self.body = body
+    def __init__(self, body: Body, digits: Digits, seed: int = 0):
+        self.body, self.digits = body, digits
         random = np.random.default_rng(seed)
         corners = body.vertices[body.faces].astype(np.float64)
         areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        owners = body.skin_links[body.faces[:, 0], 0]
-        points, links = [body.vertices.astype(np.float64)], [body.skin_links[:, 0]]
+        shares = np.zeros((body.vertex_count, body.link_count))
+        np.add.at(shares, (np.arange(body.vertex_count)[:, None], body.skin_links), body.skin_weights)
+        owners = shares[body.faces[:, 0]].argmax(axis=1)
+        points, blends = [body.vertices.astype(np.float64)], [shares]
         sparse = []
         for link in np.unique(owners):
-            shares = np.where(owners == link, areas, 0.0)
-            faces = random.choice(len(areas), POINTS_PER_LINK, p=shares / shares.sum())
+            chances = np.where(owners == link, areas, 0.0)
+            faces = random.choice(len(areas), POINTS_PER_LINK, p=chances / chances.sum())
             sparse.append(sum(map(len, points)) + np.arange(SPARSE_POINTS_PER_LINK))
             weights = random.dirichlet([1.0, 1.0, 1.0], POINTS_PER_LINK)
             points.append(np.einsum("pc,pcx->px", weights, corners[faces]))
-            links.append(np.full(POINTS_PER_LINK, link))
+            blends.append(np.einsum("pc,pcl->pl", weights, shares[body.faces[faces]]))
         self.rest = np.concatenate(points)
-        self.links = np.concatenate(links).astype(int)
+        self._blend = np.concatenate(blends)
+        links = self._blend.argmax(axis=1)
         self.sparse = np.concatenate(sparse)
-        names = [body.link_names[link].rpartition("_") for link in self.links]
-        self.finger = np.array([FINGERS.index(name) if name in FINGERS else PALM for name, _, _ in names])
-        self.phalanx = np.array([int(number) if name in FINGERS else 0 for name, _, number in names])
+        self.finger, self.phalanx = digits.finger[links], digits.phalanx[links]
         self._model = BodyModel(body, "cpu")
         self._states: dict[int, BodyState] = {}
 
@@ -57,7 +108,7 @@ class Puppet:
         Args:
             position: of the base (configuration, 3) [m].
             rotation: of the base, one per configuration.
-            joints: (configuration, 16) [rad].
+            joints: (configuration, coordinate) [rad].
             chosen: which of the points.
         """
         count = len(position)
@@ -73,9 +124,10 @@ class Puppet:
         base = rotation.as_matrix().reshape(-1, 3, 3)
         matrices = base[:, None] @ turned
         offsets = np.einsum("nij,nlj->nli", base, skin[..., :3]) + np.asarray(position)[:, None]
-        links, rest = self.links[chosen], self.rest[chosen]
-        out = np.empty((count, len(links), 3))
-        for link in np.unique(links):
-            owned = links == link
-            out[:, owned] = rest[owned] @ matrices[:, link].transpose(0, 2, 1) + offsets[:, link, None]
+        blend, rest = self._blend[chosen], self.rest[chosen]
+        out = np.zeros((count, len(rest), 3))
+        for link in np.flatnonzero(blend.any(axis=0)):
+            owned = np.flatnonzero(blend[:, link])
+            carried = rest[owned] @ matrices[:, link].transpose(0, 2, 1) + offsets[:, link, None]
+            out[:, owned] += blend[owned, link, None] * carried
         return out

@@ -18,7 +18,7 @@ from warpprior.scenes.grasp import find_grasp
 from warpprior.scenes.lift import Motion, Script, act
 from warpprior.scenes.objects import OBJECTS
 from warpprior.scenes.observe import Actor, cast_actors
-from warpprior.scenes.puppet import Puppet
+from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
@@ -112,7 +112,7 @@ def held_object(
     center = rest.apply(0.5 * (model.vertices.min(axis=0) + model.vertices.max(axis=0)).astype(float))
     standing = rigid_body(model.name, rest.apply(model.vertices) - center, model.faces)
     hand = robot_hand()
-    puppet, distance = Puppet(hand), DistanceField(standing)
+    puppet, distance = Puppet(hand, robot_digits(hand)), DistanceField(standing)
     grasp = find_grasp(puppet, distance, grasp_random)
     motion = act(puppet, distance, grasp, Script.drawn(script_random), frame_count)
     motion = _place(motion, center)

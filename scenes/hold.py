@@ -1,0 +1,124 @@
+"""A hand that holds an object: its contacts carry the object from frame to frame, and its fingers stay on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.priors.field import DistanceField
+from warpprior.scenes.carry import Carrier
+from warpprior.scenes.fingers import TOUCH, close_fingers
+from warpprior.scenes.grasp import Grasp
+from warpprior.scenes.puppet import Puppet
+
+NEIGHBOURHOOD = 0.006  # points this close at the grasp may touch later [m]
+CAPACITY = 512  # contacts
+_DAMPING = 2.0e-3  # of the finger motions that follow the object [m/rad]
+_NUDGE = 1e-3  # [rad]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where the object is, and how the hand's fingers are bent around it.
+
+    Attributes:
+        position: of the object (3,) [m].
+        rotation: world_from_object.
+        joints: of the hand (coordinate,) [rad].
+    """
+
+    position: np.ndarray
+    rotation: Rotation
+    joints: np.ndarray
+
+
+@dataclass(frozen=True)
+class Base:
+    """Where the hand's base is: position (3,) [m], and world_from_base."""
+
+    position: np.ndarray
+    rotation: Rotation
+
+    @property
+    def pair(self) -> tuple[np.ndarray, Rotation]:
+        """The same as one configuration."""
+        return self.position[None], Rotation.concatenate([self.rotation])
+
+
+class Holder:
+    """Moves an object with a hand from frame to frame, and keeps the fingers on it.
+
+    Args:
+        puppet: the hand.
+        field: distance to the object, in the object's frame.
+        grasp: how the hand holds the object, in the object's frame.
+        reach: points this close at the grasp may touch later [m].
+    """
+
+    def __init__(self, puppet: Puppet, field: DistanceField, grasp: Grasp, *, reach: float = NEIGHBOURHOOD):
+        self.puppet, self.field = puppet, field
+        points = self._points(Base(grasp.position, grasp.rotation), grasp.closed)
+        self.near = np.flatnonzero(field.signed_distance(points) < reach)
+        self.carrier = Carrier(min(CAPACITY, len(self.near)))
+
+    def _points(self, base: Base, joints: np.ndarray, chosen=slice(None)) -> np.ndarray:
+        return self.puppet.points(*base.pair, joints[None], chosen)[0]
+
+    def carry(self, state: Held, before: Base, after: Base, turn: np.ndarray, shift: np.ndarray) -> Held:
+        """One frame on: the base moves as given, and the contacts take the object along.
+
+        Args:
+            state: object and fingers in the frame before.
+            before, after: the hand's base in both frames.
+            turn: rotation vector by which the fingers are to turn the object in the hand, base frame (3,) [rad].
+            shift: by how much they are to shift it, base frame (3,) [m]; both are met as far as the fingers can.
+        """
+        here = self._points(before, state.joints, self.near)
+        weights = self._contact_weights(here, state.position, state.rotation)
+        joints = self._push(before, state.joints, here, weights, turn, shift)
+        there = self._points(after, joints, self.near)
+        order = np.argsort(-weights, kind="stable")[: self.carrier.capacity]
+        swing = after.rotation * before.rotation.inv()
+        expected = after.position + swing.apply(state.position - before.position) - state.position
+        position, rotation = self.carrier.step(
+            here[order], there[order], weights[order], state.position, state.rotation, expected, swing
+        )
+        return Held(position, rotation, self.regulate(after, joints, position, rotation))
+
+    def regulate(self, base: Base, joints: np.ndarray, position: np.ndarray, rotation: Rotation) -> np.ndarray:
+        """Joint angles of the fingers back on the object's surface."""
+        # In the object's frame its surface stands still.
+        local = Base(rotation.inv().apply(base.position - position), rotation.inv() * base.rotation)
+        return close_fingers(self.puppet, self.field, *local.pair, joints[None], self.near, exact=True, steps=6)[0]
+
+    def _contact_weights(self, points: np.ndarray, position: np.ndarray, rotation: Rotation) -> np.ndarray:
+        """One for points on the object or inside, falling to zero at the distance that is no touch any more."""
+        distances = self.field.signed_distance(rotation.inv().apply(points - position))
+        return np.clip(1.0 - distances / TOUCH, 0.0, 1.0)
+
+    def _push(self, base: Base, joints, points, weights, turn, shift) -> np.ndarray:
+        """Joint angles that move each finger's contact as the object should move in the hand (damped least squares)."""
+        axes = base.rotation.as_matrix()
+        touching = weights > 0.0
+        if not touching.any():
+            return joints
+        center = np.average(points[touching], axis=0, weights=weights[touching])
+        moved = joints.copy()
+        for finger, coordinates in enumerate(self.puppet.digits.coordinates):
+            owned = np.flatnonzero(touching & (self.puppet.finger[self.near] == finger))
+            if len(owned) == 0:
+                continue
+            contact = self.near[owned]
+            share = weights[owned] / weights[owned].sum()
+            here = share @ points[owned]
+            wanted = np.cross(axes @ turn, here - center) + axes @ shift
+            jacobian = np.zeros((3, len(coordinates)))
+            for k, coordinate in enumerate(coordinates):
+                nudged = joints.copy()
+                nudged[coordinate] += _NUDGE
+                jacobian[:, k] = (share @ self._points(base, nudged, contact) - here) / _NUDGE
+            gram = jacobian @ jacobian.T + _DAMPING**2 * np.eye(3)
+            moved[coordinates] += jacobian.T @ np.linalg.solve(gram, wanted)
+        return np.clip(moved, self.puppet.body.lower, self.puppet.body.upper)
