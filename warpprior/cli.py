@@ -143,7 +143,7 @@ def _add_simulate(commands) -> None:
     _add_output(parser, "scene folder to write", required=True)
     _add_num_frames(parser, "number of frames (default: 60)")
     parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of all noise (default: 0)")
-    parser.add_argument("--object", metavar="NAME", help="what robot_lift lifts: bottle (default) or box")
+    parser.add_argument("--object", metavar="NAME", help="what robot_lift lifts: bottle (default), box, mug, ...")
     parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh to hold, for the scene held_object")
     parser.add_argument(
         "--mask-noise", metavar="LEVEL", default="M1", help="errors of the labels: M0 (none), M1 (default), M2 or M3"

@@ -1,4 +1,4 @@
-"""Objects of our own making: a bottle and a box, closed meshes with vertex colours, metres, standing along z."""
+"""A squeeze bottle."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ _BOTTLE_COLORS = {
     "back": (0.97, 0.95, 0.88),
     "cap": (0.75, 0.16, 0.10),
 }
-_BOX_COLORS = (
-    (0.85, 0.35, 0.15),
-    (0.20, 0.45, 0.75),
-    (0.93, 0.90, 0.80),
-    (0.25, 0.55, 0.35),
-    (0.70, 0.70, 0.72),
-    (0.55, 0.30, 0.55),
-)
 
 
 def bottle(name: str = "bottle", *, sides: int = 40) -> Body:
@@ -68,34 +60,6 @@ def bottle(name: str = "bottle", *, sides: int = 40) -> Body:
     return rigid_body(name, vertices, faces, colors=colors.astype(np.float32))
 
 
-def box(name: str = "box", *, size=(0.058, 0.086, 0.160), spacing: float = 0.011) -> Body:
-    """A cuboid of the given size [m], origin at its centre, faces divided every ``spacing``; six plain colours."""
-    counts = [max(1, round(length / spacing)) for length in size]
-    corners: dict[tuple[int, int, int], int] = {}
-    points, colors, faces = [], [], []
-
-    def vertex(index: tuple[int, int, int], color) -> int:
-        if index not in corners:
-            corners[index] = len(points)
-            points.append([(i / n - 0.5) * length for i, n, length in zip(index, counts, size, strict=True)])
-            colors.append(color)
-        return corners[index]
-
-    for side in range(6):
-        axis, upper = side % 3, side >= 3
-        u, v = (axis + 1) % 3, (axis + 2) % 3
-        for i in range(counts[u]):
-            for j in range(counts[v]):
-                quad = []
-                for du, dv in ((0, 0), (1, 0), (1, 1), (0, 1)):
-                    index = [0, 0, 0]
-                    index[axis], index[u], index[v] = counts[axis] * upper, i + du, j + dv
-                    quad.append(vertex(tuple(index), _BOX_COLORS[side]))
-                quad = quad if upper else quad[::-1]
-                faces += [[quad[0], quad[1], quad[2]], [quad[0], quad[2], quad[3]]]
-    return rigid_body(name, np.array(points), np.array(faces), colors=np.array(colors, dtype=np.float32))
-
-
 def _tube_faces(ring_count: int, sides: int) -> np.ndarray:
     """Triangles of stacked rings closed by two fans; the fans' centres follow the rings: bottom, then top."""
     faces = []
@@ -109,6 +73,3 @@ def _tube_faces(ring_count: int, sides: int) -> np.ndarray:
             a, b = ring * sides + k, ring * sides + following
             faces += [[a, b, b + sides], [a, b + sides, a + sides]]
     return np.array(faces, dtype=np.int32)
-
-
-OBJECTS = {"bottle": bottle, "box": box}
