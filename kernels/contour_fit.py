@@ -1,36 +1,26 @@
-"""Normal equations that pull a rigid body's contour onto a label image, for Gauss-Newton.  Forward only.
-
-The unknowns are those of :func:`warpprior.kernels.camera.advance_pose`, six per frame.
-"""
+"""Normal equations that pull a body's contour onto a label image, for Gauss-Newton.  Forward only."""
 
 import warp as wp
 
+from warpprior.kernels.rows import (
+    OWN,
+    Chains,
+    Rows,
+    add_chain,
+    add_entry,
+    add_gradient,
+    add_root,
+    add_square,
+    clear_row,
+    point_derivative,
+)
 from warpprior.kernels.silhouette import Crop, claim_key, cross_line, crossed_lines, is_dominant
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
 
 wp.set_module_options({"enable_backward": False})
 
-vec6d = wp.types.vector(length=6, dtype=wp.float64)
-mat66d = wp.types.matrix(shape=(6, 6), dtype=wp.float64)
-
-
-@wp.func
-def point_derivative(pose: wp.transform, offset: wp.vec3, direction: wp.vec3) -> vec6d:
-    """Derivative of ``dot(direction, point)`` by the increment, for the point ``offset`` from the pose's position.
-
-    ``offset`` and ``direction`` are in the camera frame.
-    """
-    position = wp.transform_get_translation(pose)
-    turn = wp.quat_rotate_inv(wp.transform_get_rotation(pose), wp.cross(offset, direction))
-    return vec6d(
-        wp.float64(direction[0] * position[2]),
-        wp.float64(direction[1] * position[2]),
-        wp.float64(wp.dot(direction, position)),
-        wp.float64(turn[0]),
-        wp.float64(turn[1]),
-        wp.float64(turn[2]),
-    )
+LOOSE = wp.constant(1.0e-6)  # [px] residuals this small are those of contours that may hide
 
 
 @wp.func
@@ -74,8 +64,14 @@ def _accumulate_contour(
     center: wp.vec2,
     scales: wp.array[wp.float32],  # [frame] weight of a pixel of contour [1/px^2]
     reach: wp.array[wp.float32],  # [1] residuals beyond this count less and less [px]
-    hessian_out: wp.array4d[wp.float64],  # [frame, lag, 6, 6] added to
-    gradient_out: wp.array2d[wp.float64],  # [frame, 6] added to
+    chains: Chains,
+    rows: Rows,
+    start: int,  # column of the body's root
+    bias_column: int,  # of how far borders with the background lie outside [px], and
+    focal_column: int,  # of the logarithm of the focal length; -1 where it is not sought
+    bias: wp.array[wp.float32],  # [1] [px], beyond what the distance pictures hold
+    hessian_out: wp.array4d[wp.float64],  # [frame, 4, column, column] added to
+    gradient_out: wp.array3d[wp.float64],  # [frame, 2, column] added to
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
     """Pull the visible contour towards the zero of a distance picture, along the contour's normal.
@@ -83,19 +79,18 @@ def _accumulate_contour(
     Where no other body is behind the contour, it may hide: the first picture is zero all over other bodies' labels.
     Where another body is behind it, the body must end where its own label ends: the second picture.
     """
-    slab_frame, start = wp.tid()
+    slab_frame, lane = wp.tid()
     frame = first_frame + slab_frame
     origin = origins[frame]
     pose = poses[frame]
     position = wp.transform_get_translation(pose)
     width = reach[0]
-    hessian = mat66d()
-    gradient = vec6d()
     cost = wp.float64(0.0)
-    for slot in range(start, counts[frame], stride):
+    for slot in range(lane, counts[frame], stride):
         entry = entries[frame, slot]
-        a = screen[frame, edges[entry // 2][0]]
-        b = screen[frame, edges[entry // 2][1]]
+        edge = edges[entry // 2]
+        a = screen[frame, edge[0]]
+        b = screen[frame, edge[1]]
         axis = int(1)
         if is_dominant(a, b, 0):
             axis = 0
@@ -120,6 +115,9 @@ def _accumulate_contour(
                         fields, frame, layer, x - float(origin[0]), y - float(origin[1]), crop.width, crop.height
                     )
                     residual = found[0]
+                    biased = bias_column >= 0 and layer == 0 and wp.abs(residual) > LOOSE
+                    if biased:
+                        residual += bias[0]
                     slope = found[1] * normal[0] + found[2] * normal[1]
                     ratio = residual / width
                     trust = 1.0 / (1.0 + ratio * ratio)
@@ -130,15 +128,23 @@ def _accumulate_contour(
                     pull_x = slope * normal[0] * focal[0] / depth
                     pull_y = slope * normal[1] * focal[1] / depth
                     direction = wp.vec3(pull_x, pull_y, -pull_x * ray[0] - pull_y * ray[1])
-                    derivative = point_derivative(pose, ray * depth - position, direction)
-                    hessian += wp.outer(derivative, derivative) * wp.float64(weight)
-                    gradient += derivative * wp.float64(weight * residual)
+                    # The point's share of the far end, in space: nearer ends are drawn larger.
+                    far = t * depth / b[2]
+                    count = add_root(
+                        rows, frame, lane, 0, start, point_derivative(pose, ray * depth - position, direction)
+                    )
+                    count = add_chain(rows, chains, frame, lane, count, edge[0], direction * (1.0 - far))
+                    count = add_chain(rows, chains, frame, lane, count, edge[1], direction * far)
+                    if biased:
+                        count = add_entry(rows, frame, lane, count, bias_column, 1.0)
+                    if focal_column >= 0:
+                        spread = slope * (normal[0] * (x - center[0]) + normal[1] * (y - center[1]))
+                        count = add_entry(rows, frame, lane, count, focal_column, spread)
+                    add_square(rows, frame, lane, count, wp.float64(weight), OWN, hessian_out)
+                    add_gradient(rows, frame, lane, count, wp.float64(weight * residual), 0, gradient_out)
+                    clear_row(rows, frame, lane, count)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
-        for i in range(6):
-            wp.atomic_add(gradient_out, frame, i, gradient[i])
-            for j in range(6):
-                wp.atomic_add(hessian_out, frame, 0, i, j, hessian[i, j])
 
 
 def accumulate_contour(
@@ -151,7 +157,13 @@ def accumulate_contour(
     center,
     scales,
     reach,
+    chains,
+    rows,
+    bias,
     *,
+    start,
+    bias_column=-1,
+    focal_column=-1,
     stride,
     hessian_out,
     gradient_out,
@@ -161,7 +173,10 @@ def accumulate_contour(
     launch_slabs(
         _accumulate_contour,
         dim=(cost_out.shape[0], stride),
-        inputs=[*canvas_arrays, stride, fields, blockers, clearance, poses, focal, center, scales, reach],
+        inputs=[
+            *canvas_arrays, stride, fields, blockers, clearance, poses, focal, center, scales, reach,
+            chains, rows, start, bias_column, focal_column, bias,
+        ],
         outputs=[hessian_out, gradient_out, cost_out],
         device=cost_out.device,
-    )
+    )  # fmt: skip

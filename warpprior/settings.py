@@ -35,6 +35,7 @@ class AlignStage:
         penetration_share: share of the penetration weight that acts.
         seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
         rests: what nothing touches, and did not seem to move when the stage began, does not move.
+        keypoint_reach: detections farther off than about this many sigmas count less and less.
     """
 
     iterations: int
@@ -46,6 +47,7 @@ class AlignStage:
     penetration_share: float
     seeding_rounds: int
     rests: bool
+    keypoint_reach: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class AlignSettings:
         sigma_velocity_m_s, sigma_velocity_rad_s: velocities that count one.
         sigma_rest_m, sigma_rest_rad: motion between two frames of what rests that counts one.
         rest_speed_m_s: what moves slower across the line of sight may be at rest.
+        sigma_limit_rad: how far beyond a joint's limit counts one [rad or m].
+        sigma_guess_rad: how far joint coordinates stray from the first guess [rad or m].
+        sigma_joint_acceleration_rad_s2, sigma_joint_velocity_rad_s: of joint coordinates, that count one.
+        sigma_keypoint_px, sigma_box_px: errors of detected keypoints and boxes [px].
+        seek_mask_bias: estimate how much too large or too small all labels are, where no known body tells.
+        sigma_mask_bias_px: how much that may be [px].
         damping: relative Levenberg damping.
         tolerance: a stage ends when four iterations change its cost by less than this share.
         stages: coarse to fine.
@@ -83,13 +91,24 @@ class AlignSettings:
     consistency_weight: float = 0.01
     sigma_velocity_m_s: float = 1.0
     sigma_velocity_rad_s: float = 10.0
+    pose_weight: float = 1.0
+    sigma_limit_rad: float = 0.05
+    sigma_guess_rad: float = 0.3
+    sigma_joint_acceleration_rad_s2: float = 30.0
+    sigma_joint_velocity_rad_s: float = 10.0
+    keypoint_weight: float = 1.0
+    sigma_keypoint_px: float = 5.0
+    box_weight: float = 1.0
+    sigma_box_px: float = 10.0
+    seek_mask_bias: bool = True
+    sigma_mask_bias_px: float = 1.5
     damping: float = 1e-3
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, False),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, True),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False, 20.0),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, False, 6.0),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, True, 4.0),
         )
     )
 

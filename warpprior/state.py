@@ -103,6 +103,10 @@ class MotionState:
         self.pose_surface(body.name, vertices, 0)
         self._interpolate(body.name, vertices, 0)
 
+    def point_places(self, name: str) -> tuple[wp.array, wp.array]:
+        """The face each contact point lies on [point], and where on it, barycentric [point] vec3."""
+        return self._point_places[name]
+
     def pose_surface(self, name: str, vertices_out: wp.array, first: int) -> None:
         """Surface of a body at its current poses, in the camera frame [frame, vertex]."""
         model, state = self.models[name], self.states[name]

@@ -1,4 +1,4 @@
-"""Gauss-Newton on rigid bodies over the whole sequence: contours onto labels, held by contact and smoothness.
+"""One body's part of the least-squares problem: its contour onto its label, held by contact and smoothness.
 
 Every frame and term enters one block-banded system, so that frames that see much carry frames that see little.  The
 contour of each body is drawn as if it were alone, and each piece of it is told by the depth of the other bodies
@@ -11,28 +11,30 @@ import numpy as np
 import warp as wp
 from scipy.ndimage import median_filter
 
+from warpprior.alignment.contacts import Contacts
+from warpprior.alignment.detections import Detections
+from warpprior.alignment.joint_terms import JointTerms
+from warpprior.alignment.problem import Problem
 from warpprior.canvas import Canvas
-from warpprior.kernels.banded import bound_steps, solve_band
-from warpprior.kernels.contact_fit import accumulate_contacts, accumulate_smoothness, sum_weights, weigh_contacts
 from warpprior.kernels.contour_fit import accumulate_contour
+from warpprior.kernels.motion_fit import accumulate_smoothness
 from warpprior.overlap import Overlap
-from warpprior.picture import Picture
 from warpprior.priors.field import DistanceField
 from warpprior.priors.label_fields import contour_fields
 from warpprior.scene import SceneBody
-from warpprior.settings import AlignSettings, AlignStage
-from warpprior.state import MotionState
+from warpprior.settings import AlignStage
 
 STEP_LIMITS = (0.05, 0.05, 0.1, 0.2, 0.2, 0.2)  # x/z, y/z, log z, rotation [rad]: beyond, the linearisation is off
+JOINT_STEP_LIMIT = 0.3  # [rad or m]
 FLOOR = 1.0  # keeps directions that nothing observes where they are
 FROZEN = 1.0e12  # holds turns that cannot be seen
 REST_FRAMES = 7  # frames over which a body must seem to rest
 CORRELATION_LENGTH = 10.0  # neighbouring contour pixels err together over about this many [px]
 
 
-def _floor(symmetry: str) -> np.ndarray:
-    """Absolute damping of the six unknowns: turns about an axis of symmetry change nothing that is observed."""
-    floor = np.full(6, FLOOR)
+def _floor(symmetry: str, count: int) -> np.ndarray:
+    """Absolute damping of the unknowns: turns about an axis of symmetry change nothing that is observed."""
+    floor = np.full(count, FLOOR)
     for axis, letter in enumerate("xyz"):
         if symmetry in ("sphere", letter):
             floor[3 + axis] = FROZEN
@@ -45,24 +47,25 @@ def _acceleration(positions: np.ndarray, fps: float) -> float:
     return float(np.percentile(np.linalg.norm(changes, axis=1), 90)) if len(changes) else 0.0
 
 
+TERMS = ("contour", "contact", "smoothness", "pose", "detections")
+
+
 class BodyAligner:
-    """The least-squares problem of one rigid body, the other bodies held as they are.
+    """The part of one moving body in the problem of a sequence.
 
     Args:
-        body: the body; it must be rigid and moving.
-        state: the motion of the scene.
-        picture: the observations.
-        settings: weights.
+        body: the body.
+        problem: the sequence's.
+
+    Attributes:
+        costs: of each term at the last linearisation [frame].
+        contacts: with every other body, where this one is rigid.
     """
 
-    def __init__(
-        self,
-        body: SceneBody,
-        state: MotionState,
-        picture: Picture,
-        settings: AlignSettings,
-    ):
-        self.body, self.state, self.settings = body, state, settings
+    def __init__(self, body: SceneBody, problem: Problem):
+        self.body, self.problem = body, problem
+        self.state, self.settings = problem.state, problem.settings
+        state, picture = problem.state, problem.picture
         device, frame_count = state.device, state.frame_count
         window, labels = picture.window, picture.labels
         index = [other.name for other in state.moving].index(body.name)
@@ -75,67 +78,53 @@ class BodyAligner:
                 state.assembly, others, [False] * len(others), window, device, backdrop=picture.backdrop
             )
         self.backdrop = picture.backdrop
-        self.field = DistanceField(body.body, device, scale=body.initial.scale)
         visible = np.zeros(frame_count)
         fields = np.zeros((frame_count, 2, window.height * window.width), dtype=np.float32)
         if labels is not None:
             visible = (labels == body.label).any(axis=(1, 2)).astype(float)
             fields = contour_fields(labels, body.label, picture.mask_bias).reshape(frame_count, 2, -1)
         self.fields = wp.array(fields, dtype=wp.float32, device=device)
-        scale = settings.contour_weight * visible / (CORRELATION_LENGTH * settings.sigma_contour_px**2)
+        scale = self.settings.contour_weight * visible / (CORRELATION_LENGTH * self.settings.sigma_contour_px**2)
         self.scales = wp.array(scale.astype(np.float32), dtype=wp.float32, device=device)
         self._overlap = (
             None if labels is None else Overlap(body, state, picture.unbiased_labels, window, canvas=self.canvas)
         )
 
-        def zeros(shape, dtype=wp.float64):
+        def zeros(shape, dtype=wp.float32):
             return wp.zeros(shape, dtype=dtype, device=device)
 
-        self.hessian = zeros((frame_count, 3, 6, 6))
-        self.gradient = zeros((frame_count, 6))
-        self.costs = {term: zeros(frame_count) for term in ("contour", "contact", "smoothness")}
-        self.factor = zeros((6 * frame_count, 18))
-        self.steps = zeros((frame_count, 6))
-        starts = np.flatnonzero(np.diff(state.segments.numpy(), prepend=-1, append=-1) != 0).astype(np.int32)
-        self.starts = wp.array(starts, dtype=wp.int32, device=device)
-        self.limits = wp.array(np.array(STEP_LIMITS, dtype=np.float32), dtype=wp.float32, device=device)
-        self.floor = wp.array(_floor(body.symmetry), dtype=wp.float64, device=device)
-        self.damping = wp.full(1, settings.damping, dtype=wp.float64, device=device)
-        self.reach = zeros(1, wp.float32)
-        self.clearance = zeros(1, wp.float32)
-        self.contact_distance = zeros(1, wp.float32)
-        self.contact_softness = zeros(1, wp.float32)
-        self.slip = zeros(3, wp.float32)
-        self.press = zeros(2, wp.float32)
-        self.stiffness = zeros(6, wp.float32)
-        self.touch = zeros(frame_count, wp.float32)
-        self.resting = zeros(frame_count, wp.float32)
+        self.costs = {term: zeros(frame_count, wp.float64) for term in TERMS}
+        start, count = problem.equations.starts[body.name], problem.equations.counts[body.name]
+        self.start, self.columns = start, slice(start, start + count)
+        self.floor = _floor(body.symmetry, count)
+        self.limits = np.concatenate([STEP_LIMITS, np.full(count - 6, JOINT_STEP_LIMIT)])
+        self.reach, self.clearance = zeros(1), zeros(1)
+        self.stiffness = zeros(6)
+        self.touch, self.resting = zeros(frame_count), zeros(frame_count)
         self.partners = [other for other in state.scene.bodies if other.name != body.name]
-        point_counts = {other.name: state.points[other.name].shape[1] for other in self.partners}
-        self.places = {n: zeros((frame_count, count), wp.vec3) for n, count in point_counts.items()}
-        self.samples = {n: zeros((frame_count, count), wp.vec4) for n, count in point_counts.items()}
-        self.weights = {n: zeros((frame_count, count), wp.float32) for n, count in point_counts.items()}
-        self.sums = {n: zeros((frame_count, 2), wp.float32) for n in point_counts}
-        self.lanes = 1 if device.is_cpu else 32
+        self.contacts: dict[str, Contacts] = {}
+        if body.body.is_rigid:
+            field = DistanceField(body.body, device, scale=body.initial.scale)
+            self.contacts = {other.name: Contacts(body, other, field, problem) for other in self.partners}
+        self.joints = JointTerms(body, problem) if body.body.coordinate_count else None
+        self.detections = Detections(body, problem)
 
     def enter(self, stage: AlignStage) -> None:
         """Take the scales of a stage."""
         s = self.settings
         self.reach.fill_(stage.reach_px)
         self.clearance.fill_(s.clearance_m)
-        self.contact_distance.fill_(stage.contact_distance_m)
-        self.contact_softness.fill_(stage.contact_softness_m)
+        for contact in self.contacts.values():
+            contact.enter(stage)
+        if self.joints is not None:
+            self.joints.enter()
+        self.detections.enter(stage.keypoint_reach)
         fps = self.state.scene.fps
         # The unseen turn of a symmetric body stays as it was estimated, noise and all: nothing to be smooth about.
         turns = s.smoothness_weight if self.body.symmetry == "none" else 0.0
         turning = s.consistency_weight if self.body.symmetry == "none" else 0.0
-        sigma_slip = stage.sigma_slip_m_s / fps
-        slip = s.sliding_weight / sigma_slip**2
-        self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
-        press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
-        self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
         # Without another body there is nothing to say what moves this one; with one, what it does not touch may rest.
-        rest = s.rest_weight if self.partners and stage.rests else 0.0
+        rest = s.rest_weight if self.contacts and stage.rests else 0.0
         if rest:
             self.resting.assign(self._seems_to_rest())
         resting_turns = rest if self.body.symmetry == "none" else 0.0
@@ -176,11 +165,15 @@ class BodyAligner:
         return np.concatenate([[0.0], speeds < self.settings.rest_speed_m_s]).astype(np.float32)
 
     def linearise(self) -> None:
-        """Normal equations and costs at the current motion; launches only."""
-        state, name = self.state, self.body.name
-        poses = state.states[name].poses
-        self.hessian.zero_()
-        self.gradient.zero_()
+        """The equations of this body alone, others held, at the current motion; launches only."""
+        self.problem.equations.clear()
+        self.problem.surfaces.update()
+        self.add()
+
+    def add(self) -> None:
+        """Add this body's terms, and those it shares with others, to the equations; launches only."""
+        state, problem, equations = self.state, self.problem, self.problem.equations
+        poses = state.states[self.body.name].poses
         self.touch.zero_()
         for cost in self.costs.values():
             cost.zero_()
@@ -203,79 +196,54 @@ class BodyAligner:
             state.center,
             self.scales,
             self.reach,
+            problem.surfaces.chains,
+            equations.rows,
+            problem.bias,
+            start=self.start,
+            bias_column=equations.shared.get("bias", -1),
             stride=canvas.stride,
-            hessian_out=self.hessian,
-            gradient_out=self.gradient,
+            hessian_out=equations.hessian,
+            gradient_out=equations.gradient,
             cost_out=self.costs["contour"],
         )  # fmt: skip
-        for partner in self.partners:
-            self._add_contacts(partner.name, poses)
+        for contact in self.contacts.values():
+            contact.add(self.touch, self.costs["contact"])
         accumulate_smoothness(
             poses,
             state.segments,
             self.stiffness,
             self.touch,
             self.resting,
-            hessian_out=self.hessian,
-            gradient_out=self.gradient,
+            start=self.start,
+            hessian_out=equations.hessian,
+            gradient_out=equations.gradient,
             cost_out=self.costs["smoothness"],
         )
-
-    def _add_contacts(self, partner: str, poses: wp.array) -> None:
-        state = self.state
-        weigh_contacts(
-            state.points[partner],
-            state.point_areas[partner],
-            poses,
-            self.field.grid,
-            self.field.origin,
-            self.field.inverse_spacing,
-            self.contact_distance,
-            self.contact_softness,
-            places_out=self.places[partner],
-            samples_out=self.samples[partner],
-            weights_out=self.weights[partner],
-        )
-        sum_weights(self.weights[partner], sums_out=self.sums[partner], touch_out=self.touch)
-        accumulate_contacts(
-            poses,
-            self.places[partner],
-            self.samples[partner],
-            self.weights[partner],
-            self.sums[partner],
-            state.point_areas[partner],
-            state.segments,
-            self.slip,
-            self.press,
-            lanes=self.lanes,
-            hessian_out=self.hessian,
-            gradient_out=self.gradient,
-            cost_out=self.costs["contact"],
-        )
+        if self.joints is not None:
+            self.joints.add(self.costs["pose"])
+        self.detections.add(self.costs["detections"])
 
     def solve(self) -> None:
-        """Write the bounded step into the body's increments; launches only."""
-        solve_band(
-            self.starts,
-            self.damping,
-            self.floor,
-            self.hessian,
-            self.gradient,
-            factor_out=self.factor,
-            steps_out=self.steps,
-        )
-        bound_steps(self.steps, self.limits, increments_out=self.state.increments[self.body.name])
+        """Write this body's bounded step, others held, into its increments."""
+        steps, _ = self.problem.equations.solve(self.columns, self.settings.damping, self.floor)
+        self.step(steps)
+
+    def step(self, steps: np.ndarray) -> None:
+        """Write steps (frame, unknown), no longer than a linearisation can be trusted, into the increments."""
+        ratio = np.maximum(np.abs(steps) / self.limits, 1.0).max(axis=1, keepdims=True)
+        self.state.increments[self.body.name].assign((steps / ratio).astype(np.float32))
 
     def picture_costs(self) -> np.ndarray:
         """How badly each frame fits its picture at the last linearisation (frame,); without a label it costs nothing.
 
         The contour alone would be content with a body that is out of sight: label pixels left bare cost, too.
         """
+        costs = self.costs["contour"].numpy() + self.costs["detections"].numpy()
         if self._overlap is None:
-            return self.costs["contour"].numpy().copy()
+            return costs
         self._overlap.measure()
         bare = self._overlap.labelled[:, 0] - self._overlap.shared
-        return self.costs["contour"].numpy() + self.scales.numpy() * bare
+        return costs + self.scales.numpy() * bare
 
     def place(self, transforms: np.ndarray) -> None:
         """Move the body to ``transforms`` (frame, 7)."""
@@ -285,5 +253,8 @@ class BodyAligner:
 
     def let_frames_go(self) -> None:
         """Switch off what ties frames together, so that each settles on its own; :meth:`enter` ties them again."""
-        self.slip.zero_()
+        for contact in self.contacts.values():
+            contact.let_go()
+        if self.joints is not None:
+            self.joints.let_frames_go()
         self.stiffness.zero_()

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from warpprior.alignment.aligner import BodyAligner
+from warpprior.alignment.aligner import TERMS, BodyAligner
+from warpprior.alignment.problem import Problem
 from warpprior.alignment.seed import seed_neighbours
 from warpprior.history import History
 from warpprior.picture import Picture
 from warpprior.replay import Replay
-from warpprior.scene import SceneBody
 from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
 
-COLUMNS = ("contour", "contact", "smoothness")
+COLUMNS = TERMS
+LARGEST_BIAS = 4.0  # [px]
 CHECK_EVERY = 4  # iterations between looks at the cost
 
 
 class Alignment:
-    """The stages of the alignment of all rigid moving bodies.
+    """The stages of the alignment of all moving bodies, together.
 
     Args:
-        bodies: the rigid moving bodies.
         state: the motion of the scene.
         picture: the observations.
         settings: of the whole refinement.
@@ -32,7 +30,6 @@ class Alignment:
 
     def __init__(
         self,
-        bodies: Sequence[SceneBody],
         state: MotionState,
         picture: Picture,
         settings: RefineSettings,
@@ -40,7 +37,9 @@ class Alignment:
         capture: bool | None = None,
     ):
         self.state, self.settings, self._capture = state, settings, capture
-        self.aligners = [BodyAligner(body, state, picture, settings.align) for body in bodies]
+        self.problem = Problem(state, picture, settings.align)
+        self.aligners = [BodyAligner(body, self.problem) for body in state.moving]
+        self.floor = np.concatenate([aligner.floor for aligner in self.aligners])
 
     def run(self, number: int) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration."""
@@ -51,24 +50,49 @@ class Alignment:
         history = History(COLUMNS, limit, self.state.device)
         for aligner in self.aligners:
             aligner.enter(stage)
-            if stage.seeding_rounds and limit:
-                seed_neighbours(aligner, stage.seeding_rounds)
-                aligner.enter(stage)
-        iterate = Replay(lambda: self.iterate(history), self.state.device, capture=self._capture)
+        if stage.seeding_rounds and limit:
+            for aligner in self.aligners:
+                if aligner.body.body.is_rigid:
+                    seed_neighbours(aligner, stage.seeding_rounds)
+                    aligner.enter(stage)
+        linearise = Replay(lambda: self.linearise(history), self.state.device, capture=self._capture)
+        advance = Replay(self.advance, self.state.device, capture=self._capture)
         for iteration in range(limit):
-            iterate()
+            linearise()
+            self.solve()
+            advance()
             if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
                 break
         return [{"stage": float(number + 1), **dict(zip(COLUMNS, row, strict=True))} for row in history.read()]
 
-    def iterate(self, history: History) -> None:
-        """One Gauss-Newton step of every body at once; launches only."""
+    def linearise(self, history: History) -> None:
+        """Normal equations of all bodies at the current motion; launches only."""
+        self.problem.equations.clear()
+        self.problem.surfaces.update()
         for aligner in self.aligners:
-            aligner.linearise()
-            aligner.solve()
+            aligner.add()
             for term in COLUMNS:
                 history.add(term, aligner.costs[term])
         history.close_row()
+
+    def solve(self) -> None:
+        """One step of all bodies at once, into their increments."""
+        problem, settings = self.problem, self.settings.align
+        equations = problem.equations
+        shared_floor = None
+        if problem.seeks_bias:
+            shared_floor = np.full(1, 1.0 / settings.sigma_mask_bias_px**2)
+            column = equations.shared["bias"]
+            bias = float(problem.bias.numpy()[0])
+            equations.add_to_gradient(column, bias * shared_floor[0])
+        steps, shared = equations.solve(slice(0, equations.width), settings.damping, self.floor, shared_floor)
+        for aligner in self.aligners:
+            aligner.step(steps[:, aligner.columns])
+        if problem.seeks_bias:
+            problem.bias.fill_(float(np.clip(bias + shared[0], -LARGEST_BIAS, LARGEST_BIAS)))
+
+    def advance(self) -> None:
+        """Take the steps; launches only."""
         self.state.pose()
         self.state.settle()
 

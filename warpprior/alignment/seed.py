@@ -94,8 +94,8 @@ def _closest_points(aligner: BodyAligner) -> tuple[wp.array, wp.array]:
     if not aligner.partners:
         shape = (state.frame_count, 1)
         return wp.zeros(shape, dtype=wp.vec3, device=state.device), wp.zeros(shape, dtype=float, device=state.device)
-    totals = {partner.name: float(aligner.sums[partner.name].numpy()[:, 0].sum()) for partner in aligner.partners}
-    name = max(totals, key=totals.get)
+    contact = max(aligner.contacts.values(), key=lambda contact: float(contact.sums.numpy()[:, 0].sum()))
+    name = contact.partner.name
     scale = state.points[name].shape[1]
-    weights = wp.array(aligner.weights[name].numpy() * scale, dtype=float, device=state.device)
+    weights = wp.array(contact.weights.numpy() * scale, dtype=float, device=state.device)
     return state.points[name], weights

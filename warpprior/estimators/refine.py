@@ -104,26 +104,24 @@ class _Run:
         self.parts: list[tuple[str, Callable[[], None]]] = []
         if settings.initialise_passes:
             self.parts.append(("closed-form start", self._initialise))
-        rigid = [body for body in self.state.moving if body.body.is_rigid]
-        if rigid and settings.align.stages:
-            self.alignment = Alignment(rigid, self.state, self.picture, settings)
+        if settings.align.stages:
+            self.alignment = Alignment(self.state, self.picture, settings)
             for number in range(len(settings.align.stages)):
                 self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
         self.overlaps = [
             Overlap(body, self.state, self.picture.unbiased_labels, self.picture.window) for body in self.state.moving
         ]
         self.best = (self._score(), self.state.read_transforms())
-        iterations = self._polish_iterations(bool(rigid) and bool(settings.align.stages))
+        iterations = self._polish_iterations(bool(settings.align.stages))
         if iterations:
             self.parts.append(("polish", lambda: self._polish(iterations)))
         self.done = 0
 
     def _polish_iterations(self, aligned: bool) -> int:
-        """How long to descend: as asked, else only where bodies move that were not aligned."""
+        """How long to descend: as asked, else only where nothing was aligned."""
         asked = self.settings.polish.iterations
         if asked is None:
-            left = not aligned or any(not body.body.is_rigid for body in self.state.moving)
-            asked = POLISH_ITERATIONS if left else 0
+            asked = 0 if aligned else POLISH_ITERATIONS
         limit = self.settings.iterations
         return asked if limit is None else min(asked, limit)
 

@@ -1,0 +1,11 @@
+"""Robust losses: residuals that are too large to be true count less."""
+
+import warp as wp
+
+
+@wp.func
+def log_one_plus(x: wp.float64) -> wp.float64:
+    """log(1 + x) for x >= 0, precise near zero."""
+    if x < wp.float64(1.0e-5):
+        return x * (wp.float64(1.0) - wp.float64(0.5) * x)
+    return wp.log(wp.float64(1.0) + x)

@@ -1,0 +1,90 @@
+"""Detected keypoints and bounding boxes of one body, as normal equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import warp as wp
+
+from warpprior.alignment.problem import Problem
+from warpprior.kernels.keypoint_fit import accumulate_boxes, accumulate_keypoints, place_keypoints
+from warpprior.scene import SceneBody
+
+
+class Detections:
+    """What detectors said of a body.
+
+    Args:
+        body: a moving body.
+        problem: the sequence's.
+    """
+
+    def __init__(self, body: SceneBody, problem: Problem):
+        self.body, self.problem = body, problem
+        state, device = problem.state, problem.state.device
+        scene = state.scene
+        self.start = problem.equations.starts[body.name]
+        self.first = state.first_vertex(body.name)
+        self.scale = wp.zeros(2, dtype=wp.float32, device=device)
+        self.box_scale = wp.zeros(2, dtype=wp.float32, device=device)
+        self.detected = self.boxes = None
+        s = problem.settings
+        if body.name in scene.keypoints and s.keypoint_weight > 0.0:
+            detected = np.array(scene.keypoints[body.name], dtype=np.float32)
+            detected[~np.isfinite(detected).all(axis=2)] = 0.0
+            self.detected = wp.array(detected, dtype=wp.vec3, device=device)
+            keypoints = body.body.keypoints
+            vertices = np.where(keypoints.vertices >= 0, keypoints.vertices + self.first, -1)
+            table = np.column_stack([vertices, keypoints.links]).astype(np.int32)
+            self.keypoints = wp.array(table, dtype=wp.vec2i, device=device)
+            chains = problem.surfaces.keypoint_chains[body.name]
+            self.chain_ids = wp.array(chains, dtype=wp.int32, device=device)
+            self.places = wp.zeros(detected.shape[:2], dtype=wp.vec3, device=device)
+        if body.name in scene.boxes and s.box_weight > 0.0:
+            self.boxes = wp.array(scene.boxes[body.name].astype(np.float32), dtype=wp.float32, device=device)
+
+    def enter(self, keypoint_reach: float) -> None:
+        """Take the scales of a stage: detections farther off than about ``keypoint_reach`` sigmas are outliers."""
+        s = self.problem.settings
+        self.scale.assign(
+            np.array([s.keypoint_weight / s.sigma_keypoint_px**2, keypoint_reach * s.sigma_keypoint_px], np.float32)
+        )
+        self.box_scale.assign(np.array([s.box_weight / s.sigma_box_px**2, keypoint_reach * s.sigma_box_px], np.float32))
+
+    def add(self, cost: wp.array) -> None:
+        """Add to the equations and to ``cost`` [frame]; launches only."""
+        state, equations, surfaces = self.problem.state, self.problem.equations, self.problem.surfaces
+        own = state.states[self.body.name]
+        if self.detected is not None:
+            place_keypoints(self.keypoints, state.vertices, own.links, places_out=self.places)
+            accumulate_keypoints(
+                self.places,
+                self.chain_ids,
+                self.detected,
+                own.poses,
+                state.focal,
+                state.center,
+                self.scale,
+                surfaces.chains,
+                equations.rows,
+                start=self.start,
+                hessian_out=equations.hessian,
+                gradient_out=equations.gradient,
+                cost_out=cost,
+            )
+        if self.boxes is not None:
+            accumulate_boxes(
+                state.screen,
+                state.vertices,
+                self.first,
+                self.body.body.vertex_count,
+                self.boxes,
+                own.poses,
+                state.focal,
+                self.box_scale,
+                surfaces.chains,
+                equations.rows,
+                start=self.start,
+                hessian_out=equations.hessian,
+                gradient_out=equations.gradient,
+                cost_out=cost,
+            )
