@@ -66,7 +66,9 @@ class Holder:
     def _points(self, base: Base, joints: np.ndarray, chosen=slice(None)) -> np.ndarray:
         return self.puppet.points(*base.pair, joints[None], chosen)[0]
 
-    def carry(self, state: Held, before: Base, after: Base, turn: np.ndarray, shift: np.ndarray) -> Held:
+    def carry(
+        self, state: Held, before: Base, after: Base, turn: np.ndarray, shift: np.ndarray, slide: np.ndarray
+    ) -> Held:
         """One frame on: the base moves as given, and the contacts take the object along.
 
         Args:
@@ -74,6 +76,8 @@ class Holder:
             before, after: the hand's base in both frames.
             turn: rotation vector by which the fingers are to turn the object in the hand, base frame (3,) [rad].
             shift: by how much they are to shift it, base frame (3,) [m]; both are met as far as the fingers can.
+            slide: rotation vector [rad] about the middle of the contacts, then shift [m], by which the object slips,
+                base frame (6,).
         """
         here = self._points(before, state.joints, self.near)
         weights = self._contact_weights(here, state.position, state.rotation)
@@ -85,6 +89,11 @@ class Holder:
         position, rotation = self.carrier.step(
             here[order], there[order], weights[order], state.position, state.rotation, expected, swing
         )
+        if slide.any():
+            center = np.average(there, axis=0, weights=weights) if weights.any() else position
+            slip = Rotation.from_rotvec(after.rotation.apply(slide[:3]))
+            position = center + slip.apply(position - center) + after.rotation.apply(slide[3:])
+            rotation = slip * rotation
         return Held(position, rotation, self.regulate(after, joints, position, rotation))
 
     def regulate(self, base: Base, joints: np.ndarray, position: np.ndarray, rotation: Rotation) -> np.ndarray:

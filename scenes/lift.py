@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.priors.field import DistanceField
 from warpprior.scenes.grasp import APPROACH, Grasp
-from warpprior.scenes.hold import Base, Held, Holder
+from warpprior.scenes.hold import Held, Holder
+from warpprior.scenes.play import Motion, Plan, ease, play
 from warpprior.scenes.puppet import Puppet
 
 REACH_UNTIL, CLOSE_UNTIL, LIFT_FROM = 0.10, 0.22, 0.25  # shares of the sequence
@@ -45,18 +46,6 @@ class Script:
         )
 
 
-@dataclass(frozen=True)
-class Motion:
-    """World motion of hand and object, one row per frame; ``held`` is True from the closed grasp on."""
-
-    hand_position: np.ndarray
-    hand_rotation: Rotation
-    joints: np.ndarray
-    object_position: np.ndarray
-    object_rotation: Rotation
-    held: np.ndarray
-
-
 def act(puppet: Puppet, field: DistanceField, grasp: Grasp, script: Script, frame_count: int) -> Motion:
     """Play the script: poses of the hand from the script, of the object from its contacts with the hand.
 
@@ -76,26 +65,19 @@ def act(puppet: Puppet, field: DistanceField, grasp: Grasp, script: Script, fram
 
     closing = ease((share - REACH_UNTIL) / (CLOSE_UNTIL - REACH_UNTIL))
     joints = grasp.open + closing[:, None] * (grasp.closed - grasp.open)
-    held = share >= CLOSE_UNTIL
-    positions, quaternions = np.zeros((frame_count, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (frame_count, 1))
-    holder = Holder(puppet, field, grasp)
-    state = Held(np.zeros(3), Rotation.identity(), grasp.closed)
-    for frame in range(1, frame_count):
-        if share[frame] <= LIFT_FROM:
-            continue
-        lifted = np.clip((share[frame - 1 : frame + 1] - LIFT_FROM) / (1.0 - LIFT_FROM), 0.0, 1.0)
-        twist = np.diff(np.sin(2.0 * np.pi * lifted))[0]
-        before, after = (Base(hand_position[k], hand_rotation[k]) for k in (frame - 1, frame))
-        turn, shift = np.array([twist * script.inhand_turn, 0, 0]), np.array([0, 0, twist * script.inhand_shift])
-        state = holder.carry(state, before, after, turn, shift)
-        positions[frame], quaternions[frame], joints[frame] = state.position, state.rotation.as_quat(), state.joints
-    return Motion(hand_position, hand_rotation, joints, positions, Rotation.from_quat(quaternions), held)
-
-
-def ease(x: np.ndarray) -> np.ndarray:
-    """Minimum-jerk step from 0 to 1."""
-    x = np.clip(x, 0.0, 1.0)
-    return x**3 * (10.0 - 15.0 * x + 6.0 * x**2)
+    lifted = np.clip((share - LIFT_FROM) / (1.0 - LIFT_FROM), 0.0, 1.0)
+    twist = np.diff(np.sin(2.0 * np.pi * lifted), prepend=0.0)[:, None]
+    plan = Plan(
+        hand_position,
+        hand_rotation,
+        joints,
+        carries=share > LIFT_FROM,
+        turn=twist * script.inhand_turn * [1.0, 0.0, 0.0],
+        shift=twist * script.inhand_shift * [0.0, 0.0, 1.0],
+        slide=np.zeros((frame_count, 6)),
+    )
+    start = Held(np.zeros(3), Rotation.identity(), grasp.closed)
+    return play(Holder(puppet, field, grasp), plan, start, held=share >= CLOSE_UNTIL)
 
 
 def _carriage(script: Script, share: np.ndarray) -> tuple[np.ndarray, Rotation]:

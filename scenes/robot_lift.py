@@ -15,9 +15,10 @@ from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes import noise as noises
 from warpprior.scenes import stage
 from warpprior.scenes.grasp import find_grasp
-from warpprior.scenes.lift import Motion, Script, act
+from warpprior.scenes.lift import Script, act
 from warpprior.scenes.objects import OBJECTS
 from warpprior.scenes.observe import Actor, cast_actors
+from warpprior.scenes.play import Motion
 from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
 

@@ -7,9 +7,9 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, rigid_body
 from warpprior.scene import Camera, Poses
-from warpprior.scenes.lift import Motion
 from warpprior.scenes.objects import box
 from warpprior.scenes.observe import Actor, Backdrop, Light, cast_actors
+from warpprior.scenes.play import Motion
 
 HAND_CLEARANCE = 0.068  # height of the hand's middle above the table, at least [m]
 WANTED_VISIBILITY = 0.72  # share of the object's pixels that the hand leaves visible
