@@ -1,17 +1,16 @@
-"""Noise of observations and of first guesses, from a seeded generator: masks M0 to M3, rough poses, sensor noise."""
+"""Noise of label images: levels M0 to M3."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from warpprior.errors import InputError
-from warpprior.scene import Poses
+from warpprior.scene import IGNORE_LABEL
+from warpprior.scenes.noise.correlated import CORRELATION
 
-CORRELATION = 0.8  # of the noise of one frame with that of the next
 _CELL = 8  # pixels per node of the coarse grid noise is drawn on
 
 
@@ -46,31 +45,6 @@ MASK_NOISE = {
 }
 
 
-@dataclass(frozen=True)
-class PoseNoise:
-    """How the first guess of a motion differs from the truth.
-
-    Attributes:
-        rotation: constant error about a random axis [rad].
-        depth_bias: relative error of the distance from the camera.
-        rotation_jitter: standard deviation per axis of the error per frame [rad].
-        lateral_jitter: standard deviation of the position across the line of sight [m].
-        depth_jitter: relative standard deviation of the distance.
-        correlation: of the jitter of one frame with that of the next.
-        flips: share of frames turned by half a turn about a random body axis.
-        fallbacks: share of frames replaced by the identity rotation one metre in front of the camera.
-    """
-
-    rotation: float = np.radians(15.0)
-    depth_bias: float = 0.12
-    rotation_jitter: float = np.radians(2.5)
-    lateral_jitter: float = 0.005
-    depth_jitter: float = 0.01
-    correlation: float = CORRELATION
-    flips: float = 0.0
-    fallbacks: float = 0.0
-
-
 def mask_noise(name: str | MaskNoise) -> MaskNoise:
     """The noise of a level's name; a :class:`MaskNoise` is returned as it is."""
     if isinstance(name, MaskNoise):
@@ -89,6 +63,8 @@ def disturb_labels(
 ) -> np.ndarray:
     """Label images as a segmentation would return them.
 
+    Pixels that say nothing (255) stay as they are: what occludes is not a segmentation's to change.
+
     Args:
         labels: exact labels (frame, height, width) uint8, 0 is background.
         noise: what to do to them.
@@ -98,6 +74,9 @@ def disturb_labels(
     Returns:
         New label images of the same shape.
     """
+    silent = labels == IGNORE_LABEL
+    # What lies around silent pixels goes on under them, so that no border of theirs moves or grows.
+    labels = np.stack([_fill(picture, quiet) for picture, quiet in zip(labels, silent, strict=True)])
     disturbed = labels.copy()
     frame_count, height, width = labels.shape
     if noise.wander > 0.0 or noise.bias > 0.0:
@@ -122,50 +101,16 @@ def disturb_labels(
                 disturbed[frame][picture == second] = first
     if noise.dropout > 0.0:
         disturbed[random.random(frame_count) < noise.dropout] = 0
+    disturbed[silent] = IGNORE_LABEL
     return disturbed
 
 
-def disturb_poses(truth: Poses, noise: PoseNoise, random: np.random.Generator) -> Poses:
-    """A first guess of a motion: constant and slowly varying errors, joints kept."""
-    count = truth.frame_count
-    axis = random.normal(size=3)
-    constant = Rotation.from_rotvec(noise.rotation * axis / np.linalg.norm(axis))
-    turns = noise.rotation_jitter * _correlated(random, count, 3, noise.correlation)
-    rotation = Rotation.from_quat(truth.rotation) * constant * Rotation.from_rotvec(turns)
-    shifts = noise.lateral_jitter * _correlated(random, count, 2, noise.correlation)
-    depths = 1.0 + noise.depth_bias + noise.depth_jitter * _correlated(random, count, 1, noise.correlation)
-    position = truth.position.copy()
-    position[:, :2] += shifts
-    position = position * depths
-    quaternion = rotation.as_quat()
-    for frame in np.flatnonzero(random.random(count) < noise.flips):
-        half = Rotation.from_rotvec(np.pi * np.eye(3)[random.integers(3)])
-        quaternion[frame] = (rotation[frame] * half).as_quat()
-    lost = random.random(count) < noise.fallbacks
-    position[lost], quaternion[lost] = [0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]
-    return replace(truth, position=position, rotation=quaternion, covariance=None, imputed=None)
-
-
-def sensor_picture(colors: np.ndarray, random: np.random.Generator, *, sigma: float = 0.010) -> np.ndarray:
-    """A camera's picture (height, width, 3) uint8 of exact colours in [0, 1]: a little blur, and noise."""
-    blurred = colors.astype(np.float32)
-    for axis in (0, 1):
-        before, after = np.roll(blurred, 1, axis), np.roll(blurred, -1, axis)
-        edges = [slice(None)] * 3
-        edges[axis] = slice(1, -1)
-        mixed = 0.5 * blurred + 0.25 * (before + after)
-        blurred[tuple(edges)] = mixed[tuple(edges)]
-    noisy = blurred + sigma * random.standard_normal(blurred.shape, dtype=np.float32)
-    return (np.clip(noisy, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
-
-
-def _correlated(random: np.random.Generator, count: int, width: int, correlation: float) -> np.ndarray:
-    """Unit normal noise (count, width) of a first-order autoregressive process."""
-    out = random.normal(size=(count, width))
-    fresh = np.sqrt(1.0 - correlation**2)
-    for frame in range(1, count):
-        out[frame] = correlation * out[frame - 1] + fresh * out[frame]
-    return out
+def _fill(labels: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """A label image with its missing pixels given the label of the nearest other one."""
+    if not missing.any() or missing.all():
+        return np.where(missing, 0, labels).astype(np.uint8)
+    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return labels[nearest[0], nearest[1]]
 
 
 def _waves(random: np.random.Generator, count: int, height: int, width: int, length: float):

@@ -1,0 +1,47 @@
+"""Noise of observations and of first guesses, from a seeded generator.
+
+Masks M0 to M3, rough poses of objects and hands, sensor noise, and what detectors make of keypoints and boxes.
+"""
+
+from warpprior.scenes.noise.detections import (
+    BoxNoise,
+    KeypointNoise,
+    detect_boxes,
+    detect_keypoints,
+    fingertip_discs,
+)
+from warpprior.scenes.noise.masks import MASK_NOISE, MaskNoise, disturb_labels, mask_noise
+from warpprior.scenes.noise.pictures import PictureNoise, draw_gains, sensor_picture
+from warpprior.scenes.noise.poses import (
+    HAND_NOISE,
+    POSE_NOISE,
+    HandNoise,
+    PoseNoise,
+    disturb_hand,
+    disturb_poses,
+    hand_noise,
+    pose_noise,
+)
+
+__all__ = [
+    "HAND_NOISE",
+    "MASK_NOISE",
+    "POSE_NOISE",
+    "BoxNoise",
+    "HandNoise",
+    "KeypointNoise",
+    "MaskNoise",
+    "PictureNoise",
+    "PoseNoise",
+    "detect_boxes",
+    "detect_keypoints",
+    "disturb_hand",
+    "disturb_labels",
+    "disturb_poses",
+    "draw_gains",
+    "fingertip_discs",
+    "hand_noise",
+    "mask_noise",
+    "pose_noise",
+    "sensor_picture",
+]
