@@ -1,10 +1,14 @@
 """Bodies: what moves.  One articulated, skinned class for objects, robots and hands, and the readers of their files."""
 
 from warpprior.bodies.body import Body, JointType, Keypoints, PosePrior, rigid_body
+from warpprior.bodies.hand import read_hand
+from warpprior.bodies.mano import read_mano
 from warpprior.bodies.mesh import read_mesh
 from warpprior.bodies.model import BodyModel, BodyState
 from warpprior.bodies.motion import assign_poses, link_transforms, posed_keypoints, posed_vertices
 from warpprior.bodies.sampling import sample_surface
+from warpprior.bodies.skin import read_skin
+from warpprior.bodies.smpl import read_smpl
 from warpprior.bodies.urdf import read_urdf
 
 __all__ = [
@@ -18,7 +22,11 @@ __all__ = [
     "link_transforms",
     "posed_keypoints",
     "posed_vertices",
+    "read_hand",
+    "read_mano",
     "read_mesh",
+    "read_skin",
+    "read_smpl",
     "read_urdf",
     "rigid_body",
     "sample_surface",
