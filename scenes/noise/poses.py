@@ -47,7 +47,7 @@ class PoseNoise:
         """
         return PoseNoise(
             rotation=0.0,
-            depth_bias=0.43,
+            depth_bias=0.40,
             rotation_jitter=np.radians(15.0),
             lateral_jitter=0.012,
             depth_jitter=0.0,
@@ -69,7 +69,8 @@ class HandNoise:
     """How the first guess of a hand's motion differs from the truth; all standard deviations.
 
     Attributes:
-        joints: of each joint coordinate [rad]; what would leave the joint's limits stays at them.
+        joints: of each joint coordinate [rad], but at most a sixth of the joint's range; what would leave the
+            joint's limits stays at them.
         rotation: of the wrist, per axis [rad].
         lateral: of the wrist's position, per axis across the line of sight [m].
         depth: of the wrist's position along the line of sight [m].
@@ -89,7 +90,7 @@ class HandNoise:
     @staticmethod
     def network() -> HandNoise:
         """Single-frame networks: joints some 12 mm off, 6.2 mm after Procrustes alignment (HandOccNet on HO-3D)."""
-        return HandNoise(joints=0.13, rotation=0.06, lateral=0.004, depth=0.008)
+        return HandNoise(joints=0.122, rotation=0.04, lateral=0.003, depth=0.0075)
 
 
 HAND_NOISE = {"exact": HandNoise(), "network": HandNoise.network()}
@@ -155,7 +156,8 @@ def disturb_hand(truth: Poses, body: Body, noise: HandNoise, random: np.random.G
     ray = truth.position / np.linalg.norm(truth.position, axis=1)[:, None]
     along = (errors[:, 3:6] * ray).sum(axis=1)[:, None] * ray
     position = truth.position + noise.lateral * (errors[:, 3:6] - along) + noise.depth * along
-    joints = truth.joints + noise.joints * errors[:, 6:]
+    spread = np.minimum(noise.joints, (body.upper.astype(float) - body.lower) / 6.0)
+    joints = truth.joints + spread * errors[:, 6:]
     joints = np.clip(joints, np.minimum(body.lower, truth.joints), np.maximum(body.upper, truth.joints))
     shape = truth.shape
     if noise.shape > 0.0:
