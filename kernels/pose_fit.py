@@ -82,13 +82,13 @@ def _accumulate_pose(
         wp.atomic_add(gradient_out, frame, 0, column, scale * wp.float64(velocity))
         wp.atomic_add(gradient_out, frame - 1, 0, column, -scale * wp.float64(velocity))
         if second:
-            change = velocity - (before - joints[frame - 2, coordinate])
+            bend = velocity - (before - joints[frame - 2, coordinate])
             # Pseudo-Huber: a jump costs in proportion, so that stray frames are still called back.
-            sigmas = wp.abs(change) * wp.sqrt(stiffness[ACCELERATION]) / ROBUST_SIGMAS
+            sigmas = wp.abs(bend) * wp.sqrt(stiffness[ACCELERATION]) / ROBUST_SIGMAS
             root = wp.sqrt(1.0 + sigmas * sigmas)
             scale = wp.float64(stiffness[ACCELERATION] / root)
-            residual = wp.float64(change)
-            cost += stiffness[ACCELERATION] * change * change * 2.0 / (root + 1.0)
+            residual = wp.float64(bend)
+            cost += stiffness[ACCELERATION] * bend * bend * 2.0 / (root + 1.0)
             two = wp.float64(2.0)
             wp.atomic_add(hessian_out, frame, OWN, column, column, scale)
             wp.atomic_add(hessian_out, frame - 1, OWN, column, column, two * two * scale)
