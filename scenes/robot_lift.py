@@ -119,9 +119,11 @@ def held_object(
     motion = _place(motion, center)
 
     heading = np.arctan2(*grasp.rotation.as_matrix()[[1, 0], 0])
-    view = stage.choose_view(camera, hand, model, motion, rest, heading, view_random)
-    hand_poses = view.poses(motion.hand_position, motion.hand_rotation, motion.joints)
-    object_poses = view.poses(motion.object_position, motion.object_rotation * rest, np.zeros((frame_count, 0)))
+    hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
+    still = np.zeros((frame_count, 0))
+    object_track = stage.Track(model, motion.object_position, motion.object_rotation * rest, still)
+    view = stage.choose_view(camera, [hand_track], object_track, heading, view_random)
+    hand_poses, object_poses = hand_track.poses(view), object_track.poses(view)
     actors = [Actor(hand, HAND_LABEL, hand_poses), Actor(model, OBJECT_LABEL, object_poses)]
     pictures, read_rgb = _film(camera, view, actors, standing, grasp.position[2], images, picture_random, device)
 

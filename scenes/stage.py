@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.motion import posed_vertices
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.objects import box
 from warpprior.scenes.observe import Actor, Backdrop, Light, cast_actors
-from warpprior.scenes.play import Motion
 
 HAND_CLEARANCE = 0.068  # height of the hand's middle above the table, at least [m]
 WANTED_VISIBILITY = 0.72  # share of the object's pixels that the hand leaves visible
@@ -36,63 +39,97 @@ class View:
         return Poses(placed, (self.rotation * rotation).as_quat(), np.asarray(joints, dtype=float))
 
 
+@dataclass(frozen=True, eq=False)
+class Track:
+    """World motion of a body.
+
+    Attributes:
+        body: the body.
+        position: of its root (frame, 3) [m].
+        rotation: world_from_root, one per frame.
+        joints: (frame, coordinate).
+    """
+
+    body: Body
+    position: np.ndarray
+    rotation: Rotation
+    joints: np.ndarray
+
+    def frames(self, chosen) -> Track:
+        """The same at some of the frames."""
+        return Track(self.body, self.position[chosen], self.rotation[chosen], self.joints[chosen])
+
+    def poses(self, view: View) -> Poses:
+        """The same in the camera frame."""
+        return view.poses(self.position, self.rotation, self.joints)
+
+    def points(self) -> np.ndarray:
+        """Some of the surface's vertices in all frames (point, 3) [m]."""
+        chosen = slice(None, None, max(1, self.body.vertex_count // 200))
+        if self.body.is_rigid:
+            vertices = self.body.vertices[chosen]
+            pairs = zip(self.rotation, self.position, strict=True)
+            return np.concatenate([rotation.apply(vertices) + position for rotation, position in pairs])
+        poses = Poses(self.position, self.rotation.as_quat(), self.joints)
+        return posed_vertices(self.body, poses)[:, chosen].reshape(-1, 3).astype(float)
+
+
 def choose_view(
     camera: Camera,
-    hand: Body,
-    model: Body,
-    motion: Motion,
-    rest: Rotation,
+    hands: Sequence[Track],
+    thing: Track,
     heading: float,
     random: np.random.Generator,
+    *,
+    framed: Sequence[Track] = (),
+    distances: np.ndarray = _DISTANCES,
+    visibility: float = WANTED_VISIBILITY,
 ) -> View:
-    """A view that keeps the object in the picture and shows most of it past the hand.
+    """A view that keeps the object in the picture and shows most of it past the hands.
 
     Args:
         camera: the camera, for its field of view.
-        hand: the hand, and
-        model: the object, in its own frame.
-        motion: of both in the world.
-        rest: world_from_object while it stands.
+        hands: what may hide the object.
+        thing: the object.
         heading: direction out of the palm about the world's z [rad].
         random: chooses among views that are equally good.
+        framed: what else must be in the picture.
+        distances: from the middle of the object's path, tried in this order [m].
+        visibility: share of the object's pixels to be left visible.
     """
-    target = 0.5 * (motion.object_position.min(axis=0) + motion.object_position.max(axis=0))
-    moments = np.unique((np.array([0.05, 0.15, 0.4, 0.7, 1.0]) * (len(motion.held) - 1)).astype(int))
+    target = 0.5 * (thing.position.min(axis=0) + thing.position.max(axis=0))
+    moments = np.unique((np.array([0.05, 0.15, 0.4, 0.7, 1.0]) * (len(thing.position) - 1)).astype(int))
     small = Camera(camera.width // 4, camera.height // 4, camera.fx / 4, camera.fy / 4, camera.cx / 4, camera.cy / 4)
     azimuths = heading + np.radians(np.arange(-150, 151, 20)) + np.radians(random.uniform(-10.0, 10.0))
     elevation = np.radians(random.uniform(15.0, 35.0))
-    views, hands, objects = [], [], []
+    points = np.concatenate([track.points() for track in (thing, *framed)])
+    views = []
     for azimuth in azimuths:
         outward = np.array(
             [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)]
         )
-        view = _close_in(camera, model, motion, rest, target, outward)
-        views.append(view)
-        hands.append(view.poses(motion.hand_position[moments], motion.hand_rotation[moments], motion.joints[moments]))
-        turned = motion.object_rotation[moments] * rest
-        objects.append(view.poses(motion.object_position[moments], turned, np.zeros((len(moments), 0))))
-    together = [Actor(hand, 1, _joined(hands)), Actor(model, 2, _joined(objects))]
+        views.append(_close_in(camera, points, target, outward, distances))
+    tracks = [track.frames(moments) for track in (thing, *hands)]
+    together = [Actor(track.body, 2 - min(k, 1), _seen(track, views)) for k, track in enumerate(tracks)]
     seen = (cast_actors(small, together).labels == 2).sum(axis=(1, 2))
-    whole = np.maximum((cast_actors(small, together[1:]).labels == 2).sum(axis=(1, 2)), 1)
+    whole = np.maximum((cast_actors(small, together[:1]).labels == 2).sum(axis=(1, 2)), 1)
     visible = (seen / whole).reshape(len(views), -1)
-    error = np.maximum(np.abs(visible.mean(axis=1) - WANTED_VISIBILITY) - 0.05, 0.0) + 2.0 * np.maximum(
+    error = np.maximum(np.abs(visible.mean(axis=1) - visibility) - 0.05, 0.0) + 2.0 * np.maximum(
         LEAST_VISIBILITY - visible.min(axis=1), 0.0
     )
     good = np.flatnonzero(error < error.min() + _VISIBILITY_SPREAD)
     return views[random.choice(good)]
 
 
-def _joined(poses: list[Poses]) -> Poses:
+def _seen(track: Track, views: Sequence[View]) -> Poses:
+    """Poses of a body in one view after the other."""
+    poses = [track.poses(view) for view in views]
     return Poses(*(np.concatenate([getattr(p, name) for p in poses]) for name in ("position", "rotation", "joints")))
 
 
-def _close_in(camera, model, motion, rest, target, outward) -> View:
-    """The nearest view along a direction that has the whole object in the picture in every frame."""
-    vertices = model.vertices[:: max(1, len(model.vertices) // 200)]
-    points = np.concatenate(
-        [r.apply(vertices) + x for r, x in zip(motion.object_rotation * rest, motion.object_position, strict=True)]
-    )
-    for distance in _DISTANCES:
+def _close_in(camera: Camera, points: np.ndarray, target: np.ndarray, outward: np.ndarray, distances) -> View:
+    """The nearest view along a direction that has all points in the picture."""
+    for distance in distances:
         view = View(target + distance * outward, target)
         local = view.rotation.apply(points - view.eye)
         u = (camera.fx * local[:, 0] / local[:, 2] + camera.cx) / camera.width
