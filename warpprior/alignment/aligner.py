@@ -15,7 +15,6 @@ from warpprior.alignment.contacts import Contacts
 from warpprior.alignment.detections import Detections
 from warpprior.alignment.joint_terms import JointTerms
 from warpprior.alignment.problem import Problem
-from warpprior.canvas import Canvas
 from warpprior.kernels.contour_fit import accumulate_contour
 from warpprior.kernels.motion_fit import accumulate_smoothness
 from warpprior.overlap import Overlap
@@ -68,16 +67,7 @@ class BodyAligner:
         state, picture = problem.state, problem.picture
         device, frame_count = state.device, state.frame_count
         window, labels = picture.window, picture.labels
-        index = [other.name for other in state.moving].index(body.name)
-        alone = [0 if i == index else None for i in range(len(state.moving))]
-        others = [None if i == index else 0 for i in range(len(state.moving))]
-        self.canvas = Canvas(state.assembly, alone, [True] * len(alone), window, device)
-        self.blockers = None
-        if len(state.moving) > 1:
-            self.blockers = Canvas(
-                state.assembly, others, [False] * len(others), window, device, backdrop=picture.backdrop
-            )
-        self.backdrop = picture.backdrop
+        self.canvas = problem.drawings.alone[body.name]
         visible = np.zeros(frame_count)
         fields = np.zeros((frame_count, 2, window.height * window.width), dtype=np.float32)
         if labels is not None:
@@ -165,23 +155,21 @@ class BodyAligner:
         return np.concatenate([[0.0], speeds < self.settings.rest_speed_m_s]).astype(np.float32)
 
     def linearise(self) -> None:
-        """The equations of this body alone, others held, at the current motion; launches only."""
+        """The equations of this body alone, the others being where they were drawn last; launches only."""
+        self.problem.drawings.draw_alone(self.body.name)
         self.problem.equations.clear()
-        self.problem.surfaces.update()
         self.add()
 
     def add(self) -> None:
-        """Add this body's terms, and those it shares with others, to the equations; launches only."""
+        """Add this body's terms, and those it shares with others, to the equations; launches only.
+
+        The bodies have been drawn where they are, and what their surfaces do is up to date.
+        """
         state, problem, equations = self.state, self.problem, self.problem.equations
         poses = state.states[self.body.name].poses
         self.touch.zero_()
         for cost in self.costs.values():
             cost.zero_()
-        self.canvas.draw(state.screen)
-        blockers = self.backdrop
-        if self.blockers is not None:
-            self.blockers.draw_faces(state.screen)
-            blockers = self.blockers.keys
         canvas = self.canvas
         accumulate_contour(
             (
@@ -189,7 +177,7 @@ class BodyAligner:
                 canvas.crop, canvas.epoch,
             ),
             self.fields,
-            blockers,
+            problem.drawings.others[self.body.name],
             self.clearance,
             poses,
             state.focal,

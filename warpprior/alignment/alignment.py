@@ -51,6 +51,7 @@ class Alignment:
         for aligner in self.aligners:
             aligner.enter(stage)
         if stage.seeding_rounds and limit:
+            self.problem.refresh()
             for aligner in self.aligners:
                 if aligner.body.body.is_rigid:
                     seed_neighbours(aligner, stage.seeding_rounds)
@@ -68,7 +69,7 @@ class Alignment:
     def linearise(self, history: History) -> None:
         """Normal equations of all bodies at the current motion; launches only."""
         self.problem.equations.clear()
-        self.problem.surfaces.update()
+        self.problem.refresh()
         for aligner in self.aligners:
             aligner.add()
             for term in COLUMNS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
+from warpprior.alignment.drawings import Drawings
 from warpprior.alignment.equations import Equations
 from warpprior.alignment.surface_motion import SurfaceMotion
 from warpprior.picture import Picture
@@ -25,6 +26,7 @@ class Problem:
     Attributes:
         equations: unknowns and normal equations.
         surfaces: how surfaces move with joint coordinates.
+        drawings: canvases of the moving bodies.
         bias: how far label borders lie outside the true ones, beyond what the picture was calibrated to [1] [px].
         seeks_bias: the bias is an unknown: no known body tells it, and one that moves may.
     """
@@ -38,4 +40,11 @@ class Problem:
         lanes = CONTOUR_LANES if device.is_cpu else GPU_LANES
         self.equations = Equations(state.moving, shared, state.frame_count, lanes, device)
         self.surfaces = SurfaceMotion(state, self.equations.starts)
+        self.drawings = Drawings(state, picture)
         self.bias = wp.zeros(1, dtype=wp.float32, device=device)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw everything, and evaluate what surfaces do, at the current motion; launches only."""
+        self.drawings.draw()
+        self.surfaces.update()

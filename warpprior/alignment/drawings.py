@@ -1,0 +1,55 @@
+"""Every moving body drawn alone, with its contour, and what else is in the picture."""
+
+from __future__ import annotations
+
+import warp as wp
+
+from warpprior.canvas import Canvas
+from warpprior.picture import Picture
+from warpprior.state import MotionState
+
+
+class Drawings:
+    """Canvases of the moving bodies.
+
+    Args:
+        state: the motion.
+        picture: the observations.
+
+    Attributes:
+        alone: by body name, a canvas with that body alone, as channel 0, and its contour.
+        others: by body name, keys of all other bodies [frame, pixel].
+    """
+
+    def __init__(self, state: MotionState, picture: Picture):
+        self._state = state
+        self.alone: dict[str, Canvas] = {}
+        self.others: dict[str, wp.array] = {}
+        self._together: list[Canvas] = []
+        count, window = len(state.moving), picture.window
+        for index, body in enumerate(state.moving):
+            channels = [0 if other == index else None for other in range(count)]
+            self.alone[body.name] = Canvas(state.assembly, channels, [True] * count, window, state.device)
+        for index, body in enumerate(state.moving):
+            if count == 1:
+                self.others[body.name] = picture.backdrop
+            elif count == 2 and not state.still:
+                self.others[body.name] = self.alone[state.moving[1 - index].name].keys
+            else:
+                channels = [None if other == index else 0 for other in range(count)]
+                canvas = Canvas(
+                    state.assembly, channels, [False] * count, window, state.device, backdrop=picture.backdrop
+                )
+                self._together.append(canvas)
+                self.others[body.name] = canvas.keys
+
+    def draw(self) -> None:
+        """Draw everything where it is now; launches only."""
+        for name in self.alone:
+            self.draw_alone(name)
+        for canvas in self._together:
+            canvas.draw_faces(self._state.screen)
+
+    def draw_alone(self, name: str) -> None:
+        """Draw one body anew; launches only."""
+        self.alone[name].draw(self._state.screen)
