@@ -79,7 +79,7 @@ SETTINGS = {
     "template of great width": ("labels/{:06d}.png", "labels/{:0999999999d}.png", ["[frames], labels", "{:06d}"]),
     "template out of the folder": ("labels/{:06d}.png", "../{:06d}.png", ["[frames], labels", "out of the scene"]),
     "no body": ("[[body]]", "[[bodies]]", ["'bodies'", "did you mean 'body'"]),
-    "unreadable kind": ('kind = "mesh"', 'kind = "mano"', ["kind", "'mano'", "accepted: mesh, urdf"]),
+    "unreadable kind": ('kind = "mesh"', 'kind = "fbx"', ["kind", "'fbx'", "accepted: mesh, urdf"]),
     "misspelt kind": ('kind = "mesh"', 'kind = "mseh"', ["[[body]] 2, kind", "did you mean 'mesh'"]),
     "kind a list": ('kind = "mesh"', 'kind = ["mesh"]', ["kind", "accepted: mesh, urdf"]),
     "misspelt symmetry": ("label = 2", 'label = 2\nsymmetry = "shpere"', ["symmetry", "did you mean 'sphere'"]),

@@ -42,13 +42,6 @@ class ManoModel:
     arrays: ModelArrays
     side: str
 
-    def wrist(self, shape: np.ndarray) -> np.ndarray:
-        """The wrist joint (3,) [m] in the file's frame, for shape parameters (10,) or none."""
-        surface = self.arrays.v_template
-        if len(shape):
-            surface = surface + self.arrays.shapedirs @ np.asarray(shape, dtype=np.float64)
-        return self.arrays.J_regressor[0] @ surface
-
     def full_pose(self, stored: np.ndarray, *, pca: bool, flat_hand_mean: bool) -> np.ndarray:
         """Joint coordinates (frame, 45) [rad], zero for the flat hand, from those of MANO's other conventions.
 
@@ -86,7 +79,7 @@ class ManoModel:
         """
         from scipy.spatial.transform import Rotation
 
-        return np.asarray(transl) + self.wrist(shape), Rotation.from_rotvec(global_orient).as_quat()
+        return np.asarray(transl) + self.arrays.root_joint(shape), Rotation.from_rotvec(global_orient).as_quat()
 
     def mano_from_pose(
         self, position: np.ndarray, rotation: np.ndarray, shape: np.ndarray
@@ -94,7 +87,7 @@ class ManoModel:
         """The inverse of :meth:`pose_from_mano`: ``global_orient`` (frame, 3) [rad] and ``transl`` (frame, 3) [m]."""
         from scipy.spatial.transform import Rotation
 
-        return Rotation.from_quat(rotation).as_rotvec(), np.asarray(position) - self.wrist(shape)
+        return Rotation.from_quat(rotation).as_rotvec(), np.asarray(position) - self.arrays.root_joint(shape)
 
 
 def read_mano(

@@ -64,6 +64,13 @@ class ModelArrays:
     hands_components: np.ndarray | None = None
     hands_coeffs: np.ndarray | None = None
 
+    def root_joint(self, shape: np.ndarray) -> np.ndarray:
+        """The root joint (3,) [m] in the file's frame, for shape parameters (shape,) or none."""
+        surface = self.v_template
+        if len(shape):
+            surface = surface + self.shapedirs @ np.asarray(shape, dtype=np.float64)
+        return self.J_regressor[0] @ surface
+
     def as_dict(self) -> dict[str, np.ndarray]:
         """Arrays by their names in files, without those that are missing."""
         return {name: value for name, value in vars(self).items() if value is not None}

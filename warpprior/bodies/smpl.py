@@ -8,7 +8,7 @@ from pathlib import Path
 from warpprior.bodies.blend_body import blend_body
 from warpprior.bodies.body import Body
 from warpprior.bodies.closing import is_closed
-from warpprior.bodies.model_file import Layout, read_model_arrays
+from warpprior.bodies.model_file import Layout, ModelArrays, read_model_arrays
 
 LINK_NAMES = (
     *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle"),
@@ -30,5 +30,10 @@ def read_smpl(path: Path | str, name: str = "person") -> Body:
     Raises:
         InputError: damaged, or no SMPL model.
     """
-    body = blend_body(read_model_arrays(path, LAYOUT), name, "smpl", LINK_NAMES)
+    return smpl_body(read_model_arrays(path, LAYOUT), name)
+
+
+def smpl_body(arrays: ModelArrays, name: str = "person") -> Body:
+    """The body of kind ``smpl`` that the arrays of a file of :data:`LAYOUT` describe; see :func:`read_smpl`."""
+    body = blend_body(arrays, name, "smpl", LINK_NAMES)
     return replace(body, lower=body.lower.clip(-LIMIT), upper=body.upper.clip(max=LIMIT), closed=is_closed(body.faces))

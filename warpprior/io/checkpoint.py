@@ -34,6 +34,10 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
     add([vars(scene.camera), scene.fps, scene.frame_count, scene.read_rgb is not None, dict(settings or {})])
     if scene.labels is not None:
         add(scene.labels)
+    for found in (scene.keypoints, scene.boxes):
+        for name in sorted(found):
+            add(name)
+            add(found[name])
     for item in scene.bodies:
         add([item.name, item.label, item.known, item.symmetry, list(item.body.coordinate_names)])
         for array in (item.body.vertices, item.body.faces, *_motion(item.initial)):

@@ -9,6 +9,7 @@ from warpprior.errors import InputError
 from warpprior.io.wording import frame_list, nearest
 
 ROUNDING = 1e-5
+FIXED_ORDER = ("mano", "smpl")  # kinds whose joints everybody stores in the order of the model file
 FULL_TURN = 2 * np.pi
 
 
@@ -44,8 +45,11 @@ def read_joints(
     if names is None:
         if joints.shape[1] != body.coordinate_count:
             accepted = f"needs {body.coordinate_count}: {_shorten(body.coordinate_names)}"
+            if joints.shape[1] == body.coordinate_count + 3 and body.kind in FIXED_ORDER:
+                accepted = f"needs {body.coordinate_count}; the global rotation in front of them goes into rotation"
             raise InputError(f"{where}/joints", f"has {joints.shape[1]} coordinates", accepted)
-        notes.append(f"{body.name}/joint_names is missing; the joints were taken in the model's own order")
+        if body.kind not in FIXED_ORDER:
+            notes.append(f"{body.name}/joint_names is missing; the joints were taken in the model's own order")
     else:
         joints = joints[:, _find_columns(names, joints.shape[1], body, where, notes)]
     _check_degrees(joints, body, where)

@@ -8,7 +8,7 @@ Keys are ``<body>/position`` (frame, 3) [m], ``<body>/rotation`` (frame, 4) xyzw
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.mesh import MAX_EXTENT, MIN_EXTENT
 from warpprior.errors import InputError
 from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.io.conventions import Convention
 from warpprior.io.coordinates import read_joints
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.rotations import read_rotations
@@ -34,6 +35,7 @@ def load_poses(
     frame_count: int | None = None,
     optional: Iterable[str] = (),
     known: Iterable[str] = (),
+    conventions: Mapping[str, Convention] | None = None,
     notes: list[str] | None = None,
 ) -> dict[str, Poses]:
     """Read the motion of bodies and mend what can be mended.
@@ -48,6 +50,7 @@ def load_poses(
         frame_count: frames the file must have; None takes what the first body has.
         optional: names of bodies that may be absent from the file (and then from the answer).
         known: names of bodies that may be behind the camera, for they are not estimated.
+        conventions: what the numbers of bodies mean that are not stated in ours, by name.
         notes: warnings are appended, one sentence each; None issues them as Python warnings.
 
     Returns:
@@ -56,7 +59,7 @@ def load_poses(
     Raises:
         InputError: naming file, body, field and frame.
     """
-    reader = _Reader(path, frame_count)
+    reader = _Reader(path, frame_count, conventions)
     known = set(known)
     poses = reader.read(list(bodies), set(optional), lambda body: reader.mended(body, body.name in known))
     reader.tell(notes)
@@ -64,13 +67,18 @@ def load_poses(
 
 
 def load_truth(
-    path: str | Path, bodies: Iterable[Body], *, frame_count: int | None = None, notes: list[str] | None = None
+    path: str | Path,
+    bodies: Iterable[Body],
+    *,
+    frame_count: int | None = None,
+    conventions: Mapping[str, Convention] | None = None,
+    notes: list[str] | None = None,
 ) -> dict[str, Poses]:
     """Read the true motion of those bodies the file has.  Frames that are not finite stay NaN: they are not scored.
 
     Arguments, answer and errors as :func:`load_poses`.
     """
-    reader = _Reader(path, frame_count)
+    reader = _Reader(path, frame_count, conventions)
     bodies = list(bodies)
     poses = reader.read(bodies, {body.name for body in bodies}, reader.as_stated)
     if not poses:
@@ -119,8 +127,8 @@ def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Bo
 class _Reader:
     """One pose file being read."""
 
-    def __init__(self, path: str | Path, frame_count: int | None):
-        self._path, self._frame_count = path, frame_count
+    def __init__(self, path: str | Path, frame_count: int | None, conventions: Mapping[str, Convention] | None):
+        self._path, self._frame_count, self._conventions = path, frame_count, conventions or {}
         self._arrays = read_arrays(path)
         self._notes: list[str] = []
 
@@ -155,7 +163,10 @@ class _Reader:
             self._notes.append(f"{body.name} has no pose in {frame_list(np.flatnonzero(missing))}; not scored there")
             for values in (position, rotation, joints):
                 values[missing] = np.nan
-        return Poses(position, rotation, joints, *self._read_size(body), self._read_covariance(body))
+        shape, scale = self._read_size(body)
+        if body.name in self._conventions:
+            position = self._conventions[body.name].position(position, shape, scale)
+        return Poses(position, rotation, joints, shape, scale, self._read_covariance(body))
 
     def mended(self, body: Body, known: bool) -> Poses:
         """Checked and free of gaps."""
@@ -173,6 +184,8 @@ class _Reader:
             self._notes.append(f"{body.name} is more than {FAR_M:g} m from the camera in {frames}; it was interpolated")
         usable &= ~far
         shape, scale = self._read_size(body)
+        if body.name in self._conventions:
+            position = self._conventions[body.name].position(position, shape, scale)
         usable &= ~self._behind_camera(body, scale, position, rotation, usable, known)
         stated = self._read("imputed", body.name, (len(position),), "b?", required=False)
         if not usable.all():
@@ -242,6 +255,8 @@ class _Reader:
         rotation = read_rotations(stored.astype(np.float64), body.name, place, notes)
         joints = self._read("joints", body.name, (None, None), required=body.coordinate_count > 0)
         names = self._arrays.get(f"{body.name}/joint_names")
+        if joints is not None and body.name in self._conventions:
+            joints = self._conventions[body.name].joints(joints, names, self._place(body.name, "joints"))
         return position, rotation, read_joints(joints, names, body, count, self._place(body.name), notes, clamp=clamp)
 
     def _read_size(self, body: Body) -> tuple[np.ndarray, float]:

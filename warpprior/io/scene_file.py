@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpprior.errors import InputError
+from warpprior.io.conventions import MOST_COMPONENTS, TRANSLATIONS
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 
 SCENE_FILE = "scene.toml"
-READABLE_KINDS = ("mesh", "urdf")
+READABLE_KINDS = ("mesh", "urdf", "hand", "mano", "smpl", "skin")
 FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
+SIDES = ("left", "right")
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
 _TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
@@ -26,15 +28,20 @@ _TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
 
 @dataclass(frozen=True)
 class BodyEntry:
-    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder."""
+    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder, None for the kind ``hand``."""
 
     name: str
     kind: str
-    path: Path
+    path: Path | None
     label: int
     known: bool
     symmetry: str
-    mesh_scale: float
+    mesh_scale: float = 1.0
+    side: str | None = None
+    correct_left_shape: bool = False
+    pca: int | None = None
+    flat_hand_mean: bool = True
+    translation: str = "root"
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class SceneFile:
     bodies: tuple[BodyEntry, ...]
     initial: Path
     truth: Path | None
+    keypoints: Path | None
     warnings: tuple[str, ...]
 
     def frame_path(self, template: str, frame: int) -> Path:
@@ -109,14 +117,27 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     initial = _resolve(poses, folder, "initial")
     truth = _resolve(poses, folder, "truth", required=False)
     poses.finish()
-    keypoints = root.table("keypoints", required=False)
-    if keypoints is not None:
-        _resolve(keypoints, folder, "file")
-        keypoints.finish()
-        notes.append("scene.toml: [keypoints] is not used by any term of this version")
+    keypoints = None
+    detections = root.table("keypoints", required=False)
+    if detections is not None:
+        keypoints = _resolve(detections, folder, "file")
+        detections.finish()
     root.finish()
     return SceneFile(
-        folder, camera, distortion, count, fps, rgb, labels, depth, depth_scale, bodies, initial, truth, tuple(notes)
+        folder=folder,
+        camera=camera,
+        distortion=distortion,
+        count=count,
+        fps=fps,
+        rgb=rgb,
+        labels=labels,
+        depth=depth,
+        depth_scale=depth_scale,
+        bodies=bodies,
+        initial=initial,
+        truth=truth,
+        keypoints=keypoints,
+        warnings=tuple(notes),
     )
 
 
@@ -178,14 +199,32 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
     entry = BodyEntry(
         name=name,
         kind=kind,
-        path=_resolve(table, folder, "path"),
+        path=None if kind == "hand" else _resolve(table, folder, "path"),
         label=table.integer("label", 1, IGNORE_LABEL - 1),
         known=table.boolean("known", False),
         symmetry=table.choice("symmetry", SYMMETRIES, "none"),
-        mesh_scale=table.number("mesh_scale", 1.0, positive=True) if kind == "mesh" else 1.0,
+        **_read_kind_keys(table, kind),
     )
     table.finish()
     return entry
+
+
+def _read_kind_keys(table: Table, kind: str) -> dict:
+    """Keys that only some kinds have."""
+    if kind == "mesh":
+        return {"mesh_scale": table.number("mesh_scale", 1.0, positive=True)}
+    if kind == "hand":
+        return {"side": table.choice("side", SIDES, "right")}
+    keys = {}
+    if kind in ("mano", "smpl"):
+        keys["translation"] = table.choice("translation", TRANSLATIONS, "root")
+    if kind == "mano":
+        keys["side"] = None if table.value("side", None) is None else table.choice("side", SIDES)
+        keys["correct_left_shape"] = table.boolean("correct_left_shape", False)
+        keys["flat_hand_mean"] = table.boolean("flat_hand_mean", True)
+        if table.value("pca", None) is not None:
+            keys["pca"] = table.integer("pca", 1, MOST_COMPONENTS)
+    return keys
 
 
 def _check_unique(bodies: tuple[BodyEntry, ...], path: Path) -> None:

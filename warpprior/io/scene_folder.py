@@ -10,10 +10,12 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.errors import InputError
 from warpprior.io.association import note_swapped_labels
+from warpprior.io.conventions import Convention
 from warpprior.io.images import decode_image, import_cv2, read_image_file
+from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import read_labels
 from warpprior.io.poses import load_poses, load_truth
-from warpprior.io.rectify import Rectifier
+from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, model_root, read_scene_file
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
@@ -41,18 +43,22 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
             raise InputError(f"{scene_file.folder}: number of frames", f"{num_frames} asked for", accepted)
         frame_count = num_frames
     notes = list(scene_file.warnings)
-    models = [_read_model(scene_file.folder, entry, notes) for entry in scene_file.bodies]
+    conventions: dict[str, Convention] = {}
+    models = [_read_model(scene_file.folder, entry, conventions, notes) for entry in scene_file.bodies]
     known = [entry.name for entry in scene_file.bodies if entry.known]
     count = scene_file.count
-    initial = load_poses(scene_file.initial, models, frame_count=count, known=known, notes=notes)
+    initial = load_poses(
+        scene_file.initial, models, frame_count=count, known=known, conventions=conventions, notes=notes
+    )
     truth = {}
     if scene_file.truth is not None:
-        truth = load_truth(scene_file.truth, models, frame_count=count, notes=notes)
+        truth = load_truth(scene_file.truth, models, frame_count=count, conventions=conventions, notes=notes)
     rectifier = None
     if scene_file.distortion is not None and (scene_file.labels or scene_file.rgb or scene_file.depth):
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
         rectifier = Rectifier(scene_file.camera, scene_file.distortion, place)
         notes.append("scene.toml: [camera], distortion: pictures were rectified to a pinhole camera")
+    keypoints, boxes = _read_detections(scene_file, models, notes)
     labels = read_labels(scene_file, frame_count, rectifier and rectifier.nearest(IGNORE_LABEL), notes)
     rgb_paths = _find_pictures(scene_file, "rgb", frame_count, notes)
     depth_paths = _find_pictures(scene_file, "depth", frame_count, notes)
@@ -79,6 +85,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         labels=labels,
         read_rgb=_rgb_reader(scene_file, rgb_paths, rectifier),
         read_depth=_depth_reader(scene_file, depth_paths, rectifier),
+        keypoints={name: values[first] for name, values in keypoints.items()},
+        boxes={name: values[first] for name, values in boxes.items()},
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
@@ -89,15 +97,50 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _read_model(folder: Path, entry: BodyEntry, notes: list[str]) -> Body:
+def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]) -> tuple[dict, dict]:
+    """Keypoints and boxes by body name, of all frames; both empty when ``scene.toml`` names no file."""
+    if scene_file.keypoints is None:
+        return {}, {}
+    rectify = None
+    if scene_file.distortion is not None:
+        place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
+        rectify = point_rectifier(scene_file.camera, scene_file.distortion, place)
+    return load_detections(
+        scene_file.keypoints, models, scene_file.camera, frame_count=scene_file.count, rectify=rectify, notes=notes
+    )
+
+
+def _read_model(folder: Path, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
+    """The model of one body; what its poses mean goes into ``conventions`` where ``scene.toml`` may say so."""
+    if entry.kind == "hand":
+        from warpprior.bodies.hand import read_hand
+
+        return read_hand(entry.side, name=entry.name)
     if entry.kind == "mesh":
         from warpprior.bodies.mesh import read_mesh
 
         body = read_mesh(entry.path, name=entry.name, scale=entry.mesh_scale)
-    else:
+    elif entry.kind == "urdf":
         from warpprior.bodies.urdf import read_urdf
 
         body = read_urdf(entry.path, name=entry.name, mesh_folder=model_root(folder, entry.path))
+    elif entry.kind == "skin":
+        from warpprior.bodies.skin import read_skin
+
+        body = read_skin(entry.path, name=entry.name)
+    elif entry.kind == "mano":
+        from warpprior.bodies.mano import mano_body, read_mano_model
+
+        hand = read_mano_model(entry.path, side=entry.side, correct_left_shape=entry.correct_left_shape)
+        body = mano_body(hand, entry.name)
+        conventions[entry.name] = Convention(hand.arrays, hand, entry.pca, entry.flat_hand_mean, entry.translation)
+    else:
+        from warpprior.bodies.model_file import read_model_arrays
+        from warpprior.bodies.smpl import LAYOUT, smpl_body
+
+        arrays = read_model_arrays(entry.path, LAYOUT)
+        body = smpl_body(arrays, entry.name)
+        conventions[entry.name] = Convention(arrays, translation=entry.translation)
     notes.extend(f"{entry.path.name}: {warning}" for warning in body.warnings)
     return body
 

@@ -11,22 +11,27 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.mano import read_mano
 from warpprior.errors import InputError
 from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
+from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
 from warpprior.io.scene_file import SCENE_FILE, model_root, read_scene_file
 from warpprior.scene import Scene, SceneBody
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
+KEYPOINTS_FILE = "keypoints.npz"
+COPIED_KINDS = ("mano", "smpl", "skin")  # whose model is one file
 _THREADS = 4
 
 
 def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a scene folder: ``scene.toml``, models, pose files, label and colour images.
+    """Write a scene folder: ``scene.toml``, models, pose files, keypoints, label and colour images.
 
-    Rigid bodies are written as OBJ; URDF bodies are copied from ``SceneBody.source`` with the meshes they name.  The
-    folder appears only when it is complete.  Depth is rounded to 0.1 mm and reaches to 6.5 m.
+    Rigid bodies are written as OBJ; MANO, SMPL and skin files are copied from ``SceneBody.source``, URDF files with
+    the meshes they name; our own hand needs no file.  The folder appears only when it is complete.  Depth is rounded
+    to 0.1 mm and reaches to 6.5 m.
 
     Args:
         scene: what to write; pictures are those of a pinhole camera, so no distortion is written.
@@ -37,8 +42,8 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
         the folder.
 
     Raises:
-        InputError: the folder exists, or holds files that are no part of a scene, or a URDF body's source file is not
-            known.
+        InputError: the folder exists, or holds files that are no part of a scene, or a body's source file is not
+            known or not there.
         RunError: the file system refused.
         MissingExtraError: pictures are to be written and OpenCV is not installed.
     """
@@ -53,6 +58,8 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
         truth = {item.name: item.truth for item in scene.bodies if item.truth is not None}
         if truth:
             save_poses(target / "truth.npz", truth, bodies=bodies, gaps=True)
+        if scene.keypoints or scene.boxes:
+            save_detections(target / KEYPOINTS_FILE, scene)
         if scene.labels is not None:
             _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
         if scene.read_rgb is not None:
@@ -67,10 +74,11 @@ def _check_replaceable(folder: Path) -> None:
     """InputError when replacing the folder would delete anything that is not part of a scene."""
     if not folder.is_dir():
         return
-    parts = {SCENE_FILE, "initial.npz", "truth.npz", "labels", "rgb", "depth"}
+    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, "labels", "rgb", "depth"}
     try:
         root = folder.resolve()
-        parts |= {entry.path.relative_to(root).parts[0] for entry in read_scene_file(folder).bodies}
+        paths = [entry.path for entry in read_scene_file(folder).bodies if entry.path is not None]
+        parts |= {path.relative_to(root).parts[0] for path in paths}
     except InputError:
         pass  # not a readable scene: nothing but the usual names is taken for a part of one
     strangers = sorted(path.name for path in folder.iterdir() if path.name not in parts)
@@ -108,7 +116,7 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
 
 def _stems(names: list[str]) -> dict[str, str]:
     """A file name without suffix for each body, all different, from plain characters."""
-    stems, taken = {}, {"rgb", "labels", "depth"}
+    stems, taken = {}, {"rgb", "labels", "depth", "initial", "truth", "keypoints"}
     for index, name in enumerate(names):
         stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
         stems[name] = stem if stem.lower() not in taken else f"{stem}_{index + 1}"
@@ -116,18 +124,35 @@ def _stems(names: list[str]) -> dict[str, str]:
     return stems
 
 
-def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> str:
-    """Write one body's model below ``target`` and give its path as ``scene.toml`` names it."""
-    if item.body.kind == "mesh":
+def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> list[str]:
+    """Write one body's model below ``target``; the lines of ``scene.toml`` that name it."""
+    kind, source = item.body.kind, item.source
+    if kind == "hand":
+        return [f"side = {_quote(item.body.side)}"]
+    if kind == "mesh":
         _write_obj(item.body, target / f"{stem}.obj")
-        return f"{stem}.obj"
-    if item.body.kind == "urdf" and item.source is not None:
-        source = item.source.resolve()
+        return [f"path = {_quote(f'{stem}.obj')}"]
+    if kind not in ("urdf", *COPIED_KINDS):
+        accepted = f"meshes, hands, and bodies of kind {', '.join(('urdf', *COPIED_KINDS))} can be saved"
+        raise InputError(f"body {item.name!r}", f"is of kind {kind!r}", accepted)
+    if source is None or not source.is_file():
+        found = "has no source file" if source is None else f"its file {source} is not there any more"
+        raise InputError(f"body {item.name!r}", found, f"bodies of kind {kind} are copied from the file they came from")
+    source = source.resolve()
+    if kind == "urdf":
         inside = scene.folder is not None and source.is_relative_to(scene.folder.resolve())
         root = model_root(scene.folder, source) if inside else source.parent
-        return _copy_urdf(source, root, target / stem).relative_to(target).as_posix()
-    found = "has no source file" if item.body.kind == "urdf" else f"is of kind {item.body.kind!r}"
-    raise InputError(f"body {item.name!r}", found, "meshes, and URDF bodies that were read from a file, can be saved")
+        path = _copy_urdf(source, root, target / stem).relative_to(target).as_posix()
+        return [f"path = {_quote(path)}"]
+    copy = target / f"{stem}{source.suffix.lower()}"
+    shutil.copyfile(source, copy)
+    return [f"path = {_quote(copy.name)}", *(_describe_mano(item.body, source) if kind == "mano" else [])]
+
+
+def _describe_mano(body: Body, source: Path) -> list[str]:
+    """Which hand it is, and whether its shape directions were corrected when it was read."""
+    as_published = np.array_equal(read_mano(source).shape_directions, body.shape_directions)
+    return [f"side = {_quote(body.side)}", *([] if as_published else ["correct_left_shape = true"])]
 
 
 def _write_obj(body: Body, path: Path) -> None:
@@ -162,7 +187,7 @@ def _find_file(name: str, source: Path, root: Path) -> Path | None:
     return None
 
 
-def _describe(scene: Scene, models: dict[str, str], has_truth: bool) -> str:
+def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> str:
     camera = scene.camera
     lines = [
         "# Units: metres, seconds, radians, pixels.  Poses are camera_from_body in the OpenCV camera frame",
@@ -182,11 +207,12 @@ def _describe(scene: Scene, models: dict[str, str], has_truth: bool) -> str:
         lines += ['depth = "depth/{:06d}.png"', f"depth_scale = {DEPTH_SCALE}"]
     for item in scene.bodies:
         lines += ["", "[[body]]", f"name = {_quote(item.name)}", f"kind = {_quote(item.body.kind)}"]
-        lines += [f"path = {_quote(models[item.name])}", f"label = {item.label}"]
+        lines += [*models[item.name], f"label = {item.label}"]
         lines += ["known = true"] if item.known else []
         lines += [f"symmetry = {_quote(item.symmetry)}"] if item.symmetry != "none" else []
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
+    lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if scene.keypoints or scene.boxes else []
     return "\n".join([*lines, ""])
 
 
