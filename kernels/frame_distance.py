@@ -2,7 +2,7 @@
 
 import warp as wp
 
-from warpprior.kernels.distance import is_usable
+from warpprior.kernels.distance import is_usable, winding_sign
 from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
@@ -18,22 +18,17 @@ def _measure_frames(
     with_sign: int,
     distance_out: wp.array[wp.float32],  # [point]
 ):
-    """One point: distance to the closest triangle of its frame; signed by the winding number where that is asked for."""
+    """One point: distance to the closest triangle of its frame, signed by the winding number where that is asked."""
     point = first_point + wp.tid()
     position = points[point]
     mesh = meshes[frames[point]]
     distance = max_distance
     if is_usable(position):
-        if with_sign != 0:
-            query = wp.mesh_query_point_sign_winding_number(mesh, position, max_distance, 2.0, 0.5)
-            if query.result:
-                closest = wp.mesh_eval_position(mesh, query.face, query.u, query.v)
-                distance = query.sign * wp.length(position - closest)
-        else:
-            unsigned = wp.mesh_query_point_no_sign(mesh, position, max_distance)
-            if unsigned.result:
-                closest = wp.mesh_eval_position(mesh, unsigned.face, unsigned.u, unsigned.v)
-                distance = wp.length(position - closest)
+        query = wp.mesh_query_point_no_sign(mesh, position, max_distance)
+        if query.result:
+            distance = wp.length(position - wp.mesh_eval_position(mesh, query.face, query.u, query.v))
+            if with_sign != 0:
+                distance = distance * winding_sign(mesh, position, distance)
     distance_out[point] = distance
 
 

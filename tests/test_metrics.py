@@ -160,7 +160,7 @@ def test_signed_distances_equal_trimesh_where_they_matter(box):
     points[4] += 0.5
     points[5] = random.uniform(0.2, 0.3, (300, 3)) * [1, -1, 1]
     lower, upper = box.vertices.min(0), box.vertices.max(0)
-    distances = signed_distances(lambda p: surface.measure(p)[0], lower, upper, points)
+    distances = signed_distances(lambda _, p: surface.measure(p)[0], lower, upper, points)
     mesh = trimesh.Trimesh(BOX_VERTICES, BOX_FACES, process=False)
     exact = -trimesh.proximity.signed_distance(mesh, points.reshape(-1, 3)).reshape(6, 300)
     measured = np.isfinite(distances)
@@ -177,7 +177,7 @@ def test_the_nearest_point_is_found_beyond_the_margin():
     octahedron = trimesh.convex.convex_hull(vertices)
     surface = Surface(octahedron.vertices, octahedron.faces, "octahedron")
     points = np.concatenate([[[0.1, 0.1, 0.1], [0.112, 0.0, 0.0]], np.full((100, 3), 0.5)])[None]
-    distances = signed_distances(lambda p: surface.measure(p)[0], np.full(3, -0.1), np.full(3, 0.1), points)
+    distances = signed_distances(lambda _, p: surface.measure(p)[0], np.full(3, -0.1), np.full(3, 0.1), points)
     assert distances.min() == pytest.approx(0.012, abs=1e-6)
 
 

@@ -4,22 +4,37 @@
 
     {"frames": 60, "fps": 30.0,
      "per_frame": {body: {metric: [number or None per frame]}},
-     "summary": {body: {metric: {"median", "mean", "p95", "max", "frames", "below": {threshold: fraction}}}}}
+     "summary": {body: {metric: {"median", "mean", "p95", "max", "frames", "below": {threshold: fraction}}}},
+     "pairs": {"mug+hand": {"per_frame": {metric: [...]}, "summary": {metric: {...}}}}}
 
-A metric that does not apply to a body is absent; a frame in which it is not defined is None.
+A metric that does not apply to a body is absent; a frame in which it is not defined is None.  ``docs/evaluation.md``
+says why each is defined as it is, and what to beware of.
 
 With truth (bodies that are estimated):
 
 =========================  ==========================================================================================
 ``add_mm``                 mean distance of corresponding vertices, least over the body's symmetry
 ``add_s_mm``               mean distance from each true vertex to the nearest estimated one
+``chamfer_mm``             mean of the two one-sided mean distances from points of one surface to the other surface
+``chamfer_2d_px``          the same between the projected points, as points in the picture
+``chamfer_2d_mm``          that, at the depth of the true origin
 ``rotation_deg``           angle of the rotation error; between the axes for an axis of symmetry; absent for a sphere
 ``translation_mm``         distance of the body origins
 ``depth_mm``               part of it along the viewing ray of the true origin, positive when estimated too far
 ``lateral_mm``             part of it across that ray
-``joint_deg``              mean error of the joint angles
+``joint_deg``              mean error of the joint coordinates
 ``joint_mm``               mean error of the sliding joints
 ``acceleration_error_mm``  mean difference of the vertices' second differences [mm/frame^2]
+=========================  ==========================================================================================
+
+With truth, bodies with keypoints (hands); ``vertex_..`` is the same for all vertices, whose absolute error is ADD:
+
+=========================  ==========================================================================================
+``keypoint_mm``            mean distance of corresponding keypoints
+``keypoint_root_mm``       after moving the first keypoint (the wrist) to its true place
+``keypoint_pa_mm``         after the best similarity (Procrustes)
+``keypoint_pa_mirror_mm``  after the best similarity or mirror image, as some benchmarks have it
+``f_score_5mm``, ``_15mm``  harmonic mean of the shares of vertices nearer than that to the other surface's vertices
 =========================  ==========================================================================================
 
 Always:
@@ -27,14 +42,20 @@ Always:
 =========================  ==========================================================================================
 ``acceleration_mm``        mean second difference of the vertices [mm/frame^2] (bodies that are estimated)
 ``mask_iou``               visible pixels drawn against labelled, don't-care left out; None where nothing is labelled
-``distance_mm``            least signed distance of the other bodies' surface points to this rigid body
+``distance_mm``            least signed distance of the other bodies' surface points to this body
 ``penetration_mm``         how deep the deepest of them is inside, 0 when none is
-``slip_mm``                mean motion in this body's frame of points in contact in this frame and the one before
+``slip_mm``                mean motion in this rigid body's frame of points in contact in this and the last frame
 =========================  ==========================================================================================
 
-Summaries of ``mask_iou`` give ``p05``, ``min`` and ``above`` instead; ``depth_mm`` is summarised by magnitude, with its
-mean as ``bias``; accelerations have ``mean_m_s2``.  ``contact_ratio`` is the fraction of frames with a point nearer
-than 2 mm and none deeper than 5 mm.
+Pairs of bodies have ``distance_mm`` and ``penetration_mm`` of both sides together, ``slip_mm``,
+``shared_volume_cm3`` (where both are closed), and with truth ``contact_f1``: how well the points that touch are those
+that touch in truth; ``zone_f1`` is the same for the named zones of a hand.
+
+Summaries of what is better the larger it is give ``p05``, ``min`` and ``above`` instead; ``depth_mm`` is summarised by
+magnitude, with its mean as ``bias``; accelerations have ``mean_m_s2``.  Single figures among them: ``contact_ratio``,
+the fraction of frames with a point nearer than 2 mm and none deeper than 5 mm; ``failures``, frames more than 5 cm
+off; ``.._auc``, the area under the curve of correct points; ``contact_f1_pooled``, over all frames; and ``truth``: what
+contact, penetration, volume and slip are in the true motion.
 """
 
 from warpprior.metrics.evaluate import Evaluator, evaluate

@@ -1,64 +1,67 @@
-"""What other bodies' surface points do to a rigid body: how near, how deep, how much they slip."""
+"""What other bodies' surface points do to a body: how near, how deep, how much they slip."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from warpprior.bodies.body import Body
+from warpprior.metrics.surfaces import PosedBody, SurfacePoints
+
+__all__ = ["SurfacePoints", "contact_metrics", "contact_ratio", "distances_to", "signed_distances"]
 
 CONTACT_M = 0.002
 DEEP_M = 0.005
-POINT_COUNT = 4000
 
 _MARGIN_M = 0.005
 _FIRST_POINTS = 64
-_GOLDEN = np.array([0.7548776662466927, 0.5698402909980532])  # R2 sequence: even in two dimensions
+
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-class SurfacePoints:
-    """Points spread over a body's surface in proportion to area; the same for the same body.
+def distances_to(target: PosedBody, points: np.ndarray, leaders: np.ndarray) -> np.ndarray:
+    """Signed distance (frame, point) [m] of another body's points to a body; see :func:`signed_distances`.
 
     Args:
-        body: whose surface.
-        count: how many points.
+        target: the body.
+        points: in the frame of ``target.to_own`` (frame, point, 3) [m].
+        leaders: a point for each point that is near it at all times (point,).
     """
-
-    def __init__(self, body: Body, count: int = POINT_COUNT):
-        corners = body.vertices[body.faces].astype(np.float64)
-        areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        strata = (np.arange(count) + 0.5) / count * areas.sum()
-        faces = np.searchsorted(np.cumsum(areas), strata).clip(max=len(areas) - 1)
-        first, second = (np.outer(np.arange(1, count + 1), _GOLDEN) % 1.0).T
-        root = np.sqrt(first)
-        weights = np.stack([1 - root, root * (1 - second), root * second], axis=1)
-        self._corners, self._weights = body.faces[faces], weights.astype(np.float32)
-
-    def place(self, vertices: np.ndarray) -> np.ndarray:
-        """The points (frame, point, 3) on a posed surface (frame, vertex, 3)."""
-        corners = (self._weights[:, k, None] * vertices[:, self._corners[:, k]] for k in range(3))
-        return sum(corners)
+    return signed_distances(target.measure, *target.box, points, leaders if target.is_closed else None)
 
 
-def signed_distances(measure, lower: np.ndarray, upper: np.ndarray, points: np.ndarray) -> np.ndarray:
+def signed_distances(
+    measure: Measure, lower: np.ndarray, upper: np.ndarray, points: np.ndarray, leaders: np.ndarray | None = None
+) -> np.ndarray:
     """Signed distance (frame, point) [m] of the points that matter; infinity for points that cannot matter.
 
-    The distance to the box bounds the distance to the surface, so points beyond 5 mm from the box are left out, unless
-    no point of the frame is near: then those that may be the nearest are measured.
+    Points that are certainly farther than 5 mm from the surface are left out, unless no point of the frame is near:
+    then those that may be the nearest are measured.  The distance to the box around the surface is one lower bound of
+    a point's distance; that of its leader, less the way between the two, is another.
 
     Args:
-        measure: exact signed distance of points (point, 3) -> (point,), negative inside.
-        lower, upper: box around the surface (3,) [m].
+        measure: exact signed distances ``measure(frames (n,), points (n, 3)) -> (n,)`` [m], negative inside.
+        lower, upper: box around the surface (3,) or (frame, 3) [m].
         points: points in the surface's frame (frame, point, 3) [m].
+        leaders: a point for each point (point,), for closed surfaces.
     """
+    lower, upper = (np.broadcast_to(corner, (len(points), 3))[:, None] for corner in (lower, upper))
     bound = np.linalg.norm(np.maximum(np.maximum(lower - points, points - upper), 0.0), axis=2)
     distances = np.full(bound.shape, np.inf)
-    _measure_some(measure, points, bound < _MARGIN_M, distances)
+    if leaders is not None:
+        leading = np.zeros(bound.shape[1], dtype=bool)
+        leading[leaders] = True
+        _measure_some(measure, points, (bound < _MARGIN_M) & leading, distances)
+        told = np.isfinite(distances[:, leaders])
+        away = np.linalg.norm(points - points[:, leaders], axis=2)
+        bound = np.maximum(bound, np.where(told, distances[:, leaders] - away, 0.0))
+    _measure_some(measure, points, (bound < _MARGIN_M) & ~np.isfinite(distances), distances)
     far = distances.min(axis=1) > _MARGIN_M
     if far.any():
         first = min(_FIRST_POINTS, bound.shape[1])
         nearest = np.zeros(bound.shape, dtype=bool)
         np.put_along_axis(nearest, np.argpartition(bound, first - 1, axis=1)[:, :first], True, axis=1)
-        _measure_some(measure, points, nearest & far[:, None], distances)
+        _measure_some(measure, points, nearest & far[:, None] & ~np.isfinite(distances), distances)
         rest = far[:, None] & (bound < distances.min(axis=1, keepdims=True)) & ~np.isfinite(distances)
         _measure_some(measure, points, rest, distances)
     return distances
@@ -82,11 +85,13 @@ def contact_metrics(distances: np.ndarray, points: np.ndarray) -> dict[str, np.n
 
 
 def contact_ratio(metrics: dict[str, np.ndarray]) -> float:
-    """Fraction of frames in contact: a point nearer than 2 mm, none deeper than 5 mm."""
-    good = (metrics["distance_mm"] < 1e3 * CONTACT_M) & (metrics["penetration_mm"] < 1e3 * DEEP_M)
-    return float(np.mean(good))
+    """Fraction of the frames with a distance that are in contact: a point nearer than 2 mm, none deeper than 5 mm."""
+    distance, depth = metrics["distance_mm"], metrics["penetration_mm"]
+    good = (distance < 1e3 * CONTACT_M) & (depth < 1e3 * DEEP_M)
+    defined = np.isfinite(distance)
+    return float(np.mean(good[defined])) if defined.any() else float("nan")
 
 
-def _measure_some(measure, points: np.ndarray, chosen: np.ndarray, distances: np.ndarray) -> None:
+def _measure_some(measure: Measure, points: np.ndarray, chosen: np.ndarray, distances: np.ndarray) -> None:
     if chosen.any():
-        distances[chosen] = measure(points[chosen])
+        distances[chosen] = measure(np.nonzero(chosen)[0], points[chosen])

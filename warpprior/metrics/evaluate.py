@@ -7,10 +7,12 @@ import numpy as np
 from warpprior.bodies import posed_vertices
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
-from warpprior.metrics.contact import SurfacePoints, contact_metrics, contact_ratio, signed_distances
+from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
+from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
-from warpprior.metrics.motion import accelerations, motion_errors, rotate
+from warpprior.metrics.motion import accelerations, fill_holes, motion_errors
 from warpprior.metrics.summary import diameter, listed, summarise
+from warpprior.metrics.surfaces import PosedBody, SurfacePoints
 from warpprior.priors.field import Surface
 from warpprior.rendering import render_labels
 from warpprior.scene import Poses, Scene, SceneBody
@@ -34,7 +36,7 @@ def evaluate(scene: Scene, poses: dict[str, Poses], *, device: str | None = None
 
 
 class Evaluator:
-    """Evaluates several motions of one scene, preparing surfaces and sample points once.
+    """Evaluates several motions of one scene, preparing surfaces, sample points and the truth once.
 
     Args:
         scene: bodies, labels and, where known, truth.
@@ -43,36 +45,36 @@ class Evaluator:
 
     def __init__(self, scene: Scene, *, device: str | None = None):
         self._scene, self._device = scene, resolve_device(device)
-        self._points = {item.name: SurfacePoints(item.body) for item in scene.bodies} if len(scene.bodies) > 1 else {}
+        self._points = {item.name: SurfacePoints(item.body) for item in scene.bodies}
         self._surfaces: dict[tuple[str, float], Surface] = {}
-        self._posed: dict[str, tuple[Poses, np.ndarray]] = {}
+        self._true: dict[str, tuple[PosedBody, np.ndarray]] = {}
+        for item in scene.bodies:
+            if item.truth is not None:
+                filled, holes = fill_holes(item.truth)
+                self._true[item.name] = self._pose(item, filled), ~holes
+        self._true_interaction = self._interact_truly() if len(scene.bodies) > 1 else None
 
     def __call__(self, poses: dict[str, Poses]) -> dict:
         """Metrics of one motion; see :func:`evaluate`."""
         scene = self._scene
         poses = self._complete(poses)
-        metrics: dict[str, dict[str, np.ndarray]] = {item.name: {} for item in scene.bodies}
+        posed = {item.name: self._pose(item, poses[item.name]) for item in scene.bodies}
+        rows: dict[str, dict[str, np.ndarray]] = {item.name: {} for item in scene.bodies}
         extra: dict[str, dict] = {item.name: {} for item in scene.bodies}
         for item in scene.bodies:
             if not item.known:
-                self._add_motion(item, poses[item.name], metrics[item.name], extra[item.name])
+                self._add_motion(item, posed[item.name], rows[item.name], extra[item.name])
         if scene.labels is not None:
             drawn = render_labels(scene, poses, device=self._device)
             for item in scene.bodies:
-                metrics[item.name]["mask_iou"] = mask_iou(drawn, scene.labels, item.label)
-        if len(scene.bodies) > 1:
-            on_surfaces = {i.name: self._points[i.name].place(self._surface_at(i, poses[i.name])) for i in scene.bodies}
-            for item in scene.bodies:
-                if item.body.is_rigid:
-                    self._add_contact(item, poses[item.name], on_surfaces, metrics[item.name], extra[item.name])
+                rows[item.name]["mask_iou"] = mask_iou(drawn, scene.labels, item.label)
+        pairs = self._add_contact(posed, rows, extra) if len(scene.bodies) > 1 else {}
         return {
             "frames": scene.frame_count,
             "fps": float(scene.fps),
-            "per_frame": {body: {name: listed(v) for name, v in rows.items()} for body, rows in metrics.items()},
-            "summary": {
-                body: {name: summarise(name, v, scene.fps) for name, v in rows.items()} | extra[body]
-                for body, rows in metrics.items()
-            },
+            "per_frame": {body: _listed(values) for body, values in rows.items()},
+            "summary": {body: self._summarised(values) | extra[body] for body, values in rows.items()},
+            "pairs": pairs,
         }
 
     def _complete(self, poses: dict[str, Poses]) -> dict[str, Poses]:
@@ -86,49 +88,84 @@ class Evaluator:
                 raise InputError(f"poses of {item.name!r}", f"have {count} frames", accepted)
         return given
 
-    def _surface_at(self, item: SceneBody, poses: Poses) -> np.ndarray:
-        """Posed surface (frame, vertex, 3); the last motion of each body is remembered."""
-        remembered = self._posed.get(item.name)
-        if remembered is None or remembered[0] is not poses:
-            remembered = poses, posed_vertices(item.body, poses, device=self._device)
-            self._posed[item.name] = remembered
-        return remembered[1]
+    def _pose(self, item: SceneBody, poses: Poses) -> PosedBody:
+        return PosedBody(item, poses, self._points[item.name], self._rest_surface, self._device)
 
-    def _add_motion(self, item: SceneBody, poses: Poses, rows: dict, extra: dict) -> None:
-        body = item.body
+    def _rest_surface(self, item: SceneBody, scale: float) -> Surface:
+        key = item.name, scale
+        if key not in self._surfaces:
+            vertices = item.body.vertices * np.float32(scale)
+            self._surfaces[key] = Surface(vertices, item.body.faces, f"body {item.name!r}", self._device)
+        return self._surfaces[key]
+
+    def _interact_truly(self) -> Interaction | None:
+        """Contact in the true motion; None where a body that is estimated has none."""
+        posed, defined = {}, np.ones(self._scene.frame_count, dtype=bool)
+        for item in self._scene.bodies:
+            if item.name in self._true:
+                posed[item.name], scored = self._true[item.name]
+                defined &= scored
+            elif item.known:
+                posed[item.name] = self._pose(item, item.initial)
+            else:
+                return None
+        return interact(posed, defined)
+
+    def _add_motion(self, item: SceneBody, posed: PosedBody, rows: dict, extra: dict) -> None:
+        body, poses = item.body, posed.poses
 
         def surface(motion: Poses) -> np.ndarray:
             if motion is poses:
-                return self._surface_at(item, poses)
+                return posed.vertices
             if motion.frame_count == 0:
                 return np.zeros((0, body.vertex_count, 3), dtype=np.float32)
             return posed_vertices(body, motion, device=self._device)
 
         if item.truth is not None:
+            truth, defined = self._true[item.name]
             rows.update(motion_errors(body, item.symmetry, poses, item.truth, surface))
-            size = item.truth.scale * diameter(body.vertices)
-            scored = rows["add_mm"][np.isfinite(rows["add_mm"])]
-            if len(scored):
-                extra["add_below_tenth_diameter"] = float(np.mean(scored <= 100.0 * size))
+            rows.update(surface_errors(posed, truth, defined, self._scene.camera))
+            if body.keypoint_count:
+                found, areas = keypoint_errors(posed, truth, defined)
+                rows.update(found)
+                extra.update(areas)
+            failed = failures(rows)
+            if failed is not None:
+                size = item.truth.scale * diameter(body.vertices)
+                extra["add_below_tenth_diameter"] = float(np.mean(rows["add_mm"][defined] <= 100.0 * size))
+                extra["failures"] = failed
         own, error, true = accelerations(body, item.symmetry, poses, item.truth, surface)
         rows["acceleration_mm"] = own
         if error is not None:
             rows["acceleration_error_mm"] = error
             extra["truth_acceleration_mm"] = summarise("truth_acceleration_mm", true, self._scene.fps)
 
-    def _add_contact(self, item: SceneBody, poses: Poses, on_surfaces: dict, rows: dict, extra: dict) -> None:
-        others = np.concatenate([points for name, points in on_surfaces.items() if name != item.name], axis=1)
-        local = rotate(poses.rotation * [-1, -1, -1, 1], others - poses.position[:, None].astype(np.float32))
-        surface = self._exact_surface(item, poses.scale)
-        lower, upper = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
-        distances = signed_distances(lambda points: surface.measure(points)[0], lower, upper, local)
-        contact = contact_metrics(distances, local)
-        rows.update(contact)
-        extra["contact_ratio"] = contact_ratio(contact)
+    def _add_contact(self, posed: dict[str, PosedBody], rows: dict, extra: dict) -> dict:
+        """Add contact to the rows of every body, and give the metrics of the pairs."""
+        found = interact(posed, np.ones(self._scene.frame_count, dtype=bool))
+        truth, fps = self._true_interaction, self._scene.fps
+        for name, values in found.body_rows.items():
+            rows[name].update(values)
+            extra[name]["contact_ratio"] = found.describe(values, fps)["contact_ratio"]
+            if truth is not None:
+                extra[name]["truth"] = truth.describe(truth.body_rows[name], fps)
+        pairs = {}
+        for key, values in found.pair_rows.items():
+            figures = {}
+            if truth is not None:
+                compared, figures = compare_contacts(found, truth, key)
+                values = values | compared
+                figures["truth"] = truth.describe(truth.pair_rows[key], fps)
+            if key in found.pitches:
+                figures["volume_pitch_mm"] = 1e3 * found.pitches[key]
+            ratio = found.describe(found.pair_rows[key], fps)["contact_ratio"]
+            summary = self._summarised(values) | figures | {"contact_ratio": ratio}
+            pairs[key] = {"per_frame": _listed(values), "summary": summary}
+        return pairs
 
-    def _exact_surface(self, item: SceneBody, scale: float) -> Surface:
-        key = item.name, scale
-        if key not in self._surfaces:
-            vertices = item.body.vertices * np.float32(scale)
-            self._surfaces[key] = Surface(vertices, item.body.faces, f"body {item.name!r}", self._device)
-        return self._surfaces[key]
+    def _summarised(self, rows: dict[str, np.ndarray]) -> dict:
+        return {name: summarise(name, values, self._scene.fps) for name, values in rows.items()}
+
+
+def _listed(rows: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
+    return {name: listed(values) for name, values in rows.items()}

@@ -29,7 +29,7 @@ def motion_errors(body: Body, symmetry: str, poses: Poses, truth: Poses, surface
         surface: gives the posed surface (frame, vertex, 3) of a motion without NaN [m].
     """
     frame_count = poses.frame_count
-    scored = np.isfinite(truth.position).all(1) & np.isfinite(truth.rotation).all(1) & np.isfinite(truth.joints).all(1)
+    scored = ~fill_holes(truth)[1]
     errors = {}
     poses, truth = poses.frames(scored), truth.frames(scored)
     aligned = _align_symmetry(symmetry, poses, truth)
@@ -67,8 +67,7 @@ def accelerations(
     own = _second_differences(surface(poses)[:, ::stride])
     if truth is None:
         return _mean_length(own), None, None
-    holes = ~(np.isfinite(truth.position).all(1) & np.isfinite(truth.rotation).all(1))
-    filled = truth if not holes.any() else _without_holes(truth, holes)
+    filled, holes = fill_holes(truth)
     true_surface = surface(filled)[:, ::stride].astype(np.float64)
     true_surface[holes] = np.nan
     true = _second_differences(true_surface)
@@ -87,7 +86,7 @@ def rotation_error(rotation: np.ndarray, truth: np.ndarray, symmetry: str) -> np
     if symmetry == "sphere":
         return None
     if symmetry in _AXES:
-        first, second = (_matrices(q)[:, :, _AXES[symmetry]] for q in (rotation, truth))
+        first, second = (matrices(q)[:, :, _AXES[symmetry]] for q in (rotation, truth))
         return np.arctan2(np.linalg.norm(np.cross(first, second), axis=1), np.sum(first * second, axis=1))
     difference = _multiply(_conjugate(rotation), truth)
     return 2.0 * np.arctan2(np.linalg.norm(difference[:, :3], axis=1), np.abs(difference[:, 3]))
@@ -95,7 +94,7 @@ def rotation_error(rotation: np.ndarray, truth: np.ndarray, symmetry: str) -> np
 
 def rotate(rotation: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (frame, point, 3) rotated by unit quaternions (frame, 4) xyzw; keeps the points' precision."""
-    return points @ _matrices(rotation).transpose(0, 2, 1).astype(points.dtype)
+    return points @ matrices(rotation).transpose(0, 2, 1).astype(points.dtype)
 
 
 def _align_symmetry(symmetry: str, poses: Poses, truth: Poses) -> Poses:
@@ -123,7 +122,7 @@ def _nearest_distance(body: Body, poses: Poses, surface: Surface, true_surface: 
         return np.zeros(0)
     if body.is_rigid:
         # Seen from the estimated body the estimated vertices never move, so one tree serves all frames.
-        rotations = _matrices(poses.rotation)
+        rotations = matrices(poses.rotation)
         local = (true_surface[:, ::stride] - poses.position[:, None]) @ rotations
         tree = cKDTree(body.vertices.astype(np.float64) * poses.scale)
         distances, _ = tree.query(local.reshape(-1, 3))
@@ -151,11 +150,16 @@ def _unturned(poses: Poses) -> Poses:
     return replace(poses, rotation=np.tile([0.0, 0.0, 0.0, 1.0], (poses.frame_count, 1)))
 
 
-def _without_holes(truth: Poses, holes: np.ndarray) -> Poses:
-    """The truth with frames that have none set to a valid pose, to be struck out afterwards."""
+def fill_holes(truth: Poses) -> tuple[Poses, np.ndarray]:
+    """The motion with frames that have no pose set to some valid pose, and which frames those are (frame,) bool."""
+    holes = ~(
+        np.isfinite(truth.position).all(1) & np.isfinite(truth.rotation).all(1) & np.isfinite(truth.joints).all(1)
+    )
+    if not holes.any():
+        return truth, holes
     position, rotation, joints = truth.position.copy(), truth.rotation.copy(), truth.joints.copy()
     position[holes], rotation[holes], joints[holes] = 0.0, [0.0, 0.0, 0.0, 1.0], 0.0
-    return replace(truth, position=position, rotation=rotation, joints=joints)
+    return replace(truth, position=position, rotation=rotation, joints=joints), holes
 
 
 def _second_differences(points: np.ndarray) -> np.ndarray:
@@ -171,7 +175,7 @@ def _mean_length(vectors: np.ndarray) -> np.ndarray:
     return 1e3 * np.linalg.norm(vectors, axis=2).mean(axis=1)
 
 
-def _matrices(rotation: np.ndarray) -> np.ndarray:
+def matrices(rotation: np.ndarray) -> np.ndarray:
     """Rotation matrices (frame, 3, 3) of unit quaternions (frame, 4) xyzw."""
     x, y, z, w = rotation.T
     rows = [

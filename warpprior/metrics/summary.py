@@ -10,8 +10,11 @@ THRESHOLDS = {
     "rotation_deg": (1, 2, 5, 10, 30),
     "translation_mm": (1, 3, 5, 10, 20, 50),
     "penetration_mm": (1, 2, 5, 10),
+    "keypoint_mm": (5, 10, 20, 50),
+    "chamfer_mm": (1, 3, 5, 10, 20, 50),
     "mask_iou": (0.5, 0.75, 0.9, 0.95, 0.97),
 }
+RISING = ("mask_iou", "f_score", "contact_f1", "zone_f1")  # names that begin so are better the larger they are
 
 
 def summarise(name: str, values: np.ndarray, fps: float) -> dict:
@@ -31,11 +34,12 @@ def summarise(name: str, values: np.ndarray, fps: float) -> dict:
         figures["bias"] = float(values.mean())
         values = np.abs(values)
     figures["median"], figures["mean"] = float(np.median(values)), float(values.mean())
-    if name in ("mask_iou", "distance_mm"):
+    rising = name.startswith(RISING)
+    if rising or name == "distance_mm":
         figures["p05"], figures["min"] = float(np.percentile(values, 5)), float(values.min())
     else:
         figures["p95"], figures["max"] = float(np.percentile(values, 95)), float(values.max())
-    if name == "mask_iou":
+    if rising and thresholds:
         figures["above"] = {str(t): float(np.mean(values >= t)) for t in thresholds}
     elif thresholds:
         figures["below"] = {str(t): float(np.mean(values <= t)) for t in thresholds}
