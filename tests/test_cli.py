@@ -16,7 +16,7 @@ from warpprior.cli import build_parser, main
 from warpprior.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("refine", "simulate", "demo", "evaluate", "export", "info", "bench")
+COMMANDS = ("refine", "simulate", "demo", "evaluate", "export", "convert-mano", "info", "bench")
 
 
 @pytest.fixture
@@ -126,6 +126,7 @@ def test_refine_hands_over_every_option(replaced):
         ("demo", "demo"),
         ("evaluate scene --poses p.npz --output m.json --device cpu --num-frames 3", "evaluate"),
         ("export scene --poses p.npz --output s.usdc --overwrite", "export"),
+        ("convert-mano MANO_RIGHT.pkl right.npz --overwrite --quiet", "convert_mano"),
         ("info --json", "info"),
         ("bench --only skinning --compare --max-ratio 2 --json out.json", "bench"),
     ],

@@ -99,11 +99,20 @@ def build_parser() -> argparse.ArgumentParser:
         prog="warpprior",
         description="Turn noisy per-frame estimates of hands and objects into physically consistent motion.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
     parser.add_argument("--version", action="version", version=f"warpprior {warpprior.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_refine, _add_simulate, _add_demo, _add_evaluate, _add_export, _add_info, _add_bench):
+    for add in (
+        _add_refine,
+        _add_simulate,
+        _add_demo,
+        _add_evaluate,
+        _add_export,
+        _add_convert_mano,
+        _add_info,
+        _add_bench,
+    ):
         add(commands)
     return parser
 
@@ -243,6 +252,19 @@ def _run_export(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         quiet=options.quiet,
     )
+
+
+def _add_convert_mano(commands) -> None:
+    parser = _add(commands, "convert-mano", "write a MANO pickle as .npz, without running it", _run_convert_mano)
+    parser.add_argument("model", type=Path, metavar="IN.pkl", help="MANO_RIGHT.pkl or MANO_LEFT.pkl")
+    parser.add_argument("output", type=Path, metavar="OUT.npz", help="file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT.npz if it exists")
+
+
+def _run_convert_mano(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.convert_mano(options.model, options.output, overwrite=options.overwrite, quiet=options.quiet)
 
 
 def _add_info(commands) -> None:

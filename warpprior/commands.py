@@ -182,6 +182,31 @@ def export(
     return OK
 
 
+def convert_mano(model: Path, output: Path, *, overwrite: bool = False, quiet: bool = False) -> int:
+    """Write the arrays of a MANO file, a published pickle for instance, as an ``.npz`` of plain arrays.
+
+    Args:
+        model: ``MANO_RIGHT.pkl`` or ``MANO_LEFT.pkl``; read without running any of it.
+        output: ends in ``.npz``.
+        overwrite: ``output`` may exist.
+        quiet: print nothing.
+
+    Raises:
+        InputError: the file is damaged or no MANO model, or ``output`` cannot be used.
+    """
+    from warpprior.bodies.mano import read_mano_model
+    from warpprior.io import prepare_file
+    from warpprior.io.arrays import write_arrays
+
+    if output.suffix.lower() != ".npz":
+        raise InputError(str(output), "is no .npz", "give the output a name that ends in .npz")
+    prepare_file(output, overwrite=overwrite)
+    hand = read_mano_model(model)
+    write_arrays(output, hand.arrays.as_dict())
+    _tell(quiet, f'a {hand.side} hand in {output}; name it as the path of a body of kind "mano"')
+    return OK
+
+
 def info(*, as_json: bool = False) -> int:
     """Print versions, devices, extras and the kernel cache."""
     from warpprior import environment
