@@ -14,6 +14,7 @@ from scipy.ndimage import median_filter
 from warpprior.alignment.contacts import Contacts
 from warpprior.alignment.detections import Detections
 from warpprior.alignment.joint_terms import JointTerms
+from warpprior.alignment.presses import Presses
 from warpprior.alignment.problem import Problem
 from warpprior.kernels.contour_fit import accumulate_contour
 from warpprior.kernels.motion_fit import accumulate_smoothness
@@ -96,6 +97,9 @@ class BodyAligner:
         if body.body.is_rigid:
             field = DistanceField(body.body, device, scale=body.initial.scale)
             self.contacts = {other.name: Contacts(body, other, field, problem) for other in self.partners}
+        self.presses = None
+        if self.partners and not body.body.is_rigid and body.body.closed:
+            self.presses = Presses(body, self.partners, problem)
         self.joints = JointTerms(body, problem) if body.body.coordinate_count else None
         self.detections = Detections(body, problem)
 
@@ -106,6 +110,8 @@ class BodyAligner:
         self.clearance.fill_(s.clearance_m)
         for contact in self.contacts.values():
             contact.enter(stage)
+        if self.presses is not None:
+            self.presses.enter(stage)
         if self.joints is not None:
             self.joints.enter()
         self.detections.enter(stage.keypoint_reach)
@@ -196,6 +202,8 @@ class BodyAligner:
         )  # fmt: skip
         for contact in self.contacts.values():
             contact.add(self.touch, self.costs["contact"])
+        if self.presses is not None:
+            self.presses.add(self.costs["contact"])
         accumulate_smoothness(
             poses,
             state.segments,

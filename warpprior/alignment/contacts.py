@@ -12,6 +12,19 @@ from warpprior.scene import SceneBody
 from warpprior.settings import AlignStage
 
 
+def point_body(body: SceneBody, problem: Problem) -> PointBody:
+    """Where the contact points of a body lie on its surface, and which unknowns move them."""
+    state = problem.state
+    faces, barycentrics = state.point_places(body.name)
+    first = 0 if body.known else state.first_vertex(body.name)
+    corners = (body.body.faces[faces.numpy()] + first).astype(np.int32)
+    points = PointBody()
+    points.start = problem.equations.starts.get(body.name, -1)
+    points.corners = wp.array(corners, dtype=wp.vec3i, device=state.device)
+    points.barycentrics = barycentrics
+    return points
+
+
 class Contacts:
     """Points of ``partner`` on the surface of the rigid ``body``; each moves unless it is known.
 
@@ -41,13 +54,7 @@ class Contacts:
         self.sums = zeros((frame_count, 2))
         self.distance, self.softness = zeros(1), zeros(1)
         self.slip, self.press = zeros(3), zeros(2)
-        self.points = PointBody()
-        self.points.start = starts.get(partner.name, -1)
-        faces, barycentrics = state.point_places(partner.name)
-        first = 0 if partner.known else state.first_vertex(partner.name)
-        corners = partner.body.faces[faces.numpy()] + first
-        self.points.corners = wp.array(corners.astype(np.int32), dtype=wp.vec3i, device=device)
-        self.points.barycentrics = barycentrics
+        self.points = point_body(partner, problem)
         self.start = starts.get(body.name, -1)
         self.lanes = 1 if device.is_cpu else 32
 
