@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="warpprior",
         description="Turn noisy per-frame estimates of hands and objects into physically consistent motion.",
         epilog=_EPILOG,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"warpprior {warpprior.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
