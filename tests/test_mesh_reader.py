@@ -152,7 +152,7 @@ def test_open_surface_is_read_and_said(write):
 
 
 def test_colours_of_vertices_materials_and_textures(write):
-    """Vertex colours, plain material colours, and a texture looked up at the corners."""
+    """Vertex colours, plain material colours, and a texture looked up around the corners."""
     cv2 = pytest.importorskip("cv2")
     lines = obj_text(BOX.vertices, BOX.faces).splitlines()
     painted = "\n".join(f"{line} 0.2 0.4 0.6" if line.startswith("v") else line for line in lines)
@@ -168,7 +168,7 @@ def test_colours_of_vertices_materials_and_textures(write):
     )
     mapped = "mtllib m.mtl\nvt 0.1 0.9\nvt 0.1 0.1\nusemtl photo\n" + obj_text(BOX.vertices, []) + faces
     body = read_mesh(write("c.obj", mapped), "c")
-    np.testing.assert_allclose(body.colors[:, 2], (body.vertices[:, 2] > 0).astype(float))
+    np.testing.assert_allclose(body.colors[:, 2], (body.vertices[:, 2] > 0).astype(float), atol=0.08)
 
 
 def test_materials_outside_the_folder_are_not_read(write):

@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.bodies.files import read_bytes
 from warpprior.bodies.repair import Surface
+from warpprior.bodies.textures import PIXEL_LIMIT, paint_corners, texture_size
 from warpprior.errors import InputError
 
 ACCEPTED = "give an OBJ file with 'v' and 'f' lines"
@@ -39,14 +40,20 @@ def read_obj(path: Path) -> Surface:
     """
     polygons = _parse(path, read_bytes(path, "an OBJ file").decode("utf-8-sig", errors="replace"))
     vertices = np.array(polygons.vertices, dtype=np.float64).reshape(-1, 3)
-    faces = [[p[0], p[k], p[k + 1]] for p in polygons.corners for k in range(1, len(p) - 1)]
+    faces = _fans(polygons.corners)
     colors, warnings = None, ()
     if polygons.colors:
         colors = np.array(polygons.colors, dtype=np.float64)
         colors = np.clip(colors / 255.0 if colors.max() > 1.0 else colors, 0.0, 1.0)
     elif any(polygons.materials):
-        colors, warnings = _material_colors(path, polygons)
-    return Surface(vertices, np.array(faces, dtype=np.int64).reshape(-1, 3), colors, warnings=warnings)
+        colors, warnings = _material_colors(path, polygons, vertices, faces)
+    return Surface(vertices, faces, colors, warnings=warnings)
+
+
+def _fans(polygons: list[list[int]]) -> np.ndarray:
+    """Triangles (face, 3) of polygons, each split into a fan."""
+    faces = [[p[0], p[k], p[k + 1]] for p in polygons for k in range(1, len(p) - 1)]
+    return np.array(faces, dtype=np.int64).reshape(-1, 3)
 
 
 def _parse(path: Path, text: str) -> _Polygons:
@@ -126,46 +133,41 @@ def _index(where: str, word: str, count: int, what: str) -> int:
     return index - 1 if index > 0 else count + index
 
 
-def _material_colors(path: Path, polygons: _Polygons) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Vertex colours (vertex, 3) as the mean over the corners that meet there, and warnings."""
+def _material_colors(
+    path: Path, polygons: _Polygons, vertices: np.ndarray, faces: np.ndarray
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Vertex colours (vertex, 3) as the mean over the faces that meet there, and warnings."""
     materials: dict[str, tuple[np.ndarray, str]] = {}
     warnings: list[str] = []
     for library in polygons.libraries:
         file = _beside(path, library)
         if file is not None:
             materials.update(_read_materials(file))
-    counts = [len(corners) for corners in polygons.corners]
-    corners = np.concatenate([np.array(c, dtype=np.int64) for c in polygons.corners])
-    uvs = np.concatenate([np.array(c, dtype=np.int64) for c in polygons.corner_textures])
+    corner_uvs = _fans(polygons.corner_textures)
     names, numbers = np.unique(polygons.materials, return_inverse=True)
-    numbers = np.repeat(numbers.reshape(-1), counts)
+    numbers = np.repeat(numbers.reshape(-1), [len(corners) - 2 for corners in polygons.corners])
     places = np.array(polygons.texture, dtype=np.float64).reshape(-1, 2)
-    total = np.zeros((len(polygons.vertices), 3))
-    weight = np.zeros(len(polygons.vertices))
+    total = np.zeros((len(vertices), 3))
+    weight = np.zeros(len(vertices))
     for number, name in enumerate(names.tolist()):
         if name not in materials:
             continue
         color, texture = materials[name]
         mine = numbers == number
-        colors = np.tile(color, (int(mine.sum()), 1))
         image = _read_texture(path, texture, warnings) if texture else None
+        mapped = mine & (corner_uvs >= 0).all(axis=1) & (image is not None)
+        # A plain colour is a texture of one pixel.
+        parts = [(color.reshape(1, 1, 3), mine & ~mapped, np.zeros((int((mine & ~mapped).sum()), 3, 2)))]
         if image is not None:
-            mapped = uvs[mine] >= 0
-            colors[mapped] = _look_up(image, places[uvs[mine][mapped]])
-        np.add.at(total, corners[mine], colors)
-        np.add.at(weight, corners[mine], 1.0)
+            parts.append((image, mapped, places[corner_uvs[mapped]]))
+        for picture, chosen, uvs in parts:
+            colors, weights = paint_corners(picture, vertices, faces[chosen], uvs)
+            total += colors
+            weight += weights
     if not weight.any():
         return None, tuple(warnings)
-    return np.where(weight[:, None] > 0, total / np.maximum(weight, 1.0)[:, None], PLAIN), tuple(warnings)
-
-
-def _look_up(image: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Colours at texture coordinates (u right, v up, repeating) (place, 3)."""
-    height, width = image.shape[:2]
-    u, v = (places % 1.0).T
-    rows = np.minimum(((1.0 - v) * height).astype(np.int64), height - 1)
-    columns = np.minimum((u * width).astype(np.int64), width - 1)
-    return image[rows, columns]
+    painted = weight[:, None] > 0.0
+    return np.where(painted, total / np.where(painted, weight[:, None], 1.0), PLAIN), tuple(warnings)
 
 
 def _beside(path: Path, name: str) -> Path | None:
@@ -196,7 +198,7 @@ def _read_materials(path: Path) -> dict[str, tuple[np.ndarray, str]]:
 
 
 def _read_texture(path: Path, name: str, warnings: list[str]) -> np.ndarray | None:
-    """The texture as RGB in [0, 1] (height, width, 3), or None with a warning."""
+    """The texture as RGB (height, width, 3) uint8, or None with a warning."""
     file = _beside(path, name)
     if file is None:
         warnings.append(f"the texture {name!r} is not in its folder; its material's plain colour is used")
@@ -206,12 +208,20 @@ def _read_texture(path: Path, name: str, warnings: list[str]) -> np.ndarray | No
     except ImportError:
         warnings.append(f"reading the texture {name!r} needs OpenCV; its material's plain colour is used")
         return None
-    data = np.frombuffer(read_bytes(file, "a texture"), dtype=np.uint8)
+    data = read_bytes(file, "a texture")
+    size = texture_size(data)
+    if size is None:
+        warnings.append(f"the texture {name!r} is no PNG, JPEG or BMP; its material's plain colour is used")
+        return None
+    if size[0] * size[1] > PIXEL_LIMIT:
+        found = f"is {size[0]} x {size[1]} px, more than {PIXEL_LIMIT // 1_000_000} megapixels"
+        warnings.append(f"the texture {name!r} {found}; its material's plain colour is used")
+        return None
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:
         warnings.append(f"the texture {name!r} cannot be read; its material's plain colour is used")
         return None
-    return image[:, :, ::-1] / 255.0
+    return image[:, :, ::-1]

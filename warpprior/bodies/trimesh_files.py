@@ -11,6 +11,7 @@ import numpy as np
 
 from warpprior.bodies.files import read_bytes, refuse_unreadable
 from warpprior.bodies.repair import MAX_FACES, Surface
+from warpprior.bodies.textures import PIXEL_LIMIT, look_up, paint_corners
 from warpprior.errors import InputError
 
 
@@ -112,13 +113,38 @@ def _load(data: bytes, kind: str) -> Surface:
 
 
 def _colors(mesh) -> np.ndarray | None:
-    """Vertex colours in [0, 1] (vertex, 3): its own, its texture's at each vertex, or its material's."""
+    """Vertex colours in [0, 1] (vertex, 3): its own, its texture's around each vertex, or its material's."""
     kind = mesh.visual.kind
     if kind is None:
         return None
     try:
+        painted = _texture_colors(mesh) if kind == "texture" else None
+        if painted is not None:
+            return painted
         visual = mesh.visual.to_color() if kind == "texture" else mesh.visual
         colors = np.asarray(visual.vertex_colors, dtype=np.float64)[:, :3] / 255.0
     except Exception:  # a picture that cannot be decoded costs the colours, not the mesh
         return None
     return colors if colors.shape == (len(mesh.vertices), 3) else None
+
+
+def _texture_colors(mesh) -> np.ndarray | None:
+    """Colours of a mesh with a texture; None where its material is plain."""
+    material = mesh.visual.material
+    picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    uvs = mesh.visual.uv
+    if picture is None or uvs is None or len(uvs) != len(mesh.vertices):
+        return None
+    if picture.width * picture.height > PIXEL_LIMIT:
+        raise ValueError("a texture of too many pixels")
+    image = np.asarray(picture.convert("RGB"))
+    uvs = np.asarray(uvs, dtype=np.float64)
+    total, weight = paint_corners(image, np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs[mesh.faces])
+    lone = weight <= 0.0
+    total[lone] = look_up(image, uvs[lone])
+    colors = total / np.where(lone, 1.0, weight)[:, None]
+    factor = getattr(material, "baseColorFactor", None)
+    if factor is None:
+        return colors
+    factor = np.asarray(factor)
+    return colors * factor[:3] / (255.0 if factor.dtype.kind in "iu" else 1.0)
