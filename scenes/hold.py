@@ -102,6 +102,13 @@ class Holder:
         local = Base(rotation.inv().apply(base.position - position), rotation.inv() * base.rotation)
         return close_fingers(self.puppet, self.field, *local.pair, joints[None], self.near, exact=True, steps=6)[0]
 
+    def contact_centers(self, state: Held, base: Base) -> list[np.ndarray]:
+        """Middle of what each finger touches, the thumb last, for the fingers that touch; [m] in the world."""
+        points = self._points(base, state.joints, self.near)
+        weights = self._contact_weights(points, state.position, state.rotation)
+        fingers = [self.puppet.finger[self.near] == f for f in range(len(self.puppet.digits.names))]
+        return [np.average(points[f], axis=0, weights=weights[f]) for f in fingers if weights[f].any()]
+
     def _contact_weights(self, points: np.ndarray, position: np.ndarray, rotation: Rotation) -> np.ndarray:
         """One for points on the object or inside, falling to zero at the distance that is no touch any more."""
         distances = self.field.signed_distance(rotation.inv().apply(points - position))

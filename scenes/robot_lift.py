@@ -33,7 +33,7 @@ def robot_lift(
     frame_count: int = 60,
     fps: float = 30.0,
     mask_noise: str | noises.MaskNoise = "M1",
-    pose_noise: noises.PoseNoise | None = None,
+    pose_noise: str | noises.PoseNoise | None = None,
     camera: Camera = CAMERA,
     images: bool = True,
     device="cpu",
@@ -69,7 +69,7 @@ def held_object(
     frame_count: int = 60,
     fps: float = 30.0,
     mask_noise: str | noises.MaskNoise = "M1",
-    pose_noise: noises.PoseNoise | None = None,
+    pose_noise: str | noises.PoseNoise | None = None,
     camera: Camera = CAMERA,
     images: bool = True,
     device="cpu",
@@ -130,7 +130,7 @@ def held_object(
     labels = noises.disturb_labels(
         pictures.labels, level, mask_random, fingertips=_fingertips(puppet, motion, view, camera)
     )
-    start = noises.disturb_poses(object_poses, pose_noise or noises.PoseNoise(), pose_random)
+    start = noises.disturb_poses(object_poses, noises.pose_noise(pose_noise or "rough"), pose_random)
     return Scene(
         name=name,
         camera=camera,

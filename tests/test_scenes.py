@@ -186,7 +186,7 @@ def test_wrong_requests_are_explained():
         with pytest.raises(InputError) as error:
             simulate(*arguments, **options)
         assert error.value.accepted
-    assert SCENES == ("robot_lift", "held_object")
+    assert tuple(SCENES)[:2] == ("robot_lift", "held_object")
 
 
 def overlap(labels, exact):

@@ -1,0 +1,272 @@
+"""A human hand and an object, both unknown: lifted, turned in the hand, poured from, slipping, handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.hand import read_hand
+from warpprior.errors import InputError
+from warpprior.priors.field import DistanceField
+from warpprior.scene import IGNORE_LABEL, Camera, Scene, SceneBody
+from warpprior.scenes import noise as noises
+from warpprior.scenes import stage
+from warpprior.scenes.hand_grasp import Surroundings, find_hand_grasp
+from warpprior.scenes.hand_grasp_holds import find_holds
+from warpprior.scenes.hand_scenes_act import perform
+from warpprior.scenes.hold import Holder
+from warpprior.scenes.objects import make_object
+from warpprior.scenes.objects.spec import Hold
+from warpprior.scenes.observe import Actor, Pictures, cast_actors
+from warpprior.scenes.puppet import Puppet, human_digits
+
+HAND_LABEL, OBJECT_LABEL = 1, 2  # a second object has the label after
+CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
+OBJECT = {"grasp_lift": "bottle", "in_hand_turn": "box", "pour": "mug", "slip": "can", "handover": "bottle"}
+_DISTANCES = np.arange(0.42, 0.91, 0.03)  # of the camera [m]
+_VISIBILITY = (0.5, 0.8)  # share of the object to be seen, drawn per scene
+_REACH = 0.010  # points of the hand this close at the grasp may touch later [m]
+_SLENDER = 3.0  # what is longer than this against its width lies down
+_GAP = 0.03  # between two objects on the table, at least [m]
+_PURPOSES = ("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second")
+_COVER = 0.12  # brightness of what hides everything in occluded frames
+
+
+@dataclass(frozen=True, eq=False)
+class Prop:
+    """An object on the table, in the world: origin at the middle of its bounding box, z up.
+
+    Attributes:
+        model: the object in its own frame.
+        symmetry: of the object, as in a scene.
+        rest: world_from_object while it stands.
+        center: middle of the bounding box of the turned object, from its origin (3,) [m].
+        standing: the same surface in the world.
+        holds: where to hold it, in the world.
+    """
+
+    model: Body
+    symmetry: str
+    rest: Rotation
+    center: np.ndarray
+    standing: Body
+    holds: tuple[Hold, ...]
+
+    @property
+    def table(self) -> float:
+        """Height of the table it stands on [m]."""
+        return float(self.standing.vertices[:, 2].min())
+
+    def track(self, position: np.ndarray, rotation: Rotation) -> stage.Track:
+        """Motion of the object's own origin, given that of its middle and its turn since it stood."""
+        joints = np.zeros((len(position), 0))
+        return stage.Track(self.model, position - rotation.apply(self.center), rotation * self.rest, joints)
+
+
+def hand_scene(
+    name: str,
+    *,
+    object: str | None = None,
+    mesh: str | Path | Body | None = None,
+    side: str = "right",
+    second_object: str | None = None,
+    occluded_frames: tuple[int, int] | None = None,
+    seed: int = 0,
+    frame_count: int = 60,
+    fps: float = 30.0,
+    mask_noise: str | noises.MaskNoise = "M1",
+    pose_noise: str | noises.PoseNoise = "network",
+    hand_noise: str | noises.HandNoise = "network",
+    keypoint_noise: noises.KeypointNoise | None = None,
+    picture_noise: noises.PictureNoise | None = None,
+    camera: Camera = CAMERA,
+    images: bool = True,
+    device="cpu",
+) -> Scene:
+    """A human hand holds an object, and neither is known.
+
+    Args:
+        name: which scene, one of :data:`~warpprior.scenes.hand_scenes_act.COURSES`.
+        object: name of a built-in object; each scene has one of its own otherwise.
+        mesh: a rigid body, or the file of its mesh, instead.
+        side: of the hand, ``right`` or ``left``.
+        second_object: name of a built-in object that stands beside, untouched.
+        occluded_frames: first and number of frames in which something hides everything: labels are don't-care, and
+            nothing is detected.
+        seed: of everything random.  One generator serves each purpose, so that another noise leaves the rest.
+        frame_count: number of frames, at least 2.
+        fps: frames per second.
+        mask_noise: ``M0`` to ``M3``, or a :class:`~warpprior.scenes.noise.MaskNoise`.
+        pose_noise: of the objects' initial poses: ``network``, ``rough``, ``exact``, or a
+            :class:`~warpprior.scenes.noise.PoseNoise`.
+        hand_noise: of the hand's: ``network``, ``exact``, or a :class:`~warpprior.scenes.noise.HandNoise`.
+        keypoint_noise: of the hand's detected keypoints.
+        picture_noise: of the colour pictures.
+        camera: the camera.
+        images: render colour pictures too.
+        device: Warp device that casts the rays.
+
+    Returns:
+        A scene with bodies ``hand``, the object and perhaps the second, truth for all, keypoints and boxes.
+
+    Raises:
+        InputError: the mesh cannot be read or grasped, or a setting is out of range.
+    """
+    if frame_count < 2:
+        raise InputError("frame_count", str(frame_count), "at least 2 frames")
+    hidden = _hidden_frames(occluded_frames, frame_count)
+    mask_level, pose_level = noises.mask_noise(mask_noise), noises.pose_noise(pose_noise)
+    hand_level = noises.hand_noise(hand_noise)
+    prop = make_prop(object or OBJECT[name]) if mesh is None else read_prop(mesh)
+    random = dict(zip(_PURPOSES, np.random.default_rng(seed).spawn(len(_PURPOSES)), strict=True))
+
+    hand = read_hand(side)
+    puppet, distance = Puppet(hand, human_digits(hand)), DistanceField(prop.standing)
+    grasp = find_hand_grasp(puppet, distance, prop.holds, random["grasp"], Surroundings(table=prop.table))
+    holder = Holder(puppet, distance, grasp, reach=_REACH)
+    motion = perform(name, holder, grasp, frame_count, fps, random["script"], random["shake"])
+    hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
+    tracks = [hand_track, prop.track(motion.object_position, motion.object_rotation)]
+    symmetries = ["none", prop.symmetry]
+    if second_object is not None:
+        other = make_prop(second_object)
+        tracks.append(_set_aside(other, prop, tracks, random["second"]))
+        symmetries.append(other.symmetry)
+
+    heading = float(np.arctan2(*grasp.approach[[1, 0]]))
+    view = stage.choose_view(
+        camera,
+        tracks[:1],
+        tracks[1],
+        heading,
+        random["view"],
+        framed=[hand_track.frames(slice(frame_count // 8, None, 4)), *(track.frames([0]) for track in tracks[2:])],
+        distances=_DISTANCES,
+        visibility=random["view"].uniform(*_VISIBILITY),
+    )
+    truths = [track.poses(view) for track in tracks]
+    actors = [
+        Actor(track.body, label, truth) for label, (track, truth) in enumerate(zip(tracks, truths, strict=True), 1)
+    ]
+    pictures, read_rgb = _film(
+        camera,
+        view,
+        actors,
+        prop.table,
+        hidden,
+        images,
+        picture_noise or noises.PictureNoise(),
+        random["picture"],
+        device,
+    )
+    keypoints = noises.detect_keypoints(
+        hand, truths[0], camera, random["detection"], keypoint_noise, pictures=pictures, label=HAND_LABEL
+    )
+    keypoints[hidden, :, 2] = 0.0
+    boxes = {}
+    for actor in actors:
+        boxes[actor.body.name] = noises.detect_boxes(pictures.labels, actor.label, random["detection"])
+        boxes[actor.body.name][hidden] = np.nan
+    discs = noises.fingertip_discs(hand, truths[0], camera)
+    labels = noises.disturb_labels(pictures.labels, mask_level, random["mask"], fingertips=discs)
+    labels[hidden] = IGNORE_LABEL
+    starts = [noises.disturb_hand(truths[0], hand, hand_level, random["hand"])]
+    starts += [noises.disturb_poses(truth, pose_level, random["pose"]) for truth in truths[1:]]
+    return Scene(
+        name=name,
+        camera=camera,
+        fps=float(fps),
+        bodies=tuple(
+            SceneBody(actor.body, actor.label, known=False, initial=start, truth=actor.poses, symmetry=symmetry)
+            for actor, start, symmetry in zip(actors, starts, symmetries, strict=True)
+        ),
+        labels=labels,
+        read_rgb=read_rgb,
+        keypoints={hand.name: keypoints},
+        boxes=boxes,
+    )
+
+
+def make_prop(name: str) -> Prop:
+    """A built-in object, standing."""
+    spec = make_object(name)
+    return _prop(spec.body, Rotation.identity(), spec.symmetry, spec.holds)
+
+
+def read_prop(mesh: str | Path | Body) -> Prop:
+    """Any rigid body, standing on its longest axis, or lying if it is slender."""
+    if isinstance(mesh, Body):
+        model = mesh
+    else:
+        from warpprior.bodies.mesh import read_mesh
+
+        model = read_mesh(mesh, Path(mesh).stem)
+    extent = np.ptp(model.vertices, axis=0)
+    order = np.argsort(extent)
+    slender = extent[order[2]] > _SLENDER * extent[order[1]]
+    upward = int(order[0] if slender else order[2])
+    turns = [(0.0, -np.pi / 2, 0.0), (np.pi / 2, 0.0, 0.0), (0.0, 0.0, 0.0)]
+    return _prop(model, Rotation.from_rotvec(turns[upward]), "none", None)
+
+
+def _prop(model: Body, rest: Rotation, symmetry: str, holds: tuple[Hold, ...] | None) -> Prop:
+    turned = rest.apply(model.vertices)
+    center = 0.5 * (turned.min(axis=0) + turned.max(axis=0))
+    standing = rigid_body(model.name, turned - center, model.faces)
+    if holds is None:
+        surface = DistanceField(standing).surface.sample_near(4000, 1e-4, np.random.default_rng(0))
+        holds = find_holds(surface)
+    else:
+        holds = tuple(replace(hold, center=hold.center - center) for hold in holds)
+    return Prop(model, symmetry, rest, center, standing, holds)
+
+
+def _set_aside(other: Prop, prop: Prop, tracks: list[stage.Track], random: np.random.Generator) -> stage.Track:
+    """A second object on the same table, where neither hand nor object comes; two of a kind get two names."""
+    frame_count = len(tracks[0].position)
+    taken = np.concatenate([track.points() for track in tracks])
+    taken = taken[taken[:, 2] < prop.table + np.ptp(other.standing.vertices[:, 2]) + _GAP]
+    radius = float(np.linalg.norm(other.standing.vertices[:, :2], axis=1).max())
+    rotation = Rotation.from_rotvec([0.0, 0.0, random.uniform(0.0, 2.0 * np.pi)])
+    angles = random.permutation(np.arange(24) * (np.pi / 12.0))
+    for distance in np.arange(0.08, 0.5, 0.02):
+        for angle in angles:
+            place = distance * np.array([np.cos(angle), np.sin(angle)])
+            if np.linalg.norm(taken[:, :2] - place, axis=1).min() > radius + _GAP:
+                position = np.array([*place, prop.table - other.table])
+                if other.model.name == prop.model.name:
+                    other = replace(other, model=replace(other.model, name=f"other_{other.model.name}"))
+                rotations = Rotation.concatenate([rotation] * frame_count)
+                return other.track(np.tile(position, (frame_count, 1)), rotations)
+    raise InputError("second_object", "no free place for it on the table", "a smaller object")
+
+
+def _hidden_frames(occluded_frames: tuple[int, int] | None, frame_count: int) -> np.ndarray:
+    """Which frames are hidden (frame,) bool."""
+    hidden = np.zeros(frame_count, dtype=bool)
+    if occluded_frames is not None:
+        start, count = occluded_frames
+        if not (0 <= start and 1 <= count and start + count <= frame_count):
+            found = f"{count} frames from frame {start}"
+            raise InputError("occluded_frames", found, f"a first frame and a number of frames within {frame_count}")
+        hidden[start : start + count] = True
+    return hidden
+
+
+def _film(camera, view, actors, table, hidden, images, noise, random, device):
+    """Exact pictures of the actors, and a reader of noisy colour frames (None without images)."""
+    if not images:
+        return cast_actors(camera, actors, device=device), None
+    light = stage.camera_light(view, stage.world_light())
+    backdrop = stage.build_backdrop(camera, view, table, None, light)
+    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
+    gains = noises.draw_gains(len(hidden), noise, random)
+    frames = []
+    for colors, covered, gain in zip(pictures.colors, hidden, gains, strict=True):
+        shown = np.full_like(colors, _COVER) if covered else colors
+        frames.append(noises.sensor_picture(shown, random, sigma=noise.grain, gain=gain))
+    return Pictures(pictures.labels, pictures.depths, None), frames.__getitem__

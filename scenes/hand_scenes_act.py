@@ -1,0 +1,122 @@
+"""How a hand and an object act out a scene: the plan, what the fingers can turn, and where an object slips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.scenes import hand_scenes_plan as plans
+from warpprior.scenes.grasp import Grasp
+from warpprior.scenes.hold import Base, Held, Holder
+from warpprior.scenes.play import Motion, play
+
+COURSES = {
+    "grasp_lift": plans.grasp_lift,
+    "in_hand_turn": plans.in_hand_turn,
+    "pour": plans.pour,
+    "slip": plans.slip,
+}
+_REHEARSED = np.radians(24.0)  # how far each axis is tried, to either side
+_STEP = np.radians(3.0)
+_SLIP_SHIFT = (0.010, 0.020)  # [m]
+_SLIP_TURN = (0.1, 0.35)  # [rad]
+
+
+def perform(
+    name: str, holder: Holder, grasp: Grasp, frame_count: int, fps: float, script_random, shake_random
+) -> Motion:
+    """World motion of hand and object in a scene of one hand.
+
+    Args:
+        name: one of :data:`COURSES`.
+        holder: hand and object.
+        grasp: how they meet, in the world the object stands in.
+        frame_count: number of frames.
+        fps: frames per second.
+        script_random: draws what happens.
+        shake_random: draws how the hand trembles.
+    """
+    course = COURSES[name](frame_count, grasp, script_random)
+    shake = plans.tremor(frame_count, fps, shake_random)
+    state = Held(np.zeros(3), Rotation.identity(), grasp.closed)
+    axis, slip_by = np.zeros(3), np.zeros(6)
+    if course.inhand.any():
+        axis, gain, state = rehearse_turn(holder, grasp, float(np.ptp(course.inhand)))
+        course = replace(course, inhand=gain * course.inhand)
+    if course.slip.any():
+        slip_by = draw_slip(holder, grasp, script_random)
+    plan = plans.make_plan(course, grasp, shake, axis, slip_by)
+    if course.carries[0]:
+        state = _moved(state, Base(grasp.position, grasp.rotation), plan.base(0))
+    return play(holder, plan, state, held=course.closing >= 1.0)
+
+
+def _moved(state: Held, before: Base, after: Base) -> Held:
+    """The same hold, with the hand somewhere else."""
+    swing = after.rotation * before.rotation.inv()
+    position = after.position + swing.apply(state.position - before.position)
+    return Held(position, swing * state.rotation, state.joints)
+
+
+def rehearse_turn(holder: Holder, grasp: Grasp, angle: float) -> tuple[np.ndarray, float, Held]:
+    """The axis about which the fingers can turn the object farthest.
+
+    Args:
+        holder: hand and object.
+        grasp: how they meet.
+        angle: that is wanted [rad].
+
+    Returns:
+        The unit axis in the base frame (3,), how much farther than wanted the fingers must be asked to go, and the
+        hold from which the turn begins: half of it back.
+    """
+    best = None
+    for axis in _turning_axes(holder, grasp):
+        ends = [_turned(holder, grasp, sign * axis, _REHEARSED) for sign in (1.0, -1.0)]
+        reached = sum(_angle(end, axis, grasp) * sign for end, sign in zip(ends, (1.0, -1.0), strict=True))
+        if best is None or reached > best[0]:
+            best = (reached, axis)
+    reached, axis = best
+    gain = float(np.clip(2.0 * _REHEARSED / max(reached, 1e-3), 1.0, 2.0))
+    back = _turned(holder, grasp, -axis, 0.5 * gain * angle)
+    return axis, gain, back
+
+
+def _turning_axes(holder: Holder, grasp: Grasp) -> list[np.ndarray]:
+    """Axes worth trying, base frame: the hand's own, and that of the object's length."""
+    axes = list(np.eye(3))
+    extent = np.ptp(holder.field.surface.vertices, axis=0)
+    axes.append(grasp.rotation.inv().apply(np.eye(3)[int(extent.argmax())]))
+    return axes
+
+
+def _turned(holder: Holder, grasp: Grasp, axis: np.ndarray, angle: float) -> Held:
+    """The hold after the fingers tried to turn the object, with the hand at rest."""
+    state = Held(np.zeros(3), Rotation.identity(), grasp.closed)
+    base = Base(grasp.position, grasp.rotation)
+    steps = max(1, int(np.ceil(angle / _STEP)))
+    for _ in range(steps):
+        state = holder.carry(state, base, base, angle / steps * axis, np.zeros(3), np.zeros(6))
+    return state
+
+
+def _angle(state: Held, axis: np.ndarray, grasp: Grasp) -> float:
+    """How far the object has turned about an axis of the base frame [rad]."""
+    return float(grasp.rotation.inv().apply(state.rotation.as_rotvec()) @ axis)
+
+
+def draw_slip(holder: Holder, grasp: Grasp, random: np.random.Generator) -> np.ndarray:
+    """Rotation vector and shift (6,), base frame, of an object that slips: down as far as thumb and fingers let it."""
+    pads = holder.contact_centers(
+        Held(np.zeros(3), Rotation.identity(), grasp.closed), Base(grasp.position, grasp.rotation)
+    )
+    across = pads[-1] - np.mean(pads[:-1], axis=0)
+    across /= np.linalg.norm(across)
+    down = np.array([0.0, 0.0, -1.0])
+    along = down - (down @ across) * across
+    along /= max(np.linalg.norm(along), 1e-6)
+    turn = random.choice([-1.0, 1.0]) * random.uniform(*_SLIP_TURN) * across
+    shift = random.uniform(*_SLIP_SHIFT) * along
+    return np.concatenate([grasp.rotation.inv().apply(turn), grasp.rotation.inv().apply(shift)])
