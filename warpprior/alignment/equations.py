@@ -8,6 +8,7 @@ import numpy as np
 import warp as wp
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg import lapack
+from threadpoolctl import ThreadpoolController
 
 from warpprior.kernels.rows import Rows
 from warpprior.scene import SceneBody
@@ -115,6 +116,9 @@ class Equations:
         return steps.reshape(self.frame_count, -1), shared_steps
 
 
+_LIBRARIES = ThreadpoolController()
+
+
 def solve_band(own: np.ndarray, back: Sequence[np.ndarray], right: np.ndarray) -> np.ndarray | None:
     """Solve a symmetric positive definite block-banded system by LAPACK's banded Cholesky.
 
@@ -141,8 +145,10 @@ def solve_band(own: np.ndarray, back: Sequence[np.ndarray], right: np.ndarray) -
         if len(blocks):
             target = as_strided(band[0, lag * n :], (len(blocks), n, n), (block, row, column), writeable=True)
             target[...] = blocks
-    factor, info = lapack.dpbtrf(band.T, lower=1, overwrite_ab=1)
-    if info != 0:
-        return None
-    solution, info = lapack.dpbtrs(factor, right, lower=1)
+    # Blocks are small: several threads gain little, and lose much where others use the cores.
+    with _LIBRARIES.limit(limits=1, user_api="blas"):
+        factor, info = lapack.dpbtrf(band.T, lower=1, overwrite_ab=1)
+        if info != 0:
+            return None
+        solution, info = lapack.dpbtrs(factor, right, lower=1)
     return solution if info == 0 and np.isfinite(solution).all() else None
