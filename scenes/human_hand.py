@@ -19,17 +19,33 @@ MILLIMETRE = 1e-3
 
 
 def make_hand() -> dict[str, np.ndarray]:
-    """The arrays of the asset, for a right hand: metres, root frame, links in MANO's order."""
+    """All arrays of the asset, for a right hand: metres, root frame, links in MANO's order."""
+    directions = [shape_direction(parameter) for parameter in range(len(SHAPES))]
+    return {
+        **mean_hand(),
+        "shape_names": np.array(list(SHAPES)),
+        "shape_directions": np.stack([surface for surface, _ in directions], axis=2),
+        "joint_shape_directions": np.stack([joints for _, joints in directions], axis=2),
+    }
+
+
+def shape_direction(parameter: int) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement of the surface (vertex, 3) and of the joints in their parents (16, 3) per unit of a parameter [m]:
+
+    half the difference between the hands on both sides of the mean.
+    """
+    net, step = make_net(), np.eye(len(SHAPES))[parameter]
+    more, less = make_form(step), make_form(-step)
+    surface = 0.5 * MILLIMETRE * (shape_vertices(net, more) - shape_vertices(net, less))
+    joints = 0.5 * MILLIMETRE * (joint_offsets(more)[0] - joint_offsets(less)[0])
+    return surface.astype(np.float32), joints.astype(np.float32)
+
+
+def mean_hand() -> dict[str, np.ndarray]:
+    """The arrays of the asset that do not depend on shape."""
     net, form = make_net(), make_form()
     vertices = shape_vertices(net, form)
     positions, rotations = joint_offsets(form)
-    count = len(SHAPES)
-    surface, joints = np.zeros((len(vertices), 3, count)), np.zeros((16, 3, count))
-    for parameter in range(count):
-        step = np.eye(count)[parameter]
-        more, less = make_form(step), make_form(-step)
-        surface[:, :, parameter] = 0.5 * (shape_vertices(net, more) - shape_vertices(net, less))
-        joints[:, :, parameter] = 0.5 * (joint_offsets(more)[0] - joint_offsets(less)[0])
     links, weights = skin_weights(net, form, vertices)
     zones = contact_zones(net)
     names = ["wrist"]
@@ -44,11 +60,8 @@ def make_hand() -> dict[str, np.ndarray]:
         "joint_rotations": rotations,
         "skin_links": links.astype(np.uint8),
         "skin_weights": weights,
-        "shape_names": np.array(list(SHAPES)),
-        "shape_directions": MILLIMETRE * surface,
-        "joint_shape_directions": MILLIMETRE * joints,
         "texture_coordinates": texture_coordinates(net, form, vertices),
-        "colors": vertex_colors(net, form, vertices),
+        "colors": vertex_colors(net),
         "keypoint_names": np.array(names),
         "keypoint_links": np.array([order[name.replace("_tip", "3")] for name in names], dtype=np.int32),
         "keypoint_vertices": np.array(

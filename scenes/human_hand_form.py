@@ -38,8 +38,8 @@ _RAYS = {
 }
 _THUMB_ROOT = (21.0, 21.0, -9.0)
 _THUMB_LENGTHS = (40.0, 34.0, 31.8)
-_THUMB_PLANE, _THUMB_DROP = 42.0, 24.0  # direction of its metacarpal: towards the thumb, towards the palm [degrees]
-_THUMB_TURN = 55.0  # its nail looks that far away from the back of the hand [degrees]
+_THUMB_PLANE, _THUMB_DROP = 42.0, 18.0  # direction of its metacarpal: towards the thumb, towards the palm [degrees]
+_THUMB_TURN = 62.0  # its nail looks that far away from the back of the hand [degrees]
 _THUMB_BEND = 14.0  # between metacarpal and the rest of it [degrees]
 
 # Half width, height above the axis and depth below it of the middle finger at parts of its length (0 is the first
@@ -56,8 +56,8 @@ _FINGER_PROFILE = np.array(
         (1.85, 8.6, 7.2, 8.0),
         (2.00, 8.6, 7.1, 7.5),
         (2.20, 8.3, 6.5, 7.6),
-        (2.50, 8.0, 5.8, 8.0),
-        (3.00, 7.3, 5.0, 7.2),
+        (2.50, 8.3, 5.9, 8.1),
+        (3.00, 7.8, 5.2, 7.4),
     ]
 )
 _THUMB_PROFILE = np.array(
@@ -73,6 +73,7 @@ _THUMB_PROFILE = np.array(
         (3.00, 9.4, 5.8, 8.8),
     ]
 )
+_CHORDS = 1.03  # rings have eight corners: this makes up for what their sides cut off
 
 
 def _smooth(profile: np.ndarray) -> np.ndarray:
@@ -80,7 +81,7 @@ def _smooth(profile: np.ndarray) -> np.ndarray:
     from scipy.interpolate import PchipInterpolator
 
     places = np.arange(profile[0, 0], profile[-1, 0] + 5e-3, 0.01)
-    return np.column_stack([places, PchipInterpolator(profile[:, 0], profile[:, 1:])(places)])
+    return np.column_stack([places, _CHORDS * PchipInterpolator(profile[:, 0], profile[:, 1:])(places)])
 
 
 _TIP_ROUNDING = {"thumb": 14.0}  # length of the rounded end; 10 mm times the thickness for fingers
@@ -130,7 +131,7 @@ class Digit:
     def field(self, points: np.ndarray) -> np.ndarray:
         """About the distance to the straight part's surface, negative inside (point,)."""
         local = (points - self.joints[self.first]) @ self.frames[self.first]
-        ends = np.cumsum(self.lengths)[-1] - (self.lengths[0] if self.first else 0.0)
+        ends = self.lengths.sum() - (self.lengths[0] if self.first else 0.0)
         station = self.station(points)
         rounding = _TIP_ROUNDING.get(self.name, 10.0) * self.thickness
         low = self.profile[0, 0]
@@ -188,9 +189,11 @@ def _round_cone(points: np.ndarray, start, start_radius: float, end, end_radius:
 
 def _wrist(points: np.ndarray) -> np.ndarray:
     """The end of the forearm: an oval tube that ends inside the palm."""
-    power, width, height = 2.4, 27.5, 18.5
-    across = np.abs(points[:, 1] / width) ** power + np.abs((points[:, 2] + 3.0) / height) ** power
-    beyond = np.maximum(points[:, 0] - 4.0, 0.0) / 20.0
+    share = np.clip((points[:, 0] + 16.0) / 36.0, 0.0, 1.0)
+    share = share * share * (3.0 - 2.0 * share)
+    width, height, power = 27.0 + 4.0 * share, 18.5 - 3.5 * share, 2.4
+    across = np.abs(points[:, 1] / width) ** power + np.abs((points[:, 2] + 3.5) / height) ** power
+    beyond = np.maximum(points[:, 0] - 12.0, 0.0) / 25.0
     return (np.sqrt(across ** (2.0 / power) + beyond**2) - 1.0) * height
 
 
@@ -201,8 +204,9 @@ def _palm_cones() -> list[tuple]:
     tubes = [0.97, 1.0, 0.95, 0.88]
     for knuckle, size in zip(knuckles, tubes, strict=True):
         x, y, z = knuckle
-        cones.append((7.0, (10.0, 0.6 * y, 1.0), 13.5, (x - 2.0, y, z - 0.5), 10.3 * size))  # metacarpal
+        cones.append((10.0, (14.0, 0.62 * y, 0.0), 12.5, (x - 2.0, y, z - 1.0), 10.0 * size))  # metacarpal
         cones.append((7.0, (26.0, 0.75 * y, -7.0), 9.0, (x + 4.0, y, -7.0), 10.0 * size))  # flesh below it
+        cones.append((5.0, (x - 3.0, y, z + 3.0), 7.6 * size, (x + 5.0, y, z + 2.5), 7.6 * size))  # knuckle
     for a, b, web in ((0, 1, 104.5), (1, 2, 103.0), (2, 3, 96.0)):
         middle = 0.5 * (knuckles[a] + knuckles[b])
         shift = 0.5 * (knuckles[b][1] - knuckles[a][1])
@@ -211,7 +215,8 @@ def _palm_cones() -> list[tuple]:
         cones.append((4.0, start, 9.0, (web - 4.0, middle[1] + across, -4.5), min(5.0, abs(shift))))
     cones += [
         (9.0, (16.0, 15.0, -10.0), 12.5, (44.0, 32.0, -17.5), 12.5),  # thenar
-        (9.0, (46.0, 27.0, -12.0), 9.0, (66.0, 27.0, -8.0), 8.0),  # between thumb and index finger
+        (9.0, (46.0, 27.0, -12.0), 9.0, (66.0, 27.0, -8.0), 8.0),
+        (10.0, (42.0, 33.0, -15.0), 8.0, (78.0, 28.0, -6.0), 6.0),  # between thumb and index finger
         (9.0, (14.0, -17.0, -9.0), 12.5, (56.0, -27.5, -9.0), 11.5),  # hypothenar
     ]
     return cones

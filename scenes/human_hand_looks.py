@@ -5,22 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.scenes.human_hand_form import FINGERS, Form
-from warpprior.scenes.human_hand_mesh import COLUMNS, Net
+from warpprior.scenes.human_hand_mesh import COLUMNS, KNUCKLES, Net, joint_rings
 
-_SKIN = np.array([0.80, 0.58, 0.46])
-_PALM = np.array([0.90, 0.68, 0.59])
-_NAIL = np.array([0.93, 0.74, 0.69])
-_PAGE = 260.0  # side of the texture [mm]
+_SKIN, _PALM = np.array([0.86, 0.65, 0.53]), np.array([0.93, 0.72, 0.63])
+_NAIL, _KNUCKLE = np.array([0.97, 0.82, 0.78]), np.array([0.84, 0.57, 0.47])
+_CREASE = 0.88  # how much darker the inside of a joint is
+_PAGE = 290.0  # side of the texture [mm]
 
 
-def vertex_colors(net: Net, form: Form, vertices: np.ndarray) -> np.ndarray:
-    """Skin, paler on the inside; nails; redder knuckles (vertex, 3) in [0, 1]."""
-    colors = np.tile(_SKIN, (len(vertices), 1))
+def vertex_colors(net: Net) -> np.ndarray:
+    """Skin, paler on the inside, redder and darker at the joints, and nails (vertex, 3) in [0, 1]."""
+    colors = np.tile(_SKIN, (net.vertex_count, 1))
     inside = [net.palm[:, :, 1].ravel()] + [tube[:, 4:7].ravel() for tube in net.rings.values()]
     colors[np.concatenate(inside)] = _PALM
+    colors[net.palm[KNUCKLES, 1::3, 0]] = _KNUCKLE
     for name, tube in net.rings.items():
-        colors[tube[-2, 0:3]] = _NAIL
-        colors[net.tips[name]] = 0.5 * (_PALM + _NAIL)
+        for joint in joint_rings(name):
+            colors[tube[joint, 0:3]] = _KNUCKLE
+            colors[tube[joint, 4:7]] = _CREASE * _PALM
+        colors[tube[-3, 1]] = _KNUCKLE
+        colors[tube[-2:, 0:3]] = _NAIL
+        colors[net.tips[name]] = _PALM
     return colors
 
 
@@ -44,6 +49,10 @@ def texture_coordinates(net: Net, form: Form, vertices: np.ndarray) -> np.ndarra
             if middle >= 0:
                 outer = (sign * np.r_[flat[net.palm[row, column], 1], flat[middle, 1]]).max()
                 flat[middle, 1] = sign * (outer + 2.0)
+    flat[net.sides[0], 0] = flat[net.cap[0], 0]
+    for finger, side in np.ndindex(net.webs.shape):
+        corner = net.palm[-1, 3 * finger + 2 * side]
+        flat[net.webs[finger, side], 0] = flat[corner, 0].max() + 2.0
     thumb = flat.copy()
     digit = form.digits["thumb"]
     tube = net.rings["thumb"]
@@ -69,13 +78,13 @@ def texture_coordinates(net: Net, form: Form, vertices: np.ndarray) -> np.ndarra
         if in_thumb[face].any():
             upper = thumb_back[face].any()
             corners[number] = thumb[face] * (1.0, -1.0 if upper else 1.0)
-            corners[number] += (125.0, 150.0) if upper else (125.0, 190.0)
-            corners[number] = corners[number][:, ::-1] * (1.0, 1.0)
+            corners[number] += (60.0 if upper else 180.0, 266.0)
+            corners[number] = corners[number][:, ::-1]
         else:
             upper = back[face].any()
             place = flat[face]
             across = -place[:, 1] if upper else place[:, 1]
-            corners[number] = np.stack([across + (62.0 if upper else 190.0), place[:, 0] + 30.0], axis=1)
+            corners[number] = np.stack([across + (63.0 if upper else 184.0), place[:, 0] + 30.0], axis=1)
     return corners / _PAGE
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from warpprior.scenes.human_hand_form import FINGERS, WEB, Form
 
 ROWS = np.array([0.0, 0.14, 0.27, 0.40, 0.53, 0.66, 0.78, 0.89, 1.0, 1.5, 2.0])  # 1: the knuckles, 2: the webs
+KNUCKLES = int(np.flatnonzero(ROWS == 1.0)[0])
 COLUMNS = 3 * len(FINGERS)
-HOLE = 3  # the thumb leaves the side of the palm between this row and the next but one
+HOLE = 4  # the thumb leaves the side of the palm between this row and the next but one
 WRIST = -20.0  # where the forearm is cut off [mm]
 
 # Corners of a ring, seen along the digit, as angles from sideways (x) over the back (y) [degrees].
@@ -32,9 +33,10 @@ _FINGER_RINGS = (
     (2, 2.2),
     (2, 7.0),
 )
-_THUMB_RINGS = ((0, 0.68), (1, -7.0), (1, -2.2), (1, 2.4), (1, 7.5), (1, 0.5), (2, -7.0), (2, -2.3), (2, 2.4), (2, 8.0))
+_THUMB_RINGS = ((1, -7.0), (1, -2.2), (1, 2.4), (1, 7.5), (1, 0.5), (2, -7.0), (2, -2.3), (2, 2.4), (2, 8.0))
 _TIP_RINGS = (12.5, 6.2, 1.9)  # before the tip [mm]
-_CLOSE = np.array([1.0, 1.0, 0.86])  # corner angles widen on the last ring
+_THUMB_START, _THUMB_INNER = 0.62, 228.0  # its first ring; the corner angle that looks at the index finger
+_THUMB_SLANTS = (0.50, 0.34, 0.26, 0.19, 0.09)  # how much further out the first rings are there
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ def make_net() -> Net:
 
     faces = _palm_faces(palm, sides, webs, cap) + _tube_faces(rings, tips)
     return Net(_triangles(faces), palm, sides, webs, cap, rings, tips, count)
+
+
+def joint_rings(name: str) -> list[int]:
+    """The rings beside the free joints of a digit."""
+    places = _THUMB_RINGS if name == "thumb" else _FINGER_RINGS
+    return [1 + number for number, (_, offset) in enumerate(places) if 1.0 < abs(offset) < 5.0]
 
 
 def _palm_faces(palm, sides, webs, cap) -> list[tuple]:
@@ -163,7 +171,7 @@ def shape_vertices(net: Net, form: Form) -> np.ndarray:
 def _stations(form: Form, name: str) -> list[float]:
     """Places of a digit's rings, the first included: 0, 1, 2 at the joints, 3 at the tip."""
     digit = form.digits[name]
-    places = [0.5 if name == "thumb" else WEB]
+    places = [_THUMB_START if name == "thumb" else WEB]
     for joint, offset in _THUMB_RINGS if name == "thumb" else _FINGER_RINGS:
         lengths = digit.lengths
         if 0.0 < offset < 1.0:
@@ -179,12 +187,16 @@ def _draw_digit(vertices, form: Form, name: str, tube, tip: int) -> None:
     digit = form.digits[name]
     stations = _stations(form, name)
     free = 1.2 if name == "thumb" else WEB + 0.1
+    slants = _THUMB_SLANTS if name == "thumb" else ()
     for number, (ring, station) in enumerate(zip(tube, stations, strict=True)):
-        point, frame = digit.axis(station)
-        angles = np.radians(_CORNERS)
-        directions = np.cos(angles)[:, None] * frame[:, 0] + np.sin(angles)[:, None] * frame[:, 1]
+        slant = slants[number] if number < len(slants) else 0.0
+        starts, directions = np.zeros((8, 3)), np.zeros((8, 3))
+        for corner, angle in enumerate(np.radians(_CORNERS)):
+            lean = 0.5 + 0.5 * np.cos(angle - np.radians(_THUMB_INNER))
+            starts[corner], frame = digit.axis(station + slant * lean)
+            directions[corner] = np.cos(angle) * frame[:, 0] + np.sin(angle) * frame[:, 1]
         solid = digit.field if station > free else form.field
-        vertices[ring] = cast(solid, np.repeat(point[None], 8, 0), directions, 22.0 if number else 17.0)
+        vertices[ring] = cast(solid, starts, directions, 22.0 if number else 17.0)
     vertices[tip] = digit.tip
 
 
@@ -231,12 +243,23 @@ def _draw_palm(vertices, net: Net, form: Form) -> None:
                     vertices[vertex] = cast(form.palm, inner[None], direction[None] / np.linalg.norm(direction), 30.0)[
                         0
                     ]
-    for row in range(last):
+    for row in range(1, last):
         for side, column in ((0, 0), (1, COLUMNS - 1)):
             if net.sides[row, side] >= 0 and not (side == 0 and HOLE <= row <= HOLE + 2):
                 vertices[net.sides[row, side]] = vertices[net.palm[row, column]].mean(axis=0)
-    middle = vertices[net.palm[0, 1:-1]].mean(axis=1)
-    vertices[net.cap] = middle
+    _draw_wrist(vertices, net, form)
+
+
+def _draw_wrist(vertices, net: Net, form: Form) -> None:
+    """The rim of the cut and the vertices within it."""
+    across = np.linspace(0.9, -0.9, COLUMNS) * 27.0 * form.stretch[1]
+    starts = np.column_stack([np.full(COLUMNS, WRIST * form.stretch[0]), across, np.full(COLUMNS, -3.5)])
+    for side, up in ((0, 1.0), (1, -1.0)):
+        vertices[net.palm[0, :, side]] = cast(form.palm, starts, np.tile([0.0, 0.0, up], (COLUMNS, 1)), 30.0)
+    for side, column in ((0, 0), (1, COLUMNS - 1)):
+        out = np.array([[0.0, 1.0 - 2.0 * side, 0.0]])
+        vertices[net.sides[0, side]] = cast(form.palm, starts[column : column + 1], out, 20.0)[0]
+    vertices[net.cap] = vertices[net.palm[0, 1:-1]].mean(axis=1) - (1.5, 0.0, 0.0)
 
 
 def _relax(vertices, net: Net, form: Form, rounds: int = 60) -> None:
@@ -248,29 +271,26 @@ def _relax(vertices, net: Net, form: Form, rounds: int = 60) -> None:
     freedom[net.sides[net.sides >= 0]] = 1.0
     freedom[net.webs] = 0.5
     freedom[net.palm[-1]] = 0.25
-    freedom[net.rings["thumb"][0]] = 0.6
-    freedom[net.rings["thumb"][1]] = 0.3
-    wrist = np.r_[net.palm[0].ravel(), net.sides[0]]
+    freedom[net.rings["thumb"][0]] = 0.9
+    freedom[net.rings["thumb"][1]] = 0.5
+    freedom[net.rings["thumb"][2]] = 0.25
+    freedom[np.r_[net.palm[0].ravel(), net.sides[0]]] = 0.0
     moving = np.flatnonzero(freedom)
     degree = np.bincount(pairs[:, 0], minlength=count)[:, None]
     for _ in range(rounds):
         mean = np.stack([np.bincount(pairs[:, 0], vertices[pairs[:, 1], i], count) for i in range(3)], 1) / degree
         vertices[moving] += 0.5 * freedom[moving, None] * (mean - vertices)[moving]
-        vertices[wrist, 0] = WRIST * form.stretch[0]
-        vertices[moving] = _project(form.field, vertices[moving])
-        vertices[wrist, 0] = WRIST * form.stretch[0]
-    rim = vertices[net.palm[0, 1:-1]]
-    vertices[net.cap] = rim.mean(axis=1)
-    vertices[net.cap, 0] = (WRIST - 4.0) * form.stretch[0]
+        vertices[moving] = _project(form.field, vertices[moving], 1)
+    vertices[moving] = _project(form.field, vertices[moving], 4)
 
 
-def _project(solid, points: np.ndarray, rounds: int = 3) -> np.ndarray:
+def _project(solid, points: np.ndarray, rounds: int) -> np.ndarray:
     """Moves points along the gradient onto a surface."""
     step = 0.05
+    corners = step * np.array([(1.0, 1.0, 1.0), (1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0)])
     for _ in range(rounds):
-        value = solid(points)
-        slope = np.stack([(solid(points + step * axis) - solid(points - step * axis)) for axis in np.eye(3)], 1)
-        slope /= 2.0 * step
+        values = solid((points + corners[:, None]).reshape(-1, 3)).reshape(4, -1)
+        value, slope = values.mean(axis=0), values.T @ corners / (4.0 * step**2)
         move = value[:, None] * slope / np.maximum((slope**2).sum(axis=1), 0.05)[:, None]
         length = np.linalg.norm(move, axis=1, keepdims=True)
         points = points - move * np.minimum(1.0, 3.0 / np.maximum(length, 1e-9))
