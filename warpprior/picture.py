@@ -14,6 +14,8 @@ from warpprior.priors.silhouette import draw_still
 from warpprior.state import MotionState
 from warpprior.window import Window, window_around
 
+SMALLEST = (16, 16)  # of windows [px]
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -51,6 +53,9 @@ def prepare_picture(state: MotionState, margin: float, *, calibrate: bool = True
     around = np.concatenate([lowest[:, :2], highest[:, 2:]], axis=1)
     around[~np.isfinite(around).all(axis=1)] = np.nan
     window = window_around(around, camera.width, camera.height, margin)
+    if scene.labels is None:
+        # Nothing is compared with drawings: they may be small.
+        window = Window(np.zeros((state.frame_count, 2), dtype=np.int32), *SMALLEST)
     labels = None if scene.labels is None else window.cut(scene.labels)
     backdrop = draw_still(state, window, [scene.bodies.index(body) for body in state.still])
     if backdrop is None:

@@ -171,11 +171,34 @@ class BodyAligner:
 
         The bodies have been drawn where they are, and what their surfaces do is up to date.
         """
-        state, problem, equations = self.state, self.problem, self.problem.equations
+        state, equations = self.state, self.problem.equations
         poses = state.states[self.body.name].poses
         self.touch.zero_()
         for cost in self.costs.values():
             cost.zero_()
+        if self._overlap is not None:
+            self._add_contour(poses)
+        for contact in self.contacts.values():
+            contact.add(self.touch, self.costs["contact"])
+        if self.presses is not None:
+            self.presses.add(self.costs["contact"])
+        accumulate_smoothness(
+            poses,
+            state.segments,
+            self.stiffness,
+            self.touch,
+            self.resting,
+            start=self.start,
+            hessian_out=equations.hessian,
+            gradient_out=equations.gradient,
+            cost_out=self.costs["smoothness"],
+        )
+        if self.joints is not None:
+            self.joints.add(self.costs["pose"])
+        self.detections.add(self.costs["detections"])
+
+    def _add_contour(self, poses: wp.array) -> None:
+        state, problem, equations = self.state, self.problem, self.problem.equations
         canvas = self.canvas
         accumulate_contour(
             (
@@ -200,24 +223,6 @@ class BodyAligner:
             gradient_out=equations.gradient,
             cost_out=self.costs["contour"],
         )  # fmt: skip
-        for contact in self.contacts.values():
-            contact.add(self.touch, self.costs["contact"])
-        if self.presses is not None:
-            self.presses.add(self.costs["contact"])
-        accumulate_smoothness(
-            poses,
-            state.segments,
-            self.stiffness,
-            self.touch,
-            self.resting,
-            start=self.start,
-            hessian_out=equations.hessian,
-            gradient_out=equations.gradient,
-            cost_out=self.costs["smoothness"],
-        )
-        if self.joints is not None:
-            self.joints.add(self.costs["pose"])
-        self.detections.add(self.costs["detections"])
 
     def solve(self) -> None:
         """Write this body's bounded step, others held, into its increments."""

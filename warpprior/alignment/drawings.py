@@ -22,7 +22,7 @@ class Drawings:
     """
 
     def __init__(self, state: MotionState, picture: Picture):
-        self._state = state
+        self._state, self._compares = state, picture.labels is not None
         self.alone: dict[str, Canvas] = {}
         self.others: dict[str, wp.array] = {}
         self._together: list[Canvas] = []
@@ -44,7 +44,9 @@ class Drawings:
                 self.others[body.name] = canvas.keys
 
     def draw(self) -> None:
-        """Draw everything where it is now; launches only."""
+        """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with."""
+        if not self._compares:
+            return
         for name in self.alone:
             self.draw_alone(name)
         for canvas in self._together:

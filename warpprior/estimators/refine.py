@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.alignment.alignment import Alignment
 from warpprior.alignment.initialise import initialise
+from warpprior.alignment.initialise_points import initialise_from_detections
 from warpprior.descent.descent import Descent
 from warpprior.descent.energy import Energy
 from warpprior.descent.terms import build_terms
@@ -75,8 +76,13 @@ def _check(scene: Scene) -> None:
     if not moving:
         raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
     if scene.labels is None:
-        raise InputError(f"scene {scene.name!r}", "no label images", "frames.labels in scene.toml")
+        if not (scene.keypoints or scene.boxes):
+            accepted = "frames.labels or keypoints.file in scene.toml"
+            raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
+        return
     for body in moving:
+        if body.name in scene.keypoints or body.name in scene.boxes:
+            continue
         largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
         if largest < FEWEST_PIXELS:
             raise InputError(
@@ -108,9 +114,10 @@ class _Run:
             self.alignment = Alignment(self.state, self.picture, settings)
             for number in range(len(settings.align.stages)):
                 self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
-        self.overlaps = [
-            Overlap(body, self.state, self.picture.unbiased_labels, self.picture.window) for body in self.state.moving
-        ]
+        self.overlaps = []
+        if scene.labels is not None:
+            labels, window = self.picture.unbiased_labels, self.picture.window
+            self.overlaps = [Overlap(body, self.state, labels, window) for body in self.state.moving]
         self.best = (self._score(), self.state.read_transforms())
         iterations = self._polish_iterations(bool(settings.align.stages))
         if iterations:
@@ -153,7 +160,9 @@ class _Run:
             self.progress(len(self.parts), len(self.parts), "done")
 
     def _score(self) -> float:
-        """Mean overlap of the moving bodies with their labels."""
+        """Mean overlap of the moving bodies with their labels; 0 without labels."""
+        if not self.overlaps:
+            return 0.0
         for overlap in self.overlaps:
             overlap.measure()
         return float(np.mean([overlap.mean for overlap in self.overlaps]))
@@ -182,13 +191,13 @@ class _Run:
 
     def _initialise(self) -> None:
         for body in self.state.moving:
-            overlap = initialise(
-                body,
-                self.state,
-                self.picture.unbiased_labels,
-                self.picture.window,
-                passes=self.settings.initialise_passes,
-            )
+            passes = self.settings.initialise_passes
+            if initialise_from_detections(body, self.state, passes=passes):
+                continue
+            if self.scene.labels is None:
+                self.notes.append(f"{body.name}: nothing shows it; only what it touches tells where it is.")
+                continue
+            overlap = initialise(body, self.state, self.picture.unbiased_labels, self.picture.window, passes=passes)
             if overlap < 0.1:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
 
