@@ -81,9 +81,13 @@ def disturb_labels(
     frame_count, height, width = labels.shape
     if noise.wander > 0.0 or noise.bias > 0.0:
         bias = noise.bias * random.choice([-1.0, 1.0])
-        waves = _waves(random, frame_count, height, width, noise.wander_length)
+        waves = _Waves(random, height, width, noise.wander_length)
         for frame in range(frame_count):
-            disturbed[frame] = _move_boundaries(labels[frame], noise.wander * next(waves), bias)
+            waves.advance()
+            # Noise costs time only where something is labelled.
+            part = _around(labels[frame], noise.wander * waves.highest + abs(bias) + 2.0)
+            moved = _move_boundaries(labels[frame][part], noise.wander * waves.at(*part), bias)
+            disturbed[frame][part] = moved
     if noise.cut > 0.0 and fingertips is not None:
         cut = random.random(fingertips.shape[:2]) < noise.cut
         for frame, finger in zip(*np.nonzero(cut), strict=True):
@@ -113,21 +117,45 @@ def _fill(labels: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return labels[nearest[0], nearest[1]]
 
 
-def _waves(random: np.random.Generator, count: int, height: int, width: int, length: float):
-    """Per frame, two smooth fields of unit variance (2, height, width), correlated over ``length`` [px] and in time."""
-    # Filtering white noise with a Gaussian of s px gives a correlation exp(-d^2 / (4 s^2)): 1/e at 2 s.
-    spread = 0.5 * length / _CELL
-    margin = int(np.ceil(3.0 * spread)) + 1
-    shape = (2, height // _CELL + 2 * margin + 2, width // _CELL + 2 * margin + 2)
-    rows = (np.arange(height) + 0.5) / _CELL + margin
-    columns = (np.arange(width) + 0.5) / _CELL + margin
-    state = None
-    for _ in range(count):
-        fresh = ndimage.gaussian_filter(random.normal(size=shape), (0.0, spread, spread), mode="wrap")
+class _Waves:
+    """Two smooth fields of unit variance, correlated over ``length`` [px] in the image, and in time."""
+
+    def __init__(self, random: np.random.Generator, height: int, width: int, length: float):
+        # Filtering white noise with a Gaussian of s px gives a correlation exp(-d^2 / (4 s^2)): 1/e at 2 s.
+        self.random, self.spread = random, 0.5 * length / _CELL
+        margin = int(np.ceil(3.0 * self.spread)) + 1
+        self.shape = (2, height // _CELL + 2 * margin + 2, width // _CELL + 2 * margin + 2)
+        self.rows = (np.arange(height) + 0.5) / _CELL + margin
+        self.columns = (np.arange(width) + 0.5) / _CELL + margin
+        self.fields = None
+
+    def advance(self) -> None:
+        """Go on to the next frame, or to the first."""
+        white = self.random.normal(size=self.shape)
+        fresh = ndimage.gaussian_filter(white, (0.0, self.spread, self.spread), mode="wrap")
         # Variance of filtered white noise is that of the continuous filter: 1 / (4 pi s^2).
-        fresh *= np.sqrt(4.0 * np.pi) * spread
-        state = fresh if state is None else CORRELATION * state + np.sqrt(1.0 - CORRELATION**2) * fresh
-        yield np.stack([_bilinear(field, rows, columns) for field in state])
+        fresh *= np.sqrt(4.0 * np.pi) * self.spread
+        if self.fields is not None:
+            fresh = CORRELATION * self.fields + np.sqrt(1.0 - CORRELATION**2) * fresh
+        self.fields = fresh
+
+    @property
+    def highest(self) -> float:
+        """No value of this frame is larger."""
+        return float(np.abs(self.fields).max())
+
+    def at(self, rows: slice, columns: slice) -> np.ndarray:
+        """Values (2, row, column) in part of the picture."""
+        return np.stack([_bilinear(field, self.rows[rows], self.columns[columns]) for field in self.fields])
+
+
+def _around(labels: np.ndarray, margin: float) -> tuple[slice, slice]:
+    """Rows and columns of what is labelled, with a margin [px] around it; none of either where nothing is."""
+    rows, columns = np.flatnonzero(labels.any(axis=1)), np.flatnonzero(labels.any(axis=0))
+    if len(rows) == 0:
+        return slice(0, 0), slice(0, 0)
+    wide = int(np.ceil(margin))
+    return tuple(slice(max(int(line[0]) - wide, 0), int(line[-1]) + 1 + wide) for line in (rows, columns))
 
 
 def _bilinear(field: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -141,6 +169,8 @@ def _bilinear(field: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
 def _move_boundaries(labels: np.ndarray, wander: np.ndarray, bias: float) -> np.ndarray:
     """Warp a label image by a displacement (2, height, width) [px], then grow what is labelled; below 0 shrink it."""
     height, width = labels.shape
+    if labels.size == 0:
+        return labels
     rows = np.clip(np.arange(height)[:, None] + np.rint(wander[0]).astype(int), 0, height - 1)
     columns = np.clip(np.arange(width)[None] + np.rint(wander[1]).astype(int), 0, width - 1)
     moved = labels[rows, columns]
