@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from tests.estimator_scenes import add_millimetres, make_block, make_grasp, make_scene
 from warpprior.alignment.aligner import BodyAligner
 from warpprior.alignment.alignment import COLUMNS, Alignment
+from warpprior.alignment.problem import Problem
 from warpprior.alignment.seed import keep_unseen_turn, seed_neighbours
 from warpprior.history import History
 from warpprior.picture import prepare_picture
@@ -33,7 +34,7 @@ def at_truth(scene, broken=(), degrees=60.0):
 def problem(scene, device):
     """State and aligner of the box, in the second stage."""
     state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-    aligner = BodyAligner(scene.body("box"), state, prepare_picture(state, 0.5), SETTINGS.align)
+    aligner = BodyAligner(scene.body("box"), Problem(state, prepare_picture(state, 0.5), SETTINGS.align))
     aligner.enter(SETTINGS.align.stages[1])
     return state, aligner
 
@@ -123,9 +124,9 @@ def test_a_stage_ends_when_its_costs_settle(device):
     state = MotionState(scene, device, point_count=SETTINGS.contact_points)
     picture = prepare_picture(state, 0.5)
     lenient = replace(SETTINGS, align=AlignSettings(tolerance=1.0))
-    assert len(Alignment(state.moving, state, picture, lenient).run(0)) == 8
+    assert len(Alignment(state, picture, lenient).run(0)) == 8
     strict = replace(SETTINGS, align=AlignSettings(tolerance=0.0))
-    rows = Alignment(state.moving, state, picture, strict).run(0)
+    rows = Alignment(state, picture, strict).run(0)
     assert len(rows) == SETTINGS.align.stages[0].iterations
     assert set(rows[0]) == {"stage", *COLUMNS}
     assert errors(scene, state).max() < 5.0
@@ -149,16 +150,16 @@ def test_history_rows_are_the_costs_of_the_iterations(device):
     """One row per iteration, each the sum over the frames of what was linearised."""
     scene = make_grasp(3)
     state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-    alignment = Alignment(state.moving, state, prepare_picture(state, 0.5), SETTINGS)
+    alignment = Alignment(state, prepare_picture(state, 0.5), SETTINGS)
     aligner = alignment.aligners[0]
     aligner.enter(SETTINGS.align.stages[0])
     aligner.linearise()
     expected = [float(aligner.costs[term].numpy().sum()) for term in COLUMNS]
     history = History(COLUMNS, 2, device)
-    alignment.iterate(history)
-    alignment.iterate(history)
+    alignment.linearise(history)
+    alignment.linearise(history)
     np.testing.assert_allclose(history.read()[0], expected, rtol=1e-12)
-    assert history.read().shape == (2, 3)
+    assert history.read().shape == (2, len(COLUMNS))
 
 
 def test_replayed_graphs_give_the_same_bits(device):
@@ -167,8 +168,7 @@ def test_replayed_graphs_give_the_same_bits(device):
     for capture in (False, True):
         scene = make_grasp(6)
         state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-        moving = [part for part in scene.bodies if not part.known]
-        alignment = Alignment(moving, state, prepare_picture(state, 0.5), SETTINGS, capture=capture)
+        alignment = Alignment(state, prepare_picture(state, 0.5), SETTINGS, capture=capture)
         try:
             rows = alignment.run(0)
         except (RuntimeError, TypeError) as error:

@@ -5,7 +5,7 @@ import pytest
 import warp as wp
 
 from tests.estimator_scenes import disturb, make_arm_scene, make_grasp, mask_error
-from warpprior.alignment.alignment import Alignment
+from warpprior.alignment.alignment import COLUMNS, Alignment
 from warpprior.descent.descent import COARSE, ROUND, Descent
 from warpprior.descent.energy import Energy
 from warpprior.descent.terms import build_terms
@@ -97,23 +97,25 @@ def refuse(*args, **options):
 
 
 def test_iterations_never_wait_for_the_device(device, monkeypatch):
-    """Neither the descent nor the alignment reads from the device within an iteration."""
+    """Neither the descent nor what the alignment launches reads from the device; only its solve does, on the host."""
     scene = near_grasp()
     _, energy, descent = build(scene, PolishSettings(), device, capture=False)
     of_descent = History(energy.names, 8, device)
     descent._iterate(of_descent)
     state = MotionState(scene, device, point_count=64)
-    alignment = Alignment(state.moving, state, prepare_picture(state, 0.5), RefineSettings())
+    alignment = Alignment(state, prepare_picture(state, 0.5), RefineSettings())
     alignment.aligners[0].enter(AlignSettings().stages[0])
-    history = History(("contour", "contact", "smoothness"), 8, device)
-    alignment.iterate(history)
+    history = History(COLUMNS, 8, device)
+    alignment.linearise(history)
+    alignment.advance()
     for place in ("numpy", "list", "to"):
         monkeypatch.setattr(wp.array, place, refuse)
     monkeypatch.setattr(wp, "synchronize", refuse)
     monkeypatch.setattr(wp, "synchronize_device", refuse)
     for _ in range(3):
         descent._iterate(of_descent)
-        alignment.iterate(history)
+        alignment.linearise(history)
+        alignment.advance()
 
 
 def test_a_frame_without_usable_gradient_stays_alone(nan_allowed, device):
