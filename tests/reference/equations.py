@@ -1,4 +1,4 @@
-"""Float64 twin of the assembly of normal equations: one dense matrix of all frames' unknowns, and derivatives of twins."""
+"""Float64 twin of how normal equations are assembled: one dense matrix of all unknowns; derivatives of twins."""
 
 import numpy as np
 

@@ -1,0 +1,225 @@
+"""The banded solution with a border against dense ones: damping, floors, shared unknowns, parts held, bad blocks."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.reference.equations import assemble
+from warpprior.alignment.equations import Equations, solve_band
+
+COUNTS = (7, 6)  # unknowns of the two bodies of a frame
+WIDTH = sum(COUNTS)
+
+
+def make_equations(frames, shared=(), seed=0, spread=1.0):
+    """Equations of residuals that depend on up to three frames and on what is shared, and their dense system.
+
+    ``spread`` is how many powers of ten unknowns differ in scale.
+    """
+    bodies = [
+        SimpleNamespace(name=f"body{k}", body=SimpleNamespace(coordinate_count=count - 6))
+        for k, count in enumerate(COUNTS)
+    ]
+    equations = Equations(bodies, shared, frames, 1, "cpu")
+    random = np.random.default_rng(seed)
+    rows = []
+    for frame in range(frames):
+        for _ in range(3 * WIDTH):
+            row = np.zeros((frames + 1, WIDTH))
+            first = max(0, frame - random.integers(0, 3))
+            row[first : frame + 1] = random.normal(size=(frame + 1 - first, WIDTH))
+            row[-1, : len(shared)] = 0.3 * random.normal(size=len(shared))
+            rows.append(row.ravel())
+    size = frames * WIDTH + len(shared)
+    jacobian = np.array(rows)[:, :size] * 10.0 ** random.uniform(-spread / 2, spread / 2, size)
+    matrix, vector = jacobian.T @ jacobian, jacobian.T @ random.normal(size=len(jacobian))
+    store(equations, matrix, vector, random)
+    return equations, matrix, vector
+
+
+def store(equations, matrix, vector, random):
+    """Cut a dense system into blocks; what two frames say of the earlier may lie in either's block."""
+    frames, inner = equations.frame_count, equations.frame_count * WIDTH
+    shape = equations.hessian.shape
+    blocks, gradient = np.zeros(shape), np.zeros((frames, 2, shape[2]))
+    cut = matrix[:inner, :inner].reshape(frames, WIDTH, frames, WIDTH)
+    for frame in range(frames):
+        own = cut[frame, :, frame]
+        if frame + 1 < frames:
+            share = random.uniform(0.2, 0.8)
+            blocks[frame + 1, 3, :WIDTH, :WIDTH], own = share * own, (1.0 - share) * own
+        blocks[frame, 0, :WIDTH, :WIDTH] = own
+        for back in range(1, min(2, frame) + 1):
+            blocks[frame, back, :WIDTH, :WIDTH] = cut[frame, :, frame - back]
+        blocks[frame, 0, WIDTH:, :WIDTH] = matrix[inner:, frame * WIDTH : (frame + 1) * WIDTH]
+        blocks[frame, 0, WIDTH:, WIDTH:] = matrix[inner:, inner:] / frames
+    gradient[:, 0, :WIDTH] = vector[:inner].reshape(frames, WIDTH)
+    gradient[:, 0, WIDTH:] = vector[inner:] / frames
+    moved = random.normal(size=(max(frames - 1, 0), WIDTH))
+    gradient[1:, 1, :WIDTH] = moved
+    gradient[:-1, 0, :WIDTH] -= moved
+    blocks[:, [0, 3]] += np.triu(np.full(shape[2:], 1e9), 1)  # nobody may read these
+    equations.hessian.assign(blocks)
+    equations.gradient.assign(gradient)
+
+
+def test_blocks_are_those_of_the_dense_matrix():
+    """The tests' own cutting and putting together agree."""
+    equations, matrix, vector = make_equations(5)
+    found, gradient = assemble(equations.hessian.numpy(), equations.gradient.numpy())
+    np.testing.assert_allclose(found, matrix, atol=1e-12 * np.abs(matrix).max())
+    np.testing.assert_allclose(gradient.ravel(), vector, atol=1e-12 * np.abs(vector).max())
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 9])
+@pytest.mark.parametrize("shared", [(), ("bias",), ("bias", "focal")], ids=len)
+@pytest.mark.parametrize(("damping", "floor"), [(0.0, 0.0), (0.3, 0.0), (1e-3, 2.0)])
+def test_solutions_equal_dense_ones(frames, shared, damping, floor):
+    """Steps of all frames and of what they share solve the damped system to 1e-8 of the dense solution."""
+    equations, matrix, vector = make_equations(frames, shared)
+    floors, shared_floor = floor * np.arange(1.0, WIDTH + 1.0), 0.5 + np.arange(len(shared))
+    inner = frames * WIDTH
+    damped = matrix.copy()
+    damped[:inner, :inner] += np.diag(damping * np.diag(matrix)[:inner] + np.tile(floors, frames))
+    damped[inner:, inner:] += np.diag(shared_floor)
+    expected = np.linalg.solve(damped, -vector)
+    steps, shared_steps = equations.solve(slice(0, WIDTH), damping, floors, shared_floor if shared else None)
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(steps.ravel(), expected[:inner], rtol=1e-8, atol=1e-8 * largest)
+    np.testing.assert_allclose(shared_steps, expected[inner:], rtol=1e-8, atol=1e-8 * largest)
+
+
+@pytest.mark.parametrize("name", ["body0", "body1"])
+def test_a_body_alone_is_solved_with_the_others_held(name):
+    """Its own rows and columns only; without a floor for them the shared unknowns are held, too."""
+    equations, matrix, vector = make_equations(4, ("bias",))
+    columns = slice(equations.starts[name], equations.starts[name] + equations.counts[name])
+    chosen = np.concatenate([f * WIDTH + np.arange(columns.start, columns.stop) for f in range(4)])
+    expected = np.linalg.solve(matrix[np.ix_(chosen, chosen)], -vector[chosen])
+    steps, shared_steps = equations.solve(columns, 0.0, np.zeros(equations.counts[name]))
+    np.testing.assert_allclose(steps.ravel(), expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
+    np.testing.assert_array_equal(shared_steps, [0.0])
+
+
+def test_columns_follow_the_order_of_the_bodies():
+    """Each body's root, then its joints, then the next body, and what is shared at the end."""
+    equations, _, _ = make_equations(2, ("bias", "focal"))
+    assert equations.starts == {"body0": 0, "body1": 7}
+    assert equations.counts == {"body0": 7, "body1": 6}
+    assert equations.width == WIDTH
+    assert equations.shared == {"bias": WIDTH, "focal": WIDTH + 1}
+    assert equations.hessian.shape == (2, 4, WIDTH + 2, WIDTH + 2)
+
+
+def test_badly_scaled_unknowns_are_solved():
+    """Unknowns whose curvatures differ by twelve orders of magnitude: the residual stays small."""
+    equations, matrix, vector = make_equations(6, seed=4, spread=6.0)
+    steps = equations.solve(slice(0, WIDTH), 0.0, np.zeros(WIDTH))[0].ravel()
+    scale = np.abs(matrix) @ np.abs(steps) + np.abs(vector)
+    assert (np.abs(matrix @ steps + vector) < 1e-9 * scale).all()
+
+
+def test_sequences_do_not_touch_each_other():
+    """Where no block couples them, one sequence gives the same bits whatever the other one is."""
+    steps = []
+    for factor in (1.0, 7.0):
+        equations, _, _ = make_equations(7)
+        blocks, gradient = equations.hessian.numpy().copy(), equations.gradient.numpy().copy()
+        blocks[3, 1:], blocks[4, 2], gradient[3, 1] = 0.0, 0.0, 0.0
+        blocks[:3] *= factor
+        gradient[:3, 0] += factor
+        equations.hessian.assign(blocks)
+        equations.gradient.assign(gradient)
+        steps.append(equations.solve(slice(0, WIDTH), 0.0, np.full(WIDTH, 10.0))[0])
+    np.testing.assert_array_equal(steps[0][3:], steps[1][3:])
+    assert np.abs(steps[0][:3] - steps[1][:3]).max() > 1e-3
+
+
+def test_a_floor_leaves_what_nothing_observes_where_it_is():
+    """Without any residual the step is exactly zero; an unobserved column stays while the others move."""
+    equations, _, _ = make_equations(4)
+    blocks, gradient = equations.hessian.numpy().copy(), equations.gradient.numpy().copy()
+    blocks[:, :, 2], blocks[:, :, :, 2], gradient[:, :, 2] = 0.0, 0.0, 0.0
+    equations.hessian.assign(blocks)
+    equations.gradient.assign(gradient)
+    steps, _ = equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))
+    np.testing.assert_array_equal(steps[:, 2], 0.0)
+    assert (np.abs(np.delete(steps, 2, axis=1)) > 0.0).all()
+    equations.clear()
+    np.testing.assert_array_equal(equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))[0], 0.0)
+
+
+def test_more_damping_where_rounding_left_the_matrix_not_positive():
+    """A pivot that is slightly negative is damped until it is not; one that stays negative gives no step."""
+    equations, matrix, vector = make_equations(3)
+    blocks = equations.hessian.numpy().copy()
+    blocks[1, 0, 4, 4] += 0.9999 * 1e-3 * matrix[WIDTH + 4, WIDTH + 4] - _schur(matrix, WIDTH + 4)
+    equations.hessian.assign(blocks)
+    with np.errstate(all="raise"):
+        steps, _ = equations.solve(slice(0, WIDTH), 1e-7, np.zeros(WIDTH))
+    assert np.isfinite(steps).all() and np.abs(steps).max() > 0.0
+    assert steps.ravel() @ vector < 0.0  # downhill
+    blocks[1, 0, 4, 4] = -1e12
+    equations.hessian.assign(blocks)
+    np.testing.assert_array_equal(equations.solve(slice(0, WIDTH), 1e-3, np.zeros(WIDTH))[0], 0.0)
+
+
+def _schur(matrix, index):
+    """How much a diagonal element may fall before the matrix is singular."""
+    return 1.0 / np.linalg.inv(matrix)[index, index]
+
+
+def test_blocks_that_are_not_finite_give_no_step(nan_allowed):
+    """NaN in a block: all steps are zero; an infinite diagonal holds its unknown and leaves the rest finite."""
+    equations, _, _ = make_equations(3)
+    blocks = equations.hessian.numpy().copy()
+    for bad in (np.nan, np.inf):
+        blocks[1, 0, 5, 5] = bad
+        equations.hessian.assign(blocks)
+        with np.errstate(all="ignore"):
+            steps, _ = equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))
+        assert np.isfinite(steps).all()
+        assert steps.any() == np.isinf(bad)
+        assert steps[1, 5] == 0.0
+
+
+def test_adding_to_the_gradient_of_a_shared_unknown():
+    """The sum over the frames grows by the value, and nothing else changes."""
+    equations, _, _ = make_equations(3, ("bias", "focal"))
+    before = equations.gradient.numpy().copy()
+    equations.add_to_gradient(equations.shared["focal"], 2.5)
+    change = equations.gradient.numpy() - before
+    assert change[:, :, WIDTH + 1].sum() == pytest.approx(2.5)
+    change[:, :, WIDTH + 1] = 0.0
+    np.testing.assert_array_equal(change, 0.0)
+
+
+def test_clearing_forgets_everything():
+    """A new linearisation starts from exact zeros."""
+    equations, _, _ = make_equations(3)
+    equations.clear()
+    assert not equations.hessian.numpy().any() and not equations.gradient.numpy().any()
+
+
+@pytest.mark.parametrize(("frames", "size", "lags"), [(1, 1, 2), (5, 1, 1), (4, 3, 3), (2, 5, 2)])
+def test_bands_of_any_width_are_solved(frames, size, lags):
+    """Blocks of any size, coupled over any distance, several right-hand sides; only lower triangles are read."""
+    random = np.random.default_rng(frames)
+    factor = np.tril(random.normal(size=(frames * size, frames * size)), -1) + 3.0 * np.eye(frames * size)
+    blocks = factor.reshape(frames, size, frames, size)
+    for frame in range(frames):
+        blocks[frame, :, : max(frame - lags, 0)] = 0.0
+    matrix = factor @ factor.T
+    cut = matrix.reshape(frames, size, frames, size)
+    own = np.stack([np.tril(cut[f, :, f]) + 1e9 * np.triu(np.ones((size, size)), 1) for f in range(frames)])
+    back = [
+        np.array([cut[f, :, f - lag] for f in range(lag, frames)]).reshape(-1, size, size) for lag in range(1, lags + 1)
+    ]
+    right = random.normal(size=(frames * size, 3))
+    np.testing.assert_allclose(solve_band(own, back, right), np.linalg.solve(matrix, right), rtol=1e-9, atol=1e-12)
+
+
+def test_an_indefinite_band_is_told():
+    """No solution rather than a wrong one."""
+    assert solve_band(-np.ones((2, 1, 1)), [np.zeros((1, 1, 1))], np.ones((2, 1))) is None
