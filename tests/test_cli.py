@@ -16,7 +16,7 @@ from warpprior.cli import build_parser, main
 from warpprior.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("refine", "simulate", "demo", "evaluate", "export", "convert-mano", "info", "bench")
+COMMANDS = ("refine", "simulate", "demo", "evaluate", "ablate", "export", "convert-mano", "info", "bench")
 
 
 @pytest.fixture
@@ -83,6 +83,7 @@ def test_every_command_explains_itself(command, capsys):
         ["refine", "scene", "--output-dir", "out", "--num-frames", "many"],
         ["refine", "scene", "--output-dir", "out", "--frobnicate"],
         ["simulate", "robot_lift", "--output-dir", "out", "--seed", str(2**31)],
+        ["ablate", "scene", "--output-dir", "out", "--seeds", "5-1"],
         ["bench", "--max-ratio", "nan"],
     ],
 )
@@ -125,6 +126,7 @@ def test_refine_hands_over_every_option(replaced):
         ("simulate robot_lift --output-dir out --seed 1 --num-frames 4 --mesh mug.obj --overwrite", "simulate"),
         ("demo", "demo"),
         ("evaluate scene --poses p.npz --output m.json --device cpu --num-frames 3", "evaluate"),
+        ("ablate scene --simulate robot_lift --seeds 0-2,5 --output-dir out --variant full --jobs 2", "ablate"),
         ("export scene --poses p.npz --output s.usdc --overwrite", "export"),
         ("convert-mano MANO_RIGHT.pkl right.npz --overwrite --quiet", "convert_mano"),
         ("info --json", "info"),

@@ -32,6 +32,7 @@ FLOORS = [
     ["estimators"],
     ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
+    ["ablation"],
     ["commands", "cli", "__main__"],
 ]
 JOBS = {"refine", "track", "contact"}

@@ -108,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_simulate,
         _add_demo,
         _add_evaluate,
+        _add_ablate,
         _add_export,
         _add_convert_mano,
         _add_info,
@@ -223,6 +224,47 @@ def _run_evaluate(options: argparse.Namespace) -> int:
         output=options.output,
         device=options.device,
         num_frames=options.num_frames,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
+def _add_ablate(commands) -> None:
+    parser = _add(commands, "ablate", "refine scenes with parts left out, and make a table of the results", _run_ablate)
+    parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE", help="scene folders with truth")
+    parser.add_argument("--simulate", metavar="NAME", help="simulate this scene with each of --seeds, too")
+    parser.add_argument("--seeds", type=_seeds, default="0-9", metavar="LIST", help="such as 0-9 (default) or 1,4,7-9")
+    parser.add_argument("--object", metavar="NAME", help="what the simulated scene is about")
+    parser.add_argument("--mask-noise", metavar="LEVEL", default="M1", help="M0, M1 (default), M2 or M3")
+    _add_output(parser, "folder for runs and tables; runs that are in it are not repeated", required=True)
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help='only these, such as "without sliding"',
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every variant")
+    parser.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes side by side (default: 1)")
+    _add_num_frames(parser, "use or simulate only N frames")
+    _add_device(parser)
+
+
+def _run_ablate(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.ablate(
+        options.scenes,
+        options.output_dir,
+        simulated=options.simulate,
+        seeds=options.seeds,
+        object_name=options.object,
+        mask_noise=options.mask_noise,
+        variants=options.variant,
+        assignments=options.set,
+        num_frames=options.num_frames,
+        jobs=options.jobs,
+        device=options.device,
         overwrite=options.overwrite,
         quiet=options.quiet,
     )
@@ -407,6 +449,15 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2147483647")
     return int(text)
+
+
+def _seeds(text: str) -> list[int]:
+    from warpprior.ablation.sources import parse_seeds
+
+    try:
+        return parse_seeds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str) -> float:

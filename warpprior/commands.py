@@ -160,6 +160,61 @@ def evaluate(
     return OK
 
 
+def ablate(
+    scene_folders: Sequence[Path],
+    output_dir: Path,
+    *,
+    simulated: str | None = None,
+    seeds: Sequence[int] = range(10),
+    object_name: str | None = None,
+    mask_noise: str = "M1",
+    variants: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    num_frames: int | None = None,
+    jobs: int = 1,
+    device: str | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Refine scenes with every variant, keep the runs, and write and print the tables; see :mod:`warpprior.ablation`.
+
+    Args:
+        scene_folders: scenes with truth.
+        output_dir: holds ``runs/`` and the tables; runs of the same scene and settings are used again.
+        simulated: name of a scene that is simulated with each of ``seeds``, too.
+        object_name, mask_noise, num_frames: of the simulated scenes.
+        variants: none at all means all of the table.
+        assignments: ``key=value`` texts that hold for every variant.
+        jobs: processes side by side.
+        overwrite: repeat runs that are there, and take a folder that holds something else.
+    """
+    import shutil
+
+    from warpprior.ablation import ablate as run
+    from warpprior.ablation.runs import RUNS_FOLDER
+    from warpprior.ablation.sources import collect_sources
+    from warpprior.ablation.table import TABLE_FILE, format_tables, write_tables
+    from warpprior.ablation.variants import choose_variants
+    from warpprior.io import prepare_output
+
+    settings = choose_variants(variants, assignments)
+    sources = collect_sources(
+        scene_folders, simulated, seeds, object_name=object_name, mask_noise=mask_noise, frame_count=num_frames
+    )
+    if not (output_dir / RUNS_FOLDER).is_dir():
+        _refuse_existing(output_dir, overwrite)
+    with prepare_output(output_dir, overwrite=True, protect=scene_folders):
+        if overwrite:
+            shutil.rmtree(output_dir / RUNS_FOLDER, ignore_errors=True)
+        chosen = _start(device, quiet)
+        with progress_bar("ablate", quiet=quiet) as progress:
+            runs = run(sources, settings, output_dir, device=chosen, jobs=jobs, progress=progress)
+        rows = write_tables(output_dir, runs, {name: one.as_dict() for name, one in settings.items()}, chosen)
+    refused = [error for row in rows.values() for error in row.get("errors", ())]
+    _tell(quiet, format_tables(rows), *dict.fromkeys(refused), f"{len(runs)} runs; tables in {output_dir / TABLE_FILE}")
+    return OK
+
+
 def export(
     scene_folder: Path,
     poses_file: Path | None,

@@ -1,0 +1,168 @@
+"""Run every variant on every scene, keeping each result in a file of its own, so that nothing is computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import warpprior
+from warpprior.ablation.sources import Source
+from warpprior.device import prepare_kernel_cache, self_healing
+from warpprior.errors import WarppriorError
+from warpprior.io.results import write_json
+from warpprior.metrics import Evaluator
+from warpprior.progress import Progress
+from warpprior.settings import RefineSettings
+
+RUNS_FOLDER = "runs"
+KEPT = (  # metrics whose value at each frame is kept
+    *("chamfer_mm", "chamfer_2d_px", "chamfer_2d_mm", "add_mm", "add_s_mm", "rotation_deg", "translation_mm"),
+    *("keypoint_mm", "keypoint_root_mm", "keypoint_pa_mm", "keypoint_pa_mirror_mm", "acceleration_error_mm"),
+    *("mask_iou", "penetration_mm", "slip_mm", "shared_volume_cm3", "contact_f1"),
+)
+
+
+def ablate(
+    sources: Sequence[Source],
+    variants: dict[str, RefineSettings],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> list[dict]:
+    """Refine every scene with every variant, but for what ``folder`` holds already.
+
+    Args:
+        sources: the scenes.
+        variants: settings by name.
+        folder: where the runs are kept, in ``runs/<variant>/<scene>.json``.  A run is used again if scene, settings
+            and version of the program are the same.
+        device: Warp device.
+        jobs: processes that work side by side; results do not depend on it, but times do.
+        progress: called with runs done, runs in all, and the scene that was done.
+
+    Returns:
+        one run for each variant and scene, in that order: ``variant``, ``scene``, ``frames``, ``seconds``, metrics
+        ``before`` and ``after``; or ``error`` where the scene was refused with that variant.
+    """
+    tell = progress or (lambda done, total, text: None)
+    total = len(sources) * len(variants)
+    missing = {source.name: _missing(source, variants, folder) for source in sources}
+    done = total - sum(len(some) for some in missing.values())
+    tell(done, total, "")
+    tasks = [(source, missing[source.name], folder, device) for source in sources if missing[source.name]]
+    for source, count in _work(tasks, jobs):
+        done += count
+        tell(done, total, source.name)
+    return [_read(_path(folder, name, source)) for name in variants for source in sources]
+
+
+def _work(tasks: list[tuple], jobs: int) -> Iterator[tuple[Source, int]]:
+    """Do the tasks, here or in other processes; yields a scene and how many runs of it were done."""
+    if jobs < 2 or len(tasks) < 2:
+        for source, variants, folder, device in tasks:
+            for _ in run_variants(source, variants, folder, device):
+                yield source, 1
+        return
+    context = get_context("spawn")  # children cannot use a CUDA context they inherit
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_start_worker) as pool:
+        waiting = {pool.submit(_run_all, *task): task for task in tasks}
+        try:
+            for future in as_completed(waiting):
+                future.result()
+                yield waiting[future][0], len(waiting[future][1])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
+    os.environ.setdefault("WARPPRIOR_THREADS", "1")  # the cores are taken by the other workers
+    prepare_kernel_cache()
+
+
+def _run_all(source: Source, variants: dict[str, RefineSettings], folder: Path, device: str) -> None:
+    for _ in run_variants(source, variants, folder, device):
+        pass
+
+
+def run_variants(
+    source: Source, variants: dict[str, RefineSettings], folder: Path, device: str
+) -> Iterator[tuple[str, dict]]:
+    """Refine one scene with some variants, writing each run; yields the variant and its run."""
+    scene = self_healing(lambda: source.open(device))
+    evaluator = Evaluator(scene, device=device)
+    before = _trim(self_healing(lambda: evaluator({body.name: body.initial for body in scene.bodies})))
+    for name, settings in variants.items():
+        run = {"key": _key(source, settings), "variant": name, "scene": source.name, "frames": scene.frame_count}
+        path = _path(folder, name, source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run |= {"device": device, "before": before} | self_healing(
+            lambda s=settings: _refine(scene, s, evaluator, device)
+        )
+        write_json(path, run)
+        yield name, run
+
+
+def _refine(scene, settings: RefineSettings, evaluator: Evaluator, device: str) -> dict:
+    """Time and metrics of one refinement; what refuses the scene becomes an ``error``."""
+    from warpprior.estimators.refine import refine
+
+    start = time.perf_counter()
+    try:
+        result = refine(scene, settings, device=device)
+    except WarppriorError as error:
+        return {"error": str(error)}
+    seconds = time.perf_counter() - start
+    if not result.complete:
+        raise KeyboardInterrupt
+    return {"seconds": seconds, "after": _trim(evaluator(result.poses)), "notes": list(result.notes)}
+
+
+def _trim(metrics: dict) -> dict:
+    """Summaries, and of the values at each frame those the table needs."""
+
+    def kept(rows: dict) -> dict:
+        return {name: values for name, values in rows.items() if name in KEPT}
+
+    pairs = {
+        key: {"summary": pair["summary"], "per_frame": kept(pair["per_frame"])}
+        for key, pair in metrics["pairs"].items()
+    }
+    per_frame = {body: kept(rows) for body, rows in metrics["per_frame"].items()}
+    return {"summary": metrics["summary"], "per_frame": per_frame, "pairs": pairs}
+
+
+def _missing(source: Source, variants: dict[str, RefineSettings], folder: Path) -> dict[str, RefineSettings]:
+    """The variants of which the folder has no run of this scene."""
+    missing = {}
+    for name, settings in variants.items():
+        run = _read(_path(folder, name, source))
+        if run is None or run.get("key") != _key(source, settings):
+            missing[name] = settings
+    return missing
+
+
+def _key(source: Source, settings: RefineSettings) -> str:
+    text = json.dumps([source.identity(), settings.as_dict(), warpprior.__version__], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _path(folder: Path, variant: str, source: Source) -> Path:
+    return folder / RUNS_FOLDER / variant.replace(" ", "_") / f"{source.name}.json"
+
+
+def _read(path: Path) -> dict | None:
+    """A run that was written before; None when there is none, or it is damaged."""
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return run if isinstance(run, dict) else None
