@@ -139,9 +139,9 @@ class PickledArrays:
             raise self._refuse(f"has shape {shape}")
         data = self._field(node, "data", depth)
         if safe_pickle.SPARSE[node.name] == "coo":
-            matrix = sparse.coo_matrix(
-                (data, (self._field(node, "row", depth), self._field(node, "col", depth))), shape=shape
-            )
+            places = state["coords"] if "coords" in state else (state["row"], state["col"])
+            row, column = (self._compute(place, depth + 1) for place in places)
+            matrix = sparse.coo_matrix((data, (row, column)), shape=shape)
         else:
             make = sparse.csc_matrix if safe_pickle.SPARSE[node.name] == "csc" else sparse.csr_matrix
             parts = (data, self._field(node, "indices", depth), self._field(node, "indptr", depth))
@@ -200,6 +200,8 @@ def _bytes(value: object) -> bytes | None:
     if isinstance(value, Made) and value.name == safe_pickle.ENCODE:
         text, encoding = value.arguments
         return text.encode("latin-1") if _text(encoding) in ("latin1", "latin-1") else None
+    if isinstance(value, Made) and value.name == safe_pickle.BYTES and value.arguments == ():
+        return b""
     return value if isinstance(value, bytes) else None
 
 

@@ -21,13 +21,13 @@ MOST_DIGITS = 400  # of whole numbers written as text
 MOST_LONG_BYTES = 128
 
 ARRAY, SCALAR, DTYPE = "numpy.core.multiarray._reconstruct", "numpy.core.multiarray.scalar", "numpy.dtype"
-BUFFER, ENCODE = "numpy.core.numeric._frombuffer", "_codecs.encode"
+BUFFER, ENCODE, BYTES = "numpy.core.numeric._frombuffer", "_codecs.encode", "__builtin__.bytes"
 CH, SELECT, RESHAPE = "chumpy.ch.Ch", "chumpy.reordering.Select", "chumpy.reordering.Reshape"
 TRANSPOSE, PRODUCT, SUM = "chumpy.reordering.transpose", "chumpy.ch.MatVecMult", "chumpy.ch_ops.add"
 SPARSE = {f"scipy.sparse.{kind}.{kind}_matrix": kind for kind in ("csc", "csr", "coo")}
 _RECONSTRUCTOR = "copy_reg._reconstructor"
 _NAMES = {
-    *(ARRAY, SCALAR, DTYPE, BUFFER, ENCODE, CH, SELECT, RESHAPE, TRANSPOSE, PRODUCT, SUM, _RECONSTRUCTOR),
+    *(ARRAY, SCALAR, DTYPE, BUFFER, ENCODE, BYTES, CH, SELECT, RESHAPE, TRANSPOSE, PRODUCT, SUM, _RECONSTRUCTOR),
     *("numpy.ndarray", "__builtin__.object", "__builtin__.set", *SPARSE),
 }
 _RENAMED = {  # modules under their names of today
