@@ -109,10 +109,11 @@ def test_hand_noise_can_be_steady_and_of_shape(hand, truth):
     np.testing.assert_array_equal(exact.shape, truth.shape)
 
 
-def test_network_pose_noise_is_mostly_depth():
-    """Objects are some 26 cm off at 0.6 m, nearly all along the ray; a few frames are turned over or lost."""
+@pytest.mark.parametrize("depth", [0.45, 0.6, 0.9])
+def test_network_pose_noise_is_mostly_depth(depth):
+    """Objects are some 26 cm off at any distance, nearly all along the ray; a few frames are turned over or lost."""
     count = 60
-    still = Poses(np.tile([0.05, -0.03, 0.6], (count, 1)), np.tile([0, 0, 0, 1.0], (count, 1)), np.zeros((count, 0)))
+    still = Poses(np.tile([0.05, -0.03, depth], (count, 1)), np.tile([0, 0, 0, 1.0], (count, 1)), np.zeros((count, 0)))
     ray = still.position[0] / np.linalg.norm(still.position[0])
     errors, across, turns, lost = [], [], [], []
     for seed in range(60):
@@ -123,7 +124,7 @@ def test_network_pose_noise_is_mostly_depth():
         turns.append(np.degrees(Rotation.from_quat(rough.rotation).magnitude()))
         lost.append((rough.position == [0.0, 0.0, 1.0]).all(axis=1))
     lost, turns = np.concatenate(lost), np.concatenate(turns)
-    assert np.median(errors) == pytest.approx(0.26, abs=0.02)
+    assert np.median(errors) == pytest.approx(0.26, abs=0.025)
     assert np.median(across) < 0.03
     assert lost.mean() == pytest.approx(0.08, abs=0.02)
     assert (turns > 120.0).mean() == pytest.approx(0.03, abs=0.015)
