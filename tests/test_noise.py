@@ -30,7 +30,6 @@ from warpprior.scenes.noise import (
     hand_noise,
     pose_noise,
     sensor_picture,
-    sensor_pictures,
 )
 from warpprior.scenes.objects import box
 from warpprior.scenes.observe import Actor, cast_actors
@@ -290,18 +289,6 @@ def test_automatic_exposure():
     colors = np.full((20, 30, 3), 0.4, dtype=np.float32)
     plain, lit = (sensor_picture(colors, np.random.default_rng(0), gain=g) for g in (1.0, np.array([1.2, 1.0, 0.8])))
     np.testing.assert_allclose(lit.mean(axis=(0, 1)) / plain.mean(axis=(0, 1)), [1.2, 1.0, 0.8], atol=0.01)
-
-
-def test_pictures_of_a_sequence():
-    """A steady camera takes the same pictures one by one; an automatic one changes their brightness, not their size."""
-    colors = np.random.default_rng(1).random((40, 12, 16, 3)).astype(np.float32)
-    steady = sensor_pictures(colors, PictureNoise(), np.random.default_rng(0))
-    single = np.random.default_rng(0)
-    np.testing.assert_array_equal(steady, [sensor_picture(frame, single) for frame in colors])
-    automatic = sensor_pictures(0.5 * colors, PictureNoise(gain=0.2), np.random.default_rng(0))
-    brightness = np.mean(automatic, axis=(1, 2, 3))
-    assert np.shape(automatic) == np.shape(steady)
-    assert brightness.std() / brightness.mean() > 0.05
 
 
 def test_keypoints_may_be_any_vertices():

@@ -11,7 +11,7 @@ from warpprior.scenes.noise.detections import (
     fingertip_discs,
 )
 from warpprior.scenes.noise.masks import MASK_NOISE, MaskNoise, disturb_labels, mask_noise
-from warpprior.scenes.noise.pictures import PictureNoise, draw_gains, sensor_picture, sensor_pictures
+from warpprior.scenes.noise.pictures import PictureNoise, draw_gains, sensor_picture
 from warpprior.scenes.noise.poses import (
     HAND_NOISE,
     POSE_NOISE,
@@ -44,5 +44,4 @@ __all__ = [
     "mask_noise",
     "pose_noise",
     "sensor_picture",
-    "sensor_pictures",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,17 +35,6 @@ def draw_gains(frame_count: int, noise: PictureNoise, random: np.random.Generato
     """The factor of each frame's red, green and blue (frame, 3)."""
     brightness = noise.gain * correlated(random, frame_count, 1, noise.correlation)
     return np.exp(brightness + noise.tint * correlated(random, frame_count, 3, noise.correlation))
-
-
-def sensor_pictures(colors: Iterable[np.ndarray], noise: PictureNoise, random: np.random.Generator) -> list[np.ndarray]:
-    """The pictures (height, width, 3) uint8 that a camera takes of a sequence of exact colours in [0, 1]."""
-    frames = list(colors)
-    steady = noise.gain == 0.0 and noise.tint == 0.0
-    # A steady camera draws no gains: its grain is the same with and without them.
-    gains = np.ones((len(frames), 3)) if steady else draw_gains(len(frames), noise, random)
-    return [
-        sensor_picture(frame, random, sigma=noise.grain, gain=gain) for frame, gain in zip(frames, gains, strict=True)
-    ]
 
 
 def sensor_picture(
