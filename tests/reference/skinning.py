@@ -11,11 +11,16 @@ def features(body, joints):
     return np.array(turns).reshape(-1)
 
 
-def surface(body, pose, joints, shape, scale):
-    """Vertices in the camera frame (vertex, 3) of one frame; ``pose`` is camera_from_body (4, 4)."""
+def surface(body, pose, joints, shape, scale, *, blend_joints=None):
+    """Vertices in the camera frame (vertex, 3) of one frame; ``pose`` is camera_from_body (4, 4).
+
+    Pose blend shapes follow ``blend_joints``, by default the joints.
+    """
     rest = body.vertices.astype(np.float64) + body.shape_directions.astype(np.float64) @ np.asarray(shape, np.float64)
     if body.pose_directions.shape[2] > 0:
-        rest = rest + body.pose_directions.astype(np.float64) @ features(body, joints)
+        rest = rest + body.pose_directions.astype(np.float64) @ features(
+            body, joints if blend_joints is None else blend_joints
+        )
     rest = rest * scale
     carried = kinematics.links(body, pose, joints, shape, scale)
     carried = carried @ np.linalg.inv(kinematics.rest_links(body, shape, scale))

@@ -1,0 +1,78 @@
+"""Float64 twin of bodies that move by increments of the unknowns: columns of a frame, body by body, then shared ones."""
+
+import numpy as np
+
+from tests.reference import kinematics, skinning
+from tests.reference.camera import advance_pose
+
+
+class MovingBodies:
+    """Poses, surfaces and links of several bodies as functions of steps (frame, column).
+
+    How pose blend shapes swell with the joints is frozen, as the kernels freeze it.
+
+    Args:
+        bodies: by name.
+        motions: by name, exact in float32: position, rotation, joints, shape, scale.
+        starts: column of the root, by name; bodies without one do not move.
+    """
+
+    def __init__(self, bodies, motions, starts):
+        self.bodies, self.motions, self.starts = bodies, motions, starts
+        self._surfaces = {}
+
+    def steps_of(self, name, row):
+        """Increments of a body's root (6,) and joints (coordinate,) among the columns (column,) of a frame."""
+        count = 6 + self.bodies[name].coordinate_count
+        if name not in self.starts:
+            return np.zeros(6), np.zeros(count - 6)
+        own = row[self.starts[name] : self.starts[name] + count]
+        return own[:6], own[6:]
+
+    def pose(self, name, frame, row):
+        """camera_from_body (7,) after the increments."""
+        motion = self.motions[name]
+        root, _ = self.steps_of(name, row)
+        start = np.concatenate([motion.position[frame], motion.rotation[frame]])
+        return advance_pose(start, root) if root.any() else start
+
+    def joints(self, name, frame, row):
+        """Joint coordinates (coordinate,) after the increments."""
+        return self.motions[name].joints[frame] + self.steps_of(name, row)[1]
+
+    def vertices(self, name, frame, row):
+        """Surface (vertex, 3) in the camera frame after the increments."""
+        return self._evaluate(name, frame, row)[0]
+
+    def origins(self, name, frame, row):
+        """Origins of the links (link, 3) in the camera frame after the increments."""
+        return self._evaluate(name, frame, row)[1]
+
+    def _evaluate(self, name, frame, row):
+        root, bend = self.steps_of(name, row)
+        key = (name, frame, root.tobytes(), bend.tobytes())
+        if key not in self._surfaces:
+            body, motion = self.bodies[name], self.motions[name]
+            shape = motion.shape if len(motion.shape) else np.zeros(body.shape_count)
+            pose = kinematics.matrices(self.pose(name, frame, row))
+            joints = self.joints(name, frame, row)
+            surface = skinning.surface(body, pose, joints, shape, motion.scale, blend_joints=motion.joints[frame])
+            origins = kinematics.links(body, pose, joints, shape, motion.scale)[:, :3, 3]
+            self._surfaces[key] = (surface, origins)
+        return self._surfaces[key]
+
+    def keypoints(self, name, frame, row):
+        """Keypoints (keypoint, 3) in the camera frame after the increments."""
+        table = self.bodies[name].keypoints
+        surface, origins = self._evaluate(name, frame, row)
+        at_vertices = np.asarray(table.vertices)[:, None] >= 0
+        return np.where(at_vertices, surface[table.vertices], origins[table.links])
+
+
+def differentiate_rows(function, width, step=1e-5):
+    """Derivative (..., column) of a function of one frame's columns (column,), by fourth-order central differences."""
+    columns = []
+    for unit in step * np.eye(width):
+        near, far = function(unit) - function(-unit), function(2 * unit) - function(-2 * unit)
+        columns.append((8.0 * near - far) / (12.0 * step))
+    return np.stack(columns, axis=-1)
