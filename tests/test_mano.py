@@ -90,18 +90,21 @@ def test_skinning_is_that_of_the_paper(mano_file, motion, side):
     np.testing.assert_allclose(*turns, atol=1e-12)
 
 
-def test_skinning_agrees_with_smplx(tmp_path, mano_file, motion):
-    """The smplx package computes the same surface from the same file."""
+@pytest.mark.parametrize(("pca", "flat"), [(None, True), (None, False), (6, True), (6, False)])
+def test_skinning_agrees_with_smplx(tmp_path, mano_file, motion, pca, flat):
+    """The smplx package computes the same surface from the same file and the same numbers, in any convention."""
     smplx, torch = pytest.importorskip("smplx"), pytest.importorskip("torch")
-    path = mano_file(kind="npz")
-    shown = path.rename(tmp_path / "MANO_RIGHT.npz")
-    layer = smplx.MANO(str(shown), is_rhand=True, use_pca=False, flat_hand_mean=True, ext="npz", batch_size=3)
-    given = {"global_orient": motion["global_orient"], "hand_pose": motion["pose"], "transl": motion["transl"]}
+    path = mano_file(kind="npz").rename(tmp_path / "MANO_RIGHT.npz")
+    options = {"use_pca": pca is not None, "num_pca_comps": pca or 6, "flat_hand_mean": flat}
+    layer = smplx.MANO(str(path), is_rhand=True, ext="npz", batch_size=3, **options)
+    stored = motion["pose"][:, :pca]
+    given = {"global_orient": motion["global_orient"], "hand_pose": stored, "transl": motion["transl"]}
     given["betas"] = np.tile(motion["shape"], (3, 1))
     expected = layer(**{name: torch.tensor(value, dtype=torch.float32) for name, value in given.items()})
-    model, body = read_mano_model(shown), read_mano(shown)
+    model = read_mano_model(path)
     position, rotation = model.pose_from_mano(motion["global_orient"], motion["transl"], motion["shape"])
-    found = posed_vertices(body, Poses(position, rotation, motion["pose"], motion["shape"]))
+    joints = model.full_pose(stored, pca=pca is not None, flat_hand_mean=flat)
+    found = posed_vertices(read_mano(path), Poses(position, rotation, joints, motion["shape"]))
     np.testing.assert_allclose(found, expected.vertices.detach().numpy(), atol=1e-5)
 
 

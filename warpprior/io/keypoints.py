@@ -20,7 +20,7 @@ from warpprior.scene import Camera, Scene
 FIELDS = ("keypoints2d", "keypoint_names", "box2d")
 FAR = 10.0  # image sizes outside the picture: nothing that is looked for
 FRACTION = 2.0  # [px]: points that all lie within are stated in parts of the picture
-_BORDER = 8  # points along each side of a box whose lens distortion is removed
+_BORDER = 32  # points along each side of a box whose lens distortion is removed
 
 Rectify = Callable[[np.ndarray], np.ndarray]
 
