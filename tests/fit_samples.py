@@ -61,7 +61,49 @@ def wander(body, frames, *, seed=0, middle=(0.05, -0.03, 0.5), speed=0.01, turn=
     return Poses(*exact, shape=shape, scale=1.0)
 
 
-class Sample:
+class Tally:
+    """Normal equations of some frames for kernels to add to.
+
+    Args:
+        frames: how many.
+        inner: columns of a frame.
+        shared: how many columns behind them are of unknowns shared by all frames.
+    """
+
+    def __init__(self, frames, inner, device, *, shared=0):
+        self.frames, self.inner, self.width = frames, inner, inner + shared
+        self.device = device
+        self.cost = wp.zeros(frames, dtype=wp.float64, device=device)
+        self.hessian = wp.zeros((frames, 4, self.width, self.width), dtype=wp.float64, device=device)
+        self.gradient = wp.zeros((frames, 2, self.width), dtype=wp.float64, device=device)
+
+    @property
+    def outputs(self):
+        """Keyword arguments of every accumulator."""
+        return {"hessian_out": self.hessian, "gradient_out": self.gradient, "cost_out": self.cost}
+
+    def constants(self, values, dtype=wp.float32):
+        """An array on the tally's device."""
+        return as_device(values, dtype, self.device)
+
+    def clear(self):
+        """Forget what was added up."""
+        for array in (self.hessian, self.gradient, self.cost):
+            array.zero_()
+
+    def read(self):
+        """Dense matrix, gradient (frame, column) and cost (frame,) of what was added up."""
+        blocks, gradient = self.hessian.numpy(), self.gradient.numpy()
+        assert not blocks[0, 1:].any() and not blocks[1:2, 2].any() and not gradient[0, 1].any()
+        matrix, vector = assemble(blocks, gradient)
+        return matrix, vector, self.cost.numpy().copy()
+
+    def bits(self):
+        """Copies of all that was added up."""
+        return [array.numpy().copy() for array in (self.hessian, self.gradient, self.cost)]
+
+
+class Sample(Tally):
     """Bodies in some frames: motion, equations and derivatives on a device, and the twin.
 
     Args:
@@ -81,72 +123,45 @@ class Sample:
             for index, (body, motion) in enumerate(zip(bodies, motions, strict=True))
         )
         self.scene = Scene("sample", CAMERA, 30.0, parts)
-        self.device = device
         self.state = MotionState(self.scene, device, point_count=points)
-        self.frames = self.state.frame_count
+        self.equations = Equations(self.state.moving, shared, self.state.frame_count, lanes, device)
+        super().__init__(self.state.frame_count, self.equations.width, device, shared=len(shared))
+        self.hessian, self.gradient = self.equations.hessian, self.equations.gradient
         if segments is not None:
             self.state.segments.assign(np.asarray(segments, dtype=np.int32))
-        self.equations = Equations(self.state.moving, shared, self.frames, lanes, device)
         self.surfaces = SurfaceMotion(self.state, self.equations.starts)
         self.surfaces.chains.values.fill_(POISON)
         self.surfaces.update()
         self.equations.rows.values.fill_(POISON)
         self.equations.rows.active.fill_(2**30)
-        self.width = self.equations.width + len(shared)
         self.twin = MovingBodies(
             {part.name: part.body for part in parts},
             {part.name: part.initial for part in parts},
             self.equations.starts,
         )
-        self.cost = wp.zeros(self.frames, dtype=wp.float64, device=device)
-
-    @property
-    def outputs(self):
-        """Keyword arguments of every accumulator."""
-        return {
-            "hessian_out": self.equations.hessian,
-            "gradient_out": self.equations.gradient,
-            "cost_out": self.cost,
-        }
-
-    def constants(self, values, dtype=wp.float32):
-        """An array on the sample's device."""
-        return as_device(values, dtype, self.device)
-
-    def clear(self):
-        """Forget what was added up."""
-        self.equations.clear()
-        self.cost.zero_()
 
     def read(self):
-        """Dense matrix, gradient (frame, column) and cost (frame,) of what was added up; marks must be clear."""
+        """As of any tally; marks of rows must be clear."""
         assert not self.equations.rows.marks.numpy().any(), "a row was not cleared"
-        blocks, gradient = self.equations.hessian.numpy(), self.equations.gradient.numpy()
-        assert not blocks[0, 1:].any() and not blocks[1:2, 2].any() and not gradient[0, 1].any()
-        matrix, vector = assemble(blocks, gradient)
-        return matrix, vector, self.cost.numpy().copy()
-
-    def bits(self):
-        """Copies of all that was added up."""
-        return [array.numpy().copy() for array in (self.equations.hessian, self.equations.gradient, self.cost)]
+        return super().read()
 
 
-def check_equations(sample, twin, name, *, step=1e-5, worst=1e-3, curvature=1e-3, cost=1e-4):
-    """What a sample's kernels have added up is the twin's cost, half its derivative, and J^T J of its residuals.
+def check_equations(tally, twin, name, *, step=1e-5, worst=1e-3, curvature=1e-3, cost=1e-4):
+    """What kernels have added up is the twin's cost, half its derivative, and J^T J of its residuals.
 
     ``twin.cost`` and ``twin.residuals`` are functions of steps (frame, column), shared columns of frame 0 counting.
     """
-    matrix, gradient, costs = sample.read()
-    zero = np.zeros((sample.frames, sample.width))
+    matrix, gradient, costs = tally.read()
+    zero = np.zeros((tally.frames, tally.width))
     np.testing.assert_allclose(costs.sum(), twin.cost(zero), rtol=cost)
-    inner = sample.equations.width
+    inner = tally.inner
     folded = gradient.copy()
     folded[0, inner:], folded[1:, inner:] = gradient[:, inner:].sum(axis=0), 0.0
     numeric = 0.5 * finite_difference(twin.cost, zero, step)
     compare_gradients(folded, numeric, name=f"{name} gradient", worst=worst)
     jacobian = differentiate(twin.residuals, zero.shape, step)
     expected = jacobian.T @ jacobian
-    found = fold(matrix, sample.frames, sample.width, inner)
+    found = fold(matrix, tally.frames, tally.width, inner)
     root = np.sqrt(np.diag(expected) + 1e-12 * expected.max())
     size = np.outer(root, root)
     np.testing.assert_allclose(found / size, expected / size, atol=curvature)

@@ -1,4 +1,4 @@
-"""Float64 twin of bodies that move by increments of the unknowns: columns of a frame, body by body, then shared ones."""
+"""Float64 twin of bodies that move by increments of the unknowns: columns of a frame, body by body, then shared."""
 
 import numpy as np
 
