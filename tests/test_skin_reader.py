@@ -196,6 +196,23 @@ def test_webxr_fingers_close_about_minus_x(webxr_file):
     assert (after < 0.5 * before).all()
 
 
+def test_the_prior_of_webxr_hands_knows_how_fingers_close(webxr_file):
+    """A hand that closes all fingers alike costs less than one that bends every other one."""
+    body = read_skin(webxr_file[0], "hand")
+    prior, names = body.pose_prior, body.coordinate_names
+
+    def cost(amounts):
+        moved = np.zeros(len(names))
+        for chain, amount in zip(list(CHAINS.values())[1:], amounts, strict=True):
+            for joint, part in zip(chain[1:4], (1.0, 1.0, 2.0 / 3.0), strict=True):
+                moved[names.index(f"{joint}.x")] = part * amount - prior.mean[names.index(f"{joint}.x")]
+        return moved @ prior.precision @ moved
+
+    together, apart = cost((-0.6, -0.6, -0.6, -0.6)), cost((-1.1, -0.1, -1.1, -0.1))
+    assert np.linalg.eigvalsh(prior.precision).min() > 0.0
+    assert together < 0.2 * apart
+
+
 def edited(**changes):
     """A file whose tree is changed by functions or values, by key."""
     builder = finger()

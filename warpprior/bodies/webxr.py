@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.bodies.body import Keypoints, PosePrior
 from warpprior.bodies.hand_parts import FINGERS, KEYPOINT_NAMES
+from warpprior.bodies.hand_prior import synergy_prior
 
 _PARTS = ("metacarpal", "phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")
 
@@ -26,13 +27,14 @@ PARENTS = {child: parent for chain in CHAINS.values() for parent, child in zip((
 PADS = {finger: chain[-2] for finger, chain in CHAINS.items()}
 PALM = ("wrist", *(CHAINS[finger][0] for finger in FINGERS if finger != "thumb"))
 
-# Wide limits and deviations [rad] of the coordinates x, y, z, by kind of joint: (lower, upper, mean, deviation).
-# A finger's flexion reaches about 90, 110 and 80 degrees at its three joints; metacarpals give by some degrees.
-_FINGER_BASE = ((-1.9, 0.8, -0.3, 0.6), (-0.6, 0.6, 0.0, 0.2), (-0.3, 0.3, 0.0, 0.1))
-_FINGER = ((-2.2, 0.5, -0.3, 0.6), (-0.15, 0.15, 0.0, 0.05), (-0.15, 0.15, 0.0, 0.05))
-_METACARPAL = ((-0.3, 0.2, 0.0, 0.05), (-0.15, 0.15, 0.0, 0.05), (-0.15, 0.15, 0.0, 0.05))
-_THUMB_BASE = ((-1.2, 1.2, 0.0, 0.4), (-1.2, 1.2, 0.0, 0.4), (-1.0, 1.0, 0.0, 0.3))
-_THUMB = ((-1.8, 0.8, -0.2, 0.5), (-0.6, 0.6, 0.0, 0.15), (-0.4, 0.4, 0.0, 0.1))
+# Wide limits [rad] of the coordinates x, y, z, by kind of joint.  A finger's flexion reaches about 90, 110 and 80
+# degrees at its three joints; metacarpals give by some degrees.
+_FINGER_BASE = ((-1.9, 0.8), (-0.6, 0.6), (-0.3, 0.3))
+_FINGER = ((-2.2, 0.5), (-0.15, 0.15), (-0.15, 0.15))
+_METACARPAL = ((-0.3, 0.2), (-0.15, 0.15), (-0.15, 0.15))
+_THUMB_BASE = ((-1.2, 1.2), (-1.2, 1.2), (-1.0, 1.0))
+_THUMB = ((-1.8, 0.8), (-0.6, 0.6), (-0.4, 0.4))
+_METACARPAL_SIGMA = 0.05  # [rad]
 
 
 def is_webxr(names) -> bool:
@@ -57,16 +59,25 @@ def webxr_side(placed: dict[str, np.ndarray]) -> str:
 
 
 def webxr_motion(coordinate_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, PosePrior]:
-    """Lower and upper limits (coordinate,) and a prior on the joint coordinates, named ``joint.x``, ``.y``, ``.z``."""
-    rows = []
-    for name in coordinate_names:
-        joint, _, axis = name.rpartition(".")
-        rows.append(_kind(joint)["xyz".index(axis)])
-    lower, upper, mean, deviation = np.array(rows, dtype=np.float32).T
-    return lower, upper, PosePrior(mean, np.diag(deviation**-2.0))
+    """Lower and upper limits (coordinate,) and a prior on the joint coordinates, named ``joint.x``, ``.y``, ``.z``.
+
+    The prior is that of our own hand, whose x turns the other way, and a narrow one for the metacarpals.
+    """
+    limits = np.array([_limits(name.rpartition(".")[0])["xyz".index(name[-1])] for name in coordinate_names])
+    ours = {f"{finger}{part}": chain[part - 4 - 1] for finger, chain in CHAINS.items() for part in (1, 2, 3)}
+    prior = synergy_prior(tuple(ours))
+    columns = [coordinate_names.index(f"{joint}.{axis}") for joint in ours.values() for axis in "xyz"]
+    signs = np.tile([-1.0, 1.0, 1.0], len(ours))
+    mean = np.zeros(len(coordinate_names))
+    precision = np.eye(len(coordinate_names)) / _METACARPAL_SIGMA**2
+    mean[columns] = signs * prior.mean
+    precision[columns] = 0.0
+    precision[np.ix_(columns, columns)] = prior.precision * np.outer(signs, signs)
+    lower, upper = limits.T.astype(np.float32)
+    return lower, upper, PosePrior(mean, precision)
 
 
-def _kind(joint: str):
+def _limits(joint: str) -> tuple[tuple[float, float], ...]:
     thumb = joint.startswith("thumb")
     if joint.endswith("metacarpal"):
         return _THUMB_BASE if thumb else _METACARPAL
