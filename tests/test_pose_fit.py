@@ -1,0 +1,119 @@
+"""Normal equations of joint coordinates: limits, likely poses, first guess and smoothness against a float64 twin."""
+
+import numpy as np
+import pytest
+
+from tests.fit_samples import Tally, as_device, check_equations
+from tests.reference.pose_fit import JointCosts
+from warpprior.kernels.pose_fit import accumulate_pose
+
+START, WIDTH, COUNT = 7, 12, 4  # columns of the coordinates among others
+SEGMENTS = [0, 0, 0, 0, 5, 5, 6]
+LOWER, UPPER = np.array([-0.5, -0.5, -np.inf, 0.0]), np.array([0.5, 0.25, np.inf, 0.5])
+STIFFNESS = {
+    "limits": (400.0, 0.0, 0.0, 0.0, 0.0),
+    "likely poses": (0.0, 2.0, 0.0, 0.0, 0.0),
+    "first guess": (0.0, 0.0, 10.0, 0.0, 0.0),
+    "acceleration": (0.0, 0.0, 0.0, 50.0, 0.0),
+    "jumps": (0.0, 0.0, 0.0, 1e5, 0.0),
+    "velocity": (0.0, 0.0, 0.0, 0.0, 20.0),
+    "all": (400.0, 2.0, 10.0, 50.0, 20.0),
+}
+
+
+def exact(values):
+    """Float64 numbers that float32 holds, too."""
+    return np.asarray(values, dtype=np.float32).astype(float)
+
+
+def pose_costs(stiffness, device, *, joints=None, segments=SEGMENTS, prior=True, tally=None):
+    """What the kernel adds up, and its twin: joints inside, beyond and on their limits."""
+    random = np.random.default_rng(3)
+    frames = len(segments)
+    joints = exact(0.6 * random.normal(size=(frames, COUNT)) if joints is None else joints)
+    guess = exact(joints + 0.3 * random.normal(size=joints.shape))
+    mean = exact(0.2 * random.normal(size=COUNT))
+    half = random.normal(size=(2, COUNT))  # of rank two: some combinations are all alike
+    precision = exact(half.T @ half)
+    precision = 0.5 * (precision + precision.T)
+    tally = Tally(frames, WIDTH, device) if tally is None else tally
+    accumulate_pose(
+        tally.constants(joints),
+        tally.constants(LOWER),
+        tally.constants(UPPER),
+        as_device(mean if prior else np.zeros(0), float, device),
+        tally.constants(precision if prior else np.zeros((1, 1))),
+        tally.constants(guess),
+        as_device(segments, int, device),
+        tally.constants(stiffness),
+        start=START,
+        **tally.outputs,
+    )
+    given = (mean, precision) if prior else (None, None)
+    return tally, JointCosts(joints, LOWER, UPPER, *given, guess, np.asarray(segments), stiffness, START)
+
+
+@pytest.mark.parametrize("name", STIFFNESS)
+def test_gradient_and_curvature_match_the_twin(device, name):
+    """Sequences of four, two and one frames, joints within their limits and beyond them."""
+    tally, twin = pose_costs(STIFFNESS[name], device)
+    check_equations(tally, twin, f"pose_fit {name}")
+
+
+def test_without_a_prior(device):
+    """A body that no likely poses are known of: the rest is as ever."""
+    tally, twin = pose_costs(STIFFNESS["all"], device, prior=False)
+    check_equations(tally, twin, "pose_fit without a prior")
+
+
+def test_limits_do_not_act_within_or_on_them(device):
+    """Exact zeros up to the limit itself; beyond it a pull back, in the one direction that leads inside."""
+    inside = np.tile([0.0, 0.25, 100.0, 0.0], (3, 1))  # on the upper limit of one and the lower of another
+    tally, _ = pose_costs(STIFFNESS["limits"], device, joints=inside, segments=[0, 0, 0])
+    for values in tally.bits():
+        np.testing.assert_array_equal(values, 0.0)
+    beyond = np.tile([0.6, 0.3, 100.0, -0.1], (3, 1))
+    tally, _ = pose_costs(STIFFNESS["limits"], device, joints=beyond, segments=[0, 0, 0])
+    gradient = tally.gradient.numpy()[0, 0, START : START + COUNT]
+    np.testing.assert_allclose(gradient, [40.0, 20.0, 0.0, -40.0], rtol=1e-4)
+
+
+def test_steady_bending_costs_no_acceleration(device):
+    """Joints that move on at the same speed neither cost nor are pulled."""
+    joints = exact([0.1, 0.2, -0.3, 0.4]) + np.arange(5.0)[:, None] * exact([0.25, -0.125, 0.5, 0.0])
+    tally, _ = pose_costs(STIFFNESS["acceleration"], device, joints=joints, segments=[0] * 5)
+    assert tally.cost.numpy().max() < 1e-9
+    assert np.abs(tally.gradient.numpy()).max() < 1e-4
+    assert tally.hessian.numpy().any()
+
+
+def test_one_frame_has_no_neighbours(device):
+    """Neither velocity nor acceleration, at the start and at the end of the frames."""
+    tally, _ = pose_costs((0.0, 0.0, 0.0, 50.0, 20.0), device, segments=[0])
+    for values in tally.bits():
+        np.testing.assert_array_equal(values, 0.0)
+    tally, _ = pose_costs((0.0, 0.0, 0.0, 50.0, 20.0), device, segments=[0, 0, 1])
+    assert not tally.hessian.numpy()[2].any() and not tally.gradient.numpy()[2].any()
+
+
+def test_jumps_cost_in_proportion(device):
+    """A joint that jumps twice as far costs twice as much, not four times, and is pulled no harder."""
+    found = []
+    for jump in (2.0, 4.0):
+        joints = np.zeros((3, COUNT))
+        joints[2, 0] = jump
+        tally, _ = pose_costs((0.0, 0.0, 0.0, 1e4, 0.0), device, joints=joints, segments=[0] * 3)
+        found.append((tally.cost.numpy().sum(), tally.gradient.numpy()[2, 0, START]))
+    assert found[1][0] == pytest.approx(2.0 * found[0][0], rel=0.05)
+    assert found[1][1] == pytest.approx(found[0][1], rel=0.01)
+
+
+def test_other_columns_are_not_written_and_outputs_are_added_to(device):
+    """Only the coordinates' own; a second launch adds the same again."""
+    tally, _ = pose_costs(STIFFNESS["all"], device)
+    once = tally.bits()
+    others = np.r_[0:START, START + COUNT : WIDTH]
+    assert not once[0][:, :, others].any() and not once[0][..., others].any() and not once[1][..., others].any()
+    pose_costs(STIFFNESS["all"], device, tally=tally)
+    for first, both in zip(once, tally.bits(), strict=True):
+        np.testing.assert_allclose(both, 2.0 * first, rtol=1e-12, atol=1e-12 * np.abs(first).max())
