@@ -23,6 +23,7 @@ def close_fingers(
     *,
     exact: bool,
     steps: int,
+    only_open: bool = False,
 ) -> np.ndarray:
     """Close every finger until it touches: a joint stops when anything it moves does.
 
@@ -35,6 +36,7 @@ def close_fingers(
         chosen: the hand's points that may touch; phalanges without any hold still.
         exact: ask the surface for distances, not the grid.
         steps: moves towards contact at most.
+        only_open: fingers that are too deep open, the others stay.
 
     Returns:
         Joint angles (configuration, coordinate) [rad].
@@ -48,7 +50,7 @@ def close_fingers(
         # What joint k of a finger moves: its phalanges from k on.
         moved = np.minimum.accumulate(nearest[:, :, ::-1], axis=2)[:, :, ::-1].reshape(len(joints), -1)
         wanted = np.clip((moved + digits.squeeze) / digits.lever, -_STEP_LIMIT, _STEP_LIMIT)
-        step = np.where(np.isfinite(moved), wanted, 0.0)
+        step = np.where(np.isfinite(moved), np.minimum(wanted, 0.0) if only_open else wanted, 0.0)
         before = joints[:, coordinates]
         after = np.clip(before + step * digits.rates.ravel(), lower, upper)
         joints[:, coordinates] = after

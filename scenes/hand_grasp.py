@@ -33,6 +33,7 @@ _DEEPEST = 0.002  # of any point of the hand in the object [m]
 _AS_GOOD = 0.35  # difference of scores that does not matter
 _NEAR = 0.012  # [m]
 _FINGER_RADIUS = 0.007  # [m]
+_FREE = 0.030  # room around an object held by fingertips [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,8 @@ def find_hand_grasp(
     holds: tuple[Hold, ...],
     random: np.random.Generator,
     around: Surroundings,
+    *,
+    tips: bool = False,
 ) -> Grasp:
     """One of the best of many grasps of an object by a human hand.
 
@@ -83,6 +86,7 @@ def find_hand_grasp(
         holds: where the object may be held, in the same frame.
         random: draws candidates, and chooses among grasps that hold about equally well.
         around: what else is there.
+        tips: prefer to hold with the fingertips alone, away from the palm, so that fingers can move the object.
 
     Raises:
         InputError: no candidate touches the object with the thumb and two fingers.
@@ -95,7 +99,7 @@ def find_hand_grasp(
             puppet, distance, hands.positions, hands.rotations, opened, puppet.sparse, exact=False, steps=45
         )
         hands = hands.closed(closed)
-        scores = _score(puppet, distance, hands, around, puppet.sparse)
+        scores = _score(puppet, distance, hands, around, puppet.sparse, tips)
         order = np.argsort(-scores, kind="stable")
         order = order[np.isfinite(scores[order])][: 4 * _FINALISTS]
         hands, opened = hands[order], opened[order]
@@ -107,7 +111,7 @@ def find_hand_grasp(
             puppet, distance, hands.positions, hands.rotations, hands.joints, every, exact=False, steps=40
         )
         hands = hands.closed(joints)
-        scores = _score(puppet, distance, hands, around, every)
+        scores = _score(puppet, distance, hands, around, every, tips)
         if np.isfinite(scores).any():
             best = int(random.choice(np.flatnonzero(scores > scores.max() - _AS_GOOD)))
             return _finished(puppet, distance, hands[[best]], opened[best])
@@ -203,7 +207,7 @@ def _free(puppet, distance, hands: _Hands, joints, around: Surroundings, shares)
     return kept
 
 
-def _score(puppet: Puppet, distance, hands: _Hands, around: Surroundings, chosen) -> np.ndarray:
+def _score(puppet: Puppet, distance, hands: _Hands, around: Surroundings, chosen, tips: bool) -> np.ndarray:
     """How well and how naturally each configuration holds (hand,), -inf where it does not."""
     points = puppet.points(hands.positions, hands.rotations, hands.joints, chosen)
     flat = points.reshape(-1, 3)
@@ -230,19 +234,26 @@ def _score(puppet: Puppet, distance, hands: _Hands, around: Surroundings, chosen
         center = 0.5 * (
             points[index][groups[last]].mean(axis=0) + points[index][touching & (finger < last)].mean(axis=0)
         )
-        held = touching & (finger == PALM)
-        phalanges = len(set(zip(finger[touching], phalanx[touching], strict=True)))
         scores[index] = (
             0.5 * count
             + 1.5 * opposition
-            + 0.08 * phalanges
-            + 0.3 * held.any()
+            + _style(distances[index], finger, phalanx, tips)
             - 6.0 * np.linalg.norm(center)
             + 0.4 * min(thumb[index], 0.5)
             - 0.4 * max(palm[index], 0.0)
             - 0.4 * max(-forearm[index], 0.0)
         )
     return scores
+
+
+def _style(distances: np.ndarray, finger: np.ndarray, phalanx: np.ndarray, tips: bool) -> float:
+    """A whole hand holds better with all of it; fingertips move freely when the rest of the hand keeps its distance."""
+    if tips:
+        rest = distances[(finger == PALM) | (phalanx < 2)]
+        return 40.0 * min(float(rest.min()), _FREE)
+    touching = distances < TOUCH
+    phalanges = len(set(zip(finger[touching], phalanx[touching], strict=True)))
+    return 0.08 * phalanges + 0.3 * (touching & (finger == PALM)).any()
 
 
 def _crossing(points: np.ndarray, finger: np.ndarray, phalanx: np.ndarray, thumb: int) -> bool:

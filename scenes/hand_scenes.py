@@ -29,7 +29,7 @@ CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
 OBJECT = {"grasp_lift": "bottle", "in_hand_turn": "box", "pour": "mug", "slip": "can", "handover": "bottle"}
 _DISTANCES = np.arange(0.42, 0.91, 0.03)  # of the camera [m]
 _VISIBILITY = (0.5, 0.8)  # share of the object to be seen, drawn per scene
-_REACH = 0.010  # points of the hand this close at the grasp may touch later [m]
+_REACH, _FAR_REACH = 0.010, 0.040  # points of the hand this close at the grasp may touch later [m]
 _SLENDER = 3.0  # what is longer than this against its width lies down
 _GAP = 0.03  # between two objects on the table, at least [m]
 _PURPOSES = ("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second")
@@ -126,8 +126,10 @@ def hand_scene(
 
     hand = read_hand(side)
     puppet, distance = Puppet(hand, human_digits(hand)), DistanceField(prop.standing)
-    grasp = find_hand_grasp(puppet, distance, prop.holds, random["grasp"], Surroundings(table=prop.table))
-    holder = Holder(puppet, distance, grasp, reach=_REACH)
+    turned = name == "in_hand_turn"
+    around = Surroundings(table=-np.inf if turned else prop.table)
+    grasp = find_hand_grasp(puppet, distance, prop.holds, random["grasp"], around, tips=turned)
+    holder = Holder(puppet, distance, grasp, reach=_FAR_REACH if turned else _REACH)
     motion = perform(name, holder, grasp, frame_count, fps, random["script"], random["shake"])
     hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
     tracks = [hand_track, prop.track(motion.object_position, motion.object_rotation)]

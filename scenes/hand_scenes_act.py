@@ -18,8 +18,8 @@ COURSES = {
     "pour": plans.pour,
     "slip": plans.slip,
 }
-_REHEARSED = np.radians(24.0)  # how far each axis is tried, to either side
-_STEP = np.radians(3.0)
+_REHEARSED = np.radians(16.0)  # how far each axis is tried, to either side
+_STEP = np.radians(2.0)
 _SLIP_SHIFT = (0.010, 0.020)  # [m]
 _SLIP_TURN = (0.1, 0.35)  # [rad]
 

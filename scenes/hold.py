@@ -17,6 +17,7 @@ NEIGHBOURHOOD = 0.006  # points this close at the grasp may touch later [m]
 CAPACITY = 512  # contacts
 _DAMPING = 2.0e-3  # of the finger motions that follow the object [m/rad]
 _NUDGE = 1e-3  # [rad]
+_FASTEST = 0.12  # how far a joint closes in one frame [rad]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,21 @@ class Holder:
         """Joint angles of the fingers back on the object's surface."""
         # In the object's frame its surface stands still.
         local = Base(rotation.inv().apply(base.position - position), rotation.inv() * base.rotation)
-        return close_fingers(self.puppet, self.field, *local.pair, joints[None], self.near, exact=True, steps=6)[0]
+        closed = close_fingers(self.puppet, self.field, *local.pair, joints[None], self.near, exact=True, steps=6)[0]
+        return np.minimum(closed, joints + _FASTEST)
+
+    def keep_out(self, position: np.ndarray, rotation: Rotation, joints: np.ndarray) -> np.ndarray:
+        """Joint angles (frame, coordinate) of a hand that comes or goes, opened where it would enter the object.
+
+        Args:
+            position: of the base in the object's frame (frame, 3) [m].
+            rotation: object_from_base, one per frame.
+            joints: (frame, coordinate) [rad].
+        """
+        every = np.arange(len(self.puppet.rest))
+        return close_fingers(
+            self.puppet, self.field, position, rotation, joints, every, exact=False, steps=12, only_open=True
+        )
 
     def contact_centers(self, state: Held, base: Base) -> list[np.ndarray]:
         """Middle of what each finger touches, the thumb last, for the fingers that touch; [m] in the world."""

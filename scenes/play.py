@@ -65,6 +65,14 @@ def play(holder: Holder, plan: Plan, state: Held, held: np.ndarray) -> Motion:
     """
     count = len(plan.position)
     joints = np.array(plan.joints, dtype=float)
+    first = int(np.argmax(plan.carries)) if plan.carries.any() else count
+    if first == 0:
+        joints[0] = state.joints
+    else:
+        # Until then the object stands still.
+        stand = state.rotation.inv()
+        places = stand.apply(plan.position[:first] - state.position)
+        joints[:first] = holder.keep_out(places, stand * plan.rotation[:first], joints[:first])
     positions, quaternions = np.tile(state.position, (count, 1)), np.tile(state.rotation.as_quat(), (count, 1))
     for frame in range(1, count):
         if plan.carries[frame]:
