@@ -96,6 +96,14 @@ def test_graphs_of_chumpy_are_computed(arrays, protocol):
     np.testing.assert_allclose(found.array("product"), values @ np.arange(6.0))
 
 
+def test_nodes_nobody_asks_for_do_not_matter(arrays):
+    """Other kinds of chumpy's nodes are passed over, and refused where they are needed."""
+    found = arrays({"J": chumpy_node("chumpy.linalg.svd_d", x=np.ones(2)), "v": chumpy_array(np.ones(3))})
+    np.testing.assert_array_equal(found.array("v"), np.ones(3))
+    with pytest.raises(InputError, match="J: is made by chumpy.linalg.svd_d"):
+        found.array("J")
+
+
 class Runs:
     """Pickles to a call of a function."""
 

@@ -73,9 +73,12 @@ class PickledArrays:
         if isinstance(value, Made):
             if value.name in safe_pickle.SPARSE:
                 return self._sparse(value, depth)
-            if value.name not in _MAKERS:
-                raise self._refuse(f"is made by {value.name}")
-            return _MAKERS[value.name](self, value, depth)
+            maker = _MAKERS.get(value.name)
+            if value.name.startswith(safe_pickle.CHUMPY):  # classes moved between its modules
+                maker = _NODES.get(value.name.rpartition(".")[2])
+            if maker is None:
+                raise self._refuse(f"is made by {value.name[:80]}")
+            return maker(self, value, depth)
         if isinstance(value, (list, tuple)):
             self._spend(len(value))
             if all(type(v) in (int, float, bool) for v in value):
@@ -180,12 +183,14 @@ _MAKERS = {
     safe_pickle.ARRAY: PickledArrays._stored,
     safe_pickle.SCALAR: PickledArrays._scalar,
     safe_pickle.BUFFER: PickledArrays._buffer,
-    safe_pickle.CH: lambda arrays, node, depth: arrays._field(node, "x", depth),
-    safe_pickle.SELECT: PickledArrays._select,
-    safe_pickle.RESHAPE: PickledArrays._reshape,
-    safe_pickle.TRANSPOSE: PickledArrays._transpose,
-    safe_pickle.PRODUCT: PickledArrays._product,
-    safe_pickle.SUM: PickledArrays._sum,
+}
+_NODES = {  # of chumpy
+    "Ch": lambda arrays, node, depth: arrays._field(node, "x", depth),
+    "Select": PickledArrays._select,
+    "Reshape": PickledArrays._reshape,
+    "transpose": PickledArrays._transpose,
+    "MatVecMult": PickledArrays._product,
+    "add": PickledArrays._sum,
 }
 
 
