@@ -52,7 +52,7 @@ def texture_coordinates(net: Net, form: Form, vertices: np.ndarray) -> np.ndarra
     flat[net.sides[0], 0] = flat[net.cap[0], 0]
     for finger, side in np.ndindex(net.webs.shape):
         corner = net.palm[-1, 3 * finger + 2 * side]
-        flat[net.webs[finger, side], 0] = flat[corner, 0].max() + 2.0
+        flat[net.webs[finger, side], 0] = flat[corner, 0].max() + 4.5
     thumb = flat.copy()
     digit = form.digits["thumb"]
     tube = net.rings["thumb"]
