@@ -15,6 +15,7 @@ DEEP_M = 0.005
 
 _MARGIN_M = 0.005
 _FIRST_POINTS = 64
+_FRAMES_AT_ONCE = 256  # bounds the memory of long sequences
 
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -27,7 +28,19 @@ def distances_to(target: PosedBody, points: np.ndarray, leaders: np.ndarray) -> 
         points: in the frame of ``target.to_own`` (frame, point, 3) [m].
         leaders: a point for each point that is near it at all times (point,).
     """
-    return signed_distances(target.measure, *target.box, points, leaders if target.is_closed else None)
+    lower, upper = target.box
+    leaders = leaders if target.is_closed else None
+    distances = np.empty(points.shape[:2])
+    for start in range(0, len(points), _FRAMES_AT_ONCE):
+        cut = slice(start, start + _FRAMES_AT_ONCE)
+        distances[cut] = signed_distances(
+            lambda frames, some, start=start: target.measure(frames + start, some),
+            lower[cut],
+            upper[cut],
+            points[cut],
+            leaders,
+        )
+    return distances
 
 
 def signed_distances(

@@ -115,7 +115,7 @@ def contact_scores(touching: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray,
     both = np.count_nonzero(touching & truth, axis=1)
     all_of = np.count_nonzero(touching, axis=1) + np.count_nonzero(truth, axis=1)
     per_frame = np.where(all_of > 0, 2.0 * both / np.maximum(all_of, 1), np.nan)
-    return per_frame, 2.0 * both.sum() / all_of.sum() if all_of.sum() else float("nan")
+    return per_frame, float(2.0 * both.sum() / all_of.sum()) if all_of.any() else float("nan")
 
 
 def zones_touching(pair: Pair, touching: np.ndarray) -> np.ndarray | None:
