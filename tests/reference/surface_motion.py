@@ -34,7 +34,7 @@ class MovingBodies:
         motion = self.motions[name]
         root, _ = self.steps_of(name, row)
         start = np.concatenate([motion.position[frame], motion.rotation[frame]])
-        return advance_pose(start, root) if root.any() else start
+        return advance_pose(start, root) if name in self.starts else start
 
     def joints(self, name, frame, row):
         """Joint coordinates (coordinate,) after the increments."""
