@@ -16,8 +16,21 @@ from warpprior.priors.silhouette import SilhouetteSettings
 from warpprior.priors.sliding import SlidingSettings
 from warpprior.priors.smoothness import SmoothnessSettings
 
-TERMS = ("image", "mask", "far", "sliding", "penetration", "consistency", "smoothness", "rest")
-STEPS = ("initialise", "align", "polish")
+TERMS = (
+    "image",
+    "mask",
+    "far",
+    "sliding",
+    "penetration",
+    "consistency",
+    "smoothness",
+    "rest",
+    "pose",
+    "keypoints",
+    "boxes",
+)
+STEPS = ("initialise", "align", "hypotheses", "polish")
+ALIGNED_ONLY = {"rest": "rest_weight", "pose": "pose_weight", "keypoints": "keypoint_weight", "boxes": "box_weight"}
 ALIGNED_TERMS = ("sliding", "penetration", "consistency", "smoothness")
 
 
@@ -34,6 +47,7 @@ class AlignStage:
         free_normal: share of the motion along the contact normal that is not slip.
         penetration_share: share of the penetration weight that acts.
         seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
+        half_turns: before the stage, try half turns about the body's axes.
         rests: what nothing touches, and did not seem to move when the stage began, does not move.
         keypoint_reach: detections farther off than about this many sigmas count less and less.
     """
@@ -46,6 +60,7 @@ class AlignStage:
     free_normal: float
     penetration_share: float
     seeding_rounds: int
+    half_turns: bool
     rests: bool
     keypoint_reach: float
 
@@ -106,9 +121,9 @@ class AlignSettings:
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False, 20.0),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, False, 6.0),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, True, 4.0),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False, False, 20.0),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, True, False, 6.0),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, False, True, 4.0),
         )
     )
 
@@ -227,8 +242,11 @@ class RefineSettings:
             return replace(self, align=replace(self.align, stages=()))
         if term == "polish":
             return replace(self, polish=replace(self.polish, iterations=0))
-        if term == "rest":
-            return replace(self, align=replace(self.align, rest_weight=0.0))
+        if term == "hypotheses":
+            stages = tuple(replace(stage, seeding_rounds=0, half_turns=False) for stage in self.align.stages)
+            return replace(self, align=replace(self.align, stages=stages))
+        if term in ALIGNED_ONLY:
+            return replace(self, align=replace(self.align, **{ALIGNED_ONLY[term]: 0.0}))
         weight = {f"{term}_weight": 0.0}
         settings = replace(self, polish=replace(self.polish, **weight))
         if term == "mask":

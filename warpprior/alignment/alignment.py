@@ -6,7 +6,7 @@ import numpy as np
 
 from warpprior.alignment.aligner import TERMS, BodyAligner
 from warpprior.alignment.problem import Problem
-from warpprior.alignment.seed import seed_neighbours
+from warpprior.alignment.seed import choose_poses
 from warpprior.history import History
 from warpprior.picture import Picture
 from warpprior.replay import Replay
@@ -50,11 +50,11 @@ class Alignment:
         history = History(COLUMNS, limit, self.state.device)
         for aligner in self.aligners:
             aligner.enter(stage)
-        if stage.seeding_rounds and limit:
+        if (stage.seeding_rounds or stage.half_turns) and limit:
             self.problem.refresh()
             for aligner in self.aligners:
                 if aligner.body.body.is_rigid:
-                    seed_neighbours(aligner, stage.seeding_rounds)
+                    choose_poses(aligner, stage.seeding_rounds, turns=stage.half_turns)
                     aligner.enter(stage)
         linearise = Replay(lambda: self.linearise(history), self.state.device, capture=self._capture)
         advance = Replay(self.advance, self.state.device, capture=self._capture)
