@@ -23,6 +23,7 @@ LINK_NAMES = ("wrist", *(f"{finger}{part}" for finger in CHAINS for part in (1, 
 LAYOUT = Layout("MANO", 778, 16, 10, (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14))
 # Vertices at the finger tips, thumb to little finger: those of manopth (manolayer.py); smplx takes others.
 TIP_VERTICES = {"right": (745, 317, 444, 556, 673), "left": (745, 317, 445, 556, 673)}
+PALM = (LINK_NAMES.index("wrist"), LINK_NAMES.index("thumb1"))  # with the ball of the thumb
 LARGEST_SHARE = 0.1  # of all faces, in the lid of the wrist
 # Generous, for fitted poses are: rotation vectors in the file's axes, in which a right hand's fingers point along -x
 # and close about +z, and a left hand's point along +x and close about -z.
@@ -174,7 +175,7 @@ def _zones(model: ManoModel, body: Body, lid: np.ndarray) -> dict[str, np.ndarra
     looks = palm_directions(joints["wrist"], joints["index1"], joints["middle1"], joints["pinky1"], model.side)
     pads = {finger: LINK_NAMES.index(f"{finger}3") for finger in FINGERS}
     followed = body.skin_links[:, 0]
-    zones = find_zones(body.vertices.astype(np.float64), model.arrays.f, followed, pads, (0,), looks)
+    zones = find_zones(body.vertices.astype(np.float64), model.arrays.f, followed, pads, PALM, looks)
     rim = np.unique(lid)
     return {name: values[~np.isin(values, rim)] for name, values in zones.items()}
 

@@ -25,7 +25,7 @@ CHAINS = {finger: _chain(finger) for finger in FINGERS}
 JOINT_NAMES = ("wrist", *(name for chain in CHAINS.values() for name in chain))
 PARENTS = {child: parent for chain in CHAINS.values() for parent, child in zip(("wrist", *chain), chain, strict=False)}
 PADS = {finger: chain[-2] for finger, chain in CHAINS.items()}
-PALM = ("wrist", *(CHAINS[finger][0] for finger in FINGERS if finger != "thumb"))
+PALM = ("wrist", *(chain[0] for chain in CHAINS.values()))  # the ball of the thumb is a part of it
 
 # Wide limits [rad] of the coordinates x, y, z, by kind of joint.  A finger's flexion reaches about 90, 110 and 80
 # degrees at its three joints; metacarpals give by some degrees.
