@@ -11,6 +11,7 @@ from warpprior.scenes.puppet import JOINTS, Puppet
 TOUCH = 0.0015  # points closer than this touch [m]
 _STEP_LIMIT = 0.06  # [rad]
 _SETTLED = 5.0e-5  # [rad]
+_FARTHEST = 0.03  # exact distances are not looked for beyond this; a finger moves by less in one step [m]
 
 
 def close_fingers(
@@ -63,7 +64,7 @@ def nearest_phalanges(puppet, field, positions, rotations, joints, chosen, *, ex
     """Least signed distance of each phalanx (configuration, finger, JOINTS) [m]; infinite where it has no point."""
     points = puppet.points(positions, rotations, joints, chosen)
     flat = points.reshape(-1, 3)
-    distances = field.signed_distance(flat) if exact else field.grids.interpolate(0, flat)[0]
+    distances = field.surface.measure(flat, _FARTHEST)[0] if exact else field.grids.interpolate(0, flat)[0]
     distances = distances.reshape(points.shape[:-1])
     finger, phalanx = puppet.finger[chosen], puppet.phalanx[chosen]
     nearest = np.full((len(distances), len(puppet.digits.names), JOINTS), np.inf)

@@ -30,7 +30,7 @@ _GIVEN = np.radians([-20.0, 0.0, 20.0])  # around a hold that says where the pal
 _TRIED = 1200  # candidates looked at
 _FINALISTS = 10
 _DEEPEST = 0.002  # of any point of the hand in the object [m]
-_AS_GOOD = 0.35  # difference of scores that does not matter
+_AS_GOOD = 0.5  # random share of the scores: grasps that hold about equally well take turns
 _NEAR = 0.012  # [m]
 _FINGER_RADIUS = 0.007  # [m]
 _FREE = 0.030  # room around an object held by fingertips [m]
@@ -112,9 +112,11 @@ def find_hand_grasp(
         )
         hands = hands.closed(joints)
         scores = _score(puppet, distance, hands, around, every, tips)
-        if np.isfinite(scores).any():
-            best = int(random.choice(np.flatnonzero(scores > scores.max() - _AS_GOOD)))
-            return _finished(puppet, distance, hands[[best]], opened[best])
+        scores += _AS_GOOD * random.random(len(scores))
+        for best in np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]:
+            grasp = _finished(puppet, distance, hands[[best]], opened[best])
+            if grasp is not None:
+                return grasp
     raise InputError(
         "object", "the hand finds no grasp on it", "an object with a part 3 to 85 mm wide; scale it or choose another"
     )
@@ -269,8 +271,11 @@ def _crossing(points: np.ndarray, finger: np.ndarray, phalanx: np.ndarray, thumb
     return False
 
 
-def _finished(puppet: Puppet, distance, hand: _Hands, opened: np.ndarray) -> Grasp:
-    """The chosen grasp, closed by exact distances; fingers that found nothing to touch hang loosely."""
+def _finished(puppet: Puppet, distance, hand: _Hands, opened: np.ndarray) -> Grasp | None:
+    """The chosen grasp, closed by exact distances; fingers that found nothing to touch hang loosely.
+
+    None if the hand is too deep in the object after all.
+    """
     base = (hand.positions, hand.rotations)
     reached = puppet.points(*base, hand.joints)[0]
     near = np.flatnonzero(distance.grids.interpolate(0, reached)[0] < _NEAR)
@@ -281,4 +286,6 @@ def _finished(puppet: Puppet, distance, hand: _Hands, opened: np.ndarray) -> Gra
     for coordinates, touches in zip(puppet.digits.coordinates, touching, strict=True):
         if not touches:
             closed[coordinates] = np.minimum(closed[coordinates], idle[coordinates])
+    if distance.signed_distance(puppet.points(*base, closed[None])[0]).min() < -_DEEPEST:
+        return None
     return Grasp(hand.positions[0], hand.rotations[0], opened, closed, hand.approach[0], int(touching.sum()))

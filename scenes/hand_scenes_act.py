@@ -19,7 +19,7 @@ COURSES = {
     "slip": plans.slip,
 }
 _REHEARSED = np.radians(16.0)  # how far each axis is tried, to either side
-_STEP = np.radians(2.0)
+_STEP = np.radians(4.0)
 _SLIP_SHIFT = (0.010, 0.020)  # [m]
 _SLIP_TURN = (0.1, 0.35)  # [rad]
 

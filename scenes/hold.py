@@ -126,7 +126,7 @@ class Holder:
 
     def _contact_weights(self, points: np.ndarray, position: np.ndarray, rotation: Rotation) -> np.ndarray:
         """One for points on the object or inside, falling to zero at the distance that is no touch any more."""
-        distances = self.field.signed_distance(rotation.inv().apply(points - position))
+        distances = self.field.surface.measure(rotation.inv().apply(points - position), 2.0 * TOUCH)[0]
         return np.clip(1.0 - distances / TOUCH, 0.0, 1.0)
 
     def _push(self, base: Base, joints, points, weights, turn, shift) -> np.ndarray:
