@@ -188,27 +188,29 @@ def _draw_digit(vertices, form: Form, name: str, tube, tip: int) -> None:
     stations = _stations(form, name)
     free = 1.2 if name == "thumb" else WEB + 0.1
     slants = _THUMB_SLANTS if name == "thumb" else ()
-    for number, (ring, station) in enumerate(zip(tube, stations, strict=True)):
+    starts, directions = np.zeros((len(tube), 8, 3)), np.zeros((len(tube), 8, 3))
+    for number, station in enumerate(stations):
         slant = slants[number] if number < len(slants) else 0.0
-        starts, directions = np.zeros((8, 3)), np.zeros((8, 3))
         for corner, angle in enumerate(np.radians(_CORNERS)):
             lean = 0.5 + 0.5 * np.cos(angle - np.radians(_THUMB_INNER))
-            starts[corner], frame = digit.axis(station + slant * lean)
-            directions[corner] = np.cos(angle) * frame[:, 0] + np.sin(angle) * frame[:, 1]
-        solid = digit.field if station > free else form.field
-        vertices[ring] = cast(solid, starts, directions, 22.0 if number else 17.0)
+            starts[number, corner], frame = digit.axis(station + slant * lean)
+            directions[number, corner] = np.cos(angle) * frame[:, 0] + np.sin(angle) * frame[:, 1]
+    beyond = np.array(stations) > free  # there other digits must not stop the rays
+    for chosen, solid in ((beyond, digit.field), (~beyond, form.field)):
+        ends = cast(solid, starts[chosen].reshape(-1, 3), directions[chosen].reshape(-1, 3), 20.0)
+        vertices[tube[chosen]] = ends.reshape(-1, 8, 3)
     vertices[tip] = digit.tip
 
 
 def cast(solid, starts: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
     """Where rays from inside leave a solid (ray, 3), at the end of their reach at the latest."""
-    steps = np.linspace(0.0, reach, 60)
+    steps = np.linspace(0.0, reach, 50)
     along = starts[:, None] + steps[None, :, None] * directions[:, None]
     outside = solid(along.reshape(-1, 3)).reshape(along.shape[:2]) > 0.0
     outside[:, -1] = True
     first = np.maximum(outside.argmax(axis=1), 1)
     low, high = steps[first - 1], steps[first]
-    for _ in range(30):
+    for _ in range(20):
         middle = 0.5 * (low + high)
         out = solid(starts + middle[:, None] * directions) > 0.0
         low, high = np.where(out, low, middle), np.where(out, middle, high)
@@ -219,34 +221,27 @@ def _draw_palm(vertices, net: Net, form: Form) -> None:
     """A first guess of the palm: lines from the wrist through the knuckles to the webs, pushed up and down."""
     last = len(ROWS) - 1
     across = np.linspace(1.0, -1.0, COLUMNS) * 27.0 * form.stretch[1]
+    places = np.zeros((last, COLUMNS, 3))
     for column in range(COLUMNS):
         digit = form.digits[FINGERS[column // 3]]
         sideways = (1.0, 0.0, -1.0)[column % 3] * 8.5 * digit.thickness
         wrist = np.array([WRIST * form.stretch[0], across[column], -2.0])
         knuckle = digit.joints[0] + sideways * digit.frames[0][:, 0]
-        for row, place in enumerate(ROWS[:-1]):
-            if place <= 1.0:
-                point = wrist + place * (knuckle - wrist)
-            else:
-                share = place - 1.0
-                ends = 0.5 * (vertices[net.palm[last, column, 0]] + vertices[net.palm[last, column, 1]])
-                point = knuckle + share * (ends - knuckle)
-            point[2] = -3.0
-            for side, up in ((0, 1.0), (1, -1.0)):
-                lean = np.zeros(3)
-                lean[1] = {0: 0.7, COLUMNS - 1: -0.7}.get(column, 0.0)
-                direction = np.array([0.0, 0.0, up]) + lean
-                vertex = net.palm[row, column, side]
-                inner = point.copy()
-                inner[1] *= 0.8
-                if not (column == 0 and HOLE <= row <= HOLE + 2):
-                    vertices[vertex] = cast(form.palm, inner[None], direction[None] / np.linalg.norm(direction), 30.0)[
-                        0
-                    ]
-    for row in range(1, last):
-        for side, column in ((0, 0), (1, COLUMNS - 1)):
-            if net.sides[row, side] >= 0 and not (side == 0 and HOLE <= row <= HOLE + 2):
-                vertices[net.sides[row, side]] = vertices[net.palm[row, column]].mean(axis=0)
+        web = vertices[net.palm[last, column]].mean(axis=0)
+        before = np.minimum(ROWS[:last, None], 1.0)
+        after = np.maximum(ROWS[:last, None] - 1.0, 0.0)
+        places[:, column] = wrist + before * (knuckle - wrist) + after * (web - knuckle)
+    starts = (places * (1.0, 0.8, 0.0) + (0.0, 0.0, -3.0)).reshape(-1, 3)
+    drawn = np.ones((last, COLUMNS), dtype=bool)
+    drawn[HOLE : HOLE + 3, 0] = False  # the rim of the hole is the thumb's first ring
+    for side, up in ((0, 1.0), (1, -1.0)):
+        directions = np.tile([0.0, 0.0, up], (last, COLUMNS, 1))
+        directions[:, 0], directions[:, -1] = (0.0, 0.57, 0.82 * up), (0.0, -0.57, 0.82 * up)
+        ends = cast(form.palm, starts, directions.reshape(-1, 3), 30.0).reshape(last, COLUMNS, 3)
+        vertices[net.palm[:last, :, side][drawn]] = ends[drawn]
+    for side, column in ((0, 0), (1, COLUMNS - 1)):
+        rows = [row for row in range(1, last) if side == 1 or not HOLE <= row <= HOLE + 2]
+        vertices[net.sides[rows, side]] = vertices[net.palm[rows, column]].mean(axis=1)
     _draw_wrist(vertices, net, form)
 
 
@@ -277,21 +272,25 @@ def _relax(vertices, net: Net, form: Form, rounds: int = 60) -> None:
     freedom[np.r_[net.palm[0].ravel(), net.sides[0]]] = 0.0
     moving = np.flatnonzero(freedom)
     degree = np.bincount(pairs[:, 0], minlength=count)[:, None]
-    for _ in range(rounds):
+    for turn in range(rounds):
         mean = np.stack([np.bincount(pairs[:, 0], vertices[pairs[:, 1], i], count) for i in range(3)], 1) / degree
         vertices[moving] += 0.5 * freedom[moving, None] * (mean - vertices)[moving]
-        vertices[moving] = _project(form.field, vertices[moving], 1)
-    vertices[moving] = _project(form.field, vertices[moving], 4)
+        if turn % 4 == 0:
+            slopes = _slopes(form.field, vertices[moving])
+        vertices[moving] = _project(form.field, vertices[moving], slopes)
+    for _ in range(4):
+        vertices[moving] = _project(form.field, vertices[moving], _slopes(form.field, vertices[moving]))
 
 
-def _project(solid, points: np.ndarray, rounds: int) -> np.ndarray:
-    """Moves points along the gradient onto a surface."""
-    step = 0.05
-    corners = step * np.array([(1.0, 1.0, 1.0), (1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0)])
-    for _ in range(rounds):
-        values = solid((points + corners[:, None]).reshape(-1, 3)).reshape(4, -1)
-        value, slope = values.mean(axis=0), values.T @ corners / (4.0 * step**2)
-        move = value[:, None] * slope / np.maximum((slope**2).sum(axis=1), 0.05)[:, None]
-        length = np.linalg.norm(move, axis=1, keepdims=True)
-        points = points - move * np.minimum(1.0, 3.0 / np.maximum(length, 1e-9))
-    return points
+def _slopes(solid, points: np.ndarray) -> np.ndarray:
+    """Gradient of a distance by differences at the corners of a tetrahedron (point, 3)."""
+    corners = 0.05 * np.array([(1.0, 1.0, 1.0), (1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0)])
+    values = solid((points + corners[:, None]).reshape(-1, 3)).reshape(4, -1)
+    return values.T @ corners / (4.0 * 0.05**2)
+
+
+def _project(solid, points: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Moves points along the gradient towards a surface, by 3 mm at most."""
+    move = solid(points)[:, None] * slopes / np.maximum((slopes**2).sum(axis=1), 0.05)[:, None]
+    length = np.linalg.norm(move, axis=1, keepdims=True)
+    return points - move * np.minimum(1.0, 3.0 / np.maximum(length, 1e-9))

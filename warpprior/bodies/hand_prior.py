@@ -37,7 +37,7 @@ _SPREAD = {
     "thumb": ((18.0, 18.0, 12.0), (22.0, 5.0, 4.0), (30.0, 2.0, 2.0)),
 }
 _TIP_RATIO, _TIP_SIGMA = 2.0 / 3.0, 10.0  # the last joint of a finger bends with the one before
-_NEIGHBOUR_SIGMAS = (14.0, 16.0)  # first and second joints of neighbouring fingers bend alike [degrees]
+_NEIGHBOUR_SIGMAS = (12.0, 14.0)  # first and second joints of neighbouring fingers bend alike [degrees]
 
 
 def joint_limits(joint_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
