@@ -15,7 +15,7 @@ from warpprior.bodies import JointType, Keypoints
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.state import MotionState
 
-CAMERA = Camera(96, 88, 150.0, 140.0, 50.3, 46.1)
+CAMERA = Camera(160, 120, 150.0, 140.0, 80.3, 60.1)
 
 
 def as_device(values, dtype, device):

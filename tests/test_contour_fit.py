@@ -1,5 +1,7 @@
 """Contour normal equations: residuals, gradient and curvature against a float64 twin built from convex hulls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -7,19 +9,17 @@ import warp as wp
 from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
-from tests.gradcheck import compare_gradients, finite_difference
-from tests.reference.camera import carry
-from tests.reference.contour_fit import Contour, robust_cost
-from warpprior.bodies import rigid_body
-from warpprior.bodies.assembly import assemble
+from tests.fit_samples import CAMERA, Sample, check_equations
+from tests.reference.contour_fit import LOOSE, Contour, robust_cost
+from warpprior.bodies import JointType, rigid_body
 from warpprior.bodies.primitives import make_box, make_cylinder
 from warpprior.canvas import Canvas
-from warpprior.kernels.camera import project_points
 from warpprior.kernels.contour_fit import accumulate_contour
 from warpprior.priors.label_fields import contour_fields
+from warpprior.scene import Poses
 from warpprior.window import Window
 
-FOCAL, CENTER = np.array([150.0, 140.0]), np.array([80.3, 60.1])
+FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
 WIDTH, HEIGHT, ORIGIN = 96, 88, np.array([30, 14])
 # The two distance pictures: inclined planes, on which bilinear sampling is exact.
 PLANES = np.array([[-3.0, 0.11, 0.05], [2.0, -0.07, 0.09]])
@@ -34,7 +34,36 @@ def surfaces(name):
     return surface.vertices, surface.faces
 
 
+def bending_ball():
+    """A ball whose one half turns about a joint off its middle and slides out: a little of both leaves it convex."""
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.06)
+    body = rigid_body("bending ball", mesh.vertices, np.asarray(mesh.faces))
+    share = 0.5 + 0.5 * np.clip(mesh.vertices[:, 0] / 0.06, -1.0, 1.0)
+    half, straight = 0.5 * share, [0.0, 0.0, 0.0, 1.0]
+    return replace(
+        body,
+        kind="skin",
+        link_names=("root", "turning", "sliding"),
+        parents=np.array([-1, 0, 1], dtype=np.int32),
+        joint_types=np.array([JointType.FREE, JointType.BALL, JointType.SLIDE], dtype=np.int32),
+        joint_offsets=np.array(
+            [[0, 0, 0, *straight], [0.02, -0.03, 0.01, *straight], [0, 0, 0, *straight]], np.float32
+        ),
+        joint_axes=np.array([[0, 0, 0], [0, 0, 0], [0.6, 0.0, 0.8]], dtype=np.float32),
+        coordinate_starts=np.array([-1, 0, 3], dtype=np.int32),
+        coordinate_gains=np.ones(3, dtype=np.float32),
+        coordinate_biases=np.zeros(3, dtype=np.float32),
+        coordinate_names=("turning.x", "turning.y", "turning.z", "sliding"),
+        lower=np.full(4, -1.0, dtype=np.float32),
+        upper=np.full(4, 1.0, dtype=np.float32),
+        skin_links=np.tile(np.arange(3, dtype=np.int32), (len(share), 1)),
+        skin_weights=np.column_stack([1.0 - share, half, half]).astype(np.float32),
+        joint_shape_directions=np.zeros((3, 3, 0), dtype=np.float32),
+    )
+
+
 BODIES = {name: rigid_body(name, *surfaces(name)) for name in ("sphere", "box", "thin cylinder")}
+BENDING = bending_ball()
 POSES = {
     "upright": [0.0, 0.0, 0.4, 0.3, 0.2, 0.1],
     "turned": [0.02, -0.01, 0.35, 1.5, -0.8, 0.6],
@@ -58,98 +87,145 @@ def planes(frames=1):
 class Problem:
     """One convex body in some frames, drawn, and its normal equations."""
 
-    def __init__(self, body, poses, device, *, fields=None, blockers=None, reach=1e4, clearance=0.004, scales=None):
+    def __init__(self, body, poses, device, *, fields=None, blockers=None, reach=1e4, clearance=0.004, scales=None,
+                 joints=None, shared=(), bias=0.0, add=True):  # fmt: skip
         self.body = body
-        self.poses = np.array([[*p[:3], *Rotation.from_rotvec(p[3:]).as_quat()] for p in poses], dtype=np.float32)
+        poses = np.asarray(poses, dtype=float)
         self.reach, frames = reach, len(poses)
         self.scales = np.full(frames, 0.1) if scales is None else np.asarray(scales)
-        rest = body.vertices.astype(float)
-        self.vertices = np.stack([carry(pose.astype(float), rest) for pose in self.poses]).astype(np.float32)
+        joints = np.zeros((frames, body.coordinate_count)) if joints is None else np.asarray(joints)
+        rotation = Rotation.from_rotvec(poses[:, 3:]).as_quat()
+        exact = [values.astype(np.float32).astype(float) for values in (poses[:, :3], rotation, joints)]
+        self.sample = Sample([body], [Poses(*exact)], device, shared=shared, lanes=64, points=4)
+        self.bias, self.columns = bias, self.sample.equations.shared
+        state = self.sample.state
         window = Window(np.tile(ORIGIN, (frames, 1)).astype(np.int32), WIDTH, HEIGHT)
-        canvas = Canvas(assemble([body]), [0], [True], window, device)
-        screen = wp.zeros(self.vertices.shape[:2], dtype=wp.vec3, device=device)
-        given = wp.array(self.vertices, dtype=wp.vec3, device=device)
-        project_points(given, wp.vec2(*FOCAL), wp.vec2(*CENTER), screen_out=screen)
-        canvas.draw(screen)
-        self.screen = screen.numpy().astype(float)
-        fields = planes(frames) if fields is None else fields
-        blockers = np.zeros((frames, WIDTH * HEIGHT), dtype=np.uint64) if blockers is None else blockers
-        one = lambda value: wp.full(1, value, dtype=wp.float32, device=device)  # noqa: E731
-        zeros = lambda shape: wp.zeros(shape, dtype=wp.float64, device=device)  # noqa: E731
-        hessian, gradient, cost = zeros((frames, 3, 6, 6)), zeros((frames, 6)), zeros(frames)
+        self.canvas = Canvas(state.assembly, [0], [True], window, device)
+        self.canvas.draw(state.screen)
+        self.vertices, self.screen = state.vertices.numpy().astype(float), state.screen.numpy().astype(float)
+        self.fields = planes(frames) if fields is None else fields
+        empty = np.zeros((frames, WIDTH * HEIGHT), dtype=np.uint64)
+        self.blockers, self.clearance = empty if blockers is None else blockers, clearance
+        if add:
+            self.add()
+        self.blocks, self.gradients, self.cost = self.sample.bits()
+        self.hessian, self.gradient = self.blocks[:, 0], self.gradients[:, 0]
+
+    def add(self):
+        """Launch the accumulation."""
+        sample, state, canvas = self.sample, self.sample.state, self.canvas
         accumulate_contour(
             (
-                screen, canvas.edges, canvas.counts, canvas.entries, canvas.owners, canvas.origins,
+                state.screen, canvas.edges, canvas.counts, canvas.entries, canvas.owners, canvas.origins,
                 canvas.crop, canvas.epoch,
             ),
-            wp.array(fields, dtype=wp.float32, device=device),
-            wp.array(blockers, dtype=wp.uint64, device=device),
-            one(clearance),
-            wp.array(self.poses, dtype=wp.transform, device=device),
-            wp.vec2(*FOCAL),
-            wp.vec2(*CENTER),
-            wp.array(self.scales.astype(np.float32), dtype=wp.float32, device=device),
-            one(reach),
+            sample.constants(self.fields),
+            wp.array(self.blockers, dtype=wp.uint64, device=sample.device),
+            sample.constants([self.clearance]),
+            state.states[self.body.name].poses,
+            state.focal,
+            state.center,
+            sample.constants(self.scales),
+            sample.constants([self.reach]),
+            sample.surfaces.chains,
+            sample.equations.rows,
+            sample.constants([self.bias]),
+            start=0,
+            bias_column=self.columns.get("bias", -1),
+            focal_column=self.columns.get("focal", -1),
             stride=canvas.stride,
-            hessian_out=hessian,
-            gradient_out=gradient,
-            cost_out=cost,
+            **sample.outputs,
         )  # fmt: skip
-        self.hessian, self.gradient, self.cost = hessian.numpy(), gradient.numpy(), cost.numpy()
+        assert not sample.equations.rows.marks.numpy().any(), "a row was not cleared"
 
-    def twin(self, frame, layer=0):
-        """The outline of a frame, and its residuals and weights as functions of the increment."""
-        contour = Contour(self.vertices[frame].astype(float), self.screen[frame], ORIGIN, WIDTH, HEIGHT)
-        layers = np.broadcast_to(layer, len(contour.lengths)) if np.isscalar(layer) else layer[contour.pixels]
-
-        def residuals(step):
-            pose = self.poses[frame].astype(float)
-            both = [contour.residuals(step, pose, plane(k), ORIGIN, FOCAL, CENTER) for k in range(2)]
-            return np.where(layers == 0, both[0], both[1])
-
-        return contour, residuals, self.scales[frame] * contour.lengths
+    def twin(self, layer=0):
+        """Cost and residuals of all frames as functions of steps; layers of pixels where there are two."""
+        return Twin(self, layer)
 
 
-def differentiate(residuals, step=1e-5):
-    """Jacobian (crossing, 6) of residuals by fourth-order central differences."""
-    columns = []
-    for unit in step * np.eye(6):
-        near, far = residuals(unit) - residuals(-unit), residuals(2 * unit) - residuals(-2 * unit)
-        columns.append((8.0 * near - far) / (12.0 * step))
-    return np.stack(columns, axis=1)
+class Twin:
+    """The contours of a problem's frames, moved by steps (frame, column)."""
+
+    def __init__(self, problem, layer):
+        self.problem, self.columns = problem, problem.columns
+        self.contours, self.layers, self.biased = [], [], []
+        for frame in range(problem.sample.frames):
+            row = np.zeros(problem.sample.width)
+            surface = problem.sample.twin.vertices(problem.body.name, frame, row)
+            contour = Contour(surface, problem.screen[frame], ORIGIN, WIDTH, HEIGHT)
+            layers = np.broadcast_to(layer, len(contour.lengths)) if np.isscalar(layer) else layer[contour.pixels]
+            plain = contour.residuals(surface, [plane(0), plane(1)], layers, ORIGIN, FOCAL, CENTER)
+            self.contours.append(contour)
+            self.layers.append(layers)
+            self.biased.append(("bias" in self.columns) & (layers == 0) & (np.abs(plain) > LOOSE))
+
+    def distances(self, steps):
+        """Residuals (crossing,) of each frame."""
+        problem = self.problem
+        bias = problem.bias + (steps[0, self.columns["bias"]] if "bias" in self.columns else 0.0)
+        focal = FOCAL * np.exp(steps[0, self.columns["focal"]]) if "focal" in self.columns else FOCAL
+        for frame, contour in enumerate(self.contours):
+            surface = problem.sample.twin.vertices(problem.body.name, frame, steps[frame])
+            fields = [plane(0), plane(1)]
+            yield contour.residuals(
+                surface, fields, self.layers[frame], ORIGIN, focal, CENTER, bias, self.biased[frame]
+            )
+
+    def cost(self, steps):
+        """Robust sum of squares over all frames."""
+        parts = zip(self.distances(steps), self.contours, self.problem.scales, strict=True)
+        return sum(robust_cost(found, scale * own.lengths, self.problem.reach) for found, own, scale in parts)
+
+    def residuals(self, steps):
+        """Residuals whose squares, weighted as at the start, Gauss-Newton takes for the cost."""
+        parts = zip(self.distances(steps), self.distances(0.0 * steps), self.contours, self.problem.scales, strict=True)
+        found = []
+        for moved, first, contour, scale in parts:
+            trust = 1.0 / (1.0 + (first / self.problem.reach) ** 2)
+            found.append(np.sqrt(scale * contour.lengths) * trust * moved)
+        return np.concatenate(found)
 
 
-def check_against_twin(problem, frame, name, layer=0, worst=1e-4):
-    """Cost, gradient and curvature of a frame equal the twin's; returns how many crossings there were."""
-    contour, residuals, weights = problem.twin(frame, layer)
-    cost = lambda step: robust_cost(residuals(step), weights, problem.reach)  # noqa: E731
-    np.testing.assert_allclose(problem.cost[frame], cost(np.zeros(6)), rtol=1e-4)
-    numeric = 0.5 * finite_difference(cost, np.zeros(6), 1e-5)
-    compare_gradients(problem.gradient[frame], numeric, name=f"contour gradient {name}", worst=worst)
-    jacobian = differentiate(residuals)
-    trust = 1.0 / (1.0 + (residuals(np.zeros(6)) / problem.reach) ** 2)
-    expected = (jacobian * (weights * trust**2)[:, None]).T @ jacobian
-    root = np.sqrt(np.diag(expected).max() * 1e-12 + np.diag(expected))
-    np.testing.assert_allclose(
-        problem.hessian[frame, 0] / np.outer(root, root), expected / np.outer(root, root), atol=worst
-    )
-    assert not problem.hessian[frame, 1:].any()
-    return len(contour.lengths)
+def check_against_twin(problem, name, layer=0, worst=2e-4):
+    """Cost, gradient and curvature of all frames equal the twin's; returns how many crossings each frame has."""
+    twin = problem.twin(layer)
+    check_equations(problem.sample, twin, f"contour {name}", worst=worst, curvature=worst)
+    assert not problem.blocks[:, 1:].any() and not problem.gradients[:, 1].any()
+    return [len(contour.lengths) for contour in twin.contours]
 
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("reach", [1e4, 3.0], ids=["squares", "robust"])
 def test_gradient_and_curvature_match_the_twin(device, body, reach):
     """All six coordinates at four poses, some of them partly outside the window."""
-    problem = Problem(BODIES[body], POSES.values(), device, reach=reach)
+    problem = Problem(BODIES[body], list(POSES.values()), device, reach=reach)
     kind = "squares" if reach > 100 else "robust"
-    counts = [check_against_twin(problem, k, f"{body}, {name}, {kind}") for k, name in enumerate(POSES)]
+    counts = check_against_twin(problem, f"{body}, {kind}")
     assert min(counts) >= 8
     whole = [
-        len(Contour(vertices.astype(float), screen, np.array([-500, -500]), 2000, 2000).lengths)
+        len(Contour(vertices, screen, np.array([-500, -500]), 2000, 2000).lengths)
         for vertices, screen in zip(problem.vertices, problem.screen, strict=True)
     ]
     assert counts[0] == whole[0] and counts[2] < whole[2] and counts[3] < whole[3]
+
+
+@pytest.mark.parametrize("shared", [(), ("bias",), ("focal",), ("bias", "focal")], ids=str)
+def test_joints_bias_and_focal_length_match_the_twin(device, shared):
+    """A body that bends: root, ball joint and slide, how far labels are off, and the focal length, all at once."""
+    joints = [[0.0, 0.0, 0.0, 0.0], [0.1, -0.15, 0.08, 0.004], [-0.12, 0.1, -0.1, -0.003]]
+    poses = [POSES["upright"], POSES["turned"], POSES["half outside"]]
+    problem = Problem(BENDING, poses, device, joints=joints, shared=shared, bias=0.7 if "bias" in shared else 0.0)
+    counts = check_against_twin(problem, f"bending ball {', '.join(shared)}", worst=1e-3)
+    assert min(counts) > 30
+    for name, column in problem.columns.items():
+        assert problem.hessian[:, column, column].all(), name
+
+
+def test_bias_is_not_felt_where_contours_may_hide(device):
+    """In a picture that is zero all over the bias neither costs nor is pulled."""
+    zero = np.zeros((1, 2, WIDTH * HEIGHT), dtype=np.float32)
+    problem = Problem(BODIES["sphere"], [POSES["upright"]], device, fields=zero, shared=("bias",), bias=2.0)
+    assert problem.cost[0] == 0.0 and not problem.gradient.any()
 
 
 def depth_keys(depth):
@@ -168,24 +244,24 @@ def test_a_body_behind_chooses_the_second_picture(device, body):
     rows = np.repeat(np.arange(HEIGHT), WIDTH)
     depth = np.where(columns < WIDTH // 2, high + 0.05, low - 0.05)
     depth = np.where(rows % 5 == 0, np.inf, depth)
-    problem = Problem(BODIES[body], [pose], device, blockers=depth_keys(depth)[None])
+    keys = depth_keys(depth)[None]
+    problem = Problem(BODIES[body], [pose], device, blockers=keys, shared=("bias",), bias=0.5)
     layers = np.where(np.isfinite(depth) & (depth > high), 1, 0)
-    assert check_against_twin(problem, 0, f"{body}, another body behind", layers) > 20
-    assert abs(problem.cost[0] - probe.cost[0]) > 0.05 * probe.cost[0]
-    near = Problem(BODIES[body], [pose], device, blockers=depth_keys(depth)[None], clearance=0.3)
+    assert check_against_twin(problem, f"{body}, another body behind", layers)[0] > 20
+    assert abs(problem.cost[0] - probe.cost[0]) > 0.02 * probe.cost[0]
+    near = Problem(BODIES[body], [pose], device, blockers=keys, clearance=0.3)
     np.testing.assert_allclose(near.cost, probe.cost, rtol=1e-12)
 
 
 def test_clearance_is_measured_from_the_contour(device):
     """A wall 2 mm behind the outline of a sphere counts with a clearance of 1 mm, and not with one of 15 mm."""
     problem = Problem(BODIES["sphere"], [POSES["upright"]], device)
-    contour, _, _ = problem.twin(0)
-    depth = contour.points[:, 2]
+    depth = problem.twin().contours[0].points[:, 2]
     assert np.ptp(depth) < 0.012
     keys = depth_keys(np.full(WIDTH * HEIGHT, depth.max() + 0.002))[None]
     for clearance, layer in ((0.001, 1), (0.015, 0)):
         fitted = Problem(BODIES["sphere"], [POSES["upright"]], device, blockers=keys, clearance=clearance)
-        check_against_twin(fitted, 0, f"sphere, wall, clearance {clearance}", layer)
+        check_against_twin(fitted, f"sphere, wall, clearance {clearance}", layer)
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -205,7 +281,8 @@ def test_gradient_follows_the_cost_of_redrawn_outlines(device, body):
     cosine = analytic @ numeric / np.linalg.norm(analytic) / np.linalg.norm(numeric)
     assert cosine > 0.98, (analytic, numeric)
     assert 0.8 < np.linalg.norm(analytic) / np.linalg.norm(numeric) < 1.25
-    step = np.linalg.solve(problem.hessian[0, 0] + np.diag(1e-6 / unit**2), -problem.gradient[0])
+    matrix = np.tril(problem.hessian[0]) + np.tril(problem.hessian[0], -1).T
+    step = np.linalg.solve(matrix + np.diag(1e-6 / unit**2), -problem.gradient[0])
     ends = [poses[0], advance(poses[0], step)]
     best = Problem(BODIES[body], ends, device, fields=np.repeat(fields, 2, axis=0))
     assert best.cost[1] < 0.35 * best.cost[0]
@@ -229,7 +306,7 @@ def test_frames_without_weight_or_contour_stay_zero(device):
     poses = [POSES["upright"], POSES["upright"], [2.0, 0.0, 0.4, 0, 0, 0], [0.0, 0.0, -0.4, 0, 0, 0]]
     problem = Problem(BODIES["box"], poses, device, scales=[0.1, 0.0, 0.1, 0.1])
     assert problem.cost[0] > 0.0 and problem.hessian[0].any()
-    for values in (problem.cost, problem.gradient, problem.hessian):
+    for values in problem.sample.bits():
         np.testing.assert_array_equal(values[1:], 0.0)
 
 
@@ -240,3 +317,19 @@ def test_distances_far_beyond_the_reach_hardly_pull(device):
     robust = Problem(BODIES["sphere"], [POSES["upright"]], device, fields=far, reach=3.0)
     assert np.isfinite(robust.hessian).all()
     assert np.linalg.norm(robust.gradient) < 1e-6 * np.linalg.norm(squares.gradient)
+
+
+def test_threads_give_the_same_bits(monkeypatch):
+    """Nine frames on one thread and on two; a second launch adds the same again."""
+    poses = np.array(POSES["upright"]) + np.arange(9)[:, None] * np.array([0.002, 0.0, 0.0, 0.0, 0.1, 0.0])
+    problem, found = Problem(BENDING, poses, "cpu", shared=("bias", "focal"), bias=0.3), []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("WARPPRIOR_THREADS", threads)
+        problem.sample.clear()
+        problem.add()
+        found.append(problem.sample.bits())
+    problem.add()
+    for one, two, twice in zip(*found, problem.sample.bits(), strict=True):
+        assert one.any()
+        np.testing.assert_array_equal(two, one)
+        np.testing.assert_allclose(twice, 2.0 * one, rtol=1e-12, atol=1e-12 * np.abs(one).max())

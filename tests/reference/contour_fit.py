@@ -2,9 +2,10 @@
 
 import numpy as np
 from scipy.spatial import ConvexHull
-from scipy.spatial.transform import Rotation
 
-from tests.reference.camera import advance_pose, carry, project
+from tests.reference.camera import project
+
+LOOSE = 1e-6  # [px] residuals this small are those of contours that may hide
 
 
 def outline(screen):
@@ -28,6 +29,7 @@ class Contour:
     Attributes:
         places: of the crossings within the window (crossing, 2) [px from its corner].
         points: the same on the body (crossing, 3) [m], camera frame.
+        edges: the two vertices that each lies between (crossing, 2), and the share of the second (crossing,).
         normals: of the outline (crossing, 2).
         lengths: of outline that each crossing stands for (crossing,) [px].
         pixels: the pixel within the body (crossing,), flat index in the window.
@@ -37,7 +39,7 @@ class Contour:
         order = outline(screen)
         polygon = screen[order, :2] - origin
         corners = vertices[order]
-        places, points, normals, lengths, pixels = [], [], [], [], []
+        places, points, edges, normals, lengths, pixels = [], [], [], [], [], []
         for k in range(len(order)):
             a, b = polygon[k], polygon[(k + 1) % len(order)]
             along = (b - a) / np.linalg.norm(b - a)
@@ -57,6 +59,7 @@ class Contour:
                 s = t * za / (t * za + (1.0 - t) * zb)
                 places.append(place)
                 points.append(corners[k] + s * (corners[(k + 1) % len(order)] - corners[k]))
+                edges.append([order[k], order[(k + 1) % len(order)], s])
                 normals.append([along[1], -along[0]])
                 lengths.append(1.0 / abs(along[line_axis]))
                 x, y = pair[within.index(True)]
@@ -64,16 +67,26 @@ class Contour:
         self.places, self.points = np.array(places).reshape(-1, 2), np.array(points).reshape(-1, 3)
         self.normals, self.lengths = np.array(normals).reshape(-1, 2), np.array(lengths)
         self.pixels = np.array(pixels, dtype=int)
+        edges = np.array(edges).reshape(-1, 3)
+        self.edges, self.shares = edges[:, :2].astype(int), edges[:, 2]
 
-    def residuals(self, step, pose, field, origin, focal, center):
-        """Distances [px] after an increment of the pose; crossings move with the body, along the outline's normal.
+    def residuals(self, vertices, fields, layers, origin, focal, center, bias=0.0, biased=False):
+        """Distances [px] (crossing,) once the surface has moved: crossings move with it, along the outline's normal.
 
-        ``field`` maps places (crossing, 2) [px from the window's corner] to distances (crossing,).
+        Args:
+            vertices: (vertex, 3) after the step.
+            fields: two functions from places (crossing, 2) [px from the window's corner] to distances (crossing,).
+            layers: which of them each crossing is measured in (crossing,).
+            origin: of the window [px].
+            focal, center: of the camera after the step.
+            bias: how far labels reach too far [px] after the step.
+            biased: crossings (crossing,) that feel it.
         """
-        rest = Rotation.from_quat(pose[3:]).inv().apply(self.points - pose[:3])
-        moved = project(carry(advance_pose(pose, step), rest), focal, center)[:, :2] - origin
-        shift = np.einsum("nc,nc->n", moved - self.places, self.normals)
-        return field(self.places + shift[:, None] * self.normals)
+        first, second = (vertices[self.edges[:, k]] for k in range(2))
+        moved = first + self.shares[:, None] * (second - first)
+        shift = np.einsum("nc,nc->n", project(moved, focal, center)[:, :2] - origin - self.places, self.normals)
+        places = self.places + shift[:, None] * self.normals
+        return np.where(layers == 0, fields[0](places), fields[1](places)) + np.where(biased, bias, 0.0)
 
 
 def robust_cost(residuals, weights, reach):
