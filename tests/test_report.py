@@ -106,6 +106,22 @@ def test_everything_from_outside_is_escaped(tmp_path, result):
         assert not tags & {"script", "img"}
 
 
+def test_pairs_have_rows_and_panels_with_the_truth_beside_them(tmp_path, result):
+    """Contact moves from the bodies to the pair once pairs are measured, in the table and among the plots."""
+    assert "box+arm" not in Page(write_report(result, tmp_path).read_text(encoding="utf-8")).text
+    for turn, depth in (("before", 9.0), ("after", 1.5)):
+        truth = {"penetration_mm": {"median": 0.75}}
+        rows = {"penetration_mm": [depth] * 5, "contact_f1": [None, 0.5, 0.5, 0.5, 0.5]}
+        pair = {"per_frame": rows, "summary": {"contact_ratio": 0.4, "truth": truth}}
+        result.metrics[turn] |= {"pairs": {"box+arm": pair, "arm+stranger": pair}}
+    text = Page(write_report(result, tmp_path).read_text(encoding="utf-8")).text
+    text = " ".join(text.split())
+    for words in ("penetration [mm] 9.0 9.0 1.5 1.5", "0.8 in truth", "contacts found again, F1 0.50", "40 % 40 %"):
+        assert words in text, words
+    assert "stranger" not in text and text.count("frames in contact") == 1
+    assert "box+arm: penetration" in render_plots(result)["errors"].decode()
+
+
 def test_page_without_data(tmp_path):
     """No metrics, history, labels, images, settings or notes: a page nevertheless."""
     result = make_result()

@@ -7,49 +7,78 @@ from collections.abc import Sequence
 # metric: (title, unit, digits, statistics worth showing)
 ROWS = {
     "add_mm": ("ADD", "mm", 2, ("median", "p95", "max")),
-    "rotation_deg": ("rotation error", "deg", 2, ("median", "p95", "max")),
-    "translation_mm": ("translation error", "mm", 2, ("median", "p95", "max")),
-    "joint_deg": ("joint error", "deg", 2, ("median", "p95", "max")),
+    "chamfer_mm": ("Chamfer", "mm", 2, ("median", "p95")),
+    "rotation_deg": ("rotation error", "deg", 2, ("median", "p95")),
+    "translation_mm": ("translation error", "mm", 2, ("median", "p95")),
+    "keypoint_mm": ("keypoint error", "mm", 2, ("median", "p95")),
+    "keypoint_root_mm": ("keypoints from the wrist", "mm", 2, ("median",)),
+    "keypoint_pa_mm": ("keypoints, aligned", "mm", 2, ("median", "p95")),
+    "joint_deg": ("joint error", "deg", 2, ("median", "p95")),
     "joint_mm": ("sliding joint error", "mm", 2, ("median", "p95", "max")),
     "acceleration_error_mm": ("acceleration error", "mm/frame2", 2, ("mean",)),
     "mask_iou": ("mask IoU", "", 4, ("median", "p05")),
+    "failures": ("more than 5 cm off", "", 3, ("share",)),
     "penetration_mm": ("penetration", "mm", 2, ("median", "max")),
     "slip_mm": ("slip", "mm/frame", 2, ("median", "p95")),
+    "shared_volume_cm3": ("shared volume", "cm3", 3, ("median", "max")),
+    "contact_f1_pooled": ("contacts found again, F1", "", 3, ("value",)),
     "contact_ratio": ("frames in contact", "", 3, ("value",)),
 }
+
+
+# What two bodies do to each other; shown for the pair, not for each of the two.
+_OF_PAIRS = ("penetration_mm", "slip_mm", "shared_volume_cm3", "contact_f1_pooled", "contact_ratio")
 
 
 def format_before_after(metrics: dict, bodies: Sequence[str]) -> str:
     """The summaries of ``metrics["before"]`` and ``metrics["after"]``, one row per metric and statistic.
 
+    What the true motion has of contact, penetration and slip stands beside them.
+
     Args:
         metrics: two answers of :func:`warpprior.metrics.evaluate`, under ``before`` and ``after``.
-        bodies: names of the bodies to show.
+        bodies: names of the bodies to show, each with the pairs it is part of.
     """
     before, after = metrics.get("before", {}), metrics.get("after", {})
     lines = []
-    for body in bodies:
-        known = {"before": _rows(before, body), "after": _rows(after, body)}
-        names = [name for name in known["after"] if name in known["before"]]
-        if names:
-            lines.append(f"{body:32} {'before':>10} {'after':>10}")
-            lines += [f"  {name:30} {known['before'][name]:>10} {known['after'][name]:>10}" for name in names]
+    for name, now in _summaries(after, bodies).items():
+        known = _rows(_summaries(before, bodies).get(name, {})), _rows(now), _rows(now.get("truth", {}))
+        shown = list(known[1])
+        if shown:
+            columns = ["before", "after", *(["in truth"] if any(row in known[2] for row in shown) else [])]
+            lines.append(f"{name:38}" + "".join(f" {column:>10}" for column in columns))
+            for row in shown:
+                values = [side.get(row, "") for side in known[: len(columns)]]
+                lines.append((f"  {row:36}" + "".join(f" {value:>10}" for value in values)).rstrip())
     return "\n".join(lines)
 
 
 def format_summary(metrics: dict, bodies: Sequence[str]) -> str:
     """The summary of one answer of :func:`warpprior.metrics.evaluate`, one row per metric and statistic."""
     lines = []
-    for body in bodies:
-        rows = _rows(metrics, body)
+    for name, summary in _summaries(metrics, bodies).items():
+        rows, truth = _rows(summary), _rows(summary.get("truth", {}))
         if rows:
-            lines += [body, *(f"  {name:30} {value:>10}" for name, value in rows.items())]
+            lines.append(f"{name:38}" + (f" {'':>10} {'in truth':>10}" if truth else "").rstrip())
+            lines += [f"  {row:36} {value:>10} {truth.get(row, ''):>10}".rstrip() for row, value in rows.items()]
     return "\n".join(lines)
 
 
-def _rows(metrics: dict, body: str) -> dict[str, str]:
-    """``{"ADD median [mm]": "2.31", ...}`` of one body, metrics without a value left out."""
-    summary = metrics.get("summary", {}).get(body, {})
+def _summaries(metrics: dict, bodies: Sequence[str]) -> dict[str, dict]:
+    """Summaries of the bodies, without what belongs to pairs, then of the pairs that they are part of."""
+    names = list(metrics.get("summary", {}))
+    pairs = {f"{one}+{other}" for one in names for other in names if one in bodies or other in bodies}
+    measured = metrics.get("pairs", {})
+    left_out = (*_OF_PAIRS, "truth") if measured else ()
+    found = {}
+    for body in bodies:
+        summary = metrics.get("summary", {}).get(body, {})
+        found[body] = {key: value for key, value in summary.items() if key not in left_out}
+    return found | {key: measured[key]["summary"] for key in measured if key in pairs}
+
+
+def _rows(summary: dict) -> dict[str, str]:
+    """``{"ADD median [mm]": "2.31", ...}`` of one summary, metrics without a value left out."""
     found = {}
     for key, (title, unit, digits, statistics) in ROWS.items():
         values = summary.get(key)

@@ -14,7 +14,7 @@ import numpy as np
 import warpprior
 from warpprior.errors import MissingExtraError
 from warpprior.io.atomic import atomic_write
-from warpprior.report.figures import QUANTITIES, Quantity, contact_ratio, series
+from warpprior.report.figures import OF_PAIRS, Quantity, contact_ratio, series, subjects, true_median
 from warpprior.report.overlay import write_sheet
 from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
@@ -89,20 +89,21 @@ def _heading(result: Result) -> Iterator[str]:
 def _summary(result: Result) -> Iterator[str]:
     """The table of medians and tails, before and after."""
     rows = []
-    for body in result.scene.bodies:
-        if body.known:
-            continue
-        for quantity in QUANTITIES:
-            before, after = (series(result, turn, body.name, quantity.key) for turn in (0, 1))
+    for name, quantities in subjects(result).items():
+        for quantity in quantities:
+            before, after = (series(result, turn, name, quantity.key) for turn in (0, 1))
             if before is None and after is None:
                 continue
             title = quantity.title + (f" [{quantity.unit}]" if quantity.unit else "")
             cells = [*_cells(quantity, before), *_cells(quantity, after)]
-            rows.append(_row(body.name, title, cells, _reached(quantity, after)))
-        ratios = [contact_ratio(result, turn, body.name) for turn in (0, 1)]
-        if any(ratio is not None for ratio in ratios):
+            truth = true_median(result, name, quantity.key)
+            true = "" if truth is None else f"{truth:.{quantity.digits}f} in truth"
+            rows.append(_row(name, title, cells, "<br>".join(filter(None, [_reached(quantity, after), true]))))
+        ratios = [contact_ratio(result, turn, name) for turn in (0, 1)]
+        touches = any(quantity.key in OF_PAIRS for quantity in quantities)
+        if touches and any(ratio is not None for ratio in ratios):
             shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
-            rows.append(_row(body.name, "frames in contact", [shares[0], "", shares[1], ""], ""))
+            rows.append(_row(name, "frames in contact", [shares[0], "", shares[1], ""], ""))
     if not rows:
         return
     yield "<h2>Before and after</h2>"

@@ -14,7 +14,7 @@ import numpy as np
 
 from warpprior.errors import MissingExtraError
 from warpprior.io.atomic import atomic_write
-from warpprior.report.figures import QUANTITIES, Quantity, series
+from warpprior.report.figures import Quantity, series, subjects
 from warpprior.result import Result
 
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ def _loss_figure(result: Result) -> Figure | None:
 
 
 def _error_figure(result: Result) -> Figure | None:
-    """One panel per metric and estimated body: before, after, and the levels to reach."""
+    """One panel per metric of an estimated body or pair: before, after, and the levels to reach."""
     panels: list[tuple[str, Quantity, np.ndarray | None, np.ndarray | None]] = []
-    estimated = [body.name for body in result.scene.bodies if not body.known]
-    for name in estimated:
-        for quantity in filter(lambda quantity: quantity.plotted, QUANTITIES):
+    shown = subjects(result)
+    for name, quantities in shown.items():
+        for quantity in filter(lambda quantity: quantity.plotted, quantities):
             before, after = (series(result, turn, name, quantity.key) for turn in (0, 1))
             if before is not None or after is not None:
                 panels.append((name, quantity, before, after))
@@ -102,7 +102,7 @@ def _error_figure(result: Result) -> Figure | None:
     _place(figure, right=0.1, rows=rows)
     for axes, (name, quantity, before, after) in zip(grid.flat, panels, strict=False):
         _draw_quantity(axes, quantity, before, after)
-        title = quantity.title if len(estimated) == 1 else f"{_plain(name)}: {quantity.title}"
+        title = quantity.title if len(shown) == 1 else f"{_plain(name)}: {quantity.title}"
         _dress(axes, title, "", quantity.unit)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
