@@ -31,10 +31,10 @@ SHAPES = {
 # Centre of the first knuckle; lengths from there to the next joints and to the tip; direction within the plane of the
 # palm [degrees towards the thumb]; thickness relative to the middle finger.
 _RAYS = {
-    "index": ((87.0, 26.0, 1.0), (42.8, 23.4, 22.7), 8.5, 0.97),
+    "index": ((87.0, 27.0, 1.0), (42.8, 23.4, 22.7), 8.5, 0.97),
     "middle": ((88.0, 5.5, 2.5), (47.6, 27.3, 24.4), 1.0, 1.0),
-    "ring": ((82.0, -15.0, 1.0), (44.4, 26.7, 24.3), -8.0, 0.94),
-    "pinky": ((74.0, -33.5, -2.5), (35.2, 19.1, 22.2), -18.0, 0.83),
+    "ring": ((82.0, -15.5, 1.0), (44.4, 26.7, 24.3), -8.0, 0.94),
+    "pinky": ((74.0, -34.5, -2.5), (35.2, 19.1, 22.2), -18.0, 0.83),
 }
 _THUMB_ROOT = (21.0, 21.0, -9.0)
 _THUMB_LENGTHS = (40.0, 34.0, 31.8)
@@ -201,7 +201,7 @@ def _palm_cones() -> list[tuple]:
     """Blend, start, radius, end, radius of the cones that make up the palm of the mean hand."""
     cones = []
     knuckles = [np.array(_RAYS[name][0]) for name in FINGERS]
-    tubes = [0.97, 1.0, 0.95, 0.88]
+    tubes = [1.03, 1.0, 0.95, 0.94]
     for knuckle, size in zip(knuckles, tubes, strict=True):
         x, y, z = knuckle
         cones.append((14.0, (14.0, 0.62 * y, -1.5), 11.5, (x - 2.0, y, z - 1.0), 10.0 * size))  # metacarpal
