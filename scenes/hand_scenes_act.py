@@ -19,6 +19,7 @@ COURSES = {
     "slip": plans.slip,
 }
 _REHEARSED = np.radians(16.0)  # how far each axis is tried, to either side
+_PALM = np.array([0.0, 0.0, -1.0])  # out of the palm, base frame
 _STEP = np.radians(4.0)
 _SLIP_SHIFT = (0.010, 0.020)  # [m]
 _SLIP_TURN = (0.1, 0.35)  # [rad]
@@ -41,8 +42,8 @@ def perform(
     course = COURSES[name](frame_count, grasp, script_random)
     shake = plans.tremor(frame_count, fps, shake_random)
     state = Held(np.zeros(3), Rotation.identity(), grasp.closed)
-    axis, slip_by = np.zeros(3), np.zeros(6)
-    if course.inhand.any():
+    axis, slip_by = _PALM, np.zeros(6)
+    if np.ptp(course.inhand) > _REHEARSED:
         axis, gain, state = rehearse_turn(holder, grasp, float(np.ptp(course.inhand)))
         course = replace(course, inhand=gain * course.inhand)
     if course.slip.any():

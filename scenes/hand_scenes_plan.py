@@ -5,7 +5,7 @@ World frame: z up, origin at the middle of the object where it stands at first. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -48,7 +48,7 @@ class Course:
 
 
 def grasp_lift(frame_count: int, grasp: Grasp, random: np.random.Generator) -> Course:
-    """Reach, close, lift by 8 to 13 cm, sway and turn."""
+    """Reach, close, lift by 8 to 13 cm, sway and turn; the fingers give a little."""
     share = np.linspace(0.0, 1.0, frame_count)
     x = np.clip((share - LIFTED_FROM) / (1.0 - LIFTED_FROM), 0.0, 1.0)
     swing = np.sin(np.pi * x) * ease(2.0 * x)
@@ -58,7 +58,8 @@ def grasp_lift(frame_count: int, grasp: Grasp, random: np.random.Generator) -> C
     yaw, tilt = random.choice([-1.0, 1.0], 2) * random.uniform([0.4, 0.25], [0.8, 0.5])
     turn = np.outer(yaw * ease(1.1 * x - 0.1), [0.0, 0.0, 1.0])
     turn += np.outer(tilt * swing, [np.cos(heading), np.sin(heading), 0.0])
-    return _reaching(share, shift, turn)
+    inhand = random.choice([-1.0, 1.0]) * random.uniform(0.02, 0.05) * np.sin(2.0 * np.pi * x)
+    return replace(_reaching(share, shift, turn), inhand=inhand)
 
 
 def in_hand_turn(frame_count: int, grasp: Grasp, random: np.random.Generator) -> Course:
@@ -93,9 +94,8 @@ def slip(frame_count: int, grasp: Grasp, random: np.random.Generator) -> Course:
     sway = random.choice([-1.0, 1.0], 2) * random.uniform(0.02, 0.05, 2)
     shift = np.stack([sway[0] * ease(x), sway[1] * ease(x), random.uniform(0.09, 0.13) * ease(2.2 * x)], axis=1)
     turn = np.outer(random.choice([-1.0, 1.0]) * random.uniform(0.2, 0.5) * ease(x), [0.0, 0.0, 1.0])
-    course = _reaching(share, shift, turn)
     start = random.uniform(0.52, 0.62)
-    return Course(**{**vars(course), "slip": ease((share - start) / 0.16)})
+    return replace(_reaching(share, shift, turn), slip=ease((share - start) / 0.16))
 
 
 def _reaching(share: np.ndarray, shift: np.ndarray, turn: np.ndarray) -> Course:
