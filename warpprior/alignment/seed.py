@@ -40,6 +40,7 @@ def choose_poses(aligner: BodyAligner, rounds: int, *, turns: bool = True) -> in
     start = poses.numpy().copy()
     search.add(start, aligner.picture_costs())
     if turns:
+        search.settle(start)  # as long as the turned ones
         for half_turn in _half_turns(aligner.body.symmetry):
             search.settle(_turned(start, half_turn))
         search.take_path()
