@@ -86,8 +86,13 @@ def _draw(hand: Body, joints: np.ndarray, yaw: float, pitch: float) -> np.ndarra
     return picture.reshape(TILE, DETAIL, TILE, DETAIL, 3).mean(axis=(1, 3))
 
 
-if __name__ == "__main__":
+def write_picture(path: str) -> None:
+    """Draws the sheet into a file."""
     import cv2
 
     sheet = np.round(255.0 * draw_hand()[..., ::-1]).astype(np.uint8)
-    cv2.imwrite(sys.argv[1], sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    cv2.imwrite(path, sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+if __name__ == "__main__":
+    write_picture(sys.argv[1])
