@@ -189,17 +189,25 @@ def test_the_thumb_closes_towards_the_palm(hand):
     assert (distance[1:] < distance[0] - 1e-3).all()
 
 
-def test_thumb_and_index_can_pinch(hand):
-    """A pose within the limits brings the two pads together."""
+@pytest.mark.parametrize(
+    ("finger", "bends", "thumb"),
+    [
+        ("index", (40, 66, 38), (19, 7, 9)),
+        ("middle", (42, 75, 42), (31, 12, 11)),
+        ("ring", (43, 78, 43), (40, 23, 12)),
+        ("pinky", (65, 79, 42), (40, 57, 10)),
+    ],
+)
+def test_the_thumb_meets_every_finger(hand, finger, bends, thumb):
+    """A pose within the limits brings the pads of thumb and finger together."""
     pose = hand.pose_prior.mean.copy()
-    for name, degrees in {"index1.x": 40.0, "index2.x": 66.0, "index3.x": 38.0, "thumb1.x": 19.0}.items():
-        pose[hand.coordinate_names.index(name)] = np.radians(degrees)
-    pose[hand.coordinate_names.index("thumb2.x")] = np.radians(8.0)
-    pose[hand.coordinate_names.index("thumb3.x")] = np.radians(9.0)
-    assert (pose >= hand.lower).all() and (pose <= hand.upper).all()
+    for digit, angles in ((finger, bends), ("thumb", thumb)):
+        for number, angle in enumerate(angles, start=1):
+            pose[hand.coordinate_names.index(f"{digit}{number}.x")] = np.radians(angle)
+    assert (pose >= hand.lower - 1e-6).all() and (pose <= hand.upper + 1e-6).all()
     vertices = posed_vertices(hand, motion(pose))[0]
-    pads = [vertices[hand.contact_zones[f"{name}_pad"]].mean(axis=0) for name in ("thumb", "index")]
-    assert np.linalg.norm(pads[0] - pads[1]) < 6e-3
+    pads = [vertices[hand.contact_zones[f"{name}_pad"]].mean(axis=0) for name in ("thumb", finger)]
+    assert np.linalg.norm(pads[0] - pads[1]) < 5e-3
 
 
 @pytest.mark.parametrize("joint", [f"{finger}{n}" for finger in FINGERS for n in (1, 2, 3)] + ["thumb2", "thumb3"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,6 @@ def read_hand(side: str = "right", *, name: str = "hand") -> Body:
     return replace(hand if side == "right" else _mirror(hand), name=name)
 
 
-@cache
 def _right_hand() -> Body:
     with np.load(_find_asset(), allow_pickle=False) as file:
         asset = {key: file[key] for key in file.files}
