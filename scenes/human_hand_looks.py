@@ -78,13 +78,13 @@ def texture_coordinates(net: Net, form: Form, vertices: np.ndarray) -> np.ndarra
         if in_thumb[face].any():
             upper = thumb_back[face].any()
             corners[number] = thumb[face] * (1.0, -1.0 if upper else 1.0)
-            corners[number] += (60.0 if upper else 180.0, 266.0)
+            corners[number] += (60.0 if upper else 180.0, 268.0)
             corners[number] = corners[number][:, ::-1]
         else:
             upper = back[face].any()
             place = flat[face]
             across = -place[:, 1] if upper else place[:, 1]
-            corners[number] = np.stack([across + (63.0 if upper else 184.0), place[:, 0] + 30.0], axis=1)
+            corners[number] = np.stack([across + (62.0 if upper else 188.0), place[:, 0] + 30.0], axis=1)
     return corners / _PAGE
 
 

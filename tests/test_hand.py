@@ -268,16 +268,14 @@ def test_pads_and_palm_look_the_right_way(hand):
 
 
 def test_texture_coordinates_do_not_fold(hand):
-    """All faces lie within the page, the right way round, and hardly overlap: their areas add up to less than it."""
+    """All faces lie within the page, the right way round, and the middle of each is in no other face."""
     corners = hand.texture_coordinates.astype(np.float64)
-    sides = corners[:, 1:] - corners[:, :1]
-    areas = 0.5 * (sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0])
-    assert corners.min() > 0.0 and corners.max() < 1.0 and areas.min() > 0.0
-    grid = np.zeros((600, 600), dtype=int)
-    for triangle, middle in zip(corners, corners.mean(axis=1), strict=True):
-        u, v = (0.6 * middle + 0.4 * triangle.mean(axis=0)) * 600
-        grid[int(v), int(u)] += 1
-    assert grid.max() <= 3
+    assert corners.min() > 0.0 and corners.max() < 1.0
+    sides, offsets = np.roll(corners, -1, axis=1) - corners, corners.mean(axis=1)[:, None, None] - corners
+    left_of = sides[..., 0] * offsets[..., 1] - sides[..., 1] * offsets[..., 0]  # [middle, face, side]
+    np.testing.assert_array_equal((left_of > 0.0).all(axis=2).sum(axis=1), 1)
+    areas = sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]
+    assert areas.min() > 0.0
 
 
 def test_limits_and_prior_agree(hand):
