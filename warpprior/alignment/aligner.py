@@ -230,9 +230,16 @@ class BodyAligner:
         self.step(steps)
 
     def step(self, steps: np.ndarray) -> None:
-        """Write steps (frame, unknown), no longer than a linearisation can be trusted, into the increments."""
+        """Write steps (frame, unknown), no longer than a linearisation can be trusted, into the increments.
+
+        Joints end within their limits: what the solution wants beyond them is cut off.
+        """
         ratio = np.maximum(np.abs(steps) / self.limits, 1.0).max(axis=1, keepdims=True)
-        self.state.increments[self.body.name].assign((steps / ratio).astype(np.float32))
+        increments = (steps / ratio).astype(np.float32)
+        if self.joints is not None:
+            joints, body = self.state.base_joints[self.body.name].numpy(), self.body.body
+            increments[:, 6:] = np.clip(joints + increments[:, 6:], body.lower, body.upper) - joints
+        self.state.increments[self.body.name].assign(increments)
 
     def picture_costs(self) -> np.ndarray:
         """How badly each frame fits its picture at the last linearisation (frame,); without a label it costs nothing.
