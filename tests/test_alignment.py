@@ -1,17 +1,18 @@
 """The alignment's stages, its settling, and good frames that seed broken neighbours."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import warp as wp
 from scipy.spatial.transform import Rotation
 
-from tests.estimator_scenes import add_millimetres, make_block, make_grasp, make_scene
+from tests.estimator_scenes import add_millimetres, make_block, make_clamp, make_grasp, make_motion, make_scene
 from warpprior.alignment.aligner import BodyAligner
 from warpprior.alignment.alignment import COLUMNS, Alignment
 from warpprior.alignment.problem import Problem
-from warpprior.alignment.seed import keep_unseen_turn, seed_neighbours
+from warpprior.alignment.seed import cheapest_path, choose_poses, keep_unseen_turn
 from warpprior.history import History
 from warpprior.picture import prepare_picture
 from warpprior.settings import AlignSettings, RefineSettings
@@ -51,7 +52,7 @@ def test_good_frames_mend_broken_ones(device, broken):
     scene = at_truth(make_grasp(6), broken)
     state, aligner = problem(scene, device)
     assert errors(scene, state)[list(broken)].min() > 15.0
-    assert seed_neighbours(aligner, 6) >= len(broken)
+    assert choose_poses(aligner, 6) >= len(broken)
     assert errors(scene, state).max() < 8.0
 
 
@@ -59,21 +60,74 @@ def test_seeding_travels_no_farther_than_asked(device):
     """Each round reaches one frame on."""
     scene = at_truth(make_grasp(6), (2, 3, 4, 5))
     state, aligner = problem(scene, device)
-    seed_neighbours(aligner, 1)
+    choose_poses(aligner, 1)
     found = errors(scene, state)
     assert found[:3].max() < 8.0
     assert found[4:].min() > 8.0
 
 
-def test_good_frames_are_left_alone(device):
-    """At the truth nothing is replaced, and one frame has no neighbours."""
+def test_good_frames_stay_good(device):
+    """At the truth nothing moves by more than a millimetre, and a frame without neighbours not at all."""
     scene = at_truth(make_grasp(5))
     state, aligner = problem(scene, device)
+    choose_poses(aligner, 6)
+    assert errors(scene, state).max() < 1.0
+    alone = at_truth(make_grasp(1))
+    state, aligner = problem(alone, device)
     start = state.read_transforms()["box"]
-    assert seed_neighbours(aligner, 6) == 0
-    np.testing.assert_allclose(state.read_transforms()["box"], start, atol=1e-6)
-    _, aligner = problem(at_truth(make_grasp(1)), device)
-    assert seed_neighbours(aligner, 6) == 0
+    assert choose_poses(aligner, 6) == 0
+    np.testing.assert_array_equal(state.read_transforms()["box"], start)
+
+
+@pytest.mark.parametrize("turned", [(0, 1, 2, 3), (1, 3)], ids=str)
+def test_half_turns_are_found(device, turned):
+    """A body that pictures tell from its half turns starts upside down in all or some frames, and is put upright."""
+    truth = make_motion((0.0, 0.0, 0.4), (0.3, 0.4, 0.1), drift=(0.003, 0.002, 0.0), spin=(0.03, 0.05, 0.02), frames=4)
+    rotation = Rotation.from_quat(truth.rotation)
+    upside_down = (rotation * Rotation.from_rotvec([np.pi, 0.0, 0.0])).as_quat()
+    start = truth.rotation.copy()
+    start[list(turned)] = upside_down[list(turned)]
+    scene = make_scene((make_clamp("box"),), (truth,), (replace(truth, rotation=start),))
+    state, aligner = problem(scene, device)
+    assert choose_poses(aligner, 0, turns=False) == 0
+    assert choose_poses(aligner, 4) >= len(turned)
+    assert errors(scene, state).max() < 4.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_cheapest_path_is_the_cheapest_of_all(seed):
+    """Against every path there is: costs of frames, jumps within a sequence, and how far from the first guess."""
+    random = np.random.default_rng(seed)
+    count, frames = 3, 5
+    rotations = Rotation.from_rotvec(0.4 * random.normal(size=(count * frames, 3))).as_quat().reshape(count, frames, 4)
+    poses = np.concatenate([0.03 * random.normal(size=(count, frames, 3)), rotations], axis=2)
+    costs = random.uniform(0.0, 8.0, (count, frames))
+    costs[1, 2] = np.nan  # a pose that became useless
+    joined = np.array([True, True, False, True])
+    guess = Rotation.from_rotvec(0.4 * random.normal(size=(frames, 3))).as_quat()
+    found = cheapest_path(list(zip(poses, costs, strict=True)), joined, guess)
+    totals = {}
+    usable = np.where(np.isnan(costs), np.inf, costs)
+    jump = 3.0 * np.median(usable.min(axis=0)) + 5.0
+    for path in product(range(count), repeat=frames):
+        chosen = poses[list(path), range(frames)]
+        turns = Rotation.from_quat(chosen[:, 3:])
+        stray = (Rotation.from_quat(guess).inv() * turns).magnitude() / 0.6
+        leaps = ((turns[:-1].inv() * turns[1:]).magnitude() / 0.3) ** 2
+        leaps += (np.linalg.norm(np.diff(chosen[:, :3], axis=0), axis=1) / 0.03) ** 2
+        jumps = np.where(joined, leaps / (1.0 + leaps), 0.0).sum()
+        strayed = 0.5 * (stray**2 / (1.0 + stray**2)).sum()
+        totals[path] = usable[list(path), range(frames)].sum() + jump * (jumps + strayed)
+    best = min(totals, key=totals.get)
+    np.testing.assert_array_equal(found, poses[list(best), range(frames)])
+
+
+def test_equal_hypotheses_leave_the_first():
+    """Where nothing tells poses apart, the body's own stay."""
+    own = np.tile([0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 1.0], (3, 1))
+    other = own + np.array([0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    found = cheapest_path([(own, np.ones(3)), (other, np.ones(3))], np.ones(2, dtype=bool), own[:, 3:])
+    np.testing.assert_array_equal(found, own)
 
 
 def test_seeding_stops_at_the_end_of_a_sequence(device):
@@ -81,7 +135,7 @@ def test_seeding_stops_at_the_end_of_a_sequence(device):
     scene = at_truth(make_grasp(6), (3, 4, 5))
     state, aligner = problem(scene, device)
     state.segments.assign(np.array([0, 0, 0, 1, 1, 1], dtype=np.int32))
-    seed_neighbours(aligner, 6)
+    choose_poses(aligner, 6)
     assert errors(scene, state)[3:].min() > 8.0
 
 
@@ -90,7 +144,7 @@ def test_seeding_without_other_bodies(device):
     truth = make_grasp(5).body("box").truth
     alone = at_truth(make_scene((make_block(),), (truth,), (truth,)), (2,))
     state, aligner = problem(alone, device)
-    assert seed_neighbours(aligner, 3) >= 1
+    assert choose_poses(aligner, 3) >= 1
     assert errors(alone, state)[2] < 10.0
 
 

@@ -25,7 +25,7 @@ from warpprior.bodies import read_urdf
 from warpprior.estimators.refine import refine
 from warpprior.scene import Camera
 from warpprior.scenes.robot_hand import URDF_PATH
-from warpprior.settings import RefineSettings
+from warpprior.settings import AlignSettings, RefineSettings
 
 CLOSE = 1.5  # ADD that counts as recovered [mm]; a pixel is 2 mm wide at the box
 
@@ -157,7 +157,7 @@ def test_a_sphere_keeps_its_rotation(device):
 
 @pytest.mark.parametrize("degrees", [0.0, 15.0])
 def test_a_body_of_revolution_keeps_its_turn_about_its_axis(device, degrees):
-    """Its axis is found, also when it was right from the start; about the axis it stays as it was."""
+    """Its axis is found, also when it was right from the start; about the axis it stays within degrees."""
     truth = make_motion((0.0, 0.0, 0.4), drift=(0.004, 0.002, 0.003), spin=(0.05, 0.1, 0.06))
     body = make_ball(radii=(0.02, 0.02, 0.035))
     scene = make_scene((body,), (truth,), (disturb(truth, degrees=degrees),), symmetry={"ball": "z"})
@@ -168,7 +168,7 @@ def test_a_body_of_revolution_keeps_its_turn_about_its_axis(device, degrees):
     assert np.degrees(np.arccos(np.clip(tilt, -1.0, 1.0))).max() < 3.0
     start = Rotation.from_quat(scene.body("ball").initial.rotation)
     quaternions = (start.inv() * turned).as_quat()
-    assert np.abs(np.degrees(2.0 * np.arctan2(quaternions[:, 2], quaternions[:, 3]))).max() < 1.5
+    assert np.abs(np.degrees(2.0 * np.arctan2(quaternions[:, 2], quaternions[:, 3]))).max() < 4.0
 
 
 def grown(labels, pixels):
@@ -211,24 +211,38 @@ def test_labels_too_large_or_too_small_are_measured_and_put_right(device, pixels
 
 @pytest.mark.parametrize("influences", [1, 2], ids=["links", "skin"])
 def test_an_arm_finds_its_pose_and_joints(device, influences):
-    """Adam more than halves the mask error of a body of links and of one that bends; joints stay in their limits."""
+    """A body of links and one that bends, root, depth and joints off, seen in exact labels: all are found."""
     scene = make_arm_scene(influences=influences)
-    settings = RefineSettings(iterations=120, contact_points=64)
+    settings = RefineSettings(contact_points=64, align=AlignSettings(seek_mask_bias=False))
     result = refine(scene, settings, device=device)
     before = mask_error(scene, {"arm": scene.body("arm").initial}).mean()
-    assert mask_error(scene, result.poses).mean() < 0.5 * before
-    assert np.median(errors_of(result, "arm")) < 0.5 * start_error(scene, "arm")
+    assert mask_error(scene, result.poses).mean() < 0.1 * before
+    assert np.median(errors_of(result, "arm")) < 0.2 * start_error(scene, "arm")
     joints = result.poses["arm"].joints
     assert (np.abs(joints) <= 0.8 + 1e-6).all()
-    assert np.abs(joints - scene.body("arm").truth.joints).mean() < 0.12
+    assert np.abs(joints - scene.body("arm").truth.joints).mean() < 0.06
+
+
+@pytest.mark.parametrize("influences", [1, 2], ids=["links", "skin"])
+def test_without_known_bodies_the_bias_of_labels_is_sought_with_the_joints(device, influences):
+    """Labels two pixels too large about an arm six pixels wide: it would end up far too near, and no longer does."""
+    scene = make_arm_scene(influences=influences)
+    scene = with_labels(scene, lambda labels: labels.__setitem__(slice(None), grown(labels, 2)))
+    errors = []
+    for seek in (True, False):
+        settings = RefineSettings(contact_points=64, align=AlignSettings(seek_mask_bias=seek))
+        errors.append(np.median(errors_of(refine(scene, settings, device=device), "arm")))
+    assert errors[1] > 80.0
+    assert errors[0] < 0.4 * errors[1]
 
 
 def test_joints_stop_at_their_limits(device):
-    """A start outside the limits ends inside, though the labels show the arm bent beyond them."""
+    """Labels show an arm bent beyond its limits: it ends on them, and not beyond."""
     scene = make_arm_scene(2)
     part = scene.bodies[0]
     narrow = replace(part.body, lower=np.full(2, -0.25, np.float32), upper=np.full(2, 0.25, np.float32))
-    scene = replace(scene, bodies=(replace(part, body=narrow),))
+    start = replace(part.initial, joints=np.tile([0.1, -0.1], (2, 1)))
+    scene = replace(scene, bodies=(replace(part, body=narrow, initial=start),))
     result = refine(scene, RefineSettings(iterations=20, contact_points=16), device=device)
     joints = result.poses["arm"].joints
     assert np.abs(joints).max() <= 0.25 + 1e-7
@@ -236,7 +250,7 @@ def test_joints_stop_at_their_limits(device):
 
 
 def test_a_robot_hand_finds_its_pose_and_joints(device):
-    """Our own hand of 16 joints: the mask error falls by more than half, within the joint limits."""
+    """Our own robot hand of 16 joints: the mask error falls by more than half, within the joint limits."""
     body = read_urdf(URDF_PATH, "hand")
     random = np.random.default_rng(3)
     middle = np.clip(0.4, body.lower + 0.1, body.upper - 0.1)

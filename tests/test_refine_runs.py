@@ -15,9 +15,10 @@ from tests.estimator_scenes import (
     mask_error,
 )
 from warpprior.alignment.aligner import BodyAligner
+from warpprior.alignment.alignment import COLUMNS
 from warpprior.errors import InputError
 from warpprior.estimators.refine import refine
-from warpprior.settings import STEPS, TERMS, PolishSettings, RefineSettings
+from warpprior.settings import STEPS, TERMS, AlignSettings, PolishSettings, RefineSettings
 
 QUICK = RefineSettings(contact_points=64)
 POLISHED = replace(QUICK, polish=PolishSettings(iterations=12))
@@ -166,11 +167,11 @@ def test_iterations_lengthen_no_part(scene):
 def test_costs_go_down(scene):
     """Within each stage the sum of the costs that are minimised together is less at its end than at its beginning."""
     history = refine(scene, QUICK, device="cpu").history
-    total = history["contour"] + history["contact"] + history["smoothness"]
+    total = sum(history[term] for term in COLUMNS)
     for stage in (1, 2, 3):
         values = total[history["stage"] == stage]
         assert values[-1] <= values[0] * 1.001
-    assert set(history) == {"stage", "contour", "contact", "smoothness"}
+    assert set(history) == {"stage", *COLUMNS}
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -182,8 +183,9 @@ def test_every_term_can_be_left_out(scene, term):
     assert not any(column == "mask" == term or column.startswith(f"{term} ") for column in result.history)
     assert np.isfinite(result.poses["box"].position).all()
     changed = not np.array_equal(result.poses["box"].position, whole.poses["box"].position)
-    # There are no colour pictures, the far pull ends where the closed-form start has led, and nothing rests here.
-    assert changed == (term not in ("image", "far", "rest"))
+    # There are no colour pictures, joints or detections, the far pull ends where the closed-form start has led, and
+    # nothing rests here.
+    assert changed == (term not in ("image", "far", "rest", "pose", "keypoints", "boxes"))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -193,7 +195,7 @@ def test_every_step_can_be_left_out(scene, step):
     settings = replace(POLISHED, iterations=2).leaving_out([step])
     refine(scene, settings, device="cpu", progress=lambda done, total, name: parts.add(name.split(",")[0]))
     names = {"initialise": "closed-form start", "align": "align", "polish": "polish"}
-    assert parts == {"done", *names.values()} - {names[step]}
+    assert parts == {"done", *names.values()} - {names.get(step)}  # hypotheses are tried within the stages
 
 
 def test_everything_left_out_gives_the_start(scene):
@@ -223,7 +225,7 @@ def test_the_paper_as_printed_goes_down(scene):
 
 
 def test_an_arm_and_a_box_are_refined_together():
-    """Rigid bodies are aligned, then everything descends; both get better."""
+    """Neither is known: both are aligned, then everything descends; both get better."""
     arm, joints = make_arm(), np.tile([0.4, -0.3], (3, 1))
     reach = make_motion((-0.06, 0.03, 0.5), (0.2, -0.3, 0.3), drift=(0.002, 0.001, 0.0), frames=3, joints=joints)
     grasp = make_grasp(3)
@@ -231,10 +233,12 @@ def test_an_arm_and_a_box_are_refined_together():
     truth = replace(box.truth, position=box.truth.position + np.array([0.02, -0.03, 0.0]))
     start = replace(disturb(reach, depth=0.03, degrees=5.0), joints=joints + 0.1)
     scene = make_scene((arm, box.body), (reach, truth), (start, disturb(truth, depth=0.08, degrees=10.0)))
-    result = refine(scene, replace(QUICK, iterations=60), device="cpu")
+    settings = replace(QUICK, align=AlignSettings(seek_mask_bias=False), polish=PolishSettings(iterations=20))
+    result = refine(scene, settings, device="cpu")
     before = mask_error(scene, {body.name: body.initial for body in scene.bodies})
-    assert mask_error(scene, result.poses).mean() < 0.3 * before.mean()
-    assert np.median(errors_of(result, "box")) < 4.0
+    assert mask_error(scene, result.poses).mean() < 0.1 * before.mean()
+    assert np.median(errors_of(result, "box")) < 2.0
+    assert np.median(errors_of(result, "arm")) < 4.0
     assert np.isfinite(result.history["stage"]).any()
     assert np.isfinite(result.history["mask"]).any()
 
