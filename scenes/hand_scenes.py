@@ -125,7 +125,7 @@ def hand_scene(
     random = dict(zip(_PURPOSES, np.random.default_rng(seed).spawn(len(_PURPOSES)), strict=True))
 
     hand = read_hand(side)
-    puppet, distance = Puppet(hand, human_digits(hand)), DistanceField(prop.standing)
+    puppet, distance = Puppet(hand, human_digits(hand), every_face=True), DistanceField(prop.standing)
     turned = name == "in_hand_turn"
     around = Surroundings(table=-np.inf if turned else prop.table)
     grasp = find_hand_grasp(puppet, distance, prop.holds, random["grasp"], around, tips=turned)

@@ -21,6 +21,7 @@ COURSES = {
 _REHEARSED = np.radians(16.0)  # how far each axis is tried, to either side
 _PALM = np.array([0.0, 0.0, -1.0])  # out of the palm, base frame
 _STEP = np.radians(4.0)
+_SLIP_STEPS, _SLIP_DEPTH = 5, 0.002  # of its rehearsal, and how deep the hand may be in the object then [m]
 _SLIP_SHIFT = (0.010, 0.020)  # [m]
 _SLIP_TURN = (0.1, 0.35)  # [rad]
 
@@ -109,15 +110,28 @@ def _angle(state: Held, axis: np.ndarray, grasp: Grasp) -> float:
 
 
 def draw_slip(holder: Holder, grasp: Grasp, random: np.random.Generator) -> np.ndarray:
-    """Rotation vector and shift (6,), base frame, of an object that slips: down as far as thumb and fingers let it."""
-    pads = holder.contact_centers(
-        Held(np.zeros(3), Rotation.identity(), grasp.closed), Base(grasp.position, grasp.rotation)
-    )
+    """Rotation vector and shift (6,), base frame, of an object that slips past thumb and fingers.
+
+    It slips down if the hand lets it, else where the hand is least in the way.
+    """
+    start, base = Held(np.zeros(3), Rotation.identity(), grasp.closed), Base(grasp.position, grasp.rotation)
+    pads = holder.contact_centers(start, base)
     across = pads[-1] - np.mean(pads[:-1], axis=0)
     across /= np.linalg.norm(across)
-    down = np.array([0.0, 0.0, -1.0])
-    along = down - (down @ across) * across
-    along /= max(np.linalg.norm(along), 1e-6)
-    turn = random.choice([-1.0, 1.0]) * random.uniform(*_SLIP_TURN) * across
-    shift = random.uniform(*_SLIP_SHIFT) * along
-    return np.concatenate([grasp.rotation.inv().apply(turn), grasp.rotation.inv().apply(shift)])
+    down = np.array([0.0, 0.0, -1.0]) + across[2] * across
+    down = down / np.linalg.norm(down) if np.linalg.norm(down) > 0.1 else grasp.rotation.apply(_PALM)
+    turn, shift = random.choice([-1.0, 1.0]) * random.uniform(*_SLIP_TURN), random.uniform(*_SLIP_SHIFT)
+    best, least = None, np.inf
+    for along in (down, -np.cross(across, down), np.cross(across, down), -down):
+        for sign in (1.0, -1.0):
+            world = np.concatenate([sign * turn * across, shift * along]).reshape(2, 3)
+            slip_by = grasp.rotation.inv().apply(world).ravel()
+            state = start
+            for _ in range(_SLIP_STEPS):
+                state = holder.carry(state, base, base, np.zeros(3), np.zeros(3), slip_by / _SLIP_STEPS)
+            depth = holder.depth(state, base)
+            if depth < least:
+                best, least = slip_by, depth
+            if least < _SLIP_DEPTH:
+                return best
+    return best

@@ -117,6 +117,11 @@ class Holder:
             self.puppet, self.field, position, rotation, joints, every, exact=False, steps=12, only_open=True
         )
 
+    def depth(self, state: Held, base: Base) -> float:
+        """How deep the hand is in the object at most [m]."""
+        points = self._points(base, state.joints)
+        return -float(self.field.signed_distance(state.rotation.inv().apply(points - state.position)).min())
+
     def contact_centers(self, state: Held, base: Base) -> list[np.ndarray]:
         """Middle of what each finger touches, the thumb last, for the fingers that touch; [m] in the world."""
         points = self._points(base, state.joints, self.near)

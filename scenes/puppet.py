@@ -70,6 +70,8 @@ class Puppet:
         body: the hand.
         digits: its fingers.
         seed: of the points, which are its vertices and ``POINTS_PER_LINK`` random points per link.
+        every_face: take the middle of every face instead of most of the random points, for a surface whose faces are
+            about as fine everywhere.
 
     Attributes:
         finger: index of the finger each point belongs to, ``PALM`` for the base (point,).
@@ -77,7 +79,7 @@ class Puppet:
         sparse: a few of the points on every link, for searching.
     """
 
-    def __init__(self, body: Body, digits: Digits, seed: int = 0):
+    def __init__(self, body: Body, digits: Digits, seed: int = 0, *, every_face: bool = False):
         self.body, self.digits = body, digits
         random = np.random.default_rng(seed)
         corners = body.vertices[body.faces].astype(np.float64)
@@ -87,13 +89,17 @@ class Puppet:
         owners = shares[body.faces[:, 0]].argmax(axis=1)
         points, blends = [body.vertices.astype(np.float64)], [shares]
         sparse = []
+        per_link = SPARSE_POINTS_PER_LINK if every_face else POINTS_PER_LINK
         for link in np.unique(owners):
             chances = np.where(owners == link, areas, 0.0)
-            faces = random.choice(len(areas), POINTS_PER_LINK, p=chances / chances.sum())
+            faces = random.choice(len(areas), per_link, p=chances / chances.sum())
             sparse.append(sum(map(len, points)) + np.arange(SPARSE_POINTS_PER_LINK))
-            weights = random.dirichlet([1.0, 1.0, 1.0], POINTS_PER_LINK)
+            weights = random.dirichlet([1.0, 1.0, 1.0], per_link)
             points.append(np.einsum("pc,pcx->px", weights, corners[faces]))
             blends.append(np.einsum("pc,pcl->pl", weights, shares[body.faces[faces]]))
+        if every_face:
+            points.append(corners.mean(axis=1))
+            blends.append(shares[body.faces].mean(axis=1))
         self.rest = np.concatenate(points)
         self._blend = np.concatenate(blends)
         links = self._blend.argmax(axis=1)
