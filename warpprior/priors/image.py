@@ -92,7 +92,7 @@ class ImagePrior:
         self.name = f"image {body.name}"
         self.unit = "grey level^2" if self.settings.literal else "sigma^2"
         self.body, self.canvas, self.channel, self._redraw = body.name, canvas, channel, redraw
-        self.reason = _why_not(body, state, labels)
+        self.reason = why_not(body, state, labels)
         chosen = []
         if not self.reason:
             chosen = [self._choose(frame, labels[frame], body.label, state) for frame in range(state.frame_count)]
@@ -197,7 +197,7 @@ class ImagePrior:
         )
 
 
-def _why_not(body: SceneBody, state: MotionState, labels: np.ndarray | None) -> str:
+def why_not(body: SceneBody, state: MotionState, labels: np.ndarray | None) -> str:
     """Why a body's colours cannot be compared with the pictures, or ""."""
     if body.known:
         return f"{body.name} is known"
