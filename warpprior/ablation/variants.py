@@ -21,8 +21,15 @@ LONGEST_NAME = 100
 
 def variant_names() -> list[str]:
     """The variants of the table, in its order; those whose ingredient this version does not have are left out."""
-    known = {*TERMS, *STEPS}
-    return [FULL, *(name for name, terms in LEFT_OUT.items() if known.issuperset(terms)), LITERAL]
+    return [FULL, *(name for name, terms in LEFT_OUT.items() if _can_leave_out(terms)), LITERAL]
+
+
+def _can_leave_out(terms: Sequence[str]) -> bool:
+    try:
+        RefineSettings().leaving_out(terms)
+    except InputError:
+        return False
+    return True
 
 
 def choose_variants(names: Sequence[str], assignments: Sequence[str] = ()) -> dict[str, RefineSettings]:
@@ -42,7 +49,7 @@ def choose_variants(names: Sequence[str], assignments: Sequence[str] = ()) -> di
         term = name.removeprefix("without ")
         if name in variant_names():
             settings = settings.leaving_out(LEFT_OUT.get(name, ()))
-        elif term != name and term in (*TERMS, *STEPS):
+        elif term != name and _can_leave_out([term]):
             settings = settings.leaving_out([term])
         else:
             accepted = f"one of {', '.join(variant_names())}, or 'without' and one of {', '.join((*TERMS, *STEPS))}"
