@@ -42,6 +42,7 @@ _LEFT_OUT = (
     "a term (image, mask, far, sliding, penetration, consistency, smoothness, rest) "
     "or a step (initialise, align, polish)"
 )
+_SCENES = ("robot_lift", "held_object", "grasp_lift", "in_hand_turn", "pour", "slip")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,12 +150,24 @@ def _run_refine(options: argparse.Namespace) -> int:
 
 def _add_simulate(commands) -> None:
     parser = _add(commands, "simulate", "make a scene folder with known truth", _run_simulate)
-    parser.add_argument("name", metavar="NAME", help="robot_lift or held_object (with --mesh)")
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(_SCENES)}")
     _add_output(parser, "scene folder to write", required=True)
     _add_num_frames(parser, "number of frames (default: 60)")
     parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of all noise (default: 0)")
-    parser.add_argument("--object", metavar="NAME", help="what robot_lift lifts: bottle (default), box, mug, ...")
-    parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh to hold, for the scene held_object")
+    parser.add_argument("--object", metavar="NAME", help="what is held: bottle, box, mug, can, bowl, drill, ...")
+    parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh to hold instead (needed by held_object)")
+    parser.add_argument("--side", choices=("right", "left"), help="side of the human hand (default: right)")
+    parser.add_argument("--second-object", metavar="NAME", help="another object, beside the human hand's")
+    parser.add_argument(
+        "--occluded-frames",
+        type=_whole,
+        nargs=2,
+        metavar=("FIRST", "COUNT"),
+        help="frames in which something hides everything, in scenes of human hands",
+    )
+    for option, levels in (("--pose-noise", "exact, rough or network"), ("--hand-noise", "exact or network")):
+        whose = "objects'" if option == "--pose-noise" else "human hand's"
+        parser.add_argument(option, metavar="LEVEL", help=f"errors of the {whose} initial poses: {levels}")
     parser.add_argument(
         "--mask-noise", metavar="LEVEL", default="M1", help="errors of the labels: M0 (none), M1 (default), M2 or M3"
     )
@@ -171,6 +184,11 @@ def _run_simulate(options: argparse.Namespace) -> int:
         num_frames=options.num_frames,
         object_name=options.object,
         mesh=options.mesh,
+        side=options.side,
+        second_object=options.second_object,
+        occluded_frames=options.occluded_frames and tuple(options.occluded_frames),
+        pose_noise=options.pose_noise,
+        hand_noise=options.hand_noise,
         mask_noise=options.mask_noise,
         device=options.device,
         overwrite=options.overwrite,
