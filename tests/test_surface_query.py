@@ -12,6 +12,7 @@ from tests.body_samples import MANO_PARENTS, make_ball_body, make_tree_body
 from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference import distance as reference
 from warpprior.bodies import Body, BodyModel, JointType, rigid_body
+from warpprior.bodies.hand import read_hand
 from warpprior.errors import InputError
 from warpprior.priors.surface import SurfaceQuery
 
@@ -226,6 +227,17 @@ def test_normals_on_the_surface(device):
     np.testing.assert_allclose(distances[0], [0.0, 0.0, 0.0, -0.01], atol=1e-7)
     np.testing.assert_allclose(normals[0, :2], [[1, 0, 0], [0.5**0.5, 0.5**0.5, 0]], atol=1e-5)
     np.testing.assert_allclose(normals[0, 2], np.full(3, -(3.0**-0.5)), atol=1e-5)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_our_hand_around_an_object(device, side):
+    """With its fingers bent by a third and by a half of what they can, in signs and distances."""
+    hand = read_hand(side)
+    flexions = np.array([name.endswith(".x") for name in hand.coordinate_names])
+    joints = np.array([0.33, 0.5])[:, None] * np.where(flexions, hand.upper, 0.0)
+    vertices = pose_surface(hand, wander(2), joints)
+    points = around(vertices, 80, 0.004)
+    check_frames(refitted(hand, vertices, device), vertices, hand.faces, points, (0, 1))
 
 
 @pytest.mark.parametrize("winding", [False, True], ids=["normals", "winding"])
