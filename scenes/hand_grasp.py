@@ -32,6 +32,7 @@ _FINALISTS = 10
 _DEEPEST = 0.0015  # of any point of the hand in the object [m]
 _AS_GOOD = 0.5  # random share of the scores: grasps that hold about equally well take turns
 _NEAR = 0.012  # [m]
+_ASIDE = 0.2  # cosine of the angle to a direction the hand must not come from, at most
 _FINGER_RADIUS = 0.007  # [m]
 _FREE = 0.030  # room around an object held by fingertips [m]
 
@@ -43,11 +44,12 @@ class Surroundings:
     Attributes:
         table: height of the table [m].
         obstacles: distances to other things, in the object's frame.
-        upright: judge whether a person sitting at the table could hold the hand like that.
+        avoided: a direction (3,) from which the hand must not come, nor from about there.
     """
 
     table: float = -np.inf
     obstacles: tuple[DistanceField, ...] = field(default=())
+    avoided: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +191,10 @@ def _plausible(puppet: Puppet, hands: _Hands, around: Surroundings) -> np.ndarra
     """Hands as people hold them: palm not up, thumb not down, forearm not from below, wrist above the table."""
     palm, thumb, forearm = _bearing(puppet, hands.rotations)
     high = hands.positions[:, 2] > around.table + 0.03
-    return np.flatnonzero((palm < 0.35) & (thumb > -0.3) & (forearm > -0.3) & (forearm < 0.95) & high)
+    good = (palm < 0.35) & (thumb > -0.3) & (forearm > -0.3) & (forearm < 0.95) & high
+    if around.avoided is not None:
+        good &= hands.approach @ around.avoided < _ASIDE
+    return np.flatnonzero(good)
 
 
 def _free(puppet, distance, hands: _Hands, joints, around: Surroundings, shares) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A human hand and an object, both unknown: lifted, turned in the hand, poured from, slipping, handed over."""
+"""Human hands and an object, all unknown: lifted, turned in the hand, poured from, slipping, handed over."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from warpprior.scenes import stage
 from warpprior.scenes.hand_grasp import Surroundings, find_hand_grasp
 from warpprior.scenes.hand_grasp_holds import find_holds
 from warpprior.scenes.hand_scenes_act import perform
+from warpprior.scenes.hand_scenes_handover import hand_over
 from warpprior.scenes.hold import Holder
 from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.observe import Actor, Pictures, cast_actors
 from warpprior.scenes.puppet import Puppet, human_digits
 
-HAND_LABEL, OBJECT_LABEL = 1, 2  # a second object has the label after
+HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
-OBJECT = {"grasp_lift": "bottle", "in_hand_turn": "box", "pour": "mug", "slip": "can", "handover": "bottle"}
+OBJECT = {"grasp_lift": "bottle", "in_hand_turn": "box", "pour": "mug", "slip": "can", "handover": "cracker_box"}
 _DISTANCES = np.arange(0.42, 0.91, 0.03)  # of the camera [m]
 _VISIBILITY = (0.5, 0.8)  # share of the object to be seen, drawn per scene
 _REACH, _FAR_REACH = 0.020, 0.040  # points of the hand this close at the grasp may touch later [m]
@@ -90,7 +91,7 @@ def hand_scene(
     """A human hand holds an object, and neither is known.
 
     Args:
-        name: which scene, one of :data:`~warpprior.scenes.hand_scenes_act.COURSES`.
+        name: which scene, one of :data:`warpprior.scenes.registry.HAND_SCENES`.
         object: name of a built-in object; each scene has one of its own otherwise.
         mesh: a rigid body, or the file of its mesh, instead.
         side: of the hand, ``right`` or ``left``.
@@ -111,7 +112,8 @@ def hand_scene(
         device: Warp device that casts the rays.
 
     Returns:
-        A scene with bodies ``hand``, the object and perhaps the second, truth for all, keypoints and boxes.
+        A scene with bodies ``hand``, the object, ``other_hand`` in a handover, and perhaps the second object; truth
+        for all, keypoints of hands, boxes.
 
     Raises:
         InputError: the mesh cannot be read or grasped, or a setting is out of range.
@@ -124,60 +126,46 @@ def hand_scene(
     prop = make_prop(object or OBJECT[name]) if mesh is None else read_prop(mesh)
     random = dict(zip(_PURPOSES, np.random.default_rng(seed).spawn(len(_PURPOSES)), strict=True))
 
-    hand = read_hand(side)
-    puppet, distance = Puppet(hand, human_digits(hand), every_face=True), DistanceField(prop.standing)
-    turned = name == "in_hand_turn"
-    around = Surroundings(table=-np.inf if turned else prop.table)
-    grasp = find_hand_grasp(puppet, distance, prop.holds, random["grasp"], around, tips=turned)
-    holder = Holder(puppet, distance, grasp, reach=_FAR_REACH if turned else _REACH)
-    motion = perform(name, holder, grasp, frame_count, fps, random["script"], random["shake"])
-    hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
-    tracks = [hand_track, prop.track(motion.object_position, motion.object_rotation)]
-    symmetries = ["none", prop.symmetry]
+    hands, thing, approach = _act(name, side, prop, frame_count, fps, random)
+    tracks, symmetries = [hands[0], thing, *hands[1:]], ["none", prop.symmetry, *("none" for _ in hands[1:])]
     if second_object is not None:
         other = make_prop(second_object)
         tracks.append(_set_aside(other, prop, tracks, random["second"]))
         symmetries.append(other.symmetry)
 
-    heading = float(np.arctan2(*grasp.approach[[1, 0]]))
+    heading = float(np.arctan2(*approach[[1, 0]]))
+    seen = slice(frame_count // 8, 3 * frame_count // 4 if len(hands) > 1 else None, 4)
     view = stage.choose_view(
         camera,
-        tracks[:1],
-        tracks[1],
+        hands,
+        thing,
         heading,
         random["view"],
-        framed=[hand_track.frames(slice(frame_count // 8, None, 4)), *(track.frames([0]) for track in tracks[2:])],
+        framed=[hands[0].frames(seen), *(track.frames([-1]) for track in tracks[2:])],
         distances=_DISTANCES,
         visibility=random["view"].uniform(*_VISIBILITY),
     )
-    truths = [track.poses(view) for track in tracks]
-    actors = [
-        Actor(track.body, label, truth) for label, (track, truth) in enumerate(zip(tracks, truths, strict=True), 1)
-    ]
-    pictures, read_rgb = _film(
-        camera,
-        view,
-        actors,
-        prop.table,
-        hidden,
-        images,
-        picture_noise or noises.PictureNoise(),
-        random["picture"],
-        device,
-    )
-    keypoints = noises.detect_keypoints(
-        hand, truths[0], camera, random["detection"], keypoint_noise, pictures=pictures, label=HAND_LABEL
-    )
-    keypoints[hidden, :, 2] = 0.0
-    boxes = {}
+    actors = [Actor(track.body, label, track.poses(view)) for label, track in enumerate(tracks, HAND_LABEL)]
+    grain = picture_noise or noises.PictureNoise()
+    pictures, read_rgb = _film(camera, view, actors, prop.table, hidden, images, grain, random["picture"], device)
+
+    keypoints, boxes, starts, discs = {}, {}, [], []
     for actor in actors:
-        boxes[actor.body.name] = noises.detect_boxes(pictures.labels, actor.label, random["detection"])
-        boxes[actor.body.name][hidden] = np.nan
-    discs = noises.fingertip_discs(hand, truths[0], camera)
-    labels = noises.disturb_labels(pictures.labels, mask_level, random["mask"], fingertips=discs)
+        body, truth, detection = actor.body, actor.poses, random["detection"]
+        if body.keypoints is not None:
+            keypoints[body.name] = noises.detect_keypoints(
+                body, truth, camera, detection, keypoint_noise, pictures=pictures, label=actor.label
+            )
+            keypoints[body.name][hidden, :, 2] = 0.0
+            discs.append(noises.fingertip_discs(body, truth, camera))
+            starts.append(noises.disturb_hand(truth, body, hand_level, random["hand"]))
+        else:
+            starts.append(noises.disturb_poses(truth, pose_level, random["pose"]))
+        boxes[body.name] = noises.detect_boxes(pictures.labels, actor.label, detection)
+        boxes[body.name][hidden] = np.nan
+    fingertips = np.concatenate(discs, axis=1)
+    labels = noises.disturb_labels(pictures.labels, mask_level, random["mask"], fingertips=fingertips)
     labels[hidden] = IGNORE_LABEL
-    starts = [noises.disturb_hand(truths[0], hand, hand_level, random["hand"])]
-    starts += [noises.disturb_poses(truth, pose_level, random["pose"]) for truth in truths[1:]]
     return Scene(
         name=name,
         camera=camera,
@@ -188,9 +176,32 @@ def hand_scene(
         ),
         labels=labels,
         read_rgb=read_rgb,
-        keypoints={hand.name: keypoints},
+        keypoints=keypoints,
         boxes=boxes,
     )
+
+
+def _act(name: str, side: str, prop: Prop, frame_count: int, fps: float, random):
+    """World motion of the hands, and of the object; and the direction in which the first hand came."""
+    hand, distance = read_hand(side), DistanceField(prop.standing)
+    puppet = Puppet(hand, human_digits(hand), every_face=True)
+    script, shake = random["script"], random["shake"]
+    if name == "handover":
+        other = read_hand("left" if side == "right" else "right", name="other_hand")
+        second = Puppet(other, human_digits(other), every_face=True)
+        acted = hand_over(
+            puppet, second, distance, prop.holds, prop.table, frame_count, fps, random["grasp"], script, shake
+        )
+        pairs = ((hand, acted.giver), (other, acted.taker))
+        hands = [stage.Track(body, path.position, path.rotation, path.joints) for body, path in pairs]
+        return hands, prop.track(acted.position, acted.rotation), acted.approach
+    turned = name == "in_hand_turn"
+    around = Surroundings(table=-np.inf if turned else prop.table)
+    grasp = find_hand_grasp(puppet, distance, prop.holds, random["grasp"], around, tips=turned)
+    holder = Holder(puppet, distance, grasp, reach=_FAR_REACH if turned else _REACH)
+    motion = perform(name, holder, grasp, frame_count, fps, script, shake)
+    hands = [stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)]
+    return hands, prop.track(motion.object_position, motion.object_rotation), grasp.approach
 
 
 def make_prop(name: str) -> Prop:

@@ -18,6 +18,7 @@ HAND_SCENES = {
     "grasp_lift": "a human hand reaches for an object, closes around it, lifts it, sways and turns it",
     "in_hand_turn": "a human hand holds an object, and its fingers turn it by 20 to 40 degrees",
     "pour": "a human hand lifts an object, carries it aside, tilts it as if to pour, and sets it upright",
+    "handover": "a human hand lifts an object and holds it out, and another hand takes it over",
     "slip": "a human hand lifts an object, which slips in the grasp by 1 to 2 cm and is held again",
 }
 SCENES = ROBOT_SCENES | HAND_SCENES

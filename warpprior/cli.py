@@ -42,7 +42,7 @@ _LEFT_OUT = (
     "a term (image, mask, far, sliding, penetration, consistency, smoothness, rest) "
     "or a step (initialise, align, polish)"
 )
-_SCENES = ("robot_lift", "held_object", "grasp_lift", "in_hand_turn", "pour", "slip")
+_SCENES = ("robot_lift", "held_object", "grasp_lift", "in_hand_turn", "pour", "handover", "slip")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
