@@ -18,6 +18,7 @@ wp.set_module_options({"enable_backward": False})
 
 LEAST_TRUST = wp.constant(0.5)  # share of a blurred pixel that must be of the body
 LEAST_COLOR = wp.constant(0.02)  # darker than this a colour has no hue [grey levels]
+HALF_NORMAL = wp.constant(1.2533)  # sqrt(pi / 2): a Gaussian's standard deviation over its mean size
 BELIEVED = wp.constant(2.0)  # residuals beyond this many sigmas count less and less
 
 
@@ -249,6 +250,54 @@ def color_axes(color: wp.vec3) -> wp.mat33:
     return wp.matrix_from_rows(bright, across, wp.cross(bright, across))
 
 
+@wp.func
+def lit_color(albedo: wp.vec3, gains: wp.array3d[wp.float32], offsets: wp.array2d[wp.float32], frame: int, sample: int):
+    """A sample's own colour in the light of the frame."""
+    return wp.vec3(
+        albedo[0] * gains[frame, sample, 0] + offsets[frame, 0],
+        albedo[1] * gains[frame, sample, 1] + offsets[frame, 1],
+        albedo[2] * gains[frame, sample, 2] + offsets[frame, 2],
+    )
+
+
+@wp.kernel
+def _gauge_misses(
+    seen: wp.array2d[wp.int32],  # [frame, sample]
+    albedo: wp.array2d[wp.vec3],  # [frame, sample]
+    colors: wp.array2d[wp.vec3],  # [frame, sample]
+    gains: wp.array3d[wp.float32],  # [frame, sample, channel]
+    offsets: wp.array2d[wp.float32],  # [frame, channel]
+    sigma: wp.array[wp.float32],  # [1] the least [grey levels]
+    sigmas_out: wp.array[wp.float32],  # [frame] [grey levels]
+):
+    """How well the body's colours are those of each frame at best: models are often painted otherwise than things.
+
+    The standard deviation of a Gaussian whose mean size is that of the differences in hue.
+    """
+    frame = wp.tid()
+    total = float(0.0)
+    count = float(0.0)
+    for sample in range(seen.shape[1]):
+        if seen[frame, sample] >= 0:
+            expected = lit_color(albedo[frame, sample], gains, offsets, frame, sample)
+            misses = color_axes(expected) * (expected - colors[frame, sample])
+            total += 0.5 * (wp.abs(misses[1]) + wp.abs(misses[2]))
+            count += 1.0
+    sigmas_out[frame] = wp.max(sigma[0], HALF_NORMAL * total / wp.max(count, 1.0))
+
+
+def gauge_misses(seen, albedo, colors, gains, offsets, sigma, *, sigmas_out):
+    """Launch :func:`_gauge_misses` over all frames."""
+    wp.launch(
+        _gauge_misses,
+        dim=sigmas_out.shape[0],
+        inputs=[seen, albedo, colors, gains, offsets, sigma],
+        outputs=[sigmas_out],
+        device=sigmas_out.device,
+        record_tape=False,
+    )
+
+
 @wp.kernel
 def _accumulate_image(
     first_frame: int,
@@ -261,7 +310,8 @@ def _accumulate_image(
     gains: wp.array3d[wp.float32],  # [frame, sample, channel] of the light
     offsets: wp.array2d[wp.float32],  # [frame, channel]
     scales: wp.array[wp.float32],  # [frame] weight of a pixel
-    sigmas: wp.array[wp.float32],  # [2] of colours [grey levels], and of brightness as a share of it
+    sigmas: wp.array[wp.float32],  # [frame] of colours [grey levels]
+    shade: wp.array[wp.float32],  # [1] sigma of brightness as a share of it
     samples: PointBody,
     poses: wp.array[wp.transform],  # [frame]
     focal: wp.vec2,
@@ -283,20 +333,15 @@ def _accumulate_image(
     for sample in range(lane, seen.shape[1], lanes):
         if seen[frame, sample] >= 0:
             point = points[frame, sample]
-            own = albedo[frame, sample]
-            expected = wp.vec3(
-                own[0] * gains[frame, sample, 0] + offsets[frame, 0],
-                own[1] * gains[frame, sample, 1] + offsets[frame, 1],
-                own[2] * gains[frame, sample, 2] + offsets[frame, 2],
-            )
+            expected = lit_color(albedo[frame, sample], gains, offsets, frame, sample)
             axes = color_axes(expected)
             misses = axes * (expected - colors[frame, sample])
             along = axes * slopes[frame, sample, 0]
             down = axes * slopes[frame, sample, 1]
             for k in range(3):
-                sigma = sigmas[0]
+                sigma = sigmas[frame]
                 if k == 0:
-                    sigma = sigma + sigmas[1] * wp.length(expected)
+                    sigma = sigma + shade[0] * wp.length(expected)
                 scale = scales[frame] * pixels[frame, sample] / (3.0 * sigma * sigma)
                 width = sigma * BELIEVED
                 ratio = misses[k] / width
@@ -317,7 +362,7 @@ def _accumulate_image(
 
 
 def accumulate_image(
-    points, seen, pixels, albedo, colors, slopes, gains, offsets, scales, sigmas, samples, poses, focal,
+    points, seen, pixels, albedo, colors, slopes, gains, offsets, scales, sigmas, shade, samples, poses, focal,
     chains, rows, *, lanes, focal_column=-1, hessian_out, gradient_out, cost_out,
 ):  # fmt: skip
     """Launch :func:`_accumulate_image` with ``lanes`` threads per frame sharing the samples."""
@@ -325,7 +370,7 @@ def accumulate_image(
         _accumulate_image,
         dim=(cost_out.shape[0], lanes),
         inputs=[
-            points, seen, pixels, albedo, colors, slopes, gains, offsets, scales, sigmas, samples, poses, focal,
+            points, seen, pixels, albedo, colors, slopes, gains, offsets, scales, sigmas, shade, samples, poses, focal,
             chains, rows, lanes, focal_column,
         ],
         outputs=[hessian_out, gradient_out, cost_out],

@@ -133,6 +133,18 @@ def test_colors_find_joints(device):
     assert np.median(errors(found, facing)[0]) < 0.8
 
 
+def test_a_model_of_other_colors_pulls_little(device, held_box):
+    """Painted otherwise than in the pictures, a body has far larger sigmas, and so less weight, than painted alike."""
+    box = held_box.body("box")
+    other = replace(box, body=replace(box.body, colors=np.ascontiguousarray(1.0 - box.body.colors[:, [2, 0, 1]])))
+    sigmas = []
+    for part in (box, other):
+        _, fit = fit_colors(replace(held_box, bodies=(held_box.bodies[0], part)), "box", device, iterations=1)
+        sigmas.append(fit.sigmas.numpy())
+    np.testing.assert_allclose(sigmas[0], 0.02, atol=0.005)
+    assert (sigmas[1] > 1.5 * sigmas[0]).all()
+
+
 def test_frames_without_picture_or_label_add_nothing(device, held_box):
     """They have no weight, and what is not there is not read."""
     labels = held_box.labels.copy()

@@ -126,7 +126,8 @@ class Fit:
             sample.constants(self.gains),
             sample.constants(self.offsets),
             sample.constants(self.scales),
-            sample.constants(self.sigmas),
+            sample.constants(np.full(sample.frames, self.sigmas[0])),
+            sample.constants([self.sigmas[1]]),
             self.samples,
             sample.state.states[self.body.name].poses,
             sample.state.focal,
@@ -301,6 +302,33 @@ def test_own_colors_are_blurred_as_the_picture_is(device):
     alone = Fit(plane, motion, device, count=300, sigma=sigma, marked=marked)
     exact = np.column_stack([places[:, 0] ** 2, 0.5 + 0.4 * places[:, 1]])
     np.testing.assert_allclose(alone.albedo.numpy()[0][inner, :2], exact[inner], atol=2e-3)
+
+
+def test_misses_are_gauged_by_their_hue(device):
+    """Frames whose colours are other than the model's by noise of known size, in hue; brightness does not count."""
+    random = np.random.default_rng(4)
+    frames, count = 3, 4000
+    own = random.uniform(0.3, 0.9, (frames, count, 3))
+    gains, offsets = np.full((frames, count, 3), 0.8), np.full((frames, 3), 0.05)
+    lit = 0.8 * own + 0.05
+    axes = reference.color_axes(lit.reshape(-1, 3)).reshape(frames, count, 3, 3)
+    noise = random.normal(size=(frames, count, 3)) * np.array([0.001, 0.06, 0.15])[:, None, None]
+    noise[..., 0] += 0.5
+    colors = lit - np.einsum("fnkc,fnk->fnc", axes, noise)
+    seen = np.where(random.random((frames, count)) < 0.7, 3, -1)
+    colors[seen < 0] = POISON
+    make = lambda values, dtype: wp.array(np.asarray(values, np.float32), dtype=dtype, device=device)  # noqa: E731
+    sigmas = make(np.full(frames, POISON), wp.float32)
+    image_fit.gauge_misses(
+        wp.array(seen, dtype=wp.int32, device=device),
+        make(own, wp.vec3),
+        make(colors, wp.vec3),
+        make(gains, wp.float32),
+        make(offsets, wp.float32),
+        make([0.02], wp.float32),
+        sigmas_out=sigmas,
+    )
+    np.testing.assert_allclose(sigmas.numpy(), [0.02, 0.06, 0.15], rtol=0.04)
 
 
 @pytest.mark.parametrize(("shrink", "sigma", "radius"), [(1, 1.0, 3), (2, 1.2, 3), (4, 0.9, 2), (1, 0.5, 0)])

@@ -49,6 +49,7 @@ class ImageFit:
         reason: why it is not active, one sentence, or "".
         canvas: as given, or its own.
         seen: -1 for samples that were not seen at the last linearisation [frame, sample] int32.
+        sigmas: of hue, taken at the last linearisation: at least the settings', more where colours differ [frame].
     """
 
     def __init__(
@@ -82,8 +83,8 @@ class ImageFit:
         scales = weight * (picture.labels == body.label).any(axis=(1, 2)) / CORRELATION_LENGTH**2
         self._scales = wp.array(scales.astype(np.float32), dtype=wp.float32, device=device)
         self._sigma = single(self.settings.sigma_grey, device)
-        sigmas = np.array([self.settings.sigma_grey, self.settings.sigma_shade], dtype=np.float32)
-        self._sigmas = wp.array(sigmas, dtype=wp.float32, device=device)
+        self._shade = single(self.settings.sigma_shade, device)
+        self.sigmas = wp.full(state.frame_count, self.settings.sigma_grey, dtype=wp.float32, device=device)
         self._lanes = 1 if device.is_cpu else 32
 
     def _load_pictures(self) -> None:
@@ -203,6 +204,15 @@ class ImageFit:
             offsets_out=self._offsets,
             counts_out=self._counts,
         )
+        image_fit.gauge_misses(
+            self.seen,
+            self._albedo,
+            self._colors,
+            self._gains,
+            self._offsets,
+            self._sigma,
+            sigmas_out=self.sigmas,
+        )
         image_fit.accumulate_image(
             self._points,
             self.seen,
@@ -213,7 +223,8 @@ class ImageFit:
             self._gains,
             self._offsets,
             self._scales,
-            self._sigmas,
+            self.sigmas,
+            self._shade,
             self._samples,
             state.states[self.body.name].poses,
             state.focal,

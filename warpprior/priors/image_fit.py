@@ -16,8 +16,8 @@ class ImageFitSettings:
     """How alike colours should be, and where they are compared.
 
     Attributes:
-        sigma_grey: difference in hue that counts as one sigma [grey levels of 0 to 1]; beyond two sigmas differences
-            count less and less.
+        sigma_grey: difference in hue that counts as one sigma [grey levels of 0 to 1], where frames do not differ more
+            from the model all over; beyond two sigmas differences count less and less.
         sigma_shade: share of its brightness by which shadows and highlights change a colour; added to the above along
             the direction in which a colour only gets brighter.
         sample_count: places on the surface.
