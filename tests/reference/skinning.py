@@ -11,10 +11,10 @@ def features(body, joints):
     return np.array(turns).reshape(-1)
 
 
-def surface(body, pose, joints, shape, scale, *, blend_joints=None):
+def surface(body, pose, joints, shape, scale, *, blend_joints=None, links=None):
     """Vertices in the camera frame (vertex, 3) of one frame; ``pose`` is camera_from_body (4, 4).
 
-    Pose blend shapes follow ``blend_joints``, by default the joints.
+    Pose blend shapes follow ``blend_joints``, by default the joints; ``links`` are those of the pose if known.
     """
     rest = body.vertices.astype(np.float64) + body.shape_directions.astype(np.float64) @ np.asarray(shape, np.float64)
     if body.pose_directions.shape[2] > 0:
@@ -22,7 +22,7 @@ def surface(body, pose, joints, shape, scale, *, blend_joints=None):
             body, joints if blend_joints is None else blend_joints
         )
     rest = rest * scale
-    carried = kinematics.links(body, pose, joints, shape, scale)
+    carried = kinematics.links(body, pose, joints, shape, scale) if links is None else links
     carried = carried @ np.linalg.inv(kinematics.rest_links(body, shape, scale))
     weights = body.skin_weights.astype(np.float64)
     blended = np.einsum("vi,vixy->vxy", weights / weights.sum(axis=1, keepdims=True), carried[body.skin_links])

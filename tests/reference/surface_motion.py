@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.reference import kinematics, skinning
-from tests.reference.camera import advance_pose
+from tests.reference.camera import advance_pose, carry
 
 
 class MovingBodies:
@@ -19,7 +19,7 @@ class MovingBodies:
 
     def __init__(self, bodies, motions, starts):
         self.bodies, self.motions, self.starts = bodies, motions, starts
-        self._surfaces = {}
+        self._bent, self._placed = {}, {}
 
     def steps_of(self, name, row):
         """Increments of a body's root (6,) and joints (coordinate,) among the columns (column,) of a frame."""
@@ -49,17 +49,23 @@ class MovingBodies:
         return self._evaluate(name, frame, row)[1]
 
     def _evaluate(self, name, frame, row):
-        root, bend = self.steps_of(name, row)
-        key = (name, frame, root.tobytes(), bend.tobytes())
-        if key not in self._surfaces:
+        key = (name, frame, *(step.tobytes() for step in self.steps_of(name, row)))
+        if key not in self._placed:
+            pose = self.pose(name, frame, row)
+            self._placed[key] = [carry(pose, points) for points in self._bend(name, frame, row)]
+        return self._placed[key]
+
+    def _bend(self, name, frame, row):
+        """Surface and origins in the frame of the root, which steps of the root leave as they are."""
+        key = (name, frame, self.steps_of(name, row)[1].tobytes())
+        if key not in self._bent:
             body, motion = self.bodies[name], self.motions[name]
             shape = motion.shape if len(motion.shape) else np.zeros(body.shape_count)
-            pose = kinematics.matrices(self.pose(name, frame, row))
-            joints = self.joints(name, frame, row)
-            surface = skinning.surface(body, pose, joints, shape, motion.scale, blend_joints=motion.joints[frame])
-            origins = kinematics.links(body, pose, joints, shape, motion.scale)[:, :3, 3]
-            self._surfaces[key] = (surface, origins)
-        return self._surfaces[key]
+            given = (np.eye(4), self.joints(name, frame, row), shape, motion.scale)
+            links = kinematics.links(body, *given)
+            surface = skinning.surface(body, *given, blend_joints=motion.joints[frame], links=links)
+            self._bent[key] = (surface, links[:, :3, 3])
+        return self._bent[key]
 
     def keypoints(self, name, frame, row):
         """Keypoints (keypoint, 3) in the camera frame after the increments."""
