@@ -7,9 +7,10 @@ import pytest
 import trimesh
 import warp as wp
 
-from tests.estimator_scenes import add_millimetres, errors_of, make_block, make_motion, make_scene
+from tests.estimator_scenes import add_millimetres, disturb, errors_of, make_block, make_motion, make_scene
 from tests.reference.equations import assemble
 from warpprior.alignment.alignment import COLUMNS, Alignment
+from warpprior.alignment.seed import choose_poses
 from warpprior.bodies import JointType, posed_keypoints, posed_vertices, read_hand, rigid_body
 from warpprior.estimators.refine import refine
 from warpprior.history import History
@@ -233,6 +234,28 @@ def test_bias_is_sought_only_where_nothing_else_tells_it(device, tongs_scene, ha
         )
     ]
     assert found == [True, False, False, False, False]
+
+
+def test_each_body_chooses_among_what_the_others_have_become(device, monkeypatch):
+    """Before a body's poses are tried, all others are drawn where they are by then, not where they were tried last."""
+    first = make_motion((-0.03, 0.0, 0.45), drift=(0.004, 0.0, 0.0), frames=3)
+    second = make_motion((0.025, 0.0, 0.4), drift=(-0.002, 0.002, 0.0), frames=3)
+    bodies = (make_block("a"), make_block("b"))
+    starts = (disturb(first, depth=0.05), disturb(second, depth=0.05, seed=4))
+    _, alignment = make_alignment(make_scene(bodies, (first, second), starts, camera=CAMERA), device)
+    drawings, seen = alignment.problem.drawings, []
+
+    def check(aligner, rounds, **options):
+        others = drawings.others[aligner.body.name]
+        given = others.numpy().copy()
+        drawings.draw()
+        np.testing.assert_array_equal(given, others.numpy(), err_msg=aligner.body.name)
+        seen.append(choose_poses(aligner, rounds, **options))
+
+    monkeypatch.setattr("warpprior.alignment.alignment.choose_poses", check)
+    alignment.run(0)
+    alignment.run(1)
+    assert len(seen) == 2 and seen[0] > 0
 
 
 SHORT = replace(

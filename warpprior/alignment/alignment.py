@@ -51,9 +51,9 @@ class Alignment:
         for aligner in self.aligners:
             aligner.enter(stage)
         if (stage.seeding_rounds or stage.half_turns) and limit:
-            self.problem.refresh()
             for aligner in self.aligners:
                 if aligner.body.body.is_rigid:
+                    self.problem.refresh()  # the body before was drawn last where it was tried last
                     choose_poses(aligner, stage.seeding_rounds, turns=stage.half_turns)
                     aligner.enter(stage)
         linearise = Replay(lambda: self.linearise(history), self.state.device, capture=self._capture)
