@@ -11,6 +11,7 @@ from warpprior.limits import check_ranges
 from warpprior.priors.consistency import ConsistencySettings
 from warpprior.priors.far import FarSettings
 from warpprior.priors.image import ImageSettings
+from warpprior.priors.image_fit import ImageFitSettings
 from warpprior.priors.penetration import PenetrationSettings
 from warpprior.priors.silhouette import SilhouetteSettings
 from warpprior.priors.sliding import SlidingSettings
@@ -31,7 +32,7 @@ TERMS = (
 )
 STEPS = ("initialise", "align", "hypotheses", "polish")
 ALIGNED_ONLY = {"rest": "rest_weight", "pose": "pose_weight", "keypoints": "keypoint_weight", "boxes": "box_weight"}
-ALIGNED_TERMS = ("sliding", "penetration", "consistency", "smoothness")
+ALIGNED_TERMS = ("image", "sliding", "penetration", "consistency", "smoothness")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class AlignStage:
         seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
         half_turns: before the stage, try half turns about the body's axes.
         rests: what nothing touches, and did not seem to move when the stage began, does not move.
+        image_blur_px: blur of the pictures whose colours are compared [px]; 0 compares none.
         keypoint_reach: detections farther off than about this many sigmas count less and less.
     """
 
@@ -62,6 +64,7 @@ class AlignStage:
     seeding_rounds: int
     half_turns: bool
     rests: bool
+    image_blur_px: float
     keypoint_reach: float
 
 
@@ -79,11 +82,13 @@ class AlignSettings:
         sigma_rest_m, sigma_rest_rad: motion between two frames of what rests that counts one.
         rest_speed_m_s: what moves slower across the line of sight may be at rest.
         sigma_limit_rad: how far beyond a joint's limit counts one [rad or m].
+        sigma_prior: how unlikely a pose is, in sigmas of the body's pose prior, that counts one.
         sigma_guess_rad: how far joint coordinates stray from the first guess [rad or m].
         sigma_joint_acceleration_rad_s2, sigma_joint_velocity_rad_s: of joint coordinates, that count one.
         sigma_keypoint_px, sigma_box_px: errors of detected keypoints and boxes [px].
         seek_mask_bias: estimate how much too large or too small all labels are, where no known body tells.
         sigma_mask_bias_px: how much that may be [px].
+        image: the comparison of colours, of rigid bodies that have some.
         damping: relative Levenberg damping.
         tolerance: a stage ends when four iterations change its cost by less than this share.
         stages: coarse to fine.
@@ -108,7 +113,8 @@ class AlignSettings:
     sigma_velocity_rad_s: float = 10.0
     pose_weight: float = 1.0
     sigma_limit_rad: float = 0.05
-    sigma_guess_rad: float = 0.3
+    sigma_prior: float = 5.0
+    sigma_guess_rad: float = 0.4
     sigma_joint_acceleration_rad_s2: float = 30.0
     sigma_joint_velocity_rad_s: float = 10.0
     keypoint_weight: float = 1.0
@@ -117,13 +123,15 @@ class AlignSettings:
     sigma_box_px: float = 10.0
     seek_mask_bias: bool = True
     sigma_mask_bias_px: float = 1.5
+    image_weight: float = 1.0
+    image: ImageFitSettings = field(default_factory=ImageFitSettings)
     damping: float = 1e-3
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False, False, 20.0),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, True, False, 6.0),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, False, True, 4.0),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False, False, 0.0, 20.0),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, True, False, 4.0, 6.0),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, False, True, 2.0, 4.0),
         )
     )
 

@@ -13,6 +13,7 @@ from scipy.ndimage import median_filter
 
 from warpprior.alignment.contacts import Contacts
 from warpprior.alignment.detections import Detections
+from warpprior.alignment.image_fit import ImageFit
 from warpprior.alignment.joint_terms import JointTerms
 from warpprior.alignment.presses import Presses
 from warpprior.alignment.problem import Problem
@@ -47,7 +48,7 @@ def _acceleration(positions: np.ndarray, fps: float) -> float:
     return float(np.percentile(np.linalg.norm(changes, axis=1), 90)) if len(changes) else 0.0
 
 
-TERMS = ("contour", "contact", "smoothness", "pose", "detections")
+TERMS = ("contour", "image", "contact", "smoothness", "pose", "detections")
 
 
 class BodyAligner:
@@ -102,6 +103,10 @@ class BodyAligner:
             self.presses = Presses(body, self.partners, problem)
         self.joints = JointTerms(body, problem) if body.body.coordinate_count else None
         self.detections = Detections(body, problem)
+        self.image = None
+        if body.body.is_rigid and self.settings.image_weight > 0.0 and labels is not None:
+            self.image = ImageFit(body, problem, self.settings.image, weight=self.settings.image_weight)
+        self.compares_colors = False
 
     def enter(self, stage: AlignStage) -> None:
         """Take the scales of a stage."""
@@ -115,6 +120,9 @@ class BodyAligner:
         if self.joints is not None:
             self.joints.enter()
         self.detections.enter(stage.keypoint_reach)
+        self.compares_colors = self.image is not None and stage.image_blur_px > 0.0
+        if self.compares_colors:
+            self.image.enter(stage.image_blur_px)
         fps = self.state.scene.fps
         # The unseen turn of a symmetric body stays as it was estimated, noise and all: nothing to be smooth about.
         turns = s.smoothness_weight if self.body.symmetry == "none" else 0.0
@@ -178,6 +186,8 @@ class BodyAligner:
             cost.zero_()
         if self._overlap is not None:
             self._add_contour(poses)
+        if self.compares_colors:
+            self.image.add(self.costs["image"])
         for contact in self.contacts.values():
             contact.add(self.touch, self.costs["contact"])
         if self.presses is not None:
@@ -246,7 +256,7 @@ class BodyAligner:
 
         The contour alone would be content with a body that is out of sight: label pixels left bare cost, too.
         """
-        costs = self.costs["contour"].numpy() + self.costs["detections"].numpy()
+        costs = sum(self.costs[term].numpy() for term in ("contour", "image", "detections"))
         if self._overlap is None:
             return costs
         self._overlap.measure()

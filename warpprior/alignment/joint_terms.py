@@ -39,7 +39,7 @@ class JointTerms:
         s, fps = self.problem.settings, self.problem.state.scene.fps
         values = [
             s.pose_weight / s.sigma_limit_rad**2,
-            s.pose_weight,
+            s.pose_weight / s.sigma_prior**2,
             s.pose_weight / s.sigma_guess_rad**2,
             s.smoothness_weight * (fps**2 / s.sigma_joint_acceleration_rad_s2) ** 2,
             s.consistency_weight * (fps / s.sigma_joint_velocity_rad_s) ** 2,
