@@ -263,7 +263,7 @@ def test_sums_of_weights(device, pairs):
     np.testing.assert_allclose(touch, 0.25 + expected[:, 1], rtol=1e-5)
 
 
-def test_weighing_looks_up_places_and_distances(device):
+def test_weighing_looks_up_places_and_distances(nan_allowed, device):
     """On a grid of an inclined plane places and distances are exact and weights a sigmoid's; NaN weighs nothing."""
     normal, offset = np.array([0.6, -0.48, 0.64]), -0.01
     ticks = np.linspace(-0.1, 0.1, 9)

@@ -9,7 +9,7 @@ from warpprior.kernels.pose_fit import accumulate_pose
 
 START, WIDTH, COUNT = 7, 12, 4  # columns of the coordinates among others
 SEGMENTS = [0, 0, 0, 0, 5, 5, 6]
-LOWER, UPPER = np.array([-0.5, -0.5, -np.inf, 0.0]), np.array([0.5, 0.25, np.inf, 0.5])
+LOWER, UPPER = np.array([-0.5, -0.5, -1e9, 0.0]), np.array([0.5, 0.25, 1e9, 0.5])
 STIFFNESS = {
     "limits": (400.0, 0.0, 0.0, 0.0, 0.0),
     "likely poses": (0.0, 2.0, 0.0, 0.0, 0.0),
@@ -26,7 +26,7 @@ def exact(values):
     return np.asarray(values, dtype=np.float32).astype(float)
 
 
-def pose_costs(stiffness, device, *, joints=None, segments=SEGMENTS, prior=True, tally=None):
+def pose_costs(stiffness, device, *, joints=None, segments=SEGMENTS, prior=True, tally=None, limits=(LOWER, UPPER)):
     """What the kernel adds up, and its twin: joints inside, beyond and on their limits."""
     random = np.random.default_rng(3)
     frames = len(segments)
@@ -39,8 +39,8 @@ def pose_costs(stiffness, device, *, joints=None, segments=SEGMENTS, prior=True,
     tally = Tally(frames, WIDTH, device) if tally is None else tally
     accumulate_pose(
         tally.constants(joints),
-        tally.constants(LOWER),
-        tally.constants(UPPER),
+        tally.constants(limits[0]),
+        tally.constants(limits[1]),
         as_device(mean if prior else np.zeros(0), float, device),
         tally.constants(precision if prior else np.zeros((1, 1))),
         tally.constants(guess),
@@ -50,7 +50,7 @@ def pose_costs(stiffness, device, *, joints=None, segments=SEGMENTS, prior=True,
         **tally.outputs,
     )
     given = (mean, precision) if prior else (None, None)
-    return tally, JointCosts(joints, LOWER, UPPER, *given, guess, np.asarray(segments), stiffness, START)
+    return tally, JointCosts(joints, *limits, *given, guess, np.asarray(segments), stiffness, START)
 
 
 @pytest.mark.parametrize("name", STIFFNESS)
@@ -76,6 +76,15 @@ def test_limits_do_not_act_within_or_on_them(device):
     tally, _ = pose_costs(STIFFNESS["limits"], device, joints=beyond, segments=[0, 0, 0])
     gradient = tally.gradient.numpy()[0, 0, START : START + COUNT]
     np.testing.assert_allclose(gradient, [40.0, 20.0, 0.0, -40.0], rtol=1e-4)
+
+
+def test_joints_without_limits(nan_allowed, device):
+    """Infinite limits never act: exact zeros, however far a joint is turned."""
+    limits = (np.full(COUNT, -np.inf), np.full(COUNT, np.inf))
+    joints = np.full((3, COUNT), 1e6)
+    tally, _ = pose_costs(STIFFNESS["limits"], device, joints=joints, segments=[0] * 3, limits=limits)
+    for values in tally.bits():
+        np.testing.assert_array_equal(values, 0.0)
 
 
 def test_steady_bending_costs_no_acceleration(device):
