@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from result_samples import make_arm, make_contacts, make_result
 
+from warpprior.bodies import Keypoints, posed_keypoints
 from warpprior.errors import InputError, MissingExtraError, RunError
 from warpprior.report import write_overlay, write_sheet
 from warpprior.report.overlay import _Film
-from warpprior.report.picture import CONTACT, OUTLINES, choose_view, mark_contacts, outline
+from warpprior.report.picture import CONTACT, DETECTION, OUTLINES, choose_view, mark_contacts, mark_keypoints, outline
 from warpprior.report.video import write_video
 from warpprior.scene import Camera
 
@@ -195,6 +196,57 @@ def test_long_sequences_keep_their_order(result, monkeypatch):
     for frame, panel in ahead:
         (_, (_, alone)), *_ = film.panels(np.array([frame]))
         np.testing.assert_array_equal(panel, alone)
+
+
+def keypoints_of(body):
+    """Five vertices of a body as its keypoints."""
+    places = np.arange(0, 50, 10, dtype=np.int32)
+    return replace(body, keypoints=Keypoints(tuple("abcde"), np.zeros(5, np.int32), places))
+
+
+def test_keypoints_are_drawn_where_they_are(result):
+    """Rings where keypoints were detected, dots of the body's colour where it has them, and a line between the two."""
+    scene = result.scene
+    arm = scene.body("arm")
+    arm = replace(arm, body=keypoints_of(arm.body))
+    camera = scene.camera
+    points = posed_keypoints(arm.body, result.poses["arm"]).astype(float)
+    spots = points[:, :, :2] / points[:, :, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+    detected = np.concatenate([spots + np.array([9.0, 0.0]), np.ones((5, 5, 1))], axis=2)
+    detected[:, 1, 2] = 0.0
+    detected[:, 2] = np.nan
+    scene = replace(scene, bodies=(scene.body("box"), arm), read_rgb=None, keypoints={"arm": detected})
+    with_keypoints = _Film(replace(result, scene=scene), (640, 480), "cpu")
+    without = _Film(replace(result, scene=replace(scene, keypoints={})), (640, 480), "cpu")
+    (_, (_, drawn)), *_ = with_keypoints.panels(np.array([2]))
+    (_, (_, plain)), *_ = without.panels(np.array([2]))
+    changed = (drawn != plain).any(axis=2)
+    view = with_keypoints.view
+
+    def pixel(point):
+        column, row = np.floor(view.place(point)).astype(int)
+        return row, column
+
+    for keypoint in range(5):
+        place = pixel(spots[2, keypoint])
+        assert (drawn[place] == OUTLINES[1]).all(), keypoint
+        middle = pixel(spots[2, keypoint] + [4.5, 0.0])
+        if keypoint in (1, 2):  # nothing detected
+            continue
+        assert changed[middle], keypoint
+        row, column = pixel(detected[2, keypoint, :2])
+        assert near(drawn[row - 8 : row + 9, column - 8 : column + 9], DETECTION, 60).sum() >= 8, keypoint
+    assert changed.sum() < 0.05 * changed.size
+    assert (with_keypoints.compose(2, [drawn, drawn]) != without.compose(2, [drawn, drawn])).any()  # the legend
+
+
+def test_keypoints_behind_the_camera_are_left_out():
+    """NaN, and places far outside, are not drawn and raise nothing."""
+    panel = np.zeros((40, 60, 3), np.uint8)
+    places = np.array([[np.nan, 5.0], [1e9, 3.0], [-1e7, -1e7]])
+    detected = np.array([[np.inf, 0.0, 1.0], [1e12, 2.0, 1.0], [-1e9, 1.0, 1.0]])
+    mark_keypoints(panel, places, detected, OUTLINES[0])
+    assert not panel.any()
 
 
 def test_failing_encoder_keeps_the_old_file(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from warpprior.io.atomic import atomic_write
 from warpprior.report.figures import frame_caption
 from warpprior.report.picture import (
     CONTACT,
+    DETECTION,
     INK,
     OUTLINES,
     View,
@@ -21,6 +22,7 @@ from warpprior.report.picture import (
     choose_view,
     has_rgb,
     mark_contacts,
+    mark_keypoints,
     masks_of,
     outline,
     require_cv2,
@@ -42,6 +44,7 @@ def write_overlay(
     """Write a video of the motion before and after, each body's own outline over the image.
 
     Where a body is hidden by another its outline is drawn nevertheless.  Without images the labels are shown in greys.
+    Detected keypoints are rings, and lines lead from them to the body's own, which are dots.
     The picture is cropped to where the bodies are, in any frame and in either motion.
 
     Args:
@@ -102,6 +105,7 @@ class _Film:
         self.view: View = choose_view(self.scene, self.motions, size, device)
         self.camera = self.view.camera(self.scene.camera)
         self.use_rgb = has_rgb(self.scene)
+        self.keypoints = [self._keypoints(motion) for motion in self.motions[::-1]]  # before, after
 
     def frames(self) -> Iterator[np.ndarray]:
         """Every frame of the video, in order; drawing runs in threads while the encoder takes what is done."""
@@ -132,6 +136,25 @@ class _Film:
         """Masks before and after."""
         return masks_of(self.scene, self.motions, self.view, frames, self.device)[::-1]
 
+    def _keypoints(self, motion: dict[str, Poses]) -> dict[str, np.ndarray]:
+        """Keypoints of the bodies for which some were detected, in the panel (frame, keypoint, 2) [px]."""
+        from warpprior.bodies import posed_keypoints
+
+        camera, found = self.camera, {}
+        for name in self.scene.keypoints:
+            points = posed_keypoints(self.scene.body(name).body, motion[name]).astype(np.float64)
+            depth = np.where(points[:, :, 2:] > 1.0e-3, points[:, :, 2:], np.nan)
+            found[name] = points[:, :, :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+        return found
+
+    def _mark_keypoints(self, panel: np.ndarray, turn: int, frame: int) -> None:
+        for index, body in enumerate(self.scene.bodies):
+            if body.name in self.scene.keypoints:
+                detected = np.array(self.scene.keypoints[body.name][frame], dtype=np.float64)
+                detected[:, :2] = self.view.place(detected[:, :2])
+                color = OUTLINES[index % len(OUTLINES)]
+                mark_keypoints(panel, self.keypoints[turn][body.name][frame], detected, color)
+
     def compose(self, frame: int, panels: Sequence[np.ndarray], *, upright: bool = False) -> np.ndarray:
         """One picture of a frame: panels side by side, or one above the other, with their lines of text."""
         width, height = self.view.width, self.view.height
@@ -150,8 +173,9 @@ class _Film:
     def _draw(self, frame: int, masks: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
         ground = backdrop(self.scene, frame, self.view, use_rgb=self.use_rgb)
         panels = [ground.copy(), ground]
-        for panel, own in zip(panels, masks, strict=True):
+        for turn, (panel, own) in enumerate(zip(panels, masks, strict=True)):
             outline(panel, own)
+            self._mark_keypoints(panel, turn, frame)
         mark_contacts(panels[1], self.camera, self.result.contacts, frame)
         return panels
 
@@ -170,7 +194,9 @@ class _Film:
         for index, body in enumerate(self.scene.bodies):
             place = write_text(line, body.name, (place, 20), OUTLINES[index % len(OUTLINES)]) + 20
         if self.result.contacts:
-            write_text(line, "contact", (place, 20), CONTACT)
+            place = write_text(line, "contact", (place, 20), CONTACT) + 20
+        if self.scene.keypoints:
+            write_text(line, "o detected", (place, 20), DETECTION)
         bar[:] = line
 
 

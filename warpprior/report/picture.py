@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene
 # Outline of each body, in the order of the scene (RGB): far apart, and unlike the colours of most objects.
 OUTLINES = ((45, 200, 255), (255, 70, 160), (130, 235, 80), (255, 176, 40), (170, 130, 255), (240, 240, 240))
 CONTACT = (255, 238, 70)
+DETECTION = (250, 250, 250)
 INK = (18, 20, 24)
 PAPER = (232, 234, 238)
 
@@ -22,6 +23,8 @@ _MARGIN = 0.12  # free space around the bodies, as a share of their size
 _LEAST = 0.2  # the smallest crop, as a share of the image
 _ENLARGE = 4.0
 _DOT = 3.4  # radius of a contact point with its rim [px]
+_KEYPOINT, _DETECTED = 3.4, 5.0  # radius of a keypoint of the model with its rim, and of a detected one [px]
+_LEAST_CONFIDENCE = 0.2  # detected keypoints with less are not drawn
 _TOUCHING = 0.5  # contact points with less weight are not drawn
 _CIRCLE = np.stack([f(np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False)) for f in (np.cos, np.sin)], axis=1)
 _PROBES = 12  # frames looked at to choose the crop
@@ -64,6 +67,11 @@ class View:
             cx=(camera.cx - self.left) * across,
             cy=(camera.cy - self.top) * down,
         )
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Where points of the image (..., 2) [px] are in the panel."""
+        size = np.array([self.right - self.left, self.bottom - self.top])
+        return (points - [self.left, self.top]) * [self.width, self.height] / size
 
     def cut(self, image: np.ndarray, *, smooth: bool) -> np.ndarray:
         """The crop of an image at panel size; ``smooth`` for pictures, not for labels."""
@@ -133,7 +141,7 @@ def masks_of(
         known = {name: drawn[0][name] for name in motion if turn > 0 and motion[name] is motions[0][name]}
         rest = tuple(body for body in scene.bodies if body.name not in known)
         if rest:
-            part = replace(scene, camera=view.camera(scene.camera), bodies=rest, labels=None)
+            part = Scene(scene.name, view.camera(scene.camera), scene.fps, rest)
             known |= render_masks(part, {body.name: motion[body.name].frames(frames) for body in rest}, device)
         drawn.append(known)
     return drawn
@@ -169,6 +177,35 @@ def mark_contacts(image: np.ndarray, camera: Camera, contacts: Iterable[ContactP
                 cv2.fillConvexPoly(image, corners, color, cv2.LINE_AA, shift=4)
         count += len(first)
     return count
+
+
+def mark_keypoints(image: np.ndarray, places: np.ndarray, detected: np.ndarray, color: tuple[int, int, int]) -> None:
+    """Draw a body's keypoints: a dot where the model has one, a ring where it was detected, a line between the two.
+
+    Args:
+        image: panel to draw on.
+        places: keypoints of the model (keypoint, 2) [px of the panel], NaN behind the camera.
+        detected: keypoints as detected (keypoint, 3), [px of the panel] and confidence; faint ones are left out.
+        color: of the body.
+    """
+    cv2 = require_cv2()
+    reach = 2.0 * np.array([image.shape[1], image.shape[0]])
+
+    def drawable(points: np.ndarray) -> np.ndarray:
+        return np.all((points > -reach) & (points < 2.0 * reach), axis=1)  # NaN is neither
+
+    def fixed(point: np.ndarray) -> tuple[int, int]:
+        return tuple(int(value) for value in np.round(16.0 * (point - 0.5)))
+
+    modelled, seen = drawable(places), drawable(detected[:, :2]) & (detected[:, 2] >= _LEAST_CONFIDENCE)
+    for place, spot in zip(places[modelled & seen], detected[modelled & seen, :2], strict=True):
+        cv2.line(image, fixed(place), fixed(spot), DETECTION, 1, cv2.LINE_AA, shift=4)
+    for spot in detected[seen, :2]:
+        for thickness, paint in ((2, INK), (1, DETECTION)):
+            cv2.circle(image, fixed(spot), round(16.0 * _DETECTED), paint, thickness, cv2.LINE_AA, shift=4)
+    for place in places[modelled]:
+        for radius, paint in ((_KEYPOINT, INK), (_KEYPOINT - 1.0, color)):
+            cv2.circle(image, fixed(place), round(16.0 * radius), paint, cv2.FILLED, cv2.LINE_AA, shift=4)
 
 
 def write_text(
