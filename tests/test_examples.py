@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import warpprior
+from tests.mano_files import mano_arrays, published, python2_pickle
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -54,6 +55,35 @@ def test_scene_from_arrays(run, capsys):
     run("04_scene_from_arrays.py", "--num-frames", 8, "--device", "cpu")
     before, after = (float(line.split()[-2]) for line in capsys.readouterr().out.splitlines()[-2:])
     assert after < 2.0 < before
+
+
+def test_hand_and_mug(run, tmp_path, capsys):
+    """Both get better, and a result folder is written."""
+    run("05_hand_and_mug.py", "--num-frames", 6, "--device", "cpu", "--output-dir", "out")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "off by" in line]
+    before, after = ([float(part.split()[0]) for part in line.split("by")[1:]] for line in lines)
+    assert after[0] < 0.6 * before[0] and after[1] < 0.2 * before[1]
+    assert {"report.html", "poses.npz"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_keypoints_only(run, capsys, side):
+    """Depth, turn and fingers come back from keypoints."""
+    run("06_keypoints_only.py", "--num-frames", 8, "--side", side, "--device", "cpu")
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    before, after = ([float(part.split()[0]) for part in line.split("by")[1:]] for line in lines)
+    assert after[0] < 0.4 * before[0] and after[1] < 0.4 * before[1]
+
+
+def test_mano_hand(run, tmp_path, capsys):
+    """A file in MANO's layout is read and refined; without one the example says where it comes from."""
+    run("07_mano_hand.py", "--device", "cpu")
+    assert "mano.is.tue.mpg.de" in capsys.readouterr().out
+    (tmp_path / "MANO_LEFT.pkl").write_bytes(python2_pickle(published(mano_arrays("left")), 2))
+    run("07_mano_hand.py", "MANO_LEFT.pkl", "--num-frames", 6, "--device", "cpu")
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    before, after = ([float(part.split()[0]) for part in line.split("by")[1:]] for line in lines)
+    assert after[0] < 0.3 * before[0] and after[1] < 0.3 * before[1]
 
 
 def test_every_example_is_tested():
