@@ -15,6 +15,7 @@ from warpprior.errors import InputError
 from warpprior.priors.field import DistanceField
 from warpprior.scenes.fingers import TOUCH, close_fingers, nearest_phalanges
 from warpprior.scenes.grasp import Grasp
+from warpprior.scenes.hand_grasp_holds import find_holds
 from warpprior.scenes.hand_grasp_poses import Preshape, idle_joints, preshapes
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.puppet import PALM, Puppet
@@ -27,7 +28,7 @@ _ROLLS = np.radians([-30.0, -15.0, 0.0, 15.0, 30.0])
 _PITCHES = np.radians([-25.0, 0.0, 25.0])
 _TURNS = 12  # directions tried around a hold that the palm may reach from any side
 _GIVEN = np.radians([-20.0, 0.0, 20.0])  # around a hold that says where the palm comes from
-_TRIED = 1200  # candidates looked at
+_DRAWN, _TRIED = 4000, 1200  # candidates drawn, and those looked at of what is plausible
 _FINALISTS = 10
 _DEEPEST = 0.0015  # of any point of the hand in the object [m]
 _AS_GOOD = 0.5  # random share of the scores: grasps that hold about equally well take turns
@@ -85,7 +86,7 @@ def find_hand_grasp(
     Args:
         puppet: the hand.
         distance: to the object, in the world frame.
-        holds: where the object may be held, in the same frame.
+        holds: where the object is best held, in the same frame; other places are tried after those.
         random: draws candidates, and chooses among grasps that hold about equally well.
         around: what else is there.
         tips: prefer to hold with the fingertips alone, away from the palm, so that fingers can move the object.
@@ -93,35 +94,46 @@ def find_hand_grasp(
     Raises:
         InputError: no candidate touches the object with the thumb and two fingers.
     """
+    grasp = _search(puppet, distance, holds, random, around, tips) if holds else None
+    if grasp is None:
+        surface = distance.surface.sample_near(4000, 1e-4, np.random.default_rng(0))
+        holds = find_holds(surface)
+        grasp = _search(puppet, distance, holds, random, around, tips) if holds else None
+    if grasp is None:
+        accepted = "an object with a part 3 to 85 mm wide; scale it or choose another"
+        raise InputError("object", "the hand finds no grasp on it", accepted)
+    return grasp
+
+
+def _search(puppet: Puppet, distance, holds, random, around: Surroundings, tips: bool) -> Grasp | None:
+    """A good grasp at one of these holds, or None."""
     hands = _candidates(puppet, holds, random)
     hands = hands[random.permutation(_plausible(puppet, hands, around))[:_TRIED]]
     hands, opened = _opened(puppet, distance, hands, around)
-    if len(hands):
-        closed = close_fingers(
-            puppet, distance, hands.positions, hands.rotations, opened, puppet.sparse, exact=False, steps=45
-        )
-        hands = hands.closed(closed)
-        scores = _score(puppet, distance, hands, around, puppet.sparse, tips)
-        order = np.argsort(-scores, kind="stable")
-        order = order[np.isfinite(scores[order])][: 4 * _FINALISTS]
-        hands, opened = hands[order], opened[order]
-        free = _free(puppet, distance, hands, opened, around, (0.25, 0.5, 1.0))
-        hands, opened = hands[free[:_FINALISTS]], opened[free[:_FINALISTS]]
-    if len(hands):
-        every = np.arange(len(puppet.rest))
-        joints = close_fingers(
-            puppet, distance, hands.positions, hands.rotations, hands.joints, every, exact=False, steps=40
-        )
-        hands = hands.closed(joints)
-        scores = _score(puppet, distance, hands, around, every, tips)
-        scores += _AS_GOOD * random.random(len(scores))
-        for best in np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]:
-            grasp = _finished(puppet, distance, hands[[best]], opened[best])
-            if grasp is not None:
-                return grasp
-    raise InputError(
-        "object", "the hand finds no grasp on it", "an object with a part 3 to 85 mm wide; scale it or choose another"
-    )
+    if len(hands) == 0:
+        return None
+    base = (hands.positions, hands.rotations)
+    hands = hands.closed(close_fingers(puppet, distance, *base, opened, puppet.sparse, exact=False, steps=45))
+    scores = _score(puppet, distance, hands, around, puppet.sparse, tips)
+    order = np.argsort(-scores, kind="stable")
+    order = order[np.isfinite(scores[order])][: 4 * _FINALISTS]
+    hands, opened = hands[order], opened[order]
+    free = _free(puppet, distance, hands, opened, around, (0.25, 0.5, 1.0))[:_FINALISTS]
+    hands, opened = hands[free], opened[free]
+    if len(hands) == 0:
+        return None
+
+    # The search looked at few points: the best are closed again, and judged, by every point.
+    every = np.arange(len(puppet.rest))
+    base = (hands.positions, hands.rotations)
+    hands = hands.closed(close_fingers(puppet, distance, *base, hands.joints, every, exact=False, steps=40))
+    scores = _score(puppet, distance, hands, around, every, tips)
+    scores += _AS_GOOD * random.random(len(scores))
+    for best in np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]:
+        grasp = _finished(puppet, distance, hands[[best]], opened[best])
+        if grasp is not None:
+            return grasp
+    return None
 
 
 def _candidates(puppet: Puppet, holds, random) -> _Hands:
@@ -129,22 +141,21 @@ def _candidates(puppet: Puppet, holds, random) -> _Hands:
     ladders = [preshapes(puppet, fingers) for fingers in (2, 4)]
     positions, matrices, joints, approaches = [], [], [], []
     for hold in holds:
-        for shape in (_spanning(shapes, hold.width) for shapes in ladders):
-            for ahead in _directions(hold):
-                for up in (1.0, -1.0):
-                    across = up * (hold.axis - (hold.axis @ ahead) * ahead)
-                    across /= np.linalg.norm(across)
-                    level = np.stack([ahead, across, np.cross(ahead, across)], axis=1)
-                    for roll, pitch in product(_ROLLS, _PITCHES):
-                        turn = Rotation.from_rotvec(roll * ahead) * Rotation.from_rotvec(pitch * across)
-                        matrix = turn.as_matrix() @ level @ shape.axes.T
-                        toward = turn.apply(ahead)
-                        for depth in _DEPTHS:
-                            along = hold.length * random.uniform(-0.5, 0.5) * hold.axis
-                            positions.append(hold.center + along + depth * toward - matrix @ shape.center)
-                            matrices.append(matrix)
-                            joints.append(shape.joints)
-                            approaches.append(toward)
+        shapes = [_spanning(ladder, hold.width) for ladder in ladders]
+        ways = list(product(shapes, _directions(hold), (1.0, -1.0), _ROLLS, _PITCHES, _DEPTHS))
+        for index in random.permutation(len(ways))[: _DRAWN // len(holds)]:
+            shape, ahead, up, roll, pitch, depth = ways[index]
+            across = up * (hold.axis - (hold.axis @ ahead) * ahead)
+            across /= np.linalg.norm(across)
+            turn = Rotation.from_rotvec(roll * ahead) * Rotation.from_rotvec(pitch * across)
+            level = np.stack([ahead, across, np.cross(ahead, across)], axis=1)
+            matrix = turn.as_matrix() @ level @ shape.axes.T
+            toward = turn.apply(ahead)
+            along = hold.length * random.uniform(-0.5, 0.5) * hold.axis
+            positions.append(hold.center + along + depth * toward - matrix @ shape.center)
+            matrices.append(matrix)
+            joints.append(shape.joints)
+            approaches.append(toward)
     return _Hands(np.array(positions), Rotation.from_matrix(np.array(matrices)), np.array(joints), np.array(approaches))
 
 

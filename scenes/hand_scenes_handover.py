@@ -134,10 +134,9 @@ def _find_pair(giver: Puppet, taker: Puppet, distance, holds, table: float, rand
         # Hands look best on opposite sides of where objects are usually held; any other way comes after that.
         usual = attempt < _TRIES // 3
         places = holds if usual else anywhere
-        first = find_hand_grasp(giver, distance, places, random, Surroundings(table=table))
-        in_the_way = _solid(giver, first)
-        around = Surroundings(obstacles=(in_the_way,), avoided=first.approach if usual else None)
         try:
+            first = find_hand_grasp(giver, distance, places, random, Surroundings(table=table))
+            around = Surroundings(obstacles=(_solid(giver, first),), avoided=first.approach if usual else None)
             second = find_hand_grasp(taker, distance, places, random, around)
         except InputError:
             continue

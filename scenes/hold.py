@@ -17,6 +17,7 @@ NEIGHBOURHOOD = 0.006  # points this close at the grasp may touch later [m]
 CAPACITY = 512  # contacts
 _DAMPING = 2.0e-3  # of the finger motions that follow the object [m/rad]
 _NUDGE = 1e-3  # [rad]
+_TURN_STEP = np.radians(2.0)  # how far the fingers turn an object at once [rad]
 _FASTEST = 0.12  # how far a joint closes in one frame [rad]
 
 
@@ -80,6 +81,14 @@ class Holder:
             slide: rotation vector [rad] about the middle of the contacts, then shift [m], by which the object slips,
                 base frame (6,).
         """
+        steps = max(1, int(np.ceil(np.linalg.norm(turn) / _TURN_STEP)))
+        for step in range(1, steps + 1):
+            # The fingers turn the object in small steps; the base moves in the last.
+            goal = after if step == steps else before
+            state = self._carry_once(state, before, goal, turn / steps, shift / steps, slide if step == steps else None)
+        return state
+
+    def _carry_once(self, state: Held, before: Base, after: Base, turn, shift, slide) -> Held:
         here = self._points(before, state.joints, self.near)
         weights = self._contact_weights(here, state.position, state.rotation)
         joints = self._push(before, state.joints, here, weights, turn, shift)
@@ -90,7 +99,7 @@ class Holder:
         position, rotation = self.carrier.step(
             here[order], there[order], weights[order], state.position, state.rotation, expected, swing
         )
-        if slide.any():
+        if slide is not None and slide.any():
             center = np.average(there, axis=0, weights=weights) if weights.any() else position
             slip = Rotation.from_rotvec(after.rotation.apply(slide[:3]))
             position = center + slip.apply(position - center) + after.rotation.apply(slide[3:])
