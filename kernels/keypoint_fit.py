@@ -145,6 +145,7 @@ def _accumulate_boxes(
     chains: Chains,
     rows: Rows,
     start: int,  # column of the body's root
+    focal_column: int,  # -1 where the focal length is not sought
     hessian_out: wp.array4d[wp.float64],  # [frame, 4, column, column] added to
     gradient_out: wp.array3d[wp.float64],  # [frame, 2, column] added to
     cost_out: wp.array[wp.float64],  # [frame] added to
@@ -169,6 +170,8 @@ def _accumulate_boxes(
             offset = place - wp.transform_get_translation(pose)
             entries = add_root(rows, frame, 0, 0, start, point_derivative(pose, offset, direction))
             entries = add_chain(rows, chains, frame, 0, entries, vertex, direction)
+            if focal_column >= 0:
+                entries = add_entry(rows, frame, 0, entries, focal_column, focal[axis] * place[axis] / place[2])
             add_square(rows, frame, 0, entries, weight, OWN, hessian_out)
             add_gradient(rows, frame, 0, entries, weight * wp.float64(miss), 0, gradient_out)
             clear_row(rows, frame, 0, entries)
@@ -177,13 +180,13 @@ def _accumulate_boxes(
 
 def accumulate_boxes(
     screen, vertices, first, count, boxes, poses, focal, scale, chains, rows,
-    *, start, hessian_out, gradient_out, cost_out,
+    *, start, focal_column=-1, hessian_out, gradient_out, cost_out,
 ):  # fmt: skip
     """Launch :func:`_accumulate_boxes` over all frames."""
     wp.launch(
         _accumulate_boxes,
         dim=cost_out.shape[0],
-        inputs=[screen, vertices, first, count, boxes, poses, focal, scale, chains, rows, start],
+        inputs=[screen, vertices, first, count, boxes, poses, focal, scale, chains, rows, start, focal_column],
         outputs=[hessian_out, gradient_out, cost_out],
         device=cost_out.device,
     )

@@ -110,6 +110,7 @@ class Sample(Tally):
         bodies, motions: in the order of the columns.
         known: names of bodies that do not move.
         shared: names of unknowns shared by all frames.
+        shapes: names of bodies whose shapes are unknown; they come after ``shared``.
         segments: sequence of each frame.
 
     Attributes:
@@ -117,19 +118,23 @@ class Sample(Tally):
         twin: the same motion as a function of all unknowns.
     """
 
-    def __init__(self, bodies, motions, device, *, known=(), shared=(), segments=None, lanes=8, points=16):
+    def __init__(self, bodies, motions, device, *, known=(), shared=(), shapes=(), segments=None, lanes=8, points=16):
         parts = tuple(
             SceneBody(body, index + 1, body.name in known, motion)
             for index, (body, motion) in enumerate(zip(bodies, motions, strict=True))
         )
         self.scene = Scene("sample", CAMERA, 30.0, parts)
         self.state = MotionState(self.scene, device, point_count=points)
+        for part in parts:
+            if part.name in shapes:
+                shared = (*shared, *(f"{part.name} shape {k}" for k in range(part.body.shape_count)))
         self.equations = Equations(self.state.moving, shared, self.state.frame_count, lanes, device)
         super().__init__(self.state.frame_count, self.equations.width, device, shared=len(shared))
         self.hessian, self.gradient = self.equations.hessian, self.equations.gradient
         if segments is not None:
             self.state.segments.assign(np.asarray(segments, dtype=np.int32))
-        self.surfaces = SurfaceMotion(self.state, self.equations.starts)
+        self.shape_starts = {name: self.equations.shared[f"{name} shape 0"] for name in shapes}
+        self.surfaces = SurfaceMotion(self.state, self.equations.starts, self.shape_starts)
         self.surfaces.chains.values.fill_(POISON)
         self.surfaces.update()
         self.equations.rows.values.fill_(POISON)
@@ -138,6 +143,7 @@ class Sample(Tally):
             {part.name: part.body for part in parts},
             {part.name: part.initial for part in parts},
             self.equations.starts,
+            self.shape_starts,
         )
 
     def read(self):
@@ -170,12 +176,31 @@ def check_equations(tally, twin, name, *, step=1e-5, worst=1e-3, curvature=1e-3,
     return costs
 
 
+class Spread:
+    """A twin whose shared unknowns are in every frame what they are in frame 0; ``inner`` columns are a frame's own."""
+
+    def __init__(self, twin, inner):
+        self.twin, self.inner = twin, inner
+
+    def _spread(self, steps):
+        steps = steps.copy()
+        steps[1:, self.inner :] = steps[0, self.inner :]
+        return steps
+
+    def cost(self, steps):
+        """As the twin's."""
+        return self.twin.cost(self._spread(steps))
+
+    def residuals(self, steps):
+        """As the twin's."""
+        return self.twin.residuals(self._spread(steps))
+
+
 def fold(matrix, frames, width, inner):
     """The matrix with shared unknowns, which each frame has columns for, gathered in those of frame 0."""
-    cut = matrix.reshape(frames, width, frames, width).copy()
+    gather = np.eye(frames * width).reshape(frames, width, frames, width)
     for frame in range(1, frames):
-        cut[0, inner:, frame, :inner] += cut[frame, inner:, frame, :inner]
-        cut[frame, :inner, 0, inner:] += cut[frame, :inner, frame, inner:]
-        cut[0, inner:, 0, inner:] += cut[frame, inner:, frame, inner:]
-        cut[frame, inner:, frame, :], cut[frame, :, frame, inner:] = 0.0, 0.0
-    return cut.reshape(matrix.shape)
+        gather[frame, inner:, 0, inner:] = gather[frame, inner:, frame, inner:]
+        gather[frame, inner:, frame, inner:] = 0.0
+    gather = gather.reshape(matrix.shape)
+    return gather.T @ matrix @ gather

@@ -8,7 +8,7 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.body_samples import make_rigid_body, make_tree_body
-from tests.fit_samples import Sample, check_equations, wander
+from tests.fit_samples import Sample, Spread, check_equations, fold, wander
 from tests.reference.contact_fit import Contacts, places_on
 from warpprior.kernels.contact_fit import PointBody, accumulate_contacts, sum_weights, weigh_contacts
 
@@ -28,14 +28,18 @@ PAIRS = {
 class Pair:
     """Two bodies in contact: the sample, what the kernels are told of the contact, and its twin."""
 
-    def __init__(self, device, kind="both move", *, segments=SEGMENTS, count=12, depth=0.004, still=False, bend=1.0):
+    def __init__(
+        self, device, kind="both move", *, segments=SEGMENTS, count=12, depth=0.004, still=False, bend=1.0, shapes=()
+    ):
         self.touching, self.touched, known = PAIRS[kind]
         frames, self.segments = len(segments), np.asarray(segments)
         bodies = [self.touching, self.touched]
         motions = [wander(body, 1 if still else frames, seed=k, bend=bend) for k, body in enumerate(bodies)]
         if still:
             motions = [motion.frames(np.zeros(frames, dtype=int)) for motion in motions]
-        self.sample = Sample(bodies, motions, device, known=known, segments=segments, points=count, lanes=14)
+        self.sample = Sample(
+            bodies, motions, device, known=known, shapes=shapes, segments=segments, points=count, lanes=14
+        )
         state, twin = self.sample.state, self.sample.twin
         random = np.random.default_rng(1)
         faces, barycentrics = state.point_places(self.touching.name)
@@ -291,3 +295,41 @@ def test_weighing_looks_up_places_and_distances(nan_allowed, device):
     expected = 1.0 / 30.0 / (1.0 + np.exp(np.clip((distance - 0.003) / 0.001, -30.0, 30.0)))
     np.testing.assert_allclose(weights[~bad], expected[~bad], rtol=2e-3, atol=1e-12)
     assert np.isfinite(samples[bad]).all() and (weights[bad] < 1e-10).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_shape_that_is_sought_moves_points_in_both_frames(device, name):
+    """What sticks depends on the shape now and in the frame before: gradient, curvature and couplings of all three."""
+    pair = Pair(device, shapes=(TREE.name,))
+    pair.add(**CASES[name])
+    check_equations(pair.sample, Spread(pair.twin(**CASES[name]), pair.sample.inner), f"contact and shape, {name}")
+
+
+def test_the_solution_knows_what_couples_a_shape_with_two_frames(device):
+    """Steps of all frames and of the shape equal the dense solution, to 1e-7 of it; steps that are cut stay cut."""
+    pair = Pair(device, shapes=(TREE.name,))
+    pair.add(**CASES["both"])
+    sample, frames = pair.sample, pair.sample.frames
+    matrix, gradient, _ = sample.read()
+    inner, shared = sample.inner, sample.width - sample.inner
+    keep = np.ones((frames, sample.width), dtype=bool)
+    keep[1:, inner:] = False
+    keep = np.flatnonzero(keep.ravel())
+    gradient[0, inner:] = gradient[:, inner:].sum(axis=0)
+    gradient[0, inner:] += 3.0
+    full = fold(matrix, frames, sample.width, inner) + 10.0 * np.eye(matrix.shape[0])
+    expected = np.zeros(frames * sample.width)
+    expected[keep] = np.linalg.solve(full[np.ix_(keep, keep)], -gradient.ravel()[keep])
+    expected = expected.reshape(frames, sample.width)
+    given = (slice(0, inner), 0.0, np.full(inner, 10.0), np.full(shared, 10.0))
+    steps, shapes = sample.equations.solve(*given, shared_pull=np.full(shared, 3.0))
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(shapes, expected[0, inner:], atol=1e-7 * largest)
+    np.testing.assert_allclose(steps, expected[:, :inner], atol=1e-7 * largest)
+    bounds = (np.full(shared, -1e-3), np.full(shared, 1e-3))
+    cut, cut_shapes = sample.equations.solve(*given, shared_pull=np.full(shared, 3.0), shared_bounds=bounds)
+    np.testing.assert_array_equal(cut_shapes, np.clip(shapes, *bounds))
+    own = np.flatnonzero(np.arange(frames * sample.width) % sample.width < inner)
+    rest = full[np.ix_(own, np.arange(inner, sample.width))] @ cut_shapes
+    expected = np.linalg.solve(full[np.ix_(own, own)], -gradient.ravel()[own] - rest)
+    np.testing.assert_allclose(cut.ravel(), expected, atol=1e-7 * np.abs(expected).max())

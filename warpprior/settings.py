@@ -88,6 +88,12 @@ class AlignSettings:
         sigma_keypoint_px, sigma_box_px: errors of detected keypoints and boxes [px].
         seek_mask_bias: estimate how much too large or too small all labels are, where no known body tells.
         sigma_mask_bias_px: how much that may be [px].
+        seek_shape: estimate the shape parameters of moving bodies that have some.
+        sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
+        seek_focal: estimate the focal length.
+        sigma_focal: relative error of the camera's focal length.
+        depth_weight: of depth images, where the scene has some.
+        sigma_depth_m: error of measured depth [m].
         image: the comparison of colours, of rigid bodies that have some.
         damping: relative Levenberg damping.
         tolerance: a stage ends when four iterations change its cost by less than this share.
@@ -123,6 +129,12 @@ class AlignSettings:
     sigma_box_px: float = 10.0
     seek_mask_bias: bool = True
     sigma_mask_bias_px: float = 1.5
+    seek_shape: bool = False
+    sigma_shape: float = 1.0
+    seek_focal: bool = False
+    sigma_focal: float = 0.05
+    depth_weight: float = 0.0
+    sigma_depth_m: float = 0.005
     image_weight: float = 1.0
     image: ImageFitSettings = field(default_factory=ImageFitSettings)
     damping: float = 1e-3

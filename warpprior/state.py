@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import warp as wp
 
@@ -12,7 +14,7 @@ from warpprior.bodies.sampling import sample_surface
 from warpprior.kernels.camera import advance_poses, project_points
 from warpprior.kernels.joints import advance_joints
 from warpprior.kernels.skinning import interpolate_points
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Camera, Poses, Scene, SceneBody
 
 CONTACT_POINTS = 512  # per body, spread over its surface
 
@@ -39,14 +41,15 @@ class MotionState:
         points: contact points in the camera frame by body name [frame, point] vec3, with gradients.
         point_areas: share of the body's surface that each point stands for, by body name [point].
         segments: sequence that each frame belongs to [frame] int32.
+        camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
     """
 
     def __init__(self, scene: Scene, device="cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0):
         self.scene = scene
         self.device = wp.get_device(device)
         self.frame_count = scene.frame_count
-        self.focal = wp.vec2(scene.camera.fx, scene.camera.fy)
         self.center = wp.vec2(scene.camera.cx, scene.camera.cy)
+        self.zoom(0.0)
         self.moving = tuple(body for body in scene.bodies if not body.known)
         self.still = tuple(body for body in scene.bodies if body.known)
         self.assembly = assemble([body.body for body in self.moving]) if self.moving else None
@@ -85,6 +88,27 @@ class MotionState:
             self.base_poses[name] = wp.clone(state.poses, requires_grad=False)
             self.base_joints[name] = wp.clone(state.joints, requires_grad=False)
             self.increments[name] = self._zeros((self.frame_count, 6 + body.body.coordinate_count), wp.float32)
+
+    def zoom(self, log_factor: float) -> None:
+        """Let the focal length be the scene's times the exponential of ``log_factor``; then :meth:`pose` is due.
+
+        It is an argument of launches, which a recorded graph does not learn of.
+        """
+        camera, factor = self.scene.camera, float(np.exp(log_factor))
+        self.camera: Camera = replace(camera, fx=camera.fx * factor, fy=camera.fy * factor) if log_factor else camera
+        self.focal = wp.vec2(self.camera.fx, self.camera.fy)
+
+    def assign_shape(self, name: str, shape: np.ndarray) -> None:
+        """Give a body other shape parameters (shape,); then :meth:`pose` is due."""
+        self.states[name].shape.assign(np.asarray(shape, dtype=np.float32))
+        self.models[name].shape(self.states[name])
+
+    def read_shape(self, name: str) -> np.ndarray:
+        """Shape parameters of a body (shape,): exactly the initial ones until others are assigned."""
+        initial = self.scene.body(name).initial.shape
+        current = self.states[name].shape.numpy()
+        given = np.zeros(len(current)) if np.size(initial) == 0 else np.asarray(initial)
+        return initial if np.array_equal(current, given.astype(np.float32)) else current.astype(np.float64)
 
     @property
     def poses(self) -> dict[str, wp.array]:
@@ -170,7 +194,7 @@ class MotionState:
                 position=transforms[:, :3],
                 rotation=rotation,
                 joints=self.states[body.name].joints.numpy().astype(np.float64),
-                shape=body.initial.shape,
+                shape=self.read_shape(body.name),
                 scale=body.initial.scale,
             )
         return {body.name: motions[body.name] for body in self.scene.bodies}

@@ -15,10 +15,12 @@ class MovingBodies:
         bodies: by name.
         motions: by name, exact in float32: position, rotation, joints, shape, scale.
         starts: column of the root, by name; bodies without one do not move.
+        shape_starts: column of the first shape parameter, by name, of bodies whose shape is sought.
     """
 
-    def __init__(self, bodies, motions, starts):
+    def __init__(self, bodies, motions, starts, shape_starts=None):
         self.bodies, self.motions, self.starts = bodies, motions, starts
+        self.shape_starts = shape_starts or {}
         self._bent, self._placed = {}, {}
 
     def steps_of(self, name, row):
@@ -40,6 +42,13 @@ class MovingBodies:
         """Joint coordinates (coordinate,) after the increments."""
         return self.motions[name].joints[frame] + self.steps_of(name, row)[1]
 
+    def shape(self, name, row):
+        """Shape parameters (shape,) after the increments."""
+        body, given = self.bodies[name], self.motions[name].shape
+        shape = given if len(given) else np.zeros(body.shape_count)
+        start = self.shape_starts.get(name)
+        return shape if start is None else shape + row[start : start + body.shape_count]
+
     def vertices(self, name, frame, row):
         """Surface (vertex, 3) in the camera frame after the increments."""
         return self._evaluate(name, frame, row)[0]
@@ -49,7 +58,8 @@ class MovingBodies:
         return self._evaluate(name, frame, row)[1]
 
     def _evaluate(self, name, frame, row):
-        key = (name, frame, *(step.tobytes() for step in self.steps_of(name, row)))
+        steps = (*self.steps_of(name, row), self.shape(name, row))
+        key = (name, frame, *(step.tobytes() for step in steps))
         if key not in self._placed:
             pose = self.pose(name, frame, row)
             self._placed[key] = [carry(pose, points) for points in self._bend(name, frame, row)]
@@ -57,10 +67,10 @@ class MovingBodies:
 
     def _bend(self, name, frame, row):
         """Surface and origins in the frame of the root, which steps of the root leave as they are."""
-        key = (name, frame, self.steps_of(name, row)[1].tobytes())
+        shape = self.shape(name, row)
+        key = (name, frame, self.steps_of(name, row)[1].tobytes(), shape.tobytes())
         if key not in self._bent:
             body, motion = self.bodies[name], self.motions[name]
-            shape = motion.shape if len(motion.shape) else np.zeros(body.shape_count)
             given = (np.eye(4), self.joints(name, frame, row), shape, motion.scale)
             links = kinematics.links(body, *given)
             surface = skinning.surface(body, *given, blend_joints=motion.joints[frame], links=links)

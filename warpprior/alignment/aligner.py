@@ -228,6 +228,7 @@ class BodyAligner:
             problem.bias,
             start=self.start,
             bias_column=equations.shared.get("bias", -1),
+            focal_column=equations.shared.get("focal", -1),
             stride=canvas.stride,
             hessian_out=equations.hessian,
             gradient_out=equations.gradient,

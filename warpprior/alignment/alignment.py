@@ -14,7 +14,6 @@ from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
 
 COLUMNS = TERMS
-LARGEST_BIAS = 4.0  # [px]
 CHECK_EVERY = 4  # iterations between looks at the cost
 
 
@@ -38,6 +37,8 @@ class Alignment:
     ):
         self.state, self.settings, self._capture = state, settings, capture
         self.problem = Problem(state, picture, settings.align)
+        if self.problem.seeks_focal:
+            self._capture = False  # a graph would keep the focal length it was recorded with
         self.aligners = [BodyAligner(body, self.problem) for body in state.moving]
         self.floor = np.concatenate([aligner.floor for aligner in self.aligners])
 
@@ -48,6 +49,7 @@ class Alignment:
         if self.settings.iterations is not None:
             limit = min(limit, self.settings.iterations)
         history = History(COLUMNS, limit, self.state.device)
+        self.problem.refresh_backdrop()
         for aligner in self.aligners:
             aligner.enter(stage)
         if (stage.seeding_rounds or stage.half_turns) and limit:
@@ -78,19 +80,20 @@ class Alignment:
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
-        problem, settings = self.problem, self.settings.align
-        equations = problem.equations
-        shared_floor = None
-        if problem.seeks_bias:
-            shared_floor = np.full(1, 1.0 / settings.sigma_mask_bias_px**2)
-            column = equations.shared["bias"]
-            bias = float(problem.bias.numpy()[0])
-            equations.add_to_gradient(column, bias * shared_floor[0])
-        steps, shared = equations.solve(slice(0, equations.width), settings.damping, self.floor, shared_floor)
+        equations, shared = self.problem.equations, self.problem.shared
+        sought = bool(shared.names)
+        steps, shared_steps = equations.solve(
+            slice(0, equations.width),
+            self.settings.align.damping,
+            self.floor,
+            shared.floor if sought else None,
+            shared_pull=shared.pull if sought else None,
+            shared_bounds=shared.bounds if sought else None,
+        )
         for aligner in self.aligners:
             aligner.step(steps[:, aligner.columns])
-        if problem.seeks_bias:
-            problem.bias.fill_(float(np.clip(bias + shared[0], -LARGEST_BIAS, LARGEST_BIAS)))
+        if sought:
+            shared.assign(shared.values + shared_steps)
 
     def advance(self) -> None:
         """Take the steps; launches only."""

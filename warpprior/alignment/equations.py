@@ -75,7 +75,14 @@ class Equations:
             self.gradient.assign(gradient)
 
     def solve(
-        self, columns: slice, damping: float, floor: np.ndarray, shared_floor: np.ndarray | None = None
+        self,
+        columns: slice,
+        damping: float,
+        floor: np.ndarray,
+        shared_floor: np.ndarray | None = None,
+        *,
+        shared_pull: np.ndarray | None = None,
+        shared_bounds: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Minus the solution for some columns, others held: (frame, column), and of the shared unknowns (shared,).
 
@@ -84,6 +91,8 @@ class Equations:
             damping: relative, of the diagonal.
             floor: absolute, of each of the columns; keeps what nothing observes where it is.
             shared_floor: the same for the shared unknowns, which are held without it.
+            shared_pull: gradient of what else is known of them (shared,).
+            shared_bounds: least and largest steps of them (shared,); frames make the best of steps that were cut.
         """
         blocks, gradient = self.hessian.numpy(), self.gradient.numpy()
         own = blocks[:, 0, columns, columns].copy()
@@ -93,7 +102,7 @@ class Equations:
         back = [blocks[lag:, lag, columns, columns] for lag in (1, 2)]
         right = -pull.reshape(-1, 1)
         if shared_floor is not None:
-            border = blocks[:, 0, self.width :, columns]
+            border = self._border(blocks, columns)
             right = np.column_stack([right, border.transpose(0, 2, 1).reshape(len(right), -1)])
         diagonal = np.arange(own.shape[1])
         size = own[:, diagonal, diagonal].copy()
@@ -107,13 +116,33 @@ class Equations:
         steps = solution[:, 0]
         shared_steps = np.zeros(len(self.shared))
         if shared_floor is not None:
-            corner = blocks[:, 0, self.width :, self.width :].sum(axis=0)
-            corner = np.tril(corner) + np.tril(corner, -1).T + np.diag(shared_floor)
             edge, inner = right[:, 1:], solution[:, 1:]
-            slope = gradient[:, 0, self.width :].sum(axis=0)
+            corner = self._corner(blocks) + np.diag(shared_floor)
+            slope = gradient[:, :, self.width :].sum(axis=(0, 1))
+            if shared_pull is not None:
+                slope = slope + shared_pull
             shared_steps = np.linalg.lstsq(corner - edge.T @ inner, -slope - edge.T @ steps, rcond=None)[0]
+            if shared_bounds is not None:
+                shared_steps = np.clip(shared_steps, *shared_bounds)
             steps = steps - inner @ shared_steps
         return steps.reshape(self.frame_count, -1), shared_steps
+
+    def _border(self, blocks: np.ndarray, columns: slice) -> np.ndarray:
+        """How the shared unknowns are coupled with some columns of each frame (frame, shared, column).
+
+        What ties a frame to the one before depends on a shared unknown in both.
+        """
+        border = blocks[:, 0, self.width :, columns].copy()
+        border[:-1] += blocks[1:, 3, self.width :, columns] + blocks[1:, 1, self.width :, columns]
+        border[1:] += blocks[1:, 1, columns, self.width :].transpose(0, 2, 1)
+        return border
+
+    def _corner(self, blocks: np.ndarray) -> np.ndarray:
+        """How the shared unknowns are coupled with each other (shared, shared)."""
+        shared = slice(self.width, None)
+        own = blocks[:, 0, shared, shared].sum(axis=0) + blocks[1:, 3, shared, shared].sum(axis=0)
+        across = blocks[1:, 1, shared, shared].sum(axis=0)
+        return np.tril(own) + np.tril(own, -1).T + across + across.T
 
 
 _LIBRARIES = ThreadpoolController()

@@ -179,6 +179,7 @@ class ImageFit:
         problem, state = self.problem, self.problem.state
         if self._redraw:
             self.canvas.draw_faces(state.screen)
+        self._view.focal = state.focal
         image_fit.see_samples(
             state.vertices,
             self._samples,
@@ -231,6 +232,7 @@ class ImageFit:
             problem.surfaces.chains,
             problem.equations.rows,
             lanes=self._lanes,
+            focal_column=problem.equations.shared.get("focal", -1),
             hessian_out=problem.equations.hessian,
             gradient_out=problem.equations.gradient,
             cost_out=cost,

@@ -6,8 +6,10 @@ import warp as wp
 
 from warpprior.alignment.drawings import Drawings
 from warpprior.alignment.equations import Equations
+from warpprior.alignment.shared import SharedUnknowns
 from warpprior.alignment.surface_motion import SurfaceMotion
 from warpprior.picture import Picture
+from warpprior.priors.silhouette import draw_still
 from warpprior.settings import AlignSettings
 from warpprior.state import MotionState
 
@@ -25,26 +27,34 @@ class Problem:
 
     Attributes:
         equations: unknowns and normal equations.
+        shared: the unknowns that all frames share.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the moving bodies.
         bias: how far label borders lie outside the true ones, beyond what the picture was calibrated to [1] [px].
         seeks_bias: the bias is an unknown: no known body tells it, and one that moves may.
+        seeks_focal: the focal length is an unknown.
     """
 
     def __init__(self, state: MotionState, picture: Picture, settings: AlignSettings):
         self.state, self.picture, self.settings = state, picture, settings
         device = state.device
-        articulated = any(not body.body.is_rigid for body in state.moving)
-        self.seeks_bias = settings.seek_mask_bias and picture.labels is not None and not state.still and articulated
-        shared = ("bias",) if self.seeks_bias else ()
+        self.shared = SharedUnknowns(state, picture, settings)
+        self.bias, self.seeks_bias = self.shared.bias, "bias" in self.shared.names
+        self.seeks_focal = "focal" in self.shared.names
         lanes = CONTOUR_LANES if device.is_cpu else GPU_LANES
-        self.equations = Equations(state.moving, shared, state.frame_count, lanes, device)
-        self.surfaces = SurfaceMotion(state, self.equations.starts)
+        self.equations = Equations(state.moving, self.shared.names, state.frame_count, lanes, device)
+        shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
+        self.surfaces = SurfaceMotion(state, self.equations.starts, shapes)
         self.drawings = Drawings(state, picture)
-        self.bias = wp.zeros(1, dtype=wp.float32, device=device)
         self.refresh()
 
     def refresh(self) -> None:
         """Draw everything, and evaluate what surfaces do, at the current motion; launches only."""
         self.drawings.draw()
         self.surfaces.update()
+
+    def refresh_backdrop(self) -> None:
+        """Draw the still bodies anew where the focal length may have changed."""
+        if self.seeks_focal and self.state.still:
+            channels = [self.state.scene.bodies.index(body) for body in self.state.still]
+            wp.copy(self.picture.backdrop, draw_still(self.state, self.picture.window, channels))

@@ -7,6 +7,7 @@ import warp as wp
 
 from warpprior.bodies.body import Body, JointType
 from warpprior.kernels.rows import Chains
+from warpprior.kernels.shape_motion import differentiate_origins, differentiate_shape
 from warpprior.kernels.surface_motion import differentiate_surface
 from warpprior.state import MotionState
 
@@ -14,23 +15,26 @@ FAINT = 1e-4  # skinning weights below this are not worth an entry
 
 
 class SurfaceMotion:
-    """Derivatives of the surfaces of all moving bodies by their joint coordinates.
+    """Derivatives of the surfaces of all moving bodies by their joint coordinates, and by their shapes if sought.
 
     Roots carry all vertices alike; kernels know how.  Joints carry few, which are listed here: a vertex of a fingertip
-    has nine entries, one of a rigid body has none.
+    has nine entries, one of a rigid body has none.  Behind them come those of the shape.
 
     Args:
         state: the motion.
         starts: column of each moving body's root, by name.
+        shape_starts: column of the first shape parameter of each body whose shape is sought, by name.
 
     Attributes:
         chains: entries of each vertex of the scene, and after them of each keypoint that is the origin of a link.
         keypoint_chains: for each body with keypoints, their places in ``chains``.
     """
 
-    def __init__(self, state: MotionState, starts: dict[str, int]):
+    def __init__(self, state: MotionState, starts: dict[str, int], shape_starts: dict[str, int] | None = None):
         self._state = state
         self._parts: list[tuple[str, wp.array, wp.array]] = []
+        self._shaped: list[_Shaped] = []
+        shape_starts = shape_starts or {}
         device = state.device
         lengths = [np.zeros(state.assembly.vertex_count if state.moving else 0, dtype=np.int64)]
         chain_count = len(lengths[0])
@@ -38,9 +42,11 @@ class SurfaceMotion:
         listed = []
         for body in state.moving:
             first = state.first_vertex(body.name)
+            shape_count = body.body.shape_count if body.name in shape_starts else 0
+            own = lengths[0][first : first + body.body.vertex_count]
+            own += shape_count
             if body.body.coordinate_count:
-                model = body.body
-                lengths[0][first : first + model.vertex_count] = _chain_lengths(model, *_moved_vertices(model))
+                own += _chain_lengths(body.body, *_moved_vertices(body.body))
             if body.body.keypoints is not None:
                 links = np.asarray(body.body.keypoints.links)
                 vertices = np.asarray(body.body.keypoints.vertices)
@@ -50,7 +56,7 @@ class SurfaceMotion:
                 chain_count += len(origins)
                 self.keypoint_chains[body.name] = places.astype(np.int32)
                 moved = _moved_origins(body.body)[links[origins]]
-                lengths.append(_entry_counts(body.body, moved))
+                lengths.append(_entry_counts(body.body, moved) + shape_count)
                 listed.append((body, links[origins], moved))
             else:
                 listed.append((body, None, None))
@@ -60,6 +66,15 @@ class SurfaceMotion:
         chain = len(lengths[0])
         for body, origins, moved in listed:
             model, first = body.body, state.first_vertex(body.name)
+            if body.name in shape_starts:
+                places, chains = np.arange(model.vertex_count), first + np.arange(model.vertex_count)
+                if origins is not None:
+                    places = np.concatenate([places, -1 - origins])
+                    chains = np.concatenate([chains, chain + np.arange(len(origins))])
+                entries = starts_of_chains[chains + 1] - model.shape_count
+                for k in range(model.shape_count):
+                    entry_columns[entries + k] = shape_starts[body.name] + k
+                self._shaped.append(_Shaped(body.name, np.column_stack([places, entries]), state))
             pairs = []
             if model.coordinate_count:
                 vertices, joints = _moved_vertices(model)
@@ -112,6 +127,46 @@ class SurfaceMotion:
                 model.skin_weights,
                 values_out=self.chains.values,
             )
+        for shaped in self._shaped:
+            shaped.update(self._state, self.chains.values)
+
+
+class _Shaped:
+    """Entries of one body's shape parameters.
+
+    Args:
+        name: of the body.
+        places: vertex, -1 - link for the origin of a link, and first entry of each (place, 2).
+        state: the motion.
+    """
+
+    def __init__(self, name: str, places: np.ndarray, state: MotionState):
+        self.name = name
+        device, body = state.device, state.models[name].body
+        self.places = wp.array(places.astype(np.int32), dtype=wp.vec2i, device=device)
+        shape = (body.link_count, body.shape_count)
+        self.origins = wp.zeros((state.frame_count, *shape), dtype=wp.vec3, device=device)
+        self.rest_origins = wp.zeros((1, *shape), dtype=wp.vec3, device=device)
+        self.rest_pose = wp.array([wp.transform_identity()], dtype=wp.transform, device=device)
+
+    def update(self, state: MotionState, values: wp.array) -> None:
+        """Evaluate the derivatives at the current motion; launches only."""
+        model, own = state.models[self.name], state.states[self.name]
+        rest_links = own.rest_links.reshape((1, -1))
+        tree = (model.parents, model.joint_shape_directions, own.scale)
+        differentiate_origins(*tree, self.rest_pose, rest_links, origins_out=self.rest_origins)
+        differentiate_origins(*tree, own.poses, own.links, origins_out=self.origins)
+        differentiate_shape(
+            self.places,
+            model.shape_directions,
+            own.scale,
+            self.origins,
+            self.rest_origins,
+            own.skin,
+            model.skin_links,
+            model.skin_weights,
+            values_out=values,
+        )
 
 
 def _descends(body: Body) -> np.ndarray:

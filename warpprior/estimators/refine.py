@@ -7,6 +7,7 @@ the rigid bodies, and Adam on the full energy of everything that moves.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -100,7 +101,9 @@ class _Run:
     ):
         self.scene, self.settings, self.progress, self.keep = scene, settings, progress, keep
         self.state = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
-        self.picture = prepare_picture(self.state, settings.window_margin, calibrate=settings.calibrate_masks)
+        # Of a known body drawn too large, labels and focal length may both be to blame.
+        calibrate = settings.calibrate_masks and not settings.align.seek_focal
+        self.picture = prepare_picture(self.state, settings.window_margin, calibrate=calibrate)
         self.notes: list[str] = []
         if abs(self.picture.mask_bias) > WORTH_TELLING:
             size = "large" if self.picture.mask_bias > 0.0 else "small"
@@ -110,6 +113,7 @@ class _Run:
         self.parts: list[tuple[str, Callable[[], None]]] = []
         if settings.initialise_passes:
             self.parts.append(("closed-form start", self._initialise))
+        self.alignment = None
         if settings.align.stages:
             self.alignment = Alignment(self.state, self.picture, settings)
             for number in range(len(settings.align.stages)):
@@ -118,7 +122,7 @@ class _Run:
         if scene.labels is not None:
             labels, window = self.picture.unbiased_labels, self.picture.window
             self.overlaps = [Overlap(body, self.state, labels, window) for body in self.state.moving]
-        self.best = (self._score(), self.state.read_transforms())
+        self.best = (self._score(), self.state.read_transforms(), self._read_shared())
         iterations = self._polish_iterations(bool(settings.align.stages))
         if iterations:
             self.parts.append(("polish", lambda: self._polish(iterations)))
@@ -135,9 +139,10 @@ class _Run:
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
+        self._assign_shared(arrays["shared"])
         self.state.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
         best = {k[5:]: v for k, v in arrays.items() if k.startswith("best/")}
-        self.best = (float(arrays["best score"]), best)
+        self.best = (float(arrays["best score"]), best, arrays["best shared"])
         self.notes = [str(note) for note in arrays["notes"]]
         columns = [key[4:] for key in arrays if key.startswith("row/")]
         count = len(arrays[f"row/{columns[0]}"]) if columns else 0
@@ -174,18 +179,28 @@ class _Run:
             return
         score = self._score()
         if held or score < self.best[0] - TOLERATED_LOSS:
+            self._assign_shared(self.best[2])
             self.state.assign_transforms(self.best[1])
             reason = "became infinite" if held else f"left the labels (IoU {self.best[0]:.2f} to {score:.2f})"
             self.notes.append(f"{name}: the motion {reason}; what it did was undone.")
         elif score > self.best[0]:
-            self.best = (score, self.state.read_transforms())
+            self.best = (score, self.state.read_transforms(), self._read_shared())
+
+    def _read_shared(self) -> np.ndarray:
+        """What all frames share and is sought: mask bias, focal length, shapes (unknown,)."""
+        return np.zeros(0) if self.alignment is None else self.alignment.problem.shared.values.copy()
+
+    def _assign_shared(self, values: np.ndarray) -> None:
+        if self.alignment is not None:
+            self.alignment.problem.shared.assign(values)
 
     def _keep(self) -> None:
         if self.keep is None:
             return
         arrays = {f"base/{name}": values for name, values in self.state.read_transforms().items()}
         arrays.update({f"best/{name}": values for name, values in self.best[1].items()})
-        arrays.update({"best score": np.array(self.best[0]), "notes": np.array(self.notes, dtype=np.str_)})
+        arrays.update({"best score": np.array(self.best[0]), "best shared": self.best[2]})
+        arrays.update({"shared": self._read_shared(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
         self.keep({"done": np.array(self.done), **arrays})
 
@@ -218,8 +233,12 @@ class _Run:
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
         self.state.hold_finite()
+        camera = self.state.camera
+        if camera != self.scene.camera:
+            told = f"{self.scene.camera.fx:.1f} px became {camera.fx:.1f} px"
+            self.notes.append(f"the focal length of {told}; poses and drawings are for that one.")
         return Result(
-            scene=self.scene,
+            scene=self.scene if camera == self.scene.camera else replace(self.scene, camera=camera),
             poses=self.state.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
