@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[all,dev]"
 	@touch $@
 
-demo: $(STAMP)   ## simulate a robot hand lifting a bottle, refine it, and say which files to open
+demo: $(STAMP)   ## simulate a hand that lifts and turns a mug, refine both, and say which files to open
 	$(RUN) -m warpprior demo --output-dir out/demo --overwrite --device $(DEVICE)
 
 test: $(STAMP)   ## run all tests

@@ -167,7 +167,7 @@ def test_the_demo_makes_a_scene_and_refines_it(tmp_path, capsys):
     ]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "bottle" in said and "before" in said and str(tmp_path / "demo" / "result" / "report.html") in said
+    assert "mug" in said and "before" in said and str(tmp_path / "demo" / "result" / "report.html") in said
     assert (tmp_path / "demo" / "scene" / "scene.toml").is_file()
     assert json.loads((tmp_path / "demo" / "result" / "config.json").read_text())["complete"] is True
     assert main(words) == 2

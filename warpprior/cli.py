@@ -25,7 +25,7 @@ INTERRUPTED = 130
 _EPILOG = """\
 examples:
   warpprior demo
-      a simulated robot hand lifts a bottle; refine it and look at the result
+      a simulated hand lifts and turns a mug; refine both and look at the result
   warpprior refine recordings/mug --output-dir out/mug
       poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
   warpprior refine recordings/mug --output-dir out/free --without sliding --set align.sigma_contour_px=3
@@ -39,8 +39,8 @@ Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupte
 
 # Spelt out, for help must not wait for the settings to be imported; a test compares.
 _LEFT_OUT = (
-    "a term (image, mask, far, sliding, penetration, consistency, smoothness, rest) "
-    "or a step (initialise, align, polish)"
+    "a term (image, mask, far, sliding, penetration, consistency, smoothness, rest, pose, "
+    "keypoints, boxes) or a step (initialise, align, hypotheses, polish)"
 )
 _SCENES = ("robot_lift", "held_object", "grasp_lift", "in_hand_turn", "pour", "handover", "slip")
 
@@ -197,10 +197,10 @@ def _run_simulate(options: argparse.Namespace) -> int:
 
 
 def _add_demo(commands) -> None:
-    parser = _add(commands, "demo", "simulate a robot hand lifting a bottle, then refine it", _run_demo)
+    parser = _add(commands, "demo", "simulate a human hand that lifts and turns a mug, then refine both", _run_demo)
     _add_output(parser, "folder for the scene and the result (default: out/demo)", default=Path("out/demo"))
-    _add_solver(parser)
-    _add_num_frames(parser, "number of frames (default: 60)")
+    _add_solver(parser, seed=7)
+    _add_num_frames(parser, "number of frames (default: 40)")
     _add_device(parser)
 
 
@@ -390,9 +390,9 @@ def _add_output(parser, meaning: str, *, required: bool = False, default: Path |
     parser.add_argument("--overwrite", action="store_true", help="replace what is in --output-dir")
 
 
-def _add_solver(parser) -> None:
+def _add_solver(parser, *, seed: int = 0) -> None:
     parser.add_argument("--iterations", type=_natural, metavar="N", help="iterations at most")
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed (default: 0)")
+    parser.add_argument("--seed", type=_whole, default=seed, metavar="N", help=f"seed (default: {seed})")
     parser.add_argument(
         "--without", action="append", default=[], metavar="TERM", help=f"leave out {_LEFT_OUT}; repeatable"
     )

@@ -19,6 +19,7 @@ from warpprior.tables import format_before_after, format_summary
 
 OK, INTERRUPTED = 0, 130
 DEFAULT_FRAMES = 60
+DEMO_FRAMES, DEMO_FPS, DEMO_SEED = 40, 20.0, 7  # two seconds, and a grasp that shows the mug
 MOST_LISTED_WARNINGS = 10
 
 
@@ -118,7 +119,7 @@ def demo(
     *,
     device: str | None = None,
     iterations: int | None = None,
-    seed: int = 0,
+    seed: int = DEMO_SEED,
     num_frames: int | None = None,
     without: Sequence[str] = (),
     assignments: Sequence[str] = (),
@@ -126,7 +127,7 @@ def demo(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Simulate a robot hand that lifts a bottle, refine it from its scene folder, and say which files to open."""
+    """Simulate a human hand that lifts and turns a mug, refine both, and say which files to open."""
     from warpprior.io import load_scene, prepare_output, save_scene
     from warpprior.scenes import simulate as build
 
@@ -135,9 +136,11 @@ def demo(
     _refuse_existing(scene_folder, overwrite)
     with prepare_output(result_folder, overwrite=overwrite, protect=[scene_folder]):
         chosen = _start(device, quiet)
-        _tell(quiet, f"simulating a robot hand that lifts a bottle, into {scene_folder}")
-        count = num_frames or DEFAULT_FRAMES
-        scene = self_healing(lambda: build("robot_lift", seed=seed, frame_count=count, device=chosen))
+        _tell(quiet, f"simulating a human hand that lifts and turns a mug, into {scene_folder}")
+        count = num_frames or DEMO_FRAMES
+        scene = self_healing(
+            lambda: build("grasp_lift", object="mug", seed=seed, frame_count=count, fps=DEMO_FPS, device=chosen)
+        )
         save_scene(scene, scene_folder, overwrite=overwrite)
         _tell(quiet, f"refining it on {chosen}, into {result_folder}")
         return _refine_into(result_folder, load_scene(scene_folder), settings, chosen, resume=False, quiet=quiet)
