@@ -139,24 +139,25 @@ def _search(puppet: Puppet, distance, holds, random, around: Surroundings, tips:
 def _candidates(puppet: Puppet, holds, random) -> _Hands:
     """Base poses around the holds; the joints are those of the hand that would just span the hold."""
     ladders = [preshapes(puppet, fingers) for fingers in (2, 4)]
-    positions, matrices, joints, approaches = [], [], [], []
+    parts = []
     for hold in holds:
         shapes = [_spanning(ladder, hold.width) for ladder in ladders]
         ways = list(product(shapes, _directions(hold), (1.0, -1.0), _ROLLS, _PITCHES, _DEPTHS))
-        for index in random.permutation(len(ways))[: _DRAWN // len(holds)]:
-            shape, ahead, up, roll, pitch, depth = ways[index]
-            across = up * (hold.axis - (hold.axis @ ahead) * ahead)
-            across /= np.linalg.norm(across)
-            turn = Rotation.from_rotvec(roll * ahead) * Rotation.from_rotvec(pitch * across)
-            level = np.stack([ahead, across, np.cross(ahead, across)], axis=1)
-            matrix = turn.as_matrix() @ level @ shape.axes.T
-            toward = turn.apply(ahead)
-            along = hold.length * random.uniform(-0.5, 0.5) * hold.axis
-            positions.append(hold.center + along + depth * toward - matrix @ shape.center)
-            matrices.append(matrix)
-            joints.append(shape.joints)
-            approaches.append(toward)
-    return _Hands(np.array(positions), Rotation.from_matrix(np.array(matrices)), np.array(joints), np.array(approaches))
+        drawn = [ways[index] for index in random.permutation(len(ways))[: _DRAWN // len(holds)]]
+        shape, ahead, up, roll, pitch, depth = zip(*drawn, strict=True)
+        ahead, along = np.array(ahead), random.uniform(-0.5, 0.5, len(drawn))[:, None]
+        across = np.array(up)[:, None] * (hold.axis - (ahead @ hold.axis)[:, None] * ahead)
+        across /= np.linalg.norm(across, axis=1, keepdims=True)
+        turn = Rotation.from_rotvec(np.array(roll)[:, None] * ahead)
+        turn = turn * Rotation.from_rotvec(np.array(pitch)[:, None] * across)
+        level = np.stack([ahead, across, np.cross(ahead, across)], axis=2)
+        matrix = turn.as_matrix() @ level @ np.array([one.axes.T for one in shape])
+        toward = turn.apply(ahead)
+        meeting = hold.center + along * hold.length * hold.axis + np.array(depth)[:, None] * toward
+        position = meeting - np.einsum("nij,nj->ni", matrix, [one.center for one in shape])
+        parts.append((position, matrix, [one.joints for one in shape], toward))
+    position, matrix, joints, toward = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _Hands(position, Rotation.from_matrix(matrix), joints, toward)
 
 
 def _spanning(shapes: list[Preshape], aperture: float) -> Preshape:

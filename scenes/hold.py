@@ -151,19 +151,24 @@ class Holder:
             return joints
         center = np.average(points[touching], axis=0, weights=weights[touching])
         moved = joints.copy()
+        nudged = self._nudged(base, joints, self.near[touching])
         for finger, coordinates in enumerate(self.puppet.digits.coordinates):
-            owned = np.flatnonzero(touching & (self.puppet.finger[self.near] == finger))
-            if len(owned) == 0:
+            owned = self.puppet.finger[self.near[touching]] == finger
+            if not owned.any():
                 continue
-            contact = self.near[owned]
-            share = weights[owned] / weights[owned].sum()
-            here = share @ points[owned]
+            share = weights[touching][owned] / weights[touching][owned].sum()
+            here = share @ points[touching][owned]
             wanted = np.cross(axes @ turn, here - center) + axes @ shift
-            jacobian = np.zeros((3, len(coordinates)))
-            for k, coordinate in enumerate(coordinates):
-                nudged = joints.copy()
-                nudged[coordinate] += _NUDGE
-                jacobian[:, k] = (share @ self._points(base, nudged, contact) - here) / _NUDGE
+            jacobian = ((share @ nudged[finger][:, owned] - here) / _NUDGE).T
             gram = jacobian @ jacobian.T + _DAMPING**2 * np.eye(3)
             moved[coordinates] += jacobian.T @ np.linalg.solve(gram, wanted)
         return np.clip(moved, self.puppet.body.lower, self.puppet.body.upper)
+
+    def _nudged(self, base: Base, joints: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Where points are when one joint of one finger has moved a little (finger, joint, point, 3) [m]."""
+        coordinates = self.puppet.digits.coordinates
+        tried = np.tile(joints, (coordinates.size, 1))
+        tried[np.arange(coordinates.size), coordinates.ravel()] += _NUDGE
+        position = np.tile(base.position, (coordinates.size, 1))
+        rotation = Rotation.concatenate([base.rotation] * coordinates.size)
+        return self.puppet.points(position, rotation, tried, chosen).reshape(*coordinates.shape, -1, 3)
