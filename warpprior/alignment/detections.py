@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
+from warpprior.alignment.initialise_points import cut_off
 from warpprior.alignment.problem import Problem
 from warpprior.kernels.keypoint_fit import accumulate_boxes, accumulate_keypoints, place_keypoints
-from warpprior.scene import SceneBody
+from warpprior.scene import Camera, SceneBody
 
 
 class Detections:
@@ -40,7 +41,9 @@ class Detections:
             self.chain_ids = wp.array(chains, dtype=wp.int32, device=device)
             self.places = wp.zeros(detected.shape[:2], dtype=wp.vec3, device=device)
         if body.name in scene.boxes and s.box_weight > 0.0:
-            self.boxes = wp.array(scene.boxes[body.name].astype(np.float32), dtype=wp.float32, device=device)
+            labels = problem.picture.labels if s.contour_weight > 0.0 else None
+            boxes = telling_boxes(scene.boxes[body.name], labels, body.label, scene.camera)
+            self.boxes = wp.array(boxes.astype(np.float32), dtype=wp.float32, device=device)
 
     def enter(self, keypoint_reach: float) -> None:
         """Take the scales of a stage: detections farther off than about ``keypoint_reach`` sigmas are outliers."""
@@ -90,3 +93,22 @@ class Detections:
                 gradient_out=equations.gradient,
                 cost_out=cost,
             )
+
+
+def telling_boxes(boxes: np.ndarray, labels: np.ndarray | None, label: int, camera: Camera) -> np.ndarray:
+    """Sides of boxes that say where a body ends (frame, 4) [px], NaN for the others.
+
+    A box is drawn around what is seen of a body.  Its label says that better, and says what else may hide the rest;
+    and a side on the picture's border says only that the body does not end before it.
+
+    Args:
+        boxes: left, top, right, bottom (frame, 4) [px].
+        labels: label images, or their part around the bodies (frame, height, width), or None.
+        label: of the body.
+        camera: of the scene.
+    """
+    sides = np.array(boxes, dtype=np.float64)
+    sides[cut_off(sides, camera)] = np.nan
+    if labels is not None:
+        sides[(labels == label).any(axis=(1, 2))] = np.nan
+    return sides

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.scene import SceneBody
+from warpprior.scene import Camera, SceneBody
 from warpprior.state import MotionState
 
 FEWEST_KEYPOINTS = 4
 CONFIDENT = 0.2
 LARGEST_FACTOR = 2.0  # of depth in one pass
 SMALLEST_SPREAD = 2.0  # [px]
+BORDER_PX = 2.0  # sides of boxes nearer to the picture's border are taken to be cut off there
 
 
 def initialise_from_detections(body: SceneBody, state: MotionState, *, passes: int) -> bool:
@@ -58,6 +59,8 @@ def _measure(body: SceneBody, state: MotionState) -> tuple[np.ndarray, np.ndarra
     if name in scene.boxes:
         boxes = np.asarray(scene.boxes[name], dtype=float)
         drawn = _drawn_boxes(body, state)
+        ends = np.tile([scene.camera.width, scene.camera.height], 2)
+        drawn = np.where(cut_off(boxes, scene.camera), np.clip(drawn, 0.0, ends), drawn)
         usable = np.isfinite(boxes).all(axis=1) & np.isfinite(drawn).all(axis=1)
         _compare(usable, drawn.reshape(-1, 2, 2), boxes.reshape(-1, 2, 2), np.ones((len(boxes), 2)), shift, factor)
     if name in scene.keypoints:
@@ -85,6 +88,13 @@ def _compare(frames, drawn, seen, weights, shift, factor) -> None:
         wanted = np.sqrt((weight * (theirs - target) ** 2).sum())
         shift[frame] = target - middle
         factor[frame] = max(spread, SMALLEST_SPREAD) / max(wanted, SMALLEST_SPREAD)
+
+
+def cut_off(boxes: np.ndarray, camera: Camera) -> np.ndarray:
+    """Sides of detected boxes (frame, 4) [px] that are where the picture ends, not the body (frame, 4) bool."""
+    return np.concatenate(
+        [boxes[:, :2] < BORDER_PX, boxes[:, 2:] > np.array([camera.width, camera.height]) - BORDER_PX], axis=1
+    )
 
 
 def _drawn_boxes(body: SceneBody, state: MotionState) -> np.ndarray:
