@@ -25,6 +25,7 @@ from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
 
+LEAST_SHARE = wp.constant(0.01)  # contacts less likely than this are not worth their rows
 DEEPEST = wp.constant(0.02)  # [m] beyond, the nearest surface may be the far side: the push no longer grows
 
 
@@ -222,7 +223,7 @@ def _accumulate_contacts(
             cost += scale * wp.float64(push * (2.0 * depth - push))
         if joined and slip[0] > 0.0:
             weight = wp.sqrt(weights[frame, point] * weights[before, point])
-            if weight > 1.0e-8:
+            if weight > LEAST_SHARE * areas[point]:
                 move = places[frame, point] - places[before, point]
                 move = move - normal * (slip[2] * wp.dot(normal, move))
                 # Cauchy: points that pass by, as a hand does that comes to grasp, do not drag the object along.

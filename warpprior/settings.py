@@ -124,7 +124,7 @@ class AlignSettings:
     sigma_joint_acceleration_rad_s2: float = 30.0
     sigma_joint_velocity_rad_s: float = 10.0
     keypoint_weight: float = 1.0
-    sigma_keypoint_px: float = 5.0
+    sigma_keypoint_px: float = 8.0
     box_weight: float = 1.0
     sigma_box_px: float = 10.0
     seek_mask_bias: bool = True

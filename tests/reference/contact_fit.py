@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.reference.motion_fit import joined
 
+LEAST_SHARE = 0.01  # contacts less likely than this do not count
 DEEPEST = 0.02  # [m]
 
 
@@ -63,7 +64,7 @@ class Contacts:
         moves = moves - self.slip[2] * normals * np.sum(normals * moves, axis=2, keepdims=True)
         weights = np.sqrt(self.weights[pairs] * self.weights[pairs - 1])
         totals = weights.sum(axis=1, keepdims=True) + 1e-3
-        return moves, self.slip[0] * np.where(weights > 1e-8, weights, 0.0) / totals
+        return moves, self.slip[0] * np.where(weights > LEAST_SHARE * self.areas, weights, 0.0) / totals
 
     def depths(self, steps):
         """Linearised penetration beyond the allowance (frame, point), negative without, and its weights."""

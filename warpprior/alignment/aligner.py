@@ -105,7 +105,9 @@ class BodyAligner:
         self.detections = Detections(body, problem)
         self.image = None
         if body.body.is_rigid and self.settings.image_weight > 0.0 and labels is not None:
-            self.image = ImageFit(body, problem, self.settings.image, weight=self.settings.image_weight)
+            self.image = ImageFit(
+                body, problem, self.settings.image, weight=self.settings.image_weight, canvas=self.canvas, channel=0
+            )
         self.compares_colors = False
 
     def enter(self, stage: AlignStage) -> None:
@@ -172,12 +174,13 @@ class BodyAligner:
         """The equations of this body alone, the others being where they were drawn last; launches only."""
         self.problem.drawings.draw_alone(self.body.name)
         self.problem.equations.clear()
-        self.add()
+        self.add(alone=True)
 
-    def add(self) -> None:
+    def add(self, *, alone: bool = False) -> None:
         """Add this body's terms, and those it shares with others, to the equations; launches only.
 
-        The bodies have been drawn where they are, and what their surfaces do is up to date.
+        The bodies have been drawn where they are, and what their surfaces do is up to date.  With ``alone`` the
+        unknowns of other bodies are left out.
         """
         state, equations = self.state, self.problem.equations
         poses = state.states[self.body.name].poses
@@ -189,7 +192,7 @@ class BodyAligner:
         if self.compares_colors:
             self.image.add(self.costs["image"])
         for contact in self.contacts.values():
-            contact.add(self.touch, self.costs["contact"])
+            contact.add(self.touch, self.costs["contact"], hold_partner=alone)
         if self.presses is not None:
             self.presses.add(self.costs["contact"])
         accumulate_smoothness(

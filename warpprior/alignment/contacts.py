@@ -55,6 +55,8 @@ class Contacts:
         self.distance, self.softness = zeros(1), zeros(1)
         self.slip, self.press = zeros(3), zeros(2)
         self.points = point_body(partner, problem)
+        self.held_points = point_body(partner, problem)
+        self.held_points.start = -1
         self.start = starts.get(body.name, -1)
         self.lanes = 1 if device.is_cpu else 32
 
@@ -69,8 +71,11 @@ class Contacts:
         press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
         self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
 
-    def add(self, touch: wp.array, cost: wp.array) -> None:
-        """Add to the equations; ``touch`` gathers contact weight and ``cost`` the cost [frame]; launches only."""
+    def add(self, touch: wp.array, cost: wp.array, *, hold_partner: bool = False) -> None:
+        """Add to the equations; ``touch`` gathers contact weight and ``cost`` the cost [frame]; launches only.
+
+        With ``hold_partner`` the partner's unknowns are left out, which is quicker.
+        """
         state, equations = self.problem.state, self.problem.equations
         points, areas = state.points[self.partner.name], state.point_areas[self.partner.name]
         poses = state.states[self.body.name].poses
@@ -90,7 +95,7 @@ class Contacts:
         sum_weights(self.weights, sums_out=self.sums, touch_out=touch)
         accumulate_contacts(
             points,
-            self.points,
+            self.held_points if hold_partner else self.points,
             state.states[self.partner.name].poses,
             self.start,
             poses,

@@ -40,9 +40,9 @@ class ImageFit:
         problem: the sequence's.
         settings: sigmas and where to compare.
         weight: of the term; with 1, each square as wide as errors are correlated counts as one observation.
-        canvas: draws all moving bodies on their places in the scene as channels, over the picture's backdrop; None
-            makes one.
-        redraw: draw the canvas at each linearisation; False where the caller has.
+        canvas: shows the body where it is seen, drawn by the caller before each linearisation; None makes one, with
+            all moving bodies on their places in the scene as channels over the picture's backdrop, and draws it.
+        channel: of the body in ``canvas``; None is its place in the scene.
 
     Attributes:
         active: there is something to compare; if not, :meth:`enter` and :meth:`add` do nothing.
@@ -60,11 +60,12 @@ class ImageFit:
         *,
         weight: float = 1.0,
         canvas: Canvas | None = None,
-        redraw: bool = True,
+        channel: int | None = None,
     ):
         self.settings = ImageFitSettings() if settings is None else settings
-        self.body, self.problem, self.canvas, self._redraw = body, problem, canvas, redraw
+        self.body, self.problem, self.canvas, self._redraw = body, problem, canvas, canvas is None
         state, picture = problem.state, problem.picture
+        self._channel = state.scene.bodies.index(body) if channel is None else channel
         self.reason = why_not(body, state, picture.labels)
         if not self.reason and not (picture.labels == body.label).any():
             self.reason = f"no picture shows {body.name}"
@@ -144,7 +145,7 @@ class ImageFit:
         view = image_fit.View()
         view.keys, view.origins, view.faces = self.canvas.keys, self.canvas.origins, self.canvas.faces
         view.width, view.height = self.canvas.window.width, self.canvas.window.height
-        view.channel = state.scene.bodies.index(self.body)
+        view.channel = self._channel
         view.colors = wp.array(colors, dtype=wp.vec3, device=state.device)
         view.focal, view.center = state.focal, state.center
         view.clearance = problem.settings.clearance_m

@@ -13,9 +13,11 @@ from warpprior.alignment.aligner import BodyAligner
 from warpprior.dynamics import Transfer
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
+CARRIED_SETTLING = 3  # and one that a neighbour carried
 JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
+STANDS_STILL = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
 
@@ -60,12 +62,12 @@ class _Search:
         """Remember poses (frame, 7) and what they cost (frame,)."""
         self.hypotheses.append((poses, costs))
 
-    def settle(self, tried: np.ndarray) -> None:
+    def settle(self, tried: np.ndarray, iterations: int = SETTLING) -> None:
         """Let poses (frame, 7) go for a few iterations, and remember where they went."""
         aligner, state = self.aligner, self.aligner.state
         aligner.place(tried)
         aligner.linearise()
-        for _ in range(SETTLING):
+        for _ in range(iterations):
             aligner.solve()
             state.pose()
             state.settle()
@@ -98,9 +100,9 @@ class _Search:
                 tried = path.copy()
                 carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], aligner.body.symmetry)
                 tried[target] = np.where(self.joined[:, None], carried, path[target])
-                self.settle(tried)
+                self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
-            if np.array_equal(path, before):
+            if _jumps(before, path).max() < STANDS_STILL:
                 break
 
 
@@ -136,6 +138,11 @@ def cheapest_path(hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.nd
     for frame in range(frame_count - 1, 0, -1):
         path[frame - 1] = origins[frame, path[frame]]
     return np.stack([hypotheses[which][0][frame] for frame, which in enumerate(path)])
+
+
+def _jumps(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How much of a jump it is from each pose to the one in the same frame, both (frame, 7): 0 none, 1 far."""
+    return np.array([_leap(one[None], other[None])[0, 0] for one, other in zip(before, after, strict=True)])
 
 
 def _leap(before: np.ndarray, after: np.ndarray) -> np.ndarray:
