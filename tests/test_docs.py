@@ -72,30 +72,37 @@ def test_terms_can_be_left_out(capsys):
 
 
 def test_own_data(tmp_path, monkeypatch):
-    """The scene of the README, with its hand and its pose file, is a scene."""
-    lone, hand = snippets("toml")
+    """The scene of the README, its pose and keypoint files, and the robot that may be added, are a scene."""
+    pair, robot = snippets("toml")
     folder = tmp_path / "recordings" / "mug"
-    (folder / "hand").mkdir(parents=True)
-    lone = lone.replace("count = 60", "count = 2")
-    (folder / "scene.toml").write_text(lone + hand, encoding="utf-8")
-    (folder / "hand" / "hand.urdf").write_text(ARM_URDF, encoding="utf-8")
+    (folder / "robot").mkdir(parents=True)
+    (folder / "scene.toml").write_text(pair.replace("count = 60", "count = 2"), encoding="utf-8")
+    (folder / "robot" / "robot.urdf").write_text(ARM_URDF, encoding="utf-8")
     lines = ["v {} {} {}".format(*corner) for corner in BOX_VERTICES]
     lines += ["f {} {} {}".format(*face) for face in BOX_FACES + 1]
     (folder / "mug.obj").write_text("\n".join(lines), encoding="ascii")
+    image = np.zeros((480, 640), dtype=np.uint8)
+    image[200:280, 280:360], image[200:280, 360:400] = 1, 2
     for frame in range(2):
-        image = np.zeros((480, 640), dtype=np.uint8)
-        image[200:280, 280:360], image[200:280, 360:400] = 1, 2
         write_image(folder / "labels" / f"{frame:06d}.png", image)
     place, turn = np.tile([0.0, 0.0, 0.5], (2, 1)), np.tile([0.0, 0.0, 0.0, 1.0], (2, 1))
     values = {"mug_position": place, "mug_rotation": turn, "hand_position": place + np.array([0.1, 0.0, 0.0])}
-    values.update(hand_rotation=turn, hand_joints=np.zeros((2, 2)), names=["bend", "reach"])
+    values.update(hand_rotation=turn, frame_count=2, detected=np.full((2, 21, 3), [330.0, 240.0, 0.5]))
     monkeypatch.chdir(tmp_path)
     exec(next(code for code in snippets("python") if "savez" in code), values)
     scene = warpprior.load_scene(folder)
-    assert [(body.name, body.known) for body in scene.bodies] == [("mug", False), ("hand", True)]
+    assert [(body.name, body.known) for body in scene.bodies] == [("hand", False), ("mug", False)]
+    assert scene.warnings == () and scene.keypoints["hand"].shape == (2, 21, 3)
+    (folder / "scene.toml").write_text(pair.replace("count = 60", "count = 2") + robot, encoding="utf-8")
+    image[300:320, 300:320] = 3
+    for frame in range(2):
+        write_image(folder / "labels" / f"{frame:06d}.png", image)
+    with np.load(folder / "initial.npz") as file:
+        poses = {**file, "robot/position": place, "robot/rotation": turn, "robot/joints": np.zeros((2, 2))}
+    np.savez(folder / "initial.npz", **poses, **{"robot/joint_names": np.array(["bend", "reach"])})
+    scene = warpprior.load_scene(folder)
+    assert [(body.name, body.known) for body in scene.bodies][2:] == [("robot", True)]
     assert scene.warnings == ()
-    (folder / "scene.toml").write_text(lone, encoding="utf-8")
-    assert len(warpprior.load_scene(folder).bodies) == 1
 
 
 def test_python_example(tmp_path, monkeypatch, capsys):
