@@ -12,6 +12,7 @@ import warp as wp
 from scipy.ndimage import median_filter
 
 from warpprior.alignment.contacts import Contacts
+from warpprior.alignment.depths import Depths
 from warpprior.alignment.detections import Detections
 from warpprior.alignment.image_fit import ImageFit
 from warpprior.alignment.joint_terms import JointTerms
@@ -48,7 +49,7 @@ def _acceleration(positions: np.ndarray, fps: float) -> float:
     return float(np.percentile(np.linalg.norm(changes, axis=1), 90)) if len(changes) else 0.0
 
 
-TERMS = ("contour", "image", "contact", "smoothness", "pose", "detections")
+TERMS = ("contour", "image", "contact", "smoothness", "pose", "detections", "depth")
 
 
 class BodyAligner:
@@ -103,6 +104,8 @@ class BodyAligner:
             self.presses = Presses(body, self.partners, problem)
         self.joints = JointTerms(body, problem) if body.body.coordinate_count else None
         self.detections = Detections(body, problem)
+        measured = state.scene.read_depth is not None and self.settings.depth_weight > 0.0
+        self.depths = Depths(body, problem) if measured else None
         self.image = None
         if body.body.is_rigid and self.settings.image_weight > 0.0 and labels is not None:
             self.image = ImageFit(
@@ -122,6 +125,8 @@ class BodyAligner:
         if self.joints is not None:
             self.joints.enter()
         self.detections.enter(stage.keypoint_reach)
+        if self.depths is not None:
+            self.depths.enter(stage.keypoint_reach)
         self.compares_colors = self.image is not None and stage.image_blur_px > 0.0
         if self.compares_colors:
             self.image.enter(stage.image_blur_px)
@@ -209,6 +214,8 @@ class BodyAligner:
         if self.joints is not None:
             self.joints.add(self.costs["pose"])
         self.detections.add(self.costs["detections"])
+        if self.depths is not None:
+            self.depths.add(self.costs["depth"])
 
     def _add_contour(self, poses: wp.array) -> None:
         state, problem, equations = self.state, self.problem, self.problem.equations
@@ -260,7 +267,7 @@ class BodyAligner:
 
         The contour alone would be content with a body that is out of sight: label pixels left bare cost, too.
         """
-        costs = sum(self.costs[term].numpy() for term in ("contour", "image", "detections"))
+        costs = sum(self.costs[term].numpy() for term in ("contour", "image", "detections", "depth"))
         if self._overlap is None:
             return costs
         self._overlap.measure()
