@@ -20,7 +20,8 @@ _META = "__meta__"
 def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
     """Hash of everything an estimate depends on: camera, models, labels, initial poses and settings.
 
-    Truth, names of folders and pictures' file names do not count; colour pictures are represented by their presence.
+    Truth, names of folders and pictures' file names do not count; colour and depth pictures are represented by their
+    presence.
     """
     digest = hashlib.blake2b(digest_size=16)
 
@@ -32,6 +33,8 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
             digest.update(json.dumps(value, sort_keys=True, default=str).encode())
 
     add([vars(scene.camera), scene.fps, scene.frame_count, scene.read_rgb is not None, dict(settings or {})])
+    if scene.read_depth is not None:
+        add("depth")
     if scene.labels is not None:
         add(scene.labels)
     for found in (scene.keypoints, scene.boxes):

@@ -8,7 +8,7 @@ import math
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -205,6 +205,7 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
             "frames": result.scene.frame_count,
             "fps": result.scene.fps,
             "bodies": [item.name for item in result.scene.bodies],
+            "camera": asdict(result.scene.camera),
         },
         "settings": result.settings,
         "seed": seed if seed is not None else result.settings.get("seed"),

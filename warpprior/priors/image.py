@@ -128,7 +128,7 @@ class ImagePrior:
         observed = np.zeros((*shape, 3), dtype=np.float32)
         for frame, (places, colors) in enumerate(chosen):
             pixels[frame, : len(places)], observed[frame, : len(places)] = places, colors
-        window, camera = self.canvas.window, state.scene.camera
+        window, camera = self.canvas.window, state.camera
         corner = window.origins.astype(np.float64)[:, None, :]
         centers = corner + np.stack([pixels % window.width, pixels // window.width], axis=2) + 0.5
         rays = (centers - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
