@@ -49,6 +49,8 @@ class Alignment:
         if self.settings.iterations is not None:
             limit = min(limit, self.settings.iterations)
         history = History(COLUMNS, limit, self.state.device)
+        if number > 0 and number + 1 == len(self.settings.align.stages):
+            self.problem.shared.drop_small_bias()
         self.problem.refresh_backdrop()
         for aligner in self.aligners:
             aligner.enter(stage)

@@ -10,6 +10,7 @@ from warpprior.settings import AlignSettings
 from warpprior.state import MotionState
 
 LARGEST_BIAS = 4.0  # [px]
+SMALL_BIAS = 0.4  # priors that are a little off, not labels, make up as much [px]
 LARGEST_ZOOM = 0.3  # logarithm of the factor of the focal length
 LARGEST_SHAPE = 4.0  # change of a shape parameter, in standard deviations of people
 ZOOM_STEP, SHAPE_STEP = 0.05, 1.0  # the most that one iteration changes: the linearisation is off beyond
@@ -52,6 +53,7 @@ class SharedUnknowns:
         self._mean, sigma, self._farthest, self._longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
         self.floor = 1.0 / sigma**2
         self.values = self._mean.copy()
+        self._held = np.zeros(len(rows), dtype=bool)
 
     @property
     def pull(self) -> np.ndarray:
@@ -63,7 +65,18 @@ class SharedUnknowns:
         """Least and largest steps (shared,)."""
         moved = self.values - self._mean
         low = np.clip(-self._farthest - moved, -self._longest, 0.0)
-        return low, np.clip(self._farthest - moved, 0.0, self._longest)
+        high = np.clip(self._farthest - moved, 0.0, self._longest)
+        return np.where(self._held, 0.0, low), np.where(self._held, 0.0, high)
+
+    def drop_small_bias(self) -> None:
+        """Take labels to be exact where the bias found so far is too small to be told from none."""
+        if "bias" in self.names:
+            place = self.names.index("bias")
+            if abs(self.values[place]) < SMALL_BIAS:
+                values = self.values.copy()
+                values[place], self._held[place] = 0.0, True
+                self.assign(values)
+
 
     def assign(self, values: np.ndarray) -> None:
         """Take other values (shared,) and let bias, focal length and shapes follow; then ``state.pose()`` is due."""
