@@ -33,7 +33,7 @@ _REACH, _FAR_REACH = 0.020, 0.040  # points of the hand this close at the grasp 
 _SLENDER = 3.0  # what is longer than this against its width lies down
 _ATTEMPTS = 4  # grasps tried until the hand can do what it is to do
 _GAP = 0.03  # between two objects on the table, at least [m]
-_PURPOSES = ("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second")
+_PURPOSES = ("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second", "depth")
 _COVER = 0.12  # brightness of what hides everything in occluded frames
 
 
@@ -86,6 +86,7 @@ def hand_scene(
     picture_noise: noises.PictureNoise | None = None,
     camera: Camera = CAMERA,
     images: bool = True,
+    depth: bool = False,
     device="cpu",
 ) -> Scene:
     """A human hand holds an object, and neither is known.
@@ -109,6 +110,7 @@ def hand_scene(
         picture_noise: of the colour pictures.
         camera: the camera.
         images: render colour pictures too.
+        depth: depth images too, of hands and objects, with the noise of a depth camera.
         device: Warp device that casts the rays.
 
     Returns:
@@ -166,6 +168,7 @@ def hand_scene(
     fingertips = np.concatenate(discs, axis=1)
     labels = noises.disturb_labels(pictures.labels, mask_level, random["mask"], fingertips=fingertips)
     labels[hidden] = IGNORE_LABEL
+    pictures.depths[hidden] = 0.0
     return Scene(
         name=name,
         camera=camera,
@@ -176,6 +179,7 @@ def hand_scene(
         ),
         labels=labels,
         read_rgb=read_rgb,
+        read_depth=noises.sensor_depths(pictures.depths, random["depth"]) if depth else None,
         keypoints=keypoints,
         boxes=boxes,
     )

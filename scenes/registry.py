@@ -41,6 +41,7 @@ def simulate(
     second_object: str | None = None,
     occluded_frames: tuple[int, int] | None = None,
     images: bool = True,
+    depth: bool = False,
     device: str | None = "cpu",
 ) -> Scene:
     """Simulate a scene whose truth is known.
@@ -64,6 +65,7 @@ def simulate(
         occluded_frames: first and number of frames in which something hides everything from the camera, in scenes of
             human hands.
         images: render colour pictures too.
+        depth: depth images too, with the noise of a depth camera, in scenes of human hands.
         device: Warp device that casts the rays; None takes a GPU if there is one, whose pictures differ in last digits.
 
     Raises:
@@ -92,6 +94,7 @@ def simulate(
             hand_noise=hand_noise or "network",
             keypoint_noise=keypoint_noise,
             images=images,
+            depth=depth,
             device=device,
         )
     from warpprior.scenes.robot_lift import held_object, robot_lift
@@ -102,6 +105,7 @@ def simulate(
         "keypoint_noise": keypoint_noise,
         "second_object": second_object,
         "occluded_frames": occluded_frames,
+        "depth": depth or None,
     }
     for option, value in human.items():
         if value is not None:

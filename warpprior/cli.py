@@ -171,6 +171,7 @@ def _add_simulate(commands) -> None:
     parser.add_argument(
         "--mask-noise", metavar="LEVEL", default="M1", help="errors of the labels: M0 (none), M1 (default), M2 or M3"
     )
+    parser.add_argument("--depth", action="store_true", help="depth images too, in scenes of human hands")
     _add_device(parser)
 
 
@@ -190,6 +191,7 @@ def _run_simulate(options: argparse.Namespace) -> int:
         pose_noise=options.pose_noise,
         hand_noise=options.hand_noise,
         mask_noise=options.mask_noise,
+        depth=options.depth,
         device=options.device,
         overwrite=options.overwrite,
         quiet=options.quiet,

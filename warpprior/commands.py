@@ -83,6 +83,7 @@ def simulate(
     pose_noise: str | None = None,
     hand_noise: str | None = None,
     mask_noise: str = "M1",
+    depth: bool = False,
     device: str | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -106,6 +107,7 @@ def simulate(
             pose_noise=pose_noise,
             hand_noise=hand_noise,
             mask_noise=mask_noise,
+            depth=depth,
             device=chosen,
         )
     )
@@ -143,7 +145,8 @@ def demo(
         )
         save_scene(scene, scene_folder, overwrite=overwrite)
         _tell(quiet, f"refining it on {chosen}, into {result_folder}")
-        return _refine_into(result_folder, load_scene(scene_folder), settings, chosen, resume=False, quiet=quiet)
+        saved = load_scene(scene_folder)
+        return _refine_into(result_folder, saved, settings, chosen, resume=False, quiet=quiet, brief=True)
 
 
 def evaluate(
@@ -341,8 +344,10 @@ def _start(device: str | None, quiet: bool = True) -> str:
     return chosen
 
 
-def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool) -> int:
-    """Refine, measure, write the result folder and say what came out."""
+def _refine_into(
+    folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool, brief: bool = False
+) -> int:
+    """Refine, measure, write the result folder and say what came out, in a short table if ``brief``."""
     from warpprior.estimators.refine import refine as estimate
     from warpprior.io import fingerprint, load_checkpoint, save_checkpoint, save_result
 
@@ -364,7 +369,7 @@ def _refine_into(folder: Path, scene: Scene, settings, device: str, *, resume: b
     result = self_healing(lambda: _measured(result, device))
     result = self_healing(lambda: save_result(result, folder, device=device, seed=settings.seed))
     seconds = time.perf_counter() - start
-    _tell(quiet, format_before_after(result.metrics, _estimated(scene)), *result.notes)
+    _tell(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     _tell(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
     return _exit_code(result, folder)
 

@@ -3,6 +3,7 @@
 Masks M0 to M3, rough poses of objects and hands, sensor noise, and what detectors make of keypoints and boxes.
 """
 
+from warpprior.scenes.noise.depth import depth_sigma, sensor_depths
 from warpprior.scenes.noise.detections import (
     BoxNoise,
     KeypointNoise,
@@ -33,6 +34,7 @@ __all__ = [
     "MaskNoise",
     "PictureNoise",
     "PoseNoise",
+    "depth_sigma",
     "detect_boxes",
     "detect_keypoints",
     "disturb_hand",
@@ -43,5 +45,6 @@ __all__ = [
     "hand_noise",
     "mask_noise",
     "pose_noise",
+    "sensor_depths",
     "sensor_picture",
 ]
