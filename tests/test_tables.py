@@ -47,3 +47,15 @@ def test_without_pairs_bodies_show_their_contact():
     shown = rows(format_before_after({"before": {"summary": {"mug": {}}}, "after": alone}, ["mug"]))
     assert shown == [("mug", ["before", "after"]), ("slip median [mm/frame]", ["0.25"])]
     assert format_before_after({}, ["mug"]) == ""
+
+
+def test_the_brief_table_has_one_row_for_each_metric_that_tells_most():
+    """Medians stay, spread and rare failures go; what bodies do to each other keeps its truth."""
+    answers = {"before": answer(40.0, 8.0), "after": answer(2.0, 1.0)}
+    assert rows(format_before_after(answers, ["mug"], brief=True)) == [
+        ("mug", ["before", "after"]),
+        ("ADD median [mm]", ["40.00", "2.00"]),
+        ("mug+hand", ["before", "after", "in", "truth"]),
+        ("penetration median [mm]", ["8.00", "1.00", "0.50"]),
+        ("frames in contact", ["0.250", "0.250", "1.000"]),
+    ]

@@ -26,11 +26,17 @@ ROWS = {
 }
 
 
+# The rows of a short table, each with its first statistic.
+_BRIEF = (
+    *("add_mm", "rotation_deg", "keypoint_mm", "keypoint_pa_mm", "acceleration_error_mm", "mask_iou"),
+    *("penetration_mm", "slip_mm", "contact_ratio"),
+)
+
 # What two bodies do to each other; shown for the pair, not for each of the two.
 _OF_PAIRS = ("penetration_mm", "slip_mm", "shared_volume_cm3", "contact_f1_pooled", "contact_ratio")
 
 
-def format_before_after(metrics: dict, bodies: Sequence[str]) -> str:
+def format_before_after(metrics: dict, bodies: Sequence[str], *, brief: bool = False) -> str:
     """The summaries of ``metrics["before"]`` and ``metrics["after"]``, one row per metric and statistic.
 
     What the true motion has of contact, penetration and slip stands beside them.
@@ -38,11 +44,13 @@ def format_before_after(metrics: dict, bodies: Sequence[str]) -> str:
     Args:
         metrics: two answers of :func:`warpprior.metrics.evaluate`, under ``before`` and ``after``.
         bodies: names of the bodies to show, each with the pairs it is part of.
+        brief: only what tells most.
     """
     before, after = metrics.get("before", {}), metrics.get("after", {})
     lines = []
     for name, now in _summaries(after, bodies).items():
-        known = _rows(_summaries(before, bodies).get(name, {})), _rows(now), _rows(now.get("truth", {}))
+        start = _summaries(before, bodies).get(name, {})
+        known = [_rows(summary, brief) for summary in (start, now, now.get("truth", {}))]
         shown = list(known[1])
         if shown:
             columns = ["before", "after", *(["in truth"] if any(row in known[2] for row in shown) else [])]
@@ -77,10 +85,12 @@ def _summaries(metrics: dict, bodies: Sequence[str]) -> dict[str, dict]:
     return found | {key: measured[key]["summary"] for key in measured if key in pairs}
 
 
-def _rows(summary: dict) -> dict[str, str]:
+def _rows(summary: dict, brief: bool = False) -> dict[str, str]:
     """``{"ADD median [mm]": "2.31", ...}`` of one summary, metrics without a value left out."""
     found = {}
     for key, (title, unit, digits, statistics) in ROWS.items():
+        if brief:
+            statistics = statistics[:1] if key in _BRIEF else ()
         values = summary.get(key)
         values = values if isinstance(values, dict) else {"value": values}
         for statistic in statistics:
