@@ -155,9 +155,10 @@ def add_boxes(sample, boxes, *, scale=SCALE):
         sample.surfaces.chains,
         sample.equations.rows,
         start=sample.equations.starts[TREE.name],
+        focal_column=sample.equations.shared.get("focal", -1),
         **sample.outputs,
     )
-    return Boxes(boxes, sample.twin, TREE.name, FOCAL, CENTER, scale)
+    return Boxes(boxes, sample.twin, TREE.name, FOCAL, CENTER, scale, sample.equations.shared.get("focal", -1))
 
 
 @pytest.mark.parametrize("reach", [1e4, 15.0], ids=["squares", "robust"])

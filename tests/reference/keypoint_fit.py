@@ -71,7 +71,7 @@ class Boxes(Detected):
         self.touching = []
         for frame in range(len(boxes)):
             points = self.bodies.vertices(self.name, frame, np.zeros(2**10))
-            screen = self.project(points, None)
+            screen = self.project(points, np.zeros((1, 2**10)))
             screen[points[:, 2] <= NEAR] = np.nan
             if np.isnan(screen).all():
                 self.touching.append(None)
