@@ -5,7 +5,7 @@ import json
 import pytest
 
 from warpprior.errors import InputError
-from warpprior.settings import STEPS, TERMS, PolishSettings, RefineSettings
+from warpprior.settings import ALIGNED_ONLY, STEPS, TERMS, PolishSettings, RefineSettings
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -15,9 +15,8 @@ def test_leaving_out_a_term_zeroes_its_weights(term):
     changed = {
         f"{part}.{key}" for part in ("align", "polish") for key in before[part] if before[part][key] != after[part][key]
     }
-    expected = {
-        f"{part}.{term}_weight" for part in ("align", "polish") if before[part].get(f"{term}_weight", 0.0) != 0.0
-    }
+    weight = ALIGNED_ONLY.get(term, f"{term}_weight")
+    expected = {f"{part}.{weight}" for part in ("align", "polish") if before[part].get(weight, 0.0) != 0.0}
     if term == "mask":
         expected.add("align.contour_weight")
     assert changed == expected
