@@ -111,7 +111,7 @@ class _Run:
             self.notes.append(f"labels of known bodies are {told} at their borders; all labels are taken to be.")
         told = self.state.still or (settings.align.depth_weight > 0.0 and scene.read_depth is not None)
         if settings.align.seek_focal and not told:
-            self.notes.append("neither a known body nor measured depth tells the focal length; it may be off as before.")
+            self.notes.append("neither a known body nor depth tells the focal length; it may be as far off as before.")
         self.rows: list[dict[str, float]] = []
         self.parts: list[tuple[str, Callable[[], None]]] = []
         if settings.initialise_passes:
