@@ -68,3 +68,16 @@ def test_start_from_boxes_that_are_cut_off(device, truth):
     state = MotionState(scene, device, point_count=8)
     assert initialise_from_detections(scene.body(ball.name), state, passes=6)
     np.testing.assert_allclose(state.read()[ball.name].position[:, 2], truth.position[:, 2], rtol=0.03)
+
+
+def test_start_from_labels_where_there_are_some(device, truth):
+    """A box around the visible part of a body moves it only where no label shows the body."""
+    ball = make_ball()
+    scene = make_scene((ball,), (truth,), (disturb(truth, depth=0.2),))
+    scene = replace(scene, boxes={ball.name: np.tile(INSIDE, (3, 1))})
+    hidden = replace(scene, labels=np.zeros_like(scene.labels))
+    for case, used in ((scene, False), (hidden, True)):
+        state = MotionState(case, device, point_count=8)
+        assert initialise_from_detections(case.body(ball.name), state, passes=2) == used
+        moved = state.read()[ball.name].position - case.body(ball.name).initial.position
+        assert (np.abs(moved).max() > 0.01) == used

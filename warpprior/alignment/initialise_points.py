@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.scene import Camera, SceneBody
+from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.state import MotionState
 
 FEWEST_KEYPOINTS = 4
@@ -17,8 +17,8 @@ BORDER_PX = 2.0  # sides of boxes nearer to the picture's border are taken to be
 def initialise_from_detections(body: SceneBody, state: MotionState, *, passes: int) -> bool:
     """Move a body along and across its line of sight until it has the spread and middle of what was detected.
 
-    Keypoints are used where there are some, else the bounding box.  Frames without either follow the frames around
-    them.
+    Keypoints are used where there are some, else the bounding box, unless labels show the body: they say more of one
+    that is partly hidden.  Frames without either follow the frames around them.
 
     Args:
         body: the moving body.
@@ -56,7 +56,7 @@ def _measure(body: SceneBody, state: MotionState) -> tuple[np.ndarray, np.ndarra
     scene, name = state.scene, body.name
     usable = np.zeros(state.frame_count, dtype=bool)
     shift, factor = np.zeros((state.frame_count, 2)), np.ones(state.frame_count)
-    if name in scene.boxes:
+    if name in scene.boxes and not _shown_by_labels(body, scene):
         boxes = np.asarray(scene.boxes[name], dtype=float)
         drawn = _drawn_boxes(body, state)
         ends = np.tile([scene.camera.width, scene.camera.height], 2)
@@ -75,6 +75,10 @@ def _measure(body: SceneBody, state: MotionState) -> tuple[np.ndarray, np.ndarra
     if not usable.any():
         return None
     return usable, shift, np.clip(factor, 1.0 / LARGEST_FACTOR, LARGEST_FACTOR)
+
+
+def _shown_by_labels(body: SceneBody, scene: Scene) -> bool:
+    return scene.labels is not None and bool((scene.labels == body.label).any())
 
 
 def _compare(frames, drawn, seen, weights, shift, factor) -> None:
