@@ -47,11 +47,15 @@ class AlignStage:
         sigma_slip_m_s: how fast contacts slip [m/s].
         free_normal: share of the motion along the contact normal that is not slip.
         penetration_share: share of the penetration weight that acts.
+        hardness: factor of that between bodies that are both estimated; the surface of one that is known, as a robot's,
+            may be a shell around what really touches.
         seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
         half_turns: before the stage, try half turns about the body's axes.
         rests: what nothing touches, and did not seem to move when the stage began, does not move.
         image_blur_px: blur of the pictures whose colours are compared [px]; 0 compares none.
         keypoint_reach: detections farther off than about this many sigmas count less and less.
+        for_hands: the stage is for scenes in which an articulated body is estimated; where only rigid ones are, what
+            touches them is known, and its measured motion is no firmer than its contacts.
     """
 
     iterations: int
@@ -61,11 +65,13 @@ class AlignStage:
     sigma_slip_m_s: float
     free_normal: float
     penetration_share: float
+    hardness: float
     seeding_rounds: int
     half_turns: bool
     rests: bool
     image_blur_px: float
     keypoint_reach: float
+    for_hands: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,9 +147,10 @@ class AlignSettings:
     tolerance: float = 1e-3
     stages: tuple[AlignStage, ...] = field(
         default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 0, False, False, 0.0, 20.0),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 6, True, False, 4.0, 6.0),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 12, False, True, 2.0, 4.0),
+            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 1.0, 0, False, False, 0.0, 20.0),
+            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 1.0, 6, True, False, 4.0, 6.0),
+            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 1.0, 12, False, True, 2.0, 4.0),
+            AlignStage(12, 3.0, 0.003, 0.0007, 0.002, 0.5, 1.0, 20.0, 0, False, True, 2.0, 4.0, True),
         )
     )
 

@@ -14,6 +14,7 @@ from warpprior.settings import RefineSettings
 from warpprior.state import MotionState
 
 COLUMNS = TERMS
+BIAS_TOLD = 2  # stages after which the bias of labels is as well known as it gets
 CHECK_EVERY = 4  # iterations between looks at the cost
 
 
@@ -25,6 +26,9 @@ class Alignment:
         picture: the observations.
         settings: of the whole refinement.
         capture: replay iterations as a graph; None does so on a GPU.
+
+    Attributes:
+        stages: those that apply to this scene.
     """
 
     def __init__(
@@ -39,17 +43,19 @@ class Alignment:
         self.problem = Problem(state, picture, settings.align)
         if self.problem.seeks_focal:
             self._capture = False  # a graph would keep the focal length it was recorded with
+        articulated = any(not body.body.is_rigid for body in state.moving)
+        self.stages = [stage for stage in settings.align.stages if articulated or not stage.for_hands]
         self.aligners = [BodyAligner(body, self.problem) for body in state.moving]
         self.floor = np.concatenate([aligner.floor for aligner in self.aligners])
 
     def run(self, number: int) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration."""
-        stage = self.settings.align.stages[number]
+        stage = self.stages[number]
         limit = stage.iterations
         if self.settings.iterations is not None:
             limit = min(limit, self.settings.iterations)
         history = History(COLUMNS, limit, self.state.device)
-        if number > 0 and number + 1 == len(self.settings.align.stages):
+        if number >= BIAS_TOLD:
             self.problem.shared.drop_small_bias()
         self.problem.refresh_backdrop()
         for aligner in self.aligners:

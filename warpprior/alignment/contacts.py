@@ -68,7 +68,8 @@ class Contacts:
         sigma_slip = stage.sigma_slip_m_s / self.problem.state.scene.fps
         slip = s.sliding_weight / sigma_slip**2
         self.slip.assign(np.array([slip, 3.0 * sigma_slip, stage.free_normal], dtype=np.float32))
-        press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
+        hardness = 1.0 if self.partner.known or self.body.known else stage.hardness
+        press = s.penetration_weight * stage.penetration_share * hardness / s.sigma_penetration_m**2
         self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
 
     def add(self, touch: wp.array, cost: wp.array, *, hold_partner: bool = False) -> None:

@@ -35,7 +35,7 @@ class Presses:
         self.points = {partner.name: point_body(partner, problem) for partner in partners}
         counts = {partner.name: state.points[partner.name].shape[1] for partner in partners}
         self.answers = {name: self.query.answers(count) for name, count in counts.items()}
-        self.press = wp.zeros(2, dtype=wp.float32, device=state.device)
+        self.press = {name: wp.zeros(2, dtype=wp.float32, device=state.device) for name in counts}
         self.touching = wp.zeros(1, dtype=wp.float32, device=state.device)
 
     def enter(self, stage: AlignStage) -> None:
@@ -43,7 +43,9 @@ class Presses:
         s = self.problem.settings
         self.active = s.penetration_weight * stage.penetration_share > 0.0
         press = s.penetration_weight * stage.penetration_share / s.sigma_penetration_m**2
-        self.press.assign(np.array([press, s.allowance_m], dtype=np.float32))
+        for partner in self.partners:
+            hardness = 1.0 if partner.known else stage.hardness
+            self.press[partner.name].assign(np.array([press * hardness, s.allowance_m], dtype=np.float32))
         self.touching.fill_(stage.contact_distance_m)
 
     def add(self, cost: wp.array) -> None:
@@ -69,7 +71,7 @@ class Presses:
                 answers.faces,
                 answers.barycentrics,
                 state.point_areas[partner.name],
-                self.press,
+                self.press[partner.name],
                 self.touching,
                 self.problem.surfaces.chains,
                 equations.rows,

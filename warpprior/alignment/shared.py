@@ -77,7 +77,6 @@ class SharedUnknowns:
                 values[place], self._held[place] = 0.0, True
                 self.assign(values)
 
-
     def assign(self, values: np.ndarray) -> None:
         """Take other values (shared,) and let bias, focal length and shapes follow; then ``state.pose()`` is due."""
         self.values = np.array(values, dtype=np.float64)

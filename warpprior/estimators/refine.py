@@ -119,7 +119,7 @@ class _Run:
         self.alignment = None
         if settings.align.stages:
             self.alignment = Alignment(self.state, self.picture, settings)
-            for number in range(len(settings.align.stages)):
+            for number in range(len(self.alignment.stages)):
                 self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
         self.overlaps = []
         if scene.labels is not None:
