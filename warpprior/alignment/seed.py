@@ -14,7 +14,8 @@ from warpprior.dynamics import Transfer
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
 CARRIED_SETTLING = 3  # and one that a neighbour carried
-JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump
+JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump, at JUMP_FPS and above
+JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
 STANDS_STILL = 0.02  # jumps smaller than this are no news
@@ -76,7 +77,8 @@ class _Search:
 
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
-        path = cheapest_path(self.hypotheses, self.joined, self.aligner.body.initial.rotation)
+        pace = max(JUMP_FPS / self.aligner.state.scene.fps, 1.0)
+        path = cheapest_path(self.hypotheses, self.joined, self.aligner.body.initial.rotation, pace=pace)
         self.aligner.place(path)
         return path
 
@@ -106,7 +108,9 @@ class _Search:
                 break
 
 
-def cheapest_path(hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.ndarray, guess: np.ndarray) -> np.ndarray:
+def cheapest_path(
+    hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.ndarray, guess: np.ndarray, *, pace: float = 1.0
+) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
 
     Viterbi's path through the hypotheses.  Where pictures cannot tell one half turn from the other, most of the first
@@ -116,6 +120,7 @@ def cheapest_path(hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.nd
         hypotheses: poses (frame, 7) and their costs (frame,); the first wins where all are equal.
         joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
         guess: quaternions of the first guess (frame, 4).
+        pace: how much farther bodies move between two frames than at JUMP_FPS.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
@@ -128,7 +133,7 @@ def cheapest_path(hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.nd
     for frame in range(1, frame_count):
         arrive = totals[:, None]
         if joined[frame - 1]:
-            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame])
+            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], pace)
         else:
             arrive = np.broadcast_to(arrive, (count, count))
         origins[frame] = arrive.argmin(axis=0)
@@ -145,12 +150,12 @@ def _jumps(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.array([_leap(one[None], other[None])[0, 0] for one, other in zip(before, after, strict=True)])
 
 
-def _leap(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarray:
     """How much of a jump it is from each pose before to each after, both (hypothesis, 7): 0 none, 1 far."""
     cosines = np.clip(np.abs(before[:, 3:] @ after[:, 3:].T), 0.0, 1.0)
     angles = 2.0 * np.arccos(cosines) / JUMP_RAD
     distances = np.linalg.norm(before[:, None, :3] - after[None, :, :3], axis=2) / JUMP_M
-    return _saturated(angles**2 + distances**2)
+    return _saturated((angles**2 + distances**2) / pace**2)
 
 
 def _saturated(square: np.ndarray) -> np.ndarray:
