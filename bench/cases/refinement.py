@@ -78,7 +78,7 @@ def prepare_gauss_newton(device: str) -> Trial:
     for body in state.moving:
         initialise(body, state, picture.unbiased_labels, picture.window, passes=4)
     alignment = Alignment(state, picture, settings)
-    for number in range(len(settings.align.stages)):
+    for number in range(len(alignment.stages)):
         alignment.run(number)
     history = History(COLUMNS, 1, device)
 
