@@ -10,15 +10,16 @@ from warpprior.kernels.distance import grid_sample
 from warpprior.kernels.robust import log_one_plus
 from warpprior.kernels.rows import (
     BEFORE,
-    OWN,
     Chains,
+    PointBody,
     Rows,
-    add_entry,
     add_gradient,
+    add_point,
     add_product,
     add_root,
     add_square,
     clear_row,
+    close_row,
     point_derivative,
 )
 from warpprior.kernels.slabs import launch_slabs
@@ -98,64 +99,29 @@ def sum_weights(weights, *, sums_out, touch_out):
     )
 
 
-@wp.struct
-class PointBody:
-    """The body whose points touch the other."""
-
-    start: wp.int32  # column of its root, -1 where its motion is known
-    corners: wp.array(dtype=wp.vec3i)  # [point] vertices of the face that each point lies on
-    barycentrics: wp.array(dtype=wp.vec3)  # [point]
-
-
-@wp.func
-def add_point(
-    rows: Rows,
-    chains: Chains,
-    body: PointBody,
-    frame: int,  # whose rows these are
-    moment: int,  # the frame that the point is in
-    lane: int,
-    pose: wp.transform,
-    point_id: int,
-    point: wp.vec3,
-    direction: wp.vec3,
-) -> int:
-    """Begin a row: how ``dot(direction, point)`` depends on the body that the point is on; returns its entries."""
-    if body.start < 0:
-        return 0
-    offset = point - wp.transform_get_translation(pose)
-    count = add_root(rows, frame, lane, 0, body.start, point_derivative(pose, offset, direction))
-    corners = body.corners[point_id]
-    weights = body.barycentrics[point_id]
-    for corner in range(3):
-        vertex = corners[corner]
-        for entry in range(chains.starts[vertex], chains.starts[vertex + 1]):
-            value = wp.dot(direction, chains.values[moment, entry]) * weights[corner]
-            count = add_entry(rows, frame, lane, count, chains.columns[entry], value)
-    return count
-
-
 @wp.func
 def add_place(
     rows: Rows,
     chains: Chains,
     body: PointBody,
-    frame: int,
-    moment: int,
-    lane: int,
-    body_pose: wp.transform,
-    point_id: int,
-    point: wp.vec3,
+    body_poses: wp.array[wp.transform],
     start: int,
-    pose: wp.transform,
+    poses: wp.array[wp.transform],
+    points: wp.array2d[wp.vec3],
+    frame: int,  # whose rows these are
+    moment: int,  # the frame that the point is in
+    lane: int,
+    point: int,
     axis: wp.vec3,
 ) -> int:
     """A row: how a point's place along ``axis``, both in the object's frame, depends on both bodies."""
+    pose = poses[moment]
+    place = points[moment, point]
     direction = wp.quat_rotate(wp.transform_get_rotation(pose), axis)
-    count = add_point(rows, chains, body, frame, moment, lane, body_pose, point_id, point, direction)
+    count = add_point(rows, chains, body, frame, moment, lane, body_poses[moment], point, place, direction)
     if start >= 0:
         # The place of a point moves against the object.
-        offset = point - wp.transform_get_translation(pose)
+        offset = place - wp.transform_get_translation(pose)
         count = add_root(rows, frame, lane, count, start, -point_derivative(pose, offset, direction))
     return count
 
@@ -203,23 +169,8 @@ def _accumulate_contacts(
         if depth > 0.0 and press[0] > 0.0:
             push = wp.min(depth, DEEPEST)
             scale = wp.float64(press_scale * areas[point])
-            count = add_place(
-                rows,
-                chains,
-                body,
-                frame,
-                frame,
-                now,
-                body_poses[frame],
-                point,
-                points[frame, point],
-                start,
-                poses[frame],
-                normal,
-            )
-            add_square(rows, frame, now, count, scale, OWN, hessian_out)
-            add_gradient(rows, frame, now, count, -wp.float64(push) * scale, 0, gradient_out)
-            clear_row(rows, frame, now, count)
+            count = add_place(rows, chains, body, body_poses, start, poses, points, frame, frame, now, point, normal)
+            close_row(rows, frame, now, count, scale, -wp.float64(push) * scale, hessian_out, gradient_out)
             cost += scale * wp.float64(push * (2.0 * depth - push))
         if joined and slip[0] > 0.0:
             weight = wp.sqrt(weights[frame, point] * weights[before, point])
@@ -236,39 +187,15 @@ def _accumulate_contacts(
                     axis = axis - normal * (slip[2] * normal[i])
                     residual = wp.float64(move[i])
                     count = add_place(
-                        rows,
-                        chains,
-                        body,
-                        frame,
-                        frame,
-                        now,
-                        body_poses[frame],
-                        point,
-                        points[frame, point],
-                        start,
-                        poses[frame],
-                        axis,
+                        rows, chains, body, body_poses, start, poses, points, frame, frame, now, point, axis
                     )
                     before_count = add_place(
-                        rows,
-                        chains,
-                        body,
-                        frame,
-                        before,
-                        then,
-                        body_poses[before],
-                        point,
-                        points[before, point],
-                        start,
-                        poses[before],
-                        -axis,
+                        rows, chains, body, body_poses, start, poses, points, frame, before, then, point, -axis
                     )
-                    add_square(rows, frame, now, count, scale, OWN, hessian_out)
-                    add_square(rows, frame, then, before_count, scale, BEFORE, hessian_out)
                     add_product(rows, frame, now, count, then, before_count, scale, hessian_out)
-                    add_gradient(rows, frame, now, count, scale * residual, 0, gradient_out)
+                    close_row(rows, frame, now, count, scale, scale * residual, hessian_out, gradient_out)
+                    add_square(rows, frame, then, before_count, scale, BEFORE, hessian_out)
                     add_gradient(rows, frame, then, before_count, scale * residual, 1, gradient_out)
-                    clear_row(rows, frame, now, count)
                     clear_row(rows, frame, then, before_count)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)

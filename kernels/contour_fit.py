@@ -2,18 +2,7 @@
 
 import warp as wp
 
-from warpprior.kernels.rows import (
-    OWN,
-    Chains,
-    Rows,
-    add_chain,
-    add_entry,
-    add_gradient,
-    add_root,
-    add_square,
-    clear_row,
-    point_derivative,
-)
+from warpprior.kernels.rows import Chains, Rows, add_chain, add_entry, add_root, close_row, point_derivative
 from warpprior.kernels.silhouette import Crop, claim_key, cross_line, crossed_lines, is_dominant
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
@@ -140,9 +129,8 @@ def _accumulate_contour(
                     if focal_column >= 0:
                         spread = slope * (normal[0] * (x - center[0]) + normal[1] * (y - center[1]))
                         count = add_entry(rows, frame, lane, count, focal_column, spread)
-                    add_square(rows, frame, lane, count, wp.float64(weight), OWN, hessian_out)
-                    add_gradient(rows, frame, lane, count, wp.float64(weight * residual), 0, gradient_out)
-                    clear_row(rows, frame, lane, count)
+                    scaled = wp.float64(weight * residual)
+                    close_row(rows, frame, lane, count, wp.float64(weight), scaled, hessian_out, gradient_out)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

@@ -3,10 +3,9 @@
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
-from warpprior.kernels.contact_fit import PointBody, add_point
 from warpprior.kernels.image_fit import pixel_at
-from warpprior.kernels.keypoint_fit import trust_of
-from warpprior.kernels.rows import OWN, Chains, Rows, add_entry, add_gradient, add_square, clear_row
+from warpprior.kernels.robust import trust_of
+from warpprior.kernels.rows import Chains, PointBody, Rows, add_entry, add_point, close_row
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
 
@@ -123,9 +122,8 @@ def _accumulate_depths(
                 # The longer the focal length, the closer the rays of the pixels lie to the axis.
                 spread = normal[0] * seen[0] + normal[1] * seen[1]
                 count = add_entry(rows, frame, lane, count, focal_column, spread)
-            add_square(rows, frame, lane, count, weight, OWN, hessian_out)
-            add_gradient(rows, frame, lane, count, weight * wp.float64(miss), 0, gradient_out)
-            clear_row(rows, frame, lane, count)
+            scaled = weight * wp.float64(miss)
+            close_row(rows, frame, lane, count, weight, scaled, hessian_out, gradient_out)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

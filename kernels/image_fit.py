@@ -7,9 +7,8 @@ the picture where it is seen, blurred to the scale of the stage; the picture's s
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
-from warpprior.kernels.contact_fit import PointBody, add_point
 from warpprior.kernels.robust import log_one_plus
-from warpprior.kernels.rows import OWN, Chains, Rows, add_entry, add_gradient, add_square, clear_row
+from warpprior.kernels.rows import Chains, PointBody, Rows, add_entry, add_point, close_row
 from warpprior.kernels.shading import ray_color
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_channel, key_face, key_inverse_depth
@@ -354,9 +353,8 @@ def _accumulate_image(
                 count = add_point(rows, chains, samples, frame, frame, lane, poses[frame], sample, point, direction)
                 if focal_column >= 0:
                     count = add_entry(rows, frame, lane, count, focal_column, -away * point[2])
-                add_square(rows, frame, lane, count, weight, OWN, hessian_out)
-                add_gradient(rows, frame, lane, count, weight * wp.float64(misses[k]), 0, gradient_out)
-                clear_row(rows, frame, lane, count)
+                scaled = weight * wp.float64(misses[k])
+                close_row(rows, frame, lane, count, weight, scaled, hessian_out, gradient_out)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

@@ -3,18 +3,8 @@
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
-from warpprior.kernels.rows import (
-    OWN,
-    Chains,
-    Rows,
-    add_chain,
-    add_entry,
-    add_gradient,
-    add_root,
-    add_square,
-    clear_row,
-    point_derivative,
-)
+from warpprior.kernels.robust import trust_of
+from warpprior.kernels.rows import Chains, Rows, add_chain, add_entry, add_root, close_row, point_derivative
 
 wp.set_module_options({"enable_backward": False})
 
@@ -47,10 +37,28 @@ def place_keypoints(keypoints, vertices, links, *, places_out):
 
 
 @wp.func
-def trust_of(miss: float, reach: float) -> float:
-    """How far a residual is believed (Geman-McClure): 1 when small beside ``reach``."""
-    ratio = miss / reach
-    return 1.0 / (1.0 + ratio * ratio)
+def add_pixel(
+    rows: Rows,
+    chains: Chains,
+    frame: int,
+    start: int,
+    chain: int,
+    pose: wp.transform,
+    place: wp.vec3,
+    focal: wp.vec2,
+    focal_column: int,
+    axis: int,
+) -> int:
+    """Begin a row: how the column (axis 0) or row (1) at which a place is drawn depends on the body that carries it."""
+    direction = wp.vec3(0.0, 0.0, 0.0)
+    direction[axis] = focal[axis] / place[2]
+    direction[2] = -focal[axis] * place[axis] / (place[2] * place[2])
+    offset = place - wp.transform_get_translation(pose)
+    count = add_root(rows, frame, 0, 0, start, point_derivative(pose, offset, direction))
+    count = add_chain(rows, chains, frame, 0, count, chain, direction)
+    if focal_column >= 0:
+        count = add_entry(rows, frame, 0, count, focal_column, focal[axis] * place[axis] / place[2])
+    return count
 
 
 @wp.kernel
@@ -86,19 +94,10 @@ def _accumulate_keypoints(
             weight = wp.float64(believed * trust * trust)
             cost += wp.float64(believed * trust * wp.dot(miss, miss))
             for axis in range(2):
-                direction = wp.vec3(0.0, 0.0, 0.0)
-                direction[axis] = focal[axis] / place[2]
-                direction[2] = -focal[axis] * place[axis] / (place[2] * place[2])
-                pose = poses[frame]
-                offset = place - wp.transform_get_translation(pose)
-                count = add_root(rows, frame, 0, 0, start, point_derivative(pose, offset, direction))
-                count = add_chain(rows, chains, frame, 0, count, chain_ids[keypoint], direction)
-                if focal_column >= 0:
-                    spread = focal[axis] * place[axis] / place[2]
-                    count = add_entry(rows, frame, 0, count, focal_column, spread)
-                add_square(rows, frame, 0, count, weight, OWN, hessian_out)
-                add_gradient(rows, frame, 0, count, weight * wp.float64(miss[axis]), 0, gradient_out)
-                clear_row(rows, frame, 0, count)
+                chain = chain_ids[keypoint]
+                count = add_pixel(rows, chains, frame, start, chain, poses[frame], place, focal, focal_column, axis)
+                scaled = weight * wp.float64(miss[axis])
+                close_row(rows, frame, 0, count, weight, scaled, hessian_out, gradient_out)
     wp.atomic_add(cost_out, frame, cost)
 
 
@@ -153,7 +152,6 @@ def _accumulate_boxes(
     """Pull the outermost vertices to the sides of a bounding box."""
     frame = wp.tid()
     cost = wp.float64(0.0)
-    pose = poses[frame]
     for side in range(4):
         edge = boxes[frame, side]
         vertex = outermost(screen, frame, first, count, side)
@@ -164,17 +162,9 @@ def _accumulate_boxes(
             trust = trust_of(miss, scale[1])
             weight = wp.float64(scale[0] * trust * trust)
             cost += wp.float64(scale[0] * trust * miss * miss)
-            direction = wp.vec3(0.0, 0.0, 0.0)
-            direction[axis] = focal[axis] / place[2]
-            direction[2] = -focal[axis] * place[axis] / (place[2] * place[2])
-            offset = place - wp.transform_get_translation(pose)
-            entries = add_root(rows, frame, 0, 0, start, point_derivative(pose, offset, direction))
-            entries = add_chain(rows, chains, frame, 0, entries, vertex, direction)
-            if focal_column >= 0:
-                entries = add_entry(rows, frame, 0, entries, focal_column, focal[axis] * place[axis] / place[2])
-            add_square(rows, frame, 0, entries, weight, OWN, hessian_out)
-            add_gradient(rows, frame, 0, entries, weight * wp.float64(miss), 0, gradient_out)
-            clear_row(rows, frame, 0, entries)
+            entries = add_pixel(rows, chains, frame, start, vertex, poses[frame], place, focal, focal_column, axis)
+            scaled = weight * wp.float64(miss)
+            close_row(rows, frame, 0, entries, weight, scaled, hessian_out, gradient_out)
     wp.atomic_add(cost_out, frame, cost)
 
 

@@ -2,16 +2,15 @@
 
 import warp as wp
 
-from warpprior.kernels.contact_fit import DEEPEST, PointBody, add_point
+from warpprior.kernels.contact_fit import DEEPEST
 from warpprior.kernels.rows import (
-    OWN,
     Chains,
+    PointBody,
     Rows,
-    add_entry,
-    add_gradient,
+    add_face,
+    add_point,
     add_root,
-    add_square,
-    clear_row,
+    close_row,
     point_derivative,
 )
 from warpprior.kernels.slabs import launch_slabs
@@ -72,15 +71,11 @@ def _accumulate_presses(
                 surface = place - normal * distances[frame, point]
                 offset = surface - wp.transform_get_translation(pose)
                 count = add_root(rows, frame, 0, count, start, -point_derivative(pose, offset, normal))
+                corners = wp.vec3i(faces[face, 0], faces[face, 1], faces[face, 2])
+                corners = corners + wp.vec3i(first_vertex, first_vertex, first_vertex)
                 weights = barycentrics[frame, point]
-                for corner in range(3):
-                    vertex = first_vertex + faces[face, corner]
-                    for entry in range(chains.starts[vertex], chains.starts[vertex + 1]):
-                        value = -wp.dot(normal, chains.values[frame, entry]) * weights[corner]
-                        count = add_entry(rows, frame, 0, count, chains.columns[entry], value)
-            add_square(rows, frame, 0, count, scale, OWN, hessian_out)
-            add_gradient(rows, frame, 0, count, -wp.float64(push) * scale, 0, gradient_out)
-            clear_row(rows, frame, 0, count)
+                count = add_face(rows, chains, frame, frame, 0, count, corners, weights, -normal)
+            close_row(rows, frame, 0, count, scale, -wp.float64(push) * scale, hessian_out, gradient_out)
             cost += scale * wp.float64(push * (2.0 * depth - push))
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)

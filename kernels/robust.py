@@ -9,3 +9,10 @@ def log_one_plus(x: wp.float64) -> wp.float64:
     if x < wp.float64(1.0e-5):
         return x * (wp.float64(1.0) - wp.float64(0.5) * x)
     return wp.log(wp.float64(1.0) + x)
+
+
+@wp.func
+def trust_of(miss: float, reach: float) -> float:
+    """How far a residual is believed (Geman-McClure): 1 when small beside ``reach``."""
+    ratio = miss / reach
+    return 1.0 / (1.0 + ratio * ratio)

@@ -77,13 +77,79 @@ def add_root(rows: Rows, frame: int, lane: int, count: int, start: int, derivati
 
 
 @wp.func
-def add_chain(rows: Rows, chains: Chains, frame: int, lane: int, count: int, vertex: int, direction: wp.vec3) -> int:
-    """Add how ``dot(direction, vertex)`` depends on joint coordinates and shared unknowns."""
+def add_share(
+    rows: Rows,
+    chains: Chains,
+    frame: int,  # whose rows these are
+    moment: int,  # the frame that the vertex is in
+    lane: int,
+    count: int,
+    vertex: int,
+    direction: wp.vec3,
+    share: float,
+) -> int:
+    """Add how a share of ``dot(direction, vertex)`` depends on joint coordinates and shared unknowns."""
     total = int(count)
     for entry in range(chains.starts[vertex], chains.starts[vertex + 1]):
-        value = wp.dot(direction, chains.values[frame, entry])
+        value = wp.dot(direction, chains.values[moment, entry]) * share
         total = add_entry(rows, frame, lane, total, chains.columns[entry], value)
     return total
+
+
+@wp.func
+def add_chain(rows: Rows, chains: Chains, frame: int, lane: int, count: int, vertex: int, direction: wp.vec3) -> int:
+    """Add how ``dot(direction, vertex)`` depends on joint coordinates and shared unknowns."""
+    return add_share(rows, chains, frame, frame, lane, count, vertex, direction, 1.0)
+
+
+@wp.func
+def add_face(
+    rows: Rows,
+    chains: Chains,
+    frame: int,
+    moment: int,
+    lane: int,
+    count: int,
+    corners: wp.vec3i,
+    barycentrics: wp.vec3,
+    direction: wp.vec3,
+) -> int:
+    """Add the same for a point of a face, from its corners."""
+    total = int(count)
+    for corner in range(3):
+        total = add_share(rows, chains, frame, moment, lane, total, corners[corner], direction, barycentrics[corner])
+    return total
+
+
+@wp.struct
+class PointBody:
+    """A body and points on its surface."""
+
+    start: wp.int32  # column of its root, -1 where its motion is known
+    corners: wp.array(dtype=wp.vec3i)  # [point] vertices of the face that each point lies on
+    barycentrics: wp.array(dtype=wp.vec3)  # [point]
+
+
+@wp.func
+def add_point(
+    rows: Rows,
+    chains: Chains,
+    body: PointBody,
+    frame: int,
+    moment: int,
+    lane: int,
+    pose: wp.transform,
+    point_id: int,
+    point: wp.vec3,
+    direction: wp.vec3,
+) -> int:
+    """Begin a row: how ``dot(direction, point)`` depends on the body that the point is on; returns its entries."""
+    if body.start < 0:
+        return 0
+    offset = point - wp.transform_get_translation(pose)
+    count = add_root(rows, frame, lane, 0, body.start, point_derivative(pose, offset, direction))
+    corners = body.corners[point_id]
+    return add_face(rows, chains, frame, moment, lane, count, corners, body.barycentrics[point_id], direction)
 
 
 @wp.func
@@ -152,3 +218,23 @@ def clear_row(rows: Rows, frame: int, lane: int, count: int) -> int:
     for i in range(count):
         rows.marks[frame, lane, rows.active[frame, lane, i]] = 0
     return 0
+
+
+@wp.func
+def close_row(
+    rows: Rows,
+    frame: int,
+    lane: int,
+    count: int,
+    weight: wp.float64,
+    scaled: wp.float64,
+    hessian_out: wp.array4d[wp.float64],  # [frame, 4, column, column]
+    gradient_out: wp.array3d[wp.float64],  # [frame, 2, column]
+) -> int:
+    """Add a row that concerns one frame alone to the equations, and forget it.
+
+    ``weight`` is that of its residual, ``scaled`` the weight times the residual.
+    """
+    add_square(rows, frame, lane, count, weight, OWN, hessian_out)
+    add_gradient(rows, frame, lane, count, scaled, 0, gradient_out)
+    return clear_row(rows, frame, lane, count)

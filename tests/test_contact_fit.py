@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 from tests.body_samples import make_rigid_body, make_tree_body
 from tests.fit_samples import Sample, Spread, check_equations, fold, wander
 from tests.reference.contact_fit import Contacts, places_on
-from warpprior.kernels.contact_fit import PointBody, accumulate_contacts, sum_weights, weigh_contacts
+from warpprior.kernels.contact_fit import accumulate_contacts, sum_weights, weigh_contacts
+from warpprior.kernels.rows import PointBody
 
 SLIP, PRESS = (4.0e4, 0.03, 0.0), (2.5e5, 0.001)
 SEGMENTS = np.array([0, 0, 0, 1, 1, 2])

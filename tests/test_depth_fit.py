@@ -14,8 +14,8 @@ from warpprior.alignment.depths import LEAST_COSINE, Depths
 from warpprior.alignment.problem import Problem
 from warpprior.errors import InputError
 from warpprior.estimators.refine import refine
-from warpprior.kernels.contact_fit import PointBody
 from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
+from warpprior.kernels.rows import PointBody
 from warpprior.picture import prepare_picture
 from warpprior.rendering import render_depth
 from warpprior.settings import AlignSettings, RefineSettings

@@ -16,7 +16,7 @@ from tests.reference import image_fit as reference
 from warpprior.bodies import rigid_body
 from warpprior.canvas import Canvas
 from warpprior.kernels import blur, image_fit
-from warpprior.kernels.contact_fit import PointBody
+from warpprior.kernels.rows import PointBody
 from warpprior.scene import Poses
 from warpprior.window import Window
 

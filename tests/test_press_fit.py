@@ -10,8 +10,8 @@ from tests.body_samples import make_tree_body
 from tests.fit_samples import Sample, check_equations, wander
 from tests.reference.press_fit import Presses
 from warpprior.bodies import rigid_body
-from warpprior.kernels.contact_fit import PointBody
 from warpprior.kernels.press_fit import accumulate_presses
+from warpprior.kernels.rows import PointBody
 
 HAND = replace(make_tree_body(vertices=24, influences=2, pose_blend=False, shapes=0), name="hand")
 TWIN = replace(HAND, name="twin")

@@ -6,7 +6,8 @@ import numpy as np
 import warp as wp
 
 from warpprior.alignment.problem import Problem
-from warpprior.kernels.contact_fit import PointBody, accumulate_contacts, sum_weights, weigh_contacts
+from warpprior.kernels.contact_fit import accumulate_contacts, sum_weights, weigh_contacts
+from warpprior.kernels.rows import PointBody
 from warpprior.priors.field import DistanceField
 from warpprior.scene import SceneBody
 from warpprior.settings import AlignStage

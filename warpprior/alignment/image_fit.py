@@ -12,7 +12,7 @@ from warpprior.alignment.problem import Problem
 from warpprior.bodies.sampling import sample_surface
 from warpprior.canvas import Canvas
 from warpprior.kernels import blur, image_fit
-from warpprior.kernels.contact_fit import PointBody
+from warpprior.kernels.rows import PointBody
 from warpprior.kernels.shading import fit_light
 from warpprior.priors.image import why_not
 from warpprior.priors.image_fit import ImageFitSettings, surface_area
