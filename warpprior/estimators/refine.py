@@ -113,14 +113,15 @@ class _Run:
         if settings.align.seek_focal and not told:
             self.notes.append("neither a known body nor depth tells the focal length; it may be as far off as before.")
         self.rows: list[dict[str, float]] = []
-        self.parts: list[tuple[str, Callable[[], None]]] = []
+        # Parts are told the run when it is their turn: if they held it, nothing of a finished run could be freed.
+        self.parts: list[tuple[str, Callable[[_Run], None]]] = []
         if settings.initialise_passes:
-            self.parts.append(("closed-form start", self._initialise))
+            self.parts.append(("closed-form start", _Run._initialise))
         self.alignment = None
         if settings.align.stages:
             self.alignment = Alignment(self.state, self.picture, settings)
             for number in range(len(self.alignment.stages)):
-                self.parts.append((f"align, stage {number + 1}", lambda number=number: self._align(number)))
+                self.parts.append((f"align, stage {number + 1}", lambda run, number=number: run._align(number)))
         self.overlaps = []
         if scene.labels is not None:
             labels, window = self.picture.unbiased_labels, self.picture.window
@@ -128,7 +129,7 @@ class _Run:
         self.best = (self._score(), self.state.read_transforms(), self._read_shared())
         iterations = self._polish_iterations(bool(settings.align.stages))
         if iterations:
-            self.parts.append(("polish", lambda: self._polish(iterations)))
+            self.parts.append(("polish", lambda run: run._polish(iterations)))
         self.done = 0
 
     def _polish_iterations(self, aligned: bool) -> int:
@@ -157,7 +158,7 @@ class _Run:
             name, part = self.parts[number]
             self._tell(name, 0.0)
             try:
-                part()
+                part(self)
             except KeyboardInterrupt:
                 self._guard(name)  # half a part may be worse than none
                 raise
