@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
-from warpprior.bodies import rigid_body
+from warpprior.bodies import read_hand, rigid_body
 from warpprior.errors import InputError
-from warpprior.scene import Camera, Poses, Scene, SceneBody
+from warpprior.scene import Camera, Poses, Scene, SceneBody, box_center
 
 FRAMES = 4
 
@@ -104,3 +104,53 @@ def test_a_camera_that_cannot_be_is_refused(scene, name, value):
     """Focal lengths are finite and positive, the principal point is finite."""
     with pytest.raises(InputError, match=f"scene 'two': camera {name}: {value}; a finite number"):
         replace(scene, camera=replace(scene.camera, **{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"centers": {"lid": np.zeros((3, 3))}}, r"centers of 'lid': shape \(3, 3\); shape \(4, 3\)"),
+        ({"centers": {"cup": np.zeros((4, 3))}}, r"centers: of 'cup'; one of \['box', 'lid'\]"),
+        ({"boxes": {"box": np.zeros((4, 3))}}, r"boxes of 'box': shape \(4, 3\); shape \(4, 4\)"),
+        ({"keypoints3d": {"box": np.zeros((4, 21, 4))}}, r"keypoints3d of 'box': .* shape \(4, 0, 4\)"),
+        ({"timestamps": np.arange(3.0)}, r"timestamps: shape \(3,\); shape \(4,\)"),
+        ({"timestamps": np.array([0.0, 0.1, np.nan, 0.3])}, "timestamps, frame 2: not finite"),
+        ({"timestamps": np.array([0.0, 0.2, 0.2, 0.3])}, "timestamps, frame 2: 0.2 s after 0.2 s; .* increase"),
+    ],
+)
+def test_observations_that_do_not_fit_are_refused(scene, changes, words):
+    """The field, the body, the frame and the shape that fits are named."""
+    with pytest.raises(InputError, match=words):
+        replace(scene, **changes)
+
+
+def test_observations_are_cut_with_the_frames(scene):
+    """The first frames keep their own detections and times, and gaps among them."""
+    hand = read_hand()
+    poses = still(joints=np.zeros((FRAMES, hand.coordinate_count)))
+    random = np.random.default_rng(0)
+    stored = {
+        "keypoints": {"hand": random.random((FRAMES, 21, 3))},
+        "boxes": {"box": random.random((FRAMES, 4))},
+        "keypoints3d": {"hand": random.random((FRAMES, 21, 4))},
+        "centers": {"box": holed(random.random((FRAMES, 3)))},
+    }
+    bodies = (*scene.bodies, SceneBody(hand, 3, False, poses))
+    short = replace(scene, bodies=bodies, timestamps=np.array([1.0, 1.5, 1.6, 2.0]), **stored).first_frames(3)
+    for key, found in stored.items():
+        for name, values in found.items():
+            np.testing.assert_array_equal(getattr(short, key)[name], values[:3])
+    np.testing.assert_array_equal(short.times, [1.0, 1.5, 1.6])
+
+
+def test_times_follow_the_frame_rate_without_timestamps(scene):
+    """One frame every 1 / fps, from zero on."""
+    np.testing.assert_allclose(replace(scene, fps=20.0).times, [0.0, 0.05, 0.1, 0.15])
+
+
+def test_the_centre_of_a_body_is_that_of_its_bounding_box():
+    """Not the mean of its vertices; it grows with the body, from the origin."""
+    corners = np.array([[2.0, 0, -1], [3, 0, -1], [3, 0.1, -1], [3, 0, -0.6]])
+    body = rigid_body("wedge", corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]]))
+    np.testing.assert_allclose(box_center(body), [2.5, 0.05, -0.8], atol=1e-6)
+    np.testing.assert_allclose(box_center(body, 2.0), [5.0, 0.1, -1.6], atol=1e-6)

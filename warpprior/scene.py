@@ -17,6 +17,8 @@ from warpprior.errors import InputError
 IGNORE_LABEL = 255  # label pixels that say nothing
 UNIT_TOLERANCE = 1e-3  # of the length of quaternions
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
+DETECTIONS = {"keypoints": (True, 3), "boxes": (False, 4), "keypoints3d": (True, 4), "centers": (False, 3)}
+"""Fields of a scene that hold arrays by body name: whether they have a row per keypoint, and how wide rows are."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,18 @@ class Scene:
         keypoints: detected keypoints by body name (frame, keypoint, 3): u, v [px] and confidence in [0, 1], in the
             order of ``body.keypoints``; confidence 0 and NaN say nothing.
         boxes: detected bounding boxes by body name (frame, 4): left, top, right, bottom [px], NaN for none.
+        keypoints3d: measured keypoints by body name (frame, keypoint, 4): x, y, z [m] in the camera frame and
+            confidence in [0, 1], in the order of ``body.keypoints``; confidence 0 and NaN say nothing.
+        centers: measured place by body name (frame, 3) [m], in the camera frame, of :func:`box_center`; NaN says
+            nothing.
+        timestamps: when each frame was taken (frame,) [s], strictly increasing; None for one every 1 / fps.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
     Raises:
         InputError: on construction: no body, a name or label used twice, arrays whose shapes do not fit each other,
-            initial poses, a camera or a frame rate that are not finite, or quaternions that are not of unit length.
+            initial poses, a camera or a frame rate that are not finite, quaternions that are not of unit length, or
+            timestamps that do not increase.
     """
 
     name: str
@@ -127,6 +135,9 @@ class Scene:
     read_depth: Callable[[int], np.ndarray | None] | None = None
     keypoints: dict[str, np.ndarray] = field(default_factory=dict)
     boxes: dict[str, np.ndarray] = field(default_factory=dict)
+    keypoints3d: dict[str, np.ndarray] = field(default_factory=dict)
+    centers: dict[str, np.ndarray] = field(default_factory=dict)
+    timestamps: np.ndarray | None = None
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
 
@@ -136,6 +147,11 @@ class Scene:
     @property
     def frame_count(self) -> int:
         return self.bodies[0].initial.frame_count
+
+    @property
+    def times(self) -> np.ndarray:
+        """When each frame was taken (frame,) [s]: the timestamps, or one every 1 / fps from zero on."""
+        return np.arange(self.frame_count) / self.fps if self.timestamps is None else self.timestamps
 
     def body(self, name: str) -> SceneBody:
         """The body of that name; KeyError lists the names there are."""
@@ -160,9 +176,20 @@ class Scene:
             self,
             bodies=bodies,
             labels=None if self.labels is None else self.labels[cut],
-            keypoints={name: values[cut] for name, values in self.keypoints.items()},
-            boxes={name: values[cut] for name, values in self.boxes.items()},
+            timestamps=None if self.timestamps is None else self.timestamps[cut],
+            **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
+
+
+def box_center(body: Body, scale: float = 1.0) -> np.ndarray:
+    """Middle of the bounding box of a body at rest, from the origin of its root (3,) float64 [m].
+
+    Args:
+        body: the body.
+        scale: its size factor, :attr:`Poses.scale`.
+    """
+    vertices = np.asarray(body.vertices, dtype=np.float64)
+    return 0.5 * scale * (vertices.min(axis=0) + vertices.max(axis=0))
 
 
 def check_scene(scene: Scene) -> None:
@@ -196,19 +223,34 @@ def check_scene(scene: Scene) -> None:
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
-    for key in ("keypoints", "boxes"):
+    for key, (per_keypoint, width) in DETECTIONS.items():
         for name, values in getattr(scene, key).items():
             owner = next((body for body in scene.bodies if body.name == name), None)
             if owner is None:
                 raise InputError(f"{where}: {key}", f"of {name!r}", f"one of {[b.name for b in scene.bodies]}")
-            wanted = (scene.frame_count, owner.body.keypoint_count, 3) if key == "keypoints" else (scene.frame_count, 4)
+            wanted = (scene.frame_count, *((owner.body.keypoint_count,) if per_keypoint else ()), width)
             if np.shape(values) != wanted:
                 raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
+    if scene.timestamps is not None:
+        _check_timestamps(f"{where}: timestamps", scene.timestamps, scene.frame_count)
     if scene.labels is not None:
         expected = (scene.frame_count, scene.camera.height, scene.camera.width)
         if scene.labels.shape != expected or scene.labels.dtype != np.uint8:
             found = f"{scene.labels.dtype} of shape {scene.labels.shape}"
             raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
+
+
+def _check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
+    """Shape, finite numbers, each later than the one before."""
+    if np.shape(times) != (frame_count,):
+        raise InputError(where, f"shape {np.shape(times)}", f"shape {(frame_count,)}")
+    if not np.isfinite(times).all():
+        frame = int(np.flatnonzero(~np.isfinite(times))[0])
+        raise InputError(f"{where}, frame {frame}", "not finite", "finite seconds")
+    back = np.flatnonzero(np.diff(times) <= 0.0)
+    if len(back):
+        found = f"{times[back[0] + 1]:.9g} s after {times[back[0]]:.9g} s"
+        raise InputError(f"{where}, frame {back[0] + 1}", found, "seconds that increase from each frame to the next")
 
 
 def _check_motion(where: str, body: SceneBody, poses: Poses, frame_count: int, *, gaps: bool) -> None:
