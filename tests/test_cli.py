@@ -201,7 +201,7 @@ def test_a_closed_pipe_is_no_traceback():
 
 def test_an_interrupt_while_parsing_is_one_line(monkeypatch, capsys):
     """Ctrl-C right at the start is an interruption like any other."""
-    monkeypatch.setattr("warpprior.cli.build_parser", failing(KeyboardInterrupt()))
+    monkeypatch.setattr("warpprior.cli.program.build_parser", failing(KeyboardInterrupt()))
     assert main(["info"]) == 130
     assert capsys.readouterr().err == "warpprior: interrupted\n"
 

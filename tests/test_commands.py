@@ -176,12 +176,12 @@ def test_the_demo_makes_a_scene_and_refines_it(tmp_path, capsys):
 
 def test_the_first_run_says_that_it_compiles(tmp_path, monkeypatch, capsys):
     """Without compiled kernels in the cache the user is told what takes so long; --quiet is quiet."""
-    from warpprior import commands
+    from warpprior.commands import running
 
-    monkeypatch.setattr(commands, "prepare_kernel_cache", lambda: tmp_path)
-    commands._start("cpu", quiet=False)
+    monkeypatch.setattr(running, "prepare_kernel_cache", lambda: tmp_path)
+    running.start_warp("cpu", quiet=False)
     assert "the first run compiles kernels" in capsys.readouterr().out
-    commands._start("cpu", quiet=True)
+    running.start_warp("cpu", quiet=True)
     (tmp_path / "wp_warpprior.kernels.distance_1").mkdir()
-    commands._start("cpu", quiet=False)
+    running.start_warp("cpu", quiet=False)
     assert capsys.readouterr().out == ""

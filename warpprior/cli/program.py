@@ -1,0 +1,162 @@
+"""The program: one command, its errors in one line each, and its exit code.
+
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import _thread
+import argparse
+import io
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import warpprior
+from warpprior.cli.estimation import add_demo, add_refine
+from warpprior.cli.folders import add_convert_mano, add_export, add_simulate
+from warpprior.cli.measurement import add_ablate, add_bench, add_evaluate, add_info
+from warpprior.errors import WarppriorError, one_line
+
+INTERRUPTED = 130
+
+_EPILOG = """\
+examples:
+  warpprior demo
+      a simulated hand lifts and turns a mug; refine both and look at the result
+  warpprior refine recordings/mug --output-dir out/mug
+      poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
+  warpprior refine recordings/mug --output-dir out/free --without sliding --set align.sigma_contour_px=3
+      the same without one term, and with another setting
+  warpprior simulate robot_lift --output-dir out/scene --seed 3
+      a scene folder with known truth
+
+The same from Python: warpprior.refine, simulate, demo, evaluate, export_usd and info.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after the program's name; None takes them from ``sys.argv``.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        _prepare_streams()
+        sys.unraisablehook = _pass_interrupt_on
+        warnings.showwarning = _show_warning
+        return _answer(build_parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """The exit code of the command; what went wrong is said in one line."""
+    try:
+        return options.run(options)
+    except WarppriorError as error:
+        if options.debug:
+            traceback.print_exc()
+        _say(f"error: {error}")
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
+        _silence_output()
+        return 1
+    except MemoryError:
+        _say("error: out of memory; try fewer frames with --num-frames")
+        return 1
+    except OSError as error:  # a full disk, a vanished folder, a closed terminal
+        if options.debug:
+            traceback.print_exc()
+        place = "the output" if error.filename is None else error.filename
+        _say(f"error: {place}: {error.strerror or error}")
+        _silence_output()
+        return 1
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        summary = " ".join(str(error).split()) or "no message"
+        _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")
+        return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets ``run``, a function from the parsed options to the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="warpprior",
+        description="Turn noisy per-frame estimates of hands and objects into physically consistent motion.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"warpprior {warpprior.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (
+        add_refine,
+        add_simulate,
+        add_demo,
+        add_evaluate,
+        add_ablate,
+        add_export,
+        add_convert_mano,
+        add_info,
+        add_bench,
+    ):
+        add(commands)
+    return parser
+
+
+def _prepare_streams() -> None:
+    """Make standard input, output and errors usable whatever the caller did to them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed: the next file opened would take its place and receive what was meant for a terminal
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):  # names of files may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _pass_interrupt_on(event) -> None:
+    """Repeat a Ctrl-C that came while a destructor ran: Python prints what is raised there and goes on."""
+    if event.exc_type is not None and issubclass(event.exc_type, KeyboardInterrupt):
+        timer = threading.Timer(0.01, _interrupt_main)
+        timer.daemon = True
+        timer.start()
+    else:
+        sys.__unraisablehook__(event)
+
+
+def _interrupt_main() -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def _silence_output() -> None:
+    """Drop what is still to be printed where nothing can be, so that leaving does not fail on it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    _say(f"warning: {message}")
+
+
+def _say(text: str) -> None:
+    print(f"warpprior: {one_line(text)}", file=sys.stderr, flush=True)

@@ -1,0 +1,176 @@
+"""The commands that estimate motion, from a scene folder to a result folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from warpprior.commands.running import INTERRUPTED, OK, refuse_existing, start_warp, tell, tell_warnings
+from warpprior.device import self_healing
+from warpprior.errors import one_line
+from warpprior.progress import progress_bar
+from warpprior.result import Result
+from warpprior.scene import Scene
+from warpprior.tables import format_before_after
+
+DEMO_FRAMES, DEMO_FPS, DEMO_SEED = 40, 20.0, 7  # two seconds, and a grasp that shows the mug
+
+
+def refine(
+    scene_folder: Path,
+    output_dir: Path,
+    *,
+    device: str | None = None,
+    iterations: int | None = None,
+    seed: int = 0,
+    num_frames: int | None = None,
+    without: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    paper_literal: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Refine a scene folder and write a result folder.
+
+    Everything that can be refused is refused before computing.  An interrupted run leaves its best so far, marked
+    incomplete, and can be resumed.
+
+    Args:
+        scene_folder: folder with ``scene.toml``.
+        output_dir: result folder.
+        device: as :func:`warpprior.device.resolve_device`.
+        iterations: at most so many; None leaves it to the settings.
+        seed: of everything random.
+        num_frames: use only the first ones.
+        without: terms to leave out.
+        assignments: ``key=value`` texts, see :func:`warpprior.overrides.apply_overrides`.
+        paper_literal: start from the paper's equations as printed.
+        resume: continue the run whose checkpoint is in ``output_dir``.
+        overwrite: ``output_dir`` may hold an earlier result.
+        quiet: no progress bar and no table.
+
+    Raises:
+        InputError, RunError, MissingExtraError: see the functions it calls.
+    """
+    from warpprior.io import load_scene, prepare_output
+
+    settings = _settings(iterations, seed, without, assignments, paper_literal)
+    with prepare_output(output_dir, overwrite=overwrite, resume=resume, protect=[scene_folder]):
+        chosen = start_warp(device, quiet)
+        scene = load_scene(scene_folder, num_frames=num_frames)
+        return _refine_into(output_dir, scene, settings, chosen, resume=resume, quiet=quiet)
+
+
+def demo(
+    output_dir: Path | str = "out/demo",
+    *,
+    device: str | None = None,
+    iterations: int | None = None,
+    seed: int = DEMO_SEED,
+    num_frames: int | None = None,
+    without: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    paper_literal: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Simulate a human hand that lifts and turns a mug, refine both, and say which files to open."""
+    from warpprior.io import load_scene, prepare_output, save_scene
+    from warpprior.scenes import simulate as build
+
+    scene_folder, result_folder = Path(output_dir) / "scene", Path(output_dir) / "result"
+    settings = _settings(iterations, seed, without, assignments, paper_literal)
+    refuse_existing(scene_folder, overwrite)
+    with prepare_output(result_folder, overwrite=overwrite, protect=[scene_folder]):
+        chosen = start_warp(device, quiet)
+        tell(quiet, f"simulating a human hand that lifts and turns a mug, into {scene_folder}")
+        count = num_frames or DEMO_FRAMES
+        scene = self_healing(
+            lambda: build("grasp_lift", object="mug", seed=seed, frame_count=count, fps=DEMO_FPS, device=chosen)
+        )
+        save_scene(scene, scene_folder, overwrite=overwrite)
+        tell(quiet, f"refining it on {chosen}, into {result_folder}")
+        saved = load_scene(scene_folder)
+        return _refine_into(result_folder, saved, settings, chosen, resume=False, quiet=quiet, brief=True)
+
+
+def _settings(
+    iterations: int | None, seed: int, without: Sequence[str], assignments: Sequence[str], paper_literal: bool
+):
+    """The default settings with what the command line changes."""
+    from warpprior.overrides import apply_overrides
+    from warpprior.settings import RefineSettings
+
+    direct = [f"seed={seed}"] + ([] if iterations is None else [f"iterations={iterations}"])
+    start = RefineSettings.paper_literal() if paper_literal else RefineSettings()
+    settings = apply_overrides(start, [*direct, *assignments])
+    return settings.leaving_out(without)
+
+
+def _refine_into(
+    folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool, brief: bool = False
+) -> int:
+    """Refine, measure, write the result folder and say what came out, in a short table if ``brief``."""
+    from warpprior.estimators.refine import refine as estimate
+    from warpprior.io import fingerprint, load_checkpoint, save_checkpoint, save_result
+
+    tell_warnings(scene, quiet)
+    start = time.perf_counter()
+    inputs = fingerprint(scene, settings.as_dict())
+    found = load_checkpoint(folder, expected_fingerprint=inputs) if resume else None
+    with progress_bar("refine", quiet=quiet) as progress:
+        result = self_healing(
+            lambda: estimate(
+                scene,
+                settings,
+                device=device,
+                progress=progress,
+                keep=lambda arrays: save_checkpoint(folder, arrays, {"fingerprint": inputs}),
+                resume_from=None if found is None else found[0],
+            )
+        )
+    result = self_healing(lambda: _measured(result, device))
+    result = self_healing(lambda: save_result(result, folder, device=device, seed=settings.seed))
+    seconds = time.perf_counter() - start
+    tell(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
+    tell(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
+    return _exit_code(result, folder)
+
+
+def _measured(result: Result, device: str) -> Result:
+    """The result with the metrics of its start and of its end, and with its contacts."""
+    from warpprior.contacts import find_contacts
+    from warpprior.metrics import Evaluator
+
+    evaluator = Evaluator(result.scene, device=device)
+    start = {body.name: body.initial for body in result.scene.bodies}
+    metrics = {"before": evaluator(start), "after": evaluator(result.poses)}
+    contacts = result.contacts or find_contacts(result.scene, result.poses, device=device)
+    return replace(result, metrics=metrics, contacts=contacts)
+
+
+def _exit_code(result: Result, folder: Path) -> int:
+    if result.complete:
+        return OK
+    print(f"warpprior: interrupted; the best so far is in {one_line(folder)}, continue with --resume", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _estimated(scene: Scene) -> list[str]:
+    return [body.name for body in scene.bodies if not body.known]
+
+
+def _files_to_open(folder: Path) -> str:
+    """The files worth opening, those that were written, best first."""
+    meanings = {
+        "report.html": "numbers and pictures in one page",
+        "overlay.mp4": "before and after, over the images",
+        "scene.usdc": "the motion as a USD stage",
+        "poses.npz": "the poses",
+    }
+    lines = [f"  {folder / name}  {meaning}" for name, meaning in meanings.items() if (folder / name).is_file()]
+    return "\n".join(["open:", *lines])

@@ -1,0 +1,140 @@
+"""The commands that measure: motions, ingredients, this machine."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from warpprior.commands.running import OK, first_frames, refuse_existing, start_warp, tell, tell_warnings
+from warpprior.device import self_healing
+from warpprior.errors import InputError
+from warpprior.progress import progress_bar
+from warpprior.tables import format_summary
+
+
+def evaluate(
+    scene_folder: Path,
+    poses_file: Path | None = None,
+    *,
+    output: Path | None = None,
+    device: str | None = None,
+    num_frames: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Measure a pose file, or the scene's initial poses, and print a table; optionally write all numbers as JSON."""
+    from warpprior import metrics
+    from warpprior.io import load_scene, prepare_file
+    from warpprior.io.results import write_json
+
+    if output is not None:
+        prepare_file(output, overwrite=overwrite)
+    chosen = start_warp(device, quiet)
+    scene, poses = first_frames(load_scene(scene_folder), poses_file, num_frames)
+    tell_warnings(scene, quiet)
+    found = self_healing(lambda: metrics.evaluate(scene, poses, device=chosen))
+    if output is not None:
+        write_json(output, found)
+    tell(quiet, format_summary(found, [body.name for body in scene.bodies]))
+    return OK
+
+
+def ablate(
+    scene_folders: Sequence[Path],
+    output_dir: Path,
+    *,
+    simulated: str | None = None,
+    seeds: Sequence[int] = range(10),
+    object_name: str | None = None,
+    mask_noise: str = "M1",
+    variants: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    num_frames: int | None = None,
+    jobs: int = 1,
+    device: str | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Refine scenes with every variant, keep the runs, and write and print the tables; see :mod:`warpprior.ablation`.
+
+    Args:
+        scene_folders: scenes with truth.
+        output_dir: holds ``runs/`` and the tables; runs of the same scene and settings are used again.
+        simulated: name of a scene that is simulated with each of ``seeds``, too.
+        object_name, mask_noise, num_frames: of the simulated scenes.
+        variants: none at all means all of the table.
+        assignments: ``key=value`` texts that hold for every variant.
+        jobs: processes side by side.
+        overwrite: repeat runs that are there, and take a folder that holds something else.
+    """
+    import shutil
+
+    from warpprior.ablation import ablate as run
+    from warpprior.ablation.runs import RUNS_FOLDER
+    from warpprior.ablation.sources import collect_sources
+    from warpprior.ablation.table import TABLE_FILE, format_tables, write_tables
+    from warpprior.ablation.variants import choose_variants
+    from warpprior.io import prepare_output
+
+    settings = choose_variants(variants, assignments)
+    sources = collect_sources(
+        scene_folders, simulated, seeds, object_name=object_name, mask_noise=mask_noise, frame_count=num_frames
+    )
+    if not (output_dir / RUNS_FOLDER).is_dir():
+        refuse_existing(output_dir, overwrite)
+    with prepare_output(output_dir, overwrite=True, protect=scene_folders):
+        if overwrite:
+            shutil.rmtree(output_dir / RUNS_FOLDER, ignore_errors=True)
+        chosen = start_warp(device, quiet)
+        with progress_bar("ablate", quiet=quiet) as progress:
+            runs = run(sources, settings, output_dir, device=chosen, jobs=jobs, progress=progress)
+        rows = write_tables(output_dir, runs, {name: one.as_dict() for name, one in settings.items()}, chosen)
+    refused = [error for row in rows.values() for error in row.get("errors", ())]
+    tell(quiet, format_tables(rows), *dict.fromkeys(refused), f"{len(runs)} runs; tables in {output_dir / TABLE_FILE}")
+    return OK
+
+
+def info(*, as_json: bool = False) -> int:
+    """Print versions, devices, extras and the kernel cache."""
+    from warpprior import environment
+
+    found = environment.info()
+    print(json.dumps(found, indent=1) if as_json else environment.format_info(found))
+    return OK
+
+
+def bench(
+    *,
+    device: str | None = None,
+    only: Sequence[str] = (),
+    list_only: bool = False,
+    compare: Path | None = None,
+    max_ratio: float | None = None,
+    update_baseline: bool = False,
+    json_file: Path | None = None,
+    quiet: bool = False,
+) -> int:
+    """Time the parts of the project; 1 when an answer is wrong or a case takes ``max_ratio`` times its baseline.
+
+    Raises:
+        InputError: not run from a source checkout, no such case, or no baseline.
+    """
+    try:
+        program = importlib.import_module("warpprior.bench.program")
+    except ModuleNotFoundError as error:
+        if error.name not in ("warpprior.bench", "warpprior.bench.program"):
+            raise
+        where = "the benchmark is part of the source checkout only"
+        raise InputError("warpprior bench", where, "clone the repository and run `make bench` in it") from None
+    return program.run(
+        start_warp(device, quiet),
+        only=only,
+        list_only=list_only,
+        compare=compare,
+        max_ratio=max_ratio,
+        update_baseline=update_baseline,
+        json_file=json_file,
+        quiet=quiet,
+    )
