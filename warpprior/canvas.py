@@ -68,7 +68,7 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
-        self.keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        self.keys = self._all_keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
         self.owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
@@ -76,6 +76,16 @@ class Canvas:
         self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
+
+    def look_at(self, window: Window) -> None:
+        """Draw another part of the picture from now on, of no more pixels than the one it was made for.
+
+        Only for a canvas of one frame without a backdrop.
+        """
+        pixel_count = window.width * window.height
+        self.window, self.crop = window, window.crop(self.crop.channel_count)
+        self.origins.assign(window.origins)
+        self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
 
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
