@@ -33,7 +33,10 @@ _REACH, _FAR_REACH = 0.020, 0.040  # points of the hand this close at the grasp 
 _SLENDER = 3.0  # what is longer than this against its width lies down
 _ATTEMPTS = 4  # grasps tried until the hand can do what it is to do
 _GAP = 0.03  # between two objects on the table, at least [m]
-_PURPOSES = ("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second", "depth")
+_PURPOSES = (
+    *("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second", "depth"),
+    "points",  # new ones go last: those before keep their numbers
+)
 _COVER = 0.12  # brightness of what hides everything in occluded frames
 
 
@@ -83,6 +86,7 @@ def hand_scene(
     pose_noise: str | noises.PoseNoise = "network",
     hand_noise: str | noises.HandNoise = "network",
     keypoint_noise: noises.KeypointNoise | None = None,
+    point_noise: str | noises.Point3DNoise = "sensor",
     picture_noise: noises.PictureNoise | None = None,
     camera: Camera = CAMERA,
     images: bool = True,
@@ -105,8 +109,10 @@ def hand_scene(
         mask_noise: ``M0`` to ``M3``, or a :class:`~warpprior.scenes.noise.MaskNoise`.
         pose_noise: of the objects' initial poses: ``network``, ``rough``, ``exact``, or a
             :class:`~warpprior.scenes.noise.PoseNoise`.
-        hand_noise: of the hand's: ``network``, ``exact``, or a :class:`~warpprior.scenes.noise.HandNoise`.
+        hand_noise: of the hand's: ``network``, ``white``, ``exact``, or a :class:`~warpprior.scenes.noise.HandNoise`.
         keypoint_noise: of the hand's detected keypoints.
+        point_noise: of keypoints and middles measured in space: ``sensor``, ``exact``, or a
+            :class:`~warpprior.scenes.noise.Point3DNoise`.
         picture_noise: of the colour pictures.
         camera: the camera.
         images: render colour pictures too.
@@ -115,7 +121,7 @@ def hand_scene(
 
     Returns:
         A scene with bodies ``hand``, the object, ``other_hand`` in a handover, and perhaps the second object; truth
-        for all, keypoints of hands, boxes.
+        for all, keypoints of hands in the picture and in space, boxes, and middles of the objects in space.
 
     Raises:
         InputError: the mesh cannot be read or grasped, or a setting is out of range.
@@ -124,7 +130,7 @@ def hand_scene(
         raise InputError("frame_count", str(frame_count), "at least 2 frames")
     hidden = _hidden_frames(occluded_frames, frame_count)
     mask_level, pose_level = noises.mask_noise(mask_noise), noises.pose_noise(pose_noise)
-    hand_level = noises.hand_noise(hand_noise)
+    hand_level, point_level = noises.hand_noise(hand_noise), noises.point_noise(point_noise)
     prop = make_prop(object or OBJECT[name]) if mesh is None else read_prop(mesh)
     random = dict(zip(_PURPOSES, np.random.default_rng(seed).spawn(len(_PURPOSES)), strict=True))
 
@@ -151,18 +157,22 @@ def hand_scene(
     grain = picture_noise or noises.PictureNoise()
     pictures, read_rgb = _film(camera, view, actors, prop.table, hidden, images, grain, random["picture"], device)
 
-    keypoints, boxes, starts, discs = {}, {}, [], []
+    keypoints, boxes, keypoints3d, centers, starts, discs = {}, {}, {}, {}, [], []
     for actor in actors:
-        body, truth, detection = actor.body, actor.poses, random["detection"]
+        body, truth, detection, spot = actor.body, actor.poses, random["detection"], random["points"]
         if body.keypoints is not None:
             keypoints[body.name] = noises.detect_keypoints(
                 body, truth, camera, detection, keypoint_noise, pictures=pictures, label=actor.label
             )
             keypoints[body.name][hidden, :, 2] = 0.0
+            keypoints3d[body.name] = noises.measure_keypoints(body, truth, camera, spot, point_level)
+            keypoints3d[body.name][hidden] = [np.nan, np.nan, np.nan, 0.0]
             discs.append(noises.fingertip_discs(body, truth, camera))
             starts.append(noises.disturb_hand(truth, body, hand_level, random["hand"]))
         else:
             starts.append(noises.disturb_poses(truth, pose_level, random["pose"]))
+            centers[body.name] = noises.measure_center(body, truth, camera, spot, point_level)
+            centers[body.name][hidden] = np.nan
         boxes[body.name] = noises.detect_boxes(pictures.labels, actor.label, detection)
         boxes[body.name][hidden] = np.nan
     fingertips = np.concatenate(discs, axis=1)
@@ -182,6 +192,8 @@ def hand_scene(
         read_depth=noises.sensor_depths(pictures.depths, random["depth"]) if depth else None,
         keypoints=keypoints,
         boxes=boxes,
+        keypoints3d=keypoints3d,
+        centers=centers,
     )
 
 

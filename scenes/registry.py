@@ -8,7 +8,7 @@ from warpprior.bodies.body import Body
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.scene import Scene
-from warpprior.scenes.noise import HandNoise, KeypointNoise, MaskNoise, PoseNoise
+from warpprior.scenes.noise import HandNoise, KeypointNoise, MaskNoise, Point3DNoise, PoseNoise
 
 ROBOT_SCENES = {
     "robot_lift": "a robot hand takes an object of ours from a table, lifts and turns it",
@@ -35,6 +35,7 @@ def simulate(
     pose_noise: str | PoseNoise | None = None,
     hand_noise: str | HandNoise | None = None,
     keypoint_noise: KeypointNoise | None = None,
+    point_noise: str | Point3DNoise = "sensor",
     object: str | None = None,
     mesh: str | Path | Body | None = None,
     side: str | None = None,
@@ -55,9 +56,11 @@ def simulate(
         pose_noise: how far the objects' initial poses are off: ``exact``, ``rough`` (15 degrees and 12 % in depth, for
             the robot's scenes), ``network`` (about 26 cm, nearly all in depth, for human hands), or a
             :class:`PoseNoise`.
-        hand_noise: how far a human hand's are: ``exact``, ``network`` (joints about 12 mm off), or a
-            :class:`HandNoise`.
+        hand_noise: how far a human hand's are: ``exact``, ``network`` (joints about 12 mm off), ``white`` (6 mm and
+            0.05 rad, independent in every frame), or a :class:`HandNoise`.
         keypoint_noise: of a human hand's detected keypoints.
+        point_noise: of what is measured in space, keypoints of human hands and middles of objects: ``exact``,
+            ``sensor`` (4 and 15 mm per axis, independent in every frame), or a :class:`Point3DNoise`.
         object: name of one of our objects (:data:`warpprior.scenes.objects.OBJECTS`); each scene has its own default.
         mesh: a mesh file, or a rigid body, instead of ours; ``held_object`` needs one, ``robot_lift`` takes none.
         side: of a human hand: ``right`` (default) or ``left``.
@@ -93,6 +96,7 @@ def simulate(
             pose_noise=pose_noise or "network",
             hand_noise=hand_noise or "network",
             keypoint_noise=keypoint_noise,
+            point_noise=point_noise,
             images=images,
             depth=depth,
             device=device,
@@ -120,6 +124,7 @@ def simulate(
             fps=fps,
             mask_noise=mask_noise,
             pose_noise=pose_noise,
+            point_noise=point_noise,
             images=images,
             device=device,
         )
@@ -134,6 +139,7 @@ def simulate(
         fps=fps,
         mask_noise=mask_noise,
         pose_noise=pose_noise,
+        point_noise=point_noise,
         images=images,
         device=device,
     )

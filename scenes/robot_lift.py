@@ -34,6 +34,7 @@ def robot_lift(
     fps: float = 30.0,
     mask_noise: str | noises.MaskNoise = "M1",
     pose_noise: str | noises.PoseNoise | None = None,
+    point_noise: str | noises.Point3DNoise = "sensor",
     camera: Camera = CAMERA,
     images: bool = True,
     device="cpu",
@@ -54,6 +55,7 @@ def robot_lift(
         fps=fps,
         mask_noise=mask_noise,
         pose_noise=pose_noise,
+        point_noise=point_noise,
         camera=camera,
         images=images,
         device=device,
@@ -70,6 +72,7 @@ def held_object(
     fps: float = 30.0,
     mask_noise: str | noises.MaskNoise = "M1",
     pose_noise: str | noises.PoseNoise | None = None,
+    point_noise: str | noises.Point3DNoise = "sensor",
     camera: Camera = CAMERA,
     images: bool = True,
     device="cpu",
@@ -85,12 +88,14 @@ def held_object(
         fps: frames per second.
         mask_noise: ``M0`` to ``M3``, or a :class:`~warpprior.scenes.noise.MaskNoise`.
         pose_noise: of the object's initial poses; the hand's are exact and marked known.
+        point_noise: of the object's middle measured in space: ``sensor``, ``exact``, or a
+            :class:`~warpprior.scenes.noise.Point3DNoise`.
         camera: the camera.
         images: render colour pictures too.
         device: Warp device that casts the rays.
 
     Returns:
-        A scene with bodies ``hand`` and the object, truth for both.
+        A scene with bodies ``hand`` and the object, truth for both, and the object's middle measured in space.
 
     Raises:
         InputError: the mesh cannot be read or grasped, or a setting is out of range.
@@ -103,11 +108,11 @@ def held_object(
         from warpprior.bodies.mesh import read_mesh
 
         model = read_mesh(mesh, Path(mesh).stem)
-    level = noises.mask_noise(mask_noise)
+    level, point_level = noises.mask_noise(mask_noise), noises.point_noise(point_noise)
     # One generator per purpose: asking for other masks or more frames leaves the rest as it was.
-    grasp_random, script_random, view_random, mask_random, pose_random, picture_random = np.random.default_rng(
-        seed
-    ).spawn(6)
+    grasp_random, script_random, view_random, mask_random, pose_random, picture_random, point_random = (
+        np.random.default_rng(seed).spawn(7)
+    )
 
     rest = Rotation.identity() if upright else _stand_up(model.vertices)
     center = rest.apply(0.5 * (model.vertices.min(axis=0) + model.vertices.max(axis=0)).astype(float))
@@ -141,6 +146,7 @@ def held_object(
         ),
         labels=labels,
         read_rgb=read_rgb,
+        centers={model.name: noises.measure_center(model, object_poses, camera, point_random, point_level)},
     )
 
 

@@ -1,6 +1,7 @@
 """Noise of observations and of first guesses, from a seeded generator.
 
-Masks M0 to M3, rough poses of objects and hands, sensor noise, and what detectors make of keypoints and boxes.
+Masks M0 to M3, rough poses of objects and hands, sensor noise, what detectors make of keypoints and boxes, and points
+measured in space.
 """
 
 from warpprior.scenes.noise.depth import depth_sigma, sensor_depths
@@ -13,6 +14,7 @@ from warpprior.scenes.noise.detections import (
 )
 from warpprior.scenes.noise.masks import MASK_NOISE, MaskNoise, disturb_labels, mask_noise
 from warpprior.scenes.noise.pictures import PictureNoise, draw_gains, sensor_picture
+from warpprior.scenes.noise.points import POINT_NOISE, Point3DNoise, measure_center, measure_keypoints, point_noise
 from warpprior.scenes.noise.poses import (
     HAND_NOISE,
     POSE_NOISE,
@@ -27,12 +29,14 @@ from warpprior.scenes.noise.poses import (
 __all__ = [
     "HAND_NOISE",
     "MASK_NOISE",
+    "POINT_NOISE",
     "POSE_NOISE",
     "BoxNoise",
     "HandNoise",
     "KeypointNoise",
     "MaskNoise",
     "PictureNoise",
+    "Point3DNoise",
     "PoseNoise",
     "depth_sigma",
     "detect_boxes",
@@ -44,6 +48,9 @@ __all__ = [
     "fingertip_discs",
     "hand_noise",
     "mask_noise",
+    "measure_center",
+    "measure_keypoints",
+    "point_noise",
     "pose_noise",
     "sensor_depths",
     "sensor_picture",

@@ -89,7 +89,7 @@ def detect_keypoints(
     noise = noise or KeypointNoise()
     points = posed_keypoints(body, truth).astype(float)
     frame_count, count = points.shape[:2]
-    places = _project(points, camera)
+    places = project(points, camera)
     visible = np.ones((frame_count, count))
     if pictures is not None:
         if label is None:
@@ -179,7 +179,7 @@ def fingertip_discs(body: Body, truth: Poses, camera: Camera, *, radius: float =
     joints = np.stack([points[:, _before(body, tip)] for tip in tips], axis=1)
     back = joints - points[:, tips]
     centers = points[:, tips] + radius * back / np.linalg.norm(back, axis=-1, keepdims=True)
-    return np.concatenate([_project(centers, camera), 1.3 * camera.fx * radius / centers[..., 2:]], axis=-1)
+    return np.concatenate([project(centers, camera), 1.3 * camera.fx * radius / centers[..., 2:]], axis=-1)
 
 
 def _before(body: Body, tip: int) -> int:
@@ -188,7 +188,7 @@ def _before(body: Body, tip: int) -> int:
     return int(np.flatnonzero(same & (np.asarray(body.keypoints.vertices) < 0))[0])
 
 
-def _project(points: np.ndarray, camera: Camera) -> np.ndarray:
+def project(points: np.ndarray, camera: Camera) -> np.ndarray:
     """Pixels (..., 2) of points (..., 3) in the camera frame."""
     depth = np.maximum(points[..., 2], 1e-3)
     u, v = camera.fx * points[..., 0] / depth + camera.cx, camera.fy * points[..., 1] / depth + camera.cy

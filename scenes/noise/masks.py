@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from warpprior.errors import InputError
 from warpprior.scene import IGNORE_LABEL
 from warpprior.scenes.noise.correlated import CORRELATION
+from warpprior.scenes.noise.levels import named_level
 
 _CELL = 8  # pixels per node of the coarse grid noise is drawn on
 
@@ -47,11 +47,7 @@ MASK_NOISE = {
 
 def mask_noise(name: str | MaskNoise) -> MaskNoise:
     """The noise of a level's name; a :class:`MaskNoise` is returned as it is."""
-    if isinstance(name, MaskNoise):
-        return name
-    if name not in MASK_NOISE:
-        raise InputError("mask_noise", repr(name), f"one of {', '.join(MASK_NOISE)}")
-    return MASK_NOISE[name]
+    return named_level("mask_noise", name, MaskNoise, MASK_NOISE)
 
 
 def disturb_labels(

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body
-from warpprior.errors import InputError
 from warpprior.scene import Poses
 from warpprior.scenes.noise.correlated import CORRELATION, correlated
+from warpprior.scenes.noise.levels import named_level
 
 
 @dataclass(frozen=True)
@@ -95,26 +95,23 @@ class HandNoise:
         """Single-frame networks: joints some 12 mm off, 6.2 mm after Procrustes alignment (HandOccNet on HO-3D)."""
         return HandNoise(joints=0.122, rotation=0.04, lateral=0.003, depth=0.0075)
 
+    @staticmethod
+    def white() -> HandNoise:
+        """Errors that are independent in every frame, as filters suppose: 6 mm and 0.05 rad on each axis."""
+        return HandNoise(joints=0.05, rotation=0.05, lateral=0.006, depth=0.006, correlation=0.0)
 
-HAND_NOISE = {"exact": HandNoise(), "network": HandNoise.network()}
+
+HAND_NOISE = {"exact": HandNoise(), "network": HandNoise.network(), "white": HandNoise.white()}
 
 
 def pose_noise(name: str | PoseNoise) -> PoseNoise:
     """The noise of a level's name; a :class:`PoseNoise` is returned as it is."""
-    return _level("pose_noise", name, PoseNoise, POSE_NOISE)
+    return named_level("pose_noise", name, PoseNoise, POSE_NOISE)
 
 
 def hand_noise(name: str | HandNoise) -> HandNoise:
     """The noise of a level's name; a :class:`HandNoise` is returned as it is."""
-    return _level("hand_noise", name, HandNoise, HAND_NOISE)
-
-
-def _level(argument: str, name, kind: type, levels: dict):
-    if isinstance(name, kind):
-        return name
-    if name not in levels:
-        raise InputError(argument, repr(name), f"one of {', '.join(levels)}")
-    return levels[name]
+    return named_level("hand_noise", name, HandNoise, HAND_NOISE)
 
 
 def disturb_poses(truth: Poses, noise: PoseNoise, random: np.random.Generator) -> Poses:
