@@ -1,0 +1,143 @@
+"""One moment of a scene on a device: all bodies where they are predicted, ready to be compared with its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import warp as wp
+
+from warpprior.canvas import Canvas
+from warpprior.kernels.camera import project_points
+from warpprior.kernels.rows import Chains, Rows
+from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.state import CONTACT_POINTS, MotionState
+from warpprior.window import Window, whole_window
+
+POSE = 6  # unknowns of a rigid body
+
+
+class SingleFrame:
+    """Surfaces of all bodies of a scene at one moment, and canvases to draw them on; made once, placed in every frame.
+
+    Args:
+        scene: camera and bodies; what it observes is not looked at.
+        device: Warp device.
+        point_count: points on each surface that measured depth is compared with.
+
+    Attributes:
+        state: a motion of one frame in which every body moves.
+        watched: the rigid bodies that are estimated.
+        known: the bodies whose poses are given.
+    """
+
+    def __init__(self, scene: Scene, device="cpu", *, point_count: int = CONTACT_POINTS):
+        self.camera = scene.camera
+        first = [replace(b, known=False, initial=b.initial.frames(slice(0, 1)), truth=None) for b in scene.bodies]
+        model = Scene(scene.name, scene.camera, scene.fps, tuple(first))
+        self.state = MotionState(model, device, point_count=point_count)
+        self.device = self.state.device
+        self.watched = tuple(b for b in scene.bodies if not b.known and b.body.is_rigid)
+        self.known = tuple(b for b in scene.bodies if b.known)
+        self._bodies = {body.name: body for body in scene.bodies}
+        self._order = [body.name for body in scene.bodies]
+
+    def place(self, poses: Mapping[str, Poses], surfaces: Mapping[str, np.ndarray] | None = None) -> None:
+        """Put bodies where they are at this moment.
+
+        Args:
+            poses: poses of one frame, by name; bodies that are not named stay where they were.
+            surfaces: vertices (vertex, 3) [m] in the camera frame of bodies whose surface is given, by name.
+        """
+        state = self.state
+        for name, motion in poses.items():
+            row = np.concatenate([motion.position[:1], motion.rotation[:1]], axis=1)
+            state.base_poses[name].assign(row.astype(np.float32))
+            if motion.joints.shape[1]:
+                state.base_joints[name].assign(motion.joints[:1].astype(np.float32))
+        state.pose()
+        for name, vertices in (surfaces or {}).items():
+            first, count = state.first_vertex(name), len(vertices)
+            given = wp.array(np.ascontiguousarray(vertices, dtype=np.float32), dtype=wp.vec3, device=self.device)
+            wp.copy(state.vertices, given, dest_offset=first, count=count)
+            project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
+
+    def rotation(self, name: str) -> np.ndarray:
+        """camera_from_body of a body as it is placed (3, 3)."""
+        x, y, z, w = self._row(name)[3:]
+        return np.array(
+            [
+                [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
+                [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
+                [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
+            ]
+        )
+
+    def position(self, name: str) -> np.ndarray:
+        """Of a body as it is placed (3,) [m]."""
+        return self._row(name)[:3]
+
+    def _row(self, name: str) -> np.ndarray:
+        return self.state.states[name].poses.numpy()[0].astype(np.float64)
+
+    def canvas(self, names: list[str], *, outlined: bool) -> Canvas:
+        """A canvas for some bodies, of the whole picture."""
+        channels = [0 if name in names else None for name in self._order]
+        window = whole_window(1, self.camera.width, self.camera.height)
+        return Canvas(self.state.assembly, channels, [outlined] * len(channels), window, self.device)
+
+    def window(self, body: SceneBody, margin: float) -> Window | None:
+        """The part of the picture around a body, ``margin`` [px] wider; None where it is out of sight."""
+        first, camera = self.state.first_vertex(body.name), self.camera
+        screen = self.state.screen.numpy()[0, first : first + body.body.vertex_count]
+        if not np.isfinite(screen).all() or screen[:, 2].min() <= 0.0:
+            return None
+        size = np.array([camera.width, camera.height])
+        low = np.clip(np.floor(screen[:, :2].min(axis=0) - margin), 0, size - 2).astype(np.int32)
+        high = np.clip(np.ceil(screen[:, :2].max(axis=0) + margin), 0, size).astype(np.int32)
+        width, height = high - low
+        return Window(low[None], int(width), int(height)) if width > 1 and height > 1 else None
+
+
+class PoseEquations:
+    """Normal equations of one rigid body in one frame, and of one more unknown.
+
+    Args:
+        frame: whose vertices have no unknowns of their own.
+        lanes: threads that gather rows.
+
+    Attributes:
+        chains, rows: what the kernels ask for; no vertex has an entry.
+        outputs: hessian, gradient and cost, as the kernels name them.
+    """
+
+    def __init__(self, frame: SingleFrame, lanes: int):
+        device = frame.device
+
+        def zeros(shape, dtype):
+            return wp.zeros(shape, dtype=dtype, device=device)
+
+        self.chains, self.rows = Chains(), Rows()
+        self.chains.starts = zeros(frame.state.assembly.vertex_count + 1, wp.int32)
+        self.chains.columns = zeros(1, wp.int32)
+        self.chains.values = zeros((1, 1), wp.vec3)
+        self.rows.values = zeros((1, lanes, POSE + 1), wp.float32)
+        self.rows.marks = zeros((1, lanes, POSE + 1), wp.int32)
+        self.rows.active = zeros((1, lanes, POSE + 1), wp.int32)
+        self.outputs = {
+            "hessian_out": zeros((1, 4, POSE + 1, POSE + 1), wp.float64),
+            "gradient_out": zeros((1, 2, POSE + 1), wp.float64),
+            "cost_out": zeros(1, wp.float64),
+        }
+
+    def clear(self) -> None:
+        """Begin anew."""
+        for array in self.outputs.values():
+            array.zero_()
+
+    def read(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Symmetric matrix (7, 7), gradient (7,) and cost."""
+        lower = np.tril(self.outputs["hessian_out"].numpy()[0, 0])
+        gradient = self.outputs["gradient_out"].numpy()[0, 0].copy()
+        return lower + np.tril(lower, -1).T, gradient, float(self.outputs["cost_out"].numpy()[0])
