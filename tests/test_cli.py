@@ -16,7 +16,7 @@ from warpprior.cli import build_parser, main
 from warpprior.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("refine", "simulate", "demo", "evaluate", "ablate", "export", "convert-mano", "info", "bench")
+COMMANDS = ("refine", "track", "simulate", "demo", "evaluate", "ablate", "export", "convert-mano", "info", "bench")
 
 
 @pytest.fixture
@@ -84,6 +84,10 @@ def test_every_command_explains_itself(command, capsys):
         ["refine", "scene", "--output-dir", "out", "--frobnicate"],
         ["simulate", "robot_lift", "--output-dir", "out", "--seed", str(2**31)],
         ["ablate", "scene", "--output-dir", "out", "--seeds", "5-1"],
+        ["track", "scene"],
+        ["track", "scene", "--output-dir", "out", "--lag", "0"],
+        ["track", "scene", "--output-dir", "out", "--lag", "3", "--smooth"],
+        ["track", "scene", "--output-dir", "out", "--observe", "center,,box"],
         ["bench", "--max-ratio", "nan"],
     ],
 )
@@ -99,12 +103,13 @@ def test_refine_hands_over_every_option(replaced):
     """What is typed arrives at the function, repeated options as lists."""
     calls = replaced("refine")
     words = "refine scene --output-dir out --device cpu --iterations 7 --seed 3 --num-frames 5 --without sliding"
-    words += " --without image --set a=1 --set b.c=2 --paper-literal --resume --overwrite --quiet"
+    words += " --without image --set a=1 --set b.c=2 --paper-literal --initial out/t --resume --overwrite --quiet"
     assert main(words.split()) == 0
     assert calls == [
         (
             (Path("scene"), Path("out")),
             {
+                "initial": Path("out/t"),
                 "device": "cpu",
                 "iterations": 7,
                 "seed": 3,
@@ -120,10 +125,32 @@ def test_refine_hands_over_every_option(replaced):
     ]
 
 
+def test_track_hands_over_every_option(replaced):
+    """What is typed arrives at the function, the observations as a list."""
+    calls = replaced("track")
+    words = "track scene --output-dir out --observe fingertips,center --lag 4 --initial out/t/poses.npz --device cpu"
+    words += " --num-frames 5 --set center_m=0.01 --set gate=0.9 --paper-literal --overwrite --quiet"
+    assert main(words.split()) == 0
+    expected = {
+        "observe": ["fingertips", "center"],
+        "smooth": False,
+        "lag": 4,
+        "initial": Path("out/t/poses.npz"),
+        "device": "cpu",
+        "num_frames": 5,
+        "assignments": ["center_m=0.01", "gate=0.9"],
+        "paper_literal": True,
+        "overwrite": True,
+        "quiet": True,
+    }
+    assert calls == [((Path("scene"), Path("out")), expected)]
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [
         ("simulate robot_lift --output-dir out --seed 1 --num-frames 4 --mesh mug.obj --overwrite", "simulate"),
+        ("track scene --output-dir out --smooth", "track"),
         ("demo", "demo"),
         ("evaluate scene --poses p.npz --output m.json --device cpu --num-frames 3", "evaluate"),
         ("ablate scene --simulate robot_lift --seeds 0-2,5 --output-dir out --variant full --jobs 2", "ablate"),

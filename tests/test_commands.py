@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from small_scene import write_scene
 
 from warpprior.cli import main
+from warpprior.result import Result
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,81 @@ def test_settings_reach_the_record(scene, tmp_path):
     assert config["settings"]["contact_points"] == 64 and config["scene"]["frames"] == 2
     assert config["settings"]["align"]["sliding_weight"] == 0.0
     assert len(read_poses(tmp_path / "out")["box/position"]) == 2
+
+
+@pytest.fixture
+def tracker(monkeypatch):
+    """Stands in for the tracker: moves the box 1 mm aside and is sure of it; gives the options it was called with."""
+    calls = []
+
+    def track(scene, settings, **options):
+        calls.append((scene, settings, options))
+        start = scene.body("box").initial
+        count = scene.frame_count
+        sure = np.broadcast_to(1e-6 * np.eye(6), (count, 6, 6))
+        moved = replace(start, position=start.position + np.array([1e-3, 0.0, 0.0]), covariance=sure)
+        poses = {"arm": scene.body("arm").initial, "box": moved}
+        return Result(scene, poses, {"frame": np.arange(count)}, settings=settings.as_dict(), notes=("tracked",))
+
+    monkeypatch.setitem(sys.modules, "warpprior.estimators.track", SimpleNamespace(track=track))
+    return calls
+
+
+def test_track_writes_a_result_with_covariances(scene, tracker, tmp_path, capsys):
+    """The tracker gets what was asked for; poses, covariances, settings, numbers and pictures are in the folder."""
+    folder = tmp_path / "tracked"
+    words = ["track", str(scene), "--output-dir", str(folder), "--device", "cpu", "--num-frames", "2"]
+    assert main([*words, "--observe", "center, box", "--smooth", "--set", "center_m=0.02"]) == 0
+    ((given, settings, options),) = tracker
+    assert given.frame_count == 2 and settings.center_m == 0.02
+    assert options.pop("progress") is not None
+    assert options == {"observe": ["center", "box"], "smooth": True, "lag": None, "device": "cpu"}
+    poses = read_poses(folder)
+    assert poses["box/covariance"].shape == (2, 6, 6)
+    assert np.allclose(poses["box/position"][:, 0], [1e-3, 0.011], atol=1e-9)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["complete"] is True and config["settings"]["center_m"] == 0.02 and "tracked" in config["notes"]
+    assert json.loads((folder / "metrics.json").read_text())["after"]["summary"]["box"]["add_mm"]["median"] > 0.9
+    assert {"report.html", "scene.usdc", "overlay.mp4", "history.csv"} <= {path.name for path in folder.iterdir()}
+    said = capsys.readouterr().out
+    assert "ADD median [mm]" in said and "report.html" in said
+    assert main(words) == 2 and len(tracker) == 1
+
+
+def test_one_estimate_starts_from_another(scene, refined, tracker, tmp_path):
+    """--initial takes a result folder or a pose file, of at least as many frames; known bodies stay as they were."""
+    poses = read_poses(refined)
+    poses["arm/position"] = poses["arm/position"] + 0.1
+    np.savez(tmp_path / "poses.npz", **poses)
+    words = ["--device", "cpu", "--quiet", "--num-frames", "2"]
+    for number, initial in enumerate([refined, tmp_path / "poses.npz"]):
+        folder = tmp_path / f"tracked{number}"
+        assert main(["track", str(scene), "--output-dir", str(folder), "--initial", str(initial), *words]) == 0
+        given = tracker[-1][0]
+        assert np.array_equal(given.body("box").initial.position, poses["box/position"][:2])
+        assert np.array_equal(given.body("arm").initial.position, np.tile([-0.12, 0.0, 0.5], (2, 1)))
+    folder = tmp_path / "refined"
+    words += ["--initial", str(tmp_path / "tracked0")]
+    assert main(["refine", str(scene), "--output-dir", str(folder), *words]) == 0
+    start = json.loads((tmp_path / "tracked0" / "metrics.json").read_text())["after"]["summary"]["box"]
+    before = json.loads((folder / "metrics.json").read_text())["before"]["summary"]["box"]
+    assert before["add_mm"]["median"] == pytest.approx(start["add_mm"]["median"], rel=1e-6)
+
+
+def test_what_is_started_from_is_not_written_over(scene, tracker, tmp_path, capsys):
+    """The folder of the poses to start from is no output, and one that is not there is refused."""
+    words = ["--device", "cpu", "--quiet"]
+    folder = tmp_path / "tracked"
+    assert main(["track", str(scene), "--output-dir", str(folder), *words]) == 0
+    for initial in (folder, folder / "poses.npz"):
+        for command in ("track", "refine"):
+            again = [command, str(scene), "--output-dir", str(folder), "--initial", str(initial), "--overwrite"]
+            assert main([*again, *words]) == 2
+            assert "is the input folder" in capsys.readouterr().err
+    gone = ["--initial", str(tmp_path / "gone")]
+    assert main(["track", str(scene), "--output-dir", str(tmp_path / "other"), *gone, *words]) == 2
+    assert "gone" in capsys.readouterr().err and not (tmp_path / "other").exists()
+    assert len(tracker) == 1
 
 
 @pytest.mark.parametrize("whole_folder", [True, False])

@@ -38,15 +38,28 @@ def add_solver(parser, *, seed: int = 0) -> None:
     parser.add_argument(
         "--without", action="append", default=[], metavar="TERM", help=f"leave out {LEFT_OUT}; repeatable"
     )
+    add_settings(parser, "align.sigma_contour_px=3")
+
+
+def add_settings(parser, example: str) -> None:
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change a setting, for instance align.sigma_contour_px=3; repeatable",
+        help=f"change a setting, for instance {example}; repeatable",
     )
     parser.add_argument(
         "--paper-literal", action="store_true", help="start from the paper's equations as printed, to compare"
+    )
+
+
+def add_initial(parser) -> None:
+    parser.add_argument(
+        "--initial",
+        type=Path,
+        metavar="RESULT",
+        help="start from the poses of this result folder or pose file (default: the scene's initial poses)",
     )
 
 
@@ -78,6 +91,13 @@ def seeds(text: str) -> list[int]:
         return parse_seeds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def names(text: str) -> list[str]:
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names, separated by commas")
+    return found
 
 
 def positive(text: str) -> float:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 
 import warpprior
-from warpprior.cli.estimation import add_demo, add_refine
+from warpprior.cli.estimation import add_demo, add_refine, add_track
 from warpprior.cli.folders import add_convert_mano, add_export, add_simulate
 from warpprior.cli.measurement import add_ablate, add_bench, add_evaluate, add_info
 from warpprior.errors import WarppriorError, one_line
@@ -32,10 +32,12 @@ examples:
       poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
   warpprior refine recordings/mug --output-dir out/free --without sliding --set align.sigma_contour_px=3
       the same without one term, and with another setting
+  warpprior track recordings/mug --output-dir out/tracked --observe fingertips,center --smooth
+      frame by frame and with uncertainty, from measured fingertips and the object's place
   warpprior simulate robot_lift --output-dir out/scene --seed 3
       a scene folder with known truth
 
-The same from Python: warpprior.refine, simulate, demo, evaluate, export_usd and info.
+The same from Python: warpprior.refine, track, simulate, demo, evaluate, export_usd and info.
 Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
 """
 
@@ -101,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         add_refine,
+        add_track,
         add_simulate,
         add_demo,
         add_evaluate,

@@ -3,5 +3,6 @@
 from warpprior.commands.estimation import demo, refine
 from warpprior.commands.folders import convert_mano, export, simulate
 from warpprior.commands.measurement import ablate, bench, evaluate, info
+from warpprior.commands.tracking import track
 
-__all__ = ["ablate", "bench", "convert_mano", "demo", "evaluate", "export", "info", "refine", "simulate"]
+__all__ = ["ablate", "bench", "convert_mano", "demo", "evaluate", "export", "info", "refine", "simulate", "track"]

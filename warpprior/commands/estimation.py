@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from warpprior.commands.running import INTERRUPTED, OK, refuse_existing, start_warp, tell, tell_warnings
+from warpprior.commands.results import places_of, read_start, run_into
+from warpprior.commands.running import refuse_existing, start_warp, tell
 from warpprior.device import self_healing
-from warpprior.errors import one_line
-from warpprior.progress import progress_bar
+from warpprior.progress import Progress
 from warpprior.result import Result
 from warpprior.scene import Scene
-from warpprior.tables import format_before_after
 
 DEMO_FRAMES, DEMO_FPS, DEMO_SEED = 40, 20.0, 7  # two seconds, and a grasp that shows the mug
 
@@ -23,6 +19,7 @@ def refine(
     scene_folder: Path,
     output_dir: Path,
     *,
+    initial: Path | None = None,
     device: str | None = None,
     iterations: int | None = None,
     seed: int = 0,
@@ -42,6 +39,7 @@ def refine(
     Args:
         scene_folder: folder with ``scene.toml``.
         output_dir: result folder.
+        initial: result folder or pose file to start from; None starts from the scene's initial poses.
         device: as :func:`warpprior.device.resolve_device`.
         iterations: at most so many; None leaves it to the settings.
         seed: of everything random.
@@ -56,12 +54,12 @@ def refine(
     Raises:
         InputError, RunError, MissingExtraError: see the functions it calls.
     """
-    from warpprior.io import load_scene, prepare_output
+    from warpprior.io import prepare_output
 
     settings = _settings(iterations, seed, without, assignments, paper_literal)
-    with prepare_output(output_dir, overwrite=overwrite, resume=resume, protect=[scene_folder]):
+    with prepare_output(output_dir, overwrite=overwrite, resume=resume, protect=places_of(scene_folder, initial)):
         chosen = start_warp(device, quiet)
-        scene = load_scene(scene_folder, num_frames=num_frames)
+        scene = read_start(scene_folder, initial, num_frames)
         return _refine_into(output_dir, scene, settings, chosen, resume=resume, quiet=quiet)
 
 
@@ -114,63 +112,22 @@ def _settings(
 def _refine_into(
     folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool, brief: bool = False
 ) -> int:
-    """Refine, measure, write the result folder and say what came out, in a short table if ``brief``."""
+    """Refine, from the checkpoint on if ``resume``, write the result folder and say what came out."""
     from warpprior.estimators.refine import refine as estimate
-    from warpprior.io import fingerprint, load_checkpoint, save_checkpoint, save_result
+    from warpprior.io import fingerprint, load_checkpoint, save_checkpoint
 
-    tell_warnings(scene, quiet)
-    start = time.perf_counter()
     inputs = fingerprint(scene, settings.as_dict())
     found = load_checkpoint(folder, expected_fingerprint=inputs) if resume else None
-    with progress_bar("refine", quiet=quiet) as progress:
-        result = self_healing(
-            lambda: estimate(
-                scene,
-                settings,
-                device=device,
-                progress=progress,
-                keep=lambda arrays: save_checkpoint(folder, arrays, {"fingerprint": inputs}),
-                resume_from=None if found is None else found[0],
-            )
+
+    def run(progress: Progress) -> Result:
+        return estimate(
+            scene,
+            settings,
+            device=device,
+            progress=progress,
+            keep=lambda arrays: save_checkpoint(folder, arrays, {"fingerprint": inputs}),
+            resume_from=None if found is None else found[0],
         )
-    result = self_healing(lambda: _measured(result, device))
-    result = self_healing(lambda: save_result(result, folder, device=device, seed=settings.seed))
-    seconds = time.perf_counter() - start
-    tell(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
-    tell(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
-    return _exit_code(result, folder)
 
-
-def _measured(result: Result, device: str) -> Result:
-    """The result with the metrics of its start and of its end, and with its contacts."""
-    from warpprior.contacts import find_contacts
-    from warpprior.metrics import Evaluator
-
-    evaluator = Evaluator(result.scene, device=device)
-    start = {body.name: body.initial for body in result.scene.bodies}
-    metrics = {"before": evaluator(start), "after": evaluator(result.poses)}
-    contacts = result.contacts or find_contacts(result.scene, result.poses, device=device)
-    return replace(result, metrics=metrics, contacts=contacts)
-
-
-def _exit_code(result: Result, folder: Path) -> int:
-    if result.complete:
-        return OK
-    print(f"warpprior: interrupted; the best so far is in {one_line(folder)}, continue with --resume", file=sys.stderr)
-    return INTERRUPTED
-
-
-def _estimated(scene: Scene) -> list[str]:
-    return [body.name for body in scene.bodies if not body.known]
-
-
-def _files_to_open(folder: Path) -> str:
-    """The files worth opening, those that were written, best first."""
-    meanings = {
-        "report.html": "numbers and pictures in one page",
-        "overlay.mp4": "before and after, over the images",
-        "scene.usdc": "the motion as a USD stage",
-        "poses.npz": "the poses",
-    }
-    lines = [f"  {folder / name}  {meaning}" for name, meaning in meanings.items() if (folder / name).is_file()]
-    return "\n".join(["open:", *lines])
+    remedy = ", continue with --resume"
+    return run_into(folder, scene, run, "refine", device, settings.seed, remedy=remedy, quiet=quiet, brief=brief)
