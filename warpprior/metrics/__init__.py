@@ -37,6 +37,19 @@ With truth, bodies with keypoints (hands); ``vertex_..`` is the same for all ver
 ``f_score_5mm``, ``_15mm``  harmonic mean of the shares of vertices nearer than that to the other surface's vertices
 =========================  ==========================================================================================
 
+Bodies whose motion comes with a covariance, which a tracker's does; all but the first two need truth:
+
+=========================  ==========================================================================================
+``stated_position_mm``     root mean square error of the position that the covariance states
+``stated_rotation_deg``    the same of the rotation
+``nees``                   error of the pose in units of its covariance, e' C^-1 e: chi-squared with 6 degrees of
+                           freedom where all is well, fewer where symmetry hides turns or nothing could be observed
+``nees_level``             share of chi-squared draws that are smaller: spread evenly over [0, 1] where all is well
+``position_sigmas``        largest of the three components of the position error over its own standard deviation
+``rotation_sigmas``        the same of the rotation error
+``joint_nees``             as ``nees``, of the joint coordinates
+=========================  ==========================================================================================
+
 Always:
 
 =========================  ==========================================================================================
@@ -54,8 +67,10 @@ that touch in truth; ``zone_f1`` is the same for the named zones of a hand.
 Summaries of what is better the larger it is give ``p05``, ``min`` and ``above`` instead; ``depth_mm`` is summarised by
 magnitude, with its mean as ``bias``; accelerations have ``mean_m_s2``.  Single figures among them: ``contact_ratio``,
 the fraction of frames with a point nearer than 2 mm and none deeper than 5 mm; ``failures``, frames more than 5 cm
-off; ``.._auc``, the area under the curve of correct points; ``contact_f1_pooled``, over all frames; and ``truth``: what
-contact, penetration, volume and slip are in the true motion.
+off; ``consistency``, of the pose and of the joints: ``mean`` of NEES over its degrees of freedom (1 is ideal), and the
+shares of frames ``inside``, ``above`` (too sure) and ``below`` the 95 % band; ``.._auc``, the area under the curve of
+correct points; ``contact_f1_pooled``, over all frames; and ``truth``: what contact, penetration, volume and slip are
+in the true motion.
 """
 
 from warpprior.metrics.evaluate import Evaluator, evaluate

@@ -8,6 +8,7 @@ from warpprior.bodies import posed_vertices
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
 from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
+from warpprior.metrics.consistency import consistency, stated_errors
 from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.motion import accelerations, fill_holes, motion_errors
@@ -64,6 +65,8 @@ class Evaluator:
         for item in scene.bodies:
             if not item.known:
                 self._add_motion(item, posed[item.name], rows[item.name], extra[item.name])
+            if poses[item.name].covariance is not None:
+                self._add_consistency(item, poses[item.name], rows[item.name], extra[item.name])
         if scene.labels is not None:
             drawn = render_labels(scene, poses, device=self._device)
             for item in scene.bodies:
@@ -139,6 +142,12 @@ class Evaluator:
         if error is not None:
             rows["acceleration_error_mm"] = error
             extra["truth_acceleration_mm"] = summarise("truth_acceleration_mm", true, self._scene.fps)
+
+    def _add_consistency(self, item: SceneBody, poses: Poses, rows: dict, extra: dict) -> None:
+        rows.update(stated_errors(poses.covariance))
+        if item.truth is not None:
+            found, extra["consistency"] = consistency(poses, item.truth, item.symmetry)
+            rows.update(found)
 
     def _add_contact(self, posed: dict[str, PosedBody], rows: dict, extra: dict) -> dict:
         """Add contact to the rows of every body, and give the metrics of the pairs."""

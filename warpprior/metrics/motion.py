@@ -32,7 +32,7 @@ def motion_errors(body: Body, symmetry: str, poses: Poses, truth: Poses, surface
     scored = ~fill_holes(truth)[1]
     errors = {}
     poses, truth = poses.frames(scored), truth.frames(scored)
-    aligned = _align_symmetry(symmetry, poses, truth)
+    aligned = align_symmetry(symmetry, poses, truth)
     true_surface = surface(truth)
     errors["add_mm"] = 1e3 * mean_vertex_distance(surface(aligned), true_surface)
     errors["add_s_mm"] = 1e3 * _nearest_distance(body, poses, surface, true_surface)
@@ -97,7 +97,7 @@ def rotate(rotation: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ matrices(rotation).transpose(0, 2, 1).astype(points.dtype)
 
 
-def _align_symmetry(symmetry: str, poses: Poses, truth: Poses) -> Poses:
+def align_symmetry(symmetry: str, poses: Poses, truth: Poses) -> Poses:
     """The estimate turned within its symmetry to be as close to the truth as that allows."""
     if symmetry == "sphere":
         return replace(poses, rotation=truth.rotation)

@@ -12,6 +12,8 @@ THRESHOLDS = {
     "penetration_mm": (1, 2, 5, 10),
     "keypoint_mm": (5, 10, 20, 50),
     "chamfer_mm": (1, 3, 5, 10, 20, 50),
+    "position_sigmas": (1, 2, 3),
+    "rotation_sigmas": (1, 2, 3),
     "mask_iou": (0.5, 0.75, 0.9, 0.95, 0.97),
 }
 RISING = ("mask_iou", "f_score", "contact_f1", "zone_f1")  # names that begin so are better the larger they are
