@@ -119,9 +119,11 @@ def test_white_first_guesses_of_hands(hand):
         assert np.abs(errors.mean(axis=0)).max() < bound
         assert np.abs((errors**2).mean(axis=0) - 1.0).max() < bound * np.sqrt(2.0)
         assert np.abs((errors[1:] * errors[:-1]).mean(axis=0)).max() < bound
-    free = (hand.upper - hand.lower > 0.3) & (np.minimum(*np.abs([hand.lower, hand.upper] - truth.joints[0])) > 0.2)
+    sigmas = noises.hand_noise("white").joint_sigmas(hand)
+    assert sigmas.max() == 0.05 and (sigmas < 0.05).any()
+    free = np.minimum(*np.abs([hand.lower, hand.upper] - truth.joints[0])) > 4.5 * sigmas
     assert free.sum() > 10
-    errors = (start.joints - truth.joints)[:, free] / 0.05
+    errors = ((start.joints - truth.joints) / sigmas)[:, free]
     assert np.abs((errors**2).mean(axis=0) - 1.0).max() < bound * np.sqrt(2.0)
     assert np.abs((errors[1:] * errors[:-1]).mean(axis=0)).max() < bound
 

@@ -100,6 +100,10 @@ class HandNoise:
         """Errors that are independent in every frame, as filters suppose: 6 mm and 0.05 rad on each axis."""
         return HandNoise(joints=0.05, rotation=0.05, lateral=0.006, depth=0.006, correlation=0.0)
 
+    def joint_sigmas(self, body: Body) -> np.ndarray:
+        """Standard deviation of each joint coordinate of a body (coordinate,) [rad], before its limits."""
+        return np.minimum(self.joints, (body.upper.astype(float) - body.lower) / 6.0)
+
 
 HAND_NOISE = {"exact": HandNoise(), "network": HandNoise.network(), "white": HandNoise.white()}
 
@@ -158,8 +162,7 @@ def disturb_hand(truth: Poses, body: Body, noise: HandNoise, random: np.random.G
     ray = truth.position / np.linalg.norm(truth.position, axis=1)[:, None]
     along = (errors[:, 3:6] * ray).sum(axis=1)[:, None] * ray
     position = truth.position + noise.lateral * (errors[:, 3:6] - along) + noise.depth * along
-    spread = np.minimum(noise.joints, (body.upper.astype(float) - body.lower) / 6.0)
-    joints = truth.joints + spread * errors[:, 6:]
+    joints = truth.joints + noise.joint_sigmas(body) * errors[:, 6:]
     joints = np.clip(joints, np.minimum(body.lower, truth.joints), np.maximum(body.upper, truth.joints))
     shape = truth.shape
     if noise.shape > 0.0:

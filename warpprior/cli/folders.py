@@ -28,11 +28,14 @@ def add_simulate(commands) -> None:
         metavar=("FIRST", "COUNT"),
         help="frames in which something hides everything, in scenes of human hands",
     )
-    for option, levels in (("--pose-noise", "exact, rough or network"), ("--hand-noise", "exact or network")):
+    for option, levels in (("--pose-noise", "exact, rough or network"), ("--hand-noise", "exact, network or white")):
         whose = "objects'" if option == "--pose-noise" else "human hand's"
         parser.add_argument(option, metavar="LEVEL", help=f"errors of the {whose} initial poses: {levels}")
     parser.add_argument(
         "--mask-noise", metavar="LEVEL", default="M1", help="errors of the labels: M0 (none), M1 (default), M2 or M3"
+    )
+    parser.add_argument(
+        "--point-noise", metavar="LEVEL", default="sensor", help="errors of points measured in space: exact or sensor"
     )
     parser.add_argument("--depth", action="store_true", help="depth images too, in scenes of human hands")
     add_device(parser)
@@ -54,6 +57,7 @@ def _run_simulate(options: argparse.Namespace) -> int:
         pose_noise=options.pose_noise,
         hand_noise=options.hand_noise,
         mask_noise=options.mask_noise,
+        point_noise=options.point_noise,
         depth=options.depth,
         device=options.device,
         overwrite=options.overwrite,

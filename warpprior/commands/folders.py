@@ -25,6 +25,7 @@ def simulate(
     pose_noise: str | None = None,
     hand_noise: str | None = None,
     mask_noise: str = "M1",
+    point_noise: str = "sensor",
     depth: bool = False,
     device: str | None = None,
     overwrite: bool = False,
@@ -49,6 +50,7 @@ def simulate(
             pose_noise=pose_noise,
             hand_noise=hand_noise,
             mask_noise=mask_noise,
+            point_noise=point_noise,
             depth=depth,
             device=chosen,
         )
