@@ -224,7 +224,7 @@ def test_bias_is_sought_only_where_nothing_else_tells_it(device, tongs_scene, ha
     known = replace(tongs_scene, bodies=(tongs_scene.bodies[0], replace(tongs_scene.bodies[1], known=True)))
     rigid = replace(tongs_scene, bodies=tongs_scene.bodies[1:])
     found = [
-        make_alignment(scene, device, settings)[1].problem.seeks_bias
+        "bias" in make_alignment(scene, device, settings)[1].problem.shared.names
         for scene, settings in (
             (tongs_scene, seeking),
             (tongs_scene, SETTINGS),

@@ -184,17 +184,6 @@ def test_blocks_that_are_not_finite_give_no_step(nan_allowed):
         assert steps[1, 5] == 0.0
 
 
-def test_adding_to_the_gradient_of_a_shared_unknown():
-    """The sum over the frames grows by the value, and nothing else changes."""
-    equations, _, _ = make_equations(3, ("bias", "focal"))
-    before = equations.gradient.numpy().copy()
-    equations.add_to_gradient(equations.shared["focal"], 2.5)
-    change = equations.gradient.numpy() - before
-    assert change[:, :, WIDTH + 1].sum() == pytest.approx(2.5)
-    change[:, :, WIDTH + 1] = 0.0
-    np.testing.assert_array_equal(change, 0.0)
-
-
 def test_clearing_forgets_everything():
     """A new linearisation starts from exact zeros."""
     equations, _, _ = make_equations(3)

@@ -161,11 +161,17 @@ class BodyAligner:
         """
         state = self.state
         if state.still:
-            return max(_acceleration(body.initial.position, state.scene.fps) for body in state.still)
+            return max(_acceleration(self._path(body), state.scene.fps) for body in state.still)
         positions = state.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)
         depth = np.maximum(np.median(positions[:, 2]), 0.05)
         across = positions * (depth / np.maximum(positions[:, 2:], 0.05))
         return _acceleration(across, state.scene.fps)
+
+    def _path(self, body: SceneBody) -> np.ndarray:
+        """Where a known body is (frame, 3) [m]: its root, or the middle of an animation, whose root may stay."""
+        if body.body.animation is None:
+            return body.initial.position
+        return self.state.points[body.name].numpy().mean(axis=1, dtype=np.float64)
 
     def _seems_to_rest(self) -> np.ndarray:
         """1 where the body moves slowly across the line of sight, the direction that pictures tell best (frame,)."""
@@ -235,7 +241,7 @@ class BodyAligner:
             self.reach,
             problem.surfaces.chains,
             equations.rows,
-            problem.bias,
+            problem.shared.bias,
             start=self.start,
             bias_column=equations.shared.get("bias", -1),
             focal_column=equations.shared.get("focal", -1),

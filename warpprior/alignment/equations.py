@@ -67,13 +67,6 @@ class Equations:
         self.hessian.zero_()
         self.gradient.zero_()
 
-    def add_to_gradient(self, column: int, value: float) -> None:
-        """Add to the gradient of a shared unknown."""
-        gradient = self.gradient.numpy()
-        gradient[0, 0, column] += value
-        if not self.gradient.device.is_cpu:
-            self.gradient.assign(gradient)
-
     def solve(
         self,
         columns: slice,

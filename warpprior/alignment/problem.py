@@ -30,8 +30,6 @@ class Problem:
         shared: the unknowns that all frames share.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the moving bodies.
-        bias: how far label borders lie outside the true ones, beyond what the picture was calibrated to [1] [px].
-        seeks_bias: the bias is an unknown: no known body tells it, and one that moves may.
         seeks_focal: the focal length is an unknown.
     """
 
@@ -39,7 +37,6 @@ class Problem:
         self.state, self.picture, self.settings = state, picture, settings
         device = state.device
         self.shared = SharedUnknowns(state, picture, settings)
-        self.bias, self.seeks_bias = self.shared.bias, "bias" in self.shared.names
         self.seeks_focal = "focal" in self.shared.names
         lanes = CONTOUR_LANES if device.is_cpu else GPU_LANES
         self.equations = Equations(state.moving, self.shared.names, state.frame_count, lanes, device)

@@ -29,7 +29,8 @@ class SharedUnknowns:
     Attributes:
         names: ``bias``, ``focal`` (logarithm of a factor), and ``BODY shape K``, of those that are sought.
         values: of each (shared,) float64.
-        bias: the value of ``bias`` on the device, 0 where it is not sought [1] [px].
+        bias: the value of ``bias`` on the device, 0 where it is not sought [1] [px]: how far label borders lie outside
+            the true ones, beyond what the picture was calibrated to.
         shapes: place of the first shape parameter of each body whose shape is sought among ``names``.
     """
 
