@@ -54,6 +54,9 @@ def contour_fields(labels: np.ndarray, label: int, bias: float = 0.0) -> np.ndar
         fields[frame, 0] = np.where(own, inside, np.where(hiding, 0.0, np.minimum(to_own, to_hiding)))
         fields[frame, 1] = np.where(own, inside, np.where(unknown, 0.0, to_own))
 
+    if len(labels) == 1:
+        fill(0)  # sooner done than handed over
+        return fields
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(fill, range(len(labels))))
     return fields
