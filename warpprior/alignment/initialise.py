@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from warpprior.alignment.rays import LARGEST_FACTOR, move_along_rays, read_rays
 from warpprior.overlap import FEWEST_PIXELS, Overlap
 from warpprior.scene import SceneBody
 from warpprior.state import MotionState
 from warpprior.window import Window
-
-LARGEST_FACTOR = 2.0  # of depth in one pass
 
 
 def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: Window, *, passes: int) -> float:
@@ -30,7 +29,6 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
         The mean intersection over union with the label before the first pass; the overlap of frames without one
         does not count.
     """
-    name, frame_count = body.name, state.frame_count
     overlap = Overlap(body, state, labels, window)
     camera = state.scene.camera
     focal = np.array([camera.fx, camera.fy])
@@ -44,10 +42,8 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
             return 0.0
         if turn == 0:
             first_overlap = overlap.mean
-        transforms = state.states[name].poses.numpy().astype(np.float64)
         seen = ours[:, 0] >= FEWEST_PIXELS
-        depth = np.maximum(transforms[:, 2], 0.05)
-        bearing = transforms[:, :2] / depth[:, None]
+        bearing, depth = read_rays(body, state)
         middle = np.where(seen[:, None], ours[:, 1:] / np.maximum(ours[:, :1], 1.0), 0.0)
         target = theirs[:, 1:] / np.maximum(theirs[:, :1], 1.0)
         factor = np.sqrt(np.maximum(ours[:, 0], 1.0) / np.maximum(theirs[:, 0], 1.0))
@@ -57,15 +53,7 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
         new_bearing = np.where(seen[:, None], bearing + (target - middle) / focal, ray)
         new_depth = np.where(seen, depth * factor, lost_depth)
         change = np.column_stack([new_bearing - bearing, np.log(new_depth / depth)])
-        frames = np.arange(frame_count)
-        for column in range(3):
-            change[:, column] = np.interp(frames, frames[usable], change[usable, column])
-        new_depth = depth * np.exp(change[:, 2])
-        transforms[:, :2] = (bearing + change[:, :2]) * new_depth[:, None]
-        transforms[:, 2] = new_depth
-        state.states[name].poses.assign(transforms.astype(np.float32))
-        state.settle()
-        state.pose()
+        move_along_rays(body, state, change, usable)
     return first_overlap
 
 

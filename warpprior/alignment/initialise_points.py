@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from warpprior.alignment.rays import LARGEST_FACTOR, NEAREST_M, move_along_rays
 from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.state import MotionState
 
 FEWEST_KEYPOINTS = 4
 CONFIDENT = 0.2
-LARGEST_FACTOR = 2.0  # of depth in one pass
 SMALLEST_SPREAD = 2.0  # [px]
 BORDER_PX = 2.0  # sides of boxes nearer to the picture's border are taken to be cut off there
 
@@ -28,26 +28,14 @@ def initialise_from_detections(body: SceneBody, state: MotionState, *, passes: i
     Returns:
         Whether anything was detected.
     """
-    name, scene = body.name, state.scene
-    camera = scene.camera
+    camera = state.scene.camera
     focal = np.array([camera.fx, camera.fy])
-    frames = np.arange(state.frame_count)
     for _ in range(passes):
         measured = _measure(body, state)
         if measured is None:
             return False
         usable, shift, factor = measured
-        transforms = state.states[name].poses.numpy().astype(np.float64)
-        depth = np.maximum(transforms[:, 2], 0.05)
-        change = np.column_stack([shift / focal, np.log(factor)])
-        for column in range(3):
-            change[:, column] = np.interp(frames, frames[usable], change[usable, column])
-        new_depth = depth * np.exp(change[:, 2])
-        transforms[:, :2] = (transforms[:, :2] / depth[:, None] + change[:, :2]) * new_depth[:, None]
-        transforms[:, 2] = new_depth
-        state.states[name].poses.assign(transforms.astype(np.float32))
-        state.settle()
-        state.pose()
+        move_along_rays(body, state, np.column_stack([shift / focal, np.log(factor)]), usable)
     return True
 
 
@@ -106,7 +94,7 @@ def _drawn_boxes(body: SceneBody, state: MotionState) -> np.ndarray:
     first = state.first_vertex(body.name)
     screen = state.screen.numpy()[:, first : first + body.body.vertex_count].astype(float)
     boxes = np.concatenate([screen[:, :, :2].min(axis=1), screen[:, :, :2].max(axis=1)], axis=1)
-    boxes[screen[:, :, 2].min(axis=1) <= 0.05] = np.nan
+    boxes[screen[:, :, 2].min(axis=1) <= NEAREST_M] = np.nan
     return boxes
 
 
@@ -119,5 +107,5 @@ def _drawn_keypoints(body: SceneBody, state: MotionState) -> np.ndarray:
     on_surface = np.asarray(keypoints.vertices) >= 0
     points[:, on_surface] = state.vertices.numpy()[:, first + np.asarray(keypoints.vertices)[on_surface]]
     depth = points[:, :, 2:]
-    places = points[:, :, :2] / np.where(depth > 0.05, depth, np.nan)
+    places = points[:, :, :2] / np.where(depth > NEAREST_M, depth, np.nan)
     return places * [camera.fx, camera.fy] + [camera.cx, camera.cy]
