@@ -35,6 +35,12 @@ class Picture:
     mask_bias: float
     unbiased_labels: np.ndarray | None
 
+    def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
+        """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
+        own = self.labels == label
+        within = window_around(label_boxes(self.labels, label), self.window.width, self.window.height, margin=0.0)
+        return Window(self.window.origins + within.origins, within.width, within.height), within.cut(own)
+
 
 def prepare_picture(state: MotionState, margin: float, *, calibrate: bool = True) -> Picture:
     """Cut the window around the moving bodies' labels and draw the still bodies in it.

@@ -9,9 +9,8 @@ from warpprior.alignment.contacts import point_body
 from warpprior.alignment.problem import Problem
 from warpprior.errors import InputError
 from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
-from warpprior.priors.label_fields import label_boxes
 from warpprior.scene import SceneBody
-from warpprior.window import Window, whole_window, window_around
+from warpprior.window import Window, whole_window
 
 CORRELATED_POINTS = 10.0  # what a depth camera does wrong it does alike in neighbouring points: so many count as one
 LEAST_COSINE = 0.2  # steeper surfaces are measured badly
@@ -98,11 +97,7 @@ def _measured(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarray]:
     window = whole_window(state.frame_count, camera.width, camera.height)
     own = None
     if picture.labels is not None:
-        own = picture.labels == body.label
-        boxes = label_boxes(picture.labels, body.label)
-        within = window_around(boxes, picture.window.width, picture.window.height, margin=0.0)
-        window = Window(picture.window.origins + within.origins, within.width, within.height)
-        own = within.cut(own)
+        window, own = picture.crop_around(body.label)
     depths = np.zeros((state.frame_count, window.height, window.width), dtype=np.float32)
     for frame, (column, row) in enumerate(window.origins):
         image = scene.read_depth(frame)

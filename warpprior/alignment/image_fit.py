@@ -16,10 +16,8 @@ from warpprior.kernels.rows import PointBody
 from warpprior.kernels.shading import fit_light
 from warpprior.priors.image import why_not
 from warpprior.priors.image_fit import ImageFitSettings, surface_area
-from warpprior.priors.label_fields import label_boxes
 from warpprior.priors.prior import single
 from warpprior.scene import SceneBody
-from warpprior.window import Window, window_around
 
 CORRELATION_LENGTH = 10.0  # what light and blur do wrong they do alike over about this many pixels [px]
 SENSOR_BLUR = 0.5  # what lenses, pixels and interpolation between them blur a picture anyway [px^2]
@@ -91,12 +89,9 @@ class ImageFit:
     def _load_pictures(self) -> None:
         """Crops around the body's label, in which what is of the body is marked."""
         state, picture = self.problem.state, self.problem.picture
-        own = picture.labels == self.body.label
-        boxes = label_boxes(picture.labels, self.body.label)
-        within = window_around(boxes, picture.window.width, picture.window.height, margin=0.0)
-        window = Window(picture.window.origins + within.origins, within.width, within.height)
+        window, own = picture.crop_around(self.body.label)
         pixels = np.zeros((state.frame_count, window.height, window.width, 4), dtype=np.uint8)
-        for frame, mask in enumerate(within.cut(own)):
+        for frame, mask in enumerate(own):
             image = state.scene.read_rgb(frame) if mask.any() else None
             if image is None:
                 continue
