@@ -172,6 +172,17 @@ POSES = {
         {"box__covariance": np.zeros((3, 6, 5))},
         ["box/covariance", "(3, 6, 5)", "(frame, d, d)"],
     ),
+    "covariance without joints": ({"arm__covariance": np.zeros((3, 6, 6))}, ["arm/covariance", "(3, 6, 6)", "here 8"]),
+    "covariance of nothing": ({"box__covariance": np.zeros((3, 0, 0))}, ["box/covariance", "(3, 0, 0)", "here 6"]),
+    "infinite covariance": (
+        {"box__covariance": np.eye(6) + np.full((3, 6, 6), np.inf)},
+        ["box/covariance, frames 0-2", "infinite", "NaN where nothing is known"],
+    ),
+    "covariance not symmetric": (
+        {"box__covariance": np.stack([np.eye(6), np.eye(6) + 1e-3 * np.eye(6, k=1), np.eye(6)])},
+        ["box/covariance, frame 1", "is not symmetric"],
+    ),
+    "variance below zero": ({"box__covariance": -np.tile(np.eye(6), (3, 1, 1))}, ["covariance", "below zero"]),
 }
 
 

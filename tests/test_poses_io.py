@@ -50,12 +50,46 @@ def test_the_middle_of_a_scaled_body_is_farther_from_its_origin(tmp_path, motion
         load_poses(path, [body])
 
 
+def make_covariance(random):
+    """Covariances of the arm's pose and joints, in 20 frames."""
+    mix = random.normal(size=(20, 8, 8))
+    return mix @ mix.transpose(0, 2, 1)
+
+
+def test_covariance_follows_the_joints(tmp_path, arm, motion):
+    """Rows and columns go with the names of the joints; those of joints the model does not have are left out."""
+    random = np.random.default_rng(7)
+    covariance = make_covariance(random)
+    wide = np.zeros((20, 9, 9))
+    order = [0, 1, 2, 3, 4, 5, 8, 6]  # stored as reach, other, bend
+    wide[np.ix_(range(20), order, order)] = covariance
+    wide[:, 7, 7] = 9.0
+    path = tmp_path / "poses.npz"
+    arrays = {"position": motion.position, "rotation": motion.rotation, "joints": np.zeros((20, 3))}
+    arrays |= {"joint_names": np.array(["reach", "other", "bend"]), "covariance": wide.astype(np.float32)}
+    np.savez(path, **{f"arm/{field}": values for field, values in arrays.items()})
+    read = load_poses(path, [arm], notes=[])["arm"].covariance
+    assert read.dtype == np.float64
+    np.testing.assert_array_equal(read, covariance.astype(np.float32))
+
+
+def test_infinite_covariance_is_not_written(tmp_path, motion):
+    """NaN says that nothing is known; infinity is a mistake."""
+    covariance = np.full((20, 6, 6), np.nan)
+    save_poses(tmp_path / "poses.npz", {"box": replace(motion, covariance=covariance)})
+    covariance[3, 2, 2] = np.inf
+    with pytest.raises(InputError, match="box/covariance"):
+        save_poses(tmp_path / "poses.npz", {"box": replace(motion, covariance=covariance)})
+
+
 def test_everything_a_motion_has_survives(tmp_path, arm, box, motion):
     """Positions, rotations, joints, scale, covariance and imputed flags come back to the last bit."""
     random = np.random.default_rng(6)
     joints = np.column_stack([random.uniform(-1.5, 1.5, 20), random.uniform(0, 0.2, 20)])
     imputed = np.arange(20) % 5 == 0
-    robot = replace(motion, joints=joints, covariance=random.normal(size=(20, 8, 8)), imputed=imputed)
+    covariance = make_covariance(random)
+    covariance[7] = np.nan
+    robot = replace(motion, joints=joints, covariance=covariance, imputed=imputed)
     poses = {"arm": robot, "box": replace(motion, scale=1.25)}
     save_poses(tmp_path / "poses.npz", poses, bodies=[arm, box])
     notes = []

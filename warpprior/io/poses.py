@@ -2,13 +2,14 @@
 
 Keys are ``<body>/position`` (frame, 3) [m], ``<body>/rotation`` (frame, 4) xyzw or (frame, 3, 3), ``<body>/joints``
 (frame, coordinate) [rad or m] with ``<body>/joint_names``, and optionally ``<body>/shape``, ``<body>/scale``,
-``<body>/covariance`` (frame, d, d) and ``<body>/imputed`` (frame,).  Poses are camera_from_body, OpenCV camera.
+``<body>/covariance`` (frame, d, d) (:mod:`warpprior.uncertainty`) and ``<body>/imputed`` (frame,).  Poses are
+camera_from_body, OpenCV camera.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from warpprior.scene import Poses
 
 FIELDS = ("position", "rotation", "joints", "joint_names", "shape", "scale", "covariance", "imputed")
 FAR_M = 100.0
+SYMMETRIC = 1e-5  # of correlations: covariances may be stored in single precision
 
 
 def load_poses(
@@ -88,7 +90,7 @@ def load_truth(
 
 
 def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Body] = (), gaps: bool = False) -> None:
-    """Write poses as :func:`load_poses` reads them, atomically.
+    """Write poses as :func:`load_poses` reads them, atomically.  Covariances may be NaN where nothing is known.
 
     Args:
         path: an ``.npz`` file.
@@ -118,7 +120,8 @@ def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Bo
             fields["imputed"] = motion.imputed
         for field, value in fields.items():
             value = np.asarray(value)
-            if not gaps and value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            refused = np.isinf if field == "covariance" else _not_finite  # NaN there: nothing is known
+            if not gaps and value.dtype.kind == "f" and np.any(refused(value)):
                 raise InputError(f"{path}: {name}/{field}", "is not finite", "only finite numbers are written")
             arrays[f"{name}/{field}"] = value
     write_arrays(path, arrays)
@@ -282,13 +285,24 @@ class _Reader:
         return shape.astype(np.float64), float(scale)
 
     def _read_covariance(self, body: Body) -> np.ndarray | None:
+        """Error covariance (frame, d, d) float64 in the order of the body's joints; NaN says not observable."""
         covariance = self._read("covariance", body.name, (self._frame_count, None, None), required=False)
         if covariance is None:
             return None
-        if covariance.shape[1] != covariance.shape[2] or not np.all(np.isfinite(covariance)):
-            found = f"has shape {covariance.shape} or is not finite"
-            raise InputError(self._place(body.name, "covariance"), found, "needs finite matrices (frame, d, d)")
-        return covariance.astype(np.float64)
+        if body.name in self._conventions and self._conventions[body.name].pca is not None:
+            self._notes.append(f"{body.name}/covariance is ignored: it is not of joint coordinates")
+            return None
+        place, accepted = self._place(body.name, "covariance"), "needs (frame, d, d), d = 6 + joint coordinates"
+        names = self._arrays.get(f"{body.name}/joint_names")
+        stated = list(body.coordinate_names if names is None or not body.coordinate_count else names)
+        if covariance.shape[1:] != (6 + len(stated),) * 2:
+            raise InputError(place, f"has shape {covariance.shape}", f"{accepted}, here {6 + len(stated)}")
+        covariance = covariance.astype(np.float64)
+        for found, frames in _covariance_faults(covariance):
+            words = "needs symmetric matrices of numbers, NaN where nothing is known"
+            raise InputError(f"{place}, {frame_list(frames)}", found, words)
+        order = [*range(6), *(6 + stated.index(name) for name in body.coordinate_names)]
+        return covariance[:, order][:, :, order]
 
     def _behind_camera(self, body, scale, position, rotation, usable, known: bool) -> np.ndarray:
         """Frames (frame,) bool in which the body's middle is behind the camera."""
@@ -309,8 +323,28 @@ class _Reader:
         return behind
 
 
+def _not_finite(values: np.ndarray) -> np.ndarray:
+    return ~np.isfinite(values)
+
+
 def _finite_rows(values: np.ndarray) -> np.ndarray:
     return np.isfinite(values).all(axis=1)
+
+
+def _covariance_faults(covariance: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """What is wrong with covariances (frame, d, d), and in which frames."""
+    yield from _where("is infinite", np.isinf(covariance))
+    variance = covariance.diagonal(axis1=1, axis2=2)
+    yield from _where("has a variance below zero", variance < 0.0)
+    sigma = np.sqrt(np.nan_to_num(variance))
+    uneven = np.abs(covariance - covariance.transpose(0, 2, 1))
+    yield from _where("is not symmetric", uneven > SYMMETRIC * sigma[:, :, None] * sigma[:, None] + 1e-30)
+
+
+def _where(found: str, bad: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    frames = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
+    if len(frames):
+        yield found, frames
 
 
 def _far_rows(position: np.ndarray) -> np.ndarray:
