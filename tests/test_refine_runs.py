@@ -1,5 +1,7 @@
 """How a refinement runs: the same bits again, resumed, interrupted, with parts left out, and when it refuses."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +21,7 @@ from warpprior.alignment.alignment import COLUMNS
 from warpprior.errors import InputError
 from warpprior.estimators.refine import refine
 from warpprior.settings import STEPS, TERMS, AlignSettings, PolishSettings, RefineSettings
+from warpprior.state import MotionState
 
 QUICK = RefineSettings(contact_points=64)
 POLISHED = replace(QUICK, polish=PolishSettings(iterations=12))
@@ -259,3 +262,28 @@ def test_what_cannot_be_refined_is_refused(scene, change, found):
     """Nothing to estimate, or nothing to estimate it from: an error that says so."""
     with pytest.raises(InputError, match=found):
         refine(change(scene), QUICK, device="cpu")
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_finished_run_is_freed_at_once(scene, monkeypatch, stopped):
+    """Its arrays, on a GPU perhaps, do not wait for the garbage collector, nor do those of a stopped run."""
+    made = []
+
+    class Watched(MotionState):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.extend(weakref.ref(part) for part in (self, self.vertices, self.states["box"].poses))
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("warpprior.estimators.refine.MotionState", Watched)
+    gc.collect()
+    gc.disable()
+    try:
+        result = refine(scene, POLISHED, device="cpu", keep=stop if stopped else None)
+        left = [part() for part in made if part() is not None]
+    finally:
+        gc.enable()
+    assert len(made) == 3 and left == []
+    assert result.complete is not stopped
