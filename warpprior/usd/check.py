@@ -64,6 +64,8 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
         findings += _value_findings(stage, prim)
         if prim.IsA(UsdGeom.Mesh):
             findings += _mesh_findings(UsdGeom.Mesh(prim))
+        else:
+            findings += _constant_findings(prim)
     return findings
 
 
@@ -126,8 +128,18 @@ def _mesh_findings(mesh: UsdGeom.Mesh) -> Iterator[Finding]:
     yield from _length_findings(path, mesh.GetNormalsAttr(), sizes[mesh.GetNormalsInterpolation()])
     for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithAuthoredValues():
         if not primvar.IsIndexed():
-            yield from _length_findings(path, primvar.GetAttr(), sizes[primvar.GetInterpolation()])
+            expected = sizes[primvar.GetInterpolation()] * primvar.GetElementSize()
+            yield from _length_findings(path, primvar.GetAttr(), expected)
     yield from _extent_findings(path, mesh)
+
+
+def _constant_findings(prim: Usd.Prim) -> Iterator[Finding]:
+    """Primvars of a prim without a surface, which those below it inherit: one element, if they are arrays."""
+    from pxr import UsdGeom
+
+    for primvar in UsdGeom.PrimvarsAPI(prim).GetPrimvarsWithAuthoredValues():
+        if primvar.GetTypeName().isArray and not primvar.IsIndexed():
+            yield from _length_findings(str(prim.GetPath()), primvar.GetAttr(), primvar.GetElementSize())
 
 
 def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from warpprior.usd.detail import detailed
 from warpprior.usd.heat import contact_heat, heat_colors, linear_color, quantised
 from warpprior.usd.motion import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
 from warpprior.usd.names import prim_name
+from warpprior.usd.uncertainty import write_uncertainty
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdShade
@@ -53,6 +54,7 @@ def export_usd(
       physics engines;
     - an articulated body whose vertices each follow one link (a robot) is one such Xform per link, under its root;
     - any other body is a mesh with points, extent and normals at every frame;
+    - a body whose poses come with a covariance carries it (:mod:`warpprior.usd.uncertainty`);
     - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`).
 
     Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it;
@@ -132,6 +134,8 @@ class _BodyWriter:
         prim = self.stage.GetPrimAtPath(self.path)
         Usd.ModelAPI(prim).SetKind("component")
         prim.SetDisplayName(body.name)
+        if poses.covariance is not None:
+            write_uncertainty(prim, poses.covariance, world_from_camera)
 
     def _links(
         self,
@@ -254,6 +258,10 @@ def _check_poses(scene: Scene, poses: Mapping[str, Poses]) -> None:
         lengths = np.linalg.norm(motion.rotation, axis=1)
         if np.any(lengths < 1.0e-6):
             raise InputError(f"poses of {body.name}: rotation, frame {int(np.argmin(lengths))}", "zero", "a quaternion")
+        size = 6 + body.body.coordinate_count
+        if motion.covariance is not None and motion.covariance.shape != (scene.frame_count, size, size):
+            accepted = f"shape {(scene.frame_count, size, size)}"
+            raise InputError(f"poses of {body.name}: covariance", f"shape {motion.covariance.shape}", accepted)
 
 
 def _check_heat(scene: Scene, heat: Mapping[str, np.ndarray]) -> None:
