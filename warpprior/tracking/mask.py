@@ -9,7 +9,9 @@ import warp as wp
 
 from warpprior.errors import InputError
 from warpprior.kernels.contour_fit import accumulate_contour
+from warpprior.kernels.visibility import read_channels
 from warpprior.priors.label_fields import contour_fields
+from warpprior.priors.mask_bias import MaskBias, measure_mask_bias
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.tracking.evidence import (
     NO_EVIDENCE,
@@ -21,8 +23,14 @@ from warpprior.tracking.evidence import (
 )
 from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame
 
-MARGIN = 3.0  # of the first reach: how far around a body labels are looked at
+MARGIN = 2.0  # of the first reach: how far around a body labels are looked at
 GPU_LANES = 256
+WEAK = np.diag([1.0 / 0.05**2] * 3 + [1.0 / 0.5**2] * 3)  # a pose is right to 5 cm and half a radian
+LOOKS = 24  # pictures whose borders of known bodies are compared
+LOOK_EVERY = 5  # frames between them
+BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
+BORDER_MARGIN = 12.0  # around known bodies [px]
+LEAST_SIGMA_BIAS = 0.2  # known bodies are not known better [px]
 
 
 class MaskResidual:
@@ -33,14 +41,19 @@ class MaskResidual:
         device: Warp device.
         frame: where the bodies are placed, to share it with other observations; None makes one.
         sigma_border_px: error of label borders [px].
-        correlation_px: neighbouring pixels of a border err together over this length [px].
-        sigma_bias_px: how far all borders may lie outside the true ones, alike [px].
+        correlation_px: neighbouring pixels of a border err together over this length [px].  2 px over 12 px is what
+            simulated masks of level M1 show: 1.5 px, smooth over 20 px.
+        correlated_frames: so many pictures in a row err alike, and each counts that much less.
+        sigma_bias_px: how far all borders may lie outside the true ones, alike [px].  What that could explain is not
+            held against the pose; above all it is depth.
         reaches_px: the contour is linearised so many times, each time where the time before led; residuals beyond
             these count less and less [px].
         clearance_m: another body must be this far behind the contour to count as behind it [m].
 
     Attributes:
-        bias_px: how far label borders are taken to lie outside the true ones [px].
+        bias_px, sigma_bias_px: how far label borders lie outside the true ones, and how sure that is [px].  Where there
+            are known bodies their borders tell, in the first 24 of every fifth picture.
+        frame_index: pictures so far.
     """
 
     def __init__(
@@ -50,20 +63,23 @@ class MaskResidual:
         *,
         frame: SingleFrame | None = None,
         sigma_border_px: float = 2.0,
-        correlation_px: float = 8.0,
+        correlation_px: float = 12.0,
+        correlated_frames: float = 1.0,
         sigma_bias_px: float = 1.0,
         reaches_px: tuple[float, ...] = (8.0, 4.0),
         clearance_m: float = 0.004,
     ):
         self.frame = frame = SingleFrame(scene, device) if frame is None else frame
-        self.bias_px, self.sigma_bias_px = 0.0, sigma_bias_px
-        self._reaches = reaches_px
+        self.bias_px, self.sigma_bias_px, self.frame_index = 0.0, sigma_bias_px, 0
+        self._reaches, self._sigma_border = reaches_px, sigma_border_px
         device, names = frame.device, [body.name for body in scene.bodies]
         self._views = {body.name: _View(body, frame, names) for body in frame.watched}
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
         self._clearance = wp.full(1, clearance_m, dtype=wp.float32, device=device)
-        self._scale = wp.full(1, 1.0 / (correlation_px * sigma_border_px**2), dtype=wp.float32, device=device)
+        weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
+        self._scale = wp.full(1, weight, dtype=wp.float32, device=device)
         self._reach = wp.zeros(1, dtype=wp.float32, device=device)
+        self._known = _KnownBorders(frame) if frame.known else None
 
     def measure(
         self,
@@ -94,33 +110,40 @@ class MaskResidual:
         camera = self.frame.camera
         if labels.shape != (camera.height, camera.width):
             raise InputError("label image", f"shape {labels.shape}", f"shape {(camera.height, camera.width)}")
-        self._bias.fill_(self.bias_px)
         errors = {name: np.zeros(6) for name in self._views}
+        self.frame.place(poses, surfaces)
+        if self._known is not None and self.frame_index % LOOK_EVERY == 0 and self.frame_index < LOOKS * LOOK_EVERY:
+            self._learn_bias(labels)
+        self.frame_index += 1
+        self._bias.fill_(self.bias_px)
+        for view in self._views.values():
+            view.look(labels, MARGIN * self._reaches[0])
         for turn, reach in enumerate(self._reaches):
-            placed = dict(poses)
-            for name, error in errors.items():
-                if error.any():
-                    placed[name] = move(poses[name], error)
-            self.frame.place(placed, surfaces)
             self._reach.fill_(reach)
             for name, view in self._views.items():
-                if turn == 0:
-                    view.look(labels, MARGIN * reach)
                 if not view.active:
                     continue
-                here = self._linearise(view)
-                found[name] = seen_from(here, errors[name])
-                if turn + 1 < len(self._reaches):
+                if turn > 0:
                     sure = WEAK if prior is None or name not in prior else prior[name]
                     errors[name] = np.linalg.solve(found[name].information + sure, found[name].vector)
+                    self.frame.place({name: move(poses[name], errors[name])})
+                found[name] = seen_from(self._linearise(view), errors[name])
         return found
+
+    def _learn_bias(self, labels: np.ndarray) -> None:
+        """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
+        found = self._known.compare(labels)
+        if found is not None:
+            sure = 1.0 / self.sigma_bias_px**2
+            told = found.count / BORDER_LENGTH / self._sigma_border**2
+            self.bias_px = (sure * self.bias_px + told * found.pixels) / (sure + told)
+            self.sigma_bias_px = max(1.0 / np.sqrt(sure + told), min(LEAST_SIGMA_BIAS, self.sigma_bias_px))
 
     def _linearise(self, view: _View) -> Evidence:
         """What is found where the bodies are placed."""
         frame, canvas, equations = self.frame, view.canvas, view.equations
         state = frame.state
         canvas.draw(state.screen)
-        view.others.draw_faces(state.screen)
         equations.clear()
         accumulate_contour(
             (
@@ -156,9 +179,6 @@ class MaskResidual:
         return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
 
 
-WEAK = np.diag([1.0 / 0.05**2] * 3 + [1.0 / 0.5**2] * 3)  # a pose is right to 5 cm and half a radian
-
-
 class _View:
     """One watched body: what is drawn of it, and where its label says its contour is."""
 
@@ -174,7 +194,7 @@ class _View:
 
     def look(self, labels: np.ndarray, margin: float) -> None:
         """Look at the label image around the body; without its label there is nothing to see."""
-        window = self._frame.window(self.body, margin)
+        window = self._frame.window([self.body], margin)
         self.active = False
         if window is None:
             return
@@ -184,6 +204,7 @@ class _View:
             return
         self.canvas.look_at(window)
         self.others.look_at(window)
+        self.others.draw_faces(self._frame.state.screen)  # where they are predicted, whatever is found out later
         fields = contour_fields(image, self.body.label).reshape(2, -1)
         if self.fields.device.is_cpu:
             self.fields.numpy()[0, :, : fields.shape[1]] = fields
@@ -191,3 +212,29 @@ class _View:
             for layer in range(2):
                 given = wp.array(fields[layer], dtype=wp.float32, device=self.fields.device)
                 wp.copy(self.fields, given, dest_offset=layer * self.fields.shape[2], count=fields.shape[1])
+
+
+class _KnownBorders:
+    """The bodies whose poses are known as their label images should show them."""
+
+    def __init__(self, frame: SingleFrame):
+        self._frame = frame
+        self._canvas = frame.canvas([body.name for body in frame.known], outlined=False)
+        values = np.zeros(16, dtype=np.uint8)
+        # All are drawn on one channel: a border is one where known bodies meet the background, whichever they are.
+        values[0] = frame.known[0].label
+        self._values = wp.array(values, dtype=wp.uint8, device=frame.device)
+
+    def compare(self, labels: np.ndarray) -> MaskBias | None:
+        """How far borders of their labels (height, width) lie outside the drawn ones; None: too few are in sight."""
+        known = [body.label for body in self._frame.known]
+        window = self._frame.window(self._frame.known, BORDER_MARGIN)
+        if window is None:
+            return None
+        image = window.cut(labels[None])
+        image = np.where(np.isin(image, known), np.uint8(known[0]), image)
+        self._canvas.look_at(window)
+        self._canvas.draw_faces(self._frame.state.screen)
+        drawn = wp.empty(self._canvas.keys.shape, dtype=wp.uint8, device=self._frame.device)
+        read_channels(self._canvas.keys, self._values, channels_out=drawn)
+        return measure_mask_bias(image, drawn.numpy().reshape(image.shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -50,17 +50,19 @@ class SingleFrame:
             poses: poses of one frame, by name; bodies that are not named stay where they were.
             surfaces: vertices (vertex, 3) [m] in the camera frame of bodies whose surface is given, by name.
         """
-        state = self.state
+        state, surfaces = self.state, surfaces or {}
         for name, motion in poses.items():
-            row = np.concatenate([motion.position[:1], motion.rotation[:1]], axis=1)
-            state.base_poses[name].assign(row.astype(np.float32))
-            if motion.joints.shape[1]:
-                state.base_joints[name].assign(motion.joints[:1].astype(np.float32))
-        state.pose()
-        for name, vertices in (surfaces or {}).items():
-            first, count = state.first_vertex(name), len(vertices)
-            given = wp.array(np.ascontiguousarray(vertices, dtype=np.float32), dtype=wp.vec3, device=self.device)
-            wp.copy(state.vertices, given, dest_offset=first, count=count)
+            own, body = state.states[name], self._bodies[name].body
+            own.poses.assign(np.concatenate([motion.position[:1], motion.rotation[:1]], axis=1).astype(np.float32))
+            if body.coordinate_count:
+                own.joints.assign(motion.joints[:1].astype(np.float32))
+            first, count = state.first_vertex(name), body.vertex_count
+            if name in surfaces:
+                given = np.ascontiguousarray(surfaces[name], dtype=np.float32)
+                given = wp.array(given, dtype=wp.vec3, device=self.device)
+                wp.copy(state.vertices, given, dest_offset=first, count=count)
+            else:
+                state.pose_surface(name, state.vertices, first)
             project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
 
     def rotation(self, name: str) -> np.ndarray:
@@ -87,10 +89,12 @@ class SingleFrame:
         window = whole_window(1, self.camera.width, self.camera.height)
         return Canvas(self.state.assembly, channels, [outlined] * len(channels), window, self.device)
 
-    def window(self, body: SceneBody, margin: float) -> Window | None:
-        """The part of the picture around a body, ``margin`` [px] wider; None where it is out of sight."""
-        first, camera = self.state.first_vertex(body.name), self.camera
-        screen = self.state.screen.numpy()[0, first : first + body.body.vertex_count]
+    def window(self, bodies: Sequence[SceneBody], margin: float) -> Window | None:
+        """The part of the picture around bodies, ``margin`` [px] wider; None where they are out of sight."""
+        camera, starts = self.camera, [self.state.first_vertex(body.name) for body in bodies]
+        ends = [start + body.body.vertex_count for start, body in zip(starts, bodies, strict=True)]
+        screen = self.state.screen.numpy()[0]
+        screen = np.concatenate([screen[start:end] for start, end in zip(starts, ends, strict=True)])
         if not np.isfinite(screen).all() or screen[:, 2].min() <= 0.0:
             return None
         size = np.array([camera.width, camera.height])
