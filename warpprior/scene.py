@@ -45,6 +45,7 @@ class Poses:
         scale: uniform size factor of the rest surface.
         covariance: error covariance per frame (frame, d, d), or None.
         imputed: frames whose pose was missing and was interpolated (frame,) bool.
+        moments: for bodies with an animation, which of its frames these are (frame,) int; None for 0, 1, 2, ...
     """
 
     position: np.ndarray
@@ -54,6 +55,7 @@ class Poses:
     scale: float = 1.0
     covariance: np.ndarray | None = None
     imputed: np.ndarray | None = None
+    moments: np.ndarray | None = None
 
     @property
     def frame_count(self) -> int:
@@ -69,6 +71,7 @@ class Poses:
             joints=self.joints[selection],
             covariance=pick(self.covariance),
             imputed=pick(self.imputed),
+            moments=(np.arange(self.frame_count) if self.moments is None else self.moments)[selection],
         )
 
 
@@ -77,7 +80,7 @@ class SceneBody:
     """A body in a scene: its model, its label in the label images, and its motion.
 
     Attributes:
-        known: its poses are given, not estimated.
+        known: its poses are given, not estimated; always so for bodies with an animation.
         symmetry: ``none``, ``sphere``, or ``x``, ``y``, ``z`` (any rotation about that body axis looks the same).
         initial: the rough motion to start from.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
@@ -95,6 +98,13 @@ class SceneBody:
     @property
     def name(self) -> str:
         return self.body.name
+
+    def first_frames(self, count: int) -> SceneBody:
+        """The same body cut to the first ``count`` frames of its motion."""
+        cut = slice(0, count)
+        initial, truth = self.initial.frames(cut), None if self.truth is None else self.truth.frames(cut)
+        body = self.body.first_moments(int(initial.moments.max(initial=0)) + 1)
+        return replace(self, body=body, initial=initial, truth=truth)
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -168,10 +178,7 @@ class Scene:
     def first_frames(self, count: int) -> Scene:
         """The same scene cut to its first ``count`` frames."""
         cut = slice(0, count)
-        bodies = tuple(
-            replace(b, initial=b.initial.frames(cut), truth=None if b.truth is None else b.truth.frames(cut))
-            for b in self.bodies
-        )
+        bodies = tuple(body.first_frames(count) for body in self.bodies)
         return replace(
             self,
             bodies=bodies,
@@ -220,6 +227,8 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{place}: label", f"{body.label}", f"a number from 1 to {IGNORE_LABEL - 1}")
         if body.symmetry not in SYMMETRIES:
             raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
+        if body.body.animation is not None and not body.known:
+            raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
@@ -232,7 +241,7 @@ def check_scene(scene: Scene) -> None:
             if np.shape(values) != wanted:
                 raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
     if scene.timestamps is not None:
-        _check_timestamps(f"{where}: timestamps", scene.timestamps, scene.frame_count)
+        check_timestamps(f"{where}: timestamps", scene.timestamps, scene.frame_count)
     if scene.labels is not None:
         expected = (scene.frame_count, scene.camera.height, scene.camera.width)
         if scene.labels.shape != expected or scene.labels.dtype != np.uint8:
@@ -240,8 +249,12 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
 
 
-def _check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
-    """Shape, finite numbers, each later than the one before."""
+def check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
+    """Times of frames have the right shape and are finite, each later than the one before.
+
+    Raises:
+        InputError: names the place, and the frame.
+    """
     if np.shape(times) != (frame_count,):
         raise InputError(where, f"shape {np.shape(times)}", f"shape {(frame_count,)}")
     if not np.isfinite(times).all():
@@ -272,3 +285,17 @@ def _check_motion(where: str, body: SceneBody, poses: Poses, frame_count: int, *
     if len(bad):
         found = f"a quaternion of length {lengths[bad[0]]:.4g}"
         raise InputError(f"{where} rotation, frame {bad[0]}", found, "unit quaternions x, y, z, w")
+    if body.body.animation is not None:
+        _check_moments(where, poses.moments, len(body.body.animation), frame_count)
+
+
+def _check_moments(where: str, moments: np.ndarray | None, moment_count: int, frame_count: int) -> None:
+    """One frame of the animation for every frame of the scene."""
+    if moments is None:
+        if moment_count != frame_count:
+            raise InputError(where, f"an animation of {moment_count} frames", f"{frame_count} frames, as the scene has")
+        return
+    moments = np.asarray(moments)
+    if moments.shape != (frame_count,) or moments.min() < 0 or moments.max() >= moment_count:
+        accepted = f"one number in [0, {moment_count}) for each of {frame_count} frames"
+        raise InputError(f"{where} moments", f"shape {moments.shape} or out of range", accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -82,6 +82,8 @@ class Body:
         keypoints: points that detectors find, in their usual order; see :class:`Keypoints`.
         contact_zones: vertices of named parts that touch things: {"index_pad": (n,) int32}.
         pose_prior: which joint coordinates are likely; see :class:`PosePrior`.
+        animation: the surface over time where it is given and follows no links, in the root frame
+            (frame, vertex, 3) float32 [m]; ``vertices`` is one moment of it.  None for all other bodies.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at
@@ -116,6 +118,7 @@ class Body:
     keypoints: Keypoints | None = None
     contact_zones: dict[str, np.ndarray] = field(default_factory=dict)
     pose_prior: PosePrior | None = None
+    animation: np.ndarray | None = None
 
     def __post_init__(self):
         check_body(self)
@@ -146,7 +149,16 @@ class Body:
 
     @property
     def is_rigid(self) -> bool:
-        return self.link_count == 1 and self.shape_count == 0
+        return self.link_count == 1 and self.shape_count == 0 and self.animation is None
+
+    @property
+    def surfaces(self) -> np.ndarray:
+        """The surface at rest, or at each moment of the animation (1 or frame, vertex, 3) float32 [m], root frame."""
+        return self.vertices[None] if self.animation is None else self.animation
+
+    def first_moments(self, count: int) -> Body:
+        """The same body with the first ``count`` moments of its animation; itself without one."""
+        return self if self.animation is None else replace(self, animation=self.animation[:count])
 
 
 def check_body(body: Body) -> None:
@@ -226,6 +238,12 @@ def _check_extras(body: Body, require) -> None:
         n = body.coordinate_count
         good = np.shape(body.pose_prior.mean) == (n,) and np.shape(body.pose_prior.precision) == (n, n)
         require(good, "pose_prior", f"needs a mean of {n} and a precision of {n} x {n}")
+    if body.animation is not None:
+        shape = np.shape(body.animation)
+        good = len(shape) == 3 and shape[0] > 0 and shape[1:] == (body.vertex_count, 3)
+        require(good, "animation", f"has shape {shape}, needs (frame, {body.vertex_count}, 3)")
+        require(np.isfinite(body.animation).all(), "animation", "is not finite")
+        require(body.link_count == 1 and body.shape_count == 0, "animation", "needs one link and no shape parameters")
 
 
 def rigid_body(

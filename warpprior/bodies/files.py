@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+
+import numpy as np
 
 from warpprior.errors import InputError
 
@@ -37,6 +41,29 @@ def read_bytes(path: Path | str, what: str, *, limit: int = MAX_BYTES) -> bytes:
     if not data:
         raise InputError(str(path), "is empty", f"give the path of {what}")
     return data
+
+
+def read_npz(path: Path, what: str, accepted: str, keys: Container[str], *, limit: int, unpacked: int) -> dict:
+    """Arrays of an ``.npz`` file by name, those of ``keys`` only; pickled objects in it are not read.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages about the file: ``"a mesh"``.
+        accepted: what to do, for messages about its contents.
+        keys: names of the wanted arrays.
+        limit, unpacked: largest accepted size of the file and of what is in it [bytes].
+
+    Raises:
+        InputError: missing, too large, damaged, or of pickled objects.
+    """
+    data = read_bytes(path, what, limit=limit)
+    with refuse_unreadable(str(path), accepted):
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > unpacked:
+            raise InputError(str(path), f"unpacks to {size} bytes", f"at most {unpacked} bytes")
+        with np.load(BytesIO(data), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files if key in keys}
 
 
 @contextmanager

@@ -26,7 +26,9 @@ class BodyState:
         skin: camera_from_rest [frame, link] transform: carries a point of the rest surface that follows the link.
         rest_vertices: the rest surface of this shape [vertex] vec3.
         turns: (R - I) of each non-root joint, which drives the pose blend shapes [frame, link - 1]; None without any.
-        blended: the rest surface corrected for each pose [frame, vertex] vec3; None without pose blend shapes.
+        blended: the rest surface corrected for each pose, or animated, [frame, vertex] vec3; None for other bodies.
+        animated: the frames of the body's animation that are shown [frame, vertex] vec3; None without one.
+        animation: all of its frames, on the host (moment, vertex, 3) float32; None without one.
     """
 
     poses: wp.array
@@ -40,6 +42,8 @@ class BodyState:
     rest_vertices: wp.array
     turns: wp.array | None
     blended: wp.array | None
+    animated: wp.array | None = None
+    animation: np.ndarray | None = None
 
     @property
     def frame_count(self) -> int:
@@ -79,7 +83,8 @@ class BodyModel:
         self.skin_weights = self._array(body.skin_weights, float)
         self.follows_one_link = body.skin_links.shape[1] == 1
         # A rigid body at the origin of its own frame is carried by its pose alone.
-        self.follows_pose = body.is_rigid and np.array_equal(body.joint_offsets[0], [0, 0, 0, 0, 0, 0, 1])
+        follows_root = body.link_count == 1 and body.shape_count == 0
+        self.follows_pose = follows_root and np.array_equal(body.joint_offsets[0], [0, 0, 0, 0, 0, 0, 1])
 
     def _array(self, values: np.ndarray, dtype) -> wp.array:
         """Constant device array; the trailing axes of a vector or matrix type are dropped, empty axes are kept."""
@@ -100,6 +105,11 @@ class BodyModel:
         """
         body, links = self.body, self.body.link_count
         skinned, blends = requires_grad or shape_requires_grad, self.has_pose_directions
+        animated = None
+        if body.animation is not None:  # its first frames, and the last one for as long as there are none
+            moments = np.minimum(np.arange(frame_count), len(body.animation) - 1)
+            animated = self._array(body.animation[moments], wp.vec3)
+        changes = blends or animated is not None
 
         def zeros(shape, dtype, grad):
             return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=grad)
@@ -125,7 +135,9 @@ class BodyModel:
             skin=skin,
             rest_vertices=zeros(body.vertex_count, wp.vec3, shape_requires_grad),
             turns=zeros((frame_count, links - 1), kinematics.Turn, requires_grad) if blends else None,
-            blended=zeros((frame_count, body.vertex_count), wp.vec3, skinned) if blends else None,
+            blended=zeros((frame_count, body.vertex_count), wp.vec3, skinned) if changes else None,
+            animated=animated,
+            animation=body.animation,
         )
 
     def shape(self, state: BodyState) -> None:
@@ -137,6 +149,14 @@ class BodyModel:
         skinning.shape_vertices(
             self.vertices, self.shape_directions, state.shape, state.scale, vertices_out=state.rest_vertices
         )
+        if state.animated is not None:
+            skinning.shape_vertices(
+                state.animated.reshape(state.animated.size),
+                self.shape_directions,
+                state.shape,
+                state.scale,
+                vertices_out=state.blended.reshape(state.blended.size),
+            )
 
     def pose(self, state: BodyState) -> None:
         """Link transforms of ``state.poses`` and ``state.joints``."""
@@ -158,7 +178,7 @@ class BodyModel:
 
     def skin(self, state: BodyState, vertices_out: wp.array, vertex_offset: int = 0) -> None:
         """Surface in the camera frame, written to ``vertices_out[:, vertex_offset:]`` [frame, scene vertex] vec3."""
-        rest = state.rest_vertices.reshape((1, self.body.vertex_count))
+        rest = state.rest_vertices.reshape((1, self.body.vertex_count)) if state.animated is None else state.blended
         if self.has_pose_directions:
             kinematics.measure_turns(
                 self.joint_types,

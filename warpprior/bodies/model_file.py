@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.files import read_bytes, refuse_unreadable
+from warpprior.bodies.files import read_npz
 from warpprior.bodies.pickled_arrays import PickledArrays
 from warpprior.bodies.safe_pickle import MOST_BYTES, read_pickle
 from warpprior.errors import InputError
@@ -92,24 +90,13 @@ def read_model_arrays(path: Path | str, layout: Layout) -> ModelArrays:
     if suffix not in (".pkl", ".npz"):
         raise InputError(str(path), f"{path.suffix!r} files are not read", f"give {what}")
     if suffix == ".npz":
-        stored = _read_npz(path, what)
-        arrays = {key: stored[key] for key in stored if key in ModelArrays.__dataclass_fields__}
+        accepted = f"give {what}; `warpprior convert-mano` makes the .npz"
+        keys = ModelArrays.__dataclass_fields__
+        arrays = read_npz(path, what, accepted, keys, limit=MOST_BYTES, unpacked=MOST_UNPACKED)
     else:
         source = PickledArrays(str(path), read_pickle(path, what))
         arrays = {key: source.array(key) for key in ModelArrays.__dataclass_fields__ if key in source}
     return _checked(str(path), layout, arrays)
-
-
-def _read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
-    data = read_bytes(path, what, limit=MOST_BYTES)
-    accepted = f"give {what}; `warpprior convert-mano` makes the .npz"
-    with refuse_unreadable(str(path), accepted):
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST_UNPACKED:
-            raise InputError(str(path), f"unpacks to {size} bytes", f"at most {MOST_UNPACKED} bytes")
-        with np.load(BytesIO(data), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if key in ModelArrays.__dataclass_fields__}
 
 
 def _checked(where: str, layout: Layout, arrays: dict[str, np.ndarray]) -> ModelArrays:

@@ -1,7 +1,8 @@
 """Known motion, evaluated once: surfaces and link transforms of given poses as NumPy arrays.
 
 ``poses`` is anything with the fields of :class:`warpprior.scene.Poses`: ``position`` (frame, 3) [m], ``rotation``
-(frame, 4) xyzw, ``joints`` (frame, coordinate), ``shape`` (shape,), empty for the mean, and ``scale``.
+(frame, 4) xyzw, ``joints`` (frame, coordinate), ``shape`` (shape,), empty for the mean, ``scale``, and ``moments``
+(frame,), which frames of an animation these are, or None for the first ones.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ class Motion(Protocol):
     joints: np.ndarray
     shape: np.ndarray
     scale: float
+    moments: np.ndarray | None
 
 
 def assign_poses(state: BodyState, poses: Motion) -> None:
-    """Copy a motion into the device arrays of ``state``.
+    """Copy a motion into the device arrays of ``state``; :meth:`BodyModel.shape` and :meth:`BodyModel.pose` are due.
 
     Raises:
-        ValueError: the number of frames, coordinates or shape parameters is not that of ``state``.
+        ValueError: the number of frames, coordinates or shape parameters is not that of ``state``, or an animation
+            does not have these frames.
     """
     transforms = np.concatenate([poses.position, poses.rotation], axis=1).astype(np.float32)
     joints = np.asarray(poses.joints, dtype=np.float32).reshape(len(transforms), -1)
@@ -47,6 +50,11 @@ def assign_poses(state: BodyState, poses: Motion) -> None:
     if shape.size:
         state.shape.assign(shape)
     state.scale.fill_(float(poses.scale))
+    if state.animation is not None:
+        moments = np.arange(len(transforms)) if poses.moments is None else np.asarray(poses.moments)
+        if len(moments) != len(transforms) or (len(moments) and moments.max() >= len(state.animation)):
+            raise ValueError(f"motion of {len(transforms)} frames for an animation of {len(state.animation)}")
+        state.animated.assign(state.animation[moments])
 
 
 def posed_state(body: Body, poses: Motion, device="cpu") -> tuple[BodyModel, BodyState]:

@@ -56,17 +56,31 @@ def repair_surface(where: str, surface: Surface) -> Surface:
         raise InputError(where, f"none of the {given} faces has any area", "give a surface with area")
     if len(faces) < given:
         said.append(f"dropped {given - len(faces)} of {given} faces, which have no area")
+    faces, closed, remarks = repair_faces(surface.vertices, faces)
+    surface = _drop_unused(replace(surface, faces=faces))
+    return replace(surface, closed=closed, warnings=(*surface.warnings, *said, *remarks))
+
+
+def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+    """Faces given once, in agreement with their neighbours, that face outwards.
+
+    Args:
+        vertices: (vertex, 3) [m].
+        faces: (face, 3), each of three vertices at different places.
+
+    Returns:
+        the faces, whether they close, and what was changed, one sentence each.
+    """
+    said: list[str] = []
     _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
     if len(first) < len(faces):
         said.append(f"dropped {len(faces) - len(first)} faces given more than once")
         faces = faces[np.sort(first)]
-    faces, remarks = _orient(surface.vertices, faces)
-    said += remarks
-    surface = _drop_unused(replace(surface, faces=faces))
-    closed = _is_closed(surface.faces)
+    faces, remarks = _orient(vertices, faces)
+    closed = _is_closed(faces)
     if not closed:
-        said.append("the surface is open; inside and outside are told by its winding number")
-    return replace(surface, closed=closed, warnings=surface.warnings + tuple(said))
+        remarks.append("the surface is open; inside and outside are told by its winding number")
+    return faces, closed, (*said, *remarks)
 
 
 def _check(where: str, surface: Surface) -> None:

@@ -40,10 +40,13 @@ def note_swapped_labels(camera: Camera, bodies: tuple[SceneBody, ...], labels: n
 
 
 def _project_middle(camera: Camera, item: SceneBody) -> np.ndarray:
-    """Pixel (frame, 2) of the middle of the body's rest surface, NaN behind the camera."""
+    """Pixel (frame, 2) of the middle of the body's surface, without joints moved, NaN behind the camera."""
     from scipy.spatial.transform import Rotation
 
-    middle = 0.5 * (item.body.vertices.min(axis=0) + item.body.vertices.max(axis=0)).astype(np.float64)
+    surfaces = item.body.surfaces
+    middle = 0.5 * (surfaces.min(axis=1) + surfaces.max(axis=1)).astype(np.float64)
+    if item.initial.moments is not None and len(middle) > 1:
+        middle = middle[item.initial.moments]
     points = Rotation.from_quat(item.initial.rotation).apply(middle * item.initial.scale) + item.initial.position
     depth = np.where(points[:, 2] > 1e-3, points[:, 2], np.nan)
     return points[:, :2] / depth[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]

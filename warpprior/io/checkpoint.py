@@ -43,13 +43,14 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
             add(found[name])
     for item in scene.bodies:
         add([item.name, item.label, item.known, item.symmetry, list(item.body.coordinate_names)])
-        for array in (item.body.vertices, item.body.faces, *_motion(item.initial)):
+        for array in (item.body.surfaces, item.body.faces, *_motion(item.initial)):
             add(array)
     return digest.hexdigest()
 
 
 def _motion(poses: Poses) -> tuple[np.ndarray, ...]:
-    return poses.position, poses.rotation, poses.joints, poses.shape, np.array(poses.scale)
+    moments = np.arange(poses.frame_count) if poses.moments is None else poses.moments
+    return poses.position, poses.rotation, poses.joints, poses.shape, np.array(poses.scale), moments
 
 
 def save_checkpoint(folder: str | Path, arrays: Mapping[str, np.ndarray], meta: Mapping) -> None:

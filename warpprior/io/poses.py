@@ -308,8 +308,8 @@ class _Reader:
         """Frames (frame,) bool in which the body's middle is behind the camera."""
         x, y, z, w = rotation.T
         axis_z = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=1)
-        middle = 0.5 * scale * (body.vertices.min(0) + body.vertices.max(0)).astype(np.float64)
-        behind = usable & (position[:, 2] + axis_z @ middle <= 0)
+        middle = 0.5 * scale * (body.surfaces.min(1) + body.surfaces.max(1)).astype(np.float64)
+        behind = usable & (position[:, 2] + np.sum(axis_z * middle, axis=1) <= 0)
         if not behind.any():
             return behind
         if known:

@@ -315,8 +315,9 @@ class DistanceField:
         self, body: Body, device="cpu", *, resolution: int = 64, padding: float | None = None, scale: float = 1.0
     ):
         _check_settings(resolution, padding, scale)
-        if body.link_count != 1:
-            raise InputError(f"body {body.name!r}", f"{body.link_count} links", "a rigid body, or use LinkFields")
+        if body.link_count != 1 or body.animation is not None:
+            found = f"{body.link_count} links" if body.animation is None else "a surface that bends"
+            raise InputError(f"body {body.name!r}", found, "a rigid body, or use LinkFields")
         self.device = wp.get_device(device)
         self.surface = Surface(body.vertices * np.float32(scale), body.faces, f"body {body.name!r}", device)
         self.grids = Grids([self.surface], [0], resolution, padding, self.device)
@@ -357,7 +358,7 @@ class LinkFields:
     ):
         _check_settings(resolution, padding, scale)
         where = f"body {body.name!r}"
-        if body.skin_links.shape[1] != 1 or body.shape_count:
+        if body.skin_links.shape[1] != 1 or body.shape_count or body.animation is not None:
             raise InputError(where, "a surface that bends", "a body of rigid links")
         self.device = wp.get_device(device)
         model = BodyModel(body, "cpu")

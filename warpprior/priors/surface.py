@@ -185,8 +185,12 @@ def _half_extent(body: Body) -> float:
     """How far any vertex can be from the middle of the surface, whatever the joints do [m].
 
     No vertex is farther from the root than the chain of joints it follows is long, and it from their end.  The middle
-    lies within the surface's hull, so twice the farthest is enough.
+    lies within the surface's hull, so twice the farthest is enough.  An animation says how far its vertices are.
     """
+    if body.animation is not None:
+        anchors = np.unique(np.linspace(0, body.vertex_count - 1, ANCHORS).astype(np.int32))
+        away = body.animation - body.animation[:, anchors].mean(axis=1, keepdims=True)
+        return 1.02 * float(np.linalg.norm(away, axis=2).max()) + 1e-3
     chains, places = np.zeros(body.link_count), np.zeros((body.link_count, 3))
     turns = [Rotation.from_quat(row[3:]) for row in body.joint_offsets.astype(float)]
     places[0] = body.joint_offsets[0, :3]

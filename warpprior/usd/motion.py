@@ -47,8 +47,10 @@ def relative(parent: FrameMotion, child: FrameMotion) -> FrameMotion:
 
 
 def carried_link(body: Body) -> np.ndarray | None:
-    """The link each vertex follows (vertex,), or None where the surface bends: mixed weights or faces across links."""
-    if body.pose_directions.size > 0:
+    """The link each vertex follows (vertex,), or None where the surface bends: mixed weights, faces across links, or
+    an animation.
+    """
+    if body.pose_directions.size > 0 or body.animation is not None:
         return None
     strongest = np.argmax(body.skin_weights, axis=1)
     rows = np.arange(body.vertex_count)
