@@ -161,7 +161,8 @@ def test_one_estimate_starts_from_another(scene, refined, tracker, tmp_path):
     for number, initial in enumerate([refined, tmp_path / "poses.npz"]):
         folder = tmp_path / f"tracked{number}"
         assert main(["track", str(scene), "--output-dir", str(folder), "--initial", str(initial), *words]) == 0
-        given = tracker[-1][0]
+        given, _, options = tracker[-1]
+        assert options["observe"] == ["auto"]
         assert np.array_equal(given.body("box").initial.position, poses["box/position"][:2])
         assert np.array_equal(given.body("arm").initial.position, np.tile([-0.12, 0.0, 0.5], (2, 1)))
     folder = tmp_path / "refined"

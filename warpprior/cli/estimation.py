@@ -19,8 +19,8 @@ from warpprior.cli.options import (
 
 # Spelt out, for help must not wait for the tracker to be imported; a test compares.
 OBSERVATIONS = (
-    *("keypoints3d", "fingertips", "keypoints2d", "center", "center2d", "area", "moments", "box", "mask", "depth"),
-    "joints",
+    *("keypoints3d", "fingertips", "keypoints2d", "joints", "center", "center2d", "area", "moments", "box", "mask"),
+    "depth",
 )
 
 
@@ -63,8 +63,9 @@ def add_track(commands) -> None:
     parser.add_argument(
         "--observe",
         type=names,
+        default="auto",
         metavar="LIST",
-        help=f"observations, separated by commas: {', '.join(OBSERVATIONS)} (default: what the scene offers)",
+        help=f"observations, separated by commas: {', '.join(OBSERVATIONS)}; or auto, what the scene offers (default)",
     )
     later = parser.add_mutually_exclusive_group()
     later.add_argument("--smooth", action="store_true", help="afterwards, let later frames correct earlier ones")

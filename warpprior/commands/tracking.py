@@ -13,7 +13,7 @@ def track(
     scene_folder: Path,
     output_dir: Path,
     *,
-    observe: Sequence[str] | None = None,
+    observe: Sequence[str] = ("auto",),
     smooth: bool = False,
     lag: int | None = None,
     initial: Path | None = None,
@@ -29,7 +29,7 @@ def track(
     Args:
         scene_folder: folder with ``scene.toml``.
         output_dir: result folder.
-        observe: names of the observations to use; None takes what the scene offers.
+        observe: names of the observations to use; ``auto`` is what the scene offers.
         smooth: when the sequence has ended, let later frames correct earlier ones.
         lag: let so many later frames correct each frame; None none.  Not together with ``smooth``.
         initial: result folder or pose file to start from; None starts from the scene's initial poses.
