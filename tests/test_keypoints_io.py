@@ -235,7 +235,7 @@ def test_odd_detections_are_mended_with_a_warning(folder, hand_scene):
     """Confidences above one, points far outside, fields and bodies nobody knows."""
     stored = hand_scene.keypoints["hand"].copy()
     stored[1, :, 2], stored[2, 7, 0] = 1.7, 1e5
-    edit(folder, keypoints2d=stored, keypoints3d=np.zeros((4, 21, 3)))
+    edit(folder, keypoints2d=stored, keypoints4d=np.zeros((4, 21, 3)))
     with np.load(folder / "keypoints.npz") as file:
         np.savez(folder / "keypoints.npz", **file, **{"foot/box2d": np.zeros((4, 4))})
     scene = load_scene(folder)
@@ -246,7 +246,7 @@ def test_odd_detections_are_mended_with_a_warning(folder, hand_scene):
         "confidences up to 1.7 in frame 1",
         "far outside the picture in frame 2",
         "holds foot",
-        "keypoints3d",
+        "keypoints4d is not a known field (did you mean 'keypoints",
     ):
         assert words in said
 
@@ -267,7 +267,7 @@ def test_odd_detections_are_mended_with_a_warning(folder, hand_scene):
         ({"box2d": np.tile([300.0, 200.0, 100.0, 90.0], (4, 1))}, "box2d, frame 0: is .*left < right"),
         ({"box2d": np.tile([0.2, 0.2, 0.7, 0.9], (4, 1))}, "needs pixels of a picture"),
         ({"box2d": np.full((4, 4), np.nan)}, "no box is finite"),
-        ({"keypoints2d": None, "box2d": None}, "has neither keypoints2d nor box2d of hand"),
+        ({"keypoints2d": None, "box2d": None}, "has nothing that was detected of hand; keys are <body>/keypoints2d, "),
     ],
 )
 def test_detections_that_cannot_be_used_are_refused(folder, changes, message):

@@ -1,7 +1,9 @@
-"""Keypoints and boxes that detectors found in the pictures, as files hold them: checked, and freed of distortion.
+"""Keypoints, boxes and middles of bodies that were detected or measured, as files hold them: checked, undistorted.
 
-Keys are ``<body>/keypoints2d`` (frame, keypoint, 3): u, v [px] and confidence in [0, 1], in the order of the model's
-keypoints or that of ``<body>/keypoint_names``, and ``<body>/box2d`` (frame, 4): left, top, right, bottom [px].
+Keys are ``<body>/keypoints2d`` (frame, keypoint, 3): u, v [px] and confidence in [0, 1], ``<body>/keypoints3d`` (frame,
+keypoint, 3 or 4): x, y, z [m] in the camera frame and perhaps confidence, both in the order of the model's keypoints or
+that of ``<body>/keypoint_names``; ``<body>/box2d`` (frame, 4): left, top, right, bottom [px]; and ``<body>/center``
+(frame, 3) [m]: where the middle of the body's bounding box is in the camera frame.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.errors import InputError
 from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.io.poses import FAR_M
 from warpprior.io.wording import frame_list, nearest
 from warpprior.scene import Camera, Scene
 
-FIELDS = ("keypoints2d", "keypoint_names", "box2d")
+STORED = {"keypoints": "keypoints2d", "boxes": "box2d", "keypoints3d": "keypoints3d", "centers": "center"}
+"""Fields of a scene, and what they are called in files."""
+FIELDS = (*STORED.values(), "keypoint_names")
 FAR = 10.0  # image sizes outside the picture: nothing that is looked for
 FRACTION = 2.0  # [px]: points that all lie within are stated in parts of the picture
 _BORDER = 32  # points along each side of a box whose lens distortion is removed
@@ -33,8 +38,8 @@ def load_detections(
     frame_count: int,
     rectify: Rectify | None = None,
     notes: list[str],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Read detected keypoints and boxes.
+) -> dict[str, dict[str, np.ndarray]]:
+    """Read what was detected in pictures and measured in space.
 
     Args:
         path: an ``.npz`` file.
@@ -45,8 +50,9 @@ def load_detections(
         notes: warnings are appended, one sentence each.
 
     Returns:
-        keypoints (frame, keypoint, 3) and boxes (frame, 4) by body name, float64: points that say nothing are NaN
-        with confidence 0, boxes that say nothing NaN.
+        by field of a scene and body name, float64: ``keypoints`` (frame, keypoint, 3), ``boxes`` (frame, 4),
+        ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing are NaN with
+        confidence 0, boxes and centres that say nothing NaN.
 
     Raises:
         InputError: naming file, body and field.
@@ -54,31 +60,35 @@ def load_detections(
     arrays, bodies = read_arrays(path), list(bodies)
     reader = _Reader(path, arrays, camera, frame_count, rectify)
     reader.note_strangers({body.name for body in bodies})
-    keypoints, boxes = {}, {}
-    for body in bodies:
-        if f"{body.name}/keypoints2d" in arrays:
-            keypoints[body.name] = reader.keypoints(body)
-        if f"{body.name}/box2d" in arrays:
-            boxes[body.name] = reader.boxes(body.name)
-    if not keypoints and not boxes:
-        names = [body.name for body in bodies]
-        found = f"has neither keypoints2d nor box2d of {', '.join(names)}"
-        raise InputError(str(path), found, "keys are <body>/keypoints2d and <body>/box2d")
-    notes.extend(f"{Path(path).name}: {note}" for note in reader.notes)
-    return keypoints, boxes
+    found = {
+        field: {body.name: read(body) for body in bodies if f"{body.name}/{STORED[field]}" in arrays}
+        for field, read in (
+            ("keypoints", reader.keypoints),
+            ("boxes", reader.boxes),
+            ("keypoints3d", reader.keypoints3d),
+            ("centers", reader.center),
+        )
+    }
+    if not any(found.values()):
+        names = ", ".join(body.name for body in bodies)
+        accepted = "keys are " + ", ".join(f"<body>/{field}" for field in STORED.values())
+        raise InputError(str(path), f"has nothing that was detected of {names}", accepted)
+    notes.extend(f"{Path(path).name}: {note}" for note in dict.fromkeys(reader.notes))
+    return found
 
 
 def save_detections(path: str | Path, scene: Scene) -> None:
-    """Write the keypoints and boxes of a scene as :func:`load_detections` reads them, atomically.
+    """Write what a scene holds of them as :func:`load_detections` reads it, atomically.
 
     Raises:
         RunError: the file system refused.
     """
-    arrays = {f"{name}/keypoints2d": values for name, values in scene.keypoints.items()}
-    for name in scene.keypoints:
+    arrays = {
+        f"{name}/{key}": values for field, key in STORED.items() for name, values in getattr(scene, field).items()
+    }
+    for name in {**scene.keypoints, **scene.keypoints3d}:
         names = scene.body(name).body.keypoints.names
         arrays[f"{name}/keypoint_names"] = np.array(names, dtype=np.str_)
-    arrays |= {f"{name}/box2d": values for name, values in scene.boxes.items()}
     write_arrays(path, arrays)
 
 
@@ -100,36 +110,50 @@ class _Reader:
                 self.notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
 
     def keypoints(self, body: Body) -> np.ndarray:
-        """Keypoints of one body (frame, keypoint, 3) in the model's order."""
-        place = f"{self._path}: {body.name}/keypoints2d"
-        if body.keypoint_count == 0:
-            raise InputError(place, f"the {body.kind} {body.name!r} has no keypoints", "leave the field out")
-        names = self._arrays.get(f"{body.name}/keypoint_names")
-        count = body.keypoint_count if names is None else len(np.atleast_1d(names))
-        stored = self._numbers(place, f"{body.name}/keypoints2d", (self._frame_count, count, 3))
+        """Keypoints of one body in the picture (frame, keypoint, 3) in the model's order."""
+        key, names, count = self._columns(body, "keypoints2d")
+        place = f"{self._path}: {key}"
+        stored = self._numbers(place, key, (self._frame_count, count, 3))
         points, confidence = stored[..., :2], stored[..., 2]
         missing = ~np.isfinite(stored).all(axis=-1) | (confidence <= 0.0)
         usable = np.where(missing[..., None], np.nan, points)
         self._check_pixels(place, usable)
-        self._limit_confidence(body.name, np.where(missing, 0.0, confidence))
+        confidence = self._limited(key, np.where(missing, 0.0, confidence))
         far = self._far(usable)
         if far.any():
             frames = frame_list(np.flatnonzero(far.any(axis=1)))
-            self.notes.append(f"{body.name}/keypoints2d is far outside the picture in {frames}; left out")
+            self.notes.append(f"{key} is far outside the picture in {frames}; left out")
         usable = np.where(far[..., None], np.nan, usable)
         if self._rectify is not None:
             usable = self._rectify(usable)
         known = np.isfinite(usable).all(axis=-1)
-        result = np.concatenate([usable, np.where(known, np.minimum(confidence, 1.0), 0.0)[..., None]], axis=-1)
-        result[~known, :2] = np.nan
         if not known.any():
             raise InputError(place, "no point is usable", "needs finite points of a confidence above zero")
-        return result if names is None else self._in_order(body, names, result)
+        return self._in_order(body, names, usable, np.where(known, confidence, 0.0))
 
-    def boxes(self, name: str) -> np.ndarray:
+    def keypoints3d(self, body: Body) -> np.ndarray:
+        """Keypoints of one body in space (frame, keypoint, 4) in the model's order."""
+        key, names, count = self._columns(body, "keypoints3d")
+        place = f"{self._path}: {key}"
+        stored = self._numbers(place, key, *((self._frame_count, count, width) for width in (3, 4)))
+        confidence = stored[..., 3] if stored.shape[-1] == 4 else np.ones(stored.shape[:2])
+        missing = ~np.isfinite(stored).all(axis=-1) | (confidence <= 0.0)
+        confidence = self._limited(key, np.where(missing, 0.0, confidence))
+        usable = self._in_reach(place, key, np.where(missing[..., None], np.nan, stored[..., :3]))
+        return self._in_order(body, names, usable, np.where(np.isnan(usable[..., 0]), 0.0, confidence))
+
+    def center(self, body: Body) -> np.ndarray:
+        """Middle of one body in space (frame, 3)."""
+        key = f"{body.name}/center"
+        place = f"{self._path}: {key}"
+        stored = self._numbers(place, key, (self._frame_count, 3))
+        missing = ~np.isfinite(stored).all(axis=1)
+        return self._in_reach(place, key, np.where(missing[:, None], np.nan, stored))
+
+    def boxes(self, body: Body) -> np.ndarray:
         """Boxes of one body (frame, 4); with distortion, the box around the rectified outline."""
-        place = f"{self._path}: {name}/box2d"
-        box = self._numbers(place, f"{name}/box2d", (self._frame_count, 4))
+        place = f"{self._path}: {body.name}/box2d"
+        box = self._numbers(place, f"{body.name}/box2d", (self._frame_count, 4))
         missing = ~np.isfinite(box).all(axis=1)
         wrong = ~missing & ((box[:, 2] <= box[:, 0]) | (box[:, 3] <= box[:, 1]))
         if wrong.any():
@@ -147,12 +171,41 @@ class _Reader:
             raise InputError(place, "no box is finite", "needs a box in one frame at least; leave the field out")
         return result
 
-    def _numbers(self, place: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    def _columns(self, body: Body, field: str) -> tuple[str, np.ndarray | None, int]:
+        """Key of a body's keypoints, the names of their columns if they are stated, and how many there must be."""
+        key = f"{body.name}/{field}"
+        if body.keypoint_count == 0:
+            found = f"the {body.kind} {body.name!r} has no keypoints"
+            raise InputError(f"{self._path}: {key}", found, "leave the field out")
+        names = self._arrays.get(f"{body.name}/keypoint_names")
+        return key, names, body.keypoint_count if names is None else len(np.atleast_1d(names))
+
+    def _numbers(self, place: str, key: str, *shapes: tuple[int, ...]) -> np.ndarray:
         value = self._arrays[key]
-        if value.dtype.kind not in "fiu" or value.shape != shape:
+        if value.dtype.kind not in "fiu" or value.shape not in shapes:
             found = f"has shape {value.shape} and type {value.dtype}"
-            raise InputError(place, found, f"needs numbers of shape {shape}")
+            raise InputError(place, found, f"needs numbers of shape {' or '.join(map(str, shapes))}")
         return value.astype(np.float64)
+
+    def _in_reach(self, place: str, key: str, points: np.ndarray) -> np.ndarray:
+        """Points (frame, ..., 3) [m], NaN where there are none: what cannot be where it is said to be is left out."""
+        known = np.isfinite(points[..., 0])
+        if not known.any():
+            raise InputError(place, "no point is usable", "needs finite points; leave the field out if there are none")
+        with np.errstate(invalid="ignore"):
+            far = (np.abs(points) > FAR_M).any(axis=-1)
+            behind = ~far & (points[..., 2] <= 0.0)
+        if 2 * far.sum() >= known.sum():
+            found = f"is {np.median(np.linalg.norm(points[known], axis=-1)):.0f} m from the camera"
+            raise InputError(place, found, f"needs metres, at most {FAR_M:g}; mark what is missing with NaN")
+        if (far | behind)[known].all():
+            accepted = "z points forward; points in OpenGL axes have y and z reversed"
+            raise InputError(place, "is nowhere in front of the camera", accepted)
+        for wrong, words in ((far, f"more than {FAR_M:g} m from the camera"), (behind, "not in front of the camera")):
+            if wrong.any():
+                frames = frame_list(np.flatnonzero(wrong.reshape(self._frame_count, -1).any(axis=1)))
+                self.notes.append(f"{key} is {words} in {frames}; left out")
+        return np.where((far | behind)[..., None], np.nan, points)
 
     def _check_pixels(self, place: str, points: np.ndarray) -> None:
         """Refuse points in parts of the picture instead of pixels."""
@@ -166,13 +219,13 @@ class _Reader:
         with np.errstate(invalid="ignore"):
             return ((points < -FAR * size) | (points > (1.0 + FAR) * size)).any(axis=-1)
 
-    def _limit_confidence(self, name: str, confidence: np.ndarray) -> None:
+    def _limited(self, key: str, confidence: np.ndarray) -> np.ndarray:
+        """Confidence, at most 1."""
         above = confidence > 1.0
         if above.any():
             frames = frame_list(np.flatnonzero(above.any(axis=1)))
-            self.notes.append(
-                f"{name}/keypoints2d has confidences up to {confidence.max():.3g} in {frames}; taken as 1"
-            )
+            self.notes.append(f"{key} has confidences up to {confidence.max():.3g} in {frames}; taken as 1")
+        return np.minimum(confidence, 1.0)
 
     def _rectified_corners(self, corners: np.ndarray) -> np.ndarray:
         """Corners (frame, 2, 2) of the box around the outline of each box, seen by the pinhole camera."""
@@ -183,8 +236,12 @@ class _Reader:
         outline = self._rectify(low + shares * (high - low))
         return np.stack([outline.min(axis=1), outline.max(axis=1)], axis=1)
 
-    def _in_order(self, body: Body, names: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Columns by name in the model's order; those the file has not say nothing."""
+    def _in_order(self, body: Body, names: np.ndarray | None, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+        """Points and confidence in one array, columns in the model's order; those the file has not say nothing."""
+        points = np.where(confidence[..., None] > 0.0, points, np.nan)
+        values = np.concatenate([points, confidence[..., None]], axis=-1)
+        if names is None:
+            return values
         place = f"{self._path}: {body.name}/keypoint_names"
         if names.dtype.kind != "U" or names.ndim != 1:
             found = f"has type {names.dtype} and shape {names.shape}"
@@ -198,7 +255,8 @@ class _Reader:
             raise InputError(place, f"has none of the model's keypoints: {', '.join(strange[:4])}", ", ".join(own))
         if strange:
             self.notes.append(f"{body.name}/keypoint_names has {', '.join(strange[:8])}, which the model has not")
-        result = np.full((len(values), len(own), 3), [np.nan, np.nan, 0.0])
+        result = np.full((len(values), len(own), values.shape[-1]), np.nan)
+        result[..., -1] = 0.0
         for column, name in enumerate(own):
             if name in stated:
                 result[:, column] = values[:, stated.index(name)]

@@ -61,6 +61,7 @@ class SceneFile:
     initial: Path
     truth: Path | None
     keypoints: Path | None
+    timestamps: Path | None
     warnings: tuple[str, ...]
 
     def frame_path(self, template: str, frame: int) -> Path:
@@ -110,6 +111,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     fps = frames.number_within("fps", *FPS_RANGE)
     rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
     depth_scale = frames.number("depth_scale", 0.001, positive=True)
+    timestamps = _resolve(frames, folder, "timestamps", required=False)
     frames.finish()
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
     _check_unique(bodies, path)
@@ -137,6 +139,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         initial=initial,
         truth=truth,
         keypoints=keypoints,
+        timestamps=timestamps,
         warnings=tuple(notes),
     )
 

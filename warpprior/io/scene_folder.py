@@ -17,6 +17,7 @@ from warpprior.io.label_images import read_labels
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, model_root, read_scene_file
+from warpprior.io.timestamps import load_timestamps
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
 
@@ -58,7 +59,10 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
         rectifier = Rectifier(scene_file.camera, scene_file.distortion, place)
         notes.append("scene.toml: [camera], distortion: pictures were rectified to a pinhole camera")
-    keypoints, boxes = _read_detections(scene_file, models, notes)
+    detections = _read_detections(scene_file, models, notes)
+    timestamps = None
+    if scene_file.timestamps is not None:
+        timestamps = load_timestamps(scene_file.timestamps, frame_count=count, fps=scene_file.fps, notes=notes)
     labels = read_labels(scene_file, frame_count, rectifier and rectifier.nearest(IGNORE_LABEL), notes)
     rgb_paths = _find_pictures(scene_file, "rgb", frame_count, notes)
     depth_paths = _find_pictures(scene_file, "depth", frame_count, notes)
@@ -85,8 +89,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         labels=labels,
         read_rgb=_rgb_reader(scene_file, rgb_paths, rectifier),
         read_depth=_depth_reader(scene_file, depth_paths, rectifier),
-        keypoints={name: values[first] for name, values in keypoints.items()},
-        boxes={name: values[first] for name, values in boxes.items()},
+        timestamps=None if timestamps is None else timestamps[first],
+        **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
@@ -97,10 +101,10 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]) -> tuple[dict, dict]:
-    """Keypoints and boxes by body name, of all frames; both empty when ``scene.toml`` names no file."""
+def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    """What was detected in all frames, by field of a scene and body; nothing when ``scene.toml`` names no file."""
     if scene_file.keypoints is None:
-        return {}, {}
+        return {}
     rectify = None
     if scene_file.distortion is not None:
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"

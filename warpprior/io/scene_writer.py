@@ -18,16 +18,17 @@ from warpprior.io.images import import_cv2
 from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
 from warpprior.io.scene_file import SCENE_FILE, model_root, read_scene_file
-from warpprior.scene import Scene, SceneBody
+from warpprior.io.timestamps import save_timestamps
+from warpprior.scene import DETECTIONS, Scene, SceneBody
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
-KEYPOINTS_FILE = "keypoints.npz"
+KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"
 COPIED_KINDS = ("mano", "smpl", "skin")  # whose model is one file
 _THREADS = 4
 
 
 def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a scene folder: ``scene.toml``, models, pose files, keypoints, label and colour images.
+    """Write a scene folder: ``scene.toml``, models, pose files, detections, timestamps, label and colour images.
 
     Rigid bodies are written as OBJ; MANO, SMPL and skin files are copied from ``SceneBody.source``, URDF files with
     the meshes they name; our own hand needs no file.  The folder appears only when it is complete.  Depth is rounded
@@ -58,8 +59,10 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
         truth = {item.name: item.truth for item in scene.bodies if item.truth is not None}
         if truth:
             save_poses(target / "truth.npz", truth, bodies=bodies, gaps=True)
-        if scene.keypoints or scene.boxes:
+        if _has_detections(scene):
             save_detections(target / KEYPOINTS_FILE, scene)
+        if scene.timestamps is not None:
+            save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
         if scene.labels is not None:
             _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
         if scene.read_rgb is not None:
@@ -70,11 +73,15 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
     return folder
 
 
+def _has_detections(scene: Scene) -> bool:
+    return any(getattr(scene, field) for field in DETECTIONS)
+
+
 def _check_replaceable(folder: Path) -> None:
     """InputError when replacing the folder would delete anything that is not part of a scene."""
     if not folder.is_dir():
         return
-    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, "labels", "rgb", "depth"}
+    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, TIMESTAMPS_FILE, "labels", "rgb", "depth"}
     try:
         root = folder.resolve()
         paths = [entry.path for entry in read_scene_file(folder).bodies if entry.path is not None]
@@ -116,7 +123,7 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
 
 def _stems(names: list[str]) -> dict[str, str]:
     """A file name without suffix for each body, all different, from plain characters."""
-    stems, taken = {}, {"rgb", "labels", "depth", "initial", "truth", "keypoints"}
+    stems, taken = {}, {"rgb", "labels", "depth", "initial", "truth", "keypoints", "timestamps"}
     for index, name in enumerate(names):
         stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
         stems[name] = stem if stem.lower() not in taken else f"{stem}_{index + 1}"
@@ -201,6 +208,7 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> st
         f"count = {scene.frame_count}",
         f"fps = {float(scene.fps)!r}",
     ]
+    lines += [f"timestamps = {_quote(TIMESTAMPS_FILE)}"] if scene.timestamps is not None else []
     lines += ['rgb = "rgb/{:06d}.png"'] if scene.read_rgb is not None else []
     lines += ['labels = "labels/{:06d}.png"   # one byte per pixel'] if scene.labels is not None else []
     if scene.read_depth is not None:
@@ -212,7 +220,7 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> st
         lines += [f"symmetry = {_quote(item.symmetry)}"] if item.symmetry != "none" else []
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
-    lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if scene.keypoints or scene.boxes else []
+    lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []
     return "\n".join([*lines, ""])
 
 

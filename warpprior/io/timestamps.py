@@ -1,0 +1,64 @@
+"""Files of timestamps: when each frame was taken, for recordings whose frames do not come at an even rate.
+
+The one key is ``timestamps`` (frame,) [s], each larger than the one before; only differences count.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.errors import InputError
+from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.scene import check_timestamps
+
+KEY = "timestamps"
+_OTHER_UNIT = 10.0  # times off the frame rate: no camera is that uneven
+_ODD = 1.5
+
+
+def load_timestamps(path: str | Path, *, frame_count: int, fps: float, notes: list[str]) -> np.ndarray:
+    """Read the timestamps of a scene.
+
+    Args:
+        path: an ``.npz`` file.
+        frame_count: how many there must be.
+        fps: frames per second the scene states, with which they must agree roughly.
+        notes: warnings are appended, one sentence each.
+
+    Returns:
+        (frame,) float64 [s], strictly increasing.
+
+    Raises:
+        InputError: naming the file: no timestamps, another number of them, not finite, not increasing, or so far
+            from the frame rate that they are in another unit.
+    """
+    arrays, place = read_arrays(path), f"{path}: {KEY}"
+    if KEY not in arrays:
+        raise InputError(str(path), f"has no {KEY}", f"needs {KEY} (frame,) in seconds")
+    stored = arrays.pop(KEY)
+    if arrays:
+        notes.append(f"{Path(path).name}: holds {', '.join(sorted(arrays)[:4])} too; ignored")
+    if stored.dtype.kind not in "fiu":
+        raise InputError(place, f"has type {stored.dtype}", "needs numbers in seconds")
+    times = stored.astype(np.float64)
+    check_timestamps(place, times, frame_count)
+    if frame_count > 1:
+        step = float(np.median(np.diff(times)))
+        off = max(step * fps, 1.0 / (step * fps))
+        if off > _OTHER_UNIT:
+            found = f"has a frame every {step:.4g} s where fps is {fps:g}"
+            raise InputError(place, found, "needs seconds; divide milliseconds by 1000, nanoseconds by 1e9")
+        if off > _ODD:
+            notes.append(f"{Path(path).name}: has a frame every {step:.4g} s where fps is {fps:g}")
+    return times
+
+
+def save_timestamps(path: str | Path, timestamps: np.ndarray) -> None:
+    """Write timestamps (frame,) [s] as :func:`load_timestamps` reads them, atomically.
+
+    Raises:
+        RunError: the file system refused.
+    """
+    write_arrays(path, {KEY: np.asarray(timestamps, dtype=np.float64)})
