@@ -100,12 +100,10 @@ def _drawn_boxes(body: SceneBody, state: MotionState) -> np.ndarray:
 
 def _drawn_keypoints(body: SceneBody, state: MotionState) -> np.ndarray:
     """Projected keypoints (frame, keypoint, 2) [px], NaN behind the camera."""
-    camera, keypoints = state.scene.camera, body.body.keypoints
-    first = state.first_vertex(body.name)
+    camera, first = state.scene.camera, state.first_vertex(body.name)
     links = state.states[body.name].links.numpy().reshape(state.frame_count, -1, 7)
-    points = links[:, keypoints.links, :3].astype(float)
-    on_surface = np.asarray(keypoints.vertices) >= 0
-    points[:, on_surface] = state.vertices.numpy()[:, first + np.asarray(keypoints.vertices)[on_surface]]
+    surface = state.vertices.numpy()[:, first : first + body.body.vertex_count]
+    points = body.body.keypoints.places(links, surface).astype(float)
     depth = points[:, :, 2:]
     places = points[:, :, :2] / np.where(depth > NEAREST_M, depth, np.nan)
     return places * [camera.fx, camera.fy] + [camera.cx, camera.cy]

@@ -32,6 +32,16 @@ class Keypoints:
     links: np.ndarray
     vertices: np.ndarray
 
+    def places(self, links: np.ndarray, surface: np.ndarray) -> np.ndarray:
+        """Where the keypoints are (frame, keypoint, 3) [m].
+
+        Args:
+            links: poses of the links (frame, link, 7): position [m], then quaternion.
+            surface: the body's vertices (frame, vertex, 3) [m].
+        """
+        vertices = np.asarray(self.vertices)
+        return np.where((vertices < 0)[:, None], links[:, self.links, :3], surface[:, vertices])
+
 
 @dataclass(frozen=True, eq=False)
 class PosePrior:

@@ -87,10 +87,6 @@ def posed_keypoints(body: Body, poses: Motion, device="cpu") -> np.ndarray:
     if body.keypoints is None:
         return np.zeros((frame_count, 0, 3), dtype=np.float32)
     model, state = posed_state(body, poses, device)
-    points = state.links.numpy().reshape(frame_count, body.link_count, 7)[:, body.keypoints.links, :3].copy()
-    chosen = np.flatnonzero(np.asarray(body.keypoints.vertices) >= 0)
-    if len(chosen):
-        vertices = wp.zeros((frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
-        model.skin(state, vertices)
-        points[:, chosen] = vertices.numpy()[:, np.asarray(body.keypoints.vertices)[chosen]]
-    return points
+    vertices = wp.zeros((frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
+    model.skin(state, vertices)
+    return body.keypoints.places(state.links.numpy().reshape(frame_count, body.link_count, 7), vertices.numpy())
