@@ -13,19 +13,11 @@ from warpprior.kernels.visibility import read_channels
 from warpprior.priors.label_fields import contour_fields
 from warpprior.priors.mask_bias import MaskBias, measure_mask_bias
 from warpprior.scene import Poses, Scene, SceneBody
-from warpprior.tracking.evidence import (
-    NO_EVIDENCE,
-    Evidence,
-    error_from_unknowns,
-    move,
-    seen_from,
-    without_unseen_turns,
-)
-from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame
+from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
+from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame, relinearise
 
 MARGIN = 2.0  # of the first reach: how far around a body labels are looked at
 GPU_LANES = 256
-WEAK = np.diag([1.0 / 0.05**2] * 3 + [1.0 / 0.5**2] * 3)  # a pose is right to 5 cm and half a radian
 LOOKS = 24  # pictures whose borders of known bodies are compared
 LOOK_EVERY = 5  # frames between them
 BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
@@ -110,7 +102,6 @@ class MaskResidual:
         camera = self.frame.camera
         if labels.shape != (camera.height, camera.width):
             raise InputError("label image", f"shape {labels.shape}", f"shape {(camera.height, camera.width)}")
-        errors = {name: np.zeros(6) for name in self._views}
         self.frame.place(poses, surfaces)
         if self._known is not None and self.frame_index % LOOK_EVERY == 0 and self.frame_index < LOOKS * LOOK_EVERY:
             self._learn_bias(labels)
@@ -118,17 +109,8 @@ class MaskResidual:
         self._bias.fill_(self.bias_px)
         for view in self._views.values():
             view.look(labels, MARGIN * self._reaches[0])
-        for turn, reach in enumerate(self._reaches):
-            self._reach.fill_(reach)
-            for name, view in self._views.items():
-                if not view.active:
-                    continue
-                if turn > 0:
-                    sure = WEAK if prior is None or name not in prior else prior[name]
-                    errors[name] = np.linalg.solve(found[name].information + sure, found[name].vector)
-                    self.frame.place({name: move(poses[name], errors[name])})
-                found[name] = seen_from(self._linearise(view), errors[name])
-        return found
+        active = [name for name, view in self._views.items() if view.active]
+        return found | relinearise(self.frame, poses, active, len(self._reaches), prior, self._linearise)
 
     def _learn_bias(self, labels: np.ndarray) -> None:
         """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
@@ -139,10 +121,10 @@ class MaskResidual:
             self.bias_px = (sure * self.bias_px + told * found.pixels) / (sure + told)
             self.sigma_bias_px = max(1.0 / np.sqrt(sure + told), min(LEAST_SIGMA_BIAS, self.sigma_bias_px))
 
-    def _linearise(self, view: _View) -> Evidence:
-        """What is found where the bodies are placed."""
-        frame, canvas, equations = self.frame, view.canvas, view.equations
-        state = frame.state
+    def _linearise(self, name: str, turn: int) -> Evidence:
+        view = self._views[name]
+        canvas, equations, state = view.canvas, view.equations, self.frame.state
+        self._reach.fill_(self._reaches[turn])
         canvas.draw(state.screen)
         equations.clear()
         accumulate_contour(
@@ -166,17 +148,7 @@ class MaskResidual:
             stride=view.lanes,
             **equations.outputs,
         )  # fmt: skip
-        matrix, gradient, cost = equations.read()
-        # How biased borders are is not known: what it could explain is not held against the pose.
-        doubt = matrix[POSE, POSE] + 1.0 / self.sigma_bias_px**2
-        shared = matrix[:POSE, POSE]
-        information = matrix[:POSE, :POSE] - np.outer(shared, shared) / doubt
-        vector = shared * gradient[POSE] / doubt - gradient[:POSE]
-        rotation = frame.rotation(view.body.name)
-        change = error_from_unknowns(frame.position(view.body.name), rotation)
-        change = change @ without_unseen_turns(view.body.symmetry, rotation)
-        information = change.T @ information @ change
-        return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
+        return equations.read(self.frame, view.body, self.sigma_bias_px)
 
 
 class _View:

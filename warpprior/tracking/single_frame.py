@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +13,18 @@ from warpprior.kernels.camera import project_points
 from warpprior.kernels.rows import Chains, Rows
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.state import CONTACT_POINTS, MotionState
+from warpprior.tracking.evidence import (
+    NO_EVIDENCE,
+    Evidence,
+    error_from_unknowns,
+    move,
+    seen_from,
+    without_unseen_turns,
+)
 from warpprior.window import Window, whole_window
 
 POSE = 6  # unknowns of a rigid body
+WEAK = np.diag([1.0 / 0.05**2] * 3 + [1.0 / 0.5**2] * 3)  # a pose is right to 5 cm and half a radian
 
 
 class SingleFrame:
@@ -140,8 +149,55 @@ class PoseEquations:
         for array in self.outputs.values():
             array.zero_()
 
-    def read(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Symmetric matrix (7, 7), gradient (7,) and cost."""
+    def read(self, frame: SingleFrame, body: SceneBody, sigma_extra: float = 1.0) -> Evidence:
+        """What was added up about a body as it is placed.
+
+        The other unknown has a Gaussian of ``sigma_extra`` around zero; what it could explain is not held against the
+        pose.
+        """
         lower = np.tril(self.outputs["hessian_out"].numpy()[0, 0])
-        gradient = self.outputs["gradient_out"].numpy()[0, 0].copy()
-        return lower + np.tril(lower, -1).T, gradient, float(self.outputs["cost_out"].numpy()[0])
+        matrix = lower + np.tril(lower, -1).T
+        gradient = self.outputs["gradient_out"].numpy()[0, 0]
+        doubt, shared = matrix[POSE, POSE] + 1.0 / sigma_extra**2, matrix[:POSE, POSE]
+        information = matrix[:POSE, :POSE] - np.outer(shared, shared) / doubt
+        vector = shared * (gradient[POSE] / doubt) - gradient[:POSE]
+        rotation = frame.rotation(body.name)
+        change = error_from_unknowns(frame.position(body.name), rotation)
+        change = change @ without_unseen_turns(body.symmetry, rotation)
+        information = change.T @ information @ change
+        cost = float(self.outputs["cost_out"].numpy()[0])
+        return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
+
+
+def relinearise(
+    frame: SingleFrame,
+    poses: Mapping[str, Poses],
+    names: Sequence[str],
+    rounds: int,
+    prior: Mapping[str, np.ndarray] | None,
+    linearise: Callable[[str, int], Evidence],
+) -> dict[str, Evidence]:
+    """Linearise at the predicted poses, where the bodies are placed, then where that leads, and so on.
+
+    Args:
+        frame: the bodies.
+        poses: predicted poses of one frame.
+        names: bodies to move.
+        rounds: how often.
+        prior: information (6, 6) of the predicted poses, which keeps the next place near; by name.
+        linearise: evidence about a body where it is placed, in a round.
+
+    Returns:
+        By name, about the errors of the predicted poses.
+    """
+    found = dict.fromkeys(names, NO_EVIDENCE)
+    for name in names:
+        sure = WEAK if prior is None or name not in prior else prior[name]
+        found[name], error = linearise(name, 0), np.zeros(POSE)
+        for turn in range(1, rounds):
+            error = np.linalg.solve(found[name].information + sure, found[name].vector)
+            frame.place({name: move(poses[name], error)})
+            found[name] = seen_from(linearise(name, turn), error)
+        if error.any():
+            frame.place({name: poses[name]})
+    return found
