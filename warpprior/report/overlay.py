@@ -28,6 +28,7 @@ from warpprior.report.picture import (
     require_cv2,
     write_text,
 )
+from warpprior.report.uncertainty import SIGMAS, draw_spots, spots_of
 from warpprior.report.video import write_video
 from warpprior.result import Result
 from warpprior.scene import Poses
@@ -45,6 +46,8 @@ def write_overlay(
 
     Where a body is hidden by another its outline is drawn nevertheless.  Without images the labels are shown in greys.
     Detected keypoints are rings, and lines lead from them to the body's own, which are dots.
+    Bodies that come with a covariance have an ellipse of three standard deviations around their middle, or their root
+    and fingertips; where it would be larger than the picture, words say so.
     The picture is cropped to where the bodies are, in any frame and in either motion.
 
     Args:
@@ -106,6 +109,11 @@ class _Film:
         self.camera = self.view.camera(self.scene.camera)
         self.use_rgb = has_rgb(self.scene)
         self.keypoints = [self._keypoints(motion) for motion in self.motions[::-1]]  # before, after
+        self.spots = {
+            body.name: spots_of(body.body, result.poses[body.name], self.camera, device)
+            for body in self.scene.bodies
+            if result.poses[body.name].covariance is not None
+        }
 
     def frames(self) -> Iterator[np.ndarray]:
         """Every frame of the video, in order; drawing runs in threads while the encoder takes what is done."""
@@ -177,7 +185,17 @@ class _Film:
             outline(panel, own)
             self._mark_keypoints(panel, turn, frame)
         mark_contacts(panels[1], self.camera, self.result.contacts, frame)
+        self._mark_spots(panels[1], frame)
         return panels
+
+    def _mark_spots(self, panel: np.ndarray, frame: int) -> None:
+        """Ellipses, or words where a body is anywhere."""
+        height = 20
+        for index, body in enumerate(self.scene.bodies):
+            color = OUTLINES[index % len(OUTLINES)]
+            if body.name in self.spots and not draw_spots(panel, self.spots[body.name], frame, color):
+                write_text(panel, f"{body.name}: place not observable", (8, height), color)
+                height += 18
 
     def _bar(self, bar: np.ndarray, title: str, caption: str) -> None:
         cv2 = require_cv2()
@@ -196,7 +214,9 @@ class _Film:
         if self.result.contacts:
             place = write_text(line, "contact", (place, 20), CONTACT) + 20
         if self.scene.keypoints:
-            write_text(line, "o detected", (place, 20), DETECTION)
+            place = write_text(line, "o detected", (place, 20), DETECTION) + 20
+        if self.spots:
+            write_text(line, f"ellipses: {SIGMAS:g} sigma", (place, 20))
         bar[:] = line
 
 
