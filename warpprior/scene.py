@@ -57,6 +57,12 @@ class Poses:
     imputed: np.ndarray | None = None
     moments: np.ndarray | None = None
 
+    @staticmethod
+    def identity(frame_count: int) -> Poses:
+        """A body without joints that stays in the camera's own frame, as one whose animation is given in it."""
+        rotation = np.tile([0.0, 0.0, 0.0, 1.0], (frame_count, 1))
+        return Poses(np.zeros((frame_count, 3)), rotation, np.zeros((frame_count, 0)))
+
     @property
     def frame_count(self) -> int:
         return len(self.position)

@@ -1,5 +1,6 @@
 """Bodies: what moves.  One articulated, skinned class for objects, robots and hands, and the readers of their files."""
 
+from warpprior.bodies.animated import animated_body, read_animated
 from warpprior.bodies.body import Body, JointType, Keypoints, PosePrior, rigid_body
 from warpprior.bodies.hand import read_hand
 from warpprior.bodies.mano import read_mano
@@ -18,10 +19,12 @@ __all__ = [
     "JointType",
     "Keypoints",
     "PosePrior",
+    "animated_body",
     "assign_poses",
     "link_transforms",
     "posed_keypoints",
     "posed_vertices",
+    "read_animated",
     "read_hand",
     "read_mano",
     "read_mesh",

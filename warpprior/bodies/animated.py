@@ -90,7 +90,8 @@ def animated_body(
     where = f"body {name!r}" if where is None else where
     animation, faces = np.asarray(animation), np.asarray(faces)
     _check_arrays(where, animation, faces, colors)
-    animation = np.ascontiguousarray(animation, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is found
+        animation = np.ascontiguousarray(animation, dtype=np.float32)
     _check_places(where, animation)
     faces = _places_of_vertices(animation)[faces.astype(np.int64)]
     split = (faces != np.roll(faces, 1, axis=1)).all(axis=1)

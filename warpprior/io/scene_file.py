@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warpprior.errors import InputError
@@ -15,11 +15,12 @@ from warpprior.io.wording import shown
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 
 SCENE_FILE = "scene.toml"
-READABLE_KINDS = ("mesh", "urdf", "hand", "mano", "smpl", "skin")
+READABLE_KINDS = ("mesh", "urdf", "hand", "mano", "smpl", "skin", "vertices")
 FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
+NO_LABEL = 0  # stands for a label still to be chosen
 SIDES = ("left", "right")
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
@@ -28,7 +29,10 @@ _TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
 
 @dataclass(frozen=True)
 class BodyEntry:
-    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder, None for the kind ``hand``."""
+    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder, None for the kind ``hand``.
+
+    A body that is not ``labelled`` has a label that is given to no other, and is in no label image.
+    """
 
     name: str
     kind: str
@@ -42,6 +46,9 @@ class BodyEntry:
     pca: int | None = None
     flat_hand_mean: bool = True
     translation: str = "root"
+    prim: str | None = None
+    camera: str | None = None
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     frames.finish()
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
     _check_unique(bodies, path)
+    bodies = _with_labels(bodies, path)
     poses = root.table("poses")
     initial = _resolve(poses, folder, "initial")
     truth = _resolve(poses, folder, "truth", required=False)
@@ -203,13 +211,35 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
         name=name,
         kind=kind,
         path=None if kind == "hand" else _resolve(table, folder, "path"),
-        label=table.integer("label", 1, IGNORE_LABEL - 1),
-        known=table.boolean("known", False),
+        label=_read_label(table, kind),
+        known=_read_known(table, kind),
         symmetry=table.choice("symmetry", SYMMETRIES, "none"),
         **_read_kind_keys(table, kind),
     )
     table.finish()
     return entry
+
+
+def _read_label(table: Table, kind: str) -> int:
+    """The body's label; NO_LABEL where one that is given as vertices has none."""
+    if kind == "vertices" and table.value("label", None) is None:
+        return NO_LABEL
+    return table.integer("label", 1, IGNORE_LABEL - 1)
+
+
+def _read_known(table: Table, kind: str) -> bool:
+    known = table.boolean("known", kind == "vertices")
+    if kind == "vertices" and not known:
+        raise InputError(table.place("known"), "is false", "vertices at every frame are given, not estimated")
+    return known
+
+
+def _with_labels(bodies: tuple[BodyEntry, ...], path: Path) -> tuple[BodyEntry, ...]:
+    """Labels that no body has, the highest ones, for bodies that need none."""
+    if len(bodies) >= IGNORE_LABEL:
+        raise InputError(f"{path}: [[body]]", f"{len(bodies)} bodies", f"at most {IGNORE_LABEL - 1}")
+    free = sorted(set(range(1, IGNORE_LABEL)) - {body.label for body in bodies})
+    return tuple(replace(body, label=free.pop(), labelled=False) if body.label == NO_LABEL else body for body in bodies)
 
 
 def _read_kind_keys(table: Table, kind: str) -> dict:
@@ -218,6 +248,8 @@ def _read_kind_keys(table: Table, kind: str) -> dict:
         return {"mesh_scale": table.number("mesh_scale", 1.0, positive=True)}
     if kind == "hand":
         return {"side": table.choice("side", SIDES, "right")}
+    if kind == "vertices":
+        return {key: table.text(key, None) for key in ("prim", "camera")}
     keys = {}
     if kind in ("mano", "smpl"):
         keys["translation"] = table.choice("translation", TRANSLATIONS, "root")
@@ -234,5 +266,5 @@ def _check_unique(bodies: tuple[BodyEntry, ...], path: Path) -> None:
     for key in ("name", "label"):
         values = [getattr(body, key) for body in bodies]
         for value in values:
-            if values.count(value) > 1:
+            if values.count(value) > 1 and value != NO_LABEL:
                 raise InputError(f"{path}: [[body]], {key}", f"{value!r} is used twice", "every body needs its own")

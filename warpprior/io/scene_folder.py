@@ -19,7 +19,8 @@ from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, model_root, read_scene_file
 from warpprior.io.timestamps import load_timestamps
 from warpprior.io.wording import frame_list
-from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
+from warpprior.rendering import render_masks
+from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody
 
 
 def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
@@ -45,12 +46,13 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         frame_count = num_frames
     notes = list(scene_file.warnings)
     conventions: dict[str, Convention] = {}
-    models = [_read_model(scene_file.folder, entry, conventions, notes) for entry in scene_file.bodies]
+    models = [_read_model(scene_file, entry, conventions, notes) for entry in scene_file.bodies]
     known = [entry.name for entry in scene_file.bodies if entry.known]
     count = scene_file.count
-    initial = load_poses(
-        scene_file.initial, models, frame_count=count, known=known, conventions=conventions, notes=notes
-    )
+    animated = {model.name: model for model in models if model.animation is not None}
+    told = {"known": known, "optional": animated, "conventions": conventions, "notes": notes}
+    initial = load_poses(scene_file.initial, models, frame_count=count, **told)
+    initial |= {name: _stay_in_place(model) for name, model in animated.items() if name not in initial}
     truth = {}
     if scene_file.truth is not None:
         truth = load_truth(scene_file.truth, models, frame_count=count, conventions=conventions, notes=notes)
@@ -69,7 +71,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     first = slice(0, frame_count)
     bodies = tuple(
         SceneBody(
-            body=model,
+            body=model.first_moments(frame_count),
             label=entry.label,
             known=entry.known,
             initial=initial[entry.name].frames(first),
@@ -81,6 +83,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     )
     if labels is not None:
         note_swapped_labels(scene_file.camera, bodies, labels, notes)
+        unlabelled = [item for item, entry in zip(bodies, scene_file.bodies, strict=True) if not entry.labelled]
+        _hide_under(scene_file, unlabelled, labels, notes)
     return Scene(
         name=_readable(scene_file.folder.resolve().name) or "scene",
         camera=scene_file.camera,
@@ -114,7 +118,28 @@ def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]
     )
 
 
-def _read_model(folder: Path, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
+def _stay_in_place(body: Body) -> Poses:
+    """The poses of a body whose animation is in the camera frame: the identity in every frame.
+
+    Raises:
+        InputError: the body is behind the camera all the time.
+    """
+    if np.all(body.animation.min(axis=1)[:, 2] + body.animation.max(axis=1)[:, 2] <= 0.0):
+        accepted = "z points forward; these look like OpenGL axes, multiply them by diag(1, -1, -1)"
+        raise InputError(f"body {body.name!r}: vertices", "are behind the camera in every frame", accepted)
+    return Poses.identity(len(body.animation))
+
+
+def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarray, notes: list[str]) -> None:
+    """Make don't-care, in place, what known bodies that label images do not show would cover of the background."""
+    for item in bodies:
+        part = Scene("part", scene_file.camera, scene_file.fps, (item,))
+        covered = render_masks(part, {item.name: item.initial})[item.name]
+        labels[covered & (labels == 0)] = IGNORE_LABEL
+        notes.append(f"{item.name} has no label; the background where it is drawn is taken as don't-care")
+
+
+def _read_model(scene_file: SceneFile, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
     """The model of one body; what its poses mean goes into ``conventions`` where ``scene.toml`` may say so."""
     if entry.kind == "hand":
         from warpprior.bodies.hand import read_hand
@@ -127,11 +152,16 @@ def _read_model(folder: Path, entry: BodyEntry, conventions: dict[str, Conventio
     elif entry.kind == "urdf":
         from warpprior.bodies.urdf import read_urdf
 
-        body = read_urdf(entry.path, name=entry.name, mesh_folder=model_root(folder, entry.path))
+        body = read_urdf(entry.path, name=entry.name, mesh_folder=model_root(scene_file.folder, entry.path))
     elif entry.kind == "skin":
         from warpprior.bodies.skin import read_skin
 
         body = read_skin(entry.path, name=entry.name)
+    elif entry.kind == "vertices":
+        from warpprior.bodies.animated import read_animated
+
+        count, fps = scene_file.count, scene_file.fps
+        body = read_animated(entry.path, entry.name, frame_count=count, fps=fps, prim=entry.prim, camera=entry.camera)
     elif entry.kind == "mano":
         from warpprior.bodies.mano import mano_body, read_mano_model
 

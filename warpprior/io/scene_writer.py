@@ -13,6 +13,7 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.bodies.mano import read_mano
 from warpprior.errors import InputError
+from warpprior.io.arrays import write_arrays
 from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
 from warpprior.io.keypoints import save_detections
@@ -30,9 +31,9 @@ _THREADS = 4
 def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> Path:
     """Write a scene folder: ``scene.toml``, models, pose files, detections, timestamps, label and colour images.
 
-    Rigid bodies are written as OBJ; MANO, SMPL and skin files are copied from ``SceneBody.source``, URDF files with
-    the meshes they name; our own hand needs no file.  The folder appears only when it is complete.  Depth is rounded
-    to 0.1 mm and reaches to 6.5 m.
+    Rigid bodies are written as OBJ, vertices at every frame as ``.npz``; MANO, SMPL and skin files are copied from
+    ``SceneBody.source``, URDF files with the meshes they name; our own hand needs no file.  The folder appears only
+    when it is complete.  Depth is rounded to 0.1 mm and reaches to 6.5 m.
 
     Args:
         scene: what to write; pictures are those of a pinhole camera, so no distortion is written.
@@ -139,8 +140,11 @@ def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> list
     if kind == "mesh":
         _write_obj(item.body, target / f"{stem}.obj")
         return [f"path = {_quote(f'{stem}.obj')}"]
+    if kind == "vertices":
+        _write_animation(item, target / f"{stem}.npz")
+        return [f"path = {_quote(f'{stem}.npz')}"]
     if kind not in ("urdf", *COPIED_KINDS):
-        accepted = f"meshes, hands, and bodies of kind {', '.join(('urdf', *COPIED_KINDS))} can be saved"
+        accepted = f"bodies of kind mesh, hand, vertices, {', '.join(('urdf', *COPIED_KINDS))} can be saved"
         raise InputError(f"body {item.name!r}", f"is of kind {kind!r}", accepted)
     if source is None or not source.is_file():
         found = "has no source file" if source is None else f"its file {source} is not there any more"
@@ -168,6 +172,13 @@ def _write_obj(body: Body, path: Path) -> None:
     vertex_lines = ("v " + " ".join(f"{value:.9g}" for value in row) for row in rows)
     face_lines = ("f {} {} {}".format(*(face + 1)) for face in body.faces)
     path.write_text("\n".join([*vertex_lines, *face_lines, ""]), encoding="ascii", newline="\n")
+
+
+def _write_animation(item: SceneBody, path: Path) -> None:
+    """The surface at every frame of the scene, in the frame of the body's poses."""
+    body, moments = item.body, item.initial.moments
+    arrays = {"vertices": body.animation if moments is None else body.animation[moments], "faces": body.faces}
+    write_arrays(path, arrays if body.colors is None else {**arrays, "colors": body.colors})
 
 
 def _copy_urdf(source: Path, root: Path, target: Path) -> Path:
