@@ -7,8 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
+from warpprior import cli
 from warpprior.bodies import posed_keypoints, read_hand, rigid_body
 from warpprior.errors import InputError
+from warpprior.io import load_scene
 from warpprior.scene import Camera, Poses, box_center
 from warpprior.scenes import noise as noises
 from warpprior.scenes import simulate
@@ -182,3 +184,15 @@ def test_unknown_levels_are_refused():
         simulate("robot_lift", point_noise="loud")
     with pytest.raises(InputError, match=r"hand_noise: 'loud'; .*one of exact, network, white"):
         simulate("grasp_lift", hand_noise="loud")
+
+
+def test_the_command_line_chooses_the_noise(tmp_path, capsys):
+    """Exact middles reach the folder; a level that does not exist is bad input and leaves no folder."""
+    command = ["simulate", "robot_lift", "--num-frames", "2", "--device", "cpu", "--quiet"]
+    assert cli.main([*command, "--point-noise", "exact", "--output-dir", str(tmp_path / "exact")]) == 0
+    scene = load_scene(tmp_path / "exact")
+    item = scene.body("bottle")
+    middle = item.truth.position + Rotation.from_quat(item.truth.rotation).apply(box_center(item.body))
+    np.testing.assert_allclose(scene.centers["bottle"], middle, atol=1e-6)  # models on disk have nine digits
+    assert cli.main([*command, "--point-noise", "loud", "--output-dir", str(tmp_path / "loud")]) == 2
+    assert "point_noise: 'loud'" in capsys.readouterr().err and not (tmp_path / "loud").exists()
