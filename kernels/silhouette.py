@@ -114,6 +114,18 @@ def claim_key(epoch: int, crossing: Crossing, entry: int) -> wp.uint64:
 
 
 @wp.func
+def claim_epoch(key: wp.uint64) -> int:
+    """Round in which a claim was made."""
+    return int(wp.rshift(key, wp.uint64(48)))
+
+
+@wp.func
+def claim_entry(key: wp.uint64) -> int:
+    """Who made a claim: 2 * edge + (1: body on the left of the edge)."""
+    return int(key & wp.uint64(0xFFFFFFFF))
+
+
+@wp.func
 def is_dominant(a: wp.vec3, b: wp.vec3, axis: int) -> bool:
     """True for the axis along which a pixel-long piece of this edge has exactly one crossing."""
     steep = wp.abs(b[1] - a[1]) >= wp.abs(b[0] - a[0])
