@@ -29,8 +29,8 @@ class DepthResidual:
         sigma_depth_m: error of measured depth [m].
         correlated_points: so many of the body's points err alike.
         correlated_frames: so many pictures in a row err alike, and each counts that much less.
-        reaches_m: points are matched and linearised so many times, each time where the time before led; what is farther
-            off than these counts less and less [m].
+        reaches: points are matched and linearised so many times, each time where the time before led; what is farther
+            off than these, in sigmas, counts less and less.
         clearance_m: deeper than this behind what is drawn is hidden [m].
     """
 
@@ -43,11 +43,11 @@ class DepthResidual:
         sigma_depth_m: float = 0.005,
         correlated_points: float = 10.0,
         correlated_frames: float = 1.0,
-        reaches_m: tuple[float, ...] = (0.03, 0.02),
+        reaches: tuple[float, ...] = (8.0, 4.0, 4.0),
         clearance_m: float = 0.004,
     ):
         self.frame = frame = SingleFrame(scene, device) if frame is None else frame
-        self._reaches = reaches_m
+        self._reaches = [reach * sigma_depth_m for reach in reaches]
         self._weight = 1.0 / (correlated_frames * correlated_points * sigma_depth_m**2)
         self._scale = wp.zeros(2, dtype=wp.float32, device=frame.device)
         self._lanes = 1 if frame.device.is_cpu else 32

@@ -81,6 +81,7 @@ def seen_from(evidence: Evidence, error: np.ndarray) -> Evidence:
     change = np.eye(6)
     change[3:, 3:] = _left_jacobian(error[3:])
     information = change.T @ evidence.information @ change
+    information = 0.5 * (information + information.T)
     return Evidence(information, change.T @ evidence.vector + information @ error, evidence.cost)
 
 

@@ -43,8 +43,7 @@ class SingleFrame:
 
     def __init__(self, scene: Scene, device="cpu", *, point_count: int = CONTACT_POINTS):
         self.camera = scene.camera
-        first = [replace(b, known=False, initial=b.initial.frames(slice(0, 1)), truth=None) for b in scene.bodies]
-        model = Scene(scene.name, scene.camera, scene.fps, tuple(first))
+        model = Scene(scene.name, scene.camera, scene.fps, tuple(_any_moment(body) for body in scene.bodies))
         self.state = MotionState(model, device, point_count=point_count)
         self.device = self.state.device
         self.watched = tuple(b for b in scene.bodies if not b.known and b.body.is_rigid)
@@ -66,12 +65,15 @@ class SingleFrame:
             if body.coordinate_count:
                 own.joints.assign(motion.joints[:1].astype(np.float32))
             first, count = state.first_vertex(name), body.vertex_count
-            if name in surfaces:
-                given = np.ascontiguousarray(surfaces[name], dtype=np.float32)
-                given = wp.array(given, dtype=wp.vec3, device=self.device)
-                wp.copy(state.vertices, given, dest_offset=first, count=count)
-            else:
+            given = surfaces.get(name)
+            if given is None and body.animation is not None:
+                moment = 0 if motion.moments is None else int(motion.moments[0])
+                given = motion.scale * body.animation[moment] @ self.rotation(name).T + motion.position[0]
+            if given is None:
                 state.pose_surface(name, state.vertices, first)
+            else:
+                given = wp.array(np.ascontiguousarray(given, dtype=np.float32), dtype=wp.vec3, device=self.device)
+                wp.copy(state.vertices, given, dest_offset=first, count=count)
             project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
 
     def rotation(self, name: str) -> np.ndarray:
@@ -111,6 +113,12 @@ class SingleFrame:
         high = np.clip(np.ceil(screen[:, :2].max(axis=0) + margin), 0, size).astype(np.int32)
         width, height = high - low
         return Window(low[None], int(width), int(height)) if width > 1 and height > 1 else None
+
+
+def _any_moment(body: SceneBody) -> SceneBody:
+    """A body that moves, at one moment; an animated one is given its surface anew in every frame."""
+    model = replace(body.body, animation=None) if body.body.animation is not None else body.body
+    return replace(body, body=model, known=False, initial=body.initial.frames(slice(0, 1)), truth=None)
 
 
 class PoseEquations:
