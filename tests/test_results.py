@@ -101,10 +101,23 @@ def test_files_of_an_earlier_result_do_not_stay(result, tmp_path):
     """Writing less than before removes what would be stale, and leaves strangers alone."""
     out = tmp_path / "out"
     out.mkdir()
-    for name in ("scene.usdc", "overlay.mp4", "report.html", "loss.svg", "mine.txt"):
+    for name in ("scene.usdc", "overlay.mp4", "report.html", "loss.svg", "errors.svg", "sensors.svg", "mine.txt"):
         (out / name).write_bytes(b"old")
     save_numbers(result, out)
     assert names(out) == {"poses.npz", "metrics.json", "history.csv", "config.json", "mine.txt"}
+
+
+def test_a_tracked_result_has_rows_of_frames_and_its_covariance(result, tmp_path):
+    """The history begins with the frame, and covariances come back from the folder; NaN too."""
+    covariance = np.tile(1e-6 * np.eye(6), (3, 1, 1))
+    covariance[1] = np.nan
+    poses = result.poses | {"box": replace(result.poses["box"], covariance=covariance)}
+    history = {"nis/center": np.array([2.0, np.nan, 4.0]), "frame": np.arange(3), "dof/center": np.array([3, 0, 3])}
+    out = tmp_path / "out"
+    save_numbers(replace(result, poses=poses, history=history), out)
+    assert (out / "history.csv").read_text().splitlines()[0] == "frame,nis/center,dof/center"
+    assert (out / "history.csv").read_text().splitlines()[3] == "2,4.0,3"
+    np.testing.assert_array_equal(load_result_poses(out, result.scene)["box"].covariance, covariance)
 
 
 def test_a_folder_without_config_is_not_complete(result, tmp_path, monkeypatch):

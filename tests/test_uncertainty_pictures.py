@@ -8,8 +8,11 @@ from result_samples import CAMERA, make_box, make_box_poses, make_result
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_keypoints, read_hand
+from warpprior.report import write_report
+from warpprior.report.bands import band_figure, sensor_figure
 from warpprior.report.overlay import _Film
 from warpprior.report.picture import OUTLINES
+from warpprior.report.plots import render_plots
 from warpprior.report.uncertainty import SIGMAS, Spots, draw_spots, spots_of
 from warpprior.scene import Poses
 
@@ -130,6 +133,65 @@ def test_video_shows_ellipses_after_only():
     assert (told[1] != plain[1]).any() and (vague[1] != plain[1]).any()
     assert (vague[1][30:] == plain[1][30:]).all()  # words in the corner only
     assert (with_legend[-30:] != page[-30:]).any()
+
+
+def test_bands_hold_the_errors_they_are_made_for():
+    """Six panels with the error inside plus and minus three sigmas of its component, and how much of it is within."""
+    result = stating(make_result(40), np.diag([2e-3, 4e-3, 8e-3, 0.01, 0.02, 0.03]) ** 2)
+    truth, motion = result.scene.bodies[0].truth, result.poses["box"]
+    off = replace(motion, position=truth.position - [5e-3, 0.0, 0.0])
+    off.position[:10, 0] -= 3e-3  # 8 mm are more than 3 times 2 mm
+    off.covariance[30:, 0, 0] = np.nan
+    figure = band_figure(replace(result, poses={"box": off}))
+    assert len(figure.axes) == 6
+    first, *others = figure.axes
+    np.testing.assert_allclose(first.lines[-1].get_ydata(), np.repeat([8.0, 5.0], [10, 30]), atol=1e-9)
+    np.testing.assert_allclose(first.lines[1].get_ydata()[:30], 6.0, atol=1e-9)
+    assert first.get_ylim()[1] < 30.0  # what is not observable leaves the picture
+    assert first.get_title(loc="left") == "box: position x, 67 % within"
+    sides = [axes.lines[1].get_ydata()[0] for axes in others]
+    np.testing.assert_allclose(sides, [12.0, 24.0, *np.degrees([0.03, 0.06, 0.09])], rtol=1e-9)
+    assert all(axes.get_title(loc="left").endswith("100 % within") for axes in others)
+
+
+def test_bands_without_truth_stand_alone():
+    """No error is drawn where none is known; no figure without a covariance."""
+    result = stating(make_result(), 1e-6 * np.eye(6))
+    blind = replace(result, scene=replace(result.scene, bodies=(replace(result.scene.bodies[0], truth=None),)))
+    assert [len(axes.lines) for axes in band_figure(blind).axes] == [2] * 6
+    assert band_figure(make_result()) is None and sensor_figure(make_result()) is None
+
+
+def test_sensors_have_panels_and_the_loss_has_none():
+    """Innovations over frames where something was measured; a history of frames is no loss."""
+    squares = np.array([1.0, 3.0, np.nan, 30.0, 2.0])
+    history = {
+        "frame": np.arange(5),
+        "nis/center": squares,
+        "dof/center": np.array([3, 3, 0, 3, 3]),
+        "nis/never": np.full(5, np.nan),
+        "dof/never": np.zeros(5),
+    }
+    result = replace(stating(make_result(), 1e-6 * np.eye(6)), history=history)
+    axes, empty = sensor_figure(result).axes
+    assert not empty.get_visible() and axes.get_title(loc="left") == "center: innovations, 75 % inside 95 %"
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[0, 1 / 3], [1, 1], [3, 10], [4, 2 / 3]])
+    for line, side in zip(axes.lines[1:], (0.0719, 3.1161), strict=True):  # chi-squared tables, over 3
+        np.testing.assert_allclose(line.get_ydata(), side, atol=1e-4)
+    assert set(render_plots(result)) == {"errors", "uncertainty", "sensors"}
+
+
+def test_page_tells_of_uncertainty(tmp_path):
+    """Both plots are on the page and the ellipses are explained; nothing of it without a covariance."""
+    result = make_result()
+    page = write_report(result, tmp_path).read_text(encoding="utf-8")
+    assert "uncertainty" not in page and "Ellipses" not in page
+    history = {"frame": np.arange(5), "nis/center": np.ones(5), "dof/center": np.full(5, 3)}
+    tracked = replace(stating(result, 1e-6 * np.eye(6)), history=history)
+    page = write_report(tracked, tmp_path).read_text(encoding="utf-8")
+    for words in ("Errors within their uncertainty", "What the sensors said", "Ellipses are 3 standard deviations"):
+        assert words in page
+    assert "Optimisation" not in page
 
 
 def stating(result, covariance):

@@ -59,6 +59,11 @@ def standard_deviations(covariance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(bounded_covariance(covariance).diagonal(axis1=1, axis2=2), 0.0))
 
 
+def observable(covariance: np.ndarray) -> np.ndarray:
+    """Which coordinates are known at all (frame, d) bool: their deviation is below half of the limit."""
+    return standard_deviations(covariance) < _KNOWN * _limits(np.shape(covariance)[-1], 3)
+
+
 def normalised_squares(errors: np.ndarray, covariance: np.ndarray, lengths: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Squared errors in units of their covariance, e' C^-1 e (NEES).
 

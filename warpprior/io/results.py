@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -30,8 +30,7 @@ CONFIG_FILE = "config.json"
 STAGE_FILE = "scene.usdc"
 OVERLAY_FILE = "overlay.mp4"
 REPORT_FILE = "report.html"
-LOSS_FILE = "loss.svg"
-ERRORS_FILE = "errors.svg"
+PLOT_FILES = ("loss.svg", "errors.svg", "uncertainty.svg", "sensors.svg")
 VERSIONED = ("warp-lang", "numpy", "scipy", "trimesh", "usd-core", "opencv-python-headless", "opencv-python")
 
 
@@ -56,7 +55,8 @@ def save_result(
         folder: made when it does not exist; see :func:`warpprior.io.prepare_output` for the checks before computing.
         video: write ``overlay.mp4``.
         usd: write ``scene.usdc``.
-        report: write ``loss.svg``, ``errors.svg`` and ``report.html``.
+        report: write ``report.html`` and its plots, those for which there are data: ``loss.svg``, ``errors.svg``, and
+            ``uncertainty.svg`` and ``sensors.svg`` of a tracker.
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
 
@@ -77,16 +77,17 @@ def save_result(
     _write_history(folder / HISTORY_FILE, result.history)
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
     drawn_on = device or "cpu"
-    for wanted, name, write in (
-        (usd, STAGE_FILE, _write_stage),
-        (video and drawable, OVERLAY_FILE, _write_overlay),
-        (report, LOSS_FILE, _write_plots),
-        (report, REPORT_FILE, _write_report),
+    for wanted, names, write in (
+        (usd, (STAGE_FILE,), _write_stage),
+        (video and drawable, (OVERLAY_FILE,), _write_overlay),
+        (report, PLOT_FILES, _write_plots),
+        (report, (REPORT_FILE,), _write_report),
     ):
+        paths = [folder / name for name in names]
         if wanted:
-            result = _attempt(result, folder / name, write, drawn_on)
+            result = _attempt(result, paths, write, drawn_on)
         else:
-            (folder / name).unlink(missing_ok=True)
+            _remove(paths)
     write_json(folder / CONFIG_FILE, _describe_run(result, device, seed))
     if result.complete:
         remove_checkpoint(folder)
@@ -141,23 +142,29 @@ def plain(value: object) -> object:
 def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
     columns = {name: np.asarray(column) for name, column in history.items()}
     rows = max((len(column) for column in columns.values()), default=0)
+    first = "frame" if "frame" in columns else "iteration"  # a tracker has a row per frame
     with atomic_write(path, "w") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        names = [name for name in columns if name != "iteration"]
-        writer.writerow(["iteration", *names])
-        iteration = columns.get("iteration", np.arange(rows))
+        names = [name for name in columns if name != first]
+        writer.writerow([first, *names])
+        numbers = columns.get(first, np.arange(rows))
         for row in range(rows):
-            writer.writerow([iteration[row], *(columns[name][row] for name in names)])
+            writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _attempt(result: Result, path: Path, write: Callable[[Result, Path, str], None], device: str) -> Result:
-    """The result, with a note when an optional dependency kept the file from being written."""
+def _attempt(result: Result, paths: Sequence[Path], write: Callable[[Result, Path, str], None], device: str) -> Result:
+    """The result, with a note when an optional dependency kept the files from being written."""
     try:
-        write(result, path, device)
+        write(result, paths[0], device)
     except MissingExtraError as error:
-        path.unlink(missing_ok=True)
-        return replace(result, notes=(*result.notes, f"{path.name} was not written: {error}"))
+        _remove(paths)
+        return replace(result, notes=(*result.notes, f"{paths[0].name} was not written: {error}"))
     return result
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _write_stage(result: Result, path: Path, device: str) -> None:
@@ -176,18 +183,19 @@ def _write_plots(result: Result, path: Path, _device: str) -> None:
     from warpprior.report import write_plots
 
     written = write_plots(result, path.parent)
-    for name in (LOSS_FILE, ERRORS_FILE):
-        if path.parent / name not in written:
-            (path.parent / name).unlink(missing_ok=True)
+    _remove(file for file in _plot_files(path.parent) if file not in written)
 
 
 def _write_report(result: Result, path: Path, device: str) -> None:
     from warpprior.report import write_report
 
     # The plots were just written; drawing them takes longer than reading them.
-    files = [path.parent / name for name in (LOSS_FILE, ERRORS_FILE)]
-    plots = {file.stem: file.read_bytes() for file in files if file.is_file()} if files[0].is_file() else None
-    write_report(result, path.parent, plots=plots, device=device)
+    plots = {file.stem: file.read_bytes() for file in _plot_files(path.parent) if file.is_file()}
+    write_report(result, path.parent, plots=plots or None, device=device)
+
+
+def _plot_files(folder: Path) -> list[Path]:
+    return [folder / name for name in PLOT_FILES]
 
 
 def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:

@@ -9,7 +9,7 @@ from scipy.special import gammainc, gammaincinv
 
 from warpprior.metrics.motion import align_symmetry, fill_holes, matrices
 from warpprior.scene import Poses
-from warpprior.uncertainty import bounded_covariance, normalised_squares, pose_errors, standard_deviations
+from warpprior.uncertainty import bounded_covariance, normalised_squares, observable, pose_errors, standard_deviations
 
 BAND = 0.95  # share of a consistent estimate's frames whose NEES is within the band
 
@@ -41,13 +41,13 @@ def consistency(poses: Poses, truth: Poses, symmetry: str = "none") -> tuple[dic
     errors = np.full((poses.frame_count, size), np.nan)
     errors[scored] = symmetric_errors(poses.frames(scored), truth.frames(scored), symmetry)
     covariance = bounded_covariance(poses.covariance)
-    ratios = np.abs(errors) / np.maximum(standard_deviations(covariance), 1e-12)
+    ratios = error_sigmas(errors[:, :6], covariance[:, :6, :6])
     basis = _visible(poses, symmetry)
     visible = np.einsum("fki,fi->fk", basis, errors[:, :6])
     squares, dof = normalised_squares(visible, basis @ covariance[:, :6, :6] @ basis.transpose(0, 2, 1))
-    rows = {"nees": squares, "nees_level": level_of(squares, dof), "position_sigmas": ratios[:, :3].max(axis=1)}
+    rows = {"nees": squares, "nees_level": level_of(squares, dof), "position_sigmas": _largest(ratios[:, :3])}
     if symmetry != "sphere":
-        rows["rotation_sigmas"] = ratios[:, 3:6].max(axis=1)
+        rows["rotation_sigmas"] = _largest(ratios[:, 3:])
     figures = {"pose": describe_squares(squares, dof)}
     if size > 6:
         rows["joint_nees"], dof = normalised_squares(errors[:, 6:], covariance[:, 6:, 6:], lengths=0)
@@ -59,6 +59,12 @@ def symmetric_errors(poses: Poses, truth: Poses, symmetry: str) -> np.ndarray:
     """:func:`warpprior.uncertainty.pose_errors` after the turn within the symmetry that brings the estimate nearest."""
     aligned = align_symmetry(symmetry, poses, truth)
     return pose_errors(replace(poses, rotation=aligned.rotation), truth)
+
+
+def error_sigmas(errors: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Magnitudes of errors (frame, d) over their standard deviations; NaN where one is not observable."""
+    sigma, observed = standard_deviations(covariance), observable(covariance)
+    return np.where(observed, np.abs(errors) / np.maximum(sigma, 1e-9), np.nan)
 
 
 def level_of(squares: np.ndarray, dof: np.ndarray) -> np.ndarray:
@@ -98,6 +104,11 @@ def describe_squares(squares: np.ndarray, dof: np.ndarray) -> dict:
         "above": float(np.mean(levels > 1.0 - edge)),
         "below": float(np.mean(levels < edge)),
     }
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """Of the values that are not NaN (frame,); NaN where there is none."""
+    return np.where(np.isnan(values).all(axis=1), np.nan, np.nan_to_num(values, nan=-np.inf).max(axis=1))
 
 
 def _visible(poses: Poses, symmetry: str) -> np.ndarray:

@@ -43,6 +43,8 @@ QUANTITIES = (
     Quantity("keypoint_pa_mm", "keypoints, aligned", "mm", 1, limits=(5.0,)),
     Quantity("rotation_deg", "rotation error", "deg", 2, limits=(2.0,)),
     Quantity("translation_mm", "position error", "mm", 1, limits=(3.0, 10.0)),
+    Quantity("position_sigmas", "position error / sigma", "", 2, limits=(3.0,), plotted=False),
+    Quantity("rotation_sigmas", "rotation error / sigma", "", 2, limits=(3.0,), plotted=False),
     Quantity("joint_deg", "joint error", "deg", 2, limits=(2.0,)),
     Quantity("mask_iou", "mask IoU", "", 3, rises=True, limits=(0.97,)),
     Quantity("penetration_mm", "penetration", "mm", 1, limits=(2.0,)),

@@ -189,13 +189,15 @@ class _Film:
         return panels
 
     def _mark_spots(self, panel: np.ndarray, frame: int) -> None:
-        """Ellipses, or words where a body is anywhere."""
-        height = 20
+        """Ellipses, or words where a body may be anywhere."""
+        top = 0
         for index, body in enumerate(self.scene.bodies):
             color = OUTLINES[index % len(OUTLINES)]
             if body.name in self.spots and not draw_spots(panel, self.spots[body.name], frame, color):
-                write_text(panel, f"{body.name}: place not observable", (8, height), color)
-                height += 18
+                line = np.full((20, panel.shape[1], 3), INK, np.uint8)
+                end = write_text(line, f"{body.name}: place not observable", (8, 15), color) + 8
+                panel[top : top + len(line), :end] = line[: len(panel) - top, :end]
+                top += len(line)
 
     def _bar(self, bar: np.ndarray, title: str, caption: str) -> None:
         cv2 = require_cv2()

@@ -18,6 +18,7 @@ from warpprior.report.figures import OF_PAIRS, Quantity, contact_ratio, series, 
 from warpprior.report.overlay import write_sheet
 from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
+from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 
 REPORT_FILE = "report.html"
@@ -28,7 +29,7 @@ _FILES = {
     "scene.usdc": "the motion for usdview, Omniverse, Isaac Sim and Blender",
     "poses.npz": "positions [m], rotations (x, y, z, w) and joint coordinates, camera_from_body",
     "metrics.json": "every metric before and after, per frame and in summary",
-    "history.csv": "every term at every iteration",
+    "history.csv": "every term at every iteration, or what every sensor said at every frame",
     "config.json": "settings, versions, seed",
 }
 _WRITTEN_LAST = "config.json"
@@ -157,6 +158,8 @@ def _pictures(result: Result, folder: Path, device: str, remarks: list[str]) -> 
         remarks.append(str(error))
         return
     yield f'<img src="{_inline(data, "jpeg")}" alt="A few frames, before above after, with the outline of each body">'
+    if any(poses.covariance is not None for poses in result.poses.values()):
+        yield f'<p class="lead">Ellipses are {SIGMAS:g} standard deviations of the place of a body or fingertip.</p>'
 
 
 def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -> Iterator[str]:
@@ -165,7 +168,12 @@ def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -
     except MissingExtraError as error:
         remarks.append(str(error))
         return
-    titles = {"errors": "Frame by frame", "loss": "Optimisation"}
+    titles = {
+        "errors": "Frame by frame",
+        "uncertainty": "Errors within their uncertainty",
+        "sensors": "What the sensors said",
+        "loss": "Optimisation",
+    }
     for name, title in titles.items():
         if name in plots:
             yield f'<h2>{title}</h2>\n<img class="plot" src="{_inline(plots[name], "svg+xml")}" alt="{title}">'
