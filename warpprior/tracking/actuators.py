@@ -1,0 +1,215 @@
+"""Actuators: what moves objects.  Hands, robots, bodies that are known: their points and how those move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import warp as wp
+
+from warpprior.alignment.surface_motion import _descends
+from warpprior.bodies.body import Body
+from warpprior.bodies.model import BodyModel
+from warpprior.bodies.sampling import sample_surface
+from warpprior.kernels.tracked_points import UNUSED, linearise_points
+from warpprior.scene import SceneBody
+from warpprior.tracking.manifold import matrix
+from warpprior.tracking.mirror import mirrored
+from warpprior.tracking.observation import HandPose
+from warpprior.tracking.settings import ControlNoise, TrackSettings
+
+RANGE_SHARE = 6.0  # the noise of a joint is at most its range over this
+
+
+class Actuator:
+    """One body that moves objects, reduced to its keypoints and the points that may come into contact.
+
+    Args:
+        body: the scene's body; shape and scale are those of its initial poses.
+        settings: of the tracker.
+        anchors: how many points are followed for contacts.
+        device: Warp device.
+
+    Attributes:
+        width: of its error: six, and its joint coordinates.
+        points: candidates for contact in the camera frame (point, 3), current after :meth:`place`.
+        keypoint_slots: which slot holds each keypoint (keypoint,).
+        slot_points: where slots are (slot, 3) [m], and ``jacobians`` (slot, 3, width), current after
+            :meth:`linearise`.  The first slots are those of anchors.
+        tips: which keypoints are fingertips, or other vertices (keypoint,) bool.
+    """
+
+    def __init__(self, body: SceneBody, settings: TrackSettings, anchors: int, device):
+        self.name, self.scene_body = body.name, body
+        self.noise: ControlNoise = settings.measured if body.known else settings.estimated
+        self.animated = getattr(body.body, "animation", None) is not None
+        reduced, self.candidates, keypoints = _reduce(body.body, settings.contact_points, settings.seed)
+        self._chosen = reduced.chosen
+        self.body = body.body
+        self.model = BodyModel(reduced.body, device)
+        self.state = self.model.state(1, requires_grad=False)
+        shape = np.asarray(body.initial.shape, dtype=np.float32)
+        if shape.size:
+            self.state.shape.assign(shape)
+        self.state.scale.fill_(float(body.initial.scale))
+        self.model.shape(self.state)
+        self.width = 6 + reduced.body.coordinate_count
+        self.spread = _joint_spread(reduced.body, self.noise.joint_rad)
+        self.tips = np.zeros(0, bool) if body.body.keypoints is None else np.asarray(body.body.keypoints.vertices) >= 0
+        self.anchor_count = anchors
+        slot_count = anchors + len(keypoints)
+        self.keypoint_slots = anchors + np.arange(len(keypoints))
+        self._vertices = mirrored((1, reduced.body.vertex_count), wp.vec3, device)
+        self._slots = mirrored((1, max(slot_count, 1)), wp.int32, device)
+        self._slots.host[:] = UNUSED
+        self._slots.host[0, anchors:slot_count] = keypoints
+        self._slots.push()
+        self._slot_points = mirrored((1, max(slot_count, 1)), wp.vec3, device)
+        self._jacobians = mirrored((1, max(slot_count, 1), 3, self.width), wp.float32, device)
+        self._origins = mirrored(1, wp.vec3, device)
+        self._poses = mirrored(1, wp.transform, device)
+        self._joints = mirrored((1, max(self.width - 6, 1)), wp.float32, device)
+        self._rest = mirrored(reduced.body.vertex_count, wp.vec3, device) if self.animated else None
+        self._descends = wp.array(_descends(reduced.body), dtype=wp.int32, device=device)
+        self._device = device
+
+    @property
+    def points(self) -> np.ndarray:
+        return self._vertices.host[0, self.candidates]
+
+    @property
+    def device_points(self) -> wp.array:
+        """Keypoint vertices and candidates, camera frame [point] vec3."""
+        return self._vertices.array[0]
+
+    @property
+    def slot_points(self) -> np.ndarray:
+        return self._slot_points.host[0]
+
+    @property
+    def jacobians(self) -> np.ndarray:
+        return self._jacobians.host[0]
+
+    def control(self, pose: HandPose) -> HandPose:
+        """A control as this body takes it: a hand of vertices alone turns about their middle."""
+        if not self.animated:
+            return pose
+        vertices = np.asarray(pose.vertices, dtype=np.float64)
+        middle = vertices.mean(axis=0)
+        self._rest.host[:] = (vertices - middle)[self._chosen]
+        wp.copy(self.state.rest_vertices, self._rest.push())
+        return HandPose(middle, np.array([0.0, 0.0, 0.0, 1.0]), np.zeros(0))
+
+    def covariance(self, position: np.ndarray) -> np.ndarray:
+        """Covariance of the control's error when the root is at ``position`` (width, width)."""
+        noise = self.noise
+        out = np.zeros((self.width, self.width))
+        ray = position / max(float(np.linalg.norm(position)), 1e-9)
+        along = np.outer(ray, ray)
+        out[:3, :3] = noise.lateral_m**2 * (np.eye(3) - along) + noise.depth_m**2 * along
+        out[3:6, 3:6] = noise.rotation_rad**2 * np.eye(3)
+        out[range(6, self.width), range(6, self.width)] = self.spread**2
+        return out
+
+    def follow(self, slot: int, candidate: int) -> None:
+        """Let an anchor's slot hold a candidate for contact; -1 empties it."""
+        self._slots.host[0, slot] = UNUSED if candidate < 0 else self.candidates[candidate]
+
+    def place(self, position: np.ndarray, rotation: np.ndarray, joints: np.ndarray) -> None:
+        """Pose the body; fills :attr:`points`."""
+        self._poses.host[0, :3], self._poses.host[0, 3:] = position, rotation
+        self._origins.host[0] = position
+        wp.copy(self.state.poses, self._poses.push())
+        if self.width > 6:
+            self._joints.host[0] = joints
+            wp.copy(self.state.joints, self._joints.push())
+        self.model.pose(self.state)
+        self.model.skin(self.state, self._vertices.array)
+        self._vertices.pull()
+
+    def linearise(self) -> None:
+        """Place the slots and differentiate them at the current pose."""
+        model, state = self.model, self.state
+        rest = state.rest_vertices.reshape((1, -1)) if state.blended is None else state.blended
+        linearise_points(
+            self._slots.push(),
+            model.joint_types,
+            model.joint_axes,
+            model.coordinate_starts,
+            model.coordinate_gains,
+            self._descends,
+            self._origins.push(),
+            state.joints,
+            state.links,
+            state.skin,
+            rest,
+            model.skin_links,
+            model.skin_weights,
+            points_out=self._slot_points.array,
+            jacobians_out=self._jacobians.array,
+        )
+        self._slot_points.pull()
+        self._jacobians.pull()
+
+
+class _Reduced:
+    """A body of few points; ``chosen`` are their vertices in the whole one."""
+
+    def __init__(self, body: Body, chosen: np.ndarray):
+        self.body, self.chosen = body, chosen
+
+
+def _reduce(body: Body, count: int, seed: int) -> tuple[_Reduced, np.ndarray, np.ndarray]:
+    """Body of keypoint vertices and points to touch with; its candidates, and the places of its keypoints."""
+    links = np.zeros(0, dtype=np.int64)
+    vertices = np.zeros(0, dtype=np.int64)
+    if body.keypoints is not None:
+        links, vertices = np.asarray(body.keypoints.links), np.asarray(body.keypoints.vertices)
+    named = vertices[vertices >= 0]
+    if body.face_count:
+        faces, barycentrics, _ = sample_surface(body, count, seed)
+    else:
+        faces, barycentrics = np.zeros(0, np.int64), np.zeros((0, 3), np.float32)
+    corners = body.faces[faces]
+    nearest = np.take_along_axis(corners, barycentrics.argmax(axis=1)[:, None], axis=1)[:, 0]
+    rigid = body.skin_links.shape[1] == 1 and not body.shape_count and not body.pose_directions.size
+    if rigid and getattr(body, "animation", None) is None:  # faces do not bend: points may lie inside them
+        touching = np.einsum("pc,pcx->px", barycentrics, body.vertices[corners])
+    else:
+        nearest = np.unique(nearest)
+        touching = body.vertices[nearest]
+    chosen = np.concatenate([named, nearest]).astype(np.int64)
+    changes = {
+        "vertices": np.concatenate([body.vertices[named], touching]).astype(np.float32),
+        "faces": np.zeros((0, 3), np.int32),
+        "skin_links": body.skin_links[chosen],
+        "skin_weights": body.skin_weights[chosen],
+        "shape_directions": body.shape_directions[chosen],
+        "pose_directions": body.pose_directions[chosen],
+        "colors": None,
+        "texture_coordinates": None,
+        "keypoints": None,
+        "contact_zones": {},
+    }
+    if getattr(body, "animation", None) is not None:
+        changes["animation"] = None
+    places = np.where(vertices >= 0, np.cumsum(vertices >= 0) - 1, -1 - links)
+    candidates = len(named) + np.arange(len(nearest))
+    return _Reduced(replace(body, **changes), chosen), candidates, places.astype(np.int32)
+
+
+def _joint_spread(body: Body, sigma: float) -> np.ndarray:
+    """Standard deviation of each joint coordinate."""
+    span = np.asarray(body.upper, dtype=float) - np.asarray(body.lower, dtype=float)
+    return np.minimum(sigma, np.where(np.isfinite(span), span, np.inf) / RANGE_SHARE) + 1e-6
+
+
+def center_of(body: SceneBody) -> np.ndarray:
+    """Middle of a body's bounding box at rest, in its frame (3,) [m]."""
+    vertices = body.body.vertices.astype(np.float64)
+    return 0.5 * (vertices.min(axis=0) + vertices.max(axis=0)) * body.initial.scale
+
+
+def place_point(position: np.ndarray, rotation: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """A point of a body in the camera frame."""
+    return position + matrix(rotation) @ point

@@ -1,0 +1,237 @@
+"""Contacts of hands with objects: where they begin, what they remember, where they end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import warp as wp
+
+from warpprior.errors import InputError
+from warpprior.kernels.tracked_points import measure_clearance
+from warpprior.priors.field import DistanceField
+from warpprior.scene import SceneBody
+from warpprior.tracking.actuators import Actuator
+from warpprior.tracking.belief import FORGOTTEN, Belief
+from warpprior.tracking.manifold import hat, matrix
+from warpprior.tracking.mirror import mirrored
+from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.update import Rows
+
+RANK_TOLERANCE = 1e-3  # eigenvalues below this share of the largest do not count
+
+
+class Clearance:
+    """How far the points of one hand are from one object.
+
+    Attributes:
+        distance: (point,) [m], negative inside; ``local`` where they are and ``normal`` the way out, in the object's
+            frame (point, 3).
+    """
+
+    def __init__(self, actuator: Actuator, field: DistanceField, frames: int, device):
+        self._actuator, self._field = actuator, field
+        count = actuator.device_points.shape[0]
+        self._pose = mirrored(1, wp.transform, device)
+        self._distance = mirrored(count, wp.float32, device)
+        self._local, self._normal = mirrored(count, wp.vec3, device), mirrored(count, wp.vec3, device)
+        self._chosen = actuator.candidates
+        self._past = np.full((frames + 1, len(self._chosen), 3), np.nan)  # where points were, the newest last
+        self._near = np.zeros(len(self._chosen), dtype=int)
+
+    def measure(self, position: np.ndarray, rotation: np.ndarray) -> None:
+        """Measure at the actuator's current pose and this one of the object."""
+        self._pose.host[0, :3], self._pose.host[0, 3:] = position, rotation
+        measure_clearance(
+            self._actuator.device_points,
+            self._pose.push(),
+            self._field.grid,
+            self._field.origin,
+            self._field.inverse_spacing,
+            distance_out=self._distance.array,
+            local_out=self._local.array,
+            normal_out=self._normal.array,
+        )
+        self.distance = self._distance.pull()[self._chosen]
+        self.local = self._local.pull()[self._chosen]
+        self.normal = self._normal.pull()[self._chosen]
+
+    def remember(self, reach: float) -> None:
+        """Note which points are nearer than ``reach`` [m], and where they are."""
+        self._past[:-1] = self._past[1:]
+        self._past[-1] = self.local
+        self._near += 1
+        self._near[self.distance >= reach] = 0
+
+    def sticking(self, distance: float) -> np.ndarray:
+        """Points that have been near for long enough, and have moved less than ``distance`` [m] over the object."""
+        long = np.flatnonzero(self._near >= len(self._past))
+        slid = np.linalg.norm(self._past[-1, long] - self._past[0, long], axis=1)
+        return long[slid < distance]
+
+
+class Contacts:
+    """All contacts of all hands with all objects.
+
+    Args:
+        actuators: the hands.
+        objects: the objects; one without a usable surface is touched by nothing.
+        settings: of the tracker.
+        device: Warp device.
+    """
+
+    def __init__(self, actuators: Sequence[Actuator], objects: Sequence[SceneBody], settings: TrackSettings, device):
+        self.settings, self._actuators = settings, actuators
+        self._pairs: list[tuple[int, int, Clearance]] = []
+        for index, body in enumerate(objects):
+            try:
+                field = DistanceField(body.body, device, scale=body.initial.scale)
+            except InputError:
+                continue
+            for hand, actuator in enumerate(actuators):
+                if len(actuator.candidates):
+                    self._pairs.append((hand, index, Clearance(actuator, field, settings.stick_frames, device)))
+        self._touching: list[tuple[int, float, np.ndarray]] = []
+
+    def refresh(self, belief: Belief) -> np.ndarray | None:
+        """End contacts that are far from the surface, and begin new ones.  Actuators are at the belief's mean.
+
+        Returns:
+            How the errors before follow into those after (width, width), or None where all contacts stay.
+        """
+        settings = self.settings
+        ended: list[int] = []
+        began: list[tuple[int, int, int, Clearance]] = []
+        for hand, index, clearance in self._pairs:
+            place = belief.hand_count + index
+            clearance.measure(belief.origin(index), belief.rotation[place])
+            clearance.remember(settings.contact_distance_m)
+            held = np.flatnonzero((belief.anchor_hand == hand) & (belief.anchor_object == index))
+            for slot in held:
+                lost = clearance.distance[belief.anchor_point[slot]] > settings.release_distance_m
+                if lost or belief.anchor_misses[slot] >= settings.patience:
+                    self._end(belief, int(slot))
+                    ended.append(int(slot))
+            began += self._begin(belief, hand, index, clearance)
+        if not (belief.remembers and (began or ended)):
+            return None
+        for hand in {hand for hand, *_ in began}:
+            self._actuators[hand].linearise()
+        follows = np.eye(belief.width)
+        for slot in ended:
+            follows[belief.anchor(slot)] = 0.0
+        for slot, hand, index, clearance in ((s, h, i, c) for h, i, s, c in began):
+            self._remember(belief, follows, slot, hand, index, clearance)
+        belief.covariance[...] = follows @ belief.covariance @ follows.T
+        for slot in {slot for _, _, slot, _ in began}:
+            columns = belief.anchor(slot)
+            belief.covariance[columns, columns] += settings.sigma_contact_m**2 * np.eye(3)
+        for slot in set(ended) - {slot for _, _, slot, _ in began}:
+            columns = belief.anchor(slot)
+            belief.covariance[columns, columns] = FORGOTTEN * np.eye(3)
+        return follows
+
+    def _end(self, belief: Belief, slot: int) -> None:
+        self._actuators[belief.anchor_hand[slot]].follow(slot, -1)
+        belief.free(slot)
+
+    def _begin(self, belief: Belief, hand: int, index: int, clearance: Clearance) -> list:
+        """Take new contacts, the deepest first and then those farthest from the others."""
+        settings, points = self.settings, self._actuators[hand].points
+        near = clearance.sticking(settings.stick_distance_m)
+        free = np.flatnonzero(belief.anchor_hand < 0)
+        if not len(near) or not len(free):
+            return []
+        known = belief.anchors[belief.held_by(index)]
+        apart = np.full(len(near), np.inf)
+        for point in known:
+            apart = np.minimum(apart, np.linalg.norm(points[near] - point, axis=1))
+        began = []
+        for slot in free:
+            # Without any contact yet, the deepest point is the first.
+            score = apart if np.isfinite(apart).all() else -clearance.distance[near]
+            best = int(np.argmax(score))
+            if apart[best] < settings.contact_spacing_m:
+                break
+            candidate = int(near[best])
+            belief.anchor_hand[slot], belief.anchor_point[slot], belief.anchor_object[slot] = hand, candidate, index
+            belief.anchors[slot] = points[candidate]
+            self._actuators[hand].follow(int(slot), candidate)
+            began.append((hand, index, int(slot), clearance))
+            apart = np.minimum(apart, np.linalg.norm(points[near] - points[candidate], axis=1))
+        return began
+
+    def _remember(
+        self, belief: Belief, follows: np.ndarray, slot: int, hand: int, index: int, clearance: Clearance
+    ) -> None:
+        """Begin an anchor where the hand's point is, as wrong as that is; and note how far from the surface."""
+        rows = follows[belief.anchor(slot)]
+        rows[:] = 0.0
+        rows[:, belief.hand(hand)] = self._actuators[hand].jacobians[slot]
+        candidate = belief.anchor_point[slot]
+        normal = matrix(belief.rotation[belief.hand_count + index]) @ clearance.normal[candidate]
+        self._touching.append((slot, float(clearance.distance[candidate]), normal))
+
+    def add_touch(self, belief: Belief, rows: Rows) -> None:
+        """Contacts begin on the surface: one row for each that just did."""
+        for slot, distance, normal in self._touching:
+            if not self.settings.touch or belief.anchor_hand[slot] < 0:
+                continue
+            index = belief.anchor_object[slot]
+            columns = belief.object(index)
+            lever = normal @ hat(belief.anchors[slot] - belief.position[belief.hand_count + index])
+            # Surfaces curve: what a contact says of the rotation is not linear, so it only adds to the noise.
+            turned = slice(columns.start + 3, columns.stop)
+            variance = self.settings.sigma_touch_m**2 + lever @ belief.covariance[turned, turned] @ lever
+            own = rows.add("touch", (slot,), np.array([-distance]), variance)
+            if own is not None:
+                own[0, belief.anchor(slot)] = normal
+                own[0, columns.start : columns.start + 3] = -normal
+        self._touching.clear()
+
+    def add_anchors(self, belief: Belief, rows: Rows) -> None:
+        """Contacts stick: the hand's point is where the object's anchor is.  Slots are linearised at the mean."""
+        for slot in np.flatnonzero(belief.anchor_hand >= 0):
+            hand = belief.anchor_hand[slot]
+            actuator = self._actuators[hand]
+            residual = actuator.slot_points[slot] - belief.anchors[slot]
+            own = rows.add("contact", (int(slot),), residual, self.settings.sigma_contact_m**2)
+            if own is not None:  # 0 = x - b, and what is expected falls as x rises
+                own[:, belief.hand(hand)] = -actuator.jacobians[slot]
+                own[:, belief.anchor(slot)] = np.eye(3)
+
+    def count_misses(self, belief: Belief, rows: Rows) -> None:
+        """Remember which contacts were rejected by the last update."""
+        for block in rows.blocks:
+            if block.sensor == "contact":
+                slot = block.key[0]
+                belief.anchor_misses[slot] = 0 if block.taken else belief.anchor_misses[slot] + 1
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Contacts that have not yet been told to be on the surface, to be kept."""
+        rows = [[slot, distance, *normal] for slot, distance, normal in self._touching]
+        return {"touching": np.array(rows, dtype=np.float64).reshape(-1, 5)}
+
+    def restore(self, kept: dict[str, np.ndarray], belief: Belief) -> None:
+        """Take what :meth:`snapshot` returned, and let the actuators follow the belief's anchors."""
+        self._touching = [(int(row[0]), float(row[1]), row[2:5].copy()) for row in kept["touching"]]
+        for slot in range(belief.anchor_count):
+            for hand, actuator in enumerate(self._actuators):
+                actuator.follow(slot, belief.anchor_point[slot] if belief.anchor_hand[slot] == hand else -1)
+
+
+def observability(points: np.ndarray) -> tuple[int, float]:
+    """How many of the six degrees of freedom of an object contacts at these points (point, 3) determine.
+
+    Returns:
+        The rank, 0 to 6 (one point 3, two 5, three that are not in line 6), and the smallest eigenvalue of the
+        rotation's information matrix K for unit weights [m^2].
+    """
+    if not len(points):
+        return 0, 0.0
+    arms = points - points.mean(axis=0)
+    moment = arms.T @ arms
+    values = np.linalg.eigvalsh(np.trace(moment) * np.eye(3) - moment)
+    scale = max(float(values[-1]), 1e-12)
+    rank = 0 if values[-1] < 1e-10 else int(np.count_nonzero(values > RANK_TOLERANCE * scale))
+    return 3 + rank, float(max(values[0], 0.0))

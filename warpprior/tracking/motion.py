@@ -1,0 +1,245 @@
+"""Dynamics: hands follow their control, objects follow the hands that hold them, rest, or fly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from warpprior.tracking.actuators import Actuator
+from warpprior.tracking.belief import Belief
+from warpprior.tracking.carry import Carry
+from warpprior.tracking.manifold import difference, exp, hat, matrix, multiply
+from warpprior.tracking.observation import HandPose
+from warpprior.tracking.settings import TrackSettings
+
+HELD, RESTS, FLIES, UNSEEN = "held", "rests", "flies", "moves unseen"
+STILL = np.zeros(3)
+MEMORY = 0.3  # share of the newest velocity in what is remembered
+
+
+class Motion:
+    """The prediction of a belief.
+
+    With anchors, the transfer gives the mean alone: what the hand says of the object comes as a measurement, that
+    contacts stick.  Without, the transfer's Jacobians and covariance carry errors from the hand to the object.
+
+    Args:
+        actuators: the hands.
+        object_count: how many objects.
+        slot_count: contacts at most.
+        settings: of the tracker.
+        device: Warp device.
+
+    Attributes:
+        modes: what each object does [(object,)].
+        velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
+    """
+
+    def __init__(
+        self, actuators: Sequence[Actuator], object_count: int, slot_count: int, settings: TrackSettings, device
+    ):
+        self.settings, self._actuators = settings, actuators
+        self.anchored = settings.anchors > 0
+        self.modes = [RESTS if actuators else UNSEEN] * object_count
+        self.controls: list[HandPose | None] = [None] * len(actuators)
+        self.silent = [0.0] * len(actuators)
+        self.velocities = np.zeros((object_count, 6))
+        sigma = float(np.hypot(settings.sigma_contact_m, settings.sigma_slip_m))
+        self._carries = [
+            Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
+            for _ in range(object_count)
+        ]
+
+    def predict(self, belief: Belief, controls: Sequence[HandPose | None], dt: float) -> np.ndarray:
+        """Move a belief to the next frame; actuators are placed, and their slots linearised, at the prediction.
+
+        Returns:
+            How errors before follow into those after (width, width).
+        """
+        follows, noise = np.eye(belief.width), np.zeros((belief.width, belief.width))
+        earlier = None
+        if not self.anchored:
+            for actuator in self._actuators:
+                actuator.linearise()
+            earlier = [(a.slot_points.astype(float), a.jacobians.astype(float)) for a in self._actuators]
+        for hand, control in enumerate(controls):
+            self._move_hand(belief, hand, control, dt, follows, noise)
+        self.place_hands(belief)
+        for index in range(belief.object_count):
+            self._move_object(belief, index, dt, follows, noise, earlier)
+        if self.anchored:
+            slip = self.settings.sigma_slip_m**2 * dt
+            for slot in np.flatnonzero(belief.anchor_hand >= 0):
+                columns = belief.anchor(slot)
+                noise[columns, columns] += slip * np.eye(3)
+        belief.covariance[...] = follows @ belief.covariance @ follows.T + noise
+        belief.symmetrise()
+        return follows
+
+    def place_hands(self, belief: Belief, *, linearise: bool = True) -> None:
+        """Let actuators be where the belief says."""
+        for hand, actuator in enumerate(self._actuators):
+            actuator.place(belief.position[hand], belief.rotation[hand], belief.joints[hand])
+            if linearise:
+                actuator.linearise()
+
+    def begin(self, belief: Belief, controls: Sequence[HandPose | None]) -> None:
+        """Let hands be at their first control."""
+        for hand, control in enumerate(controls):
+            columns, actuator = belief.hand(hand), self._actuators[hand]
+            known = actuator.control(control) if control is not None else None
+            if known is not None:
+                self._take(belief, hand, known)
+                self.controls[hand] = known
+            place = belief.position[hand]
+            belief.covariance[columns, columns] = actuator.covariance(place) * (1.0 if known is not None else 1e4)
+
+    @staticmethod
+    def _take(belief: Belief, hand: int, control: HandPose) -> None:
+        belief.position[hand], belief.rotation[hand] = control.position, control.rotation
+        belief.joints[hand][...] = control.joints
+
+    def _move_hand(
+        self,
+        belief: Belief,
+        hand: int,
+        control: HandPose | None,
+        dt: float,
+        follows: np.ndarray,
+        noise: np.ndarray,
+    ) -> None:
+        """The control plus what is left of its error; while it is silent, the hand is where it was, less and less."""
+        actuator, columns, settings = self._actuators[hand], belief.hand(hand), self.settings
+        if control is None:
+            self.silent[hand] += dt
+            spread = np.full(actuator.width, (settings.gap_speed_rad_s * dt) ** 2)
+            spread[:3] = (settings.gap_speed_m_s * dt) ** 2
+            noise[columns, columns] += np.diag(spread)
+            return
+        control = actuator.control(control)
+        before = self.controls[hand]
+        time = actuator.noise.correlation_s
+        remains = np.exp(-(dt + self.silent[hand]) / time) if time > 0.0 else 0.0
+        if before is None or self.silent[hand] > 0.0 or not settings.control_noise:
+            remains = 0.0
+        shift = turn = joints = 0.0
+        if remains > 0.0:
+            shift = remains * (belief.position[hand] - before.position)
+            turn = remains * difference(belief.rotation[hand], before.rotation)
+            joints = remains * (belief.joints[hand] - before.joints)
+        self._take(belief, hand, control)
+        if remains > 0.0:
+            belief.position[hand] += shift
+            belief.rotation[hand] = multiply(exp(turn), belief.rotation[hand])
+            belief.joints[hand] += joints
+        follows[columns, columns] *= remains
+        noise[columns, columns] += (1.0 - remains**2) * actuator.covariance(belief.position[hand])
+        self.controls[hand], self.silent[hand] = control, 0.0
+
+    def _move_object(
+        self, belief: Belief, index: int, dt: float, follows: np.ndarray, noise: np.ndarray, earlier
+    ) -> None:
+        settings, columns, place = self.settings, belief.object(index), belief.hand_count + index
+        slots = belief.held_by(index)
+        self.modes[index] = self._mode(index, len(slots))
+        mode = self.modes[index]
+        position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
+        if mode == FLIES:
+            belief.position[place] += self.velocities[index, :3] * dt
+            belief.rotation[place] = multiply(exp(self.velocities[index, 3:] * dt), rotation)
+            spread = (settings.free_acceleration_m_s2 * dt**2, settings.free_acceleration_rad_s2 * dt**2)
+        elif mode == RESTS:
+            spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
+        else:
+            spread = (settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt)
+        if mode == HELD:
+            hands = belief.anchor_hand[slots]
+            after = np.array([self._actuators[h].slot_points[s] for h, s in zip(hands, slots, strict=True)], float)
+            if self.anchored:
+                before = belief.anchors[slots].copy()
+            else:
+                before = np.array([earlier[h][0][s] for h, s in zip(hands, slots, strict=True)])
+            carry = self._carries[index]
+            prior = STILL if settings.literal else (after - before).mean(axis=0)
+            belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
+            if not self.anchored:
+                self._lead(belief, carry, slots, columns, follows, noise, earlier)
+                spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
+        variances = np.repeat(np.square(spread), 3)
+        if mode != HELD:
+            noise[columns, columns] += np.diag(variances)
+            return
+        turn = matrix(belief.rotation[place]) @ matrix(rotation).T
+        follows[columns, columns] = np.kron(np.eye(2), turn)
+        if not self.anchored:
+            noise[columns, columns] += np.diag(variances)
+            return
+        # The object and the places where it is held move as one, in what is known and in what is not.
+        belief.anchors[slots] = (belief.anchors[slots] - position) @ turn.T + belief.position[place]
+        pivot = belief.anchors[slots].mean(axis=0)
+        places = [columns, *(belief.anchor(slot) for slot in slots)]
+        shakes = np.zeros((6 + 3 * len(slots), 6))
+        shakes[:3, :3] = shakes[3:6, 3:] = np.eye(3)
+        shakes[:3, 3:] = -hat(belief.position[place] - pivot)
+        for number, slot in enumerate(slots):
+            follows[belief.anchor(slot), belief.anchor(slot)] = turn
+            own = shakes[6 + 3 * number : 9 + 3 * number]
+            own[:, :3], own[:, 3:] = np.eye(3), -hat(belief.anchors[slot] - pivot)
+        picked = np.concatenate([np.arange(own.start, own.stop) for own in places])
+        noise[np.ix_(picked, picked)] += (shakes * variances) @ shakes.T
+
+    def _lead(
+        self, belief: Belief, carry: Carry, slots: np.ndarray, columns: slice, follows: np.ndarray, noise, earlier
+    ) -> None:
+        """Errors of the hands reach the object through its contacts (F and G of a filter without anchors)."""
+        carry.differentiate()
+        noise[columns, columns] += carry.noise
+        if not self.settings.control_noise:
+            return
+        for hand, actuator in enumerate(self._actuators):
+            own = belief.hand(hand)
+            picked = np.flatnonzero(belief.anchor_hand[slots] == hand)
+            if not len(picked):
+                continue
+            by_before = np.einsum("acx,cxd->ad", carry.by_before[:, picked], earlier[hand][1][slots[picked]])
+            by_after = np.einsum("acx,cxd->ad", carry.by_after[:, picked], actuator.jacobians[slots[picked]])
+            follows[columns, own] = by_before + by_after @ follows[own, own]
+            fresh = by_after @ noise[own, own]
+            noise[columns, own] += fresh
+            noise[own, columns] += fresh.T
+            noise[columns, columns] += fresh @ by_after.T
+
+    def _mode(self, index: int, contact_count: int) -> str:
+        """Held by a hand; else flying if it was let go while it moved, until it has come to rest."""
+        if not self._actuators:
+            return UNSEEN
+        if contact_count:
+            return HELD
+        speed, limit = float(np.linalg.norm(self.velocities[index, :3])), self.settings.flight_speed_m_s
+        was = self.modes[index]
+        if (was == HELD and speed > limit) or (was == FLIES and speed > 0.5 * limit):
+            return FLIES
+        return RESTS
+
+    def learn_velocity(self, index: int, shift: np.ndarray, turn: np.ndarray, dt: float) -> None:
+        """Remember how an object moved between two frames."""
+        newest = np.concatenate([shift, turn]) / dt
+        self.velocities[index] += MEMORY * (newest - self.velocities[index])
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What the motion remembers, to be kept."""
+        kept = {"modes": np.array(self.modes), "velocities": self.velocities.copy(), "silent": np.array(self.silent)}
+        for hand, control in enumerate(self.controls):
+            if control is not None:
+                kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
+        return kept
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Take what :meth:`snapshot` returned."""
+        self.modes = [str(mode) for mode in kept["modes"]]
+        self.velocities[...] = kept["velocities"]
+        self.silent = [float(value) for value in kept["silent"]]
+        for hand in range(len(self.controls)):
+            values = kept.get(f"control/{hand}")
+            self.controls[hand] = None if values is None else HandPose(values[:3], values[3:7], values[7:])

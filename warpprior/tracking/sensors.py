@@ -1,0 +1,179 @@
+"""Sensors: what each kind of observation expects at the belief's mean, and how that depends on its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from warpprior.errors import InputError
+from warpprior.scene import Camera, Scene, SceneBody
+from warpprior.tracking.actuators import Actuator, center_of
+from warpprior.tracking.belief import Belief
+from warpprior.tracking.manifold import hat, matrix
+from warpprior.tracking.observation import Observation
+from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.update import Rows
+
+LEAST_CONFIDENCE = 0.05
+NEAR = 0.01  # what is nearer to the camera is not seen [m]
+
+
+class Sensors:
+    """Turns an observation into rows of an update.
+
+    Args:
+        scene: the model: camera and bodies.
+        actuators: hands, in the belief's order.
+        objects: objects, likewise.
+        names: of the sensors that are believed.
+        settings: noise.
+        device: Warp device, for what draws.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        actuators: Sequence[Actuator],
+        objects: Sequence[SceneBody],
+        names: Sequence[str],
+        settings: TrackSettings,
+        device,
+    ):
+        self.names, self.settings = tuple(names), settings
+        self._camera: Camera = scene.camera
+        self._actuators, self._objects = actuators, objects
+        self._hulls = [_hull(body) - center_of(body) for body in objects] if "box" in names else []
+
+    def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        """Add what was observed; actuators are linearised at the mean.
+
+        Raises:
+            InputError: an array has another shape than its body needs.
+        """
+        for name in self.names:
+            getattr(self, f"_add_{name}", _add_nothing)(belief, observation, rows)
+
+    def _add_keypoints3d(self, belief: Belief, observation: Observation, rows: Rows, tips: bool = False) -> None:
+        for hand, actuator in enumerate(self._actuators):
+            seen = observation.keypoints3d.get(actuator.name)
+            if seen is None or not len(actuator.keypoint_slots):
+                continue
+            seen = _checked(seen, len(actuator.keypoint_slots), (3, 4), f"3D keypoints of {actuator.name!r}")
+            confidence = seen[:, 3] if seen.shape[1] == 4 else np.ones(len(seen))
+            for keypoint, slot in enumerate(actuator.keypoint_slots):
+                if confidence[keypoint] < LEAST_CONFIDENCE or (tips and not actuator.tips[keypoint]):
+                    continue
+                residual = seen[keypoint, :3] - actuator.slot_points[slot]
+                name = "fingertips" if tips else "keypoints3d"
+                own = rows.add(name, (hand, keypoint), residual, self.settings.keypoint3d_m**2)
+                if own is not None:
+                    own[:, belief.hand(hand)] = actuator.jacobians[slot]
+
+    def _add_fingertips(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        self._add_keypoints3d(belief, observation, rows, tips=True)
+
+    def _add_keypoints2d(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        for hand, actuator in enumerate(self._actuators):
+            seen = observation.keypoints2d.get(actuator.name)
+            if seen is None or not len(actuator.keypoint_slots):
+                continue
+            seen = _checked(seen, len(actuator.keypoint_slots), (3,), f"2D keypoints of {actuator.name!r}")
+            for keypoint, slot in enumerate(actuator.keypoint_slots):
+                point = actuator.slot_points[slot].astype(float)
+                if seen[keypoint, 2] < LEAST_CONFIDENCE or point[2] < NEAR:
+                    continue
+                expected, slope = self._project(point)
+                variance = (self.settings.keypoint2d_px / seen[keypoint, 2]) ** 2
+                own = rows.add("keypoints2d", (hand, keypoint), seen[keypoint, :2] - expected, variance)
+                if own is not None:
+                    own[:, belief.hand(hand)] = slope @ actuator.jacobians[slot]
+
+    def _add_joints(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        for hand, actuator in enumerate(self._actuators):
+            seen = observation.joints.get(actuator.name)
+            if seen is None or actuator.width == 6:
+                continue
+            wanted = actuator.width - 6
+            if np.shape(seen) != (wanted,):
+                raise InputError(f"joints of {actuator.name!r}", f"shape {np.shape(seen)}", f"shape {(wanted,)}")
+            columns = belief.hand(hand)
+            for joint, value in enumerate(np.asarray(seen, dtype=float) - belief.joints[hand]):
+                own = rows.add("joints", (hand, joint), np.array([value]), self.settings.joint_rad**2)
+                if own is not None:
+                    own[0, columns.start + 6 + joint] = 1.0
+
+    def _add_center(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        for index, body in enumerate(self._objects):
+            seen = observation.centers.get(body.name)
+            if seen is None:
+                continue
+            seen = np.asarray(seen, dtype=float)
+            if seen.shape != (3,):
+                raise InputError(f"centre of {body.name!r}", f"shape {seen.shape}", "shape (3,)")
+            place = belief.hand_count + index
+            own = rows.add("center", (index,), seen - belief.position[place], self.settings.center_m**2)
+            if own is not None:
+                start = belief.object(index).start
+                own[:, start : start + 3] = np.eye(3)
+
+    def _add_box(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        """Each side of the box is a row of the corner of the hull that is farthest out."""
+        for index, body in enumerate(self._objects):
+            seen = observation.boxes.get(body.name)
+            if seen is None:
+                continue
+            seen = np.asarray(seen, dtype=float)
+            if seen.shape != (4,):
+                raise InputError(f"box of {body.name!r}", f"shape {seen.shape}", "shape (4,)")
+            place = belief.hand_count + index
+            arms = self._hulls[index] @ matrix(belief.rotation[place]).T
+            points = arms + belief.position[place]
+            if points[:, 2].min() < NEAR:
+                continue
+            camera = self._camera
+            places = points[:, :2] / points[:, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+            columns, size = belief.object(index), (camera.width, camera.height)
+            for side in range(4):
+                axis = side % 2
+                corner = int(places[:, axis].argmin() if side < 2 else places[:, axis].argmax())
+                # A side on the picture's border only says that the body reaches it.
+                cut = seen[side] <= 1.0 if side < 2 else seen[side] >= size[axis] - 1.0
+                if cut:
+                    continue
+                residual = np.array([seen[side] - places[corner, axis]])
+                own = rows.add("box", (index, side), residual, self.settings.box_px**2)
+                if own is not None:
+                    slope = self._project(points[corner])[1][axis]
+                    own[0, columns.start : columns.start + 3] = slope
+                    own[0, columns.start + 3 : columns.stop] = -slope @ hat(arms[corner])
+
+    def _project(self, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where a point is drawn [px], and the derivative by the point (2, 3)."""
+        camera = self._camera
+        x, y, z = point
+        slope = np.array([[camera.fx / z, 0.0, -camera.fx * x / z**2], [0.0, camera.fy / z, -camera.fy * y / z**2]])
+        return np.array([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy]), slope
+
+
+def _add_nothing(belief: Belief, observation: Observation, rows: Rows) -> None:
+    """A sensor that nothing implements yet."""
+
+
+def _checked(values: np.ndarray, count: int, widths: tuple[int, ...], where: str) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in widths:
+        wanted = " or ".join(str((count, width)) for width in widths)
+        raise InputError(where, f"shape {values.shape}", f"shape {wanted}")
+    return np.nan_to_num(values, nan=np.nan, posinf=np.nan, neginf=np.nan)
+
+
+def _hull(body: SceneBody) -> np.ndarray:
+    """Corners of the convex hull, in the body's frame (corner, 3) [m]."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    vertices = body.body.vertices.astype(np.float64) * body.initial.scale
+    try:
+        return vertices[ConvexHull(vertices).vertices]
+    except QhullError:  # flat
+        return vertices

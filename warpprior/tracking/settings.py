@@ -1,0 +1,119 @@
+"""Settings of the tracker: plain dataclasses, every number with its unit in its name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+
+from warpprior.limits import check_ranges
+
+
+@dataclass(frozen=True)
+class ControlNoise:
+    """How the given poses of a hand, the control, differ from the truth.  Standard deviations; see ``correlation_s``.
+
+    Attributes:
+        lateral_m: of the root across the line of sight [m].
+        depth_m: of the root along it [m].
+        rotation_rad: of the root, per axis [rad].
+        joint_rad: of each joint coordinate, but at most a sixth of its range [rad or m].
+        correlation_s: the errors of two frames this far apart are alike to 1/e [s]; 0: independent.
+    """
+
+    lateral_m: float
+    depth_m: float
+    rotation_rad: float
+    joint_rad: float
+    correlation_s: float
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """Tracking with the error-state filter.
+
+    Attributes:
+        estimated: control noise of bodies whose poses are estimates, such as a network's.
+        measured: of bodies that are known: encoders and a calibrated camera.
+        initial_lateral_m, initial_depth_m, initial_rotation_rad: how far off the objects' first poses may be.
+        hold_speed_m_s, hold_speed_rad_s: how much faster than its contacts say a held object may move.
+        rest_speed_m_s, rest_speed_rad_s: motion of an object that rests.
+        free_acceleration_m_s2, free_acceleration_rad_s2: of an object that flies or moves for unseen reasons.
+        flight_speed_m_s: an object that nothing touches flies if it was faster than this when released.
+        gap_speed_m_s, gap_speed_rad_s: how fast a hand moves while its poses are missing.
+        contact_distance_m: points of a hand that stay nearer than this to an object come into contact.
+        stick_frames: how many frames they stay so, and
+        stick_distance_m: how little they move over it in that time.
+        release_distance_m: contact ends where the point is farther than this from the surface.
+        contact_spacing_m: contacts of one object are at least this far apart.
+        contact_points: points per hand that may come into contact.
+        anchors: how many contacts are held at a time; 0: none, motion is carried from frame to frame.
+        sigma_contact_m: how far a contact gives way, in each frame anew.
+        sigma_slip_m: how far a contact slips in a second, growing with the square root of time.
+        touch: believe that contacts begin on the surface; it makes objects nearer, and the filter too sure of it.
+        sigma_touch_m: how far from it.
+        keypoint3d_m, center_m, keypoint2d_px, box_px, border_px, joint_rad, depth_m: noise of the sensors.
+        gate: observations less likely than this are left out; 0: none is.
+        robust: ``gate`` leaves unlikely observations out, ``huber`` counts them less, ``none`` takes all as they are.
+        patience: rejections in a row after which the filter doubts itself and forgets.
+        adaptive: learn the noise of each sensor from its innovations.
+        adaptive_window: innovations to learn from.
+        control_noise: the errors of the control reach the state.  Without, the paper's equations as printed.
+        literal: the paper's Eq. 9 as printed, in which no object ever shifts.
+        seed: of the points that may come into contact.
+    """
+
+    estimated: ControlNoise = field(default=ControlNoise(0.004, 0.008, 0.04, 0.12, 0.15))
+    measured: ControlNoise = field(default=ControlNoise(0.001, 0.001, 0.003, 0.003, 1.0))
+    initial_lateral_m: float = 0.02
+    initial_depth_m: float = 0.04
+    initial_rotation_rad: float = 0.2
+    hold_speed_m_s: float = 0.3
+    hold_speed_rad_s: float = 1.5
+    rest_speed_m_s: float = 0.01
+    rest_speed_rad_s: float = 0.05
+    free_acceleration_m_s2: float = 10.0
+    free_acceleration_rad_s2: float = 50.0
+    flight_speed_m_s: float = 0.3
+    gap_speed_m_s: float = 0.5
+    gap_speed_rad_s: float = 2.0
+    contact_distance_m: float = 0.008
+    stick_frames: int = 3
+    stick_distance_m: float = 0.005
+    release_distance_m: float = 0.02
+    contact_spacing_m: float = 0.015
+    contact_points: int = 384
+    anchors: int = 12
+    sigma_contact_m: float = 0.001
+    sigma_slip_m: float = 0.005
+    touch: bool = False
+    sigma_touch_m: float = 0.003
+    keypoint3d_m: float = 0.004
+    center_m: float = 0.015
+    keypoint2d_px: float = 5.0
+    box_px: float = 5.0
+    border_px: float = 2.0
+    joint_rad: float = 0.01
+    depth_m: float = 0.005
+    gate: float = 0.99
+    robust: str = "gate"
+    patience: int = 5
+    adaptive: bool = False
+    adaptive_window: int = 30
+    control_noise: bool = True
+    literal: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        check_ranges(self)
+
+    @classmethod
+    def paper_literal(cls) -> TrackSettings:
+        """The paper's equations as printed: Eq. 9, no noise of the control, no contact remembered, nothing gated."""
+        return cls(anchors=0, control_noise=False, literal=True, robust="none")
+
+    def with_noise(self, **estimated: float) -> TrackSettings:
+        """The same settings with other control noise of estimated bodies; the fields of :class:`ControlNoise`."""
+        return replace(self, estimated=replace(self.estimated, **estimated))
+
+    def as_dict(self) -> dict:
+        """The settings as plain data."""
+        return asdict(self)
