@@ -245,7 +245,7 @@ class BodyAligner:
             start=self.start,
             bias_column=equations.shared.get("bias", -1),
             focal_column=equations.shared.get("focal", -1),
-            stride=canvas.stride,
+            stride=min(canvas.stride, equations.rows.values.shape[1]),  # each thread has a row of its own
             hessian_out=equations.hessian,
             gradient_out=equations.gradient,
             cost_out=self.costs["contour"],
