@@ -158,7 +158,7 @@ class _View:
         self.body, self._frame = body, frame
         self.canvas = frame.canvas([body.name], outlined=True)
         self.others = frame.canvas([name for name in names if name != body.name], outlined=False)
-        self.lanes = min(self.canvas.stride, self.canvas.stride if frame.device.is_cpu else GPU_LANES)
+        self.lanes = min(self.canvas.stride, GPU_LANES)
         self.equations = PoseEquations(frame, self.lanes)
         pixels = frame.camera.width * frame.camera.height
         self.fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=frame.device)
