@@ -26,6 +26,7 @@ from warpprior.io import (
     save_result,
 )
 from warpprior.io.results import write_json
+from warpprior.metrics import evaluate
 from warpprior.result import Result
 
 
@@ -118,6 +119,33 @@ def test_a_tracked_result_has_rows_of_frames_and_its_covariance(result, tmp_path
     assert (out / "history.csv").read_text().splitlines()[0] == "frame,nis/center,dof/center"
     assert (out / "history.csv").read_text().splitlines()[3] == "2,4.0,3"
     np.testing.assert_array_equal(load_result_poses(out, result.scene)["box"].covariance, covariance)
+
+
+def test_a_full_tracked_result_shows_how_sure_it_is(result, tmp_path):
+    """Plots of bands and sensors, primvars in the stage, figures in the metrics; no loss from an earlier run stays."""
+    usd, *_ = [pytest.importorskip(module) for module in ("pxr.Usd", "imageio_ffmpeg", "matplotlib")]
+    covariance = np.tile(1e-6 * np.eye(6), (3, 1, 1))
+    poses = result.poses | {"box": replace(result.poses["box"], covariance=covariance)}
+    history = {"frame": np.arange(3), "nis/center": np.full(3, 2.0), "dof/center": np.full(3, 3)}
+    tracked = replace(result, poses=poses, history=history, metrics={"after": evaluate(result.scene, poses)})
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "loss.svg").write_bytes(b"old")
+    save_result(tracked, out)
+    assert {"uncertainty.svg", "sensors.svg", "overlay.mp4", "report.html"} <= names(out)
+    assert "loss.svg" not in names(out)
+    stage = usd.Stage.Open(str(out / "scene.usdc"))
+    assert stage.GetAttributeAtPath("/World/box.primvars:warpprior:pose_covariance").GetNumTimeSamples() == 3
+    assert not stage.GetAttributeAtPath("/World/arm.primvars:warpprior:pose_covariance")
+    figures = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["after"]["summary"]["box"]
+    assert figures["consistency"]["pose"] == {
+        "frames": 3,
+        "dof": 6.0,
+        "mean": pytest.approx(0.0, abs=1e-9),
+        "inside": 0.0,
+        "above": 0.0,
+        "below": 1.0,
+    }
 
 
 def test_a_folder_without_config_is_not_complete(result, tmp_path, monkeypatch):
