@@ -125,6 +125,14 @@ def test_refine_hands_over_every_option(replaced):
     ]
 
 
+def test_the_help_of_track_lists_every_sensor():
+    """Help and tracker know the same sensors, in one order."""
+    from warpprior.cli.estimation import OBSERVATIONS
+    from warpprior.tracking.observation import SENSORS
+
+    assert tuple(SENSORS) == OBSERVATIONS
+
+
 def test_track_hands_over_every_option(replaced):
     """What is typed arrives at the function, the observations as a list."""
     calls = replaced("track")

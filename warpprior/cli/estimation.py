@@ -17,7 +17,7 @@ from warpprior.cli.options import (
     natural,
 )
 
-# Spelt out, for help must not wait for the tracker to be imported; a test compares.
+# Spelt out, for help must not wait for NumPy to be imported; a test compares.
 OBSERVATIONS = (
     *("keypoints3d", "fingertips", "keypoints2d", "joints", "center", "center2d", "area", "moments", "box", "mask"),
     "depth",
