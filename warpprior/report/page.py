@@ -29,9 +29,10 @@ _FILES = {
     "scene.usdc": "the motion for usdview, Omniverse, Isaac Sim and Blender",
     "poses.npz": "positions [m], rotations (x, y, z, w) and joint coordinates, camera_from_body",
     "metrics.json": "every metric before and after, per frame and in summary",
-    "history.csv": "every term at every iteration, or what every sensor said at every frame",
+    "history.csv": "every term at every iteration",
     "config.json": "settings, versions, seed",
 }
+_TRACKED = {"history.csv": "what every sensor said at every frame"}
 _WRITTEN_LAST = "config.json"
 
 
@@ -61,7 +62,7 @@ def write_report(
     parts += _pictures(result, folder, device, remarks)
     parts += _plots(result, plots, remarks)
     parts += _notes([*result.scene.warnings, *result.notes, *remarks])
-    parts += _files(folder)
+    parts += _files(folder, _FILES | _TRACKED if "frame" in result.history else _FILES)
     parts += _settings(result)
     title = escape(f"{result.scene.name} - warpprior")
     page = (
@@ -185,10 +186,10 @@ def _notes(notes: list[str]) -> Iterator[str]:
         yield f'<h2>Notes</h2>\n<ul class="notes">{items}</ul>'
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, kinds: Mapping[str, str]) -> Iterator[str]:
     rows = [
         f'<tr><td><a href="{name}">{name}</a></td><td>{escape(what)}</td></tr>'
-        for name, what in _FILES.items()
+        for name, what in kinds.items()
         if name == _WRITTEN_LAST or (folder / name).is_file()
     ]
     yield f"<h2>Files</h2>\n<table>{''.join(rows)}</table>"
