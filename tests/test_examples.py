@@ -90,3 +90,11 @@ def test_every_example_is_tested():
     """No example without a test above."""
     text = Path(__file__).read_text(encoding="utf-8")
     assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in text] == []
+
+
+def test_hand_of_vertices(run, tmp_path, capsys):
+    """The bottle comes to where the surface of the hand holds it."""
+    run("08_hand_of_vertices.py", "--num-frames", 8, "--device", "cpu", "--output", "hand.npz")
+    before, after = (float(line.split()[-2]) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert after < 0.1 * before
+    assert (tmp_path / "hand.npz").is_file()
