@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     ["kernels"],
     ["errors"],
-    ["device", "environment", "limits", "overrides", "progress", "tables"],
+    ["blas", "device", "environment", "limits", "overrides", "progress", "tables"],
     ["bodies"],
     ["scene", "result"],
     ["canvas", "masks", "overlap", "window", "rendering", "state", "dynamics", "history", "replay", "uncertainty"],

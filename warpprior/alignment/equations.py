@@ -8,8 +8,8 @@ import numpy as np
 import warp as wp
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg import lapack
-from threadpoolctl import ThreadpoolController
 
+from warpprior.blas import one_thread
 from warpprior.kernels.rows import Rows
 from warpprior.scene import SceneBody
 
@@ -138,9 +138,6 @@ class Equations:
         return np.tril(own) + np.tril(own, -1).T + across + across.T
 
 
-_LIBRARIES = ThreadpoolController()
-
-
 def solve_band(own: np.ndarray, back: Sequence[np.ndarray], right: np.ndarray) -> np.ndarray | None:
     """Solve a symmetric positive definite block-banded system by LAPACK's banded Cholesky.
 
@@ -167,8 +164,7 @@ def solve_band(own: np.ndarray, back: Sequence[np.ndarray], right: np.ndarray) -
         if len(blocks):
             target = as_strided(band[0, lag * n :], (len(blocks), n, n), (block, row, column), writeable=True)
             target[...] = blocks
-    # Blocks are small: several threads gain little, and lose much where others use the cores.
-    with _LIBRARIES.limit(limits=1, user_api="blas"):
+    with one_thread():
         factor, info = lapack.dpbtrf(band.T, lower=1, overwrite_ab=1)
         if info != 0:
             return None

@@ -7,58 +7,34 @@ section III-E, with the errors of the control in the state; see :mod:`warpprior.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
+from warpprior.blas import one_thread
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
-from warpprior.scene import Scene, SceneBody
-from warpprior.tracking.actuators import Actuator, center_of
+from warpprior.result import Result
+from warpprior.scene import Scene, SceneBody, box_center
+from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.contact import Contacts, observability
-from warpprior.tracking.manifold import difference
+from warpprior.tracking.estimate import Estimate, tracked_result
+from warpprior.tracking.manifold import difference, hat, matrix
 from warpprior.tracking.motion import Motion
-from warpprior.tracking.observation import HandPose, Observation, choose_sensors
+from warpprior.tracking.observation import HandPose, Observation, choose_sensors, observe_frame
 from warpprior.tracking.sensors import Sensors
 from warpprior.tracking.settings import TrackSettings
-from warpprior.tracking.smoother import Step
+from warpprior.tracking.smoother import Step, smooth_steps
 from warpprior.tracking.update import Innovation, Rows, Updater
 
 SLOTS = 12  # contacts that are listed where none is remembered
-DOUBT = 9.0  # a sensor that is rejected again and again makes an object this much more uncertain, as a variance
+DOUBT = 3.0  # a sensor that is rejected again and again makes what it sees so many times more uncertain,
+MOST_DOUBT_M, MOST_DOUBT_RAD = 0.3, 1.0  # until it is this uncertain
+HAND_SENSORS = {"keypoints3d", "fingertips", "keypoints2d", "joints"}
 LEAST_STEP = 1e-6  # [s]
 
 Progress = Callable[[float, float, str], None]
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
-class Estimate:
-    """What a tracker believes at one time.
-
-    Attributes:
-        timestamp: of the observation [s].
-        position, rotation: camera_from_body by name (3,) [m], (4,) xyzw.
-        joints: joint coordinates of hands by name (coordinate,) [rad or m].
-        covariance: of the errors by name (6 + coordinate, 6 + coordinate): shift [m] and rotation [rad] along the
-            camera's axes, R_true = Exp(rotation) R, then joint coordinates.
-        modes: what each object does: ``held``, ``rests``, ``flies``, or ``moves unseen``.
-        contacts: (hand, object, place in the camera frame (3,) [m]) of each contact.
-        ranks: degrees of freedom of each object that its contacts determine, 0 to 6.
-        stiffness: smallest eigenvalue of the contacts' rotation information, for unit weights [m^2].
-        innovations: what each sensor told.
-    """
-
-    timestamp: float
-    position: dict[str, np.ndarray]
-    rotation: dict[str, np.ndarray]
-    joints: dict[str, np.ndarray]
-    covariance: dict[str, np.ndarray]
-    modes: dict[str, str]
-    contacts: tuple[tuple[str, str, np.ndarray], ...]
-    ranks: dict[str, int]
-    stiffness: dict[str, float]
-    innovations: dict[str, Innovation]
 
 
 class Tracker:
@@ -70,7 +46,7 @@ class Tracker:
         observe: names of sensors, see :data:`warpprior.tracking.observation.SENSORS`; ``auto`` takes what the scene
             offers.
         device: Warp device; None takes a GPU if there is one.
-        record: keep what a smoother needs.
+        lag: keep what it takes to smooth the last so many frames, see :meth:`smoothed`.
 
     Bodies that are estimated and rigid are objects; all others are hands: they move as they are told, nearly.
 
@@ -85,7 +61,7 @@ class Tracker:
         *,
         observe: Sequence[str] | str = "auto",
         device: str | None = None,
-        record: bool = False,
+        lag: int = 0,
     ):
         self.scene, self.settings = scene_model, settings or TrackSettings()
         settings, device = self.settings, resolve_device(device)
@@ -99,13 +75,16 @@ class Tracker:
         self.names = [*(hand.name for hand in hands), *(body.name for body in self.objects)]
         widths = [actuator.width for actuator in self.actuators]
         self.belief = Belief(
-            widths, np.array([center_of(body) for body in self.objects]), slots, remembers=settings.anchors > 0
+            widths,
+            np.array([box_center(body.body, body.initial.scale) for body in self.objects]),
+            slots,
+            remembers=settings.anchors > 0,
         )
         self._motion = Motion(self.actuators, len(self.objects), slots, settings, device)
         self._contacts = Contacts(self.actuators, self.objects, settings, device)
         self._sensors = Sensors(scene_model, self.actuators, self.objects, self.sensors, settings, device)
         self._updater, self._rows = Updater(settings), Rows(self.belief.width)
-        self.steps: list[Step] | None = [] if record else None
+        self._lag, self._steps, self._recent = lag, [], []
         self.timestamp: float | None = None
         self._began: np.ndarray | None = None
         self._misses: dict[str, int] = {}
@@ -134,6 +113,10 @@ class Tracker:
         Raises:
             InputError: the time does not advance, or an array has the wrong shape.
         """
+        with one_thread():
+            return self._step(observation, float(timestamp))
+
+    def _step(self, observation: Observation, timestamp: float) -> Estimate:
         belief, motion, rows = self.belief, self._motion, self._rows
         controls = [self._control(observation, actuator) for actuator in self.actuators]
         before = (belief.position.copy(), belief.rotation.copy())
@@ -143,14 +126,14 @@ class Tracker:
             motion.begin(belief, controls)
             motion.place_hands(belief)
         else:
-            dt = float(timestamp) - self.timestamp
+            dt = timestamp - self.timestamp
             if not LEAST_STEP <= dt < np.inf:
                 raise InputError("track: timestamp", f"{timestamp} after {self.timestamp}", "times that advance")
             follows = motion.predict(belief, controls, dt)
             if self._began is not None:
                 follows = follows @ self._began
-        self.timestamp = float(timestamp)
-        predicted = (belief.means(), belief.covariance.copy()) if self.steps is not None else None
+        self.timestamp = timestamp
+        predicted = (belief.means(), belief.covariance.copy()) if self._lag else None
         rows.clear()
         self._contacts.add_touch(belief, rows)
         if belief.remembers:
@@ -160,15 +143,32 @@ class Tracker:
         self._contacts.count_misses(belief, rows)
         self._doubt(innovations)
         motion.place_hands(belief, linearise=False)
-        if self.steps is not None:
-            self.steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
+        if self._lag:
+            self._steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
         if dt > 0.0:
             for index in range(len(self.objects)):
                 place = belief.hand_count + index
                 turn = difference(belief.rotation[place], before[1][place])
                 motion.learn_velocity(index, belief.position[place] - before[0][place], turn, dt)
-        self._began = self._contacts.refresh(belief)
-        return self._estimate(innovations)
+        self._began = self._contacts.refresh(belief, first=dt == 0.0)
+        motion.touched = self._contacts.touched
+        estimate = self._estimate(innovations)
+        if self._lag:
+            self._recent.append(estimate)
+            del self._recent[: -self._lag - 1], self._steps[: -self._lag - 1]
+        return estimate
+
+    def smoothed(self) -> list[Estimate]:
+        """The last frames, ``lag`` and the newest, each in the light of all later ones; oldest first."""
+        if not self._steps:
+            return []
+        with one_thread():
+            found = smooth_steps(self.belief, self._steps)
+        out = []
+        for estimate, (means, covariance) in zip(self._recent, found, strict=True):
+            position, rotation, joints, spread = self._read(means, covariance)
+            out.append(replace(estimate, position=position, rotation=rotation, joints=joints, covariance=spread))
+        return out
 
     def _control(self, observation: Observation, actuator: Actuator) -> HandPose | None:
         pose = observation.hands.get(actuator.name)
@@ -197,37 +197,56 @@ class Tracker:
 
     def _doubt(self, innovations: dict[str, Innovation]) -> None:
         """A sensor that is rejected again and again may be right: make room for it."""
+        belief = self.belief
         for name, told in innovations.items():
             if name in ("contact", "touch"):
                 continue
             self._misses[name] = self._misses.get(name, 0) + 1 if told.rejected and not told.dof else 0
-            if self._misses[name] >= self.settings.patience:
-                self._misses[name] = 0
-                for columns in self.belief.bodies:
-                    self.belief.covariance[columns] *= np.sqrt(DOUBT)
-                    self.belief.covariance[:, columns] *= np.sqrt(DOUBT)
+            if self._misses[name] < self.settings.patience:
+                continue
+            self._misses[name] = 0
+            doubted = belief.bodies[: belief.hand_count] if name in HAND_SENSORS else belief.bodies[belief.hand_count :]
+            for columns in doubted:
+                sigma = np.sqrt(np.diagonal(belief.covariance)[columns][:6])
+                if sigma[:3].max() < MOST_DOUBT_M and sigma[3:].max() < MOST_DOUBT_RAD:
+                    belief.covariance[columns] *= DOUBT
+                    belief.covariance[:, columns] *= DOUBT
+
+    def _read(self, means: dict[str, np.ndarray], covariance: np.ndarray) -> tuple[dict, dict, dict, dict]:
+        """Positions and rotations of all bodies, joints of hands and covariances, by name."""
+        belief = self.belief
+        position, rotation, joints, spread = {}, {}, {}, {}
+        start = 0
+        for number, (name, columns) in enumerate(zip(self.names, belief.bodies, strict=True)):
+            position[name], rotation[name] = means["position"][number].copy(), means["rotation"][number].copy()
+            spread[name] = covariance[columns, columns].copy()
+            if number < belief.hand_count:
+                stop = start + columns.stop - columns.start - 6
+                joints[name] = means["joints"][start:stop].copy()
+                start = stop
+            else:  # the belief has the middle of an object, the world its origin
+                arm = matrix(rotation[name]) @ belief.middles[number - belief.hand_count]
+                position[name] -= arm
+                to_origin = np.eye(6)
+                to_origin[:3, 3:] = hat(arm)
+                spread[name] = to_origin @ spread[name] @ to_origin.T
+        return position, rotation, joints, spread
 
     def _estimate(self, innovations: dict[str, Innovation]) -> Estimate:
         belief, names = self.belief, self.names
+        position, rotation, joints, covariance = self._read(belief.means(), belief.covariance)
         contacts, ranks, stiffness = [], {}, {}
-        position = {name: belief.position[i].copy() for i, name in enumerate(names)}
-        covariance = {
-            name: belief.covariance[columns, columns].copy() for name, columns in zip(names, belief.bodies, strict=True)
-        }
         for index, body in enumerate(self.objects):
-            place, held = belief.hand_count + index, belief.held_by(index)
+            held = belief.held_by(index)
             points = np.array([self._contact_point(slot) for slot in held]).reshape(-1, 3)
-            position[body.name] = belief.origin(index)
-            to_origin = belief.to_origin(index)
-            covariance[body.name] = to_origin @ covariance[body.name] @ to_origin.T
             ranks[body.name], stiffness[body.name] = observability(points)
             for slot, point in zip(held, points, strict=True):
-                contacts.append((names[belief.anchor_hand[slot]], names[place], point))
+                contacts.append((names[belief.anchor_hand[slot]], body.name, point))
         return Estimate(
             timestamp=self.timestamp,
             position=position,
-            rotation={name: belief.rotation[i].copy() for i, name in enumerate(names)},
-            joints={actuator.name: belief.joints[i].copy() for i, actuator in enumerate(self.actuators)},
+            rotation=rotation,
+            joints=joints,
             covariance=covariance,
             modes={body.name: self._motion.modes[index] for index, body in enumerate(self.objects)},
             contacts=tuple(contacts),
@@ -242,3 +261,96 @@ class Tracker:
         if belief.remembers:
             return belief.anchors[slot].copy()
         return self.actuators[belief.anchor_hand[slot]].points[belief.anchor_point[slot]].astype(float)
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Everything that later steps depend on, as plain arrays; not what :meth:`smoothed` needs."""
+        kept = {f"belief/{name}": values for name, values in self.belief.means().items()}
+        kept["belief/covariance"] = self.belief.covariance.copy()
+        kept |= {f"motion/{name}": values for name, values in self._motion.snapshot().items()}
+        kept |= {f"contacts/{name}": values for name, values in self._contacts.snapshot().items()}
+        kept |= {f"updater/{name}": values for name, values in self._updater.snapshot().items()}
+        kept |= {f"misses/{name}": np.array(count) for name, count in self._misses.items()}
+        kept["timestamp"] = np.array(np.nan if self.timestamp is None else self.timestamp)
+        if self._began is not None:
+            kept["began"] = self._began.copy()
+        return kept
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Take what :meth:`save` returned, of a tracker of the same scene, sensors and settings.
+
+        Raises:
+            InputError: it is of another tracker.
+        """
+        own = {key: np.shape(values) for key, values in self.save().items() if key.startswith("belief/")}
+        found = {key: np.shape(values) for key, values in kept.items() if key.startswith("belief/")}
+        if own != found or "timestamp" not in kept:
+            raise InputError(
+                "state of a tracker", "arrays of another shape", "one saved with the same scene and settings"
+            )
+        part = lambda name: {k[len(name) + 1 :]: v for k, v in kept.items() if k.startswith(f"{name}/")}  # noqa: E731
+        means = part("belief")
+        self.belief.assign(means, means.pop("covariance"))
+        self._motion.restore(part("motion"))
+        self._contacts.restore(part("contacts"), self.belief)
+        self._updater.restore(part("updater"))
+        self._misses = {name: int(count) for name, count in part("misses").items()}
+        self.timestamp = None if np.isnan(kept["timestamp"]) else float(kept["timestamp"])
+        self._began = kept["began"].copy() if "began" in kept else None
+        self._steps, self._recent = [], []
+        self._motion.touched = self._contacts.touched
+        self._motion.place_hands(self.belief)
+
+
+def track(
+    scene: Scene,
+    settings: TrackSettings | None = None,
+    *,
+    observe: Sequence[str] | str = "auto",
+    smooth: bool = False,
+    lag: int | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Track a recorded scene from its first frame to its last.
+
+    The initial poses of hands are their control in every frame; of objects only the first one is used.
+
+    Args:
+        scene: what is known and observed.
+        settings: of the filter.
+        observe: names of sensors, as for :class:`Tracker`.
+        smooth: correct every frame by all later ones (Rauch, Tung, Striebel).
+        lag: correct every frame by so many later ones.
+        device: Warp device; None takes a GPU if there is one.
+        progress: called with frames done, frames in all, and a text.
+
+    Returns:
+        Poses with covariances; bodies that are known as they were given.  ``history`` has one row per frame.
+
+    Raises:
+        InputError: nothing to track, no such sensor, or both ``smooth`` and ``lag``.
+    """
+    if smooth and lag is not None:
+        raise InputError("track", "smooth and lag", "one of them")
+    count = scene.frame_count
+    reach = count if smooth else min(max(lag or 0, 0), count)
+    tracker = Tracker(scene, settings, observe=observe, device=device, lag=reach)
+    filtered: list[Estimate] = []
+    chosen: list[Estimate] = []
+    complete = True
+    try:
+        for frame, time in enumerate(scene.times):
+            filtered.append(tracker.step(observe_frame(scene, frame, tracker.sensors), float(time)))
+            if not reach:
+                chosen.append(filtered[-1])
+            elif not smooth and frame >= reach:
+                chosen.append(tracker.smoothed()[0])
+            if progress is not None:
+                progress(frame + 1, count, "track")
+    except KeyboardInterrupt:
+        if not filtered:
+            raise
+        complete = False
+    if reach:
+        chosen += tracker.smoothed()[len(chosen) - len(filtered) :]
+    return tracked_result(scene, tracker.settings, filtered, chosen, complete)

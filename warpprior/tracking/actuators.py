@@ -13,7 +13,6 @@ from warpprior.bodies.model import BodyModel
 from warpprior.bodies.sampling import sample_surface
 from warpprior.kernels.tracked_points import UNUSED, linearise_points
 from warpprior.scene import SceneBody
-from warpprior.tracking.manifold import matrix
 from warpprior.tracking.mirror import mirrored
 from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import ControlNoise, TrackSettings
@@ -36,15 +35,17 @@ class Actuator:
         keypoint_slots: which slot holds each keypoint (keypoint,).
         slot_points: where slots are (slot, 3) [m], and ``jacobians`` (slot, 3, width), current after
             :meth:`linearise`.  The first slots are those of anchors.
+        surface: vertices of a hand that is given by them (vertex, 3), camera frame [m]; else None.
         tips: which keypoints are fingertips, or other vertices (keypoint,) bool.
     """
 
     def __init__(self, body: SceneBody, settings: TrackSettings, anchors: int, device):
         self.name, self.scene_body = body.name, body
         self.noise: ControlNoise = settings.measured if body.known else settings.estimated
-        self.animated = getattr(body.body, "animation", None) is not None
+        self.animated = body.body.animation is not None
         reduced, self.candidates, keypoints = _reduce(body.body, settings.contact_points, settings.seed)
         self._chosen = reduced.chosen
+        self.surface: np.ndarray | None = None
         self.body = body.body
         self.model = BodyModel(reduced.body, device)
         self.state = self.model.state(1, requires_grad=False)
@@ -94,7 +95,7 @@ class Actuator:
         """A control as this body takes it: a hand of vertices alone turns about their middle."""
         if not self.animated:
             return pose
-        vertices = np.asarray(pose.vertices, dtype=np.float64)
+        vertices = self.surface = np.asarray(pose.vertices, dtype=np.float64)
         middle = vertices.mean(axis=0)
         self._rest.host[:] = (vertices - middle)[self._chosen]
         wp.copy(self.state.rest_vertices, self._rest.push())
@@ -173,7 +174,7 @@ def _reduce(body: Body, count: int, seed: int) -> tuple[_Reduced, np.ndarray, np
     corners = body.faces[faces]
     nearest = np.take_along_axis(corners, barycentrics.argmax(axis=1)[:, None], axis=1)[:, 0]
     rigid = body.skin_links.shape[1] == 1 and not body.shape_count and not body.pose_directions.size
-    if rigid and getattr(body, "animation", None) is None:  # faces do not bend: points may lie inside them
+    if rigid and body.animation is None:  # faces do not bend: points may lie inside them
         touching = np.einsum("pc,pcx->px", barycentrics, body.vertices[corners])
     else:
         nearest = np.unique(nearest)
@@ -190,9 +191,8 @@ def _reduce(body: Body, count: int, seed: int) -> tuple[_Reduced, np.ndarray, np
         "texture_coordinates": None,
         "keypoints": None,
         "contact_zones": {},
+        "animation": None,
     }
-    if getattr(body, "animation", None) is not None:
-        changes["animation"] = None
     places = np.where(vertices >= 0, np.cumsum(vertices >= 0) - 1, -1 - links)
     candidates = len(named) + np.arange(len(nearest))
     return _Reduced(replace(body, **changes), chosen), candidates, places.astype(np.int32)
@@ -202,14 +202,3 @@ def _joint_spread(body: Body, sigma: float) -> np.ndarray:
     """Standard deviation of each joint coordinate."""
     span = np.asarray(body.upper, dtype=float) - np.asarray(body.lower, dtype=float)
     return np.minimum(sigma, np.where(np.isfinite(span), span, np.inf) / RANGE_SHARE) + 1e-6
-
-
-def center_of(body: SceneBody) -> np.ndarray:
-    """Middle of a body's bounding box at rest, in its frame (3,) [m]."""
-    vertices = body.body.vertices.astype(np.float64)
-    return 0.5 * (vertices.min(axis=0) + vertices.max(axis=0)) * body.initial.scale
-
-
-def place_point(position: np.ndarray, rotation: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """A point of a body in the camera frame."""
-    return position + matrix(rotation) @ point

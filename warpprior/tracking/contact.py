@@ -27,6 +27,8 @@ class Clearance:
     Attributes:
         distance: (point,) [m], negative inside; ``local`` where they are and ``normal`` the way out, in the object's
             frame (point, 3).
+        past: where points were in the last frames, the newest last (frame, point, 3); ``near`` for how many frames
+            each has been near (point,).
     """
 
     def __init__(self, actuator: Actuator, field: DistanceField, frames: int, device):
@@ -36,8 +38,8 @@ class Clearance:
         self._distance = mirrored(count, wp.float32, device)
         self._local, self._normal = mirrored(count, wp.vec3, device), mirrored(count, wp.vec3, device)
         self._chosen = actuator.candidates
-        self._past = np.full((frames + 1, len(self._chosen), 3), np.nan)  # where points were, the newest last
-        self._near = np.zeros(len(self._chosen), dtype=int)
+        self.past = np.full((frames + 1, len(self._chosen), 3), np.nan)  # where points were, the newest last
+        self.near = np.zeros(len(self._chosen), dtype=int)
 
     def measure(self, position: np.ndarray, rotation: np.ndarray) -> None:
         """Measure at the actuator's current pose and this one of the object."""
@@ -58,15 +60,15 @@ class Clearance:
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
-        self._past[:-1] = self._past[1:]
-        self._past[-1] = self.local
-        self._near += 1
-        self._near[self.distance >= reach] = 0
+        self.past[:-1] = self.past[1:]
+        self.past[-1] = self.local
+        self.near += 1
+        self.near[self.distance >= reach] = 0
 
     def sticking(self, distance: float) -> np.ndarray:
         """Points that have been near for long enough, and have moved less than ``distance`` [m] over the object."""
-        long = np.flatnonzero(self._near >= len(self._past))
-        slid = np.linalg.norm(self._past[-1, long] - self._past[0, long], axis=1)
+        long = np.flatnonzero(self.near >= len(self.past))
+        slid = np.linalg.norm(self.past[-1, long] - self.past[0, long], axis=1)
         return long[slid < distance]
 
 
@@ -78,10 +80,14 @@ class Contacts:
         objects: the objects; one without a usable surface is touched by nothing.
         settings: of the tracker.
         device: Warp device.
+
+    Attributes:
+        touched: objects that a hand is near to, whether it holds them or not.
     """
 
     def __init__(self, actuators: Sequence[Actuator], objects: Sequence[SceneBody], settings: TrackSettings, device):
         self.settings, self._actuators = settings, actuators
+        self.touched: set[int] = set()
         self._pairs: list[tuple[int, int, Clearance]] = []
         for index, body in enumerate(objects):
             try:
@@ -93,14 +99,17 @@ class Contacts:
                     self._pairs.append((hand, index, Clearance(actuator, field, settings.stick_frames, device)))
         self._touching: list[tuple[int, float, np.ndarray]] = []
 
-    def refresh(self, belief: Belief) -> np.ndarray | None:
+    def refresh(self, belief: Belief, *, first: bool = False) -> np.ndarray | None:
         """End contacts that are far from the surface, and begin new ones.  Actuators are at the belief's mean.
+
+        In the ``first`` frame all that is near is in contact: nothing tells yet how it moves.
 
         Returns:
             How the errors before follow into those after (width, width), or None where all contacts stay.
         """
         settings = self.settings
         ended: list[int] = []
+        self.touched.clear()
         began: list[tuple[int, int, int, Clearance]] = []
         for hand, index, clearance in self._pairs:
             place = belief.hand_count + index
@@ -112,7 +121,10 @@ class Contacts:
                 if lost or belief.anchor_misses[slot] >= settings.patience:
                     self._end(belief, int(slot))
                     ended.append(int(slot))
-            began += self._begin(belief, hand, index, clearance)
+            if clearance.near.any():
+                self.touched.add(index)
+            near = np.flatnonzero(clearance.near) if first else clearance.sticking(settings.stick_distance_m)
+            began += self._begin(belief, hand, index, clearance, near)
         if not (belief.remembers and (began or ended)):
             return None
         for hand in {hand for hand, *_ in began}:
@@ -135,10 +147,9 @@ class Contacts:
         self._actuators[belief.anchor_hand[slot]].follow(slot, -1)
         belief.free(slot)
 
-    def _begin(self, belief: Belief, hand: int, index: int, clearance: Clearance) -> list:
-        """Take new contacts, the deepest first and then those farthest from the others."""
+    def _begin(self, belief: Belief, hand: int, index: int, clearance: Clearance, near: np.ndarray) -> list:
+        """Take new contacts among ``near``, the deepest first and then those farthest from the others."""
         settings, points = self.settings, self._actuators[hand].points
-        near = clearance.sticking(settings.stick_distance_m)
         free = np.flatnonzero(belief.anchor_hand < 0)
         if not len(near) or not len(free):
             return []
@@ -208,13 +219,20 @@ class Contacts:
                 belief.anchor_misses[slot] = 0 if block.taken else belief.anchor_misses[slot] + 1
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Contacts that have not yet been told to be on the surface, to be kept."""
+        """What contacts are about to begin, or have just begun, to be kept."""
         rows = [[slot, distance, *normal] for slot, distance, normal in self._touching]
-        return {"touching": np.array(rows, dtype=np.float64).reshape(-1, 5)}
+        kept = {"touched": np.array(sorted(self.touched), dtype=int)}
+        kept["touching"] = np.array(rows, dtype=np.float64).reshape(-1, 5)
+        for number, (_, _, clearance) in enumerate(self._pairs):
+            kept[f"past/{number}"], kept[f"near/{number}"] = clearance.past.copy(), clearance.near.copy()
+        return kept
 
     def restore(self, kept: dict[str, np.ndarray], belief: Belief) -> None:
         """Take what :meth:`snapshot` returned, and let the actuators follow the belief's anchors."""
+        self.touched = {int(index) for index in kept["touched"]}
         self._touching = [(int(row[0]), float(row[1]), row[2:5].copy()) for row in kept["touching"]]
+        for number, (_, _, clearance) in enumerate(self._pairs):
+            clearance.past[...], clearance.near[...] = kept[f"past/{number}"], kept[f"near/{number}"]
         for slot in range(belief.anchor_count):
             for hand, actuator in enumerate(self._actuators):
                 actuator.follow(slot, belief.anchor_point[slot] if belief.anchor_hand[slot] == hand else -1)

@@ -13,7 +13,7 @@ from warpprior.tracking.manifold import difference, exp, hat, matrix, multiply
 from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import TrackSettings
 
-HELD, RESTS, FLIES, UNSEEN = "held", "rests", "flies", "moves unseen"
+HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
 STILL = np.zeros(3)
 MEMORY = 0.3  # share of the newest velocity in what is remembered
 
@@ -33,6 +33,7 @@ class Motion:
 
     Attributes:
         modes: what each object does [(object,)].
+        touched: objects that a hand is near to, as told.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
     """
 
@@ -44,6 +45,7 @@ class Motion:
         self.modes = [RESTS if actuators else UNSEEN] * object_count
         self.controls: list[HandPose | None] = [None] * len(actuators)
         self.silent = [0.0] * len(actuators)
+        self.touched: set[int] = set()
         self.velocities = np.zeros((object_count, 6))
         sigma = float(np.hypot(settings.sigma_contact_m, settings.sigma_slip_m))
         self._carries = [
@@ -151,6 +153,8 @@ class Motion:
             spread = (settings.free_acceleration_m_s2 * dt**2, settings.free_acceleration_rad_s2 * dt**2)
         elif mode == RESTS:
             spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
+        elif mode == TOUCHED:
+            spread = (settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt)
         else:
             spread = (settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt)
         if mode == HELD:
@@ -220,7 +224,7 @@ class Motion:
         was = self.modes[index]
         if (was == HELD and speed > limit) or (was == FLIES and speed > 0.5 * limit):
             return FLIES
-        return RESTS
+        return TOUCHED if index in self.touched else RESTS
 
     def learn_velocity(self, index: int, shift: np.ndarray, turn: np.ndarray, dt: float) -> None:
         """Remember how an object moved between two frames."""
@@ -233,6 +237,8 @@ class Motion:
         for hand, control in enumerate(self.controls):
             if control is not None:
                 kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
+            if self._actuators[hand].surface is not None:
+                kept[f"surface/{hand}"] = self._actuators[hand].surface.copy()
         return kept
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
@@ -243,3 +249,5 @@ class Motion:
         for hand in range(len(self.controls)):
             values = kept.get(f"control/{hand}")
             self.controls[hand] = None if values is None else HandPose(values[:3], values[3:7], values[7:])
+            if f"surface/{hand}" in kept:
+                self._actuators[hand].control(HandPose(vertices=kept[f"surface/{hand}"]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.errors import InputError
 from warpprior.scene import Scene
+from warpprior.tracking.manifold import matrix
 
 SENSORS = {
     "keypoints3d": "all keypoints of hands in space",
@@ -121,7 +122,7 @@ def _offered(scene: Scene) -> set[str]:
 
 def _worthwhile(scene: Scene) -> set[str]:
     """What ``auto`` takes: everything but what another sensor tells better."""
-    found = _offered(scene) - {"fingertips", "center2d", "area", "joints"}
+    found = _offered(scene) - {"fingertips", "center2d", "area", "joints"}  # each is part of another
     if "mask" in found:
         found -= {"moments", "box"}
     return found
@@ -136,13 +137,11 @@ def observe_frame(scene: Scene, frame: int, sensors: Sequence[str]) -> Observati
         initial = body.initial
         if initial.imputed is not None and initial.imputed[frame]:
             continue
-        animation = getattr(body.body, "animation", None)
         vertices = None
-        if animation is not None:
-            from scipy.spatial.transform import Rotation
-
-            turn = Rotation.from_quat(initial.rotation[frame])
-            vertices = turn.apply(animation[frame] * initial.scale) + initial.position[frame]
+        if body.body.animation is not None:
+            moment = frame if initial.moments is None else int(initial.moments[frame])
+            surface = body.body.animation[moment] * initial.scale
+            vertices = surface @ matrix(initial.rotation[frame]).T + initial.position[frame]
         hands[body.name] = HandPose(initial.position[frame], initial.rotation[frame], initial.joints[frame], vertices)
     pick = lambda values: {name: array[frame] for name, array in values.items()}  # noqa: E731
     pictures = {"center2d", "area", "moments", "mask"} & set(sensors)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from warpprior.errors import InputError
-from warpprior.scene import Camera, Scene, SceneBody
-from warpprior.tracking.actuators import Actuator, center_of
+from warpprior.scene import Camera, Scene, SceneBody, box_center
+from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import hat, matrix
 from warpprior.tracking.observation import Observation
+from warpprior.tracking.picture_sensors import PICTURED, PictureSensors
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 
@@ -43,7 +44,10 @@ class Sensors:
         self.names, self.settings = tuple(names), settings
         self._camera: Camera = scene.camera
         self._actuators, self._objects = actuators, objects
-        self._hulls = [_hull(body) - center_of(body) for body in objects] if "box" in names else []
+        self._pictures = None
+        if PICTURED & set(names):
+            self._pictures = PictureSensors(scene, actuators, objects, names, settings, device)
+        self._hulls = [_hull(body) for body in objects] if "box" in names else []
 
     def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         """Add what was observed; actuators are linearised at the mean.
@@ -52,7 +56,10 @@ class Sensors:
             InputError: an array has another shape than its body needs.
         """
         for name in self.names:
-            getattr(self, f"_add_{name}", _add_nothing)(belief, observation, rows)
+            if name not in PICTURED:
+                getattr(self, f"_add_{name}")(belief, observation, rows)
+        if self._pictures is not None:
+            self._pictures.add(belief, observation, rows)
 
     def _add_keypoints3d(self, belief: Belief, observation: Observation, rows: Rows, tips: bool = False) -> None:
         for hand, actuator in enumerate(self._actuators):
@@ -156,10 +163,6 @@ class Sensors:
         return np.array([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy]), slope
 
 
-def _add_nothing(belief: Belief, observation: Observation, rows: Rows) -> None:
-    """A sensor that nothing implements yet."""
-
-
 def _checked(values: np.ndarray, count: int, widths: tuple[int, ...], where: str) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in widths:
@@ -169,10 +172,11 @@ def _checked(values: np.ndarray, count: int, widths: tuple[int, ...], where: str
 
 
 def _hull(body: SceneBody) -> np.ndarray:
-    """Corners of the convex hull, in the body's frame (corner, 3) [m]."""
+    """Corners of the convex hull, from the middle of the body along its axes (corner, 3) [m]."""
     from scipy.spatial import ConvexHull, QhullError
 
-    vertices = body.body.vertices.astype(np.float64) * body.initial.scale
+    scale = body.initial.scale
+    vertices = body.body.vertices.astype(np.float64) * scale - box_center(body.body, scale)
     try:
         return vertices[ConvexHull(vertices).vertices]
     except QhullError:  # flat

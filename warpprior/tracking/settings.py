@@ -35,6 +35,7 @@ class TrackSettings:
         measured: of bodies that are known: encoders and a calibrated camera.
         initial_lateral_m, initial_depth_m, initial_rotation_rad: how far off the objects' first poses may be.
         hold_speed_m_s, hold_speed_rad_s: how much faster than its contacts say a held object may move.
+        touch_speed_m_s, touch_speed_rad_s: motion of an object that a hand is near to but does not hold.
         rest_speed_m_s, rest_speed_rad_s: motion of an object that rests.
         free_acceleration_m_s2, free_acceleration_rad_s2: of an object that flies or moves for unseen reasons.
         flight_speed_m_s: an object that nothing touches flies if it was faster than this when released.
@@ -50,7 +51,10 @@ class TrackSettings:
         sigma_slip_m: how far a contact slips in a second, growing with the square root of time.
         touch: believe that contacts begin on the surface; it makes objects nearer, and the filter too sure of it.
         sigma_touch_m: how far from it.
-        keypoint3d_m, center_m, keypoint2d_px, box_px, border_px, joint_rad, depth_m: noise of the sensors.
+        keypoint3d_m, center_m, keypoint2d_px, box_px, joint_rad, depth_m: noise of the sensors.
+        border_px: how far the borders of masks are off [px], alike over ``border_length_px`` along them, and
+        border_bias_px: all along them.
+        alike_frames: so many pictures in a row err alike; each mask and depth image counts that much less.
         gate: observations less likely than this are left out; 0: none is.
         robust: ``gate`` leaves unlikely observations out, ``huber`` counts them less, ``none`` takes all as they are.
         patience: rejections in a row after which the filter doubts itself and forgets.
@@ -68,6 +72,8 @@ class TrackSettings:
     initial_rotation_rad: float = 0.2
     hold_speed_m_s: float = 0.3
     hold_speed_rad_s: float = 1.5
+    touch_speed_m_s: float = 0.1
+    touch_speed_rad_s: float = 0.5
     rest_speed_m_s: float = 0.01
     rest_speed_rad_s: float = 0.05
     free_acceleration_m_s2: float = 10.0
@@ -91,6 +97,9 @@ class TrackSettings:
     keypoint2d_px: float = 5.0
     box_px: float = 5.0
     border_px: float = 2.0
+    border_length_px: float = 12.0
+    border_bias_px: float = 1.0
+    alike_frames: float = 4.0
     joint_rad: float = 0.01
     depth_m: float = 0.005
     gate: float = 0.99

@@ -28,7 +28,7 @@ class Step:
     covariance: np.ndarray
 
 
-def smooth(belief: Belief, steps: list[Step]) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
+def smooth_steps(belief: Belief, steps: list[Step]) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
     """Means and covariances of every frame in the light of the later ones.
 
     Args:

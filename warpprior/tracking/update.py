@@ -180,3 +180,14 @@ class Updater:
         if len(window) == self.settings.adaptive_window:
             values, weights = np.array(window).T
             self.scales[sensor] = float(np.clip(np.average(values, weights=weights), 0.25, 16.0))
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What was learnt of the sensors' noise, to be kept."""
+        kept = {f"scale/{name}": np.array(scale) for name, scale in self.scales.items()}
+        return kept | {f"window/{name}": np.array(window) for name, window in self._windows.items()}
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Take what :meth:`snapshot` returned."""
+        split = [(*key.split("/", 1), values) for key, values in kept.items()]
+        self.scales = {name: float(values) for kind, name, values in split if kind == "scale"}
+        self._windows = {name: [tuple(row) for row in values] for kind, name, values in split if kind == "window"}

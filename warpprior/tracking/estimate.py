@@ -1,0 +1,122 @@
+"""What a tracker believes at one time, and a finished sequence of it as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from warpprior.result import Result
+from warpprior.scene import Poses, Scene
+from warpprior.tracking.motion import HELD
+from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.update import Innovation
+
+UNSURE_M, UNSURE_RAD = 0.05, 0.3  # standard deviations that are worth a note
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+class Estimate:
+    """What a tracker believes at one time.
+
+    Attributes:
+        timestamp: of the observation [s].
+        position, rotation: camera_from_body by name (3,) [m], (4,) xyzw.
+        joints: joint coordinates of hands by name (coordinate,) [rad or m].
+        covariance: of the errors by name (6 + coordinate, 6 + coordinate): shift [m] and rotation [rad] along the
+            camera's axes, R_true = Exp(rotation) R, then joint coordinates.
+        modes: what each object does: ``held``, ``touched``, ``rests``, ``flies`` or ``moves unseen``.
+        contacts: (hand, object, place in the camera frame (3,) [m]) of each contact.
+        ranks: degrees of freedom of each object that its contacts determine, 0 to 6.
+        stiffness: smallest eigenvalue of the contacts' rotation information, for unit weights [m^2].
+        innovations: what each sensor told.
+    """
+
+    timestamp: float
+    position: dict[str, np.ndarray]
+    rotation: dict[str, np.ndarray]
+    joints: dict[str, np.ndarray]
+    covariance: dict[str, np.ndarray]
+    modes: dict[str, str]
+    contacts: tuple[tuple[str, str, np.ndarray], ...]
+    ranks: dict[str, int]
+    stiffness: dict[str, float]
+    innovations: dict[str, Innovation]
+
+
+def tracked_result(
+    scene: Scene, settings: TrackSettings, filtered: Sequence[Estimate], chosen: Sequence[Estimate], complete: bool
+) -> Result:
+    """A tracked sequence as a result.
+
+    Args:
+        scene: what was tracked; frames that were not reached keep their initial poses.
+        settings: of the filter.
+        filtered: what the filter said, whose innovations become the history.
+        chosen: what is returned, filtered or smoothed.
+        complete: all frames were reached.
+    """
+    poses = {}
+    for body in scene.bodies:
+        initial = body.initial
+        if body.known or not chosen:
+            poses[body.name] = initial
+            continue
+        size = 6 + body.body.coordinate_count
+        position, rotation, joints = (np.array(a) for a in (initial.position, initial.rotation, initial.joints))
+        covariance = np.full((scene.frame_count, size, size), np.nan)
+        for frame, estimate in enumerate(chosen):
+            position[frame], rotation[frame] = estimate.position[body.name], estimate.rotation[body.name]
+            joints[frame] = estimate.joints.get(body.name, joints[frame])
+            covariance[frame] = estimate.covariance[body.name]
+        poses[body.name] = Poses(position, rotation, joints, initial.shape, initial.scale, covariance)
+    return Result(
+        scene=scene,
+        poses=poses,
+        history=_history(filtered),
+        settings=settings.as_dict(),
+        notes=tuple(_notes(filtered, chosen)),
+        complete=complete,
+    )
+
+
+def _history(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
+    """One row per frame: what sensors told, and what held the objects."""
+    columns = {
+        "frame": np.arange(len(estimates)),
+        "timestamp": np.array([estimate.timestamp for estimate in estimates]),
+    }
+    for sensor in dict.fromkeys(name for estimate in estimates for name in estimate.innovations):
+        told = [estimate.innovations.get(sensor) for estimate in estimates]
+        columns[f"nis/{sensor}"] = np.array([t.nis if t is not None and t.dof else np.nan for t in told])
+        columns[f"dof/{sensor}"] = np.array([0 if t is None else t.dof for t in told])
+        columns[f"rejected/{sensor}"] = np.array([0 if t is None else t.rejected for t in told])
+    for name in estimates[0].modes if estimates else ():
+        columns[f"held/{name}"] = np.array([int(estimate.modes[name] == HELD) for estimate in estimates])
+        contacts = [sum(1 for contact in estimate.contacts if contact[1] == name) for estimate in estimates]
+        columns[f"contacts/{name}"] = np.array(contacts)
+        columns[f"rank/{name}"] = np.array([estimate.ranks[name] for estimate in estimates])
+        columns[f"stiffness/{name}"] = np.array([estimate.stiffness[name] for estimate in estimates])
+    return columns
+
+
+def _notes(filtered: Sequence[Estimate], chosen: Sequence[Estimate]) -> list[str]:
+    """What each object did, and what is not known of it."""
+    notes = []
+    for name in filtered[0].modes if filtered else ():
+        spans, frame = [], 0
+        for mode, run in groupby(estimate.modes[name] for estimate in filtered):
+            count = len(list(run))
+            spans.append(f"{mode} in frames {frame} to {frame + count - 1}")
+            frame += count
+        more = f", and {len(spans) - 8} changes more" if len(spans) > 8 else ""
+        notes.append(f"{name}: {', '.join(spans[:8])}{more}.")
+        sigma = np.sqrt(np.diagonal(chosen[-1].covariance[name])[:6])
+        if sigma[:3].max() > UNSURE_M:
+            notes.append(f"{name}: where it is, is not observed at the end: {1e3 * sigma[:3].max():.0f} mm (1 sigma).")
+        if sigma[3:].max() > UNSURE_RAD:
+            told = f"{np.degrees(sigma[3:].max()):.0f} degrees (1 sigma)"
+            notes.append(f"{name}: how it is turned is not observed at the end: {told}.")
+    return notes

@@ -1,0 +1,139 @@
+"""Sensors that look at whole pictures: moments of masks, masks, depth images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.tracking.actuators import Actuator
+from warpprior.tracking.belief import Belief
+from warpprior.tracking.depth import DepthResidual
+from warpprior.tracking.evidence import Evidence
+from warpprior.tracking.mask import MaskResidual
+from warpprior.tracking.moments import SilhouetteMoments, label_moments
+from warpprior.tracking.observation import Observation
+from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.single_frame import SingleFrame
+from warpprior.tracking.update import Rows
+
+MOMENT_ROWS = {"area": (0,), "center2d": (1, 2), "moments": (0, 1, 2, 3, 4, 5)}
+PICTURED = {*MOMENT_ROWS, "mask", "depth"}
+LEAST_AREA = 30.0  # silhouettes and labels smaller than this say nothing [px^2]
+
+
+class PictureSensors:
+    """Rows of an update from label and depth images.
+
+    Args:
+        scene: the model: camera and bodies.
+        actuators: hands, in the belief's order.
+        objects: objects, likewise.
+        names: of the sensors that are believed.
+        settings: noise.
+        device: Warp device.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        actuators: Sequence[Actuator],
+        objects: Sequence[SceneBody],
+        names: Sequence[str],
+        settings: TrackSettings,
+        device,
+    ):
+        self.settings, self._actuators, self._objects = settings, actuators, objects
+        self._moments = sorted({row for name in names for row in MOMENT_ROWS.get(name, ())})
+        self._moment_names = "+".join(name for name in names if name in MOMENT_ROWS)
+        self._silhouettes = []
+        if self._moments:
+            self._silhouettes = [SilhouetteMoments(scene.camera, scene.bodies, b.name, device) for b in objects]
+        self._mask = self._depth = None
+        frame = SingleFrame(scene, device) if {"mask", "depth"} & set(names) else None
+        if "mask" in names:
+            self._mask = MaskResidual(
+                scene,
+                frame=frame,
+                sigma_border_px=settings.border_px,
+                correlation_px=settings.border_length_px,
+                correlated_frames=settings.alike_frames,
+                sigma_bias_px=settings.border_bias_px,
+            )
+        if "depth" in names:
+            self._depth = DepthResidual(
+                scene, frame=frame, sigma_depth_m=settings.depth_m, correlated_frames=settings.alike_frames
+            )
+
+    def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        """Add what the pictures say about the objects."""
+        surfaces = {a.name: a.surface for a in self._actuators if a.animated and a.surface is not None}
+        if self._silhouettes and observation.labels is not None:
+            self._add_moments(belief, observation.labels, surfaces, rows)
+        if self._mask is None and self._depth is None:
+            return
+        poses = self._poses(belief)
+        prior = {}
+        for index, body in enumerate(self._objects):
+            columns, to_origin = belief.object(index), belief.to_origin(index)
+            prior[body.name] = np.linalg.inv(to_origin @ belief.covariance[columns, columns] @ to_origin.T)
+        if self._mask is not None and observation.labels is not None:
+            found = self._mask.measure(observation.labels, poses, prior=prior, surfaces=surfaces)
+            self._add_evidence("mask", found, belief, rows)
+        if self._depth is not None and observation.depth is not None:
+            found = self._depth.measure(
+                observation.depth, poses, labels=observation.labels, prior=prior, surfaces=surfaces
+            )
+            self._add_evidence("depth", found, belief, rows)
+
+    def _add_evidence(self, sensor: str, found: dict[str, Evidence], belief: Belief, rows: Rows) -> None:
+        for index, body in enumerate(self._objects):
+            jacobian, values = found[body.name].rows()
+            if len(values):
+                own = rows.add(sensor, (index,), values, 1.0)
+                if own is not None:
+                    own[:, belief.object(index)] = jacobian @ belief.to_origin(index)
+
+    def _add_moments(self, belief: Belief, labels: np.ndarray, surfaces: dict[str, np.ndarray], rows: Rows) -> None:
+        placed = {}
+        surfaces = {
+            a.name: surfaces[a.name] / a.scene_body.initial.scale for a in self._actuators if a.name in surfaces
+        }
+        for hand, actuator in enumerate(self._actuators):
+            if actuator.animated:  # their vertices are given in the camera frame
+                placed[actuator.name] = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+            else:
+                parts = [belief.position[hand], belief.rotation[hand], belief.joints[hand]]
+                placed[actuator.name] = np.concatenate(parts)
+        for index, body in enumerate(self._objects):
+            placed[body.name] = np.concatenate([belief.origin(index), belief.rotation[belief.hand_count + index]])
+        for index, (body, silhouette) in enumerate(zip(self._objects, self._silhouettes, strict=True)):
+            expected = silhouette.measure(placed, surfaces)
+            seen = label_moments(labels, body.label)
+            if expected.values[0] < LEAST_AREA or not seen[0] >= LEAST_AREA:
+                continue
+            settings = self.settings
+            noise = expected.noise(settings.border_px, settings.border_length_px, settings.border_bias_px)
+            pick = np.array(self._moments)
+            whiten = np.linalg.inv(np.linalg.cholesky(noise[np.ix_(pick, pick)] * settings.alike_frames))
+            own = rows.add(self._moment_names, (index,), whiten @ (seen - expected.values)[pick], 1.0)
+            if own is None:
+                continue
+            own[:, belief.object(index)] = whiten @ expected.jacobians[body.name][pick] @ belief.to_origin(index)
+            for hand, actuator in enumerate(self._actuators):
+                if not actuator.animated:
+                    start = belief.hand(hand).start
+                    own[:, start : start + 6] = whiten @ expected.jacobians[actuator.name][pick]
+
+    def _poses(self, belief: Belief) -> dict[str, Poses]:
+        """The belief's mean as poses of one frame."""
+        found = {}
+        for hand, actuator in enumerate(self._actuators):
+            found[actuator.name] = Poses(
+                belief.position[hand][None], belief.rotation[hand][None], belief.joints[hand][None]
+            )
+        for index, body in enumerate(self._objects):
+            rotation = belief.rotation[belief.hand_count + index]
+            found[body.name] = Poses(belief.origin(index)[None], rotation[None], np.zeros((1, 0)))
+        return found
