@@ -1,5 +1,7 @@
 """Surfaces in motion from USD files: where they are in the camera frame, and what is refused."""
 
+import sys
+
 import numpy as np
 import pytest
 from result_samples import make_arm, make_box_poses, make_scene
@@ -8,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import posed_vertices
 from warpprior.bodies.animated import read_animated
-from warpprior.errors import InputError
+from warpprior.errors import InputError, MissingExtraError
 from warpprior.usd import export_usd
 
 pytest.importorskip("pxr", reason="OpenUSD is not installed")
@@ -256,7 +258,7 @@ def test_damaged_files_are_refused(tmp_path, ending):
         path.write_bytes(data)
         with pytest.raises(InputError, match="hand") as refusal:
             read_animated(path, "hand", frame_count=FRAMES)
-        assert "\n" not in str(refusal.value)
+        assert "\n" not in str(refusal.value) and "Error in" not in str(refusal.value)
     with pytest.raises(InputError, match="is not a file"):
         read_animated(tmp_path / f"none{ending}", "hand", frame_count=FRAMES)
 
@@ -274,3 +276,12 @@ def test_exported_stages_are_read_back(tmp_path, ending):
     box = read_animated(path, "box", frame_count=5, fps=scene.fps, prim="/World/box")
     expected = posed_vertices(scene.body("box").body, make_box_poses())
     np.testing.assert_allclose(box.animation, expected, atol=PLACE)
+
+
+def test_without_openusd_it_is_asked_for(monkeypatch, read, stage):
+    """The extra is named."""
+    add_mesh(stage, "/hand")
+    read()
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    with pytest.raises(MissingExtraError, match="reading USD files"):
+        read_animated(stage.GetRootLayer().realPath, "hand", frame_count=FRAMES)

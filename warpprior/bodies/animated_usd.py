@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,32 +46,42 @@ def read_usd_animation(
         MissingExtraError: OpenUSD is not installed.
     """
     try:
-        from pxr import Tf  # noqa: F401
+        from pxr import Tf
     except ImportError as error:
         raise MissingExtraError("reading USD files", "usd") from error
     where = str(path)
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         found = "is not a file" if not path.is_file() else f"has {path.stat().st_size / 2**20:.0f} MiB"
         raise InputError(where, found, f"give a USD file of up to {MOST_BYTES >> 20} MiB")
-    with refuse_unreadable(where, "give a complete .usd, .usda or .usdc file"):
-        stage = _open(path)
-        meshes = _find_meshes(stage, where, prim)
-        codes = _time_codes(stage, where, meshes, frame_count, fps)
-        view = _find_camera(stage, where, camera)
-        notes = _remarks(meshes)
-        topologies = [_triangles(mesh, where) for mesh in meshes]
-        counts = [len(mesh.GetPointsAttr().Get(codes[0]) or ()) for mesh in meshes]
-        if sum(counts) * frame_count > MOST_PLACES:
-            found = f"{frame_count} frames of {sum(counts)} vertices"
-            raise InputError(where, found, f"at most {MOST_PLACES} vertices in all frames together")
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        for mesh, faces, count in zip(meshes, topologies, counts, strict=True):
-            if faces.max(initial=-1) >= count:
-                found = f"faces of {mesh.GetPath()} name vertex {faces.max()} of {count}"
-                raise InputError(where, found, "faces must use vertices the file has")
-        faces = np.concatenate([faces + start for faces, start in zip(topologies, starts, strict=False)])
-        points = _place(stage, where, meshes, counts, codes, view)
-    return points, faces, notes
+    accepted = "give a complete .usd, .usda or .usdc file"
+    with refuse_unreadable(where, accepted):
+        try:
+            return _read(path, where, frame_count, fps, prim, camera)
+        except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
+            reasons = re.findall(r" : '(.*)'", str(error)) or ["it is damaged"]
+            raise InputError(where, f"cannot be read ({' '.join(reasons[0].split())[:160]})", accepted) from error
+
+
+def _read(
+    path: Path, where: str, frame_count: int, fps: float, prim: str | None, camera: str | None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """What :func:`read_usd_animation` returns; OpenUSD's errors pass."""
+    stage = _open(path)
+    meshes = _find_meshes(stage, where, prim)
+    codes = _time_codes(stage, where, meshes, frame_count, fps)
+    view = _find_camera(stage, where, camera)
+    topologies = [_triangles(mesh, where) for mesh in meshes]
+    counts = [len(mesh.GetPointsAttr().Get(codes[0]) or ()) for mesh in meshes]
+    if sum(counts) * frame_count > MOST_PLACES:
+        found = f"{frame_count} frames of {sum(counts)} vertices"
+        raise InputError(where, found, f"at most {MOST_PLACES} vertices in all frames together")
+    for mesh, faces, count in zip(meshes, topologies, counts, strict=True):
+        if faces.max(initial=-1) >= count:
+            found = f"faces of {mesh.GetPath()} name vertex {faces.max()} of {count}"
+            raise InputError(where, found, "faces must use vertices the file has")
+    starts = np.cumsum(counts) - counts
+    faces = np.concatenate([faces + start for faces, start in zip(topologies, starts, strict=True)])
+    return _place(stage, where, meshes, counts, codes, view), faces, _remarks(meshes)
 
 
 def _open(path: Path) -> Usd.Stage:
