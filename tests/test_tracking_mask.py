@@ -12,6 +12,7 @@ from warpprior.scenes.noise import disturb_labels, mask_noise
 from warpprior.scenes.robot_lift import robot_lift
 from warpprior.tracking.evidence import Evidence, error_from_unknowns, move, seen_from, without_unseen_turns
 from warpprior.tracking.mask import LOOK_EVERY, MaskResidual
+from warpprior.tracking.single_frame import coarse_to_fine
 
 SMALL = Camera(320, 240, 307.5, 307.5, 160.0, 120.0)
 SIGMA = np.array([0.005] * 3 + [np.radians(3.0)] * 3) / np.sqrt(3.0)  # 5 mm and 3 degrees off
@@ -249,3 +250,42 @@ def test_pictures_of_another_size_are_refused(device, exact):
     """In words."""
     with pytest.raises(InputError, match="label image"):
         MaskResidual(exact, device).measure(exact.labels[0][:-1], truth_at(exact, 0))
+
+
+@pytest.mark.parametrize(
+    ("widest", "reaches"),
+    [(3.0, [8.0, 4.0]), (30.0, [30.0, 30.0, 15.0, 15.0, 8.0, 4.0]), (90.0, [40.0, 40.0, 20.0, 20.0, 8.0, 4.0])],
+)
+def test_reaches_go_from_coarse_to_fine(widest, reaches):
+    """Wider ones first where they are asked for, but none beyond the limit, and always the same in the end."""
+    assert coarse_to_fine(widest, (8.0, 4.0), 40.0) == reaches
+
+
+def test_what_is_far_off_is_found_or_little_is_said(device, noisy):
+    """From some 20 mm and 8 degrees off: nearer in most frames, and rarely surer than right."""
+    sigma = np.array([0.008, 0.008, 0.016, 0.08, 0.08, 0.08])
+    prior, random, squares, shares = np.diag(1.0 / sigma**2), np.random.default_rng(6), [], []
+    for scene in noisy:
+        residual = MaskResidual(scene, device)
+        for frame in range(1, scene.frame_count, 2):
+            poses, error = displaced(scene, frame, sigma * random.normal(size=6))
+            found = residual.measure(scene.labels[frame], poses, prior={"bottle": prior})["bottle"]
+            total = found.information + prior
+            rest = error - np.linalg.solve(total, found.vector)
+            squares.append(rest @ total @ rest)
+            shares.append(np.linalg.norm(rest[:3]) / np.linalg.norm(error[:3]))
+    print(f"NEES {np.mean(squares):.2f} of 6, error {np.median(shares):.2f} of what it was")
+    assert np.mean(squares) < 15.0 and np.mean(np.array(squares) > 20.0) < 0.2
+    assert np.median(shares) < 0.7
+
+
+def test_a_label_of_something_else_says_little(device, exact):
+    """A label that no pose fits, a ring around nothing, weakens the evidence by much."""
+    labels, poses = exact.labels[5].copy(), truth_at(exact, 5)
+    own = labels == exact.body("bottle").label
+    rows, columns = np.nonzero(own)
+    wrong = np.where(own, 0, labels)
+    wrong[int(rows.mean()) - 4 : int(rows.mean()) + 4, columns.min() - 15 : columns.max() + 15] = labels[own][0]
+    residual = MaskResidual(exact, device)
+    right, other = residual.measure(labels, poses)["bottle"], residual.measure(wrong, poses)["bottle"]
+    assert np.trace(other.information[:3, :3]) < 0.1 * np.trace(right.information[:3, :3])

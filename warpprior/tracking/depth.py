@@ -14,8 +14,9 @@ from warpprior.kernels.rows import PointBody
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
-from warpprior.tracking.single_frame import PoseEquations, SingleFrame, relinearise
+from warpprior.tracking.single_frame import PoseEquations, SingleFrame, coarse_to_fine, relinearise
 
+SIGMAS, WIDEST = 2.0, 0.1  # depth is compared within so many sigmas of a prior, but no more [m]
 MARGIN = 8.0  # [px] around a body, which later linearisations may move
 
 
@@ -30,7 +31,8 @@ class DepthResidual:
         correlated_points: so many of the body's points err alike.
         correlated_frames: so many pictures in a row err alike, and each counts that much less.
         reaches: points are matched and linearised so many times, each time where the time before led; what is farther
-            off than these, in sigmas, counts less and less.
+            off than these, in sigmas, counts less and less.  Where a prior says that the pose is less sure than the
+            first of them, it begins with wider ones.
         clearance_m: deeper than this behind what is drawn is hidden [m].
     """
 
@@ -89,12 +91,19 @@ class DepthResidual:
         self.frame.place(poses, surfaces)
         for view in self._views.values():
             view.look(depths, labels)
-        active = [name for name, view in self._views.items() if view.active]
-        return found | relinearise(self.frame, poses, active, len(self._reaches), prior, self._linearise)
+        active = {name: self._plan(name, prior) for name, view in self._views.items() if view.active}
+        return found | relinearise(self.frame, poses, active, prior, self._linearise)
 
-    def _linearise(self, name: str, turn: int) -> Evidence:
+    def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
+        """Reaches, coarse to fine [m]."""
+        if prior is None or name not in prior:
+            return list(self._reaches)
+        widest = SIGMAS * float(self.frame.spread(name, prior[name])[2])
+        return coarse_to_fine(widest, self._reaches, WIDEST)
+
+    def _linearise(self, name: str, reach: float) -> Evidence:
         view, state = self._views[name], self.frame.state
-        self._scale.assign(np.array([self._weight, self._reaches[turn]], dtype=np.float32))
+        self._scale.assign(np.array([self._weight, reach], dtype=np.float32))
         self._canvas.look_at(view.window)
         self._canvas.draw_faces(state.screen)
         view.match(self._canvas)

@@ -28,6 +28,10 @@ class Evidence(NamedTuple):
     vector: np.ndarray
     cost: float
 
+    def weakened(self, share: float) -> Evidence:
+        """The same place, less surely: a share of the information."""
+        return Evidence(share * self.information, share * self.vector, self.cost)
+
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
         """The same as independent measurements of unit noise: (k, 6) and values (k,), k the observed directions."""
         values, vectors = np.linalg.eigh(self.information)

@@ -14,8 +14,10 @@ from warpprior.priors.label_fields import contour_fields
 from warpprior.priors.mask_bias import MaskBias, measure_mask_bias
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
-from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame, relinearise
+from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame, coarse_to_fine, relinearise
 
+SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
+FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place
 MARGIN = 2.0  # of the first reach: how far around a body labels are looked at
 GPU_LANES = 256
 LOOKS = 24  # pictures whose borders of known bodies are compared
@@ -39,7 +41,8 @@ class MaskResidual:
         sigma_bias_px: how far all borders may lie outside the true ones, alike [px].  What that could explain is not
             held against the pose; above all it is depth.
         reaches_px: the contour is linearised so many times, each time where the time before led; residuals beyond
-            these count less and less [px].
+            these count less and less [px].  Where a prior says that the pose is less sure than the first of them, it
+            begins with wider ones.
         clearance_m: another body must be this far behind the contour to count as behind it [m].
 
     Attributes:
@@ -91,7 +94,9 @@ class MaskResidual:
             surfaces: see :meth:`SingleFrame.place`.
 
         Returns:
-            By name of watched body; all zero where its label is not in sight.
+            By name of watched body; all zero where its label is not in sight.  Where the contour does not come to lie
+            on the label's border, that border is taken to be wrong by as much as it was looked for, so that little is
+            said, and the next picture says more.
 
         Raises:
             InputError: the label image has not the size of the camera's pictures.
@@ -107,10 +112,24 @@ class MaskResidual:
             self._learn_bias(labels)
         self.frame_index += 1
         self._bias.fill_(self.bias_px)
-        for view in self._views.values():
-            view.look(labels, MARGIN * self._reaches[0])
-        active = [name for name, view in self._views.items() if view.active]
-        return found | relinearise(self.frame, poses, active, len(self._reaches), prior, self._linearise)
+        reaches = {name: self._plan(name, prior) for name in self._views}
+        for name, view in self._views.items():
+            view.look(labels, MARGIN * reaches[name][0])
+        active = {name: reaches[name] for name, view in self._views.items() if view.active}
+        found |= relinearise(self.frame, poses, active, prior, self._linearise)
+        for name, tried in active.items():
+            if self._views[name].equations.residual_px(self.frame) > FIT * self._sigma_border:
+                found[name] = found[name].weakened((self._sigma_border / tried[0]) ** 2)
+        return found
+
+    def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
+        """Reaches, coarse to fine [px]."""
+        if prior is None or name not in prior:
+            return list(self._reaches)
+        camera = self.frame.camera
+        scale = max(camera.fx, camera.fy) / max(self.frame.position(name)[2], 0.05)
+        widest = SIGMAS * scale * float(self.frame.spread(name, prior[name])[:2].max())
+        return coarse_to_fine(widest, self._reaches, WIDEST)
 
     def _learn_bias(self, labels: np.ndarray) -> None:
         """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
@@ -121,10 +140,10 @@ class MaskResidual:
             self.bias_px = (sure * self.bias_px + told * found.pixels) / (sure + told)
             self.sigma_bias_px = max(1.0 / np.sqrt(sure + told), min(LEAST_SIGMA_BIAS, self.sigma_bias_px))
 
-    def _linearise(self, name: str, turn: int) -> Evidence:
+    def _linearise(self, name: str, reach: float) -> Evidence:
         view = self._views[name]
         canvas, equations, state = view.canvas, view.equations, self.frame.state
-        self._reach.fill_(self._reaches[turn])
+        self._reach.fill_(reach)
         canvas.draw(state.screen)
         equations.clear()
         accumulate_contour(

@@ -24,6 +24,7 @@ from warpprior.tracking.evidence import (
 from warpprior.window import Window, whole_window
 
 POSE = 6  # unknowns of a rigid body
+LONGEST, TURN = 0.05, 0.15  # steps no longer than this share of the distance, and this [rad], can be trusted
 WEAK = np.diag([1.0 / 0.05**2] * 3 + [1.0 / 0.5**2] * 3)  # a pose is right to 5 cm and half a radian
 
 
@@ -50,6 +51,10 @@ class SingleFrame:
         self.known = tuple(b for b in scene.bodies if b.known)
         self._bodies = {body.name: body for body in scene.bodies}
         self._order = [body.name for body in scene.bodies]
+        self._radii = {
+            body.name: body.initial.scale * float(np.linalg.norm(body.body.vertices, axis=1).max())
+            for body in self.watched
+        }
 
     def place(self, poses: Mapping[str, Poses], surfaces: Mapping[str, np.ndarray] | None = None) -> None:
         """Put bodies where they are at this moment.
@@ -90,6 +95,17 @@ class SingleFrame:
     def position(self, name: str) -> np.ndarray:
         """Of a body as it is placed (3,) [m]."""
         return self._row(name)[:3]
+
+    def spread(self, name: str, information: np.ndarray) -> np.ndarray:
+        """Standard deviation of the surface of a body across the line of sight, along both axes, and along it [m].
+
+        ``information`` (6, 6) is that of its pose; it must be positive.
+        """
+        covariance = np.linalg.inv(information)
+        arm = self._radii[name] ** 2 * np.linalg.eigvalsh(covariance[3:, 3:])[-1]
+        # What comes nearer grows: its border moves by its radius over its distance.
+        grows = np.array([self._radii[name] / max(self.position(name)[2], 0.05)] * 2 + [0.0]) ** 2
+        return np.sqrt(np.diag(covariance)[:3] + arm + grows * covariance[2, 2])
 
     def _row(self, name: str) -> np.ndarray:
         return self.state.states[name].poses.numpy()[0].astype(np.float64)
@@ -176,36 +192,54 @@ class PoseEquations:
         cost = float(self.outputs["cost_out"].numpy()[0])
         return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
 
+    def residual_px(self, frame: SingleFrame) -> float:
+        """Root mean square of residuals that are distances in the picture, without those that count little [px]."""
+        diagonal = self.outputs["hessian_out"].numpy()[0, 0].diagonal()
+        weight = diagonal[0] / frame.camera.fx**2 + diagonal[1] / frame.camera.fy**2
+        return float(np.sqrt(self.outputs["cost_out"].numpy()[0] / weight)) if weight > 0.0 else 0.0
+
 
 def relinearise(
     frame: SingleFrame,
     poses: Mapping[str, Poses],
-    names: Sequence[str],
-    rounds: int,
+    reaches: Mapping[str, Sequence[float]],
     prior: Mapping[str, np.ndarray] | None,
-    linearise: Callable[[str, int], Evidence],
+    linearise: Callable[[str, float], Evidence],
 ) -> dict[str, Evidence]:
     """Linearise at the predicted poses, where the bodies are placed, then where that leads, and so on.
 
     Args:
         frame: the bodies.
         poses: predicted poses of one frame.
-        names: bodies to move.
-        rounds: how often.
+        reaches: of each round, by name of the bodies to move.
         prior: information (6, 6) of the predicted poses, which keeps the next place near; by name.
-        linearise: evidence about a body where it is placed, in a round.
+        linearise: evidence about a body where it is placed, with a reach.
 
     Returns:
         By name, about the errors of the predicted poses.
     """
-    found = dict.fromkeys(names, NO_EVIDENCE)
-    for name in names:
+    found = dict.fromkeys(reaches, NO_EVIDENCE)
+    for name, (first, *later) in reaches.items():
         sure = WEAK if prior is None or name not in prior else prior[name]
-        found[name], error = linearise(name, 0), np.zeros(POSE)
-        for turn in range(1, rounds):
-            error = np.linalg.solve(found[name].information + sure, found[name].vector)
+        found[name], error = linearise(name, first), np.zeros(POSE)
+        for reach in later:
+            wanted = np.linalg.solve(found[name].information + sure, found[name].vector)
+            limits = np.repeat([LONGEST * frame.position(name)[2], TURN], 3)
+            step = wanted - error
+            error = error + step / max(1.0, float((np.abs(step) / limits).max()))
             frame.place({name: move(poses[name], error)})
-            found[name] = seen_from(linearise(name, turn), error)
+            found[name] = seen_from(linearise(name, reach), error)
         if error.any():
             frame.place({name: poses[name]})
     return found
+
+
+def coarse_to_fine(widest: float, reaches: Sequence[float], limit: float) -> list[float]:
+    """``reaches`` after wider ones, twice each and half of those before, if ``widest`` asks for it; none above
+    ``limit``.
+    """
+    found, reach = [], min(widest, limit)
+    while reach > 1.5 * reaches[0]:
+        found += [reach, reach]
+        reach *= 0.5
+    return [*found, *reaches]
