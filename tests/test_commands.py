@@ -189,6 +189,31 @@ def test_what_is_started_from_is_not_written_over(scene, tracker, tmp_path, caps
     assert len(tracker) == 1
 
 
+@pytest.mark.parametrize("later", [[], ["--smooth"], ["--lag", "1"]], ids=["filtered", "smoothed", "lagging"])
+def test_the_tracker_itself_writes_a_result_to_refine_from(scene, tmp_path, later):
+    """The real tracker: a row per frame, a covariance per pose, and a motion that refinement starts from."""
+    words = [str(scene), "--device", "cpu", "--quiet"]
+    tracked = tmp_path / "tracked"
+    assert main(["track", *words, "--output-dir", str(tracked), "--observe", "moments", *later]) == 0
+    rows = (tracked / "history.csv").read_text().splitlines()
+    assert rows[0].startswith("frame,") and [row.split(",")[0] for row in rows[1:]] == ["0", "1", "2"]
+    covariance = read_poses(tracked)["box/covariance"]
+    assert covariance.shape == (3, 6, 6) and np.linalg.eigvalsh(covariance).min() > 0.0
+    refined = tmp_path / "refined"
+    assert main(["refine", *words, "--output-dir", str(refined), "--initial", str(tracked)]) == 0
+    start = json.loads((tracked / "metrics.json").read_text())["after"]["summary"]["box"]
+    before = json.loads((refined / "metrics.json").read_text())["before"]["summary"]["box"]
+    assert before["mask_iou"]["median"] == pytest.approx(start["mask_iou"]["median"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("name", "says"), [("gravity", "no sensor 'gravity'"), ("keypoints3d", "has nothing")])
+def test_what_cannot_be_observed_is_refused(scene, tmp_path, name, says, capsys):
+    """Sensors that do not exist, and those of which the scene has nothing, end before anything is written."""
+    words = ["track", str(scene), "--output-dir", str(tmp_path / "out"), "--observe", name, "--device", "cpu"]
+    assert main(words) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("whole_folder", [True, False])
 def test_evaluate_agrees_with_the_result(scene, refined, tmp_path, whole_folder, capsys):
     """The numbers of a result folder, or of its pose file, are those refine wrote."""

@@ -53,6 +53,7 @@ _homes = {
     "save_result": "warpprior.io",
     "save_scene": "warpprior.io",
     "simulate": "warpprior.scenes",
+    "track": "warpprior.estimators.track",
 }
 
 __all__ = [*_homes]  # noqa: PLE0604 - all of them are strings
