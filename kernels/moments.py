@@ -1,18 +1,14 @@
-"""Moments of the visible silhouette of one body - area, centroid, spread - and what moving the bodies does to them.
+"""Moments of the visible silhouette of one body: area, centroid and spread, from a picture at any resolution.
 
-The picture is drawn at any resolution in a window around the body.  Owners of pixel pairs (:mod:`silhouette`) make the
-moments of the hard labels exact along the border, and carry the derivatives: where a contour moves by ``dn`` along its
-normal, the integral of ``f`` over the silhouette grows by the line integral of ``f dn``.  The derivatives are summed
-straight into a matrix per body, [moment, pose]; a contour of the body itself moves with it, a contour of what hides it
-moves with that, and the border of the picture does not move.
-
-Within the sums a moment is the integral of a monomial 1, x, y, xx, xy, yy of the place in the window, from its middle.
+The picture is drawn in a window around the body.  The moments of the hard labels are summed here, their border is
+followed in :mod:`warpprior.kernels.moment_border`, and both are put together here.  Within the sums a moment is the
+integral of a monomial 1, x, y, xx, xy, yy of the place in the window, from its middle.
 """
 
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
-from warpprior.kernels.silhouette import Crop, Crossing, claim_entry, claim_epoch, cross_line, is_dominant
+from warpprior.kernels.silhouette import Crop
 from warpprior.kernels.visibility import key_channel
 
 wp.set_module_options({"enable_backward": False})
@@ -199,161 +195,6 @@ def sum_pixels(keys, channel, window, view, crop, *, lanes, sums_out):
         dim=lanes,
         inputs=[keys, channel, window, view, crop, lanes],
         outputs=[sums_out],
-        device=sums_out.device,
-        record_tape=False,
-    )
-
-
-@wp.func
-def crossing_sign(crossing: Crossing, keys: wp.array2d[wp.uint64], channel: int) -> float:
-    """What the channel gains where the crossing moves towards larger x or y: 1, -1, or 0 on a border of others."""
-    sign = float(0.0)
-    if key_channel(keys[0, crossing.inside]) == channel:
-        sign = 1.0
-    elif key_channel(keys[0, crossing.outside]) == channel:
-        sign = -1.0
-    if crossing.inside_first == 0:
-        sign = -sign
-    return sign
-
-
-@wp.func
-def place_monomials(x: wp.float64, y: wp.float64) -> Moments:
-    return Moments(wp.float64(1.0), x, y, x * x, x * y, y * y)
-
-
-@wp.func
-def pose_row(place: wp.vec3, origin: wp.vec3, normal: wp.vec2, scale: float, view: PictureView) -> Moments:
-    """How fast a point moves along a normal of the window when its body shifts, and turns about its origin."""
-    push = wp.vec2(scale * view.focal[0] * normal[0], scale * view.focal[1] * normal[1])
-    inverse = 1.0 / place[2]
-    shift = wp.vec3(
-        push[0] * inverse, push[1] * inverse, -(push[0] * place[0] + push[1] * place[1]) * inverse * inverse
-    )
-    turn = wp.cross(place - origin, shift)
-    return Moments(
-        wp.float64(shift[0]),
-        wp.float64(shift[1]),
-        wp.float64(shift[2]),
-        wp.float64(turn[0]),
-        wp.float64(turn[1]),
-        wp.float64(turn[2]),
-    )
-
-
-@wp.struct
-class Border:
-    """What the crossings of one drawing are made of."""
-
-    screen: wp.array(dtype=wp.vec3, ndim=2)  # [1, vertex]
-    vertices: wp.array(dtype=wp.vec3, ndim=2)  # [1, vertex] camera frame
-    poses: wp.array(dtype=wp.transform)  # [body]
-    edges: wp.array(dtype=wp.vec4i)  # [edge]
-    edge_bodies: wp.array(dtype=wp.int32)  # [edge] body of the edge, which is its channel
-    keys: wp.array(dtype=wp.uint64, ndim=2)  # [1, pixel]
-    owners: wp.array(dtype=wp.uint64, ndim=2)  # [1, pixel pair]
-    epoch: wp.array(dtype=wp.int32)  # [1]
-    window: wp.array(dtype=wp.vec3)  # [1]
-
-
-@wp.func
-def add_crossing(
-    slot: int,
-    channel: int,
-    outline: Border,
-    view: PictureView,
-    crop: Crop,
-    sums: wp.array[Moments],
-    border: wp.array[MomentMatrix],
-    jacobians: wp.array[MomentMatrix],
-):
-    """Add what one owned pixel pair says, if it lies on the channel's border."""
-    entry = claim_entry(outline.owners[0, slot])
-    edge = entry // 2
-    ends = outline.edges[edge]
-    a = outline.screen[0, ends[0]]
-    b = outline.screen[0, ends[1]]
-    axis = int(0)
-    pixel = slot
-    if slot >= crop.width * crop.height:
-        axis = 1
-        pixel = slot - crop.width * crop.height
-    row = pixel // crop.width
-    column = pixel - row * crop.width
-    line = row
-    if axis == 1:
-        line = column
-    crossing = cross_line(a, b, entry % 2, axis, line, wp.vec2i(0, 0), crop)
-    sign = crossing_sign(crossing, outline.keys, channel)
-    if sign == 0.0:
-        return
-    aim = outline.window[0]
-    bounds_x = picture_span(aim, view, 0)
-    bounds_y = picture_span(aim, view, 1)
-    middle_x = 0.5 * float(crop.width)
-    middle_y = 0.5 * float(crop.height)
-    normal = wp.normalize(wp.vec2(b[1] - a[1], a[0] - b[0]))
-    # From the middle of the pair's first pixel the crossing is offset away, and the seam between the two 0.5.
-    x = float(column) + 0.5
-    y = float(row) + 0.5
-    across = clip_span(x - 0.5, x + 0.5, bounds_x, middle_x)
-    down = clip_span(y - 0.5, y + 0.5, bounds_y, middle_y)
-    share = float(0.0)  # of the pair that lies in the picture, across its line
-    if axis == 0:
-        across = clip_span(x + 0.5, x + crossing.offset, bounds_x, middle_x)
-        x = x + crossing.offset
-        if x > bounds_x[0] and x < bounds_x[1]:
-            share = float(down[1] - down[0])
-    else:
-        down = clip_span(y + 0.5, y + crossing.offset, bounds_y, middle_y)
-        y = y + crossing.offset
-        if y > bounds_y[0] and y < bounds_y[1]:
-            share = float(across[1] - across[0])
-    if is_dominant(a, b, axis):
-        wp.atomic_add(sums, 0, wp.float64(sign) * cell_moments(span_moments(across), span_moments(down)))
-    if share > 0.0:
-        monomials = place_monomials(wp.float64(x - middle_x), wp.float64(y - middle_y))
-        if is_dominant(a, b, axis):
-            piece = wp.float64(share / wp.abs(normal[axis]))
-            wp.atomic_add(border, 0, wp.outer(piece * monomials, monomials))
-        body = outline.edge_bodies[edge]
-        root = wp.transform_get_translation(outline.poses[body])
-        start = pose_row(outline.vertices[0, ends[0]], root, normal, aim[0], view)
-        stop = pose_row(outline.vertices[0, ends[1]], root, normal, aim[0], view)
-        speed = wp.float64(1.0 - crossing.weight) * start + wp.float64(crossing.weight) * stop
-        gain = wp.float64(sign * share * normal[axis]) * monomials
-        wp.atomic_add(jacobians, body, wp.outer(gain, speed))
-
-
-@wp.kernel
-def _sum_crossings(
-    outline: Border,
-    channel: int,
-    view: PictureView,
-    crop: Crop,
-    lanes: int,
-    sums_out: wp.array[Moments],  # [1] added to
-    border_out: wp.array[MomentMatrix],  # [1] line integral of products of monomials along the border, added to
-    jacobians_out: wp.array[MomentMatrix],  # [body] [moment, pose] by position and by rotation, added to
-):
-    """Owned crossings on the channel's border: the share of pixels beyond it, its length, and what moves it.
-
-    Nothing is summed up in variables: Warp would copy them in every round of the loop.
-    """
-    lane = wp.tid()
-    epoch = outline.epoch[0]
-    for slot in range(lane, 2 * crop.width * crop.height, lanes):
-        if claim_epoch(outline.owners[0, slot]) == epoch:
-            add_crossing(slot, channel, outline, view, crop, sums_out, border_out, jacobians_out)
-
-
-def sum_crossings(outline, channel, view, crop, *, lanes, sums_out, border_out, jacobians_out):
-    """Launch :func:`_sum_crossings` with ``lanes`` threads sharing the pixel pairs."""
-    wp.launch(
-        _sum_crossings,
-        dim=lanes,
-        inputs=[outline, channel, view, crop, lanes],
-        outputs=[sums_out, border_out, jacobians_out],
         device=sums_out.device,
         record_tape=False,
     )

@@ -13,6 +13,7 @@ from warpprior.bodies.model import BodyModel, BodyState
 from warpprior.bodies.simplify import simplify
 from warpprior.canvas import EPOCH_LIMIT, Canvas
 from warpprior.errors import InputError
+from warpprior.kernels import moment_border
 from warpprior.kernels import moments as kernels
 from warpprior.replay import Replay
 from warpprior.scene import IGNORE_LABEL, Camera, SceneBody
@@ -116,8 +117,7 @@ class SilhouetteMoments:
         count = len(bodies)
         channels, outlined = list(range(count)), [True] * count
         self.canvas = Canvas(assembly, channels, outlined, whole_window(1, *size), self.device)
-        self.lanes = 1 if self.device.is_cpu else size[1]
-        self.pair_lanes = 1 if self.device.is_cpu else 2 * size[0] * size[1]
+        self.lanes = 1 if self.device.is_cpu else 2 * size[1]
         self._allocate(count, [body.coordinate_count for body, _ in drawn])
         self._models = [BodyModel(body, self.device) for body, _ in drawn]
         self._states = [self._state(index, body) for index, body in enumerate(bodies)]
@@ -139,8 +139,9 @@ class SilhouetteMoments:
         self._total = zeros(1, kernels.Moments)
         self._sums = zeros(1 + count, kernels.MomentMatrix)  # border, jacobians
         self._border, self._jacobians = self._sums[:1], self._sums[1:]
-        self._outline = outline = kernels.Border()
+        self._outline = outline = moment_border.Border()
         outline.screen, outline.vertices, outline.poses = self._screen, self._vertices, self._poses.array
+        outline.faces = self.canvas.faces
         outline.edges, outline.edge_bodies = self.canvas.edges, self.canvas.edge_channels
         outline.keys, outline.owners, outline.epoch = self.canvas.keys, self.canvas.owners, self.canvas.epoch
         outline.window = self._window
@@ -180,12 +181,12 @@ class SilhouetteMoments:
         self._total.zero_()
         self._sums.zero_()
         kernels.sum_pixels(canvas.keys, self.index, self._window, view, crop, lanes=self.lanes, sums_out=self._total)
-        kernels.sum_crossings(
+        moment_border.sum_border(
             self._outline,
             self.index,
             view,
             crop,
-            lanes=self.pair_lanes,
+            lanes=self.lanes,
             sums_out=self._total,
             border_out=self._border,
             jacobians_out=self._jacobians,
