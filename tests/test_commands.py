@@ -206,6 +206,26 @@ def test_the_tracker_itself_writes_a_result_to_refine_from(scene, tmp_path, late
     assert before["mask_iou"]["median"] == pytest.approx(start["mask_iou"]["median"], rel=1e-3)
 
 
+def test_interrupted_tracking_is_kept(scene, tmp_path, monkeypatch, capsys):
+    """Ctrl-C in the second frame exits with 130 and leaves a result of all frames, marked incomplete."""
+    from warpprior.estimators.track import Tracker
+
+    step = Tracker.step
+
+    def step_once(self, observation, timestamp):
+        if timestamp > 0.05:
+            raise KeyboardInterrupt
+        return step(self, observation, timestamp)
+
+    monkeypatch.setattr(Tracker, "step", step_once)
+    folder = tmp_path / "out"
+    assert main(["track", str(scene), "--output-dir", str(folder), "--device", "cpu", "--quiet"]) == 130
+    said = capsys.readouterr().err
+    assert "the best so far is in" in said and "--resume" not in said
+    assert json.loads((folder / "config.json").read_text())["complete"] is False
+    assert len(read_poses(folder)["box/position"]) == 3
+
+
 @pytest.mark.parametrize(("name", "says"), [("gravity", "no sensor 'gravity'"), ("keypoints3d", "has nothing")])
 def test_what_cannot_be_observed_is_refused(scene, tmp_path, name, says, capsys):
     """Sensors that do not exist, and those of which the scene has nothing, end before anything is written."""
