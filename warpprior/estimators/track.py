@@ -135,7 +135,6 @@ class Tracker:
         self.timestamp = timestamp
         predicted = (belief.means(), belief.covariance.copy()) if self._lag else None
         rows.clear()
-        self._contacts.add_touch(belief, rows)
         if belief.remembers:
             self._contacts.add_anchors(belief, rows)
         self._sensors.add(belief, observation, rows)
@@ -199,7 +198,7 @@ class Tracker:
         """A sensor that is rejected again and again may be right: make room for it."""
         belief = self.belief
         for name, told in innovations.items():
-            if name in ("contact", "touch"):
+            if name == "contact":
                 continue
             self._misses[name] = self._misses.get(name, 0) + 1 if told.rejected and not told.dof else 0
             if self._misses[name] < self.settings.patience:
@@ -269,6 +268,7 @@ class Tracker:
         kept |= {f"motion/{name}": values for name, values in self._motion.snapshot().items()}
         kept |= {f"contacts/{name}": values for name, values in self._contacts.snapshot().items()}
         kept |= {f"updater/{name}": values for name, values in self._updater.snapshot().items()}
+        kept |= {f"sensors/{name}": values for name, values in self._sensors.snapshot().items()}
         kept |= {f"misses/{name}": np.array(count) for name, count in self._misses.items()}
         kept["timestamp"] = np.array(np.nan if self.timestamp is None else self.timestamp)
         if self._began is not None:
@@ -293,6 +293,7 @@ class Tracker:
         self._motion.restore(part("motion"))
         self._contacts.restore(part("contacts"), self.belief)
         self._updater.restore(part("updater"))
+        self._sensors.restore(part("sensors"))
         self._misses = {name: int(count) for name, count in part("misses").items()}
         self.timestamp = None if np.isnan(kept["timestamp"]) else float(kept["timestamp"])
         self._began = kept["began"].copy() if "began" in kept else None

@@ -122,6 +122,15 @@ class MaskResidual:
                 found[name] = found[name].weakened((self._sigma_border / tried[0]) ** 2)
         return found
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What was learnt of the bias of borders, to be kept."""
+        return {"bias": np.array([self.bias_px, self.sigma_bias_px, self.frame_index])}
+
+    def restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Take what :meth:`snapshot` returned."""
+        bias, sigma, index = kept["bias"]
+        self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
+
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""
         if prior is None or name not in prior:

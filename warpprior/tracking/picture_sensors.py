@@ -87,6 +87,15 @@ class PictureSensors:
             )
             self._add_evidence("depth", found, belief, rows)
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What was learnt of the pictures, to be kept."""
+        return {} if self._mask is None else self._mask.snapshot()
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Take what :meth:`snapshot` returned."""
+        if self._mask is not None:
+            self._mask.restore(kept)
+
     def _add_evidence(self, sensor: str, found: dict[str, Evidence], belief: Belief, rows: Rows) -> None:
         for index, body in enumerate(self._objects):
             jacobian, values = found[body.name].rows()

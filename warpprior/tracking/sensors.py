@@ -61,6 +61,15 @@ class Sensors:
         if self._pictures is not None:
             self._pictures.add(belief, observation, rows)
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What was learnt of the sensors, to be kept."""
+        return {} if self._pictures is None else self._pictures.snapshot()
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Take what :meth:`snapshot` returned."""
+        if self._pictures is not None:
+            self._pictures.restore(kept)
+
     def _add_keypoints3d(self, belief: Belief, observation: Observation, rows: Rows, tips: bool = False) -> None:
         for hand, actuator in enumerate(self._actuators):
             seen = observation.keypoints3d.get(actuator.name)
