@@ -13,7 +13,6 @@ from warpprior.priors.field import DistanceField
 from warpprior.scene import SceneBody
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import FORGOTTEN, Belief
-from warpprior.tracking.manifold import hat, matrix
 from warpprior.tracking.mirror import mirrored
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
@@ -25,8 +24,7 @@ class Clearance:
     """How far the points of one hand are from one object.
 
     Attributes:
-        distance: (point,) [m], negative inside; ``local`` where they are and ``normal`` the way out, in the object's
-            frame (point, 3).
+        distance: (point,) [m], negative inside; ``local`` where they are, in the object's frame (point, 3).
         past: where points were in the last frames, the newest last (frame, point, 3); ``near`` for how many frames
             each has been near (point,).
     """
@@ -36,7 +34,7 @@ class Clearance:
         count = actuator.device_points.shape[0]
         self._pose = mirrored(1, wp.transform, device)
         self._distance = mirrored(count, wp.float32, device)
-        self._local, self._normal = mirrored(count, wp.vec3, device), mirrored(count, wp.vec3, device)
+        self._local = mirrored(count, wp.vec3, device)
         self._chosen = actuator.candidates
         self.past = np.full((frames + 1, len(self._chosen), 3), np.nan)  # where points were, the newest last
         self.near = np.zeros(len(self._chosen), dtype=int)
@@ -52,11 +50,9 @@ class Clearance:
             self._field.inverse_spacing,
             distance_out=self._distance.array,
             local_out=self._local.array,
-            normal_out=self._normal.array,
         )
         self.distance = self._distance.pull()[self._chosen]
         self.local = self._local.pull()[self._chosen]
-        self.normal = self._normal.pull()[self._chosen]
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
@@ -97,7 +93,6 @@ class Contacts:
             for hand, actuator in enumerate(actuators):
                 if len(actuator.candidates):
                     self._pairs.append((hand, index, Clearance(actuator, field, settings.stick_frames, device)))
-        self._touching: list[tuple[int, float, np.ndarray]] = []
 
     def refresh(self, belief: Belief, *, first: bool = False) -> np.ndarray | None:
         """End contacts that are far from the surface, and begin new ones.  Actuators are at the belief's mean.
@@ -110,7 +105,7 @@ class Contacts:
         settings = self.settings
         ended: list[int] = []
         self.touched.clear()
-        began: list[tuple[int, int, int, Clearance]] = []
+        began: list[tuple[int, int]] = []
         for hand, index, clearance in self._pairs:
             place = belief.hand_count + index
             clearance.measure(belief.origin(index), belief.rotation[place])
@@ -127,18 +122,18 @@ class Contacts:
             began += self._begin(belief, hand, index, clearance, near)
         if not (belief.remembers and (began or ended)):
             return None
-        for hand in {hand for hand, *_ in began}:
+        for hand in {hand for hand, _ in began}:
             self._actuators[hand].linearise()
         follows = np.eye(belief.width)
         for slot in ended:
             follows[belief.anchor(slot)] = 0.0
-        for slot, hand, index, clearance in ((s, h, i, c) for h, i, s, c in began):
-            self._remember(belief, follows, slot, hand, index, clearance)
+        for hand, slot in began:
+            self._remember(belief, follows, slot, hand)
         belief.covariance[...] = follows @ belief.covariance @ follows.T
-        for slot in {slot for _, _, slot, _ in began}:
+        for slot in {slot for _, slot in began}:
             columns = belief.anchor(slot)
             belief.covariance[columns, columns] += settings.sigma_contact_m**2 * np.eye(3)
-        for slot in set(ended) - {slot for _, _, slot, _ in began}:
+        for slot in set(ended) - {slot for _, slot in began}:
             columns = belief.anchor(slot)
             belief.covariance[columns, columns] = FORGOTTEN * np.eye(3)
         return follows
@@ -147,7 +142,9 @@ class Contacts:
         self._actuators[belief.anchor_hand[slot]].follow(slot, -1)
         belief.free(slot)
 
-    def _begin(self, belief: Belief, hand: int, index: int, clearance: Clearance, near: np.ndarray) -> list:
+    def _begin(
+        self, belief: Belief, hand: int, index: int, clearance: Clearance, near: np.ndarray
+    ) -> list[tuple[int, int]]:
         """Take new contacts among ``near``, the deepest first and then those farthest from the others."""
         settings, points = self.settings, self._actuators[hand].points
         free = np.flatnonzero(belief.anchor_hand < 0)
@@ -168,37 +165,15 @@ class Contacts:
             belief.anchor_hand[slot], belief.anchor_point[slot], belief.anchor_object[slot] = hand, candidate, index
             belief.anchors[slot] = points[candidate]
             self._actuators[hand].follow(int(slot), candidate)
-            began.append((hand, index, int(slot), clearance))
+            began.append((hand, int(slot)))
             apart = np.minimum(apart, np.linalg.norm(points[near] - points[candidate], axis=1))
         return began
 
-    def _remember(
-        self, belief: Belief, follows: np.ndarray, slot: int, hand: int, index: int, clearance: Clearance
-    ) -> None:
-        """Begin an anchor where the hand's point is, as wrong as that is; and note how far from the surface."""
+    def _remember(self, belief: Belief, follows: np.ndarray, slot: int, hand: int) -> None:
+        """Begin an anchor where the hand's point is, as wrong as that is."""
         rows = follows[belief.anchor(slot)]
         rows[:] = 0.0
         rows[:, belief.hand(hand)] = self._actuators[hand].jacobians[slot]
-        candidate = belief.anchor_point[slot]
-        normal = matrix(belief.rotation[belief.hand_count + index]) @ clearance.normal[candidate]
-        self._touching.append((slot, float(clearance.distance[candidate]), normal))
-
-    def add_touch(self, belief: Belief, rows: Rows) -> None:
-        """Contacts begin on the surface: one row for each that just did."""
-        for slot, distance, normal in self._touching:
-            if not self.settings.touch or belief.anchor_hand[slot] < 0:
-                continue
-            index = belief.anchor_object[slot]
-            columns = belief.object(index)
-            lever = normal @ hat(belief.anchors[slot] - belief.position[belief.hand_count + index])
-            # Surfaces curve: what a contact says of the rotation is not linear, so it only adds to the noise.
-            turned = slice(columns.start + 3, columns.stop)
-            variance = self.settings.sigma_touch_m**2 + lever @ belief.covariance[turned, turned] @ lever
-            own = rows.add("touch", (slot,), np.array([-distance]), variance)
-            if own is not None:
-                own[0, belief.anchor(slot)] = normal
-                own[0, columns.start : columns.start + 3] = -normal
-        self._touching.clear()
 
     def add_anchors(self, belief: Belief, rows: Rows) -> None:
         """Contacts stick: the hand's point is where the object's anchor is.  Slots are linearised at the mean."""
@@ -219,10 +194,8 @@ class Contacts:
                 belief.anchor_misses[slot] = 0 if block.taken else belief.anchor_misses[slot] + 1
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """What contacts are about to begin, or have just begun, to be kept."""
-        rows = [[slot, distance, *normal] for slot, distance, normal in self._touching]
+        """What contacts are about to begin, to be kept."""
         kept = {"touched": np.array(sorted(self.touched), dtype=int)}
-        kept["touching"] = np.array(rows, dtype=np.float64).reshape(-1, 5)
         for number, (_, _, clearance) in enumerate(self._pairs):
             kept[f"past/{number}"], kept[f"near/{number}"] = clearance.past.copy(), clearance.near.copy()
         return kept
@@ -230,7 +203,6 @@ class Contacts:
     def restore(self, kept: dict[str, np.ndarray], belief: Belief) -> None:
         """Take what :meth:`snapshot` returned, and let the actuators follow the belief's anchors."""
         self.touched = {int(index) for index in kept["touched"]}
-        self._touching = [(int(row[0]), float(row[1]), row[2:5].copy()) for row in kept["touching"]]
         for number, (_, _, clearance) in enumerate(self._pairs):
             clearance.past[...], clearance.near[...] = kept[f"past/{number}"], kept[f"near/{number}"]
         for slot in range(belief.anchor_count):

@@ -49,8 +49,6 @@ class TrackSettings:
         anchors: how many contacts are held at a time; 0: none, motion is carried from frame to frame.
         sigma_contact_m: how far a contact gives way, in each frame anew.
         sigma_slip_m: how far a contact slips in a second, growing with the square root of time.
-        touch: believe that contacts begin on the surface; it makes objects nearer, and the filter too sure of it.
-        sigma_touch_m: how far from it.
         keypoint3d_m, center_m, keypoint2d_px, box_px, joint_rad, depth_m: noise of the sensors.
         border_px: how far the borders of masks are off [px], alike over ``border_length_px`` along them, and
         border_bias_px: all along them.
@@ -89,9 +87,7 @@ class TrackSettings:
     contact_points: int = 384
     anchors: int = 12
     sigma_contact_m: float = 0.001
-    sigma_slip_m: float = 0.005
-    touch: bool = False
-    sigma_touch_m: float = 0.003
+    sigma_slip_m: float = 0.007
     keypoint3d_m: float = 0.004
     center_m: float = 0.015
     keypoint2d_px: float = 5.0
