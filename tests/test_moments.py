@@ -1,5 +1,7 @@
 """Moments of silhouettes against exact polygons: values, derivatives by all poses, and where they are hard to tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -69,7 +71,9 @@ def make_case(point):
 
 def make_sensor(bodies, device, camera=CAMERA, **options):
     """What measures the thing's silhouette."""
-    scene_bodies = [SceneBody(body, 1 + n, False, make_poses((0, 0, 1))) for n, body in enumerate(bodies)]
+    start = make_poses((0.0, 0.0, 1.0))
+    starts = [replace(start, joints=np.zeros((1, body.coordinate_count))) for body in bodies]
+    scene_bodies = [SceneBody(body, 1 + n, False, starts[n]) for n, body in enumerate(bodies)]
     return SilhouetteMoments(camera, scene_bodies, "thing", device, **options)
 
 
@@ -190,6 +194,17 @@ UNSEEN = {
 }
 
 
+def test_bodies_stand_where_they_start(device):
+    """A body whose pose was never given is drawn at its first one, and one whose pose was given last stays there."""
+    bodies, rows = make_case("box half hidden")
+    expected = make_sensor(bodies, device).measure(rows).values
+    start = make_poses(rows["hand"][:3], Rotation.from_quat(rows["hand"][3:]).as_rotvec(), frames=2)
+    drawn = [SceneBody(bodies[0], 1, False, make_poses((0, 0, 1))), SceneBody(bodies[1], 2, True, start)]
+    sensor = SilhouetteMoments(CAMERA, drawn, "thing", device)
+    np.testing.assert_allclose(sensor.measure({"thing": rows["thing"]}).values, expected, rtol=1e-6)
+    np.testing.assert_allclose(sensor.measure({}).values, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("point", UNSEEN)
 def test_what_is_not_seen_has_no_moments(device, point):
     """All numbers are zero, and none is left from before."""
@@ -234,13 +249,11 @@ def test_claims_are_renewed(device):
     assert sensor._rounds == 1
 
 
-def test_a_body_in_several_pieces_of_the_scale(device):
+def test_a_body_of_twice_the_size(device):
     """A body of twice the size twice as far looks the same; its derivatives by shifts are half as large."""
     bodies, rows = make_case("box")
     near = make_sensor(bodies, device).measure(rows)
-    initial = make_poses((0, 0, 1))
-    initial = type(initial)(initial.position, initial.rotation, initial.joints, scale=2.0)
-    scene_bodies = [SceneBody(bodies[0], 1, False, initial)]
+    scene_bodies = [SceneBody(bodies[0], 1, False, replace(make_poses((0, 0, 1)), scale=2.0))]
     far_row = rows["thing"].copy()
     far_row[:3] *= 2.0
     far = SilhouetteMoments(CAMERA, scene_bodies, "thing", device).measure({"thing": far_row})
@@ -304,6 +317,13 @@ def test_moments_of_labels():
     np.testing.assert_array_equal(label_moments(labels, 3), [0.0, *[np.nan] * 5])
     labels[0:3, 0:3] = 255
     np.testing.assert_allclose(label_moments(labels, 2), expected, atol=1e-12)
+    labels[0:10, 45:60] = 2
+    labels[0:10, 30:45] = 0
+    x, y = np.meshgrid(np.arange(60) + 0.5, np.arange(40) + 0.5)
+    x, y = x[labels == 2], y[labels == 2]
+    spread = np.cov(np.stack([x, y]), bias=True) + np.eye(2) / 12.0
+    expected = [350.0, x.mean(), y.mean(), spread[0, 0], spread[0, 1], spread[1, 1]]
+    np.testing.assert_allclose(label_moments(labels, 2), expected, rtol=1e-12)
     labels[20, 30:50] = 255
     assert np.isnan(label_moments(labels, 2)).all()
 

@@ -20,7 +20,6 @@ from warpprior.scene import IGNORE_LABEL, Camera, SceneBody
 from warpprior.tracking.mirror import mirrored
 from warpprior.window import whole_window
 
-MOMENTS = ("area", "u", "v", "uu", "uv", "vv")
 WATCHED_FACES = 20_000  # more are merged
 OTHER_FACES = 3_000
 UNKNOWN_SHARE = 0.05  # of a label's border: more next to don't-care pixels, and its moments say nothing
@@ -75,7 +74,7 @@ class SilhouetteMoments:
 
     Args:
         camera: whose pictures are measured.
-        bodies: all that is drawn; their initial shape and scale are taken.
+        bodies: all that is drawn; their initial shape and scale are taken, and their first pose until they move.
         watched: name of the body whose silhouette it is; it must be rigid.
         device: Warp device.
         size: width and height of the window [its pixels].
@@ -121,6 +120,9 @@ class SilhouetteMoments:
         self._allocate(count, [body.coordinate_count for body, _ in drawn])
         self._models = [BodyModel(body, self.device) for body, _ in drawn]
         self._states = [self._state(index, body) for index, body in enumerate(bodies)]
+        for index, body in enumerate(bodies):
+            start = body.initial
+            self._assign(index, np.concatenate([start.position[0], start.rotation[0], start.joints[0]]))
         self._corners = self._box(bodies[self.index])
         self._replay = Replay(self._launch, self.device)
         self._rounds = 0
@@ -131,7 +133,6 @@ class SilhouetteMoments:
         zeros = lambda shape, dtype: wp.zeros(shape, dtype=dtype, device=self.device)  # noqa: E731
         self._joint_starts = np.concatenate([[0], np.cumsum(coordinates)]).astype(int)
         self._poses = mirrored(count, wp.transform, self.device)
-        self._poses.host[:, 6] = 1.0
         self._joints = mirrored(max(int(self._joint_starts[-1]), 1), wp.float32, self.device)
         self._vertices = zeros((1, int(self._starts[-1])), wp.vec3)
         self._screen = zeros((1, int(self._starts[-1])), wp.vec3)
@@ -162,6 +163,12 @@ class SilhouetteMoments:
         state.scale.fill_(float(body.initial.scale))
         model.shape(state)
         return state
+
+    def _assign(self, index: int, row: np.ndarray) -> None:
+        """Write a body's pose and joints on the host."""
+        self._poses.host[index] = row[:7]
+        first, stop = self._joint_starts[index : index + 2]
+        self._joints.host[first:stop] = row[7:]
 
     def _box(self, body: SceneBody) -> wp.array:
         """Corners of the box around the watched body at rest, in its own frame [8]."""
@@ -199,15 +206,12 @@ class SilhouetteMoments:
         """Moments of the watched body at these poses.
 
         Args:
-            poses: of the bodies that moved since the last call: position [m], quaternion xyzw and joint coordinates
-                (7 + coordinate,), camera_from_body, by name.
+            poses: of the bodies that moved since the last call, or since their first frame, by name: position [m],
+                quaternion xyzw and joint coordinates (7 + coordinate,), camera_from_body.
             surfaces: of bodies whose vertices are animated: (vertex, 3) [m] in the body's own frame, by name.
         """
         for name, row in poses.items():
-            index = self.names.index(name)
-            self._poses.host[index] = row[:7]
-            first, stop = self._joint_starts[index : index + 2]
-            self._joints.host[first:stop] = row[7:]
+            self._assign(self.names.index(name), row)
         for name, vertices in (surfaces or {}).items():
             index = self.names.index(name)
             rest = np.asarray(vertices)[self.kept[name]] * self._scales[index]
@@ -245,16 +249,26 @@ def label_moments(labels: np.ndarray, label: int, ignore: int = IGNORE_LABEL) ->
         hide where it ends, all are NaN.
     """
     own = labels == label
-    rows, columns = np.nonzero(own)
+    rows = np.flatnonzero(own.any(axis=1))
     if len(rows) == 0:
         return np.array([0.0, *[np.nan] * 5])
-    if _unknown_share(own, labels == ignore) > UNKNOWN_SHARE:
+    columns = np.flatnonzero(own[rows[0] : rows[-1] + 1].any(axis=0))
+    # All that counts lies in its box and the pixels around that.
+    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
+    box = (slice(top, rows[-1] + 2), slice(left, columns[-1] + 2))
+    own = own[box]
+    if _unknown_share(own, labels[box] == ignore) > UNKNOWN_SHARE:
         return np.full(6, np.nan)
-    x, y = columns + 0.5, rows + 0.5
-    u, v = x.mean(), y.mean()
-    x, y = x - u, y - v
-    # Pixels are squares, not points.
-    return np.array([len(rows), u, v, (x * x).mean() + 1.0 / 12.0, (x * y).mean(), (y * y).mean() + 1.0 / 12.0])
+    height, width = own.shape
+    x, y = np.arange(width) + 0.5 - 0.5 * width, np.arange(height) + 0.5 - 0.5 * height
+    count, sums, squares = (own.astype(np.float64) @ np.stack([np.ones(width), x, x * x], axis=1)).T
+    area = count.sum()
+    u, v = sums.sum() / area, (y * count).sum() / area
+    # Pixels are squares, not points: each adds its own spread.
+    uu = squares.sum() / area - u * u + 1.0 / 12.0
+    uv = (y * sums).sum() / area - u * v
+    vv = (y * y * count).sum() / area - v * v + 1.0 / 12.0
+    return np.array([area, left + 0.5 * width + u, top + 0.5 * height + v, uu, uv, vv])
 
 
 def _unknown_share(own: np.ndarray, unknown: np.ndarray) -> float:
