@@ -110,7 +110,7 @@ def test_unseen_turns_are_forgotten(symmetry, seen):
 
 def test_the_vector_is_the_slope_of_the_cost(device, exact):
     """Minus half of it, by central differences of the cost at poses beside, in metres and radians of the camera."""
-    residual = MaskResidual(exact, device, reaches_px=(8.0,), sigma_bias_px=1e-3)
+    residual = MaskResidual(exact, device, reaches_px=(8.0,), sigma_bias_px=1e-3, sigma_border_px=8.0)
     here, _ = displaced(exact, 5, [0.004, -0.003, 0.01, 0.05, -0.04, 0.05])
     found = residual.measure(exact.labels[5], here)["bottle"]
     numeric = np.zeros(6)
@@ -185,13 +185,15 @@ def test_a_hand_in_front_takes_information_away(device, exact):
 
 
 def test_the_same_picture_says_the_same(device, exact):
-    """Frames in between, of other sizes on the screen, leave nothing behind."""
+    """What was learnt given back, frames in between, of other sizes on the screen, leave nothing behind."""
     residual = MaskResidual(exact, device)
-    residual.frame_index = 10**6  # no more learning
+    start = residual.snapshot()
     first = residual.measure(exact.labels[2], truth_at(exact, 2))["bottle"]
     near = truth_at(exact, 6)
     near["bottle"] = replace(near["bottle"], position=near["bottle"].position * 0.6)
     residual.measure(exact.labels[6], near)
+    assert not all(np.array_equal(start[key], values) for key, values in residual.snapshot().items())
+    residual.restore(start)
     again = residual.measure(exact.labels[2], truth_at(exact, 2))["bottle"]
     tolerance = 0.0 if residual.frame.device.is_cpu else 1e-6
     np.testing.assert_allclose(again.information, first.information, rtol=tolerance, atol=tolerance * 1e6)
@@ -288,4 +290,5 @@ def test_a_label_of_something_else_says_little(device, exact):
     wrong[int(rows.mean()) - 4 : int(rows.mean()) + 4, columns.min() - 15 : columns.max() + 15] = labels[own][0]
     residual = MaskResidual(exact, device)
     right, other = residual.measure(labels, poses)["bottle"], residual.measure(wrong, poses)["bottle"]
+    assert residual.snapshot()["searched"] > 0.0  # and the next picture is searched more widely
     assert np.trace(other.information[:3, :3]) < 0.1 * np.trace(right.information[:3, :3])

@@ -92,14 +92,18 @@ class DepthResidual:
         for view in self._views.values():
             view.look(depths, labels)
         active = {name: self._plan(name, prior) for name, view in self._views.items() if view.active}
-        return found | relinearise(self.frame, poses, active, prior, self._linearise)
+        return found | relinearise(self.frame, poses, active, prior, self._linearise, self._size)
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [m]."""
         if prior is None or name not in prior:
             return list(self._reaches)
-        widest = SIGMAS * float(self.frame.spread(name, prior[name])[2])
+        widest = SIGMAS * self.frame.spread(name, np.linalg.inv(prior[name]))[1]
         return coarse_to_fine(widest, self._reaches, WIDEST)
+
+    def _size(self, name: str, step: np.ndarray) -> float:
+        """How far a step moves the surface of a body along the line of sight [m]."""
+        return self.frame.spread(name, np.outer(step, step))[1]
 
     def _linearise(self, name: str, reach: float) -> Evidence:
         view, state = self._views[name], self.frame.state

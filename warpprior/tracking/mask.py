@@ -18,7 +18,7 @@ from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame, co
 
 SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
 FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place
-MARGIN = 2.0  # of the first reach: how far around a body labels are looked at
+MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
 GPU_LANES = 256
 LOOKS = 24  # pictures whose borders of known bodies are compared
 LOOK_EVERY = 5  # frames between them
@@ -41,8 +41,8 @@ class MaskResidual:
         sigma_bias_px: how far all borders may lie outside the true ones, alike [px].  What that could explain is not
             held against the pose; above all it is depth.
         reaches_px: the contour is linearised so many times, each time where the time before led; residuals beyond
-            these count less and less [px].  Where a prior says that the pose is less sure than the first of them, it
-            begins with wider ones.
+            these count less and less [px].  It begins with wider ones where a prior says that the pose is less sure
+            than the first of them, and where the contour was not found in the picture before.
         clearance_m: another body must be this far behind the contour to count as behind it [m].
 
     Attributes:
@@ -69,6 +69,7 @@ class MaskResidual:
         self._reaches, self._sigma_border = reaches_px, sigma_border_px
         device, names = frame.device, [body.name for body in scene.bodies]
         self._views = {body.name: _View(body, frame, names) for body in frame.watched}
+        self._searched = dict.fromkeys(self._views, 0.0)  # reach in which a contour was looked for and not found
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
         self._clearance = wp.full(1, clearance_m, dtype=wp.float32, device=device)
         weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
@@ -114,31 +115,42 @@ class MaskResidual:
         self._bias.fill_(self.bias_px)
         reaches = {name: self._plan(name, prior) for name in self._views}
         for name, view in self._views.items():
-            view.look(labels, MARGIN * reaches[name][0])
+            view.look(labels, MARGIN + reaches[name][0])
         active = {name: reaches[name] for name, view in self._views.items() if view.active}
-        found |= relinearise(self.frame, poses, active, prior, self._linearise)
+        found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
         for name, tried in active.items():
+            self._searched[name] = 0.0
             if self._views[name].equations.residual_px(self.frame) > FIT * self._sigma_border:
                 found[name] = found[name].weakened((self._sigma_border / tried[0]) ** 2)
+                self._searched[name] = tried[0]
         return found
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """What was learnt of the bias of borders, to be kept."""
-        return {"bias": np.array([self.bias_px, self.sigma_bias_px, self.frame_index])}
+        """What was learnt of the bias of borders, and how far contours were looked for, to be kept."""
+        bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
+        return {"bias": bias, "searched": np.array(list(self._searched.values()))}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
         bias, sigma, index = kept["bias"]
         self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
+        self._searched = dict(zip(self._searched, kept["searched"].tolist(), strict=True))
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""
         if prior is None or name not in prior:
-            return list(self._reaches)
+            return coarse_to_fine(2.0 * self._searched[name], self._reaches, WIDEST)
+        widest = SIGMAS * self._pixels(name, np.linalg.inv(prior[name]))
+        return coarse_to_fine(max(widest, 2.0 * self._searched[name]), self._reaches, WIDEST)
+
+    def _pixels(self, name: str, moment: np.ndarray) -> float:
+        """How far the contour of a body moves [px], see :meth:`SingleFrame.spread`."""
         camera = self.frame.camera
         scale = max(camera.fx, camera.fy) / max(self.frame.position(name)[2], 0.05)
-        widest = SIGMAS * scale * float(self.frame.spread(name, prior[name])[:2].max())
-        return coarse_to_fine(widest, self._reaches, WIDEST)
+        return scale * self.frame.spread(name, moment)[0]
+
+    def _size(self, name: str, step: np.ndarray) -> float:
+        return self._pixels(name, np.outer(step, step))
 
     def _learn_bias(self, labels: np.ndarray) -> None:
         """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""

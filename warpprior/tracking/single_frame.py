@@ -25,6 +25,7 @@ from warpprior.window import Window, whole_window
 
 POSE = 6  # unknowns of a rigid body
 LONGEST, TURN = 0.05, 0.15  # steps no longer than this share of the distance, and this [rad], can be trusted
+ENOUGH = 3.0  # reaches of so many times the last step
 WEAK = np.diag([1.0 / 0.05**2] * 3 + [1.0 / 0.5**2] * 3)  # a pose is right to 5 cm and half a radian
 
 
@@ -96,16 +97,16 @@ class SingleFrame:
         """Of a body as it is placed (3,) [m]."""
         return self._row(name)[:3]
 
-    def spread(self, name: str, information: np.ndarray) -> np.ndarray:
-        """Standard deviation of the surface of a body across the line of sight, along both axes, and along it [m].
+    def spread(self, name: str, moment: np.ndarray) -> tuple[float, float]:
+        """How far the surface of a body moves across the line of sight, and along it [m].
 
-        ``information`` (6, 6) is that of its pose; it must be positive.
+        ``moment`` (6, 6) is a covariance of the body's pose, or a step times itself.
         """
-        covariance = np.linalg.inv(information)
-        arm = self._radii[name] ** 2 * np.linalg.eigvalsh(covariance[3:, 3:])[-1]
+        radius = self._radii[name]
+        arm = radius**2 * float(np.linalg.eigvalsh(moment[3:, 3:])[-1])
         # What comes nearer grows: its border moves by its radius over its distance.
-        grows = np.array([self._radii[name] / max(self.position(name)[2], 0.05)] * 2 + [0.0]) ** 2
-        return np.sqrt(np.diag(covariance)[:3] + arm + grows * covariance[2, 2])
+        grows = (radius / max(self.position(name)[2], 0.05)) ** 2 * moment[2, 2]
+        return float(np.sqrt(max(moment[0, 0], moment[1, 1]) + arm + grows)), float(np.sqrt(moment[2, 2] + arm))
 
     def _row(self, name: str) -> np.ndarray:
         return self.state.states[name].poses.numpy()[0].astype(np.float64)
@@ -205,29 +206,34 @@ def relinearise(
     reaches: Mapping[str, Sequence[float]],
     prior: Mapping[str, np.ndarray] | None,
     linearise: Callable[[str, float], Evidence],
+    size: Callable[[str, np.ndarray], float],
 ) -> dict[str, Evidence]:
     """Linearise at the predicted poses, where the bodies are placed, then where that leads, and so on.
 
     Args:
         frame: the bodies.
         poses: predicted poses of one frame.
-        reaches: of each round, by name of the bodies to move.
+        reaches: of each round, falling, by name of the bodies to move.
         prior: information (6, 6) of the predicted poses, which keeps the next place near; by name.
         linearise: evidence about a body where it is placed, with a reach.
+        size: of a step (6,), in units of the reaches; rounds that reach much farther are left out, but the last.
 
     Returns:
         By name, about the errors of the predicted poses.
     """
     found = dict.fromkeys(reaches, NO_EVIDENCE)
     for name, (first, *later) in reaches.items():
+        last = later[-1:]
         sure = WEAK if prior is None or name not in prior else prior[name]
         found[name], error = linearise(name, first), np.zeros(POSE)
-        for reach in later:
+        while later:
             wanted = np.linalg.solve(found[name].information + sure, found[name].vector)
             limits = np.repeat([LONGEST * frame.position(name)[2], TURN], 3)
             step = wanted - error
-            error = error + step / max(1.0, float((np.abs(step) / limits).max()))
+            step = step / max(1.0, float((np.abs(step) / limits).max()))
+            error = error + step
             frame.place({name: move(poses[name], error)})
+            reach, *later = [reach for reach in later[:-1] if reach <= ENOUGH * size(name, step)] + last
             found[name] = seen_from(linearise(name, reach), error)
         if error.any():
             frame.place({name: poses[name]})
