@@ -290,5 +290,6 @@ def test_a_label_of_something_else_says_little(device, exact):
     wrong[int(rows.mean()) - 4 : int(rows.mean()) + 4, columns.min() - 15 : columns.max() + 15] = labels[own][0]
     residual = MaskResidual(exact, device)
     right, other = residual.measure(labels, poses)["bottle"], residual.measure(wrong, poses)["bottle"]
+    assert right.fits and not other.fits
     assert residual.snapshot()["searched"] > 0.0  # and the next picture is searched more widely
     assert np.trace(other.information[:3, :3]) < 0.1 * np.trace(right.information[:3, :3])

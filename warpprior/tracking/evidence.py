@@ -21,16 +21,18 @@ class Evidence(NamedTuple):
     Attributes:
         information: symmetric, not negative (6, 6).
         vector: (6,); the Gauss-Newton step is x = information^-1 vector.
-        cost: squared residuals in units of their noise, at the given pose.
+        cost: squared residuals in units of their noise, where they were looked at last.
+        fits: what was looked for was found; if not, the little that is said may be wrong.
     """
 
     information: np.ndarray
     vector: np.ndarray
     cost: float
+    fits: bool = True
 
     def weakened(self, share: float) -> Evidence:
-        """The same place, less surely: a share of the information."""
-        return Evidence(share * self.information, share * self.vector, self.cost)
+        """What did not fit: a share of the information."""
+        return Evidence(share * self.information, share * self.vector, self.cost, fits=False)
 
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
         """The same as independent measurements of unit noise: (k, 6) and values (k,), k the observed directions."""

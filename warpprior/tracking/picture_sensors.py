@@ -12,15 +12,13 @@ from warpprior.tracking.belief import Belief
 from warpprior.tracking.depth import DepthResidual
 from warpprior.tracking.evidence import Evidence
 from warpprior.tracking.mask import MaskResidual
-from warpprior.tracking.moments import SilhouetteMoments, label_moments
+from warpprior.tracking.moment_sensor import MOMENT_ROWS, MomentSensor
 from warpprior.tracking.observation import Observation
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.single_frame import SingleFrame
 from warpprior.tracking.update import Rows
 
-MOMENT_ROWS = {"area": (0,), "center2d": (1, 2), "moments": (0, 1, 2, 3, 4, 5)}
 PICTURED = {*MOMENT_ROWS, "mask", "depth"}
-LEAST_AREA = 30.0  # silhouettes and labels smaller than this say nothing [px^2]
 
 
 class PictureSensors:
@@ -45,11 +43,10 @@ class PictureSensors:
         device,
     ):
         self.settings, self._actuators, self._objects = settings, actuators, objects
-        self._moments = sorted({row for name in names for row in MOMENT_ROWS.get(name, ())})
-        self._moment_names = "+".join(name for name in names if name in MOMENT_ROWS)
-        self._silhouettes = []
-        if self._moments:
-            self._silhouettes = [SilhouetteMoments(scene.camera, scene.bodies, b.name, device) for b in objects]
+        self._moments = None
+        wanted = [name for name in names if name in MOMENT_ROWS]
+        if wanted:
+            self._moments = MomentSensor(scene, actuators, objects, wanted, settings, device)
         self._mask = self._depth = None
         frame = SingleFrame(scene, device) if {"mask", "depth"} & set(names) else None
         if "mask" in names:
@@ -69,8 +66,8 @@ class PictureSensors:
     def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         """Add what the pictures say about the objects."""
         surfaces = {a.name: a.surface for a in self._actuators if a.animated and a.surface is not None}
-        if self._silhouettes and observation.labels is not None:
-            self._add_moments(belief, observation.labels, surfaces, rows)
+        if self._moments is not None and observation.labels is not None:
+            self._moments.add(belief, observation.labels, surfaces, rows)
         if self._mask is None and self._depth is None:
             return
         poses = self._poses(belief)
@@ -103,37 +100,7 @@ class PictureSensors:
                 own = rows.add(sensor, (index,), values, 1.0)
                 if own is not None:
                     own[:, belief.object(index)] = jacobian @ belief.to_origin(index)
-
-    def _add_moments(self, belief: Belief, labels: np.ndarray, surfaces: dict[str, np.ndarray], rows: Rows) -> None:
-        placed = {}
-        surfaces = {
-            a.name: surfaces[a.name] / a.scene_body.initial.scale for a in self._actuators if a.name in surfaces
-        }
-        for hand, actuator in enumerate(self._actuators):
-            if actuator.animated:  # their vertices are given in the camera frame
-                placed[actuator.name] = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
-            else:
-                parts = [belief.position[hand], belief.rotation[hand], belief.joints[hand]]
-                placed[actuator.name] = np.concatenate(parts)
-        for index, body in enumerate(self._objects):
-            placed[body.name] = np.concatenate([belief.origin(index), belief.rotation[belief.hand_count + index]])
-        for index, (body, silhouette) in enumerate(zip(self._objects, self._silhouettes, strict=True)):
-            expected = silhouette.measure(placed, surfaces)
-            seen = label_moments(labels, body.label)
-            if expected.values[0] < LEAST_AREA or not seen[0] >= LEAST_AREA:
-                continue
-            settings = self.settings
-            noise = expected.noise(settings.border_px, settings.border_length_px, settings.border_bias_px)
-            pick = np.array(self._moments)
-            whiten = np.linalg.inv(np.linalg.cholesky(noise[np.ix_(pick, pick)] * settings.alike_frames))
-            own = rows.add(self._moment_names, (index,), whiten @ (seen - expected.values)[pick], 1.0)
-            if own is None:
-                continue
-            own[:, belief.object(index)] = whiten @ expected.jacobians[body.name][pick] @ belief.to_origin(index)
-            for hand, actuator in enumerate(self._actuators):
-                if not actuator.animated:
-                    start = belief.hand(hand).start
-                    own[:, start : start + 6] = whiten @ expected.jacobians[actuator.name][pick]
+                    rows.blocks[-1].taken = found[body.name].fits
 
     def _poses(self, belief: Belief) -> dict[str, Poses]:
         """The belief's mean as poses of one frame."""
