@@ -86,6 +86,16 @@ def test_mano_hand(run, tmp_path, capsys):
     assert after[0] < 0.3 * before[0] and after[1] < 0.3 * before[1]
 
 
+def test_track_online(run, tmp_path, capsys):
+    """Step by step the mug is found, and the state goes through a file; no step is as wrong as the first."""
+    run("09_track_online.py", "--num-frames", 45, "--state", "half.npz")
+    lines = capsys.readouterr().out.splitlines()
+    off = [float(line.split(" mm")[0].split()[-1]) for line in lines if "mm" in line and " s  " in line]
+    last = float(lines[-1].split("off by")[1].split()[0])
+    assert len(off) == 9 and last < 0.7 * off[0]
+    assert (tmp_path / "half.npz").is_file()
+
+
 def test_every_example_is_tested():
     """No example without a test above."""
     text = Path(__file__).read_text(encoding="utf-8")
