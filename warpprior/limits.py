@@ -19,6 +19,7 @@ _RANGES = {
     "gate": (0, 0.999999),
     "stick_frames": (0, 1000),
     "patience": (1, 10_000),
+    "contact_patience": (1, 10_000),
     "adaptive_window": (2, 100_000),
     "sample_count": (1, 1_000_000),
     "margin_px": (0, 10_000),

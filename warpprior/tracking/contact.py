@@ -113,7 +113,7 @@ class Contacts:
             held = np.flatnonzero((belief.anchor_hand == hand) & (belief.anchor_object == index))
             for slot in held:
                 lost = clearance.distance[belief.anchor_point[slot]] > settings.release_distance_m
-                if lost or belief.anchor_misses[slot] >= settings.patience:
+                if lost or belief.anchor_misses[slot] >= settings.contact_patience:
                     self._end(belief, int(slot))
                     ended.append(int(slot))
             if clearance.near.any():
@@ -147,7 +147,9 @@ class Contacts:
     ) -> list[tuple[int, int]]:
         """Take new contacts among ``near``, the deepest first and then those farthest from the others."""
         settings, points = self.settings, self._actuators[hand].points
-        free = np.flatnonzero(belief.anchor_hand < 0)
+        # Every hand has its share, so that one that takes over finds some.
+        share = belief.anchor_count // len(self._actuators) - np.count_nonzero(belief.anchor_hand == hand)
+        free = np.flatnonzero(belief.anchor_hand < 0)[: max(share, 0)]
         if not len(near) or not len(free):
             return []
         known = belief.anchors[belief.held_by(index)]

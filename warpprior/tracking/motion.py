@@ -144,6 +144,8 @@ class Motion:
     ) -> None:
         settings, columns, place = self.settings, belief.object(index), belief.hand_count + index
         slots = belief.held_by(index)
+        sound = slots[belief.anchor_misses[slots] == 0]
+        lead = sound if len(sound) else slots  # those that were just rejected lead nowhere
         self.modes[index] = self._mode(index, len(slots))
         mode = self.modes[index]
         position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
@@ -158,17 +160,17 @@ class Motion:
         else:
             spread = (settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt)
         if mode == HELD:
-            hands = belief.anchor_hand[slots]
-            after = np.array([self._actuators[h].slot_points[s] for h, s in zip(hands, slots, strict=True)], float)
+            hands = belief.anchor_hand[lead]
+            after = np.array([self._actuators[h].slot_points[s] for h, s in zip(hands, lead, strict=True)], float)
             if self.anchored:
-                before = belief.anchors[slots].copy()
+                before = belief.anchors[lead].copy()
             else:
-                before = np.array([earlier[h][0][s] for h, s in zip(hands, slots, strict=True)])
+                before = np.array([earlier[h][0][s] for h, s in zip(hands, lead, strict=True)])
             carry = self._carries[index]
             prior = STILL if settings.literal else (after - before).mean(axis=0)
             belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
             if not self.anchored:
-                self._lead(belief, carry, slots, columns, follows, noise, earlier)
+                self._lead(belief, carry, lead, columns, follows, noise, earlier)
                 spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
         variances = np.repeat(np.square(spread), 3)
         if mode != HELD:

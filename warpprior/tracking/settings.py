@@ -55,6 +55,7 @@ class TrackSettings:
         alike_frames: so many pictures in a row err alike; each mask and depth image counts that much less.
         gate: observations less likely than this are left out; 0: none is.
         robust: ``gate`` leaves unlikely observations out, ``huber`` counts them less, ``none`` takes all as they are.
+        contact_patience: rejections in a row after which a contact is given up.
         patience: rejections in a row after which the filter doubts itself and forgets.
         adaptive: learn the noise of each sensor from its innovations.
         adaptive_window: innovations to learn from.
@@ -100,6 +101,7 @@ class TrackSettings:
     depth_m: float = 0.005
     gate: float = 0.99
     robust: str = "gate"
+    contact_patience: int = 3
     patience: int = 5
     adaptive: bool = False
     adaptive_window: int = 30

@@ -12,6 +12,7 @@ from warpprior.tracking.belief import Belief
 from warpprior.tracking.settings import TrackSettings
 
 MOST_ROWS = 512
+ASSUMED = ("contact",)  # rows that nothing observed
 
 
 @dataclass
@@ -136,12 +137,33 @@ class Updater:
         return change, told
 
     def _judge(self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, noise: np.ndarray) -> None:
-        """Leave unlikely blocks out, or trust them less."""
+        """Leave unlikely blocks out, or trust them less: first what was observed, then what is only assumed.
+
+        Contacts that stick are judged in the light of what was observed.  They are many and agree with each other:
+        together they would outvote the mask that shows that the hand has let go.
+        """
         if self._gates is None or self.settings.robust == "none":
             return
-        for block in rows.blocks:
+        observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
+        self._judge_blocks(observed, residual, innovation, noise, innovation)
+        assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
+        seen = [np.arange(block.start, block.stop) for block in observed if block.taken]
+        if not assumed or not seen:
+            self._judge_blocks(assumed, residual, innovation, noise, innovation)
+            return
+        pick = np.concatenate(seen)
+        factor = cho_factor(innovation[np.ix_(pick, pick)], lower=True, check_finite=False)
+        explained = cho_solve(factor, innovation[pick], check_finite=False)
+        remaining = innovation - innovation[:, pick] @ explained
+        self._judge_blocks(assumed, residual - explained.T @ residual[pick], remaining, noise, innovation)
+
+    def _judge_blocks(
+        self, blocks: list[Block], residual: np.ndarray, expected: np.ndarray, noise: np.ndarray, innovation: np.ndarray
+    ) -> None:
+        """Judge blocks by their residuals and how large these are expected to be."""
+        for block in blocks:
             own = slice(block.start, block.stop)
-            distance = residual[own] @ np.linalg.solve(innovation[own, own], residual[own])
+            distance = residual[own] @ np.linalg.solve(expected[own, own], residual[own])
             gate = self._gates[min(block.stop - block.start, len(self._gates) - 1)]
             if distance <= gate:
                 continue
