@@ -59,6 +59,31 @@ def test_settings_exist(page):
         apply_overrides(warpprior.RefineSettings(), pairs)
 
 
+def test_tracking_is_tuned_by_settings_that_exist():
+    """What the tables of the tracking page and its examples of ``--set`` name."""
+    text = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
+    table = text[text.index("## Tuning") : text.index("## From Python")]
+    names = [name for row in table.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w.]+)`", row)]
+    pairs = re.findall(r"`(?:--set )?(\w+=\w+)`", text)
+    assert len(names) > 15 and len(pairs) > 3
+    known = warpprior.TrackSettings().as_dict()
+    for name in names:
+        value = known
+        for part in name.split("."):
+            value = value[part]
+    apply_overrides(warpprior.TrackSettings(), pairs)
+
+
+def test_tracking_from_python(capsys):
+    """The program of the tracking page runs, on few frames."""
+    text = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    values = {}
+    exec(code.replace("images=False", "images=False, frame_count=4"), values)
+    assert "mug" in values["estimate"].position and "belief/covariance" in values["state"]
+    assert capsys.readouterr().out.strip()
+
+
 def test_terms_can_be_left_out(capsys):
     """The README's row about ``--without`` and the help of ``refine`` list all terms and steps, and no other."""
     from warpprior.settings import STEPS, TERMS
