@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import warpprior
 from warpprior.ablation.sources import Source
-from warpprior.device import prepare_kernel_cache, self_healing
+from warpprior.ablation.workers import work
+from warpprior.device import self_healing
 from warpprior.errors import WarppriorError
 from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
@@ -58,39 +56,10 @@ def ablate(
     done = total - sum(len(some) for some in missing.values())
     tell(done, total, "")
     tasks = [(source, missing[source.name], folder, device) for source in sources if missing[source.name]]
-    for source, count in _work(tasks, jobs):
+    for task, count in work(run_variants, tasks, jobs):
         done += count
-        tell(done, total, source.name)
-    return [_read(_path(folder, name, source)) for name in variants for source in sources]
-
-
-def _work(tasks: list[tuple], jobs: int) -> Iterator[tuple[Source, int]]:
-    """Do the tasks, here or in other processes; yields a scene and how many runs of it were done."""
-    if jobs < 2 or len(tasks) < 2:
-        for source, variants, folder, device in tasks:
-            for _ in run_variants(source, variants, folder, device):
-                yield source, 1
-        return
-    context = get_context("spawn")  # children cannot use a CUDA context they inherit
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_start_worker) as pool:
-        waiting = {pool.submit(_run_all, *task): task for task in tasks}
-        try:
-            for future in as_completed(waiting):
-                future.result()
-                yield waiting[future][0], len(waiting[future][1])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    os.environ.setdefault("WARPPRIOR_THREADS", "1")  # the cores are taken by the other workers
-    prepare_kernel_cache()
-
-
-def _run_all(source: Source, variants: dict[str, RefineSettings], folder: Path, device: str) -> None:
-    for _ in run_variants(source, variants, folder, device):
-        pass
+        tell(done, total, task[0].name)
+    return [read_run(_path(folder, name, source)) for name in variants for source in sources]
 
 
 def run_variants(
@@ -101,7 +70,7 @@ def run_variants(
     evaluator = Evaluator(scene, device=device)
     before = _trim(self_healing(lambda: evaluator({body.name: body.initial for body in scene.bodies})))
     for name, settings in variants.items():
-        run = {"key": _key(source, settings), "variant": name, "scene": source.name, "frames": scene.frame_count}
+        run = {"key": run_key(source, settings), "variant": name, "scene": source.name, "frames": scene.frame_count}
         path = _path(folder, name, source)
         path.parent.mkdir(parents=True, exist_ok=True)
         run |= {"device": device, "before": before} | self_healing(
@@ -144,13 +113,14 @@ def _missing(source: Source, variants: dict[str, RefineSettings], folder: Path) 
     """The variants of which the folder has no run of this scene."""
     missing = {}
     for name, settings in variants.items():
-        run = _read(_path(folder, name, source))
-        if run is None or run.get("key") != _key(source, settings):
+        run = read_run(_path(folder, name, source))
+        if run is None or run.get("key") != run_key(source, settings):
             missing[name] = settings
     return missing
 
 
-def _key(source: Source, settings: RefineSettings) -> str:
+def run_key(source: Source, settings) -> str:
+    """A text that changes with the scene, the settings or the version of the program."""
     text = json.dumps([source.identity(), settings.as_dict(), warpprior.__version__], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -159,7 +129,7 @@ def _path(folder: Path, variant: str, source: Source) -> Path:
     return folder / RUNS_FOLDER / variant.replace(" ", "_") / f"{source.name}.json"
 
 
-def _read(path: Path) -> dict | None:
+def read_run(path: Path) -> dict | None:
     """A run that was written before; None when there is none, or it is damaged."""
     try:
         run = json.loads(path.read_text(encoding="utf-8"))

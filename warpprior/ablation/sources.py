@@ -21,7 +21,7 @@ class Source:
         name: unique among the scenes of an ablation; names its files.
         folder: the scene folder, or None for a simulated scene.
         simulated: name of the simulated scene, or None.
-        seed, object, mask_noise: how it is simulated.
+        seed, object, mask_noise, images: how it is simulated.
         frame_count: how many frames, or None for all of a folder's and the usual number of a simulated scene.
     """
 
@@ -31,6 +31,7 @@ class Source:
     seed: int = 0
     object: str | None = None
     mask_noise: str = "M1"
+    images: bool = True
     frame_count: int | None = None
 
     def open(self, device: str) -> Scene:
@@ -43,7 +44,13 @@ class Source:
 
         frames = {} if self.frame_count is None else {"frame_count": self.frame_count}
         return simulate(
-            self.simulated, seed=self.seed, object=self.object, mask_noise=self.mask_noise, device=device, **frames
+            self.simulated,
+            seed=self.seed,
+            object=self.object,
+            mask_noise=self.mask_noise,
+            images=self.images,
+            device=device,
+            **frames,
         )
 
     def identity(self) -> str:

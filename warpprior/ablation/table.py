@@ -101,7 +101,7 @@ def format_tables(rows: dict[str, dict]) -> str:
             cells.append(
                 [variant, *(column.show(row[column.figure]) if column.figure in row else EMPTY for column in shown)]
             )
-        parts.append(_align(cells))
+        parts.append(align(cells))
     return "\n\n".join(parts)
 
 
@@ -147,7 +147,7 @@ def _write_csv(stream, rows: dict[str, dict]) -> None:
             writer.writerow([variant, name, *(figure.get(key, EMPTY) for key in statistics), *compared])
 
 
-def _align(cells: list[list[str]]) -> str:
+def align(cells: list[list[str]]) -> str:
     """A Markdown table whose columns line up."""
     widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
     lines = []
