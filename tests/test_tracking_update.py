@@ -28,6 +28,7 @@ def belief(rng):
 def make_belief(rng):
     """A belief with a random covariance."""
     belief = Belief([8], np.array([[0.01, 0.02, -0.03]]), 2)
+    belief.anchor_hand[:] = belief.anchor_object[:] = 0
     mix = rng.normal(size=(WIDTH, 2 * WIDTH)) / np.sqrt(2.0 * WIDTH)
     belief.covariance[:] = 1e-4 * (mix @ mix.T)
     return belief

@@ -86,6 +86,12 @@ class Belief:
         out[:3, 3:] = hat(self.arm(index))
         return out
 
+    @property
+    def used(self) -> int:
+        """How many columns come before the first from which on no anchor is held: errors of those behind are alone."""
+        held = np.flatnonzero(self.anchor_hand >= 0) if self.remembers else ()
+        return self.first_anchor + 3 * (int(held[-1]) + 1 if len(held) else 0)
+
     def held_by(self, index: int) -> np.ndarray:
         """Anchors of an object (n,)."""
         return np.flatnonzero(self.anchor_object == index)
@@ -103,16 +109,17 @@ class Belief:
 
     def reset(self, change: np.ndarray) -> None:
         """Express the covariance around the mean that :meth:`move` led to: rotations do not commute."""
+        covariance = self.covariance
         for columns in self.bodies:
             turn = slice(columns.start + 3, columns.start + 6)
             jacobian = left_jacobian(change[turn])
-            self.covariance[turn] = jacobian @ self.covariance[turn]
-            self.covariance[:, turn] = self.covariance[:, turn] @ jacobian.T
+            covariance[turn] = jacobian @ covariance[turn]
+            covariance[:, turn] = covariance[:, turn] @ jacobian.T
 
     def symmetrise(self) -> None:
         """Undo what rounding did."""
-        self.covariance += self.covariance.T.copy()
-        self.covariance *= 0.5
+        both = self.covariance + self.covariance.T
+        np.multiply(both, 0.5, out=self.covariance)
 
     def free(self, slot: int) -> None:
         """Forget an anchor."""

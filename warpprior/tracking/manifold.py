@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 SMALL = 1e-6
+EYE = np.eye(3)
 
 
 def hat(w: np.ndarray) -> np.ndarray:
     """The matrix of ``cross(w, .)`` (3, 3)."""
-    return np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
+    x, y, z = w.tolist()
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def hats(points: np.ndarray) -> np.ndarray:
+    """:func:`hat` of each of many (n, 3, 3)."""
+    out = np.zeros((len(points), 3, 3))
+    x, y, z = points.T
+    out[:, 2, 1], out[:, 0, 2], out[:, 1, 0] = x, y, z
+    out[:, 1, 2], out[:, 2, 0], out[:, 0, 1] = -x, -y, -z
+    return out
 
 
 def multiply(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Product of quaternions xyzw, of unit length."""
-    x, y, z, w = p
-    a, b, c, d = q
-    product = np.array(
-        [
-            w * a + x * d + y * c - z * b,
-            w * b - x * c + y * d + z * a,
-            w * c + x * b - y * a + z * d,
-            w * d - x * a - y * b - z * c,
-        ]
-    )
-    return product / np.sqrt(product @ product)
+    x, y, z, w = p.tolist()
+    a, b, c, d = q.tolist()
+    i = w * a + x * d + y * c - z * b
+    j = w * b - x * c + y * d + z * a
+    k = w * c + x * b - y * a + z * d
+    real = w * d - x * a - y * b - z * c
+    scale = 1.0 / math.sqrt(i * i + j * j + k * k + real * real)
+    return np.array([scale * i, scale * j, scale * k, scale * real])
 
 
 def exp(w: np.ndarray) -> np.ndarray:
     """Unit quaternion of a rotation vector [rad]."""
-    angle = float(np.sqrt(w @ w))
-    scale = 0.5 - angle**2 / 48.0 if angle < SMALL else np.sin(0.5 * angle) / angle
-    return np.array([scale * w[0], scale * w[1], scale * w[2], np.cos(0.5 * angle)])
+    x, y, z = w.tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    scale = 0.5 - angle**2 / 48.0 if angle < SMALL else math.sin(0.5 * angle) / angle
+    return np.array([scale * x, scale * y, scale * z, math.cos(0.5 * angle)])
 
 
 def log(q: np.ndarray) -> np.ndarray:
     """Rotation vector [rad] of a unit quaternion, of length at most pi."""
     vector, cosine = (q[:3], q[3]) if q[3] >= 0.0 else (-q[:3], -q[3])
-    sine = float(np.sqrt(vector @ vector))
-    return vector * (2.0 if sine < SMALL else 2.0 * np.arctan2(sine, cosine) / sine)
+    sine = math.sqrt(vector @ vector)
+    return vector * (2.0 if sine < SMALL else 2.0 * math.atan2(sine, cosine) / sine)
 
 
 def difference(after: np.ndarray, before: np.ndarray) -> np.ndarray:
@@ -48,7 +59,7 @@ def difference(after: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 def matrix(q: np.ndarray) -> np.ndarray:
     """Rotation matrix of a unit quaternion."""
-    x, y, z, w = q
+    x, y, z, w = q.tolist()
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -60,8 +71,9 @@ def matrix(q: np.ndarray) -> np.ndarray:
 
 def left_jacobian(w: np.ndarray) -> np.ndarray:
     """``Jl`` in ``Exp(w + dw) = Exp(Jl dw) Exp(w)`` to first order."""
+    turn = hat(w)
     square = float(w @ w)
     if square < 1e-8:
-        return np.eye(3) + 0.5 * hat(w)
-    angle, turn = np.sqrt(square), hat(w)
-    return np.eye(3) + (1 - np.cos(angle)) / square * turn + (angle - np.sin(angle)) / (square * angle) * turn @ turn
+        return EYE + 0.5 * turn
+    angle = math.sqrt(square)
+    return EYE + (1 - math.cos(angle)) / square * turn + (angle - math.sin(angle)) / (square * angle) * turn @ turn

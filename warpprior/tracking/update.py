@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
@@ -15,7 +17,7 @@ MOST_ROWS = 512
 ASSUMED = ("contact",)  # rows that nothing observed
 
 
-@dataclass
+@dataclass(slots=True)
 class Block:
     """Rows of one measurement, such as one keypoint, that are taken or left together.
 
@@ -85,6 +87,46 @@ class Rows:
         self.blocks.append(Block(sensor, key, start, self.count))
         return self.jacobian[start : self.count]
 
+    def add_many(
+        self,
+        sensor: str,
+        keys: Sequence[tuple],
+        residuals: np.ndarray,
+        variances,
+        jacobians: np.ndarray,
+        columns: slice,
+    ) -> np.ndarray:
+        """Add measurements of one size at once; those that are not finite are left out.
+
+        Args:
+            sensor: name of the sensor.
+            keys: which measurements.
+            residuals: (measurement, n).
+            variances: of all, or (measurement, 1).
+            jacobians: by some of the columns (measurement, n, some).
+            columns: which these are.
+
+        Returns:
+            Rows of the Jacobian (measurement, n, column), to be filled further, and with no measurements if there is
+            no room for them.
+        """
+        size = residuals.shape[1]
+        good = np.isfinite(residuals).all(axis=1)
+        if not good.all():
+            keys = [key for key, own in zip(keys, good, strict=True) if own]
+            residuals, jacobians = residuals[good], jacobians[good]
+            variances = variances[good] if np.ndim(variances) else variances
+        start, stop = self.count, self.count + residuals.size
+        if stop > MOST_ROWS:
+            return self.jacobian[:0].reshape(0, size, -1)
+        self.count = stop
+        self.residual[start:stop] = residuals.reshape(-1)
+        self.variance[start:stop].reshape(-1, size)[...] = variances
+        self.blocks += [Block(sensor, key, start + n * size, start + (n + 1) * size) for n, key in enumerate(keys)]
+        own = self.jacobian[start:stop].reshape(-1, size, self.jacobian.shape[1])
+        own[:, :, columns] = jacobians
+        return own
+
 
 class Updater:
     """Applies rows to a belief.
@@ -108,89 +150,81 @@ class Updater:
         Returns:
             The change of the mean (width,), and what each sensor told.
         """
-        count = rows.count
+        count, used = rows.count, belief.used
+        change = np.zeros(belief.width)
         if not count:
-            return np.zeros(belief.width), {}
-        jacobian, residual, noise = rows.jacobian[:count], rows.residual[:count], rows.variance[:count]
-        for block in rows.blocks:
-            noise[block.start : block.stop] *= self.scales.get(block.sensor, 1.0)
-        spread = jacobian @ belief.covariance
-        expected = spread @ jacobian.T
-        innovation = expected + np.diag(noise)
+            return change, {}
+        jacobian, residual, noise = rows.jacobian[:count, :used], rows.residual[:count], rows.variance[:count]
+        for sensor, scale in self.scales.items():
+            for block in rows.blocks:
+                if block.sensor == sensor:
+                    noise[block.start : block.stop] *= scale
+        covariance = belief.covariance[:used, :used]  # what is not in use is correlated with nothing
+        spread = covariance @ jacobian.T
+        innovation = jacobian @ spread
+        expected = np.diagonal(innovation).copy()
+        diagonal = innovation.reshape(-1)[:: count + 1]
+        diagonal += noise
         self._judge(rows, residual, innovation, noise)
         told = self._measure(rows, residual, innovation, expected)
-        kept = np.concatenate([np.arange(b.start, b.stop) for b in rows.blocks if b.taken] or [np.zeros(0, int)])
+        kept = _picked([block for block in rows.blocks if block.taken])
         if not len(kept):
-            return np.zeros(belief.width), told
+            return change, told
         if len(kept) < count:
             jacobian, residual, noise = jacobian[kept], residual[kept], noise[kept]
-            spread, innovation = spread[kept], innovation[np.ix_(kept, kept)]
-        gain = cho_solve(cho_factor(innovation, lower=True, check_finite=False), spread, check_finite=False).T
-        change = gain @ residual
+            spread, innovation = spread[:, kept], innovation[np.ix_(kept, kept)]
+        gain = dpotrs(_root(innovation), spread.T, lower=1)[0].T
+        change[:used] = gain @ residual
         # Joseph's form stays positive whatever the gain's rounding.
-        shrink = np.eye(belief.width)
-        shrink -= gain @ jacobian
-        belief.covariance[...] = shrink @ belief.covariance @ shrink.T + (gain * noise) @ gain.T
+        shrink = gain @ jacobian
+        np.negative(shrink, out=shrink)
+        shrink.reshape(-1)[:: used + 1] += 1.0
+        rooted = gain * np.sqrt(noise)
+        covariance[...] = shrink @ covariance @ shrink.T
+        covariance += rooted @ rooted.T
         belief.move(change)
         belief.reset(change)
         belief.symmetrise()
         return change, told
 
     def _judge(self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, noise: np.ndarray) -> None:
-        """Leave unlikely blocks out, or trust them less: first what was observed, then what is only assumed.
-
-        Contacts that stick are judged in the light of what was observed.  They are many and agree with each other:
-        together they would outvote the mask that shows that the hand has let go.
-        """
+        """Leave unlikely blocks out, or trust them less."""
         if self._gates is None or self.settings.robust == "none":
             return
-        observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
-        self._judge_blocks(observed, residual, innovation, noise, innovation)
-        assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
-        seen = [np.arange(block.start, block.stop) for block in observed if block.taken]
-        if not assumed or not seen:
-            self._judge_blocks(assumed, residual, innovation, noise, innovation)
-            return
-        pick = np.concatenate(seen)
-        factor = cho_factor(innovation[np.ix_(pick, pick)], lower=True, check_finite=False)
-        explained = cho_solve(factor, innovation[pick], check_finite=False)
-        remaining = innovation - innovation[:, pick] @ explained
-        self._judge_blocks(assumed, residual - explained.T @ residual[pick], remaining, noise, innovation)
-
-    def _judge_blocks(
-        self, blocks: list[Block], residual: np.ndarray, expected: np.ndarray, noise: np.ndarray, innovation: np.ndarray
-    ) -> None:
-        """Judge blocks by their residuals and how large these are expected to be."""
-        for block in blocks:
-            own = slice(block.start, block.stop)
-            distance = residual[own] @ np.linalg.solve(expected[own, own], residual[own])
-            gate = self._gates[min(block.stop - block.start, len(self._gates) - 1)]
-            if distance <= gate:
-                continue
-            if self.settings.robust == "huber":
-                more = noise[own] * (np.sqrt(distance / gate) - 1.0)
-                noise[own] += more
-                innovation[own, own] += np.diag(more)
-            else:
-                block.taken = False
+        sizes = np.array([block.stop - block.start for block in rows.blocks])
+        starts = np.array([block.start for block in rows.blocks])
+        for size in np.unique(sizes):
+            chosen = np.flatnonzero(sizes == size)
+            own = starts[chosen, None] + np.arange(size)
+            parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
+            distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
+            gate = self._gates[min(size, len(self._gates) - 1)]
+            for number in np.flatnonzero(~(distances <= gate)):
+                if self.settings.robust == "huber":
+                    more = noise[own[number]] * (np.sqrt(distances[number] / gate) - 1.0)
+                    noise[own[number]] += more
+                    innovation[own[number], own[number]] += more
+                else:
+                    rows.blocks[chosen[number]].taken = False
 
     def _measure(
         self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, expected: np.ndarray
     ) -> dict[str, Innovation]:
         told = {}
-        for sensor in dict.fromkeys(block.sensor for block in rows.blocks):
-            own = [block for block in rows.blocks if block.sensor == sensor]
-            taken = [np.arange(block.start, block.stop) for block in own if block.taken]
+        blocks: dict[str, list[Block]] = {}
+        for block in rows.blocks:
+            blocks.setdefault(block.sensor, []).append(block)
+        for sensor, own in blocks.items():
+            taken = [block for block in own if block.taken]
             rejected = len(own) - len(taken)
             if not taken:
                 told[sensor] = Innovation(0.0, 0, rejected, np.zeros(0))
                 continue
-            pick = np.concatenate(taken)
-            root = np.linalg.cholesky(innovation[np.ix_(pick, pick)])
-            white = solve_triangular(root, residual[pick], lower=True, check_finite=False)
+            pick = _picked(taken)
+            white = dtrtrs(_root(innovation[pick[:, None], pick]), residual[pick], lower=1)[0]
             told[sensor] = Innovation(float(white @ white), len(pick), rejected, white)
             if self.settings.adaptive:
-                self._learn(sensor, residual[pick], np.diag(expected)[pick], rows.variance[pick])
+                self._learn(sensor, residual[pick], expected[pick], rows.variance[pick])
         return told
 
     def _learn(self, sensor: str, residual: np.ndarray, expected: np.ndarray, noise: np.ndarray) -> None:
@@ -213,3 +247,20 @@ class Updater:
         split = [(*key.split("/", 1), values) for key, values in kept.items()]
         self.scales = {name: float(values) for kind, name, values in split if kind == "scale"}
         self._windows = {name: [tuple(row) for row in values] for kind, name, values in split if kind == "window"}
+
+
+def _picked(blocks: Sequence[Block]) -> np.ndarray:
+    """The rows of blocks, in their order."""
+    if not blocks:
+        return np.zeros(0, dtype=int)
+    if all(block.stop == after.start for block, after in pairwise(blocks)):
+        return np.arange(blocks[0].start, blocks[-1].stop)
+    return np.concatenate([np.arange(block.start, block.stop) for block in blocks])
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """Lower Cholesky factor of a symmetric matrix; what is above the diagonal means nothing."""
+    root, failed = dpotrf(matrix.T, lower=1, clean=0)
+    if failed:
+        raise np.linalg.LinAlgError("the covariance of innovations is not positive")
+    return root
