@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from warpprior.scene import Poses
+from warpprior.tracking.manifold import exp, left_jacobian, multiply
 
 UNSEEN = 1e-9  # of the largest eigenvalue: directions of less information are not observed
 
@@ -72,10 +72,9 @@ def without_unseen_turns(symmetry: str, rotation: np.ndarray) -> np.ndarray:
 
 def move(poses: Poses, error: np.ndarray) -> Poses:
     """One frame's pose with its error (6,) put right."""
-    rotation = Rotation.from_rotvec(error[3:]) * Rotation.from_quat(poses.rotation[0])
     return Poses(
         position=poses.position + error[:3],
-        rotation=rotation.as_quat()[None],
+        rotation=multiply(exp(error[3:]), poses.rotation[0])[None],
         joints=poses.joints,
         shape=poses.shape,
         scale=poses.scale,
@@ -85,14 +84,7 @@ def move(poses: Poses, error: np.ndarray) -> Poses:
 def seen_from(evidence: Evidence, error: np.ndarray) -> Evidence:
     """What was found at a pose moved by ``error`` (6,), told about the pose before that."""
     change = np.eye(6)
-    change[3:, 3:] = _left_jacobian(error[3:])
+    change[3:, 3:] = left_jacobian(error[3:])
     information = change.T @ evidence.information @ change
     information = 0.5 * (information + information.T)
     return Evidence(information, change.T @ evidence.vector + information @ error, evidence.cost)
-
-
-def _left_jacobian(turn: np.ndarray) -> np.ndarray:
-    """J in Exp(turn + d) = Exp(J d) Exp(turn), to second order, for turns well below a radian."""
-    x, y, z = turn
-    hat = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + 0.5 * hat + hat @ hat / 6.0

@@ -21,6 +21,7 @@ from warpprior.tracking.evidence import (
     seen_from,
     without_unseen_turns,
 )
+from warpprior.tracking.manifold import matrix
 from warpprior.window import Window, whole_window
 
 POSE = 6  # unknowns of a rigid body
@@ -84,14 +85,7 @@ class SingleFrame:
 
     def rotation(self, name: str) -> np.ndarray:
         """camera_from_body of a body as it is placed (3, 3)."""
-        x, y, z, w = self._row(name)[3:]
-        return np.array(
-            [
-                [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
-                [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
-                [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
-            ]
-        )
+        return matrix(self._row(name)[3:])
 
     def position(self, name: str) -> np.ndarray:
         """Of a body as it is placed (3,) [m]."""
@@ -181,10 +175,10 @@ class PoseEquations:
         pose.
         """
         lower = np.tril(self.outputs["hessian_out"].numpy()[0, 0])
-        matrix = lower + np.tril(lower, -1).T
+        whole = lower + np.tril(lower, -1).T
         gradient = self.outputs["gradient_out"].numpy()[0, 0]
-        doubt, shared = matrix[POSE, POSE] + 1.0 / sigma_extra**2, matrix[:POSE, POSE]
-        information = matrix[:POSE, :POSE] - np.outer(shared, shared) / doubt
+        doubt, shared = whole[POSE, POSE] + 1.0 / sigma_extra**2, whole[:POSE, POSE]
+        information = whole[:POSE, :POSE] - np.outer(shared, shared) / doubt
         vector = shared * (gradient[POSE] / doubt) - gradient[:POSE]
         rotation = frame.rotation(body.name)
         change = error_from_unknowns(frame.position(body.name), rotation)
@@ -235,7 +229,7 @@ def relinearise(
             frame.place({name: move(poses[name], error)})
             reach, *later = [reach for reach in later[:-1] if reach <= ENOUGH * size(name, step)] + last
             found[name] = seen_from(linearise(name, reach), error)
-        if error.any():
+        if len(reaches) > 1:
             frame.place({name: poses[name]})
     return found
 
