@@ -71,6 +71,9 @@ def tracked_result(
             position[frame], rotation[frame] = estimate.position[body.name], estimate.rotation[body.name]
             joints[frame] = estimate.joints.get(body.name, joints[frame])
             covariance[frame] = estimate.covariance[body.name]
+        # A Gaussian knows no limits; whoever takes these poses may.
+        lower, upper = np.minimum(body.body.lower, initial.joints), np.maximum(body.body.upper, initial.joints)
+        joints = np.clip(joints, lower, upper)
         poses[body.name] = Poses(position, rotation, joints, initial.shape, initial.scale, covariance)
     return Result(
         scene=scene,
