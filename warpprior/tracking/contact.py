@@ -13,6 +13,7 @@ from warpprior.priors.field import DistanceField
 from warpprior.scene import SceneBody
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import FORGOTTEN, Belief
+from warpprior.tracking.manifold import EYE
 from warpprior.tracking.mirror import mirrored
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
@@ -179,14 +180,20 @@ class Contacts:
 
     def add_anchors(self, belief: Belief, rows: Rows) -> None:
         """Contacts stick: the hand's point is where the object's anchor is.  Slots are linearised at the mean."""
-        for slot in np.flatnonzero(belief.anchor_hand >= 0):
-            hand = belief.anchor_hand[slot]
-            actuator = self._actuators[hand]
-            residual = actuator.slot_points[slot] - belief.anchors[slot]
-            own = rows.add("contact", (int(slot),), residual, self.settings.sigma_contact_m**2)
-            if own is not None:  # 0 = x - b, and what is expected falls as x rises
-                own[:, belief.hand(hand)] = -actuator.jacobians[slot]
-                own[:, belief.anchor(slot)] = np.eye(3)
+        for hand, actuator in enumerate(self._actuators):
+            slots = np.flatnonzero(belief.anchor_hand == hand)
+            if not len(slots):
+                continue
+            own = rows.add_many(
+                "contact",
+                [(slot,) for slot in slots.tolist()],
+                actuator.slot_points[slots] - belief.anchors[slots],
+                self.settings.sigma_contact_m**2,
+                -actuator.jacobians[slots],  # 0 = x - b, and what is expected falls as x rises
+                belief.hand(hand),
+            )
+            for number in range(len(own)):
+                own[number, :, belief.anchor(slots[number])] = EYE
 
     def count_misses(self, belief: Belief, rows: Rows) -> None:
         """Remember which contacts were rejected by the last update."""

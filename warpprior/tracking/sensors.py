@@ -43,6 +43,8 @@ class Sensors:
     ):
         self.names, self.settings = tuple(names), settings
         self._camera: Camera = scene.camera
+        self._focal = np.array([scene.camera.fx, scene.camera.fy])
+        self._middle = np.array([scene.camera.cx, scene.camera.cy])
         self._actuators, self._objects = actuators, objects
         self._pictures = None
         if PICTURED & set(names):
@@ -71,39 +73,43 @@ class Sensors:
             self._pictures.restore(kept)
 
     def _add_keypoints3d(self, belief: Belief, observation: Observation, rows: Rows, tips: bool = False) -> None:
+        name = "fingertips" if tips else "keypoints3d"
         for hand, actuator in enumerate(self._actuators):
-            seen = observation.keypoints3d.get(actuator.name)
-            if seen is None or not len(actuator.keypoint_slots):
+            seen, slots = observation.keypoints3d.get(actuator.name), actuator.keypoint_slots
+            if seen is None or not len(slots):
                 continue
-            seen = _checked(seen, len(actuator.keypoint_slots), (3, 4), f"3D keypoints of {actuator.name!r}")
-            confidence = seen[:, 3] if seen.shape[1] == 4 else np.ones(len(seen))
-            for keypoint, slot in enumerate(actuator.keypoint_slots):
-                if confidence[keypoint] < LEAST_CONFIDENCE or (tips and not actuator.tips[keypoint]):
-                    continue
-                residual = seen[keypoint, :3] - actuator.slot_points[slot]
-                name = "fingertips" if tips else "keypoints3d"
-                own = rows.add(name, (hand, keypoint), residual, self.settings.keypoint3d_m**2)
-                if own is not None:
-                    own[:, belief.hand(hand)] = actuator.jacobians[slot]
+            seen = _checked(seen, len(slots), (3, 4), f"3D keypoints of {actuator.name!r}")
+            told = np.ones(len(seen), dtype=bool) if seen.shape[1] == 3 else seen[:, 3] >= LEAST_CONFIDENCE
+            chosen = np.flatnonzero(told & actuator.tips if tips else told)
+            rows.add_many(
+                name,
+                [(hand, keypoint) for keypoint in chosen.tolist()],
+                seen[chosen, :3] - actuator.slot_points[slots[chosen]],
+                self.settings.keypoint3d_m**2,
+                actuator.jacobians[slots[chosen]],
+                belief.hand(hand),
+            )
 
     def _add_fingertips(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         self._add_keypoints3d(belief, observation, rows, tips=True)
 
     def _add_keypoints2d(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         for hand, actuator in enumerate(self._actuators):
-            seen = observation.keypoints2d.get(actuator.name)
-            if seen is None or not len(actuator.keypoint_slots):
+            seen, slots = observation.keypoints2d.get(actuator.name), actuator.keypoint_slots
+            if seen is None or not len(slots):
                 continue
-            seen = _checked(seen, len(actuator.keypoint_slots), (3,), f"2D keypoints of {actuator.name!r}")
-            for keypoint, slot in enumerate(actuator.keypoint_slots):
-                point = actuator.slot_points[slot].astype(float)
-                if seen[keypoint, 2] < LEAST_CONFIDENCE or point[2] < NEAR:
-                    continue
-                expected, slope = self._project(point)
-                variance = (self.settings.keypoint2d_px / seen[keypoint, 2]) ** 2
-                own = rows.add("keypoints2d", (hand, keypoint), seen[keypoint, :2] - expected, variance)
-                if own is not None:
-                    own[:, belief.hand(hand)] = slope @ actuator.jacobians[slot]
+            seen = _checked(seen, len(slots), (3,), f"2D keypoints of {actuator.name!r}")
+            points = actuator.slot_points[slots].astype(float)
+            chosen = np.flatnonzero((seen[:, 2] >= LEAST_CONFIDENCE) & (points[:, 2] >= NEAR))
+            expected, slopes = self._project(points[chosen])
+            rows.add_many(
+                "keypoints2d",
+                [(hand, keypoint) for keypoint in chosen.tolist()],
+                seen[chosen, :2] - expected,
+                (self.settings.keypoint2d_px / seen[chosen, 2:3]) ** 2,
+                slopes @ actuator.jacobians[slots[chosen]],
+                belief.hand(hand),
+            )
 
     def _add_joints(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         for hand, actuator in enumerate(self._actuators):
@@ -113,11 +119,14 @@ class Sensors:
             wanted = actuator.width - 6
             if np.shape(seen) != (wanted,):
                 raise InputError(f"joints of {actuator.name!r}", f"shape {np.shape(seen)}", f"shape {(wanted,)}")
-            columns = belief.hand(hand)
-            for joint, value in enumerate(np.asarray(seen, dtype=float) - belief.joints[hand]):
-                own = rows.add("joints", (hand, joint), np.array([value]), self.settings.joint_rad**2)
-                if own is not None:
-                    own[0, columns.start + 6 + joint] = 1.0
+            rows.add_many(
+                "joints",
+                [(hand, joint) for joint in range(wanted)],
+                (np.asarray(seen, dtype=float) - belief.joints[hand])[:, None],
+                self.settings.joint_rad**2,
+                np.eye(wanted, actuator.width, 6)[:, None],
+                belief.hand(hand),
+            )
 
     def _add_center(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         for index, body in enumerate(self._objects):
@@ -148,7 +157,7 @@ class Sensors:
             if points[:, 2].min() < NEAR:
                 continue
             camera = self._camera
-            places = points[:, :2] / points[:, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+            places, slopes = self._project(points)
             columns, size = belief.object(index), (camera.width, camera.height)
             for side in range(4):
                 axis = side % 2
@@ -160,16 +169,18 @@ class Sensors:
                 residual = np.array([seen[side] - places[corner, axis]])
                 own = rows.add("box", (index, side), residual, self.settings.box_px**2)
                 if own is not None:
-                    slope = self._project(points[corner])[1][axis]
+                    slope = slopes[corner, axis]
                     own[0, columns.start : columns.start + 3] = slope
                     own[0, columns.start + 3 : columns.stop] = -slope @ hat(arms[corner])
 
-    def _project(self, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where a point is drawn [px], and the derivative by the point (2, 3)."""
-        camera = self._camera
-        x, y, z = point
-        slope = np.array([[camera.fx / z, 0.0, -camera.fx * x / z**2], [0.0, camera.fy / z, -camera.fy * y / z**2]])
-        return np.array([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy]), slope
+    def _project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where points are drawn (point, 2) [px], and the derivatives by the points (point, 2, 3)."""
+        focal = self._focal
+        places = points[:, :2] / points[:, 2:]
+        slopes = np.zeros((len(points), 2, 3))
+        slopes[:, 0, 0], slopes[:, 1, 1] = (focal / points[:, 2:]).T
+        slopes[:, :, 2] = -focal * places / points[:, 2:]
+        return focal * places + self._middle, slopes
 
 
 def _checked(values: np.ndarray, count: int, widths: tuple[int, ...], where: str) -> np.ndarray:
