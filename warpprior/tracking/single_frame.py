@@ -120,7 +120,7 @@ class SingleFrame:
         if not np.isfinite(screen).all() or screen[:, 2].min() <= 0.0:
             return None
         size = np.array([camera.width, camera.height])
-        low = np.clip(np.floor(screen[:, :2].min(axis=0) - margin), 0, size - 2).astype(np.int32)
+        low = np.clip(np.floor(screen[:, :2].min(axis=0) - margin), 0, size).astype(np.int32)
         high = np.clip(np.ceil(screen[:, :2].max(axis=0) + margin), 0, size).astype(np.int32)
         width, height = high - low
         return Window(low[None], int(width), int(height)) if width > 1 and height > 1 else None
