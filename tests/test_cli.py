@@ -16,7 +16,10 @@ from warpprior.cli import build_parser, main
 from warpprior.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("refine", "track", "simulate", "demo", "evaluate", "ablate", "export", "convert-mano", "info", "bench")
+COMMANDS = (
+    *("refine", "track", "simulate", "demo", "evaluate", "ablate", "ablate-tracking"),
+    *("export", "convert-mano", "info", "bench"),
+)
 
 
 @pytest.fixture
@@ -162,6 +165,7 @@ def test_track_hands_over_every_option(replaced):
         ("demo", "demo"),
         ("evaluate scene --poses p.npz --output m.json --device cpu --num-frames 3", "evaluate"),
         ("ablate scene --simulate robot_lift --seeds 0-2,5 --output-dir out --variant full --jobs 2", "ablate"),
+        ("ablate-tracking pour slip --seeds 0-2,5 --output-dir out --set gate=0.9 --jobs 2", "ablate_tracking"),
         ("export scene --poses p.npz --output s.usdc --overwrite", "export"),
         ("convert-mano MANO_RIGHT.pkl right.npz --overwrite --quiet", "convert_mano"),
         ("info --json", "info"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from warpprior.errors import InputError
@@ -105,6 +105,26 @@ def collect_sources(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError("ablate", f"two scenes called {twice[0]!r}", "scenes of different names")
+    return sources
+
+
+def collect_tracking_sources(
+    names: Sequence[str], seeds: Sequence[int], *, object_name: str | None = None, frame_count: int | None = None
+) -> list[Source]:
+    """Simulated scenes of a human hand, without colour pictures, each with each seed.
+
+    Raises:
+        InputError: no such scene, or one that is no human hand's.
+    """
+    from warpprior.scenes.registry import HAND_SCENES
+
+    for name in names:
+        if name not in HAND_SCENES:
+            raise InputError("ablate-tracking", repr(name), f"some of {', '.join(HAND_SCENES)}")
+    sources = []
+    for name in dict.fromkeys(names):
+        found = collect_sources([], name, seeds, object_name=object_name, frame_count=frame_count)
+        sources += [replace(source, images=False) for source in found]
     return sources
 
 

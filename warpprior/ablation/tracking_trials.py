@@ -15,6 +15,7 @@ from warpprior.tracking.actuators import _joint_spread
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 OURS, FRAME_TO_FRAME, PRINTED = "ours", "frame to frame", "as printed"
+VARIANTS = (OURS, FRAME_TO_FRAME, PRINTED)
 OBSERVED = {"hand": ("fingertips",), "object": ("center",), "hand + object": ("fingertips", "center")}
 BOTH = "hand + object"
 SUPPOSED, NETWORK = "as supposed", "network"
@@ -63,7 +64,7 @@ def all_cases() -> list[Case]:
     """Every case of the study."""
     cases = []
     for control in CONTROLS:
-        for variant in (OURS, FRAME_TO_FRAME, PRINTED):
+        for variant in VARIANTS:
             cases += [Case(variant, observed, control) for observed in OBSERVED]
         cases += [Case(OURS, BOTH, control, trial) for trial in TRIALS]
     return cases

@@ -77,6 +77,40 @@ def _run_ablate(options: argparse.Namespace) -> int:
     )
 
 
+def add_ablate_tracking(commands) -> None:
+    parser = add_command(
+        commands,
+        "ablate-tracking",
+        "track simulated scenes with other filters, observations and troubles, and make tables of the results",
+        _run_ablate_tracking,
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="scenes of a human hand, such as grasp_lift")
+    parser.add_argument("--seeds", type=seeds, default="0-19", metavar="LIST", help="such as 0-19 (default) or 1,4,7-9")
+    parser.add_argument("--object", metavar="NAME", help="what the simulated scenes are about")
+    add_output(parser, "folder for runs and tables; runs that are in it are not repeated", required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of our filter")
+    parser.add_argument("--jobs", type=natural, default=1, metavar="N", help="processes side by side (default: 1)")
+    add_num_frames(parser, "simulate only N frames")
+    add_device(parser)
+
+
+def _run_ablate_tracking(options: argparse.Namespace) -> int:
+    from warpprior import commands
+
+    return commands.ablate_tracking(
+        options.names,
+        options.output_dir,
+        seeds=options.seeds,
+        object_name=options.object,
+        assignments=options.set,
+        num_frames=options.num_frames,
+        jobs=options.jobs,
+        device=options.device,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+
+
 def add_info(commands) -> None:
     parser = add_command(commands, "info", "show versions, devices, extras and the kernel cache", _run_info)
     parser.add_argument("--json", action="store_true", help="as JSON")

@@ -96,6 +96,54 @@ def ablate(
     return OK
 
 
+def ablate_tracking(
+    names: Sequence[str],
+    output_dir: Path,
+    *,
+    seeds: Sequence[int] = range(20),
+    object_name: str | None = None,
+    assignments: Sequence[str] = (),
+    num_frames: int | None = None,
+    jobs: int = 1,
+    device: str | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Track simulated scenes in every way of the study, keep the runs, and write and print its tables.
+
+    Args:
+        names: of scenes of a human hand, each simulated with each of ``seeds``.
+        output_dir: holds ``runs/`` and the tables; runs of the same scene and settings are used again.
+        object_name, num_frames: of the simulated scenes.
+        assignments: ``key=value`` texts that hold for our filter, and for the others but for what makes them.
+        jobs: processes side by side.
+        overwrite: repeat runs that are there, and take a folder that holds something else.
+    """
+    import shutil
+
+    from warpprior.ablation.runs import RUNS_FOLDER
+    from warpprior.ablation.sources import collect_tracking_sources
+    from warpprior.ablation.tracking_runs import track_cases
+    from warpprior.ablation.tracking_table import TABLE_FILE, format_study, write_study
+    from warpprior.io import prepare_output
+    from warpprior.overrides import apply_overrides
+    from warpprior.tracking.settings import TrackSettings
+
+    settings = apply_overrides(TrackSettings(), assignments)
+    sources = collect_tracking_sources(names, seeds, object_name=object_name, frame_count=num_frames)
+    if not (output_dir / RUNS_FOLDER).is_dir():
+        refuse_existing(output_dir, overwrite)
+    with prepare_output(output_dir, overwrite=True):
+        if overwrite:
+            shutil.rmtree(output_dir / RUNS_FOLDER, ignore_errors=True)
+        chosen = start_warp(device, quiet)
+        with progress_bar("track", quiet=quiet) as progress:
+            records = track_cases(sources, settings, output_dir, device=chosen, jobs=jobs, progress=progress)
+        found = write_study(output_dir, records, settings.as_dict(), chosen)
+    tell(quiet, format_study(found), f"{len(records)} scenes; tables in {output_dir / TABLE_FILE}")
+    return OK
+
+
 def info(*, as_json: bool = False) -> int:
     """Print versions, devices, extras and the kernel cache."""
     from warpprior import environment
