@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable
 
 import warp as wp
+
+CPU_GRAPHS = (1, 14)  # the first Warp whose graphs on a CPU take all arguments
 
 
 class Replay:
@@ -16,19 +19,20 @@ class Replay:
     Args:
         launches: what to run; it must not wait for the device.
         device: where it launches.
-        capture: record a graph; None does so on a GPU.
+        capture: record a graph; None does so on a GPU.  True does so on a CPU too, where Warp can and no other thread
+            runs whose launches would get into the recording.
     """
 
     def __init__(self, launches: Callable[[], None], device, *, capture: bool | None = None):
         self._launches = launches
         self._device = wp.get_device(device)
-        self._capture = self._device.is_cuda if capture is None else capture
+        self._capture = self._device.is_cuda if capture is None else capture and _can_record(self._device)
         self._warm = False
         self._graph = None
 
     def __call__(self) -> None:
         """Run the launches once."""
-        if self._capture and self._warm and self._graph is None:
+        if self._capture and self._warm and self._graph is None and _is_alone(self._device):
             self._record()
         if self._graph is None:
             self._launches()
@@ -47,3 +51,12 @@ class Replay:
         finally:
             if collecting:
                 gc.enable()
+
+
+def _can_record(device: wp.Device) -> bool:
+    return device.is_cuda or tuple(int(part) for part in wp.__version__.split(".")[:2]) >= CPU_GRAPHS
+
+
+def _is_alone(device: wp.Device) -> bool:
+    """Whether a recording gets this thread's launches only; Warp sees to that on a GPU."""
+    return device.is_cuda or threading.active_count() == 1

@@ -12,8 +12,9 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.model import BodyModel
 from warpprior.bodies.sampling import sample_surface
 from warpprior.kernels.tracked_points import UNUSED, linearise_points
+from warpprior.replay import Replay
 from warpprior.scene import SceneBody
-from warpprior.tracking.mirror import mirrored
+from warpprior.tracking.mirror import Mirror, mirrored
 from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
@@ -68,11 +69,11 @@ class Actuator:
         self._slot_points = mirrored((1, max(slot_count, 1)), wp.vec3, device)
         self._jacobians = mirrored((1, max(slot_count, 1), 3, self.width), wp.float32, device)
         self._origins = mirrored(1, wp.vec3, device)
-        self._poses = mirrored(1, wp.transform, device)
-        self._joints = mirrored((1, max(self.width - 6, 1)), wp.float32, device)
+        self._poses, self._joints = Mirror(self.state.poses), Mirror(self.state.joints)
         self._rest = mirrored(reduced.body.vertex_count, wp.vec3, device) if self.animated else None
         self._descends = wp.array(_descends(reduced.body), dtype=wp.int32, device=device)
-        self._device = device
+        self._placing = Replay(self._launch_placing, device, capture=True)
+        self._linearising = Replay(self._launch_linearising, device, capture=True)
 
     @property
     def points(self) -> np.ndarray:
@@ -120,26 +121,34 @@ class Actuator:
         """Pose the body; fills :attr:`points`."""
         self._poses.host[0, :3], self._poses.host[0, 3:] = position, rotation
         self._origins.host[0] = position
-        wp.copy(self.state.poses, self._poses.push())
-        if self.width > 6:
-            self._joints.host[0] = joints
-            wp.copy(self.state.joints, self._joints.push())
-        self.model.pose(self.state)
-        self.model.skin(self.state, self._vertices.array)
+        self._joints.host[0] = joints
+        for mirror in (self._poses, self._origins, self._joints):
+            mirror.push()
+        self._placing()
         self._vertices.pull()
 
     def linearise(self) -> None:
         """Place the slots and differentiate them at the current pose."""
+        self._slots.push()
+        self._linearising()
+        self._slot_points.pull()
+        self._jacobians.pull()
+
+    def _launch_placing(self) -> None:
+        self.model.pose(self.state)
+        self.model.skin(self.state, self._vertices.array)
+
+    def _launch_linearising(self) -> None:
         model, state = self.model, self.state
         rest = state.rest_vertices.reshape((1, -1)) if state.blended is None else state.blended
         linearise_points(
-            self._slots.push(),
+            self._slots.array,
             model.joint_types,
             model.joint_axes,
             model.coordinate_starts,
             model.coordinate_gains,
             self._descends,
-            self._origins.push(),
+            self._origins.array,
             state.joints,
             state.links,
             state.skin,
@@ -149,8 +158,6 @@ class Actuator:
             points_out=self._slot_points.array,
             jacobians_out=self._jacobians.array,
         )
-        self._slot_points.pull()
-        self._jacobians.pull()
 
 
 class _Reduced:

@@ -6,6 +6,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.dynamics import Transfer
+from warpprior.replay import Replay
 from warpprior.tracking.manifold import hat
 from warpprior.tracking.mirror import Mirror, mirrored
 
@@ -45,6 +46,7 @@ class Carry:
         self._pose = mirrored(pairs, wp.transform, device)
         self._prior = Mirror(self._transfer.prior_motions)
         self._result = Mirror(self._transfer.poses_after)
+        self._carrying = Replay(self._launch, device, capture=True)
         self._tape, self._seeds = None, None
         if differentiable:
             self._tape, self._seeds = wp.Tape(), mirrored(pairs, wp.transform, device)
@@ -84,7 +86,7 @@ class Carry:
         self._prior.host[:, :3], self._prior.host[:, 3:] = prior_shift, prior_turn
         for mirror in (self._weights, self._before, self._after, self._pose, self._prior):
             mirror.push()
-        self._launch()
+        self._carrying()
         found = self._result.pull()[0].astype(np.float64)
         place = position if self._literal else position + found[:3]
         return place, found[3:] / np.linalg.norm(found[3:])

@@ -10,6 +10,7 @@ import warp as wp
 from warpprior.errors import InputError
 from warpprior.kernels.tracked_points import measure_clearance
 from warpprior.priors.field import DistanceField
+from warpprior.replay import Replay
 from warpprior.scene import SceneBody
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import FORGOTTEN, Belief
@@ -37,23 +38,28 @@ class Clearance:
         self._distance = mirrored(count, wp.float32, device)
         self._local = mirrored(count, wp.vec3, device)
         self._chosen = actuator.candidates
+        self._measuring = Replay(self._launch, device, capture=True)
         self.past = np.full((frames + 1, len(self._chosen), 3), np.nan)  # where points were, the newest last
         self.near = np.zeros(len(self._chosen), dtype=int)
 
     def measure(self, position: np.ndarray, rotation: np.ndarray) -> None:
         """Measure at the actuator's current pose and this one of the object."""
         self._pose.host[0, :3], self._pose.host[0, 3:] = position, rotation
+        self._pose.push()
+        self._measuring()
+        self.distance = self._distance.pull()[self._chosen]
+        self.local = self._local.pull()[self._chosen]
+
+    def _launch(self) -> None:
         measure_clearance(
             self._actuator.device_points,
-            self._pose.push(),
+            self._pose.array,
             self._field.grid,
             self._field.origin,
             self._field.inverse_spacing,
             distance_out=self._distance.array,
             local_out=self._local.array,
         )
-        self.distance = self._distance.pull()[self._chosen]
-        self.local = self._local.pull()[self._chosen]
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
@@ -201,6 +207,13 @@ class Contacts:
             if block.sensor == "contact":
                 slot = block.key[0]
                 belief.anchor_misses[slot] = 0 if block.taken else belief.anchor_misses[slot] + 1
+
+    def let_go(self, belief: Belief, index: int) -> None:
+        """End all contacts of an object at the next refresh; new ones must stick first."""
+        belief.anchor_misses[belief.held_by(index)] = self.settings.contact_patience
+        for _, own, clearance in self._pairs:
+            if own == index:
+                clearance.near[:] = 0
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What contacts are about to begin, to be kept."""
