@@ -26,7 +26,7 @@ from warpprior.tracking.observation import HandPose, Observation, choose_sensors
 from warpprior.tracking.sensors import Sensors
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.smoother import Step, smooth_steps
-from warpprior.tracking.update import Innovation, Rows, Updater
+from warpprior.tracking.update import ASSUMED, Innovation, Rows, Updater
 
 SLOTS = 12  # contacts that are listed where none is remembered
 DOUBT = 3.0  # a sensor that is rejected again and again makes what it sees so many times more uncertain,
@@ -140,7 +140,7 @@ class Tracker:
         self._sensors.add(belief, observation, rows)
         _, innovations = self._updater(belief, rows)
         self._contacts.count_misses(belief, rows)
-        self._doubt(innovations)
+        seen = self._doubt(rows, dt)
         motion.place_hands(belief, linearise=False)
         if self._lag:
             self._steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
@@ -148,7 +148,8 @@ class Tracker:
             for index in range(len(self.objects)):
                 place = belief.hand_count + index
                 turn = difference(belief.rotation[place], before[1][place])
-                motion.learn_velocity(index, belief.position[place] - before[0][place], turn, dt)
+                shift = belief.position[place] - before[0][place]
+                motion.learn_velocity(index, shift, turn, dt, seen=place in seen)
         self._began = self._contacts.refresh(belief, first=dt == 0.0)
         motion.touched = self._contacts.touched
         estimate = self._estimate(innovations)
@@ -194,22 +195,42 @@ class Tracker:
             raise InputError(f"pose of {actuator.name!r}: rotation", f"length {length:.4g}", "a unit quaternion xyzw")
         return pose
 
-    def _doubt(self, innovations: dict[str, Innovation]) -> None:
-        """A sensor that is rejected again and again may be right: make room for it."""
-        belief = self.belief
-        for name, told in innovations.items():
-            if name == "contact":
+    def _doubt(self, rows: Rows, dt: float) -> set[int]:
+        """A sensor that is rejected again and again may be right: make room for it; returns which bodies were seen.
+
+        Where nothing that is seen of an object is believed any more, room is made in every frame until something is,
+        and contacts, which are only assumed, let go of it.
+        """
+        belief, settings = self.belief, self.settings
+        taken: dict[tuple[str, int], bool] = {}
+        for block in rows.blocks:
+            if block.sensor not in ASSUMED:
+                about = block.sensor, block.key[0]
+                taken[about] = taken.get(about, False) or block.taken
+        first = {True: 0, False: belief.hand_count}
+        bodies = {about: first[about[0] in HAND_SENSORS] + about[1] for about in taken}
+        seen = {bodies[about] for about, good in taken.items() if good}
+        doubted = set()
+        for about, good in taken.items():
+            name, body = f"{about[0]}/{about[1]}", bodies[about]
+            misses = self._misses[name] = 0 if good else self._misses.get(name, 0) + 1
+            if misses < settings.patience:
                 continue
-            self._misses[name] = self._misses.get(name, 0) + 1 if told.rejected and not told.dof else 0
-            if self._misses[name] < self.settings.patience:
-                continue
-            self._misses[name] = 0
-            doubted = belief.bodies[: belief.hand_count] if name in HAND_SENSORS else belief.bodies[belief.hand_count :]
-            for columns in doubted:
-                sigma = np.sqrt(np.diagonal(belief.covariance)[columns][:6])
-                if sigma[:3].max() < MOST_DOUBT_M and sigma[3:].max() < MOST_DOUBT_RAD:
-                    belief.covariance[columns] *= DOUBT
-                    belief.covariance[:, columns] *= DOUBT
+            doubted.add(body)
+            if body in seen:
+                self._misses[name] = 0
+            elif body >= belief.hand_count:
+                self._contacts.let_go(belief, about[1])
+                self._motion.lose(about[1], misses * dt)
+        for body in doubted:
+            columns = belief.bodies[body]
+            sigma = np.sqrt(np.diagonal(belief.covariance)[columns])
+            grows = np.ones(belief.width)
+            grows[columns][:3] = DOUBT if sigma[:3].max() < MOST_DOUBT_M else 1.0
+            grows[columns][3:] = DOUBT if sigma[3:6].max() < MOST_DOUBT_RAD else 1.0
+            belief.covariance *= grows[:, None]
+            belief.covariance *= grows
+        return seen
 
     def _read(self, means: dict[str, np.ndarray], covariance: np.ndarray) -> tuple[dict, dict, dict, dict]:
         """Positions and rotations of all bodies, joints of hands and covariances, by name."""

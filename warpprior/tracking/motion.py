@@ -35,6 +35,7 @@ class Motion:
         modes: what each object does [(object,)].
         touched: objects that a hand is near to, as told.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
+        lost_s: for how long nothing that is seen of an object has been believed (object,) [s]; 0: it is not lost.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Motion:
         self.silent = [0.0] * len(actuators)
         self.touched: set[int] = set()
         self.velocities = np.zeros((object_count, 6))
+        self.lost_s = np.zeros(object_count)
         sigma = float(np.hypot(settings.sigma_contact_m, settings.sigma_slip_m))
         self._carries = [
             Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
@@ -152,7 +154,8 @@ class Motion:
         if mode == FLIES:
             belief.position[place] += self.velocities[index, :3] * dt
             belief.rotation[place] = multiply(exp(self.velocities[index, 3:] * dt), rotation)
-            spread = (settings.free_acceleration_m_s2 * dt**2, settings.free_acceleration_rad_s2 * dt**2)
+            late = dt**2 / MEMORY  # what is remembered of a velocity lags behind it
+            spread = (settings.free_acceleration_m_s2 * late, settings.free_acceleration_rad_s2 * late)
         elif mode == RESTS:
             spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
         elif mode == TOUCHED:
@@ -217,25 +220,39 @@ class Motion:
             noise[columns, columns] += fresh @ by_after.T
 
     def _mode(self, index: int, contact_count: int) -> str:
-        """Held by a hand; else flying if it was let go while it moved, until it has come to rest."""
+        """Held by a hand; else lost, or flying if it was let go or found again while it moved, until it rests."""
         if not self._actuators:
             return UNSEEN
         if contact_count:
             return HELD
         speed, limit = float(np.linalg.norm(self.velocities[index, :3])), self.settings.flight_speed_m_s
         was = self.modes[index]
-        if (was == HELD and speed > limit) or (was == FLIES and speed > 0.5 * limit):
+        if self.lost_s[index] > 0.0:
+            return UNSEEN
+        if (was in (HELD, UNSEEN) and speed > limit) or (was == FLIES and speed > 0.5 * limit):
             return FLIES
         return TOUCHED if index in self.touched else RESTS
 
-    def learn_velocity(self, index: int, shift: np.ndarray, turn: np.ndarray, dt: float) -> None:
-        """Remember how an object moved between two frames."""
+    def lose(self, index: int, time: float) -> None:
+        """An object has been somewhere else than believed for so long [s]."""
+        self.lost_s[index] = time
+
+    def learn_velocity(self, index: int, shift: np.ndarray, turn: np.ndarray, dt: float, *, seen: bool) -> None:
+        """Remember how an object moved between two frames; one that was lost, in all the time until it was ``seen``."""
+        lost = self.lost_s[index]
+        if lost > 0.0 and not seen:
+            return
+        if lost > 0.0:
+            self.velocities[index, :3], self.velocities[index, 3:] = shift / lost, 0.0
+            self.lost_s[index] = 0.0
+            return
         newest = np.concatenate([shift, turn]) / dt
         self.velocities[index] += MEMORY * (newest - self.velocities[index])
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What the motion remembers, to be kept."""
         kept = {"modes": np.array(self.modes), "velocities": self.velocities.copy(), "silent": np.array(self.silent)}
+        kept["lost"] = self.lost_s.copy()
         for hand, control in enumerate(self.controls):
             if control is not None:
                 kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
@@ -247,6 +264,7 @@ class Motion:
         """Take what :meth:`snapshot` returned."""
         self.modes = [str(mode) for mode in kept["modes"]]
         self.velocities[...] = kept["velocities"]
+        self.lost_s[...] = kept["lost"]
         self.silent = [float(value) for value in kept["silent"]]
         for hand in range(len(self.controls)):
             values = kept.get(f"control/{hand}")
