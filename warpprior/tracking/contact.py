@@ -118,11 +118,11 @@ class Contacts:
             clearance.measure(belief.origin(index), belief.rotation[place])
             clearance.remember(settings.contact_distance_m)
             held = np.flatnonzero((belief.anchor_hand == hand) & (belief.anchor_object == index))
-            for slot in held:
-                lost = clearance.distance[belief.anchor_point[slot]] > settings.release_distance_m
-                if lost or belief.anchor_misses[slot] >= settings.contact_patience:
-                    self._end(belief, int(slot))
-                    ended.append(int(slot))
+            lost = clearance.distance[belief.anchor_point[held]] > settings.release_distance_m
+            lost |= belief.anchor_misses[held] >= settings.contact_patience
+            for slot in held[lost].tolist():
+                self._end(belief, slot)
+                ended.append(slot)
             if clearance.near.any():
                 self.touched.add(index)
             near = np.flatnonzero(clearance.near) if first else clearance.sticking(settings.stick_distance_m)
@@ -136,13 +136,16 @@ class Contacts:
             follows[belief.anchor(slot)] = 0.0
         for hand, slot in began:
             self._remember(belief, follows, slot, hand)
-        belief.covariance[...] = follows @ belief.covariance @ follows.T
+        used = belief.used
+        belief.covariance[:used, :used] = (
+            follows[:used, :used] @ belief.covariance[:used, :used] @ follows[:used, :used].T
+        )
         for slot in {slot for _, slot in began}:
             columns = belief.anchor(slot)
-            belief.covariance[columns, columns] += settings.sigma_contact_m**2 * np.eye(3)
+            belief.covariance[columns, columns] += settings.sigma_contact_m**2 * EYE
         for slot in set(ended) - {slot for _, slot in began}:
             columns = belief.anchor(slot)
-            belief.covariance[columns, columns] = FORGOTTEN * np.eye(3)
+            belief.covariance[columns, columns] = FORGOTTEN * EYE
         return follows
 
     def _end(self, belief: Belief, slot: int) -> None:
@@ -153,16 +156,14 @@ class Contacts:
         self, belief: Belief, hand: int, index: int, clearance: Clearance, near: np.ndarray
     ) -> list[tuple[int, int]]:
         """Take new contacts among ``near``, the deepest first and then those farthest from the others."""
-        settings, points = self.settings, self._actuators[hand].points
         # Every hand has its share, so that one that takes over finds some.
         share = belief.anchor_count // len(self._actuators) - np.count_nonzero(belief.anchor_hand == hand)
         free = np.flatnonzero(belief.anchor_hand < 0)[: max(share, 0)]
         if not len(near) or not len(free):
             return []
+        settings, points = self.settings, self._actuators[hand].points
         known = belief.anchors[belief.held_by(index)]
-        apart = np.full(len(near), np.inf)
-        for point in known:
-            apart = np.minimum(apart, np.linalg.norm(points[near] - point, axis=1))
+        apart = np.linalg.norm(points[near, None] - known, axis=2).min(axis=1, initial=np.inf)
         began = []
         for slot in free:
             # Without any contact yet, the deepest point is the first.
