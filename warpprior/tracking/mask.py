@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import warp as wp
@@ -14,9 +15,13 @@ from warpprior.priors.label_fields import contour_fields
 from warpprior.priors.mask_bias import MaskBias, measure_mask_bias
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
-from warpprior.tracking.single_frame import POSE, PoseEquations, SingleFrame, coarse_to_fine, relinearise
+from warpprior.tracking.single_frame import POSE, WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
+DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
+PASSES = 4  # of the closed form that begins a search
+LEAST_PIXELS = 30  # of a drawing and a label that are compared
+SURE_FIT = 0.75  # one that was searched for must come so near: elsewhere a wrong turn may nearly fit
 FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place
 MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
 GPU_LANES = 256
@@ -69,7 +74,7 @@ class MaskResidual:
         self._reaches, self._sigma_border = reaches_px, sigma_border_px
         device, names = frame.device, [body.name for body in scene.bodies]
         self._views = {body.name: _View(body, frame, names) for body in frame.watched}
-        self._searched = dict.fromkeys(self._views, 0.0)  # reach in which a contour was looked for and not found
+        self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
         self._clearance = wp.full(1, clearance_m, dtype=wp.float32, device=device)
         weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
@@ -96,8 +101,8 @@ class MaskResidual:
 
         Returns:
             By name of watched body; all zero where its label is not in sight.  Where the contour does not come to lie
-            on the label's border, that border is taken to be wrong by as much as it was looked for, so that little is
-            said, and the next picture says more.
+            on the label's border, it is looked for where the label has its size and middle.  If that fails, too, the
+            border is taken to be wrong by as much as it was looked for, so that little is said.
 
         Raises:
             InputError: the label image has not the size of the camera's pictures.
@@ -118,30 +123,58 @@ class MaskResidual:
             view.look(labels, MARGIN + reaches[name][0])
         active = {name: reaches[name] for name, view in self._views.items() if view.active}
         found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
-        for name, tried in active.items():
-            self._searched[name] = 0.0
-            if self._views[name].equations.residual_px(self.frame) > FIT * self._sigma_border:
-                found[name] = found[name].weakened((self._sigma_border / tried[0]) ** 2)
-                self._searched[name] = tried[0]
+        for name, view in self._views.items():
+            if view.active and self._fits(view):
+                self._missed[name] = 0
+            elif (labels == view.body.label).any():
+                self._missed[name] += 1
+                weak = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
+                found[name] = self._search(name, labels, poses[name], prior) or weak
         return found
 
+    def _fits(self, view: _View, sigmas: float = FIT) -> bool:
+        """The contour came to lie on the label's border."""
+        return view.equations.residual_px(self.frame) <= sigmas * self._sigma_border
+
+    def _search(
+        self, name: str, labels: np.ndarray, pose: Poses, prior: Mapping[str, np.ndarray] | None
+    ) -> Evidence | None:
+        """Look for a contour where the whole picture has the label; None if it is not found.
+
+        The more pictures it was not found in, the more seldom.
+        """
+        if self._missed[name] & (self._missed[name] - 1):
+            return None  # only after one, two, four, eight...
+        view, frame = self._views[name], self.frame
+        frame.place({name: pose})
+        view.look(labels, frame.camera.width + frame.camera.height)
+        if not view.active:
+            return None
+        start = np.concatenate([view.find_label(labels, pose) - pose.position[0], np.zeros(3)])
+        loose = {name: DOUBTED * (WEAK if prior is None or name not in prior else prior[name])}
+        rounds = {name: coarse_to_fine(WIDEST, self._reaches, WIDEST)}
+        found = relinearise(frame, {name: pose}, rounds, loose, self._linearise, self._size, {name: start})[name]
+        fits = self._fits(view, SURE_FIT)
+        frame.place({name: pose})
+        return found if fits else None
+
     def snapshot(self) -> dict[str, np.ndarray]:
-        """What was learnt of the bias of borders, and how far contours were looked for, to be kept."""
+        """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
         bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
-        return {"bias": bias, "searched": np.array(list(self._searched.values()))}
+        return {"bias": bias, "missed": np.array(list(self._missed.values()))}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
         bias, sigma, index = kept["bias"]
         self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
-        self._searched = dict(zip(self._searched, kept["searched"].tolist(), strict=True))
+        self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""
-        if prior is None or name not in prior:
-            return coarse_to_fine(2.0 * self._searched[name], self._reaches, WIDEST)
-        widest = SIGMAS * self._pixels(name, np.linalg.inv(prior[name]))
-        return coarse_to_fine(max(widest, 2.0 * self._searched[name]), self._reaches, WIDEST)
+        widest = self._reaches[0] * 2.0 ** min(self._missed[name], 10)
+        if prior is not None and name in prior:
+            widest = max(widest, SIGMAS * self._pixels(name, np.linalg.inv(prior[name])))
+        return coarse_to_fine(widest, self._reaches, WIDEST)
 
     def _pixels(self, name: str, moment: np.ndarray) -> float:
         """How far the contour of a body moves [px], see :meth:`SingleFrame.spread`."""
@@ -224,6 +257,33 @@ class _View:
             for layer in range(2):
                 given = wp.array(fields[layer], dtype=wp.float32, device=self.fields.device)
                 wp.copy(self.fields, given, dest_offset=layer * self.fields.shape[2], count=fields.shape[1])
+
+    def find_label(self, labels: np.ndarray, pose: Poses) -> np.ndarray:
+        """Where the body must be (3,) [m] for what is seen of it to have its label's size and middle.
+
+        The view looks at the whole picture, the body is placed at ``pose``, and how it is turned stays.
+        """
+        frame, camera, position = self._frame, self._frame.camera, pose.position[0]
+        window = self.canvas.window
+        wanted = _size_and_middle(window.cut(labels[None])[0] == self.body.label)
+        hidden = self.others.keys.numpy().reshape(window.height, window.width)
+        for _ in range(PASSES):
+            self.canvas.draw_faces(frame.state.screen)
+            drawn = self.canvas.keys.numpy().reshape(hidden.shape)
+            found = _size_and_middle(drawn > hidden)  # nearer keys are larger
+            if min(found[0], wanted[0]) < LEAST_PIXELS:
+                break
+            shift = (wanted[1:] - found[1:]) / [camera.fx, camera.fy]
+            bearing = np.append(position[:2] / position[2] + shift, 1.0)
+            position = position[2] * np.sqrt(found[0] / wanted[0]) * bearing
+            frame.place({self.body.name: replace(pose, position=position[None])})
+        return position
+
+
+def _size_and_middle(mask: np.ndarray) -> np.ndarray:
+    """Area [px^2], and mean column and row, of a mask (height, width)."""
+    rows, columns = np.nonzero(mask)
+    return np.array([len(rows), columns.mean(), rows.mean()]) if len(rows) else np.zeros(3)
 
 
 class _KnownBorders:

@@ -201,8 +201,9 @@ def relinearise(
     prior: Mapping[str, np.ndarray] | None,
     linearise: Callable[[str, float], Evidence],
     size: Callable[[str, np.ndarray], float],
+    starts: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Evidence]:
-    """Linearise at the predicted poses, where the bodies are placed, then where that leads, and so on.
+    """Linearise at the predicted poses, or where a search begins, then where that leads, and so on.
 
     Args:
         frame: the bodies.
@@ -211,6 +212,7 @@ def relinearise(
         prior: information (6, 6) of the predicted poses, which keeps the next place near; by name.
         linearise: evidence about a body where it is placed, with a reach.
         size: of a step (6,), in units of the reaches; rounds that reach much farther are left out, but the last.
+        starts: errors of the predicted poses (6,) to begin with, by name; the bodies are placed at the predicted ones.
 
     Returns:
         By name, about the errors of the predicted poses.
@@ -219,7 +221,11 @@ def relinearise(
     for name, (first, *later) in reaches.items():
         last = later[-1:]
         sure = WEAK if prior is None or name not in prior else prior[name]
-        found[name], error = linearise(name, first), np.zeros(POSE)
+        error = np.zeros(POSE)
+        if starts is not None:
+            error = starts[name]
+            frame.place({name: move(poses[name], error)})
+        found[name] = seen_from(linearise(name, first), error)
         while later:
             wanted = np.linalg.solve(found[name].information + sure, found[name].vector)
             limits = np.repeat([LONGEST * frame.position(name)[2], TURN], 3)
