@@ -9,12 +9,13 @@ import numpy as np
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.carry import Carry
-from warpprior.tracking.manifold import difference, exp, hat, matrix, multiply
+from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, multiply
 from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
 STILL = np.zeros(3)
+TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 MEMORY = 0.3  # share of the newest velocity in what is remembered
 
 
@@ -73,11 +74,12 @@ class Motion:
         for index in range(belief.object_count):
             self._move_object(belief, index, dt, follows, noise, earlier)
         if self.anchored:
-            slip = self.settings.sigma_slip_m**2 * dt
-            for slot in np.flatnonzero(belief.anchor_hand >= 0):
-                columns = belief.anchor(slot)
-                noise[columns, columns] += slip * np.eye(3)
-        belief.covariance[...] = follows @ belief.covariance @ follows.T + noise
+            slips = noise.reshape(-1)[:: belief.width + 1][belief.first_anchor :].reshape(-1, 3)
+            slips[belief.anchor_hand >= 0] += self.settings.sigma_slip_m**2 * dt
+        used = belief.used
+        covariance, own = belief.covariance[:used, :used], follows[:used, :used]
+        covariance[...] = own @ covariance @ own.T
+        covariance += noise[:used, :used]
         belief.symmetrise()
         return follows
 
@@ -163,12 +165,11 @@ class Motion:
         else:
             spread = (settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt)
         if mode == HELD:
-            hands = belief.anchor_hand[lead]
-            after = np.array([self._actuators[h].slot_points[s] for h, s in zip(hands, lead, strict=True)], float)
+            after = self._at_slots(belief, lead, [actuator.slot_points for actuator in self._actuators])
             if self.anchored:
-                before = belief.anchors[lead].copy()
+                before = belief.anchors[lead]
             else:
-                before = np.array([earlier[h][0][s] for h, s in zip(hands, lead, strict=True)])
+                before = self._at_slots(belief, lead, [points for points, _ in earlier])
             carry = self._carries[index]
             prior = STILL if settings.literal else (after - before).mean(axis=0)
             belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
@@ -180,23 +181,31 @@ class Motion:
             noise[columns, columns] += np.diag(variances)
             return
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
-        follows[columns, columns] = np.kron(np.eye(2), turn)
+        follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
         if not self.anchored:
             noise[columns, columns] += np.diag(variances)
             return
         # The object and the places where it is held move as one, in what is known and in what is not.
         belief.anchors[slots] = (belief.anchors[slots] - position) @ turn.T + belief.position[place]
-        pivot = belief.anchors[slots].mean(axis=0)
-        places = [columns, *(belief.anchor(slot) for slot in slots)]
-        shakes = np.zeros((6 + 3 * len(slots), 6))
-        shakes[:3, :3] = shakes[3:6, 3:] = np.eye(3)
-        shakes[:3, 3:] = -hat(belief.position[place] - pivot)
-        for number, slot in enumerate(slots):
-            follows[belief.anchor(slot), belief.anchor(slot)] = turn
-            own = shakes[6 + 3 * number : 9 + 3 * number]
-            own[:, :3], own[:, 3:] = np.eye(3), -hat(belief.anchors[slot] - pivot)
-        picked = np.concatenate([np.arange(own.start, own.stop) for own in places])
-        noise[np.ix_(picked, picked)] += (shakes * variances) @ shakes.T
+        places = np.concatenate([belief.position[place, None], belief.anchors[slots]])
+        shakes = np.zeros((1 + len(places), 3, 6))  # of the middle, the rotation, and each anchor
+        shakes[:, :, :3] = EYE
+        shakes[1:, :, 3:] = -hats(places - places[1:].mean(axis=0))
+        shakes[0], shakes[1] = shakes[1], TURNS
+        starts = np.concatenate([[columns.start, columns.start + 3], belief.first_anchor + 3 * slots])
+        picked = starts[:, None] + np.arange(3)
+        follows[picked[2:, :, None], picked[2:, None, :]] = turn
+        picked, shakes = picked.reshape(-1), shakes.reshape(-1, 6)
+        noise[picked[:, None], picked] += (shakes * variances) @ shakes.T
+
+    @staticmethod
+    def _at_slots(belief: Belief, slots: np.ndarray, points: Sequence[np.ndarray]) -> np.ndarray:
+        """Which of each hand's points (slot, 3) are at these slots (n, 3)."""
+        out = np.empty((len(slots), 3))
+        for hand, own in enumerate(points):
+            chosen = belief.anchor_hand[slots] == hand
+            out[chosen] = own[slots[chosen]]
+        return out
 
     def _lead(
         self, belief: Belief, carry: Carry, slots: np.ndarray, columns: slice, follows: np.ndarray, noise, earlier
