@@ -10,7 +10,7 @@ from tests.gradcheck import compare_gradients
 from tests.reference.tracking import body_points
 from tests.track_samples import CAMERA, HALF, make_block, make_gripper
 from warpprior.errors import InputError
-from warpprior.rendering import render_labels
+from warpprior.rendering import render_depth, render_labels
 from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
@@ -211,6 +211,31 @@ def test_moments_of_masks(device, names):
     roots = [*range(6), *range(8, 14), *range(16, 28)]
     # Whitening follows the pose, which the Jacobian leaves out.
     case.compare(observation, f"sensor {'+'.join(names)}", step=2e-3, worst=1.0, cosine=0.999, columns=roots)
+
+
+@pytest.mark.parametrize("sensor", ["mask", "depth"])
+def test_pictures_lead_back(device, sensor):
+    """From a pose that is off, an update with the rows of a picture comes nearer to the true middle and rotation."""
+    case = Case(device, [sensor], TrackSettings(alike_frames=1.0))
+    labels = render_labels(case.scene, case.truth)[0]
+    depth = render_depth(case.scene, case.truth)[0].astype(np.float32)
+    belief, index = case.belief, 0
+    error = np.array([0.003, -0.002, 0.006, 0.03, -0.04, 0.02])
+    change = np.zeros(belief.width)
+    change[belief.object(index)] = -error
+    belief.move(change)
+    belief.covariance[:] = np.diag(np.tile(1e-8, belief.width))
+    columns = belief.object(index)
+    belief.covariance[columns, columns] = np.diag(np.repeat([0.005**2, 0.04**2], 3))
+    observation = Observation(labels=labels, depth=depth)
+    residual, jacobian, _, blocks = case.rows(observation)
+    own = jacobian[blocks[0].start : blocks[0].stop, columns]
+    assert blocks[0].sensor == sensor and not np.delete(jacobian[: blocks[0].stop], np.r_[columns], axis=1).any()
+    sure = np.linalg.inv(belief.covariance[columns, columns])
+    found = np.linalg.solve(own.T @ own + sure, own.T @ residual[blocks[0].start : blocks[0].stop])
+    rest = error - found
+    assert np.linalg.norm(rest[:2]) < 0.5 * np.linalg.norm(error[:2])  # masks tell little of depth
+    assert np.sqrt(rest @ sure @ rest) < 0.7 * np.sqrt(error @ sure @ error)
 
 
 def test_contacts_stick(device):
