@@ -30,6 +30,7 @@ from warpprior.tracking.update import ASSUMED, Innovation, Rows, Updater
 
 SLOTS = 12  # contacts that are listed where none is remembered
 DOUBT = 3.0  # a sensor that is rejected again and again makes what it sees so many times more uncertain,
+WIDENINGS = 3  # of what is believed of the first poses
 MOST_DOUBT_M, MOST_DOUBT_RAD = 0.3, 1.0  # until it is this uncertain
 HAND_SENSORS = {"keypoints3d", "fingertips", "keypoints2d", "joints"}
 LEAST_STEP = 1e-6  # [s]
@@ -121,10 +122,12 @@ class Tracker:
         controls = [self._control(observation, actuator) for actuator in self.actuators]
         before = (belief.position.copy(), belief.rotation.copy())
         dt = 0.0
-        if self.timestamp is None:
+        first = self.timestamp is None
+        if first:
             follows = np.eye(belief.width)
             motion.begin(belief, controls)
             motion.place_hands(belief)
+            self._place_widely(observation)
         else:
             dt = timestamp - self.timestamp
             if not LEAST_STEP <= dt < np.inf:
@@ -134,10 +137,7 @@ class Tracker:
                 follows = follows @ self._began
         self.timestamp = timestamp
         predicted = (belief.means(), belief.covariance.copy()) if self._lag else None
-        rows.clear()
-        if belief.remembers:
-            self._contacts.add_anchors(belief, rows)
-        self._sensors.add(belief, observation, rows)
+        self._expect(observation)
         _, innovations = self._updater(belief, rows)
         self._contacts.count_misses(belief, rows)
         seen = self._doubt(rows, dt)
@@ -150,13 +150,38 @@ class Tracker:
                 turn = difference(belief.rotation[place], before[1][place])
                 shift = belief.position[place] - before[0][place]
                 motion.learn_velocity(index, shift, turn, dt, seen=place in seen)
-        self._began = self._contacts.refresh(belief, first=dt == 0.0)
+        self._began = self._contacts.refresh(belief, first=first)
         motion.touched = self._contacts.touched
         estimate = self._estimate(innovations)
         if self._lag:
             self._recent.append(estimate)
             del self._recent[: -self._lag - 1], self._steps[: -self._lag - 1]
         return estimate
+
+    def _expect(self, observation: Observation) -> None:
+        """Fill the rows of an update with what is expected at the belief's mean."""
+        self._rows.clear()
+        if self.belief.remembers:
+            self._contacts.add_anchors(self.belief, self._rows)
+        self._sensors.add(self.belief, observation, self._rows)
+
+    def _place_widely(self, observation: Observation) -> None:
+        """First poses may be worse than they are said to be: be as unsure of where objects are as it takes."""
+        belief, rows = self.belief, self._rows
+        for _ in range(WIDENINGS):
+            self._expect(observation)
+            self._updater.judge(belief, rows)
+            seen: dict[int, bool] = {}
+            for block in rows.blocks:
+                if block.sensor not in HAND_SENSORS and block.sensor not in ASSUMED:
+                    seen[block.key[0]] = seen.get(block.key[0], False) or block.taken
+            missed = [index for index, taken in seen.items() if not taken]
+            if not missed:
+                return
+            for index in missed:
+                columns = slice(belief.object(index).start, belief.object(index).start + 3)
+                belief.covariance[columns] *= DOUBT
+                belief.covariance[:, columns] *= DOUBT
 
     def smoothed(self) -> list[Estimate]:
         """The last frames, ``lag`` and the newest, each in the light of all later ones; oldest first."""

@@ -187,16 +187,47 @@ class Updater:
         belief.symmetrise()
         return change, told
 
+    def judge(self, belief: Belief, rows: Rows) -> None:
+        """Mark the blocks that would be left out, and change nothing else."""
+        count, used = rows.count, belief.used
+        if count:
+            jacobian = rows.jacobian[:count, :used]
+            innovation = jacobian @ belief.covariance[:used, :used] @ jacobian.T + np.diag(rows.variance[:count])
+            self._judge(rows, rows.residual[:count], innovation, rows.variance[:count].copy())
+
     def _judge(self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, noise: np.ndarray) -> None:
-        """Leave unlikely blocks out, or trust them less."""
+        """Leave unlikely blocks out, or trust them less: first what was observed, then what is only assumed.
+
+        Contacts that stick are judged in the light of what was observed.  They are many and agree with each other:
+        together they would outvote the mask that shows that the hand has let go.
+        """
         if self._gates is None or self.settings.robust == "none":
             return
-        sizes = np.array([block.stop - block.start for block in rows.blocks])
-        starts = np.array([block.start for block in rows.blocks])
+        observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
+        assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
+        self._judge_blocks(observed, residual, innovation, noise, innovation)
+        seen = _picked([block for block in observed if block.taken])
+        if not assumed or not len(seen):
+            self._judge_blocks(assumed, residual, innovation, noise, innovation)
+            return
+        pick = _picked(assumed)
+        across = innovation[np.ix_(seen, pick)]
+        explained = dpotrs(_root(innovation[np.ix_(seen, seen)]), across, lower=1)[0]
+        remaining, expected = residual.copy(), innovation.copy()
+        remaining[pick] -= explained.T @ residual[seen]
+        expected[np.ix_(pick, pick)] -= explained.T @ across
+        self._judge_blocks(assumed, remaining, expected, noise, innovation)
+
+    def _judge_blocks(
+        self, blocks: list[Block], residual: np.ndarray, expected: np.ndarray, noise: np.ndarray, innovation: np.ndarray
+    ) -> None:
+        """Judge blocks by their residuals and by how large these are expected to be."""
+        sizes = np.array([block.stop - block.start for block in blocks])
+        starts = np.array([block.start for block in blocks])
         for size in np.unique(sizes):
             chosen = np.flatnonzero(sizes == size)
             own = starts[chosen, None] + np.arange(size)
-            parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
+            parts, values = expected[own[:, :, None], own[:, None, :]], residual[own]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             gate = self._gates[min(size, len(self._gates) - 1)]
             for number in np.flatnonzero(~(distances <= gate)):
@@ -205,7 +236,7 @@ class Updater:
                     noise[own[number]] += more
                     innovation[own[number], own[number]] += more
                 else:
-                    rows.blocks[chosen[number]].taken = False
+                    blocks[chosen[number]].taken = False
 
     def _measure(
         self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, expected: np.ndarray
