@@ -1,5 +1,9 @@
 """Signed distance: exact queries on good and bad meshes, and the baked grid."""
 
+import gc
+from dataclasses import replace
+from weakref import ref
+
 import numpy as np
 import pytest
 import trimesh
@@ -10,7 +14,7 @@ from tests.reference import distance as reference
 from warpprior.bodies import rigid_body
 from warpprior.errors import InputError
 from warpprior.kernels.distance import FAR, sample_grid
-from warpprior.priors.field import DistanceField, LinkFields, Surface
+from warpprior.priors.field import DistanceField, LinkFields, Surface, shared_field
 
 SIZE = (0.06, 0.08, 0.18)
 
@@ -252,6 +256,18 @@ def test_scale_and_padding(device, box):
     field = DistanceField(rigid_body("box", *box), device, resolution=16, padding=0.1, scale=2.0)
     assert field.signed_distance([[0.16, 0.0, 0.0]])[0] == pytest.approx(0.1, abs=1e-6)
     assert field.origin[0] <= -0.06 - 0.1 + 1e-6
+
+
+def test_shared_fields_live_as_long_as_their_body(device, box):
+    """One field per body, device and scale; it goes when the body does."""
+    body = rigid_body("box", *box)
+    field = shared_field(body, device)
+    assert shared_field(body, device) is field and shared_field(body, device, scale=2.0) is not field
+    assert shared_field(replace(body), device) is not field
+    kept = ref(field)
+    del body, field
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import warp as wp
 
@@ -338,6 +340,17 @@ class DistanceField:
         points = np.asarray(points, dtype=np.float32).reshape(-1, 3)
         missing = np.where(found, np.float32(0.0), np.float32(np.nan))[:, None]
         return points - distances[:, None] * normals + missing, normals + missing
+
+
+_FIELDS: WeakKeyDictionary[Body, dict[tuple[str, float], DistanceField]] = WeakKeyDictionary()
+
+
+def shared_field(body: Body, device="cpu", *, scale: float = 1.0) -> DistanceField:
+    """A :class:`DistanceField` that is baked once and kept as long as its body lives; not to be written to."""
+    kept, key = _FIELDS.setdefault(body, {}), (str(wp.get_device(device)), float(scale))
+    if key not in kept:
+        kept[key] = DistanceField(body, device, scale=scale)
+    return kept[key]
 
 
 class LinkFields:

@@ -9,7 +9,7 @@ import warp as wp
 
 from warpprior.errors import InputError
 from warpprior.kernels.tracked_points import measure_clearance
-from warpprior.priors.field import DistanceField
+from warpprior.priors.field import DistanceField, shared_field
 from warpprior.replay import Replay
 from warpprior.scene import SceneBody
 from warpprior.tracking.actuators import Actuator
@@ -94,7 +94,7 @@ class Contacts:
         self._pairs: list[tuple[int, int, Clearance]] = []
         for index, body in enumerate(objects):
             try:
-                field = DistanceField(body.body, device, scale=body.initial.scale)
+                field = shared_field(body.body, device, scale=body.initial.scale)
             except InputError:
                 continue
             for hand, actuator in enumerate(actuators):
