@@ -65,9 +65,9 @@ def case_figures(records: Sequence[dict], case: Case) -> dict[str, dict]:
     base = Case(OURS, case.observed, case.control)
     if base != case:
         _add_ratios(row, [(record["runs"][base.name], run) for record, run in pairs])
-    if case.trial == SMOOTHED:
+    if case.trial == SMOOTHED and pairs:
         row |= _smoothing_figures(pairs, base)
-    if case.trial == HIDDEN:
+    if case.trial == HIDDEN and pairs:
         row |= _hidden_figures(pairs, base)
     return row
 
@@ -175,11 +175,9 @@ def _smoothing_figures(pairs: Pairs, base: Case) -> dict[str, dict]:
             for record, run in pairs
             if "error" not in record["runs"][base.name] and name in run
         ]
-        found[f"worse/{name}"] = {
-            "failed": int(np.count_nonzero(np.array(ratios) > 1.0)),
-            "worst": float(max(ratios)),
-            "sequences": len(ratios),
-        }
+        if ratios:
+            worse = int(np.count_nonzero(np.array(ratios) > 1.0))
+            found[f"worse/{name}"] = {"failed": worse, "worst": float(max(ratios)), "sequences": len(ratios)}
     return found
 
 
@@ -190,7 +188,7 @@ def _hidden_figures(pairs: Pairs, base: Case) -> dict[str, dict]:
         gap = hidden_frames(record["frames"])
         for name, kept in within.items():
             if f"{name}_sigmas" in run:
-                kept += [run[f"{name}_sigmas"][frame] <= SIGMAS for frame in gap]
+                kept += [(run[f"{name}_sigmas"][frame] or 0.0) <= SIGMAS for frame in gap]  # None: it knows nothing
         sizes += [run["translation_mm"][k] <= SIGMAS * run["stated_position_mm"][k] for k in gap]
         held += [run["held"][frame] for frame in gap]
         plain = record["runs"][base.name]

@@ -112,12 +112,16 @@ class Score:
     def __init__(self, thing: SceneBody, device: str):
         self.thing, self.device = thing, device
         scale = thing.truth.scale
+        self._evaluators: dict[bytes, Evaluator] = {}  # by the times of their frames
         self._surface = Surface(thing.body.vertices * np.float32(scale), thing.body.faces, thing.name, device)
 
     def errors(self, scene: Scene, poses: Poses) -> dict:
         """Errors of the object at each frame, and the mean ``dof`` of ``nees``."""
-        alone = Scene(scene.name, scene.camera, scene.fps, (scene.body(self.thing.name),))
-        found = Evaluator(alone, device=self.device)({self.thing.name: poses})
+        times = scene.times.tobytes()
+        if times not in self._evaluators:
+            alone = Scene(scene.name, scene.camera, scene.fps, (scene.body(self.thing.name),))
+            self._evaluators[times] = Evaluator(alone, device=self.device)
+        found = self._evaluators[times]({self.thing.name: poses})
         rows, summary = found["per_frame"][self.thing.name], found["summary"][self.thing.name]
         return {name: rows[name] for name in ERRORS if name in rows} | {"dof": summary["consistency"]["pose"]["dof"]}
 
