@@ -6,22 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tests.track_samples import HALF, errors, make_block, make_gripper, make_scene
-from warpprior.estimators.track import Tracker, track
+from tests.track_samples import HALF, errors, make_block, make_scene, run
+from warpprior.estimators.track import track
 from warpprior.scene import SceneBody
 from warpprior.tracking.motion import FLIES, HELD, RESTS, TOUCHED, UNSEEN
-from warpprior.tracking.observation import observe_frame
 from warpprior.tracking.settings import TrackSettings
-
-SENSORS = "keypoints3d,center"
-
-
-def run(scene, settings=None, sensors=SENSORS):
-    """All estimates of a scene, and the tracker."""
-    tracker = Tracker(scene, settings, observe=sensors, device="cpu")
-    return [
-        tracker.step(observe_frame(scene, frame, tracker.sensors), time) for frame, time in enumerate(scene.times)
-    ], tracker
 
 
 def place_errors(estimates, scene, name="block"):
@@ -44,7 +33,7 @@ def shifted(scene, name, shift, frames):
 def test_what_is_thrown_flies_and_is_followed(seed):
     """Contacts end, the object is found where it is seen, and followed while it falls."""
     scene = make_scene(46, seed=seed, release=22)
-    estimates, _ = run(scene)
+    estimates = run(scene)
     modes = [estimate.modes["block"] for estimate in estimates]
     assert HELD in modes[:22] and FLIES in modes[26:] and HELD not in modes[36:]
     assert not any(estimate.contacts for estimate in estimates[36:])
@@ -62,7 +51,7 @@ def test_what_nobody_touched_is_found_again():
     bodies = tuple(replace(b, initial=away, truth=away) if b is item else b for b in scene.bodies)
     still = replace(scene, bodies=bodies, keypoints3d={}).first_frames(14)
     jumped = shifted(still, "block", [0.15, 0.0, 0.0], slice(4, None))
-    estimates, _ = run(jumped, sensors="center")
+    estimates = run(jumped, sensors="center")
     modes = [estimate.modes["block"] for estimate in estimates]
     off = place_errors(estimates, jumped)
     assert modes[:4] == [RESTS] * 4 and UNSEEN in modes
@@ -77,8 +66,8 @@ def test_a_few_wrong_centres_do_no_harm():
     wrong = scene.centers["block"].copy()
     patience = TrackSettings().patience
     wrong[25 : 25 + patience - 1] += [0.2, 0.0, 0.0]
-    clean, _ = run(scene)
-    spoilt, _ = run(replace(scene, centers={"block": wrong}))
+    clean = run(scene)
+    spoilt = run(replace(scene, centers={"block": wrong}))
     assert all(estimate.modes["block"] == HELD for estimate in spoilt[20:])
     away = [np.linalg.norm(a.position["block"] - b.position["block"]) for a, b in zip(clean, spoilt, strict=True)]
     assert 0.0 < max(away) < 0.01
@@ -95,8 +84,8 @@ def test_doubt_is_about_one_body_only():
     centers = scene.centers | {"other": far.position + 0.01}
     both = replace(scene, bodies=(*scene.bodies, other), centers=centers)
     jumped = shifted(both, "other", [0.2, 0.0, 0.0], slice(20, None))
-    alone, _ = run(both)
-    told, _ = run(jumped)
+    alone = run(both)
+    told = run(jumped)
     for one, two in zip(alone, told, strict=True):
         np.testing.assert_allclose(one.position["block"], two.position["block"], atol=1e-6)
         np.testing.assert_allclose(one.covariance["block"], two.covariance["block"], atol=1e-9)
@@ -111,7 +100,7 @@ def test_a_hand_whose_points_are_all_elsewhere_is_found():
     item = scene.body("hand")
     wrong = replace(item.initial, position=item.initial.position + np.array([0.0, 0.2, 0.0]))
     bodies = tuple(replace(b, initial=wrong) if b is item else b for b in scene.bodies)
-    estimates, _ = run(replace(scene, bodies=bodies))
+    estimates = run(replace(scene, bodies=bodies))
     off = place_errors(estimates, scene, "hand")
     assert off[2] > 0.15 and estimates[3].innovations["keypoints3d"].rejected == 8
     assert off.min() < 0.02
@@ -137,7 +126,7 @@ def test_modes_of_what_is_held_and_let_go():
     )
     bodies = (replace(item, initial=frozen, truth=frozen), replace(block, truth=truth))
     centers = {"block": truth.position + 0.005 * np.random.default_rng(0).normal(size=(40, 3))}
-    estimates, _ = run(replace(scene, bodies=bodies, keypoints3d={}, centers=centers), sensors="center")
+    estimates = run(replace(scene, bodies=bodies, keypoints3d={}, centers=centers), sensors="center")
     order = list(dict.fromkeys(estimate.modes["block"] for estimate in estimates))
     print(order)
     assert order[:3] == [RESTS, TOUCHED, HELD] and estimates[-1].modes["block"] in (RESTS, TOUCHED)
@@ -152,4 +141,3 @@ def test_without_a_hand_objects_move_unseen():
     result = track(alone, observe="center", device="cpu")
     assert errors(result)[0].max() < 0.05
     assert "block: moves unseen in frames 0 to 39." in result.notes
-    assert make_gripper().coordinate_count == 2

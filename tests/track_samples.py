@@ -8,7 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_block
 from warpprior.bodies import JointType, Keypoints, posed_keypoints, rigid_body
+from warpprior.estimators.track import Tracker
 from warpprior.scene import Camera, Poses, Scene, SceneBody, box_center
+from warpprior.tracking.observation import observe_frame
 from warpprior.tracking.settings import TrackSettings
 from warpprior.uncertainty import pose_errors
 
@@ -169,6 +171,18 @@ def make_scene(frames=40, *, seed=0, known=False, release=None, quiet=1.0, middl
         keypoints3d={"hand": observe_points(hand, grip, random, quiet * settings.keypoint3d_m)},
         centers={"block": observe_centers(block, carried, random, quiet * settings.center_m)},
     )
+
+
+def run(scene, settings=None, sensors="keypoints3d,center"):
+    """All estimates of a scene, on the CPU."""
+    tracker = Tracker(scene, settings, observe=sensors, device="cpu")
+    frames = enumerate(scene.times)
+    return [tracker.step(observe_frame(scene, frame, tracker.sensors), time) for frame, time in frames]
+
+
+def positions(estimates, name="block"):
+    """Where a body is believed to be (frame, 3)."""
+    return np.array([estimate.position[name] for estimate in estimates])
 
 
 def errors(result, name="block"):
