@@ -133,7 +133,7 @@ class Tracker:
             if not LEAST_STEP <= dt < np.inf:
                 raise InputError("track: timestamp", f"{timestamp} after {self.timestamp}", "times that advance")
             follows = motion.predict(belief, controls, dt)
-            if self._began is not None:
+            if self._lag and self._began is not None:
                 follows = follows @ self._began
         self.timestamp = timestamp
         predicted = (belief.means(), belief.covariance.copy()) if self._lag else None
@@ -283,10 +283,10 @@ class Tracker:
         contacts, ranks, stiffness = [], {}, {}
         for index, body in enumerate(self.objects):
             held = belief.held_by(index)
-            points = np.array([self._contact_point(slot) for slot in held]).reshape(-1, 3)
+            points = self._contact_points(held)
             ranks[body.name], stiffness[body.name] = observability(points)
-            for slot, point in zip(held, points, strict=True):
-                contacts.append((names[belief.anchor_hand[slot]], body.name, point))
+            for hand, point in zip(belief.anchor_hand[held].tolist(), points, strict=True):
+                contacts.append((names[hand], body.name, point))
         return Estimate(
             timestamp=self.timestamp,
             position=position,
@@ -300,12 +300,14 @@ class Tracker:
             innovations=innovations,
         )
 
-    def _contact_point(self, slot: int) -> np.ndarray:
-        """Where a contact is, on the object if it remembers, else on the hand."""
+    def _contact_points(self, slots: np.ndarray) -> np.ndarray:
+        """Where contacts are (n, 3), on the object if it remembers, else on the hand."""
         belief = self.belief
-        if belief.remembers:
-            return belief.anchors[slot].copy()
-        return self.actuators[belief.anchor_hand[slot]].points[belief.anchor_point[slot]].astype(float)
+        points = belief.anchors[slots]
+        if not belief.remembers:
+            for number, slot in enumerate(slots):
+                points[number] = self.actuators[belief.anchor_hand[slot]].points[belief.anchor_point[slot]]
+        return points
 
     def save(self) -> dict[str, np.ndarray]:
         """Everything that later steps depend on, as plain arrays; not what :meth:`smoothed` needs."""

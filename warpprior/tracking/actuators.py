@@ -14,6 +14,7 @@ from warpprior.bodies.sampling import sample_surface
 from warpprior.kernels.tracked_points import UNUSED, linearise_points
 from warpprior.replay import Replay
 from warpprior.scene import SceneBody
+from warpprior.tracking.manifold import EYE
 from warpprior.tracking.mirror import Mirror, mirrored
 from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import ControlNoise, TrackSettings
@@ -56,7 +57,9 @@ class Actuator:
         self.state.scale.fill_(float(body.initial.scale))
         self.model.shape(self.state)
         self.width = 6 + reduced.body.coordinate_count
-        self.spread = _joint_spread(reduced.body, self.noise.joint_rad)
+        self._variances = np.zeros(self.width)
+        self._variances[3:6] = self.noise.rotation_rad**2
+        self._variances[6:] = _joint_spread(reduced.body, self.noise.joint_rad) ** 2
         self.tips = np.zeros(0, bool) if body.body.keypoints is None else np.asarray(body.body.keypoints.vertices) >= 0
         self.anchor_count = anchors
         slot_count = anchors + len(keypoints)
@@ -105,12 +108,10 @@ class Actuator:
     def covariance(self, position: np.ndarray) -> np.ndarray:
         """Covariance of the control's error when the root is at ``position`` (width, width)."""
         noise = self.noise
-        out = np.zeros((self.width, self.width))
         ray = position / max(float(np.linalg.norm(position)), 1e-9)
-        along = np.outer(ray, ray)
-        out[:3, :3] = noise.lateral_m**2 * (np.eye(3) - along) + noise.depth_m**2 * along
-        out[3:6, 3:6] = noise.rotation_rad**2 * np.eye(3)
-        out[range(6, self.width), range(6, self.width)] = self.spread**2
+        along = ray[:, None] * ray
+        out = np.diag(self._variances)
+        out[:3, :3] = noise.lateral_m**2 * (EYE - along) + noise.depth_m**2 * along
         return out
 
     def follow(self, slot: int, candidate: int) -> None:

@@ -19,6 +19,7 @@ from warpprior.tracking.mirror import mirrored
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 
+AXES = np.arange(3)
 RANK_TOLERANCE = 1e-3  # eigenvalues below this share of the largest do not count
 
 
@@ -191,16 +192,17 @@ class Contacts:
             slots = np.flatnonzero(belief.anchor_hand == hand)
             if not len(slots):
                 continue
-            own = rows.add_many(
+            jacobians = np.zeros((len(slots), 3, belief.width))
+            jacobians[:, :, belief.hand(hand)] = -actuator.jacobians[slots]  # 0 = x - b: what is expected falls with x
+            columns = belief.first_anchor + 3 * slots[:, None] + AXES
+            jacobians[np.arange(len(slots))[:, None], AXES, columns] = 1.0
+            rows.add_many(
                 "contact",
                 [(slot,) for slot in slots.tolist()],
                 actuator.slot_points[slots] - belief.anchors[slots],
                 self.settings.sigma_contact_m**2,
-                -actuator.jacobians[slots],  # 0 = x - b, and what is expected falls as x rises
-                belief.hand(hand),
+                jacobians,
             )
-            for number in range(len(own)):
-                own[number, :, belief.anchor(slots[number])] = EYE
 
     def count_misses(self, belief: Belief, rows: Rows) -> None:
         """Remember which contacts were rejected by the last update."""
@@ -244,7 +246,7 @@ def observability(points: np.ndarray) -> tuple[int, float]:
         return 0, 0.0
     arms = points - points.mean(axis=0)
     moment = arms.T @ arms
-    values = np.linalg.eigvalsh(np.trace(moment) * np.eye(3) - moment)
-    scale = max(float(values[-1]), 1e-12)
-    rank = 0 if values[-1] < 1e-10 else int(np.count_nonzero(values > RANK_TOLERANCE * scale))
-    return 3 + rank, float(max(values[0], 0.0))
+    values = np.linalg.eigvalsh((arms * arms).sum() * EYE - moment)
+    least, middle, most = values.tolist()
+    rank = 0 if most < 1e-10 else sum(value > RANK_TOLERANCE * most for value in (least, middle, most))
+    return 3 + rank, max(least, 0.0)

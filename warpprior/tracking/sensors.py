@@ -188,7 +188,7 @@ def _checked(values: np.ndarray, count: int, widths: tuple[int, ...], where: str
     if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in widths:
         wanted = " or ".join(str((count, width)) for width in widths)
         raise InputError(where, f"shape {values.shape}", f"shape {wanted}")
-    return np.nan_to_num(values, nan=np.nan, posinf=np.nan, neginf=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _hull(body: SceneBody) -> np.ndarray:

@@ -94,9 +94,9 @@ class Rows:
         residuals: np.ndarray,
         variances,
         jacobians: np.ndarray,
-        columns: slice,
-    ) -> np.ndarray:
-        """Add measurements of one size at once; those that are not finite are left out.
+        columns: slice = slice(None),
+    ) -> None:
+        """Add measurements of one size at once; those that are not finite are left out, and all if there is no room.
 
         Args:
             sensor: name of the sensor.
@@ -105,10 +105,6 @@ class Rows:
             variances: of all, or (measurement, 1).
             jacobians: by some of the columns (measurement, n, some).
             columns: which these are.
-
-        Returns:
-            Rows of the Jacobian (measurement, n, column), to be filled further, and with no measurements if there is
-            no room for them.
         """
         size = residuals.shape[1]
         good = np.isfinite(residuals).all(axis=1)
@@ -118,14 +114,12 @@ class Rows:
             variances = variances[good] if np.ndim(variances) else variances
         start, stop = self.count, self.count + residuals.size
         if stop > MOST_ROWS:
-            return self.jacobian[:0].reshape(0, size, -1)
+            return
         self.count = stop
         self.residual[start:stop] = residuals.reshape(-1)
         self.variance[start:stop].reshape(-1, size)[...] = variances
         self.blocks += [Block(sensor, key, start + n * size, start + (n + 1) * size) for n, key in enumerate(keys)]
-        own = self.jacobian[start:stop].reshape(-1, size, self.jacobian.shape[1])
-        own[:, :, columns] = jacobians
-        return own
+        self.jacobian[start:stop].reshape(-1, size, self.jacobian.shape[1])[:, :, columns] = jacobians
 
 
 class Updater:
@@ -205,29 +199,42 @@ class Updater:
             return
         observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
-        self._judge_blocks(observed, residual, innovation, noise, innovation)
+        self._judge_blocks(observed, residual, innovation, noise)
         seen = _picked([block for block in observed if block.taken])
-        if not assumed or not len(seen):
-            self._judge_blocks(assumed, residual, innovation, noise, innovation)
-            return
-        pick = _picked(assumed)
-        across = innovation[np.ix_(seen, pick)]
-        explained = dpotrs(_root(innovation[np.ix_(seen, seen)]), across, lower=1)[0]
-        remaining, expected = residual.copy(), innovation.copy()
-        remaining[pick] -= explained.T @ residual[seen]
-        expected[np.ix_(pick, pick)] -= explained.T @ across
-        self._judge_blocks(assumed, remaining, expected, noise, innovation)
+        told = None
+        if assumed and len(seen):
+            pick = _picked(assumed)
+            across = np.empty((len(seen), len(residual) + 1), order="F")
+            across[:, pick], across[:, -1] = innovation[seen[:, None], pick], residual[seen]
+            told = dtrtrs(_root(innovation[seen[:, None], seen]), across, lower=1, overwrite_b=1)[0]
+        self._judge_blocks(assumed, residual, innovation, noise, told)
 
     def _judge_blocks(
-        self, blocks: list[Block], residual: np.ndarray, expected: np.ndarray, noise: np.ndarray, innovation: np.ndarray
+        self,
+        blocks: list[Block],
+        residual: np.ndarray,
+        innovation: np.ndarray,
+        noise: np.ndarray,
+        told: np.ndarray | None = None,
     ) -> None:
-        """Judge blocks by their residuals and by how large these are expected to be."""
+        """Judge blocks by their residuals and by how large these are expected to be.
+
+        Args:
+            blocks: to be judged.
+            residual, innovation, noise: of all rows.
+            told: what other rows say of these, if anything: their whitened covariance with all rows, and last their
+                whitened residual (row, row + 1).
+        """
         sizes = np.array([block.stop - block.start for block in blocks])
         starts = np.array([block.start for block in blocks])
         for size in np.unique(sizes):
             chosen = np.flatnonzero(sizes == size)
             own = starts[chosen, None] + np.arange(size)
-            parts, values = expected[own[:, :, None], own[:, None, :]], residual[own]
+            parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
+            if told is not None:
+                known = told.T[own]
+                parts = parts - known @ known.transpose(0, 2, 1)
+                values = values - known @ told[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             gate = self._gates[min(size, len(self._gates) - 1)]
             for number in np.flatnonzero(~(distances <= gate)):
