@@ -14,6 +14,7 @@ from warpprior.rendering import render_depth, render_labels
 from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
+from warpprior.tracking.checks import check_observation
 from warpprior.tracking.contact import Contacts
 from warpprior.tracking.motion import Motion
 from warpprior.tracking.observation import Observation
@@ -137,9 +138,10 @@ def test_keypoints_in_the_picture(device, random):
     case = Case(device, ["keypoints2d"])
     points = case.points("hand")
     pixels = points[:, :2] / points[:, 2:] * [CAMERA.fx, CAMERA.fy] + [CAMERA.cx, CAMERA.cy]
-    confidence = np.linspace(0.2, 1.0, len(points))
+    confidence = np.append(np.linspace(0.2, 1.0, len(points) - 1), 1.0)
     shift = 3.0 * random.normal(size=pixels.shape)
     seen = {"hand": np.column_stack([pixels + shift, confidence])}
+    seen["hand"][-1, 2] = 7.0  # nothing is surer than sure
     residual, _, variance, _ = case.rows(Observation(keypoints2d=seen))
     np.testing.assert_allclose(residual.reshape(-1, 2), shift, atol=1e-3)
     np.testing.assert_allclose(variance, np.repeat((case.settings.keypoint2d_px / confidence) ** 2, 2))
@@ -294,24 +296,24 @@ def test_what_is_behind_the_camera_is_not_seen(device):
 
 
 @pytest.mark.parametrize(
-    ("names", "observation", "words"),
+    ("observation", "words"),
     [
-        ("keypoints3d", {"keypoints3d": {"hand": np.zeros((7, 4))}}, "3D keypoints of 'hand'"),
-        ("keypoints3d", {"keypoints3d": {"hand": np.zeros((8, 2))}}, "(8, 3) or (8, 4)"),
-        ("keypoints2d", {"keypoints2d": {"hand": np.zeros(24)}}, "2D keypoints of 'hand'"),
-        ("joints", {"joints": {"other": np.zeros(3)}}, "joints of 'other': shape (3,); shape (2,)"),
-        ("center", {"centers": {"second": np.zeros((1, 3))}}, "centre of 'second'"),
-        ("box", {"boxes": {"block": np.zeros(5)}}, "box of 'block'"),
-        ("area", {"labels": np.zeros((7, 9), np.uint8)}, "label image: shape (7, 9); shape (120, 160)"),
-        ("depth", {"depth": np.zeros((7, 9), np.float32)}, "shape (120, 160)"),
+        ({"keypoints3d": {"hand": np.zeros((7, 4))}}, "3D keypoints of 'hand': shape (7, 4)"),
+        ({"keypoints3d": {"hand": np.zeros((8, 2))}}, "(8, 3) or (8, 4)"),
+        ({"keypoints2d": {"hand": np.zeros(24)}}, "2D keypoints of 'hand'"),
+        ({"joints": {"other": np.zeros(3)}}, "joints of 'other': shape (3,); shape (2,)"),
+        ({"centers": {"second": np.zeros((1, 3))}}, "centre of 'second'"),
+        ({"boxes": {"block": np.zeros(5)}}, "box of 'block'"),
+        ({"centers": {"blok": np.zeros(3)}}, "centre of 'blok': no such body; one of hand, other, block, second"),
+        ({"labels": np.zeros((7, 9), np.uint8)}, "label image: shape (7, 9); shape (120, 160)"),
+        ({"depth": np.zeros((7, 9), np.float32)}, "depth image: shape (7, 9); shape (120, 160)"),
     ],
-    ids=["few points", "narrow", "flat", "joints", "center", "box", "labels", "depth"],
+    ids=["few points", "narrow", "flat", "joints", "center", "box", "name", "labels", "depth"],
 )
-def test_shapes_that_do_not_fit_are_refused(device, names, observation, words):
+def test_shapes_that_do_not_fit_are_refused(observation, words):
     """In one line that names the body, what was found, and what is accepted."""
-    case = Case(device, [names])
     with pytest.raises(InputError) as caught:
-        case.rows(Observation(**observation))
+        check_observation(Observation(**observation), Case("cpu", []).scene)
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -18,6 +18,7 @@ from warpprior.result import Result
 from warpprior.scene import Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
+from warpprior.tracking.checks import check_observation
 from warpprior.tracking.contact import Contacts, observability
 from warpprior.tracking.estimate import Estimate, tracked_result
 from warpprior.tracking.manifold import difference, hat, matrix
@@ -119,6 +120,10 @@ class Tracker:
 
     def _step(self, observation: Observation, timestamp: float) -> Estimate:
         belief, motion, rows = self.belief, self._motion, self._rows
+        check_observation(observation, self.scene)
+        if not (np.isfinite(timestamp) and (self.timestamp is None or timestamp - self.timestamp >= LEAST_STEP)):
+            after = "" if self.timestamp is None else f" after {self.timestamp}"
+            raise InputError("track: timestamp", f"{timestamp}{after}", "times that advance")
         controls = [self._control(observation, actuator) for actuator in self.actuators]
         before = (belief.position.copy(), belief.rotation.copy())
         dt = 0.0
@@ -130,8 +135,6 @@ class Tracker:
             self._place_widely(observation)
         else:
             dt = timestamp - self.timestamp
-            if not LEAST_STEP <= dt < np.inf:
-                raise InputError("track: timestamp", f"{timestamp} after {self.timestamp}", "times that advance")
             follows = motion.predict(belief, controls, dt)
             if self._lag and self._began is not None:
                 follows = follows @ self._began
@@ -196,29 +199,12 @@ class Tracker:
         return out
 
     def _control(self, observation: Observation, actuator: Actuator) -> HandPose | None:
+        """The pose that a hand is told to have, or None where that is missing."""
         pose = observation.hands.get(actuator.name)
         if pose is None:
             return None
-        if actuator.animated:
-            count = actuator.body.vertex_count
-            if pose.vertices is None or np.shape(pose.vertices) != (count, 3):
-                found = "none" if pose.vertices is None else f"shape {np.shape(pose.vertices)}"
-                raise InputError(f"vertices of {actuator.name!r}", found, f"shape {(count, 3)}")
-            return pose if np.isfinite(pose.vertices).all() else None
-        for name, values, width in (
-            ("position", pose.position, 3),
-            ("rotation", pose.rotation, 4),
-            ("joints", pose.joints, actuator.width - 6),
-        ):
-            if np.shape(values) != (width,):
-                found = f"shape {np.shape(values)}"
-                raise InputError(f"pose of {actuator.name!r}: {name}", found, f"shape {(width,)}")
-            if not np.isfinite(values).all():
-                return None
-        length = float(np.linalg.norm(pose.rotation))
-        if abs(length - 1.0) > 1e-3:
-            raise InputError(f"pose of {actuator.name!r}: rotation", f"length {length:.4g}", "a unit quaternion xyzw")
-        return pose
+        parts = (pose.vertices,) if actuator.animated else (pose.position, pose.rotation, pose.joints)
+        return pose if all(np.isfinite(values).all() for values in parts) else None
 
     def _doubt(self, rows: Rows, dt: float) -> set[int]:
         """A sensor that is rejected again and again may be right: make room for it; returns which bodies were seen.

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.scene import Scene, SceneBody
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
@@ -46,7 +45,6 @@ class MomentSensor:
         self.settings, self._actuators, self._objects = settings, actuators, objects
         self._pick = np.array(sorted({row for name in names for row in MOMENT_ROWS[name]}))
         self._sensor = "+".join(names)
-        self._size = (scene.camera.height, scene.camera.width)
         self._silhouettes = [SilhouetteMoments(scene.camera, scene.bodies, body.name, device) for body in objects]
 
     def add(self, belief: Belief, labels: np.ndarray, surfaces: Mapping[str, np.ndarray], rows: Rows) -> None:
@@ -57,12 +55,7 @@ class MomentSensor:
             labels: label image (height, width) uint8.
             surfaces: vertices of hands that are given by them, camera frame, by name.
             rows: of the update.
-
-        Raises:
-            InputError: the label image has not the size of the camera's pictures.
         """
-        if labels.shape != self._size:
-            raise InputError("label image", f"shape {labels.shape}", f"shape {self._size}")
         scales = {actuator.name: actuator.scene_body.initial.scale for actuator in self._actuators}
         surfaces = {name: surface / scales[name] for name, surface in surfaces.items()}
         placed = {}

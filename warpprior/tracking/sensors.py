@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.scene import Camera, Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
@@ -52,11 +51,7 @@ class Sensors:
         self._hulls = [_hull(body) for body in objects] if "box" in names else []
 
     def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
-        """Add what was observed; actuators are linearised at the mean.
-
-        Raises:
-            InputError: an array has another shape than its body needs.
-        """
+        """Add what was observed, in the form that is checked before; actuators are linearised at the mean."""
         for name in self.names:
             if name not in PICTURED:
                 getattr(self, f"_add_{name}")(belief, observation, rows)
@@ -78,7 +73,7 @@ class Sensors:
             seen, slots = observation.keypoints3d.get(actuator.name), actuator.keypoint_slots
             if seen is None or not len(slots):
                 continue
-            seen = _checked(seen, len(slots), (3, 4), f"3D keypoints of {actuator.name!r}")
+            seen = np.asarray(seen, dtype=float)
             told = np.ones(len(seen), dtype=bool) if seen.shape[1] == 3 else seen[:, 3] >= LEAST_CONFIDENCE
             chosen = np.flatnonzero(told & actuator.tips if tips else told)
             rows.add_many(
@@ -98,15 +93,16 @@ class Sensors:
             seen, slots = observation.keypoints2d.get(actuator.name), actuator.keypoint_slots
             if seen is None or not len(slots):
                 continue
-            seen = _checked(seen, len(slots), (3,), f"2D keypoints of {actuator.name!r}")
+            seen = np.asarray(seen, dtype=float)
             points = actuator.slot_points[slots].astype(float)
+            confidence = np.minimum(seen[:, 2:3], 1.0)
             chosen = np.flatnonzero((seen[:, 2] >= LEAST_CONFIDENCE) & (points[:, 2] >= NEAR))
             expected, slopes = self._project(points[chosen])
             rows.add_many(
                 "keypoints2d",
                 [(hand, keypoint) for keypoint in chosen.tolist()],
                 seen[chosen, :2] - expected,
-                (self.settings.keypoint2d_px / seen[chosen, 2:3]) ** 2,
+                (self.settings.keypoint2d_px / confidence[chosen]) ** 2,
                 slopes @ actuator.jacobians[slots[chosen]],
                 belief.hand(hand),
             )
@@ -117,8 +113,6 @@ class Sensors:
             if seen is None or actuator.width == 6:
                 continue
             wanted = actuator.width - 6
-            if np.shape(seen) != (wanted,):
-                raise InputError(f"joints of {actuator.name!r}", f"shape {np.shape(seen)}", f"shape {(wanted,)}")
             rows.add_many(
                 "joints",
                 [(hand, joint) for joint in range(wanted)],
@@ -134,8 +128,6 @@ class Sensors:
             if seen is None:
                 continue
             seen = np.asarray(seen, dtype=float)
-            if seen.shape != (3,):
-                raise InputError(f"centre of {body.name!r}", f"shape {seen.shape}", "shape (3,)")
             place = belief.hand_count + index
             own = rows.add("center", (index,), seen - belief.position[place], self.settings.center_m**2)
             if own is not None:
@@ -149,8 +141,6 @@ class Sensors:
             if seen is None:
                 continue
             seen = np.asarray(seen, dtype=float)
-            if seen.shape != (4,):
-                raise InputError(f"box of {body.name!r}", f"shape {seen.shape}", "shape (4,)")
             place = belief.hand_count + index
             arms = self._hulls[index] @ matrix(belief.rotation[place]).T
             points = arms + belief.position[place]
@@ -181,14 +171,6 @@ class Sensors:
         slopes[:, 0, 0], slopes[:, 1, 1] = (focal / points[:, 2:]).T
         slopes[:, :, 2] = -focal * places / points[:, 2:]
         return focal * places + self._middle, slopes
-
-
-def _checked(values: np.ndarray, count: int, widths: tuple[int, ...], where: str) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 2 or values.shape[0] != count or values.shape[1] not in widths:
-        wanted = " or ".join(str((count, width)) for width in widths)
-        raise InputError(where, f"shape {values.shape}", f"shape {wanted}")
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _hull(body: SceneBody) -> np.ndarray:
