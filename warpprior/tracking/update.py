@@ -162,11 +162,11 @@ class Updater:
         self._judge(rows, residual, innovation, noise)
         told = self._measure(rows, residual, innovation, expected)
         kept = _picked([block for block in rows.blocks if block.taken])
-        if not len(kept):
+        if kept is None:
             return change, told
-        if len(kept) < count:
+        if isinstance(kept, np.ndarray) or kept != slice(0, count):
             jacobian, residual, noise = jacobian[kept], residual[kept], noise[kept]
-            spread, innovation = spread[:, kept], innovation[np.ix_(kept, kept)]
+            spread, innovation = spread[:, kept], _part(innovation, kept, kept)
         gain = dpotrs(_root(innovation), spread.T, lower=1)[0].T
         change[:used] = gain @ residual
         # Joseph's form stays positive whatever the gain's rounding.
@@ -202,11 +202,9 @@ class Updater:
         self._judge_blocks(observed, residual, innovation, noise)
         seen = _picked([block for block in observed if block.taken])
         told = None
-        if assumed and len(seen):
-            pick = _picked(assumed)
-            across = np.empty((len(seen), len(residual) + 1), order="F")
-            across[:, pick], across[:, -1] = innovation[seen[:, None], pick], residual[seen]
-            told = dtrtrs(_root(innovation[seen[:, None], seen]), across, lower=1, overwrite_b=1)[0]
+        if assumed and seen is not None:
+            across = np.column_stack([_part(innovation, seen, _picked(assumed)), residual[seen]])
+            told = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
         self._judge_blocks(assumed, residual, innovation, noise, told)
 
     def _judge_blocks(
@@ -222,17 +220,17 @@ class Updater:
         Args:
             blocks: to be judged.
             residual, innovation, noise: of all rows.
-            told: what other rows say of these, if anything: their whitened covariance with all rows, and last their
-                whitened residual (row, row + 1).
+            told: what other rows say of these, if anything: their whitened covariance with the rows of the blocks, and
+                last their whitened residual (other row, row + 1).
         """
-        sizes = np.array([block.stop - block.start for block in blocks])
-        starts = np.array([block.start for block in blocks])
-        for size in np.unique(sizes):
-            chosen = np.flatnonzero(sizes == size)
+        sizes = [block.stop - block.start for block in blocks]
+        starts, places = np.array([block.start for block in blocks]), np.cumsum([0, *sizes])
+        for size in sorted(set(sizes)):
+            chosen = np.flatnonzero(np.array(sizes) == size)
             own = starts[chosen, None] + np.arange(size)
             parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
             if told is not None:
-                known = told.T[own]
+                known = told.T[places[chosen, None] + np.arange(size)]
                 parts = parts - known @ known.transpose(0, 2, 1)
                 values = values - known @ told[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
@@ -259,8 +257,8 @@ class Updater:
                 told[sensor] = Innovation(0.0, 0, rejected, np.zeros(0))
                 continue
             pick = _picked(taken)
-            white = dtrtrs(_root(innovation[pick[:, None], pick]), residual[pick], lower=1)[0]
-            told[sensor] = Innovation(float(white @ white), len(pick), rejected, white)
+            white = dtrtrs(_root(_part(innovation, pick, pick)), residual[pick], lower=1)[0]
+            told[sensor] = Innovation(float(white @ white), len(white), rejected, white)
             if self.settings.adaptive:
                 self._learn(sensor, residual[pick], expected[pick], rows.variance[pick])
         return told
@@ -287,13 +285,18 @@ class Updater:
         self._windows = {name: [tuple(row) for row in values] for kind, name, values in split if kind == "window"}
 
 
-def _picked(blocks: Sequence[Block]) -> np.ndarray:
-    """The rows of blocks, in their order."""
+def _picked(blocks: Sequence[Block]) -> slice | np.ndarray | None:
+    """The rows of blocks, in their order; None without any."""
     if not blocks:
-        return np.zeros(0, dtype=int)
+        return None
     if all(block.stop == after.start for block, after in pairwise(blocks)):
-        return np.arange(blocks[0].start, blocks[-1].stop)
+        return slice(blocks[0].start, blocks[-1].stop)
     return np.concatenate([np.arange(block.start, block.stop) for block in blocks])
+
+
+def _part(matrix: np.ndarray, rows: slice | np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
+    """Some rows and columns of a matrix."""
+    return matrix[rows][:, columns]
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
