@@ -124,7 +124,7 @@ class SilhouetteMoments:
             start = body.initial
             self._assign(index, np.concatenate([start.position[0], start.rotation[0], start.joints[0]]))
         self._corners = self._box(bodies[self.index])
-        self._replay = Replay(self._launch, self.device)
+        self._replay = Replay(self._launch, self.device, capture=True)
         self._rounds = 0
         self._scales = [float(body.initial.scale) for body in bodies]
 
