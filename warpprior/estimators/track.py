@@ -27,7 +27,7 @@ from warpprior.tracking.observation import HandPose, Observation, choose_sensors
 from warpprior.tracking.sensors import Sensors
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.smoother import Step, smooth_steps
-from warpprior.tracking.update import ASSUMED, Innovation, Rows, Updater
+from warpprior.tracking.update import Innovation, Rows, Updater
 
 SLOTS = 12  # contacts that are listed where none is remembered
 DOUBT = 3.0  # a sensor that is rejected again and again makes what it sees so many times more uncertain,
@@ -174,11 +174,8 @@ class Tracker:
         for _ in range(WIDENINGS):
             self._expect(observation)
             self._updater.judge(belief, rows)
-            seen: dict[int, bool] = {}
-            for block in rows.blocks:
-                if block.sensor not in HAND_SENSORS and block.sensor not in ASSUMED:
-                    seen[block.key[0]] = seen.get(block.key[0], False) or block.taken
-            missed = [index for index, taken in seen.items() if not taken]
+            found = {about: good for about, good in rows.believed().items() if about[0] not in HAND_SENSORS}
+            missed = {index for _, index in found} - {index for (_, index), good in found.items() if good}
             if not missed:
                 return
             for index in missed:
@@ -213,11 +210,7 @@ class Tracker:
         and contacts, which are only assumed, let go of it.
         """
         belief, settings = self.belief, self.settings
-        taken: dict[tuple[str, int], bool] = {}
-        for block in rows.blocks:
-            if block.sensor not in ASSUMED:
-                about = block.sensor, block.key[0]
-                taken[about] = taken.get(about, False) or block.taken
+        taken = rows.believed()
         first = {True: 0, False: belief.hand_count}
         bodies = {about: first[about[0] in HAND_SENSORS] + about[1] for about in taken}
         seen = {bodies[about] for about, good in taken.items() if good}

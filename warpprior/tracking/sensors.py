@@ -157,7 +157,7 @@ class Sensors:
                 if cut:
                     continue
                 residual = np.array([seen[side] - places[corner, axis]])
-                own = rows.add("box", (index, side), residual, self.settings.box_px**2)
+                own = rows.add("box", (index, side), residual, self.settings.alike_frames * self.settings.box_px**2)
                 if own is not None:
                     slope = slopes[corner, axis]
                     own[0, columns.start : columns.start + 3] = slope

@@ -52,7 +52,7 @@ class TrackSettings:
         keypoint3d_m, center_m, keypoint2d_px, box_px, joint_rad, depth_m: noise of the sensors.
         border_px: how far the borders of masks are off [px], alike over ``border_length_px`` along them, and
         border_bias_px: all along them.
-        alike_frames: so many pictures in a row err alike; each mask and depth image counts that much less.
+        alike_frames: so many pictures in a row err alike; each mask, box and depth image counts that much less.
         gate: observations less likely than this are left out; 0: none is.
         robust: ``gate`` leaves unlikely observations out, ``huber`` counts them less, ``none`` takes all as they are.
         contact_patience: rejections in a row after which a contact is given up.

@@ -121,6 +121,14 @@ class Rows:
         self.blocks += [Block(sensor, key, start + n * size, start + (n + 1) * size) for n, key in enumerate(keys)]
         self.jacobian[start:stop].reshape(-1, size, self.jacobian.shape[1])[:, :, columns] = jacobians
 
+    def believed(self) -> dict[tuple[str, int], bool]:
+        """By sensor and what it looks at, whether more than half of what it says is taken; assumptions do not count."""
+        votes: dict[tuple[str, int], list[bool]] = {}
+        for block in self.blocks:
+            if block.sensor not in ASSUMED:
+                votes.setdefault((block.sensor, block.key[0]), []).append(block.taken)
+        return {about: 2 * sum(own) > len(own) for about, own in votes.items()}
+
 
 class Updater:
     """Applies rows to a belief.
