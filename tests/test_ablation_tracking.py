@@ -15,7 +15,7 @@ from warpprior.ablation import tracking_runs as runs
 from warpprior.ablation.sources import Source, collect_tracking_sources
 from warpprior.ablation.tracking_claims import judge_claims
 from warpprior.ablation.tracking_figures import case_figures, mean_nees, summarise_tracking
-from warpprior.ablation.tracking_runs import ERRORS, Score, describe_sensors, run_case, run_cases, track_cases
+from warpprior.ablation.tracking_runs import ERRORS, NEES, Score, describe_sensors, run_case, run_cases, track_cases
 from warpprior.ablation.tracking_table import format_study
 from warpprior.ablation.tracking_trials import (
     BOTH,
@@ -149,12 +149,15 @@ def test_a_run_measures_what_the_tracker_says(scene, trials, score):
     run = run_case(trials, PLAIN, TrackSettings(), score, "cpu")
     error = pose_errors(result.poses["block"], scene.body("block").truth)
     np.testing.assert_allclose(run["translation_mm"], 1e3 * np.linalg.norm(error[:, :3], axis=1), rtol=1e-6)
-    squares = np.einsum("fi,fij,fj->f", error, np.linalg.inv(result.poses["block"].covariance), error)
-    np.testing.assert_allclose(run["nees"], squares, rtol=1e-6)
+    for name, own in (("nees", slice(0, 6)), ("nees_position", slice(0, 3)), ("nees_rotation", slice(3, 6))):
+        inverse = np.linalg.inv(result.poses["block"].covariance[:, own, own])
+        squares = np.einsum("fi,fij,fj->f", error[:, own], inverse, error[:, own])
+        np.testing.assert_allclose(run[name], squares, rtol=1e-6)
     np.testing.assert_array_equal(run["contacts"], result.history["contacts/block"])
     np.testing.assert_array_equal(run["held"], result.history["held/block"])
     np.testing.assert_allclose(np.array(run["sensors"]["center"]["nis"], float), result.history["nis/center"])
-    assert run["dof"] == 6.0 and run["milliseconds"] > 0.0 and set(ERRORS) <= set(run)
+    assert run["dof"] == {"nees": 6.0, "nees_position": 3.0, "nees_rotation": 3.0}
+    assert run["milliseconds"] > 0.0 and set(ERRORS) | set(NEES) <= set(run)
 
     for trial, smoothing in ((SMOOTHED, {"smooth": True}), (LAG, {"lag": 5})):
         later = track(shown, TrackSettings(), observe=PLAIN.sensors, device="cpu", **smoothing).poses["block"]
@@ -211,11 +214,12 @@ def test_sureness_is_averaged_over_seeds():
     """Draws from chi-squared are in the band in about 95 % of frames; others above it or below."""
     draws = np.random.default_rng(0).chisquare(6, (20, 2000))
     for scale, name, share in ((1.0, "inside", 0.95), (2.0, "above", 1.0), (0.5, "below", 1.0)):
-        found = mean_nees([{"nees": list(scale * row), "dof": 6.0} for row in draws])
+        found = mean_nees([{"nees": list(scale * row), "dof": {"nees": 6.0}} for row in draws])
         assert found[name] == pytest.approx(share, abs=0.02)
         assert found["mean"] == pytest.approx(scale, rel=0.02)
         assert found["inside"] + found["above"] + found["below"] == pytest.approx(1.0)
-    partly = [{"nees": [1.0, None, None], "dof": 6.0}, {"nees": [1.0, 6.0, None], "dof": 6.0}]
+    dof = {"nees": 6.0}
+    partly = [{"nees": [1.0, None, None], "dof": dof}, {"nees": [1.0, 6.0, None], "dof": dof}]
     assert mean_nees(partly)["mean"] == pytest.approx((1 / 6 + 1.0) / 2)
 
 
@@ -229,7 +233,7 @@ def made_run(error, *, frames=40, nees=6.0, sigmas=1.0, contacts=3):
         "distance_mm": [-1.0] * frames,
         "contacts": [0] * 10 + [contacts] * (frames - 10),
         "held": [0] * 10 + [1] * (frames - 10),
-        "dof": 6.0,
+        "dof": {"nees": 6.0},
         "milliseconds": 2.0,
         "sensors": {"fingertips": sensor, "center": sensor},
     }
@@ -312,7 +316,7 @@ def test_one_seed_that_smoothing_spoils_is_counted(good_rows):
         return lost if case == alone and seed == 1 else None
 
     rows = changed_rows(good_rows, change, [smoothed, alone])
-    worse = rows[smoothed.name]["worse/add_mm"]
+    worse = rows[smoothed.name]["worse/median/add_mm"]
     assert (worse["failed"], worse["sequences"]) == (1, 4) and worse["worst"] == pytest.approx(5.3 / 5.2)
     kept = rows[alone.name]["contact_kept"]
     assert kept["worst"] == pytest.approx(0.9) and kept["mean"] == pytest.approx(0.975)

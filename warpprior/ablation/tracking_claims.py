@@ -33,9 +33,8 @@ def judge_claims(rows: dict[str, dict], control: str) -> list[Claim]:
     """
     plain = rows[Case(OURS, BOTH, control).name]
     claims = [_accuracy(plain), _divergence(plain), _sureness(plain), *_sensors(plain)]
-    claims += [
-        _smoothing(rows[Case(OURS, BOTH, control, SMOOTHED).name], name) for name in ("translation_mm", "add_mm")
-    ]
+    smoothed = rows[Case(OURS, BOTH, control, SMOOTHED).name]
+    claims += [_smoothing(smoothed, way, name) for name in ERRORS for way in ("rms", "median")]
     hidden = rows[Case(OURS, BOTH, control, HIDDEN).name]
     claims += [_hidden(hidden), _recovery(hidden)]
     gated = next(trial for trial, robust in OUTLIERS.items() if robust == "gate")
@@ -73,11 +72,11 @@ def _sensors(row: dict) -> list[Claim]:
     return claims
 
 
-def _smoothing(row: dict, name: str) -> Claim:
-    found = row.get(f"worse/{name}", {"failed": 0, "sequences": 0, "worst": float("nan")})
+def _smoothing(row: dict, way: str, name: str) -> Claim:
+    found = row.get(f"worse/{way}/{name}", {"failed": 0, "sequences": 0, "worst": float("nan")})
     text = f"{found['failed']} of {found['sequences']}, at most x {found['worst']:.2f}"
     good = found["failed"] == 0 and found["sequences"] > 0
-    return Claim(f"seeds whose median {ERRORS[name]} smoothing makes larger", "none", text, good)
+    return Claim(f"seeds whose {way} {ERRORS[name]} smoothing makes larger", "none", text, good)
 
 
 def _hidden(row: dict) -> Claim:

@@ -8,7 +8,7 @@ import numpy as np
 
 from warpprior.ablation.figures import TOUCH_MM, Samples
 from warpprior.ablation.statistics import median_interval, wilson
-from warpprior.ablation.tracking_runs import ERRORS
+from warpprior.ablation.tracking_runs import ERRORS, NEES
 from warpprior.ablation.tracking_trials import (
     AFTER_FRAMES,
     HIDDEN,
@@ -52,7 +52,7 @@ def case_figures(records: Sequence[dict], case: Case) -> dict[str, dict]:
     for record, run in pairs:
         sample = str(record["seed"]), ""
         for name in ERRORS:
-            if name != "nees":
+            if name not in NEES:
                 samples.add_frames(name, sample, run.get(name))
         samples.add("milliseconds", sample, run.get("milliseconds"))
     row = samples.figures()
@@ -60,7 +60,9 @@ def case_figures(records: Sequence[dict], case: Case) -> dict[str, dict]:
     if pairs:
         late = [_known(run["chamfer_mm"][_settled(record) :]).max(initial=0.0) for record, run in pairs]
         row["worst_chamfer_mm"] = {"median": float(np.median(late)), "worst": float(max(late)), "sequences": len(late)}
-        row["nees"] = mean_nees([run for _, run in pairs])
+        for name in NEES:
+            if all(name in run for _, run in pairs):
+                row[name] = mean_nees([run for _, run in pairs], name)
     row |= _sensor_figures([run for _, run in pairs]) | _contact_figures(pairs)
     base = Case(OURS, case.observed, case.control)
     if base != case:
@@ -90,17 +92,21 @@ def _diverged(every: Pairs) -> dict:
     return {"share": failed / len(every), "low": low, "high": high, "failed": failed, "sequences": len(every)}
 
 
-def mean_nees(runs: Sequence[dict]) -> dict:
+def mean_nees(runs: Sequence[dict], name: str = "nees") -> dict:
     """NEES averaged over seeds at each frame, against the 95 % band of such an average.
+
+    Args:
+        runs: of one case.
+        name: one of :data:`warpprior.ablation.tracking_runs.NEES`.
 
     Returns:
         ``mean`` over degrees of freedom, and the shares of frames ``inside`` the band, ``above`` it (too sure) and
         ``below`` it (too careful).
     """
-    dof = float(np.mean([run["dof"] for run in runs]))
+    dof = float(np.mean([run["dof"][name] for run in runs]))
     places, total = [], []
-    for frame in range(len(runs[0]["nees"])):
-        values = _known([run["nees"][frame] for run in runs])
+    for frame in range(len(runs[0][name])):
+        values = _known([run[name][frame] for run in runs])
         if len(values):
             low, high = mean_band(dof, len(values))
             places.append(int(values.mean() > high) - int(values.mean() < low))
@@ -167,17 +173,19 @@ def _add_ratios(row: dict, runs: Sequence[tuple[dict, dict]]) -> None:
 
 
 def _smoothing_figures(pairs: Pairs, base: Case) -> dict[str, dict]:
-    """In how many seeds smoothing made the median error larger, and by how much at most."""
+    """In how many seeds smoothing made the median or the root mean square error larger, and how many times at most."""
     found = {}
     for name in COMPARED:
-        ratios = [
-            np.median(_known(run[name])) / np.median(_known(record["runs"][base.name][name]))
+        both = [
+            (_known(run[name]), _known(record["runs"][base.name][name]))
             for record, run in pairs
             if "error" not in record["runs"][base.name] and name in run
         ]
-        if ratios:
-            worse = int(np.count_nonzero(np.array(ratios) > 1.0))
-            found[f"worse/{name}"] = {"failed": worse, "worst": float(max(ratios)), "sequences": len(ratios)}
+        for way, measure in (("median", np.median), ("rms", lambda values: np.sqrt(np.mean(values**2)))):
+            ratios = [float(measure(after) / measure(before)) for after, before in both]
+            if ratios:
+                worse = sum(ratio > 1.0 for ratio in ratios)
+                found[f"worse/{way}/{name}"] = {"failed": worse, "worst": max(ratios), "sequences": len(ratios)}
     return found
 
 

@@ -27,11 +27,13 @@ from warpprior.tracking.estimate import Estimate, tracked_result
 from warpprior.tracking.motion import HELD
 from warpprior.tracking.observation import observe_frame
 from warpprior.tracking.settings import TrackSettings
+from warpprior.uncertainty import normalised_squares, pose_errors
 
 ERRORS = (  # metrics of the object whose value at each frame is kept
     *("translation_mm", "rotation_deg", "chamfer_2d_px", "chamfer_2d_mm", "chamfer_mm", "add_mm"),
     *("nees", "position_sigmas", "rotation_sigmas", "stated_position_mm", "stated_rotation_deg"),
 )
+NEES = {"nees": slice(0, 6), "nees_position": slice(0, 3), "nees_rotation": slice(3, 6)}  # and their coordinates
 
 
 def track_cases(
@@ -116,14 +118,23 @@ class Score:
         self._surface = Surface(thing.body.vertices * np.float32(scale), thing.body.faces, thing.name, device)
 
     def errors(self, scene: Scene, poses: Poses) -> dict:
-        """Errors of the object at each frame, and the mean ``dof`` of ``nees``."""
+        """Errors of the object at each frame, and ``dof``, the mean degrees of freedom of each kind of NEES."""
         times = scene.times.tobytes()
         if times not in self._evaluators:
             alone = Scene(scene.name, scene.camera, scene.fps, (scene.body(self.thing.name),))
             self._evaluators[times] = Evaluator(alone, device=self.device)
         found = self._evaluators[times]({self.thing.name: poses})
         rows, summary = found["per_frame"][self.thing.name], found["summary"][self.thing.name]
-        return {name: rows[name] for name in ERRORS if name in rows} | {"dof": summary["consistency"]["pose"]["dof"]}
+        kept = {name: rows[name] for name in ERRORS if name in rows}
+        kept["dof"] = {"nees": summary["consistency"]["pose"]["dof"]}
+        if self.thing.symmetry == "none":
+            errors = pose_errors(poses, scene.body(self.thing.name).truth)
+            for name, own in NEES.items():
+                if name != "nees":
+                    lengths = 3 if own.start == 0 else 0
+                    squares, dof = normalised_squares(errors[:, own], poses.covariance[:, own, own], lengths)
+                    kept[name], kept["dof"][name] = squares.tolist(), float(dof.mean())
+        return kept
 
     def distance(self, scene: Scene, poses: dict[str, Poses]) -> np.ndarray:
         """Least signed distance of the hands' vertices to the object at each frame (frame,) [mm]."""
@@ -144,7 +155,7 @@ def run_case(trials: Trials, case: Case, settings: TrackSettings, score: Score, 
     Returns:
         at each frame of the scene, None for those that the case leaves out: what :data:`ERRORS` names,
         ``distance_mm`` (least signed distance of the hand to the object), and of filters ``contacts``, ``held`` and
-        ``rejected``; the mean ``dof`` of NEES; of filters ``sensors`` (see :func:`describe_sensors`) and
+        ``rejected``; ``dof``; of filters ``sensors`` (see :func:`describe_sensors`) and
         ``milliseconds``, the median per step: of processor time on a CPU.  Or ``error`` where the filter failed.
     """
     scene = trials.scene(case)

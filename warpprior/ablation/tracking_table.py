@@ -71,6 +71,13 @@ SURENESS = (
     Column("NEES / dof", "nees", _number("mean", 2)),
     Column("in band (above) [%]", "nees", _in_band),
 )
+PARTS = (
+    Column("of position", "nees_position", _number("mean", 2)),
+    Column("in band", "nees_position", _in_band),
+    Column("of rotation", "nees_rotation", _number("mean", 2)),
+    Column("in band", "nees_rotation", _in_band),
+    Column("stated [deg]", "stated_rotation_deg", _number("median", 1)),
+)
 COST = (Column("ms per step", "milliseconds", _number("median", 1)),)
 CONTACT = (
     Column("contact kept [%]", "contact_kept", _number("mean", 0, 100.0)),
@@ -85,8 +92,8 @@ SMOOTHING = (
     Column("ADD [mm]", "add_mm", _tailed(1)),
     Column("x ours", "add_mm", _ratio),
     *SURENESS,
-    Column("seeds worse in position (most)", "worse/translation_mm", _worse),
-    Column("in ADD", "worse/add_mm", _worse),
+    Column("seeds worse in rms position (most)", "worse/rms/translation_mm", _worse),
+    Column("in rms ADD", "worse/rms/add_mm", _worse),
 )
 TROUBLE = (*ACCURACY, *SURENESS)
 HIDING = (
@@ -118,7 +125,7 @@ def study_tables(rows: dict[str, dict], control: str) -> dict[str, list[list[str
     hidden = picked([HIDDEN])
     tables = {
         "Tracking": _cells("observed", every, (*ACCURACY, *COST)),
-        "Sureness": _cells("observed", every, (*SURENESS, *CONTACT)),
+        "Sureness": _cells("observed", every, (*SURENESS, *PARTS, *CONTACT)),
         "Sensors": _sensor_cells(plain),
         "Smoothing": _cells("estimate", {"filter": plain} | picked([SMOOTHED, LAG]), SMOOTHING),
         "Trouble": _cells("trouble", {"none": plain} | picked([*OUTLIERS, IRREGULAR]), TROUBLE),
