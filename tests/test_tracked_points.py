@@ -12,7 +12,7 @@ from tests.body_samples import MANO_PARENTS, make_ball_body, make_rigid_body, ma
 from tests.fit_samples import wander
 from tests.gradcheck import POISON, compare_gradients
 from tests.reference.tracking import body_points, differentiate, moved
-from warpprior.alignment.surface_motion import _descends
+from warpprior.alignment.surface_motion import descendants
 from warpprior.bodies import BodyModel, read_hand, rigid_body
 from warpprior.kernels.tracked_points import UNUSED, linearise_points, measure_clearance
 from warpprior.priors.field import DistanceField
@@ -64,7 +64,7 @@ def linearise(body, motion, places, device):
         model.joint_axes,
         model.coordinate_starts,
         model.coordinate_gains,
-        wp.array(_descends(body), dtype=wp.int32, device=device),
+        wp.array(descendants(body), dtype=wp.int32, device=device),
         wp.array(motion.position.astype(np.float32), dtype=wp.vec3, device=device),
         state.joints,
         state.links,

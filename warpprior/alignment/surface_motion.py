@@ -98,7 +98,7 @@ class SurfaceMotion:
                 (
                     body.name,
                     wp.array(table, dtype=wp.vec3i, device=device),
-                    wp.array(_descends(model), dtype=wp.int32, device=device),
+                    wp.array(descendants(model), dtype=wp.int32, device=device),
                 )
             )
         self.chains = Chains()
@@ -169,7 +169,7 @@ class _Shaped:
         )
 
 
-def _descends(body: Body) -> np.ndarray:
+def descendants(body: Body) -> np.ndarray:
     """1 where the second link moves with the first (link, link): itself and its descendants."""
     table = np.eye(body.link_count, dtype=np.int32)
     for link in range(1, body.link_count):
@@ -189,13 +189,13 @@ def _moved_vertices(body: Body) -> tuple[np.ndarray, np.ndarray]:
     strong = body.skin_weights > FAINT
     vertices = np.broadcast_to(np.arange(body.vertex_count)[:, None], strong.shape)
     follows[vertices[strong], body.skin_links[strong]] = True
-    moved = follows.astype(np.int32) @ _descends(body).T > 0
+    moved = follows.astype(np.int32) @ descendants(body).T > 0
     return np.nonzero(moved & (_widths(body) > 0))
 
 
 def _moved_origins(body: Body) -> np.ndarray:
     """Whether the origin of the first link moves with the second's joint (link, link)."""
-    moved = _descends(body).T.astype(bool) & (_widths(body) > 0)
+    moved = descendants(body).T.astype(bool) & (_widths(body) > 0)
     turns = np.asarray(body.joint_types) != JointType.SLIDE
     moved[np.eye(body.link_count, dtype=bool) & turns] = False  # a joint turns about its own link's origin
     return moved

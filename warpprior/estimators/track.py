@@ -308,12 +308,11 @@ class Tracker:
         Raises:
             InputError: it is of another tracker.
         """
-        own = {key: np.shape(values) for key, values in self.save().items() if key.startswith("belief/")}
-        found = {key: np.shape(values) for key, values in kept.items() if key.startswith("belief/")}
-        if own != found or "timestamp" not in kept:
-            raise InputError(
-                "state of a tracker", "arrays of another shape", "one saved with the same scene and settings"
-            )
+        own = {key: np.shape(values) for key, values in self.save().items() if _always(key)}
+        found = {key: np.shape(values) for key, values in kept.items() if _always(key)}
+        if own != found:
+            accepted = "one saved with the same scene, sensors and settings"
+            raise InputError("state of a tracker", "arrays of another shape", accepted)
         part = lambda name: {k[len(name) + 1 :]: v for k, v in kept.items() if k.startswith(f"{name}/")}  # noqa: E731
         means = part("belief")
         self.belief.assign(means, means.pop("covariance"))
@@ -327,6 +326,11 @@ class Tracker:
         self._steps, self._recent = [], []
         self._motion.touched = self._contacts.touched
         self._motion.place_hands(self.belief)
+
+
+def _always(key: str) -> bool:
+    """Whether a state has this array at all times, and of the same shape."""
+    return key.startswith(("belief/", "contacts/past/", "contacts/near/")) or key in ("timestamp", "motion/velocities")
 
 
 def track(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.alignment.surface_motion import _descends
+from warpprior.alignment.surface_motion import descendants
 from warpprior.bodies.body import Body
 from warpprior.bodies.model import BodyModel
 from warpprior.bodies.sampling import sample_surface
@@ -74,7 +74,7 @@ class Actuator:
         self._origins = mirrored(1, wp.vec3, device)
         self._poses, self._joints = Mirror(self.state.poses), Mirror(self.state.joints)
         self._rest = mirrored(reduced.body.vertex_count, wp.vec3, device) if self.animated else None
-        self._descends = wp.array(_descends(reduced.body), dtype=wp.int32, device=device)
+        self._descends = wp.array(descendants(reduced.body), dtype=wp.int32, device=device)
         self._placing = Replay(self._launch_placing, device, capture=True)
         self._linearising = Replay(self._launch_linearising, device, capture=True)
 
