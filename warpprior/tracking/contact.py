@@ -21,6 +21,8 @@ from warpprior.tracking.update import Rows
 
 AXES = np.arange(3)
 RANK_TOLERANCE = 1e-3  # eigenvalues below this share of the largest do not count
+CARRIED_FRAMES = 5  # at most, in which a point and an object have come along together
+CARRIED, WITH_IT = 3.0, 0.6  # so many stick distances at least, with the object moving no less than what remains
 
 
 class Clearance:
@@ -28,8 +30,8 @@ class Clearance:
 
     Attributes:
         distance: (point,) [m], negative inside; ``local`` where they are, in the object's frame (point, 3).
-        past: where points were in the last frames, the newest last (frame, point, 3); ``near`` for how many frames
-            each has been near (point,).
+        past: where points were in the last frames, the newest last, in the object's frame (frame, point, 3), and
+            ``path`` in the camera's; ``near`` for how many frames each has been near (point,).
     """
 
     def __init__(self, actuator: Actuator, field: DistanceField, frames: int, device):
@@ -40,7 +42,9 @@ class Clearance:
         self._local = mirrored(count, wp.vec3, device)
         self._chosen = actuator.candidates
         self._measuring = Replay(self._launch, device, capture=True)
-        self.past = np.full((frames + 1, len(self._chosen), 3), np.nan)  # where points were, the newest last
+        self._frames = frames
+        self.past = np.full((max(frames, CARRIED_FRAMES) + 1, len(self._chosen), 3), np.nan)
+        self.path = self.past.copy()
         self.near = np.zeros(len(self._chosen), dtype=int)
 
     def measure(self, position: np.ndarray, rotation: np.ndarray) -> None:
@@ -64,16 +68,30 @@ class Clearance:
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
-        self.past[:-1] = self.past[1:]
-        self.past[-1] = self.local
+        self.past[:-1], self.path[:-1] = self.past[1:], self.path[1:]
+        self.past[-1], self.path[-1] = self.local, self._actuator.points
         self.near += 1
         self.near[self.distance >= reach] = 0
 
     def sticking(self, distance: float) -> np.ndarray:
-        """Points that have been near for long enough, and have moved less than ``distance`` [m] over the object."""
-        long = np.flatnonzero(self.near >= len(self.past))
-        slid = np.linalg.norm(self.past[-1, long] - self.past[0, long], axis=1)
-        return long[slid < distance]
+        """Points that have been near for long enough, and stay where they are on the object.
+
+        They have moved less than ``distance`` [m] over it.  Or the object only seems to move: they themselves rest,
+        and it seems less than twice as far.  Or it comes along with them, if not quite, for it is believed to rest.
+        """
+        long = np.flatnonzero(self.near > self._frames)
+        if not len(long):
+            return long
+        slid, went = self._moved(long, np.full(len(long), self._frames))
+        sticks = (slid < distance) | ((slid < 2.0 * distance) & (went < distance))
+        slid, went = self._moved(long, np.minimum(self.near[long] - 1, len(self.past) - 1))
+        return long[sticks | ((went > CARRIED * distance) & (slid < WITH_IT * went))]
+
+    def _moved(self, points: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far points have moved over the object, and in space, in so many frames each (point,) [m]."""
+        begin = len(self.past) - 1 - frames
+        slid, went = (track[-1, points] - track[begin, points] for track in (self.past, self.path))
+        return np.linalg.norm(slid, axis=1), np.linalg.norm(went, axis=1)
 
 
 class Contacts:
@@ -222,14 +240,16 @@ class Contacts:
         """What contacts are about to begin, to be kept."""
         kept = {"touched": np.array(sorted(self.touched), dtype=int)}
         for number, (_, _, clearance) in enumerate(self._pairs):
-            kept[f"past/{number}"], kept[f"near/{number}"] = clearance.past.copy(), clearance.near.copy()
+            for name in ("past", "path", "near"):
+                kept[f"{name}/{number}"] = getattr(clearance, name).copy()
         return kept
 
     def restore(self, kept: dict[str, np.ndarray], belief: Belief) -> None:
         """Take what :meth:`snapshot` returned, and let the actuators follow the belief's anchors."""
         self.touched = {int(index) for index in kept["touched"]}
         for number, (_, _, clearance) in enumerate(self._pairs):
-            clearance.past[...], clearance.near[...] = kept[f"past/{number}"], kept[f"near/{number}"]
+            for name in ("past", "path", "near"):
+                getattr(clearance, name)[...] = kept[f"{name}/{number}"]
         for slot in range(belief.anchor_count):
             for hand, actuator in enumerate(self._actuators):
                 actuator.follow(slot, belief.anchor_point[slot] if belief.anchor_hand[slot] == hand else -1)

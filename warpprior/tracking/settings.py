@@ -42,7 +42,8 @@ class TrackSettings:
         gap_speed_m_s, gap_speed_rad_s: how fast a hand moves while its poses are missing.
         contact_distance_m: points of a hand that stay nearer than this to an object come into contact.
         stick_frames: how many frames they stay so, and
-        stick_distance_m: how little they move over it in that time.
+        stick_distance_m: how little they move over it in that time; twice that where they rest themselves, and more
+            where it comes along with them.
         release_distance_m: contact ends where the point is farther than this from the surface.
         contact_spacing_m: contacts of one object are at least this far apart.
         contact_points: points per hand that may come into contact.
