@@ -173,6 +173,17 @@ def make_scene(frames=40, *, seed=0, known=False, release=None, quiet=1.0, middl
     )
 
 
+def near(scene, *names):
+    """The scene with these objects some 12 mm and 6 degrees off at first."""
+    starts = {}
+    for name in names:
+        truth = scene.body(name).truth
+        turned = Rotation.from_rotvec([0.05, -0.05, 0.08]) * Rotation.from_quat(truth.rotation)
+        off = np.array([0.006, -0.005, 0.009])
+        starts[name] = Poses(truth.position + off, turned.as_quat(), truth.joints)
+    return scene.with_poses(starts)
+
+
 def run(scene, settings=None, sensors="keypoints3d,center"):
     """All estimates of a scene, on the CPU."""
     tracker = Tracker(scene, settings, observe=sensors, device="cpu")
