@@ -97,7 +97,7 @@ def test_a_held_object_goes_with_the_hand(grasp):
     """As one body, with its anchors; what is not known of them turns along and is shared by all."""
     hold(grasp)
     belief = grasp.belief
-    belief.covariance[:8] = belief.covariance[:, :8] = 0.0
+    before = distance_variance(belief, grasp.held)
     place, rotation = belief.position[1].copy(), belief.rotation[1].copy()
     anchors, slots = belief.anchors.copy(), grasp.held
     shift, turn = np.array([0.02, -0.01, 0.015]), Rotation.from_rotvec([0.1, 0.05, -0.2])
@@ -106,19 +106,28 @@ def test_a_held_object_goes_with_the_hand(grasp):
     follows = grasp.motion.predict(belief, [control], DT)
     assert grasp.motion.modes == [HELD]
     np.testing.assert_allclose(belief.position[1], place + shift, atol=1e-4)
-    np.testing.assert_allclose(difference(belief.rotation[1], rotation), turn.as_rotvec(), atol=2e-3)
-    np.testing.assert_allclose(belief.anchors[slots], turn.apply(anchors[slots] - place) + place + shift, atol=2e-4)
-    found = Rotation.from_rotvec(difference(belief.rotation[1], rotation)).as_matrix()
+    # The prior of the transfer, that objects turn little, takes a few per cent of the turn; contacts correct it later.
+    turned = Rotation.from_rotvec(difference(belief.rotation[1], rotation))
+    assert (turned * turn.inv()).magnitude() < 0.08 * turn.magnitude()
+    found = turned.as_matrix()
+    went = turned.apply(anchors[slots] - place) + belief.position[1]
+    np.testing.assert_allclose(belief.anchors[slots], went, atol=1e-9)
     for own in (slice(8, 11), slice(11, 14), *(belief.anchor(slot) for slot in slots)):
         np.testing.assert_allclose(follows[own, own], found, atol=1e-9)
-    # The unknown motion of a frame moves object and anchors as one: their distances stay known, but for slip.
-    one, two = belief.anchor(slots[0]), belief.anchor(slots[-1])
+    # The unknown motion of a frame moves object and anchors as one: their distance stays as known, but for slip.
+    one = belief.anchor(slots[0])
+    assert np.trace(belief.covariance[one, one]) > 2.0 * (grasp.settings.hold_speed_m_s * DT) ** 2
+    grown = distance_variance(belief, slots) - before
+    np.testing.assert_allclose(grown, 2.0 * grasp.settings.sigma_slip_m**2 * DT, rtol=0.05)
+
+
+def distance_variance(belief, slots):
+    """Of the distance of the first and the last of some anchors [m^2]."""
+    rows = np.zeros(belief.width)
     apart = belief.anchors[slots[0]] - belief.anchors[slots[-1]]
-    along = apart / np.linalg.norm(apart)
-    spread = along @ (belief.covariance[one, one] + belief.covariance[two, two] - 2.0 * belief.covariance[one, two])
-    slip = grasp.settings.sigma_slip_m**2 * DT
-    assert along @ belief.covariance[one, one] @ along > 0.5 * (grasp.settings.hold_speed_m_s * DT) ** 2
-    assert spread @ along < 2.0 * slip + 2.0 * grasp.settings.sigma_contact_m**2 + 1e-5
+    rows[belief.anchor(slots[0])] = apart / np.linalg.norm(apart)
+    rows[belief.anchor(slots[-1])] = -apart / np.linalg.norm(apart)
+    return rows @ belief.covariance @ rows
 
 
 def test_what_is_never_seen_is_never_known(grasp):
