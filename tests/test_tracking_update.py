@@ -272,3 +272,23 @@ def test_rows_are_bounded_and_cleared(rng):
     assert MOST_ROWS - 3 < rows.count <= MOST_ROWS
     rows.clear()
     assert rows.count == 0 and not rows.blocks and not rows.jacobian.any()
+
+
+@pytest.mark.parametrize("robust", ["gate", "huber", "none"])
+def test_the_order_of_blocks_does_not_matter(rng, robust):
+    """Contacts and sensors in any order, an outlier of each among them: the same change, the same are left out."""
+    jacobians, residuals = rng.normal(size=(8, 3, WIDTH)), 0.01 * rng.normal(size=(8, 3))
+    residuals[[2, 6]] += 0.2
+    found = []
+    for order in (range(8), rng.permutation(8), range(7, -1, -1)):
+        belief, rows = make_belief(np.random.default_rng(7)), Rows(WIDTH)
+        for number in order:
+            sensor = "contact" if number < 4 else "center"
+            add(rows, sensor, (int(number),), jacobians[number], residuals[number], 1e-4)
+        change, _ = Updater(TrackSettings(robust=robust))(belief, rows)
+        found.append((change, belief.covariance, {block.key: block.taken for block in rows.blocks}))
+    for change, covariance, taken in found[1:]:
+        np.testing.assert_allclose(change, found[0][0], atol=1e-10)
+        np.testing.assert_allclose(covariance, found[0][1], atol=1e-12)
+        assert taken == found[0][2]
+    assert sum(not good for good in found[0][2].values()) >= (2 if robust == "gate" else 0)
