@@ -164,6 +164,9 @@ class Motion:
             spread = (settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt)
         else:
             spread = (settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt)
+        if mode == HELD and any(self.silent[hand] > 0.0 for hand in set(belief.anchor_hand[lead].tolist())):
+            # Nobody tells where the hand goes, and the object goes with it.
+            spread = (settings.gap_speed_m_s * dt, settings.gap_speed_rad_s * dt)
         if mode == HELD:
             after = self._at_slots(belief, lead, [actuator.slot_points for actuator in self._actuators])
             if self.anchored:

@@ -70,10 +70,10 @@ class TrackSettings:
     initial_lateral_m: float = 0.02
     initial_depth_m: float = 0.04
     initial_rotation_rad: float = 0.2
-    hold_speed_m_s: float = 0.3
-    hold_speed_rad_s: float = 1.5
-    touch_speed_m_s: float = 0.1
-    touch_speed_rad_s: float = 0.5
+    hold_speed_m_s: float = 0.2
+    hold_speed_rad_s: float = 1.0
+    touch_speed_m_s: float = 0.05
+    touch_speed_rad_s: float = 0.25
     rest_speed_m_s: float = 0.01
     rest_speed_rad_s: float = 0.05
     free_acceleration_m_s2: float = 10.0
