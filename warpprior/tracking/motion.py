@@ -11,11 +11,12 @@ from warpprior.tracking.belief import Belief
 from warpprior.tracking.carry import Carry
 from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, multiply
 from warpprior.tracking.observation import HandPose
-from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
 STILL = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
+USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
 MEMORY = 0.3  # share of the newest velocity in what is remembered
 
 
@@ -50,7 +51,10 @@ class Motion:
         self.touched: set[int] = set()
         self.velocities = np.zeros((object_count, 6))
         self.lost_s = np.zeros(object_count)
-        sigma = float(np.hypot(settings.sigma_contact_m, settings.sigma_slip_m))
+        # With anchors the hand's errors have no other way into the transfer than its noise of contacts.
+        slip = settings.sigma_slip_m * USUAL_STEP**0.5
+        unsure = max((_spread_m(actuator.noise) for actuator in actuators), default=0.0) if self.anchored else 0.0
+        sigma = float(np.linalg.norm([settings.sigma_contact_m, slip, unsure]))
         self._carries = [
             Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
             for _ in range(object_count)
@@ -283,3 +287,8 @@ class Motion:
             self.controls[hand] = None if values is None else HandPose(values[:3], values[3:7], values[7:])
             if f"surface/{hand}" in kept:
                 self._actuators[hand].control(HandPose(vertices=kept[f"surface/{hand}"]))
+
+
+def _spread_m(noise: ControlNoise) -> float:
+    """Root mean square error of a hand's place, per axis [m]."""
+    return float(np.sqrt((2.0 * noise.lateral_m**2 + noise.depth_m**2) / 3.0))

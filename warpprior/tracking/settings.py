@@ -37,7 +37,7 @@ class TrackSettings:
         hold_speed_m_s, hold_speed_rad_s: how much faster than its contacts say a held object may move.
         touch_speed_m_s, touch_speed_rad_s: motion of an object that a hand is near to but does not hold.
         rest_speed_m_s, rest_speed_rad_s: motion of an object that rests.
-        free_acceleration_m_s2, free_acceleration_rad_s2: of an object that flies or moves for unseen reasons.
+        free_acceleration_m_s2, free_acceleration_rad_s2: of an object that flies.
         flight_speed_m_s: an object that nothing touches flies if it was faster than this when released.
         gap_speed_m_s, gap_speed_rad_s: how fast a hand moves while its poses are missing.
         contact_distance_m: points of a hand that stay nearer than this to an object come into contact.
@@ -71,7 +71,7 @@ class TrackSettings:
     initial_depth_m: float = 0.04
     initial_rotation_rad: float = 0.2
     hold_speed_m_s: float = 0.2
-    hold_speed_rad_s: float = 1.0
+    hold_speed_rad_s: float = 1.2
     touch_speed_m_s: float = 0.05
     touch_speed_rad_s: float = 0.25
     rest_speed_m_s: float = 0.01
