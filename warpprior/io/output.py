@@ -128,7 +128,11 @@ def prepare_file(path: str | Path, *, overwrite: bool = False) -> None:
 
 
 def prepare_output(
-    folder: str | Path, *, overwrite: bool = False, resume: bool = False, protect: Iterable[str | Path] = ()
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    resume: bool | None = None,
+    protect: Iterable[str | Path] = (),
 ) -> OutputLock:
     """Make sure results can be written to ``folder``, and hold it.  Call before computing.
 
@@ -138,7 +142,8 @@ def prepare_output(
     Args:
         folder: made when it does not exist.
         overwrite: an existing folder with files in it is welcome.
-        resume: an existing folder with a checkpoint or an earlier result in it is welcome.
+        resume: an existing folder with a checkpoint or an earlier result in it is welcome; None where nothing can be
+            resumed.
         protect: folders that are read from; none of them may be the output.
 
     Raises:
@@ -160,7 +165,9 @@ def prepare_output(
         if entries and not (overwrite or resume):
             if (folder / LOCK_FILE).exists():
                 OutputLock(folder).release()  # refuses when another run is at it, which is the better answer
-            accepted = "choose another folder, or say --overwrite, or --resume to continue"
+            accepted = "choose another folder, or say --overwrite" + (
+                "" if resume is None else ", or --resume to continue"
+            )
             raise InputError(str(folder), "exists and is not empty", accepted)
         made = [place for place in (folder, *folder.parents) if not place.exists()]
         folder.mkdir(parents=True, exist_ok=True)
