@@ -5,6 +5,8 @@ import pytest
 from scipy.stats import chi2
 
 from tests.reference.tracking import information_update
+from warpprior.errors import InputError
+from warpprior.overrides import apply_overrides
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import difference
 from warpprior.tracking.settings import TrackSettings
@@ -292,3 +294,12 @@ def test_the_order_of_blocks_does_not_matter(rng, robust):
         np.testing.assert_allclose(covariance, found[0][1], atol=1e-12)
         assert taken == found[0][2]
     assert sum(not good for good in found[0][2].values()) >= (2 if robust == "gate" else 0)
+
+
+def test_an_unknown_way_of_judging_is_refused():
+    """From Python and from the command line; a slip of the keyboard must not become another filter."""
+    with pytest.raises(InputError, match="gate, huber, none"):
+        TrackSettings(robust="hubber")
+    with pytest.raises(InputError, match="gate, huber, none"):
+        apply_overrides(TrackSettings(), ["robust=hubber"])
+    assert apply_overrides(TrackSettings(), ["robust=huber"]) == TrackSettings(robust="huber")

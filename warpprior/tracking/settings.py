@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal, get_args
 
+from warpprior.errors import InputError
 from warpprior.limits import check_ranges
+
+Robust = Literal["gate", "huber", "none"]
 
 
 @dataclass(frozen=True)
@@ -28,40 +32,46 @@ class ControlNoise:
 
 @dataclass(frozen=True)
 class TrackSettings:
-    """Tracking with the error-state filter.
+    """Tracking with the error-state filter.  Noise is given as standard deviations.
+
+    Speeds and accelerations make the noise of motion: over a frame of dt, a speed adds an error of itself times dt, in
+    each frame anew.
 
     Attributes:
         estimated: control noise of bodies whose poses are estimates, such as a network's.
         measured: of bodies that are known: encoders and a calibrated camera.
-        initial_lateral_m, initial_depth_m, initial_rotation_rad: how far off the objects' first poses may be.
+        initial_lateral_m, initial_depth_m, initial_rotation_rad: how far off the objects' first poses may be,
+            across the line of sight and along it [m], and turned per axis [rad].
         hold_speed_m_s, hold_speed_rad_s: how much faster than its contacts say a held object may move.
         touch_speed_m_s, touch_speed_rad_s: motion of an object that a hand is near to but does not hold.
         rest_speed_m_s, rest_speed_rad_s: motion of an object that rests.
         free_acceleration_m_s2, free_acceleration_rad_s2: of an object that flies.
-        flight_speed_m_s: an object that nothing touches flies if it was faster than this when released.
-        gap_speed_m_s, gap_speed_rad_s: how fast a hand moves while its poses are missing.
+        flight_speed_m_s: an object that is released flies if it is faster than this, until half as fast.
+        gap_speed_m_s, gap_speed_rad_s: how fast a hand moves while its poses are missing, and what it holds.
         contact_distance_m: points of a hand that stay nearer than this to an object come into contact.
-        stick_frames: how many frames they stay so, and
+        stick_frames: for how many frames they stay so, and
         stick_distance_m: how little they move over it in that time; twice that where they rest themselves, and more
             where it comes along with them.
         release_distance_m: contact ends where the point is farther than this from the surface.
         contact_spacing_m: contacts of one object are at least this far apart.
-        contact_points: points per hand that may come into contact.
-        anchors: how many contacts are held at a time; 0: none, motion is carried from frame to frame.
+        contact_points: points per hand that may come into contact, at most.
+        anchors: how many contacts are remembered at a time; 0: none, motion is carried from frame to frame.
         sigma_contact_m: how far a contact gives way, in each frame anew.
         sigma_slip_m: how far a contact slips in a second, growing with the square root of time.
-        keypoint3d_m, center_m, keypoint2d_px, box_px, joint_rad, depth_m: noise of the sensors.
+        keypoint3d_m, center_m, keypoint2d_px, box_px, joint_rad, depth_m: noise of the sensors, per coordinate;
+            ``keypoint2d_px`` over the confidence.
         border_px: how far the borders of masks are off [px], alike over ``border_length_px`` along them, and
         border_bias_px: all along them.
         alike_frames: so many pictures in a row err alike; each mask, box and depth image counts that much less.
-        gate: observations less likely than this are left out; 0: none is.
-        robust: ``gate`` leaves unlikely observations out, ``huber`` counts them less, ``none`` takes all as they are.
+        gate: share of true observations that pass; those that are less likely do not.  0: all pass.
+        robust: ``gate`` leaves out what does not pass, ``huber`` counts it less, ``none`` takes all as it is.
         contact_patience: rejections in a row after which a contact is given up.
-        patience: rejections in a row after which the filter doubts itself and forgets.
+        patience: rejections in a row after which what a sensor sees becomes more uncertain.
         adaptive: learn the noise of each sensor from its innovations.
-        adaptive_window: innovations to learn from.
-        control_noise: the errors of the control reach the state.  Without, the paper's equations as printed.
-        literal: the paper's Eq. 9 as printed, in which no object ever shifts.
+        adaptive_window: frames to learn from.
+        control_noise: a hand's errors live on from frame to frame and, without anchors, reach what it holds.  If not,
+            the paper's equations as printed.
+        literal: the paper's Eq. 9 as printed, in which contacts turn objects but never shift them.
         seed: of the points that may come into contact.
     """
 
@@ -101,7 +111,7 @@ class TrackSettings:
     joint_rad: float = 0.01
     depth_m: float = 0.005
     gate: float = 0.99
-    robust: str = "gate"
+    robust: Robust = "gate"
     contact_patience: int = 3
     patience: int = 5
     adaptive: bool = False
@@ -112,6 +122,8 @@ class TrackSettings:
 
     def __post_init__(self):
         check_ranges(self)
+        if self.robust not in get_args(Robust):
+            raise InputError("settings: robust", repr(self.robust), f"one of {', '.join(get_args(Robust))}")
 
     @classmethod
     def paper_literal(cls) -> TrackSettings:
