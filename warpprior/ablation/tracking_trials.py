@@ -11,7 +11,7 @@ from warpprior.errors import InputError
 from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.scenes.noise import Point3DNoise, measure_center, measure_keypoints
 from warpprior.scenes.noise.correlated import correlated
-from warpprior.tracking.actuators import _joint_spread
+from warpprior.tracking.actuators import joint_sigmas
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 OURS, FRAME_TO_FRAME, PRINTED = "ours", "frame to frame", "as printed"
@@ -200,7 +200,7 @@ def suppose_control(hand: SceneBody, noise: ControlNoise, fps: float, random: np
         truth,
         position=truth.position + _shift(errors[:, :3], truth.position, noise.lateral_m, noise.depth_m),
         rotation=(turns * Rotation.from_quat(truth.rotation)).as_quat(),
-        joints=truth.joints + _joint_spread(body, noise.joint_rad) * errors[:, 6:],
+        joints=truth.joints + joint_sigmas(body, noise.joint_rad) * errors[:, 6:],
         covariance=None,
         imputed=None,
     )

@@ -32,8 +32,13 @@ class Actuator:
         device: Warp device.
 
     Attributes:
+        name: of the body.
+        scale: size factor of its surface.
+        noise: of its control.
+        animated: it is given by its surface alone.
         width: of its error: six, and its joint coordinates.
-        points: candidates for contact in the camera frame (point, 3), current after :meth:`place`.
+        candidates: which of :attr:`device_points` may come into contact (point,).
+        points: the candidates in the camera frame (point, 3) [m], current after :meth:`place`.
         keypoint_slots: which slot holds each keypoint (keypoint,).
         slot_points: where slots are (slot, 3) [m], and ``jacobians`` (slot, 3, width), current after
             :meth:`linearise`.  The first slots are those of anchors.
@@ -42,26 +47,24 @@ class Actuator:
     """
 
     def __init__(self, body: SceneBody, settings: TrackSettings, anchors: int, device):
-        self.name, self.scene_body = body.name, body
+        self.name, self.scale = body.name, body.initial.scale
         self.noise: ControlNoise = settings.measured if body.known else settings.estimated
         self.animated = body.body.animation is not None
         reduced, self.candidates, keypoints = _reduce(body.body, settings.contact_points, settings.seed)
         self._chosen = reduced.chosen
         self.surface: np.ndarray | None = None
-        self.body = body.body
         self.model = BodyModel(reduced.body, device)
         self.state = self.model.state(1, requires_grad=False)
         shape = np.asarray(body.initial.shape, dtype=np.float32)
         if shape.size:
             self.state.shape.assign(shape)
-        self.state.scale.fill_(float(body.initial.scale))
+        self.state.scale.fill_(float(self.scale))
         self.model.shape(self.state)
         self.width = 6 + reduced.body.coordinate_count
         self._variances = np.zeros(self.width)
         self._variances[3:6] = self.noise.rotation_rad**2
-        self._variances[6:] = _joint_spread(reduced.body, self.noise.joint_rad) ** 2
+        self._variances[6:] = joint_sigmas(reduced.body, self.noise.joint_rad) ** 2
         self.tips = np.zeros(0, bool) if body.body.keypoints is None else np.asarray(body.body.keypoints.vertices) >= 0
-        self.anchor_count = anchors
         slot_count = anchors + len(keypoints)
         self.keypoint_slots = anchors + np.arange(len(keypoints))
         self._vertices = mirrored((1, reduced.body.vertex_count), wp.vec3, device)
@@ -206,7 +209,7 @@ def _reduce(body: Body, count: int, seed: int) -> tuple[_Reduced, np.ndarray, np
     return _Reduced(replace(body, **changes), chosen), candidates, places.astype(np.int32)
 
 
-def _joint_spread(body: Body, sigma: float) -> np.ndarray:
-    """Standard deviation of each joint coordinate."""
+def joint_sigmas(body: Body, sigma: float) -> np.ndarray:
+    """Standard deviations of joint coordinates (coordinate,) [rad or m]: ``sigma``, but little beside their ranges."""
     span = np.asarray(body.upper, dtype=float) - np.asarray(body.lower, dtype=float)
     return np.minimum(sigma, np.where(np.isfinite(span), span, np.inf) / RANGE_SHARE) + 1e-6

@@ -56,7 +56,7 @@ class MomentSensor:
             surfaces: vertices of hands that are given by them, camera frame, by name.
             rows: of the update.
         """
-        scales = {actuator.name: actuator.scene_body.initial.scale for actuator in self._actuators}
+        scales = {actuator.name: actuator.scale for actuator in self._actuators}
         surfaces = {name: surface / scales[name] for name, surface in surfaces.items()}
         placed = {}
         for hand, actuator in enumerate(self._actuators):
