@@ -6,7 +6,7 @@ section III-E, with the errors of the control in the state; see :mod:`warpprior.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +14,15 @@ import numpy as np
 from warpprior.blas import one_thread
 from warpprior.device import resolve_device
 from warpprior.errors import InputError
+from warpprior.progress import Progress
 from warpprior.result import Result
 from warpprior.scene import Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
-from warpprior.tracking.belief import Belief
+from warpprior.tracking.belief import Belief, origin_from_middle
 from warpprior.tracking.checks import check_observation
 from warpprior.tracking.contact import Contacts, observability
 from warpprior.tracking.estimate import Estimate, tracked_result
-from warpprior.tracking.manifold import difference, hat, matrix
+from warpprior.tracking.manifold import difference, matrix
 from warpprior.tracking.motion import Motion
 from warpprior.tracking.observation import HandPose, Observation, choose_sensors, observe_frame
 from warpprior.tracking.sensors import Sensors
@@ -36,8 +37,6 @@ MOST_DOUBT_M, MOST_DOUBT_RAD = 0.3, 1.0  # until it is this uncertain
 HAND_SENSORS = {"keypoints3d", "fingertips", "keypoints2d", "joints"}
 LEAST_STEP = 1e-6  # [s]
 
-Progress = Callable[[float, float, str], None]
-
 
 class Tracker:
     """Tracks the objects and hands of a scene, one observation at a time.
@@ -51,6 +50,15 @@ class Tracker:
         lag: keep what it takes to smooth the last so many frames, see :meth:`smoothed`.
 
     Bodies that are estimated and rigid are objects; all others are hands: they move as they are told, nearly.
+
+    Attributes:
+        scene, settings: as given.
+        objects: the bodies that are objects.
+        actuators: the hands.
+        names: of hands, then of objects.
+        sensors: names of those that are believed.
+        belief: mean and covariance after the last step.
+        timestamp: of the last step [s]; None before the first.
 
     Raises:
         InputError: nothing to track, or a sensor that does not exist.
@@ -88,7 +96,7 @@ class Tracker:
         self._updater, self._rows = Updater(settings), Rows(self.belief.width)
         self._lag, self._steps, self._recent = lag, [], []
         self.timestamp: float | None = None
-        self._began: np.ndarray | None = None
+        self._began: np.ndarray | None = None  # how errors followed when contacts began or ended after the last update
         self._misses: dict[str, int] = {}
         self._place_objects()
 
@@ -112,6 +120,9 @@ class Tracker:
             observation: what is seen; whatever is missing is left out.
             timestamp: when [s]; later than the last one.
 
+        Returns:
+            What is believed after it.
+
         Raises:
             InputError: the time does not advance, or an array has the wrong shape.
         """
@@ -125,7 +136,7 @@ class Tracker:
             after = "" if self.timestamp is None else f" after {self.timestamp}"
             raise InputError("track: timestamp", f"{timestamp}{after}", "times that advance")
         controls = [self._control(observation, actuator) for actuator in self.actuators]
-        before = (belief.position.copy(), belief.rotation.copy())
+        positions, rotations = belief.position.copy(), belief.rotation.copy()
         dt = 0.0
         first = self.timestamp is None
         if first:
@@ -150,8 +161,8 @@ class Tracker:
         if dt > 0.0:
             for index in range(len(self.objects)):
                 place = belief.hand_count + index
-                turn = difference(belief.rotation[place], before[1][place])
-                shift = belief.position[place] - before[0][place]
+                turn = difference(belief.rotation[place], rotations[place])
+                shift = belief.position[place] - positions[place]
                 motion.learn_velocity(index, shift, turn, dt, seen=place in seen)
         self._began = self._contacts.refresh(belief, first=first)
         motion.touched = self._contacts.touched
@@ -211,8 +222,7 @@ class Tracker:
         """
         belief, settings = self.belief, self.settings
         taken = rows.believed()
-        first = {True: 0, False: belief.hand_count}
-        bodies = {about: first[about[0] in HAND_SENSORS] + about[1] for about in taken}
+        bodies = {about: about[1] + belief.hand_count * (about[0] not in HAND_SENSORS) for about in taken}
         seen = {bodies[about] for about, good in taken.items() if good}
         doubted = set()
         for about, good in taken.items():
@@ -251,8 +261,7 @@ class Tracker:
             else:  # the belief has the middle of an object, the world its origin
                 arm = matrix(rotation[name]) @ belief.middles[number - belief.hand_count]
                 position[name] -= arm
-                to_origin = np.eye(6)
-                to_origin[:3, 3:] = hat(arm)
+                to_origin = origin_from_middle(arm)
                 spread[name] = to_origin @ spread[name] @ to_origin.T
         return position, rotation, joints, spread
 
@@ -354,7 +363,7 @@ def track(
         smooth: correct every frame by all later ones (Rauch, Tung, Striebel).
         lag: correct every frame by so many later ones.
         device: Warp device; None takes a GPU if there is one.
-        progress: called with frames done, frames in all, and a text.
+        progress: called with frames done, frames in all, and what is being done.
 
     Returns:
         Poses with covariances; bodies that are known as they were given.  ``history`` has one row per frame.

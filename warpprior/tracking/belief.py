@@ -81,10 +81,13 @@ class Belief:
         return self.position[self.hand_count + index] - self.arm(index)
 
     def to_origin(self, index: int) -> np.ndarray:
-        """Errors of an object's origin and rotation from those of its middle and rotation (6, 6)."""
-        out = np.eye(6)
-        out[:3, 3:] = hat(self.arm(index))
-        return out
+        """:func:`origin_from_middle` of an object at the mean."""
+        return origin_from_middle(self.arm(index))
+
+    def information(self, index: int) -> np.ndarray:
+        """How sure the pose of an object is: information in the error of its origin and rotation (6, 6)."""
+        to_origin, columns = self.to_origin(index), self.object(index)
+        return np.linalg.inv(to_origin @ self.covariance[columns, columns] @ to_origin.T)
 
     @property
     def used(self) -> int:
@@ -154,3 +157,13 @@ class Belief:
             joints[...] = means["joints"][start : start + len(joints)]
             start += len(joints)
         self.covariance[...] = covariance
+
+
+def origin_from_middle(arm: np.ndarray) -> np.ndarray:
+    """Errors of an object's origin and rotation from those of its middle and rotation (6, 6).
+
+    ``arm`` (3,) leads from the origin to the middle, camera axes [m].
+    """
+    out = np.eye(6)
+    out[:3, 3:] = hat(arm)
+    return out

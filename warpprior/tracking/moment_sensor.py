@@ -14,11 +14,12 @@ from warpprior.tracking.moments import Silhouette, SilhouetteMoments, label_mome
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 
+# Rows of moments by name of the sensor: area, centroid u, v, central second moments uu, uv, vv.
 MOMENT_ROWS = {"area": (0,), "center2d": (1, 2), "moments": (0, 1, 2, 3, 4, 5)}
 LEAST_AREA = 30.0  # silhouettes and labels smaller than this say nothing [px^2]
 ROUNDS, HALVINGS = 6, 4  # at most
 NEAR_M, NEAR_RAD = 0.002, 0.02  # steps shorter than this need no other linearisation
-CAMERA = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+CAMERA = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])  # pose of a surface that is given in the camera frame
 
 
 class MomentSensor:
@@ -72,14 +73,23 @@ class MomentSensor:
     def _add_object(
         self, belief: Belief, index: int, seen: np.ndarray, placed: dict, surfaces: dict, rows: Rows
     ) -> None:
+        """Let moments lead an object to where they fit best in the belief's light, and linearise them there.
+
+        Args:
+            belief: says how far they may lead it.
+            index: of the object.
+            seen: moments of its label (6,).
+            placed: rows of :meth:`SilhouetteMoments.measure`, by name; the object's own is moved.
+            surfaces: likewise.
+            rows: of the update.
+        """
         body, silhouette, pick, settings = self._objects[index], self._silhouettes[index], self._pick, self.settings
         expected = silhouette.measure(placed, surfaces)
         if expected.values[0] < LEAST_AREA:
             return
         noise = expected.noise(settings.border_px, settings.border_length_px, settings.border_bias_px)
         whiten = np.linalg.inv(np.linalg.cholesky(noise[np.ix_(pick, pick)] * settings.alike_frames))
-        to_origin, columns = belief.to_origin(index), belief.object(index)
-        sure = np.linalg.inv(to_origin @ belief.covariance[columns, columns] @ to_origin.T)
+        sure = belief.information(index)
 
         def misses(found: Silhouette) -> np.ndarray:
             return whiten @ (seen - found.values)[pick]
@@ -116,7 +126,7 @@ class MomentSensor:
         own = rows.add(self._sensor, (index,), miss + slope @ error, 1.0)
         if own is None:
             return
-        own[:, columns] = slope @ to_origin
+        own[:, belief.object(index)] = slope @ belief.to_origin(index)
         for hand, actuator in enumerate(self._actuators):
             if not actuator.animated:
                 first = belief.hand(hand).start

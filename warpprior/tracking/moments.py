@@ -130,7 +130,10 @@ class SilhouetteMoments:
 
     def _allocate(self, count: int, coordinates: list[int]) -> None:
         """Device arrays, and the host's halves of those that are written and read in each step."""
-        zeros = lambda shape, dtype: wp.zeros(shape, dtype=dtype, device=self.device)  # noqa: E731
+
+        def zeros(shape, dtype):
+            return wp.zeros(shape, dtype=dtype, device=self.device)
+
         self._joint_starts = np.concatenate([[0], np.cumsum(coordinates)]).astype(int)
         self._poses = mirrored(count, wp.transform, self.device)
         self._joints = mirrored(max(int(self._joint_starts[-1]), 1), wp.float32, self.device)
@@ -208,7 +211,8 @@ class SilhouetteMoments:
         Args:
             poses: of the bodies that moved since the last call, or since their first frame, by name: position [m],
                 quaternion xyzw and joint coordinates (7 + coordinate,), camera_from_body.
-            surfaces: of bodies whose vertices are animated: (vertex, 3) [m] in the body's own frame, by name.
+            surfaces: of bodies whose vertices are animated: (vertex, 3) [m] in the body's own frame, before its scale,
+                by name.
         """
         for name, row in poses.items():
             self._assign(self.names.index(name), row)

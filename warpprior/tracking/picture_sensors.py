@@ -71,10 +71,7 @@ class PictureSensors:
         if self._mask is None and self._depth is None:
             return
         poses = self._poses(belief)
-        prior = {}
-        for index, body in enumerate(self._objects):
-            columns, to_origin = belief.object(index), belief.to_origin(index)
-            prior[body.name] = np.linalg.inv(to_origin @ belief.covariance[columns, columns] @ to_origin.T)
+        prior = {body.name: belief.information(index) for index, body in enumerate(self._objects)}
         if self._mask is not None and observation.labels is not None:
             found = self._mask.measure(observation.labels, poses, prior=prior, surfaces=surfaces)
             self._add_evidence("mask", found, belief, rows)
