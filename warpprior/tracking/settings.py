@@ -8,6 +8,12 @@ from typing import Literal, get_args
 from warpprior.errors import InputError
 from warpprior.limits import check_ranges
 
+DIVIDED = (  # by these, or by matrices of nothing else
+    *("initial_lateral_m", "initial_depth_m", "initial_rotation_rad", "sigma_contact_m", "sigma_slip_m"),
+    *("keypoint3d_m", "center_m", "keypoint2d_px", "box_px", "border_px", "border_length_px", "border_bias_px"),
+    *("joint_rad", "depth_m", "alike_frames"),
+)
+LEAST_SIGMA, MOST_SIGMA = 1e-6, 1e6  # their squares and sums stay well within double precision
 Robust = Literal["gate", "huber", "none"]
 
 
@@ -124,6 +130,10 @@ class TrackSettings:
         check_ranges(self)
         if self.robust not in get_args(Robust):
             raise InputError("settings: robust", repr(self.robust), f"one of {', '.join(get_args(Robust))}")
+        for name in DIVIDED:
+            if not LEAST_SIGMA <= getattr(self, name) <= MOST_SIGMA:
+                accepted = f"a number from {LEAST_SIGMA:g} to {MOST_SIGMA:g}"
+                raise InputError(f"settings: {name}", repr(getattr(self, name)), accepted)
 
     @classmethod
     def paper_literal(cls) -> TrackSettings:
