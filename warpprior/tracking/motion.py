@@ -18,6 +18,9 @@ STILL = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
 MEMORY = 0.3  # share of the newest velocity in what is remembered
+NOWHERE = 1e4  # times the variances of a control: a hand that begins without any
+
+Earlier = Sequence[tuple[np.ndarray, np.ndarray]]  # of each hand before: places of its slots, and their Jacobians
 
 
 class Motion:
@@ -34,7 +37,9 @@ class Motion:
         device: Warp device.
 
     Attributes:
-        modes: what each object does [(object,)].
+        modes: what each object does (object,).
+        controls: the last pose that each hand was told to have (hand,); None where there was none.
+        silent: for how long each hand has been told nothing (hand,) [s].
         touched: objects that a hand is near to, as told.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
         lost_s: for how long nothing that is seen of an object has been believed (object,) [s]; 0: it is not lost.
@@ -102,8 +107,8 @@ class Motion:
             if known is not None:
                 self._take(belief, hand, known)
                 self.controls[hand] = known
-            place = belief.position[hand]
-            belief.covariance[columns, columns] = actuator.covariance(place) * (1.0 if known is not None else 1e4)
+            unsure = 1.0 if known is not None else NOWHERE
+            belief.covariance[columns, columns] = actuator.covariance(belief.position[hand]) * unsure
 
     @staticmethod
     def _take(belief: Belief, hand: int, control: HandPose) -> None:
@@ -148,51 +153,76 @@ class Motion:
         self.controls[hand], self.silent[hand] = control, 0.0
 
     def _move_object(
-        self, belief: Belief, index: int, dt: float, follows: np.ndarray, noise: np.ndarray, earlier
+        self, belief: Belief, index: int, dt: float, follows: np.ndarray, noise: np.ndarray, earlier: Earlier | None
     ) -> None:
-        settings, columns, place = self.settings, belief.object(index), belief.hand_count + index
+        """What the object does by itself, or with the contacts that hold it; ``earlier`` is of no use with anchors."""
+        columns, place = belief.object(index), belief.hand_count + index
         slots = belief.held_by(index)
         sound = slots[belief.anchor_misses[slots] == 0]
         lead = sound if len(sound) else slots  # those that were just rejected lead nowhere
-        self.modes[index] = self._mode(index, len(slots))
-        mode = self.modes[index]
+        mode = self.modes[index] = self._mode(index, len(slots))
+        variances = np.repeat(np.square(self._spread(belief, mode, lead, dt)), 3)
         position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
         if mode == FLIES:
             belief.position[place] += self.velocities[index, :3] * dt
             belief.rotation[place] = multiply(exp(self.velocities[index, 3:] * dt), rotation)
-            late = dt**2 / MEMORY  # what is remembered of a velocity lags behind it
-            spread = (settings.free_acceleration_m_s2 * late, settings.free_acceleration_rad_s2 * late)
-        elif mode == RESTS:
-            spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
-        elif mode == TOUCHED:
-            spread = (settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt)
-        else:
-            spread = (settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt)
-        if mode == HELD and any(self.silent[hand] > 0.0 for hand in set(belief.anchor_hand[lead].tolist())):
-            # Nobody tells where the hand goes, and the object goes with it.
-            spread = (settings.gap_speed_m_s * dt, settings.gap_speed_rad_s * dt)
-        if mode == HELD:
-            after = self._at_slots(belief, lead, [actuator.slot_points for actuator in self._actuators])
-            if self.anchored:
-                before = belief.anchors[lead]
-            else:
-                before = self._at_slots(belief, lead, [points for points, _ in earlier])
-            carry = self._carries[index]
-            prior = STILL if settings.literal else (after - before).mean(axis=0)
-            belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
-            if not self.anchored:
-                self._lead(belief, carry, lead, columns, follows, noise, earlier)
-                spread = (settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt)
-        variances = np.repeat(np.square(spread), 3)
         if mode != HELD:
             noise[columns, columns] += np.diag(variances)
             return
+        after = self._at_slots(belief, lead, [actuator.slot_points for actuator in self._actuators])
+        if self.anchored:
+            before = belief.anchors[lead]
+        else:
+            before = self._at_slots(belief, lead, [points for points, _ in earlier])
+        carry = self._carries[index]
+        prior = STILL if self.settings.literal else (after - before).mean(axis=0)
+        belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
         follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
-        if not self.anchored:
+        if self.anchored:
+            self._take_along(belief, index, slots, position, turn, variances, follows, noise)
+        else:
+            self._lead(belief, carry, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
-            return
-        # The object and the places where it is held move as one, in what is known and in what is not.
+
+    def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
+        """How far an object may go against its motion in ``dt`` [m], [rad]; ``lead`` are the slots that hold it."""
+        settings = self.settings
+        if mode == FLIES:
+            late = dt**2 / MEMORY  # what is remembered of a velocity lags behind it
+            return settings.free_acceleration_m_s2 * late, settings.free_acceleration_rad_s2 * late
+        if mode == RESTS or (mode == HELD and not self.anchored):  # without anchors, errors of hands are led to it
+            return settings.rest_speed_m_s * dt, settings.rest_speed_rad_s * dt
+        if mode == TOUCHED:
+            return settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt
+        if mode == HELD and any(self.silent[hand] > 0.0 for hand in set(belief.anchor_hand[lead].tolist())):
+            # Nobody tells where the hand goes, and the object goes with it.
+            return settings.gap_speed_m_s * dt, settings.gap_speed_rad_s * dt
+        return settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt
+
+    @staticmethod
+    def _take_along(
+        belief: Belief,
+        index: int,
+        slots: np.ndarray,
+        position: np.ndarray,
+        turn: np.ndarray,
+        variances: np.ndarray,
+        follows: np.ndarray,
+        noise: np.ndarray,
+    ) -> None:
+        """Let anchors go with their object: they and it move as one, in what is known and in what is not.
+
+        Args:
+            belief: in which the object has moved.
+            index: of the object.
+            slots: its anchors.
+            position: of its middle, before (3,) [m].
+            turn: how it turned (3, 3).
+            variances: of what it may do besides: a shift [m] of the anchors' mean, and a turn [rad] about that (6,).
+            follows, noise: of the prediction, to be filled.
+        """
+        columns, place = belief.object(index), belief.hand_count + index
         belief.anchors[slots] = (belief.anchors[slots] - position) @ turn.T + belief.position[place]
         places = np.concatenate([belief.position[place, None], belief.anchors[slots]])
         shakes = np.zeros((1 + len(places), 3, 6))  # of the middle, the rotation, and each anchor
@@ -215,7 +245,14 @@ class Motion:
         return out
 
     def _lead(
-        self, belief: Belief, carry: Carry, slots: np.ndarray, columns: slice, follows: np.ndarray, noise, earlier
+        self,
+        belief: Belief,
+        carry: Carry,
+        slots: np.ndarray,
+        columns: slice,
+        follows: np.ndarray,
+        noise: np.ndarray,
+        earlier: Earlier,
     ) -> None:
         """Errors of the hands reach the object through its contacts (F and G of a filter without anchors)."""
         carry.differentiate()
