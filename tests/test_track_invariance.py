@@ -42,7 +42,7 @@ def moved(scene, turn, shift):
 
 def test_another_camera_sees_the_same(grip):
     """Noise that has no direction: turning and shifting all that is told turns and shifts the answer."""
-    settings = replace(TrackSettings().with_noise(depth_m=0.004), initial_depth_m=0.02)
+    settings = TrackSettings(estimated=replace(TrackSettings().estimated, depth_m=0.004), initial_depth_m=0.02)
     scene, turn, shift = grip, Rotation.from_rotvec([0.3, -0.8, 2.0]), np.array([0.5, 0.2, 1.0])
     here, there = (run(found, settings) for found in (scene, moved(scene, turn, shift)))
     np.testing.assert_allclose(positions(there), turn.apply(positions(here)) + shift, atol=5e-5)

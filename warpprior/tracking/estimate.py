@@ -15,6 +15,7 @@ from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Innovation
 
 UNSURE_M, UNSURE_RAD = 0.05, 0.3  # standard deviations that are worth a note
+MOST_SPANS = 8  # that a note lists
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -114,8 +115,8 @@ def _notes(filtered: Sequence[Estimate], chosen: Sequence[Estimate]) -> list[str
             count = len(list(run))
             spans.append(f"{mode} in frames {frame} to {frame + count - 1}")
             frame += count
-        more = f", and {len(spans) - 8} changes more" if len(spans) > 8 else ""
-        notes.append(f"{name}: {', '.join(spans[:8])}{more}.")
+        more = f", and {len(spans) - MOST_SPANS} changes more" if len(spans) > MOST_SPANS else ""
+        notes.append(f"{name}: {', '.join(spans[:MOST_SPANS])}{more}.")
         sigma = np.sqrt(np.diagonal(chosen[-1].covariance[name])[:6])
         if sigma[:3].max() > UNSURE_M:
             notes.append(f"{name}: where it is, is not observed at the end: {1e3 * sigma[:3].max():.0f} mm (1 sigma).")

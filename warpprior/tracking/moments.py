@@ -106,7 +106,7 @@ class SilhouetteMoments:
             )
         limits = [watched_faces if name == watched else other_faces for name in self.names]
         drawn = [simplify(body.body, limit) for body, limit in zip(bodies, limits, strict=True)]
-        self.kept = {name: kept for name, (_, kept) in zip(self.names, drawn, strict=True)}
+        self._kept = {name: kept for name, (_, kept) in zip(self.names, drawn, strict=True)}
         assembly = assemble([body for body, _ in drawn])
         self._starts = assembly.vertex_starts
         self.view = kernels.PictureView()
@@ -218,7 +218,7 @@ class SilhouetteMoments:
             self._assign(self.names.index(name), row)
         for name, vertices in (surfaces or {}).items():
             index = self.names.index(name)
-            rest = np.asarray(vertices)[self.kept[name]] * self._scales[index]
+            rest = np.asarray(vertices)[self._kept[name]] * self._scales[index]
             self._states[index].rest_vertices.assign(rest.astype(np.float32))
         self._poses.push()
         self._joints.push()

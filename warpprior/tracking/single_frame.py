@@ -52,7 +52,6 @@ class SingleFrame:
         self.watched = tuple(b for b in scene.bodies if not b.known and b.body.is_rigid)
         self.known = tuple(b for b in scene.bodies if b.known)
         self._bodies = {body.name: body for body in scene.bodies}
-        self._order = [body.name for body in scene.bodies]
         self._radii = {
             body.name: body.initial.scale * float(np.linalg.norm(body.body.vertices, axis=1).max())
             for body in self.watched
@@ -107,7 +106,7 @@ class SingleFrame:
 
     def canvas(self, names: list[str], *, outlined: bool) -> Canvas:
         """A canvas for some bodies, of the whole picture."""
-        channels = [0 if name in names else None for name in self._order]
+        channels = [0 if name in names else None for name in self._bodies]
         window = whole_window(1, self.camera.width, self.camera.height)
         return Canvas(self.state.assembly, channels, [outlined] * len(channels), window, self.device)
 

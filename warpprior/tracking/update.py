@@ -25,6 +25,7 @@ class Block:
         sensor: name of the sensor.
         key: which measurement of the sensor, over time.
         start, stop: its rows.
+        taken: it counts; the update leaves others out.
     """
 
     sensor: str
@@ -39,10 +40,10 @@ class Innovation:
     """What one sensor said in one frame, compared with what was expected.
 
     Attributes:
-        nis: normalised innovation squared of the blocks that were taken.
+        nis: normalised innovation squared of the blocks that were taken, 0 without any.
         dof: its degrees of freedom.
         rejected: how many blocks were left out.
-        whitened: innovations times the inverse root of their covariance.
+        whitened: innovations of the blocks that were taken, times the inverse root of their covariance (dof,).
     """
 
     nis: float
@@ -77,7 +78,17 @@ class Rows:
         self.blocks.clear()
 
     def add(self, sensor: str, key: tuple, residual: np.ndarray, variance) -> np.ndarray | None:
-        """Add one measurement; returns its rows of the Jacobian (n, column), to be filled, or None if it is useless."""
+        """Add one measurement.
+
+        Args:
+            sensor: name of the sensor.
+            key: which measurement.
+            residual: (n,).
+            variance: of all, or (n,).
+
+        Returns:
+            Its rows of the Jacobian (n, column), zero and to be filled; or None: it is not finite, or there is no room.
+        """
         count = len(residual)
         if self.count + count > MOST_ROWS or not np.isfinite(residual).all():
             return None
@@ -144,6 +155,7 @@ class Updater:
         self.settings = settings
         self.scales: dict[str, float] = {}
         self._windows: dict[str, list[tuple[float, float]]] = {}
+        # By the size of a block; larger ones are judged as the largest.
         self._gates = [np.inf, *chi2.ppf(settings.gate, np.arange(1, 13))] if settings.gate > 0.0 else None
 
     def __call__(self, belief: Belief, rows: Rows) -> tuple[np.ndarray, dict[str, Innovation]]:
