@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
 from warpprior.errors import InputError
@@ -139,6 +139,10 @@ class TrackSettings:
     def paper_literal(cls) -> TrackSettings:
         """The paper's equations as printed: Eq. 9, no noise of the control, no contact remembered, nothing gated."""
         return cls(anchors=0, control_noise=False, literal=True, robust="none")
+
+    def with_noise(self, **estimated: float) -> TrackSettings:
+        """The same settings with other control noise of estimated bodies; the fields of :class:`ControlNoise`."""
+        return replace(self, estimated=replace(self.estimated, **estimated))
 
     def as_dict(self) -> dict:
         """The settings as plain data."""
