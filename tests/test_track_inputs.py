@@ -4,10 +4,25 @@ import numpy as np
 import pytest
 
 from tests.track_samples import make_scene
-from warpprior.errors import InputError
-from warpprior.estimators.track import track
+from warpprior.errors import InputError, RunError
+from warpprior.estimators.track import Tracker, track
 from warpprior.overrides import apply_overrides
+from warpprior.tracking.observation import HandPose, Observation, observe_frame
 from warpprior.tracking.settings import DIVIDED, TrackSettings
+
+
+@pytest.fixture(scope="module")
+def grip():
+    """The gripper and the block, a few frames."""
+    return make_scene(4)
+
+
+@pytest.fixture
+def tracker(grip):
+    """It has seen the first frame."""
+    tracker = Tracker(grip, observe="keypoints3d,center", device="cpu")
+    tracker.step(observe_frame(grip, 0, tracker.sensors), 0.0)
+    return tracker
 
 
 @pytest.mark.parametrize("name", DIVIDED)
@@ -27,3 +42,82 @@ def test_the_ends_of_what_is_accepted_can_be_tracked_with(value):
     result = track(make_scene(12), settings, device="cpu")
     assert result.complete and np.isfinite(result.poses["block"].position).all()
     assert np.isfinite(result.poses["block"].covariance).all()
+
+
+def test_covariances_that_break_down_are_told_in_words(grip):
+    """A hand a thousand million times less sure than its keypoints leaves nothing of double precision."""
+    settings = TrackSettings().with_noise(lateral_m=1e9, depth_m=1e9, rotation_rad=1e9, joint_rad=1e9)
+    with pytest.raises(RunError, match="nearer to the defaults"):
+        track(grip, settings, device="cpu")
+
+
+@pytest.mark.parametrize("lag", [-1, -5, 1.5, "2"])
+def test_a_lag_is_a_number_of_frames(grip, lag):
+    """Less than none kept a list that lacked frames."""
+    with pytest.raises(InputError, match="lag"):
+        Tracker(grip, device="cpu", lag=lag)
+    with pytest.raises(InputError, match="lag"):
+        track(grip, device="cpu", lag=lag)
+
+
+@pytest.mark.parametrize(
+    ("sensors", "words"),
+    [("", "no sensor ''"), ("foo", "no sensor 'foo'"), ("center,", "no sensor ''"), ("auto,center", "or auto alone")],
+)
+def test_sensors_that_are_not_there_are_named(grip, sensors, words):
+    """And what there is."""
+    with pytest.raises(InputError, match=words):
+        Tracker(grip, observe=sensors, device="cpu")
+
+
+@pytest.mark.parametrize("time", [0.0, -1.0, 1e-7, np.nan, np.inf, 33_333_333.0])
+def test_times_advance_in_seconds(grip, tracker, time):
+    """The last one is a thirtieth of a second in nanoseconds.  What was refused leaves the tracker as it was."""
+    before = tracker.save()
+    with pytest.raises(InputError, match="timestamp"):
+        tracker.step(observe_frame(grip, 1, tracker.sensors), time)
+    after = tracker.save()
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+
+
+STRAIGHT = [0.0, 0.0, 0.0, 1.0]
+UNUSABLE = {
+    "a hand far away": ({"hands": {"hand": HandPose([0.0, 0.0, 1e30], STRAIGHT, [0.0, 0.0])}}, "at most 1000"),
+    "joints out of all proportion": (
+        {"hands": {"hand": HandPose([0.0, 0.0, 0.5], STRAIGHT, [1e9, 0.0])}},
+        "at most 1000",
+    ),
+    "no pose": ({"hands": {"hand": None}}, "leave out"),
+    "a pose of words": ({"hands": {"hand": HandPose(["a", "b", "c"], STRAIGHT, [0.0, 0.0])}}, "real numbers"),
+    "another length": ({"hands": {"hand": HandPose([0.0, 0.0, 0.5], STRAIGHT, [0.0])}}, "shape"),
+    "keypoints of words": ({"keypoints3d": {"hand": np.full((8, 4), "a")}}, "real numbers"),
+    "keypoints of different lengths": ({"keypoints3d": {"hand": [[0.0, 0.0], [1.0]]}}, "different lengths"),
+    "complex keypoints": ({"keypoints3d": {"hand": np.zeros((8, 4), complex)}}, "real numbers"),
+    "labels of another size": ({"labels": np.zeros((3, 3), np.uint8)}, "shape"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_observations_that_cannot_be_used_are_refused(tracker, name):
+    """In a sentence that says which and why."""
+    parts, words = UNUSABLE[name]
+    with pytest.raises(InputError, match=words):
+        tracker.step(Observation(**parts), 0.03)
+
+
+def test_lists_are_as_good_as_arrays(grip, tracker):
+    """Of poses and of what sensors say."""
+    seen = observe_frame(grip, 1, tracker.sensors)
+    kept = tracker.save()
+    from_arrays = tracker.step(seen, 0.03)
+    tracker.restore(kept)
+    hands = {
+        name: HandPose(p.position.tolist(), p.rotation.tolist(), p.joints.tolist()) for name, p in seen.hands.items()
+    }
+    points = {name: values.tolist() for name, values in seen.keypoints3d.items()}
+    centers = {name: values.tolist() for name, values in seen.centers.items()}
+    from_lists = tracker.step(Observation(hands=hands, keypoints3d=points, centers=centers), 0.03)
+    np.testing.assert_array_equal(from_lists.position["block"], from_arrays.position["block"])
+    np.testing.assert_array_equal(from_lists.covariance["hand"], from_arrays.covariance["hand"])

@@ -13,13 +13,13 @@ import numpy as np
 
 from warpprior.blas import one_thread
 from warpprior.device import resolve_device
-from warpprior.errors import InputError
+from warpprior.errors import InputError, RunError
 from warpprior.progress import Progress
 from warpprior.result import Result
 from warpprior.scene import Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief, origin_from_middle
-from warpprior.tracking.checks import check_observation
+from warpprior.tracking.checks import check_lag, check_observation, check_time
 from warpprior.tracking.contact import Contacts, observability
 from warpprior.tracking.estimate import Estimate, tracked_result
 from warpprior.tracking.manifold import difference, matrix
@@ -35,7 +35,6 @@ DOUBT = 3.0  # a sensor that is rejected again and again makes what it sees so m
 WIDENINGS = 3  # of what is believed of the first poses
 MOST_DOUBT_M, MOST_DOUBT_RAD = 0.3, 1.0  # until it is this uncertain
 HAND_SENSORS = {"keypoints3d", "fingertips", "keypoints2d", "joints"}
-LEAST_STEP = 1e-6  # [s]
 
 
 class Tracker:
@@ -61,7 +60,7 @@ class Tracker:
         timestamp: of the last step [s]; None before the first.
 
     Raises:
-        InputError: nothing to track, or a sensor that does not exist.
+        InputError: nothing to track, a sensor that does not exist, or ``lag`` is no whole number of frames.
     """
 
     def __init__(
@@ -73,6 +72,7 @@ class Tracker:
         device: str | None = None,
         lag: int = 0,
     ):
+        check_lag(lag)
         self.scene, self.settings = scene_model, settings or TrackSettings()
         settings, device = self.settings, resolve_device(device)
         self.objects: list[SceneBody] = [b for b in scene_model.bodies if not b.known and b.body.is_rigid]
@@ -124,17 +124,20 @@ class Tracker:
             What is believed after it.
 
         Raises:
-            InputError: the time does not advance, or an array has the wrong shape.
+            InputError: the time does not advance, or an array has the wrong shape; nothing is changed.
+            RunError: numbers of too different size in the covariance; the tracker is of no more use.
         """
         with one_thread():
-            return self._step(observation, float(timestamp))
+            try:
+                return self._step(observation, float(timestamp))
+            except np.linalg.LinAlgError as error:
+                found = f"track: at {float(timestamp):g} s, {error}: some noise is far too large beside the rest"
+                raise RunError(f"{found}; bring the settings nearer to the defaults") from error
 
     def _step(self, observation: Observation, timestamp: float) -> Estimate:
         belief, motion, rows = self.belief, self._motion, self._rows
         check_observation(observation, self.scene)
-        if not (np.isfinite(timestamp) and (self.timestamp is None or timestamp - self.timestamp >= LEAST_STEP)):
-            after = "" if self.timestamp is None else f" after {self.timestamp}"
-            raise InputError("track: timestamp", f"{timestamp}{after}", "times that advance")
+        check_time(timestamp, self.timestamp)
         controls = [self._control(observation, actuator) for actuator in self.actuators]
         positions, rotations = belief.position.copy(), belief.rotation.copy()
         dt = 0.0
@@ -369,12 +372,14 @@ def track(
         Poses with covariances; bodies that are known as they were given.  ``history`` has one row per frame.
 
     Raises:
-        InputError: nothing to track, no such sensor, or both ``smooth`` and ``lag``.
+        InputError: nothing to track, no such sensor, no such lag, or both ``smooth`` and ``lag``.
     """
     if smooth and lag is not None:
         raise InputError("track", "smooth and lag", "one of them")
+    if lag is not None:
+        check_lag(lag)
     count = scene.frame_count
-    reach = count if smooth else min(max(lag or 0, 0), count)
+    reach = count if smooth else min(lag or 0, count)
     tracker = Tracker(scene, settings, observe=observe, device=device, lag=reach)
     filtered: list[Estimate] = []
     chosen: list[Estimate] = []

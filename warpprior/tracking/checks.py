@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
 from warpprior.errors import InputError
@@ -15,6 +17,36 @@ WORDS = {
     "centers": "centre",
     "boxes": "box",
 }
+LEAST_STEP, MOST_STEP = 1e-6, 1e6  # [s]
+MOST = 1000.0  # of poses [m, rad]: control is not judged, it is believed
+
+
+def check_lag(lag: int) -> None:
+    """Refuse what is no number of frames.
+
+    Raises:
+        InputError: says what it is.
+    """
+    if not isinstance(lag, numbers.Integral) or lag < 0:
+        raise InputError("track: lag", repr(lag), "a whole number of frames, 0 or more")
+
+
+def check_time(timestamp: float, last: float | None) -> None:
+    """Refuse times that do not advance, or so far that they cannot be seconds.
+
+    Args:
+        timestamp: of an observation [s].
+        last: of the one before, None if there was none.
+
+    Raises:
+        InputError: says both.
+    """
+    after = "" if last is None else f" after {last}"
+    if not np.isfinite(timestamp) or (last is not None and timestamp - last < LEAST_STEP):
+        raise InputError("track: timestamp", f"{timestamp}{after}", "times that advance")
+    if last is not None and timestamp - last > MOST_STEP:
+        accepted = f"seconds, at most {MOST_STEP:g} from one to the next; divide nanoseconds by 1e9"
+        raise InputError("track: timestamp", f"{timestamp}{after}", accepted)
 
 
 def check_observation(observation: Observation, scene: Scene) -> None:
@@ -29,13 +61,24 @@ def check_observation(observation: Observation, scene: Scene) -> None:
     for key, words in WORDS.items():
         for name, values in getattr(observation, key).items():
             accepted = _shapes(key, _owner(words, name, bodies))
-            if np.shape(values) not in accepted:
-                wanted = " or ".join(str(shape) for shape in accepted)
-                raise InputError(f"{words} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
+            _check_array(f"{words} of {name!r}", values, accepted)
     size = (scene.camera.height, scene.camera.width)
     for words, picture in (("label image", observation.labels), ("depth image", observation.depth)):
-        if picture is not None and np.shape(picture) != size:
-            raise InputError(words, f"shape {np.shape(picture)}", f"shape {size}")
+        if picture is not None:
+            _check_array(words, picture, (size,))
+
+
+def _check_array(where: str, values: object, accepted: tuple[tuple[int, ...], ...]) -> None:
+    """It holds numbers and has one of these shapes."""
+    try:
+        values = np.asarray(values)
+    except (TypeError, ValueError):
+        raise InputError(where, "lists of different lengths", f"shape {accepted[0]}") from None
+    if values.dtype.kind not in "biuf":
+        raise InputError(where, f"values of type {values.dtype}", "real numbers")
+    if values.shape not in accepted:
+        wanted = " or ".join(str(shape) for shape in accepted)
+        raise InputError(where, f"shape {values.shape}", f"shape {wanted}")
 
 
 def _owner(words: str, name: str, bodies: dict[str, SceneBody]) -> SceneBody:
@@ -57,17 +100,17 @@ def _shapes(key: str, owner: SceneBody) -> tuple[tuple[int, ...], ...]:
 
 
 def _check_pose(owner: SceneBody, pose: HandPose) -> None:
+    if not isinstance(pose, HandPose):
+        raise InputError(f"pose of {owner.name!r}", f"a {type(pose).__name__}", "a HandPose; leave out what is missing")
     if owner.body.animation is not None:
-        wanted = (owner.body.vertex_count, 3)
-        if pose.vertices is None or np.shape(pose.vertices) != wanted:
-            found = "none" if pose.vertices is None else f"shape {np.shape(pose.vertices)}"
-            raise InputError(f"vertices of {owner.name!r}", found, f"shape {wanted}")
+        _check_array(f"vertices of {owner.name!r}", pose.vertices, ((owner.body.vertex_count, 3),))
         return
     widths = {"position": 3, "rotation": 4, "joints": owner.body.coordinate_count}
     for name, width in widths.items():
-        found = np.shape(getattr(pose, name))
-        if found != (width,):
-            raise InputError(f"pose of {owner.name!r}: {name}", f"shape {found}", f"shape {(width,)}")
+        where, values = f"pose of {owner.name!r}: {name}", getattr(pose, name)
+        _check_array(where, values, ((width,),))
+        if width and np.isfinite(values).all() and np.abs(values).max() > MOST:
+            raise InputError(where, f"{np.abs(values).max():g}", f"metres and radians, at most {MOST:g}")
     length = float(np.linalg.norm(pose.rotation))
     if abs(length - 1.0) > UNIT_TOLERANCE:  # NaN is not greater: such a pose is a missing one
         raise InputError(f"pose of {owner.name!r}: rotation", f"length {length:.4g}", "a unit quaternion xyzw")

@@ -51,6 +51,10 @@ class HandPose:
     joints: np.ndarray = field(default_factory=lambda: np.zeros(0))
     vertices: np.ndarray | None = None
 
+    def __post_init__(self):
+        for name in ("position", "rotation", "joints"):  # lists are as good
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Observation:
@@ -91,7 +95,7 @@ def choose_sensors(names: Sequence[str] | str, scene: Scene) -> tuple[str, ...]:
     for given in listed:
         name = ALIASES.get(given, given)
         if name not in SENSORS:
-            raise InputError("--observe", f"no sensor {given!r}", f"some of {', '.join(SENSORS)}, or auto")
+            raise InputError("--observe", f"no sensor {given!r}", f"some of {', '.join(SENSORS)}; or auto alone")
         if name not in offered:
             found = f"{given!r}, of which scene {scene.name!r} has nothing"
             raise InputError("--observe", found, f"some of {', '.join(sorted(offered))}")
