@@ -186,10 +186,10 @@ def run_case(trials: Trials, case: Case, settings: TrackSettings, score: Score, 
     return {name: _spread(values, frames, count) for name, values in (found | rows).items()} | more
 
 
-def _filter(scene: Scene, settings: TrackSettings, observe: Sequence[str], device) -> tuple[list[Estimate], float]:
+def _filter(scene: Scene, settings: TrackSettings, observe: Sequence[str], device: str) -> tuple[list[Estimate], float]:
     """Estimates of all frames, and milliseconds per step."""
     tracker = Tracker(scene, settings, observe=observe, device=device)
-    clock = time.process_time if str(device) == "cpu" else time.perf_counter
+    clock = time.process_time if device == "cpu" else time.perf_counter
     estimates, seconds = [], []
     for frame, moment in enumerate(scene.times):
         observation = observe_frame(scene, frame, tracker.sensors)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from warpprior.commands.running import OK, first_frames, refuse_existing, start_warp, tell, tell_warnings
@@ -69,24 +70,16 @@ def ablate(
         jobs: processes side by side.
         overwrite: repeat runs that are there, and take a folder that holds something else.
     """
-    import shutil
-
     from warpprior.ablation import ablate as run
-    from warpprior.ablation.runs import RUNS_FOLDER
     from warpprior.ablation.sources import collect_sources
     from warpprior.ablation.table import TABLE_FILE, format_tables, write_tables
     from warpprior.ablation.variants import choose_variants
-    from warpprior.io import prepare_output
 
     settings = choose_variants(variants, assignments)
     sources = collect_sources(
         scene_folders, simulated, seeds, object_name=object_name, mask_noise=mask_noise, frame_count=num_frames
     )
-    if not (output_dir / RUNS_FOLDER).is_dir():
-        refuse_existing(output_dir, overwrite)
-    with prepare_output(output_dir, overwrite=True, protect=scene_folders):
-        if overwrite:
-            shutil.rmtree(output_dir / RUNS_FOLDER, ignore_errors=True)
+    with _runs_in(output_dir, overwrite, scene_folders):
         chosen = start_warp(device, quiet)
         with progress_bar("ablate", quiet=quiet) as progress:
             runs = run(sources, settings, output_dir, device=chosen, jobs=jobs, progress=progress)
@@ -119,29 +112,37 @@ def ablate_tracking(
         jobs: processes side by side.
         overwrite: repeat runs that are there, and take a folder that holds something else.
     """
-    import shutil
-
-    from warpprior.ablation.runs import RUNS_FOLDER
     from warpprior.ablation.sources import collect_tracking_sources
     from warpprior.ablation.tracking_runs import track_cases
     from warpprior.ablation.tracking_table import TABLE_FILE, format_study, write_study
-    from warpprior.io import prepare_output
     from warpprior.overrides import apply_overrides
     from warpprior.tracking.settings import TrackSettings
 
     settings = apply_overrides(TrackSettings(), assignments)
     sources = collect_tracking_sources(names, seeds, object_name=object_name, frame_count=num_frames)
-    if not (output_dir / RUNS_FOLDER).is_dir():
-        refuse_existing(output_dir, overwrite)
-    with prepare_output(output_dir, overwrite=True):
-        if overwrite:
-            shutil.rmtree(output_dir / RUNS_FOLDER, ignore_errors=True)
+    with _runs_in(output_dir, overwrite):
         chosen = start_warp(device, quiet)
         with progress_bar("track", quiet=quiet) as progress:
             records = track_cases(sources, settings, output_dir, device=chosen, jobs=jobs, progress=progress)
         found = write_study(output_dir, records, settings.as_dict(), chosen)
     tell(quiet, format_study(found), f"{len(records)} scenes; tables in {output_dir / TABLE_FILE}")
     return OK
+
+
+@contextmanager
+def _runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iterator[None]:
+    """Prepare the folder of a study: runs that are in it stay, unless they are to be repeated."""
+    import shutil
+
+    from warpprior.ablation.runs import RUNS_FOLDER
+    from warpprior.io import prepare_output
+
+    if not (folder / RUNS_FOLDER).is_dir():
+        refuse_existing(folder, overwrite)
+    with prepare_output(folder, overwrite=True, protect=protect):
+        if overwrite:
+            shutil.rmtree(folder / RUNS_FOLDER, ignore_errors=True)
+        yield
 
 
 def info(*, as_json: bool = False) -> int:

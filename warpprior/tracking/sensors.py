@@ -43,7 +43,7 @@ class Sensors:
         self.names, self.settings = tuple(names), settings
         self._camera: Camera = scene.camera
         self._focal = np.array([scene.camera.fx, scene.camera.fy])
-        self._middle = np.array([scene.camera.cx, scene.camera.cy])
+        self._principal = np.array([scene.camera.cx, scene.camera.cy])
         self._actuators, self._objects = actuators, objects
         self._pictures = None
         if PICTURED & set(names):
@@ -170,7 +170,7 @@ class Sensors:
         slopes = np.zeros((len(points), 2, 3))
         slopes[:, 0, 0], slopes[:, 1, 1] = (focal / points[:, 2:]).T
         slopes[:, :, 2] = -focal * places / points[:, 2:]
-        return focal * places + self._middle, slopes
+        return focal * places + self._principal, slopes
 
 
 def _hull(body: SceneBody) -> np.ndarray:
