@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from tests.gradcheck import compare_gradients
 from tests.reference.tracking import body_points
 from tests.track_samples import CAMERA, HALF, make_block, make_gripper
+from warpprior.bodies.webxr import JOINT_NAMES, webxr_keypoints
 from warpprior.errors import InputError
 from warpprior.rendering import render_depth, render_labels
 from warpprior.scene import Poses, Scene, SceneBody, box_center
@@ -125,12 +126,23 @@ def test_keypoints_in_space(device, random):
 
 
 def test_fingertips_are_the_keypoints_on_the_skin(device, random):
-    """Origins of links say nothing."""
+    """Origins of links that are not named so say nothing."""
     case = Case(device, ["fingertips"])
     seen = noisy_points(case, random, ("hand",))
     blocks = case.compare(Observation(keypoints3d=seen), "sensor fingertips")
     assert [block.key for block in blocks] == [(0, keypoint) for keypoint in range(2, 8)]
     assert {block.sensor for block in blocks} == {"fingertips"}
+
+
+def test_fingertips_may_be_joints():
+    """Of WebXR hands every keypoint is one; tips are then told by their names."""
+    tips = webxr_keypoints(JOINT_NAMES).tips
+    assert np.flatnonzero(tips).tolist() == [4, 8, 12, 16, 20]
+    gripper = make_gripper("hand")
+    names = ("thumb_tip", *gripper.keypoints.names[1:])
+    pose = Poses(np.array([[0.0, 0.0, 0.5]]), np.array([[0.0, 0.0, 0.0, 1.0]]), np.zeros((1, 2)))
+    body = SceneBody(replace(gripper, keypoints=replace(gripper.keypoints, names=names)), 1, False, pose, pose)
+    assert np.flatnonzero(Actuator(body, TrackSettings(), SLOTS, "cpu").tips).tolist() == [0, *range(2, 8)]
 
 
 def test_keypoints_in_the_picture(device, random):

@@ -32,6 +32,11 @@ class Keypoints:
     links: np.ndarray
     vertices: np.ndarray
 
+    @property
+    def tips(self) -> np.ndarray:
+        """Which are fingertips (keypoint,) bool: those on the skin, and joints named so, as WebXR hands have."""
+        return (np.asarray(self.vertices) >= 0) | np.array([name.endswith("tip") for name in self.names], dtype=bool)
+
     def places(self, links: np.ndarray, surface: np.ndarray) -> np.ndarray:
         """Where the keypoints are (frame, keypoint, 3) [m].
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from warpprior.bodies import posed_keypoints
 from warpprior.bodies.body import Body
 from warpprior.report.picture import INK, require_cv2
-from warpprior.scene import Camera, Poses
+from warpprior.scene import Camera, Poses, box_center
 from warpprior.uncertainty import point_covariance
 
 SIGMAS = 3.0
@@ -43,10 +43,8 @@ def spots_of(body: Body, poses: Poses, camera: Camera, device: str = "cpu") -> S
         camera: of the picture.
         device: Warp device that poses the surface.
     """
-    tips = [] if body.keypoints is None else [k for k, name in enumerate(body.keypoints.names) if name.endswith("tip")]
-    middle = np.zeros(3)
-    if body.is_rigid:
-        middle = 0.5 * poses.scale * (body.vertices.min(axis=0) + body.vertices.max(axis=0)).astype(np.float64)
+    tips = [] if body.keypoints is None else np.flatnonzero(body.keypoints.tips).tolist()
+    middle = box_center(body, poses.scale) if body.is_rigid else np.zeros(3)
     arms = Rotation.from_quat(poses.rotation).apply(middle)[:, None]
     spread = point_covariance(poses.covariance, arms)
     if tips:

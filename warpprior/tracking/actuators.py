@@ -43,7 +43,7 @@ class Actuator:
         slot_points: where slots are (slot, 3) [m], and ``jacobians`` (slot, 3, width), current after
             :meth:`linearise`.  The first slots are those of anchors.
         surface: vertices of a hand that is given by them (vertex, 3), camera frame [m]; else None.
-        tips: which keypoints are fingertips, or other vertices (keypoint,) bool.
+        tips: which keypoints are fingertips (keypoint,) bool.
     """
 
     def __init__(self, body: SceneBody, settings: TrackSettings, anchors: int, device):
@@ -64,7 +64,7 @@ class Actuator:
         self._variances = np.zeros(self.width)
         self._variances[3:6] = self.noise.rotation_rad**2
         self._variances[6:] = joint_sigmas(reduced.body, self.noise.joint_rad) ** 2
-        self.tips = np.zeros(0, bool) if body.body.keypoints is None else np.asarray(body.body.keypoints.vertices) >= 0
+        self.tips = np.zeros(0, bool) if body.body.keypoints is None else body.body.keypoints.tips
         slot_count = anchors + len(keypoints)
         self.keypoint_slots = anchors + np.arange(len(keypoints))
         self._vertices = mirrored((1, reduced.body.vertex_count), wp.vec3, device)
