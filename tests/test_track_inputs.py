@@ -121,3 +121,46 @@ def test_lists_are_as_good_as_arrays(grip, tracker):
     from_lists = tracker.step(Observation(hands=hands, keypoints3d=points, centers=centers), 0.03)
     np.testing.assert_array_equal(from_lists.position["block"], from_arrays.position["block"])
     np.testing.assert_array_equal(from_lists.covariance["hand"], from_arrays.covariance["hand"])
+
+
+BROKEN = {
+    "an array is missing": lambda kept: {name: kept[name] for name in kept if name != "motion/modes"},
+    "no arrays": lambda kept: [kept],
+    "positions are not finite": lambda kept: kept | {"belief/position": np.full((2, 3), np.nan)},
+    "positions are words": lambda kept: kept | {"belief/position": np.full((2, 3), "x")},
+    "rotations are zero": lambda kept: kept | {"belief/rotation": np.zeros((2, 4))},
+    "covariances are negative": lambda kept: kept | {"belief/covariance": -kept["belief/covariance"]},
+    "covariances are not symmetric": lambda kept: (
+        kept | {"belief/covariance": kept["belief/covariance"] + np.eye(50, k=3)}
+    ),
+    "modes of another version": lambda kept: kept | {"motion/modes": np.array(["asleep"])},
+    "contacts of no hand": lambda kept: kept | {"belief/anchor_hand": np.full(12, 7)},
+    "contacts of no point": lambda kept: kept | {"belief/anchor_point": np.full(12, 3)},
+    "objects that are not there": lambda kept: kept | {"contacts/touched": np.array([4])},
+    "a control of another hand": lambda kept: kept | {"motion/control/0": np.zeros(40)},
+    "a hand too many": lambda kept: kept | {"motion/control/1": np.zeros(9)},
+    "noise below zero": lambda kept: kept | {"updater/scale/center": np.array(-1.0)},
+    "noise of another shape": lambda kept: kept | {"updater/window/center": np.zeros(3)},
+    "misses that are no number": lambda kept: kept | {"misses/center/0": np.array(np.nan)},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_states_are_refused_and_harm_nothing(tracker, name):
+    """Some were taken and broke the next step, or made all of it NaN."""
+    before = tracker.save()
+    with pytest.raises(InputError, match="state of a tracker"):
+        tracker.restore(BROKEN[name](tracker.save()))
+    for key, values in tracker.save().items():
+        np.testing.assert_array_equal(values, before[key])
+
+
+def test_an_open_file_is_a_state(grip, tracker, tmp_path):
+    """As numpy.load returns it."""
+    np.savez(tmp_path / "state.npz", **tracker.save())
+    other = Tracker(grip, observe="keypoints3d,center", device="cpu")
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as kept:
+        other.restore(kept)
+    seen = observe_frame(grip, 1, tracker.sensors)
+    one, two = tracker.step(seen, 0.03), other.step(seen, 0.03)
+    np.testing.assert_array_equal(one.covariance["block"], two.covariance["block"])

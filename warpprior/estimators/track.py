@@ -28,6 +28,7 @@ from warpprior.tracking.observation import HandPose, Observation, choose_sensors
 from warpprior.tracking.sensors import Sensors
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.smoother import Step, smooth_steps
+from warpprior.tracking.state import check_state
 from warpprior.tracking.update import Innovation, Rows, Updater
 
 SLOTS = 12  # contacts that are listed where none is remembered
@@ -318,13 +319,9 @@ class Tracker:
         """Take what :meth:`save` returned, of a tracker of the same scene, sensors and settings.
 
         Raises:
-            InputError: it is of another tracker.
+            InputError: it is of another tracker, or broken; nothing is changed.
         """
-        own = {key: np.shape(values) for key, values in self.save().items() if _always(key)}
-        found = {key: np.shape(values) for key, values in kept.items() if _always(key)}
-        if own != found:
-            accepted = "one saved with the same scene, sensors and settings"
-            raise InputError("state of a tracker", "arrays of another shape", accepted)
+        kept = check_state(kept, self.save(), self.actuators)
         part = lambda name: {k[len(name) + 1 :]: v for k, v in kept.items() if k.startswith(f"{name}/")}  # noqa: E731
         means = part("belief")
         self.belief.assign(means, means.pop("covariance"))
@@ -338,11 +335,6 @@ class Tracker:
         self._steps, self._recent = [], []
         self._motion.touched = self._contacts.touched
         self._motion.place_hands(self.belief)
-
-
-def _always(key: str) -> bool:
-    """Whether a state has this array at all times, and of the same shape."""
-    return key.startswith(("belief/", "contacts/past/", "contacts/near/")) or key in ("timestamp", "motion/velocities")
 
 
 def track(
