@@ -1,5 +1,7 @@
 """What the tracker is asked for in vain: each ends in one clear line, and what can be made sense of does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -164,3 +166,14 @@ def test_an_open_file_is_a_state(grip, tracker, tmp_path):
     seen = observe_frame(grip, 1, tracker.sensors)
     one, two = tracker.step(seen, 0.03), other.step(seen, 0.03)
     np.testing.assert_array_equal(one.covariance["block"], two.covariance["block"])
+
+
+@pytest.mark.parametrize(("off", "noted"), [(0.0, False), (1.0, True)])
+def test_a_sensor_that_is_hardly_ever_believed_is_noted(off, noted):
+    """Centres of another thing, a metre beside the block from the second frame on."""
+    scene = make_scene(14)
+    centers = scene.centers["block"].copy()
+    centers[1:, 0] += off * np.arange(1, 14)
+    result = track(replace(scene, centers={"block": centers}), observe="keypoints3d,center", device="cpu")
+    assert any("center: nothing it said was believed" in note for note in result.notes) == noted
+    assert not any("keypoints3d" in note for note in result.notes)

@@ -12,7 +12,7 @@ from warpprior.result import Result
 from warpprior.scene import Poses, Scene
 from warpprior.tracking.motion import HELD
 from warpprior.tracking.settings import TrackSettings
-from warpprior.tracking.update import Innovation
+from warpprior.tracking.update import ASSUMED, Innovation
 
 UNSURE_M, UNSURE_RAD = 0.05, 0.3  # standard deviations that are worth a note
 MOST_SPANS = 8  # that a note lists
@@ -123,4 +123,10 @@ def _notes(filtered: Sequence[Estimate], chosen: Sequence[Estimate]) -> list[str
         if sigma[3:].max() > UNSURE_RAD:
             told = f"{np.degrees(sigma[3:].max()):.0f} degrees (1 sigma)"
             notes.append(f"{name}: how it is turned is not observed at the end: {told}.")
+    said = [(sensor, own.dof) for estimate in filtered for sensor, own in estimate.innovations.items()]
+    for sensor in dict.fromkeys(sensor for sensor, _ in said if sensor not in ASSUMED):
+        believed = [dof > 0 for name, dof in said if name == sensor]
+        if 2 * sum(believed) < len(believed):
+            count = f"{len(believed) - sum(believed)} of {len(believed)}"
+            notes.append(f"{sensor}: nothing it said was believed in {count} frames: is it wrong, or the first poses?")
     return notes
