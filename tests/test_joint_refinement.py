@@ -16,7 +16,7 @@ from warpprior.bodies.webxr import CHAINS
 from warpprior.estimators.refine import refine
 from warpprior.metrics import evaluate
 from warpprior.rendering import render_labels
-from warpprior.scene import IGNORE_LABEL, Camera, Poses, SceneBody
+from warpprior.scene import DETECTIONS, IGNORE_LABEL, Camera, Poses, SceneBody
 from warpprior.scenes import simulate
 from warpprior.scenes.hand_scenes import hand_scene
 from warpprior.scenes.noise import KeypointNoise, disturb_hand, hand_noise
@@ -50,7 +50,7 @@ def only(scene, *names):
         return {name: values[name] for name in names if name in values}
 
     bodies = tuple(body for body in scene.bodies if body.name in names)
-    return replace(scene, bodies=bodies, keypoints=of(scene.keypoints), boxes=of(scene.boxes))
+    return replace(scene, bodies=bodies, **{field: of(getattr(scene, field)) for field in DETECTIONS})
 
 
 def errors(scene):
