@@ -273,7 +273,8 @@ def test_an_interrupt_in_a_destructor_is_not_lost():
                 time.sleep(0)
         def action(**options):
             Held()
-            time.sleep(30)
+            for _ in range(300):  # a signal that comes just before a long sleep ends it only afterwards
+                time.sleep(0.1)
             return 0
         commands.info = action
         sys.exit(cli.main(["info"]))
