@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from warpprior.cli.options import add_command, add_device, add_num_frames, add_output, natural, positive, seeds
+from warpprior.cli.options import add_command, add_device, add_num_frames, add_study, positive
 
 
 def add_evaluate(commands) -> None:
@@ -40,10 +40,9 @@ def add_ablate(commands) -> None:
     )
     parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE", help="scene folders with truth")
     parser.add_argument("--simulate", metavar="NAME", help="simulate this scene with each of --seeds, too")
-    parser.add_argument("--seeds", type=seeds, default="0-9", metavar="LIST", help="such as 0-9 (default) or 1,4,7-9")
     parser.add_argument("--object", metavar="NAME", help="what the simulated scene is about")
     parser.add_argument("--mask-noise", metavar="LEVEL", default="M1", help="M0, M1 (default), M2 or M3")
-    add_output(parser, "folder for runs and tables; runs that are in it are not repeated", required=True)
+    add_study(parser, default_seeds="0-9", whose="every variant")
     parser.add_argument(
         "--variant",
         action="append",
@@ -51,8 +50,6 @@ def add_ablate(commands) -> None:
         metavar="TEXT",
         help='only these, such as "without sliding"',
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every variant")
-    parser.add_argument("--jobs", type=natural, default=1, metavar="N", help="processes side by side (default: 1)")
     add_num_frames(parser, "use or simulate only N frames")
     add_device(parser)
 
@@ -85,11 +82,8 @@ def add_ablate_tracking(commands) -> None:
         _run_ablate_tracking,
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="scenes of a human hand, such as grasp_lift")
-    parser.add_argument("--seeds", type=seeds, default="0-19", metavar="LIST", help="such as 0-19 (default) or 1,4,7-9")
     parser.add_argument("--object", metavar="NAME", help="what the simulated scenes are about")
-    add_output(parser, "folder for runs and tables; runs that are in it are not repeated", required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of our filter")
-    parser.add_argument("--jobs", type=natural, default=1, metavar="N", help="processes side by side (default: 1)")
+    add_study(parser, default_seeds="0-19", whose="our filter")
     add_num_frames(parser, "simulate only N frames")
     add_device(parser)
 

@@ -63,6 +63,20 @@ def add_initial(parser) -> None:
     )
 
 
+def add_study(parser, *, default_seeds: str, whose: str) -> None:
+    """Options of what is run over many seeds; ``whose`` the settings are that can be changed."""
+    parser.add_argument(
+        "--seeds",
+        type=seeds,
+        default=default_seeds,
+        metavar="LIST",
+        help=f"such as {default_seeds} (default) or 1,4,7-9",
+    )
+    add_output(parser, "folder for runs and tables; runs that are in it are not repeated", required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=f"a setting of {whose}")
+    parser.add_argument("--jobs", type=natural, default=1, metavar="N", help="processes side by side (default: 1)")
+
+
 def add_num_frames(parser, meaning: str) -> None:
     parser.add_argument("--num-frames", type=natural, metavar="N", help=meaning)
 
