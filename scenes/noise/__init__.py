@@ -24,6 +24,7 @@ from warpprior.scenes.noise.poses import (
     disturb_poses,
     hand_noise,
     pose_noise,
+    split_by_sight,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "pose_noise",
     "sensor_depths",
     "sensor_picture",
+    "split_by_sight",
 ]

@@ -159,9 +159,8 @@ def disturb_hand(truth: Poses, body: Body, noise: HandNoise, random: np.random.G
     count, coordinates = truth.frame_count, body.coordinate_count
     errors = _unsteady(random, count, 6 + coordinates, noise)
     rotation = Rotation.from_quat(truth.rotation) * Rotation.from_rotvec(noise.rotation * errors[:, :3])
-    ray = truth.position / np.linalg.norm(truth.position, axis=1)[:, None]
-    along = (errors[:, 3:6] * ray).sum(axis=1)[:, None] * ray
-    position = truth.position + noise.lateral * (errors[:, 3:6] - along) + noise.depth * along
+    across, along = split_by_sight(errors[:, 3:6], truth.position)
+    position = truth.position + noise.lateral * across + noise.depth * along
     joints = truth.joints + noise.joint_sigmas(body) * errors[:, 6:]
     joints = np.clip(joints, np.minimum(body.lower, truth.joints), np.maximum(body.upper, truth.joints))
     shape = truth.shape
@@ -178,3 +177,10 @@ def _unsteady(random: np.random.Generator, count: int, width: int, noise: HandNo
     steady = random.normal(size=width)
     moving = correlated(random, count, width, noise.correlation)
     return np.sqrt(noise.steady) * steady + np.sqrt(1.0 - noise.steady) * moving
+
+
+def split_by_sight(errors: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of errors (frame, 3) across the lines of sight to positions (frame, 3) in the camera frame, and along."""
+    ray = position / np.linalg.norm(position, axis=1)[:, None]
+    along = (errors * ray).sum(axis=1)[:, None] * ray
+    return errors - along, along

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.errors import InputError
 from warpprior.scene import Poses, Scene, SceneBody, box_center
-from warpprior.scenes.noise import Point3DNoise, measure_center, measure_keypoints
+from warpprior.scenes.noise import Point3DNoise, measure_center, measure_keypoints, split_by_sight
 from warpprior.scenes.noise.correlated import correlated
 from warpprior.tracking.actuators import joint_sigmas
 from warpprior.tracking.settings import ControlNoise, TrackSettings
@@ -222,6 +222,5 @@ def suppose_start(thing: SceneBody, settings: TrackSettings, random: np.random.G
 
 def _shift(errors: np.ndarray, position: np.ndarray, lateral: float, depth: float) -> np.ndarray:
     """Unit errors (frame, 3) as shifts across and along the lines of sight to positions (frame, 3)."""
-    ray = position / np.linalg.norm(position, axis=1, keepdims=True)
-    along = np.sum(errors * ray, axis=1, keepdims=True) * ray
-    return lateral * (errors - along) + depth * along
+    across, along = split_by_sight(errors, position)
+    return lateral * across + depth * along

@@ -22,7 +22,7 @@ from warpprior.tracking.belief import Belief, origin_from_middle
 from warpprior.tracking.checks import check_lag, check_observation, check_time
 from warpprior.tracking.contact import Contacts, observability
 from warpprior.tracking.estimate import Estimate, tracked_result
-from warpprior.tracking.manifold import difference, matrix
+from warpprior.tracking.manifold import covariance_at, difference, matrix
 from warpprior.tracking.motion import Motion
 from warpprior.tracking.observation import HandPose, Observation, choose_sensors, observe_frame
 from warpprior.tracking.sensors import Sensors
@@ -107,10 +107,8 @@ class Tracker:
             place, columns = belief.hand_count + index, belief.object(index)
             belief.rotation[place] = body.initial.rotation[0]
             belief.position[place] = body.initial.position[0] + belief.arm(index)
-            ray = belief.position[place] / max(float(np.linalg.norm(belief.position[place])), 1e-9)
-            along = np.outer(ray, ray)
             own = np.zeros((6, 6))
-            own[:3, :3] = settings.initial_lateral_m**2 * (np.eye(3) - along) + settings.initial_depth_m**2 * along
+            own[:3, :3] = covariance_at(belief.position[place], settings.initial_lateral_m, settings.initial_depth_m)
             own[3:, 3:] = settings.initial_rotation_rad**2 * np.eye(3)
             belief.covariance[columns, columns] = own
 

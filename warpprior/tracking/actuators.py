@@ -14,7 +14,7 @@ from warpprior.bodies.sampling import sample_surface
 from warpprior.kernels.tracked_points import UNUSED, linearise_points
 from warpprior.replay import Replay
 from warpprior.scene import SceneBody
-from warpprior.tracking.manifold import EYE
+from warpprior.tracking.manifold import covariance_at
 from warpprior.tracking.mirror import Mirror, mirrored
 from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import ControlNoise, TrackSettings
@@ -110,11 +110,8 @@ class Actuator:
 
     def covariance(self, position: np.ndarray) -> np.ndarray:
         """Covariance of the control's error when the root is at ``position`` (width, width)."""
-        noise = self.noise
-        ray = position / max(float(np.linalg.norm(position)), 1e-9)
-        along = ray[:, None] * ray
         out = np.diag(self._variances)
-        out[:3, :3] = noise.lateral_m**2 * (EYE - along) + noise.depth_m**2 * along
+        out[:3, :3] = covariance_at(position, self.noise.lateral_m, self.noise.depth_m)
         return out
 
     def follow(self, slot: int, candidate: int) -> None:

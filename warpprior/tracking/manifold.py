@@ -77,3 +77,10 @@ def left_jacobian(w: np.ndarray) -> np.ndarray:
         return EYE + 0.5 * turn
     angle = math.sqrt(square)
     return EYE + (1 - math.cos(angle)) / square * turn + (angle - math.sin(angle)) / (square * angle) * turn @ turn
+
+
+def covariance_at(position: np.ndarray, lateral: float, depth: float) -> np.ndarray:
+    """Covariance (3, 3) of errors of a place (3,) in the camera frame, across the line of sight and along it [m]."""
+    ray = position / max(float(np.linalg.norm(position)), 1e-9)
+    along = ray[:, None] * ray
+    return lateral**2 * (EYE - along) + depth**2 * along
