@@ -10,8 +10,8 @@ import platform
 from pathlib import Path
 
 from warpprior.bench.harness import Measurement
-from warpprior.environment import versions
-from warpprior.errors import InputError
+from warpprior.support.environment import versions
+from warpprior.support.errors import InputError
 
 BASELINE = Path(__file__).resolve().parent / "baseline.json"
 

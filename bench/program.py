@@ -16,7 +16,7 @@ from warpprior.bench.baseline import (
     write_baseline,
 )
 from warpprior.bench.harness import Case, load_cases, run_cases
-from warpprior.errors import InputError
+from warpprior.support.errors import InputError
 
 
 def run(

@@ -11,7 +11,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 import warpprior
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
 
 
 def main():

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 import warpprior
 from warpprior.bodies import posed_keypoints
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
 
 
 def main():

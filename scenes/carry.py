@@ -6,7 +6,7 @@ import numpy as np
 import warp as wp
 from scipy.spatial.transform import Rotation
 
-from warpprior.dynamics import Transfer
+from warpprior.geometry.transfer import Transfer
 
 CONTACT_SIGMA = 5.0e-4  # noise of a contact point [m]
 PRIOR_ANGLE = 0.10  # how far the object may turn against the expected motion in one frame [rad]

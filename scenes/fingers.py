@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.puppet import JOINTS, Puppet
 
 TOUCH = 0.0015  # points closer than this touch [m]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.fingers import TOUCH, close_fingers, nearest_phalanges
 from warpprior.scenes.puppet import PALM, Puppet
 from warpprior.scenes.robot_hand import FINGERS
+from warpprior.support.errors import InputError
 
 CLEARANCE = 0.002  # of the open hand, and of the palm, from the object [m]
 APPROACH = 0.10  # the open hand comes from this far away [m]

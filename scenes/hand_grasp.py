@@ -11,14 +11,14 @@ from itertools import pairwise, product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.fingers import TOUCH, close_fingers, nearest_phalanges
 from warpprior.scenes.grasp import Grasp
 from warpprior.scenes.hand_grasp_holds import find_holds
 from warpprior.scenes.hand_grasp_poses import Preshape, idle_joints, preshapes
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.puppet import PALM, Puppet
+from warpprior.support.errors import InputError
 
 CLEARANCE = 0.002  # of the open hand from the table [m]
 REACH_FROM = 0.10  # the open hand comes from this far away [m]

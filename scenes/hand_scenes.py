@@ -9,9 +9,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.hand import read_hand
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.bodies.readers.hand import read_hand
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scene import IGNORE_LABEL, Camera, Scene, SceneBody
 from warpprior.scenes import noise as noises
 from warpprior.scenes import stage
@@ -23,6 +22,7 @@ from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.observe import Actor, Pictures, cast_actors
 from warpprior.scenes.puppet import Puppet, human_digits
+from warpprior.support.errors import InputError
 
 HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -241,7 +241,7 @@ def read_prop(mesh: str | Path | Body) -> Prop:
     if isinstance(mesh, Body):
         model = mesh
     else:
-        from warpprior.bodies.mesh import read_mesh
+        from warpprior.bodies.readers.mesh import read_mesh
 
         model = read_mesh(mesh, Path(mesh).stem)
     extent = np.ptp(model.vertices, axis=0)

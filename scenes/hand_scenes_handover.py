@@ -8,8 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import rigid_body
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.grasp import Grasp
 from warpprior.scenes.hand_grasp import REACH_FROM, Surroundings, find_hand_grasp
 from warpprior.scenes.hand_grasp_holds import find_holds
@@ -18,6 +17,7 @@ from warpprior.scenes.hold import Held, Holder
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.play import Plan, ease, play
 from warpprior.scenes.puppet import Puppet
+from warpprior.support.errors import InputError
 
 TAKEN = 0.64  # share of the sequence at which the second hand takes over
 _COMES, _CLOSES = (0.34, 0.52), (0.50, 0.62)  # of the second hand

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.carry import Carrier
 from warpprior.scenes.fingers import TOUCH, close_fingers
 from warpprior.scenes.grasp import Grasp

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.hand import read_hand
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
+from warpprior.bodies.readers.hand import read_hand
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.observe import Actor, Light, cast_actors
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.grasp import APPROACH, Grasp
 from warpprior.scenes.hold import Held, Holder
 from warpprior.scenes.play import Motion, Plan, ease, play

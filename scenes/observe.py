@@ -8,7 +8,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
 from warpprior.kernels import raycast
 from warpprior.scene import Camera, Poses, Scene
 

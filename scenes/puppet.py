@@ -52,7 +52,7 @@ def robot_digits(body: Body) -> Digits:
 
 
 def human_digits(body: Body) -> Digits:
-    """Of our human hand (:func:`warpprior.bodies.hand.read_hand`): its ball joints close about x and spread about y."""
+    """Of our human hand (:func:`warpprior.read_hand`): its ball joints close about x and spread about y."""
     names = [(name.rstrip("123"), name[-1]) for name in body.link_names]
     finger = np.array([_HUMAN_FINGERS.index(name) if name in _HUMAN_FINGERS else PALM for name, _ in names])
     phalanx = np.array([int(number) if name in _HUMAN_FINGERS else 0 for name, number in names])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from warpprior.bodies.body import Body
-from warpprior.device import resolve_device
-from warpprior.errors import InputError
 from warpprior.scene import Scene
 from warpprior.scenes.noise import HandNoise, KeypointNoise, MaskNoise, Point3DNoise, PoseNoise
+from warpprior.support.device import resolve_device
+from warpprior.support.errors import InputError
 
 ROBOT_SCENES = {
     "robot_lift": "a robot hand takes an object of ours from a table, lifts and turns it",

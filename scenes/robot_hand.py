@@ -154,6 +154,6 @@ def robot_hand_urdf() -> str:
 
 def robot_hand(name: str = "hand") -> Body:
     """The hand as a :class:`Body`; coordinates ``index_0_joint`` to ``thumb_3_joint``, four per finger, thumb last."""
-    from warpprior.bodies.urdf import read_urdf
+    from warpprior.bodies.readers.urdf import read_urdf
 
     return read_urdf(URDF_PATH, name)

@@ -9,8 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes import noise as noises
 from warpprior.scenes import stage
@@ -21,6 +20,7 @@ from warpprior.scenes.observe import Actor, cast_actors
 from warpprior.scenes.play import Motion
 from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
+from warpprior.support.errors import InputError
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -105,7 +105,7 @@ def held_object(
     if isinstance(mesh, Body):
         model = mesh
     else:
-        from warpprior.bodies.mesh import read_mesh
+        from warpprior.bodies.readers.mesh import read_mesh
 
         model = read_mesh(mesh, Path(mesh).stem)
     level, point_level = noises.mask_noise(mask_noise), noises.point_noise(point_noise)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.objects import box
 from warpprior.scenes.observe import Actor, Backdrop, Light, cast_actors

@@ -7,7 +7,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import JointType, posed_vertices, rigid_body
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 
 CAMERA = Camera(96, 96, 230.0, 230.0, 48.0, 48.0)

@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference.equations import assemble, differentiate
 from tests.reference.surface_motion import MovingBodies
-from warpprior.alignment.equations import Equations
-from warpprior.alignment.surface_motion import SurfaceMotion
 from warpprior.bodies import JointType, Keypoints
 from warpprior.scene import Camera, Poses, Scene, SceneBody
-from warpprior.state import MotionState
+from warpprior.system.equations import Equations
+from warpprior.system.motion import MotionState
+from warpprior.system.surface_motion import SurfaceMotion
 
 CAMERA = Camera(160, 120, 150.0, 140.0, 80.3, 60.1)
 
@@ -128,7 +128,7 @@ class Sample(Tally):
         for part in parts:
             if part.name in shapes:
                 shared = (*shared, *(f"{part.name} shape {k}" for k in range(part.body.shape_count)))
-        self.equations = Equations(self.state.moving, shared, self.state.frame_count, lanes, device)
+        self.equations = Equations(self.state.estimated, shared, self.state.frame_count, lanes, device)
         super().__init__(self.state.frame_count, self.equations.width, device, shared=len(shared))
         self.hessian, self.gradient = self.equations.hessian, self.equations.gradient
         if segments is not None:

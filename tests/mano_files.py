@@ -81,7 +81,7 @@ def _tube():
 
 def smpl_arrays(*, seed=0, shapes=10):
     """Arrays of a SMPL file: 6890 vertices of a sphere, random elsewhere."""
-    from warpprior.bodies.smpl import PARENTS as parents
+    from warpprior.bodies.readers.smpl import PARENTS as parents
 
     random = np.random.default_rng(seed)
     rest = random.normal(size=(6890, 3))

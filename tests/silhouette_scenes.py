@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import rigid_body
 from warpprior.bodies.assembly import assemble
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.visibility import read_channels, scatter_faces
+from warpprior.render.window import whole_window
 from warpprior.scene import Camera, Poses, Scene, SceneBody
-from warpprior.window import whole_window
 
 HAND, OBJECT = 1, 2
 

@@ -16,8 +16,8 @@ from warpprior.ablation.statistics import holm, median_interval, paired_differen
 from warpprior.ablation.table import format_tables, write_tables
 from warpprior.ablation.variants import FULL, LITERAL, choose_variants, variant_names
 from warpprior.cli import main
-from warpprior.errors import InputError
 from warpprior.settings import RefineSettings
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_the_command_writes_runs_and_tables(scene_folder, tmp_path, capsys):
 
 def test_runs_that_are_there_are_not_repeated(scene_folder, tmp_path, monkeypatch, capsys):
     """A second call computes only what is missing, damaged, of other settings, or asked to be repeated."""
-    import warpprior.estimators.refine as estimator
+    import warpprior.refinement.run as estimator
 
     counted, refine = [], estimator.refine
     monkeypatch.setattr(estimator, "refine", lambda *given, **named: counted.append(given) or refine(*given, **named))

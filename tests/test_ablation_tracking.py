@@ -37,10 +37,10 @@ from warpprior.ablation.tracking_trials import (
     suppose_start,
 )
 from warpprior.cli import main
-from warpprior.errors import InputError
-from warpprior.estimators.track import Tracker, track
 from warpprior.scene import Poses, SceneBody
+from warpprior.support.errors import InputError
 from warpprior.tracking.actuators import Actuator
+from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 from warpprior.tracking.update import Innovation
 from warpprior.uncertainty import pose_errors

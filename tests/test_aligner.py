@@ -7,11 +7,11 @@ import pytest
 
 from tests.estimator_scenes import add_millimetres, disturb, make_ball, make_block, make_grasp, make_motion, make_scene
 from tests.reference.equations import assemble
-from warpprior.alignment.aligner import BodyAligner
-from warpprior.alignment.problem import Problem
-from warpprior.picture import prepare_picture
+from warpprior.refinement.aligner import BodyAligner
 from warpprior.settings import AlignSettings
-from warpprior.state import MotionState
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
+from warpprior.system.problem import Problem
 
 STAGES = AlignSettings().stages
 

@@ -9,14 +9,14 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import add_millimetres, make_block, make_clamp, make_grasp, make_motion, make_scene
-from warpprior.alignment.aligner import BodyAligner
-from warpprior.alignment.alignment import COLUMNS, Alignment
-from warpprior.alignment.problem import Problem
-from warpprior.alignment.seed import cheapest_path, choose_poses, keep_unseen_turn
-from warpprior.history import History
-from warpprior.picture import prepare_picture
+from warpprior.refinement.aligner import BodyAligner
+from warpprior.refinement.gauss_newton import COLUMNS, Alignment
+from warpprior.refinement.hypotheses import cheapest_path, choose_poses, keep_unseen_turn
 from warpprior.settings import AlignSettings, RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.history import History
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
+from warpprior.system.problem import Problem
 
 SETTINGS = RefineSettings(contact_points=128)
 

@@ -8,11 +8,11 @@ from scipy.spatial.transform import Rotation
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import BodyModel, assign_poses, posed_vertices
-from warpprior.bodies.animated import animated_body, read_animated
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField, LinkFields, Surface
-from warpprior.priors.surface import SurfaceQuery
+from warpprior.bodies.readers.animated import animated_body, read_animated
+from warpprior.geometry.bending_surface import SurfaceQuery
+from warpprior.geometry.signed_distance import DistanceField, LinkFields, Surface
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError
 
 FRAMES = 5
 

@@ -12,15 +12,15 @@ from tests.small_scene import BOX_FACES, BOX_VERTICES, FRAMES, edit_poses, edit_
 from warpprior import rendering
 from warpprior.bodies import animated_body, posed_vertices
 from warpprior.contacts import find_contacts
-from warpprior.errors import InputError
 from warpprior.io import load_result_poses, load_scene, save_poses, save_scene
 from warpprior.io.checkpoint import fingerprint
 from warpprior.metrics import evaluate
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
 from warpprior.report.picture import View, masks_of
 from warpprior.scene import Poses
 from warpprior.settings import RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
 
 HAND = """\
 kind = "vertices"

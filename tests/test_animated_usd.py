@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import posed_vertices
-from warpprior.bodies.animated import read_animated
-from warpprior.errors import InputError, MissingExtraError
+from warpprior.bodies.readers.animated import read_animated
+from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.usd import export_usd
 
 pytest.importorskip("pxr", reason="OpenUSD is not installed")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.small_scene import FRAMES, HEIGHT, WIDTH, edit_poses, edit_text, label_image, pose_arrays, write_image
 from tests.small_scene import write_scene as write_small_scene
-from warpprior.errors import InputError
 from warpprior.io import load_scene
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from warpprior.bench import baseline, program
 from warpprior.bench.harness import CASES, Case, Measurement, Trial, case, load_cases, measure
 from warpprior.cli import main
-from warpprior.errors import InputError
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture

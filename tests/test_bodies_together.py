@@ -9,18 +9,18 @@ import warp as wp
 
 from tests.estimator_scenes import add_millimetres, disturb, errors_of, make_block, make_motion, make_scene
 from tests.reference.equations import assemble
-from warpprior.alignment.alignment import COLUMNS, Alignment
-from warpprior.alignment.seed import choose_poses
 from warpprior.bodies import JointType, posed_keypoints, posed_vertices, read_hand, rigid_body
-from warpprior.estimators.refine import refine
-from warpprior.history import History
-from warpprior.picture import prepare_picture
+from warpprior.refinement.gauss_newton import COLUMNS, Alignment
+from warpprior.refinement.hypotheses import choose_poses
+from warpprior.refinement.run import refine
 from warpprior.scene import Camera
 from warpprior.settings import AlignSettings, RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.history import History
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
 
 CAMERA = Camera(128, 112, 230.0, 230.0, 64.0, 56.0)
-SETTINGS = RefineSettings(contact_points=64, align=AlignSettings(seek_mask_bias=False))
+SETTINGS = RefineSettings(contact_points=64, align=AlignSettings(estimate_mask_bias=False))
 
 
 def make_tongs(name="tongs"):
@@ -252,7 +252,7 @@ def test_each_body_chooses_among_what_the_others_have_become(device, monkeypatch
         np.testing.assert_array_equal(given, others.numpy(), err_msg=aligner.body.name)
         seen.append(choose_poses(aligner, rounds, **options))
 
-    monkeypatch.setattr("warpprior.alignment.alignment.choose_poses", check)
+    monkeypatch.setattr("warpprior.refinement.gauss_newton.choose_poses", check)
     alignment.run(0)
     alignment.run(1)
     assert len(seen) == 2 and seen[0] > 0

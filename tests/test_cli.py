@@ -13,7 +13,7 @@ import pytest
 import warpprior
 from warpprior import commands
 from warpprior.cli import build_parser, main
-from warpprior.errors import InputError, RunError
+from warpprior.support.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
@@ -323,7 +323,7 @@ def test_bad_input_is_refused_before_computing(words, says, tmp_path, capsys):
 
 def test_progress_is_silent_without_a_terminal(capsys):
     """Nothing is drawn into logs."""
-    from warpprior.progress import progress_bar
+    from warpprior.support.progress import progress_bar
 
     with progress_bar("refine") as progress:
         for done in range(3):
@@ -334,7 +334,7 @@ def test_progress_is_silent_without_a_terminal(capsys):
 
 def test_progress_draws_on_a_terminal(capsys, monkeypatch):
     """On a terminal the bar counts and shows the text; --quiet turns it off."""
-    from warpprior.progress import progress_bar
+    from warpprior.support.progress import progress_bar
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with progress_bar("refine", quiet=True) as progress:

@@ -127,7 +127,7 @@ def tracker(monkeypatch):
         poses = {"arm": scene.body("arm").initial, "box": moved}
         return Result(scene, poses, {"frame": np.arange(count)}, settings=settings.as_dict(), notes=("tracked",))
 
-    monkeypatch.setitem(sys.modules, "warpprior.estimators.track", SimpleNamespace(track=track))
+    monkeypatch.setitem(sys.modules, "warpprior.tracking.run", SimpleNamespace(track=track))
     return calls
 
 
@@ -208,7 +208,7 @@ def test_the_tracker_itself_writes_a_result_to_refine_from(scene, tmp_path, late
 
 def test_interrupted_tracking_is_kept(scene, tmp_path, monkeypatch, capsys):
     """Ctrl-C in the second frame exits with 130 and leaves a result of all frames, marked incomplete."""
-    from warpprior.estimators.track import Tracker
+    from warpprior.tracking.run import Tracker
 
     step = Tracker.step
 

@@ -11,8 +11,8 @@ from tests.reference import contact as reference
 from tests.reference import distance as distance_reference
 from tests.reference.contact import moved
 from warpprior.bodies import rigid_body
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.kernels import contact
-from warpprior.priors.field import DistanceField
 
 SIZE = np.array([0.06, 0.08, 0.10])
 SIGMA, ALLOWANCE, KNEE, CAP, FLOOR = 0.001, 0.002, 5.0, 0.02, 0.001

@@ -13,11 +13,11 @@ from tests.fit_samples import CAMERA, Sample, check_equations
 from tests.reference.contour_fit import LOOSE, Contour, robust_cost
 from warpprior.bodies import JointType, rigid_body
 from warpprior.bodies.primitives import make_box, make_cylinder
-from warpprior.canvas import Canvas
 from warpprior.kernels.contour_fit import accumulate_contour
-from warpprior.priors.label_fields import contour_fields
+from warpprior.render.canvas import Canvas
+from warpprior.render.window import Window
 from warpprior.scene import Poses
-from warpprior.window import Window
+from warpprior.system.label_fields import contour_fields
 
 FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
 WIDTH, HEIGHT, ORIGIN = 96, 88, np.array([30, 14])

@@ -6,13 +6,13 @@ import warp as wp
 
 from tests.gradcheck import compare_gradients
 from tests.silhouette_scenes import OBJECT, make_camera, make_ellipsoid, make_poses, make_scene, moved, true_coverage
-from warpprior.canvas import EPOCH_LIMIT, Canvas
 from warpprior.kernels import contour_mask
-from warpprior.masks import ContourMask
-from warpprior.priors.targets import DISTANCE_UNKNOWN
+from warpprior.render.canvas import EPOCH_LIMIT, Canvas
+from warpprior.render.silhouettes import ContourMask
+from warpprior.render.window import whole_window
 from warpprior.scene import Scene, SceneBody
-from warpprior.state import MotionState
-from warpprior.window import whole_window
+from warpprior.system.motion import MotionState
+from warpprior.system.targets import DISTANCE_UNKNOWN
 
 POISON = 1e30  # debug mode stops at what is not finite
 

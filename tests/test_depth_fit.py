@@ -10,16 +10,16 @@ from tests.body_samples import make_tree_body
 from tests.estimator_scenes import errors_of, make_block, make_motion, make_scene
 from tests.fit_samples import CAMERA, POISON, Sample, Spread, check_equations, wander
 from tests.reference.depth_fit import Depths as Twin
-from warpprior.alignment.depths import LEAST_COSINE, Depths
-from warpprior.alignment.problem import Problem
-from warpprior.errors import InputError
-from warpprior.estimators.refine import refine
 from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
 from warpprior.kernels.rows import PointBody
-from warpprior.picture import prepare_picture
-from warpprior.rendering import render_depth
+from warpprior.refinement.run import refine
+from warpprior.render.images import render_depth
 from warpprior.settings import AlignSettings, RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
+from warpprior.system.problem import Problem
+from warpprior.terms.depth import LEAST_COSINE, Depths
 
 TREE = make_tree_body(vertices=24, influences=2, pose_blend=False)
 SCALE = (4.0e4, 0.02)

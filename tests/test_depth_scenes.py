@@ -7,15 +7,15 @@ import pytest
 
 from tests.estimator_scenes import errors_of
 from warpprior import cli
-from warpprior.errors import InputError
-from warpprior.estimators.refine import refine
 from warpprior.io import load_scene, save_scene
-from warpprior.rendering import render_depth
+from warpprior.refinement.run import refine
+from warpprior.render.images import render_depth
 from warpprior.scene import Camera
 from warpprior.scenes import simulate
 from warpprior.scenes.hand_scenes import hand_scene
 from warpprior.scenes.noise import depth_sigma, sensor_depths
 from warpprior.settings import RefineSettings
+from warpprior.support.errors import InputError
 
 SMALL = Camera(160, 120, 153.75, 153.75, 80.0, 60.0)
 GIVEN = {"object": "mug", "seed": 1, "mask_noise": "M0", "frame_count": 8, "camera": SMALL, "images": False}

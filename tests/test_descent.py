@@ -5,15 +5,15 @@ import pytest
 import warp as wp
 
 from tests.estimator_scenes import disturb, make_arm_scene, make_grasp, mask_error
-from warpprior.alignment.alignment import COLUMNS, Alignment
-from warpprior.descent.descent import COARSE, ROUND, Descent
-from warpprior.descent.energy import Energy
-from warpprior.descent.terms import build_terms
-from warpprior.history import History
-from warpprior.picture import prepare_picture
-from warpprior.priors.sliding import SlidingSettings
+from warpprior.refinement.adam import COARSE, ROUND, Descent
+from warpprior.refinement.adam_terms import build_terms
+from warpprior.refinement.gauss_newton import COLUMNS, Alignment
 from warpprior.settings import AlignSettings, PolishSettings, RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.history import History
+from warpprior.system.energy import Energy
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
+from warpprior.terms.sliding import SlidingSettings
 
 
 def near_grasp(frames=4):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.estimator_scenes import CAMERA, disturb, make_ball, make_motion, make_scene
-from warpprior.alignment.detections import telling_boxes
-from warpprior.alignment.initialise_points import cut_off, initialise_from_detections
-from warpprior.state import MotionState
+from warpprior.refinement.start_from_detections import initialise_from_detections
+from warpprior.system.motion import MotionState
+from warpprior.terms.detections import cut_off, telling_boxes
 
 INSIDE = [20.0, 30.0, 60.0, 70.0]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import warp as wp
 
-from warpprior.device import resolve_device, self_healing
-from warpprior.errors import InputError
+from warpprior.support.device import resolve_device, self_healing
+from warpprior.support.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,7 +26,7 @@ def _write_answer(answer_out: wp.array[wp.float32]):
 
 PROGRAM = """
 import warp as wp
-from warpprior.device import prepare_kernel_cache, self_healing
+from warpprior.support.device import prepare_kernel_cache, self_healing
 
 print("cache", prepare_kernel_cache())
 import answer

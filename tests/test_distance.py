@@ -12,9 +12,9 @@ import warp as wp
 from tests.gradcheck import compare_gradients, finite_difference
 from tests.reference import distance as reference
 from warpprior.bodies import rigid_body
-from warpprior.errors import InputError
+from warpprior.geometry.signed_distance import DistanceField, LinkFields, Surface, shared_field
 from warpprior.kernels.distance import FAR, sample_grid
-from warpprior.priors.field import DistanceField, LinkFields, Surface, shared_field
+from warpprior.support.errors import InputError
 
 SIZE = (0.06, 0.08, 0.18)
 

@@ -10,7 +10,7 @@ import pytest
 import warpprior
 from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES, write_image
 from warpprior.cli import build_parser
-from warpprior.overrides import apply_overrides
+from warpprior.support.overrides import apply_overrides
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -4,7 +4,7 @@ import numpy as np
 import warp as wp
 from scipy.spatial.transform import Rotation
 
-from warpprior.dynamics import Transfer
+from warpprior.geometry.transfer import Transfer
 
 PAIRS, CONTACTS = 5, 12
 FAR = np.array([0.0, 0.0, 0.5])

@@ -8,11 +8,11 @@ import warp as wp
 
 from tests.estimator_scenes import make_arm, make_block, make_clamp, make_motion, make_scene
 from tests.gradcheck import compare_gradients
-from warpprior.descent.energy import Energy, Term
-from warpprior.descent.terms import build_terms
-from warpprior.picture import prepare_picture
+from warpprior.refinement.adam_terms import build_terms
 from warpprior.settings import PolishSettings
-from warpprior.state import MotionState
+from warpprior.system.energy import Energy, Term
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
 
 FRAMES = 3
 SETTINGS = PolishSettings(mask_weight=0.0, far_weight=0.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.reference.equations import assemble
-from warpprior.alignment.equations import Equations, solve_band
+from warpprior.system.equations import Equations, solve_band
 
 COUNTS = (7, 6)  # unknowns of the two bodies of a frame
 WIDTH = sum(COUNTS)

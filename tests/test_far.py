@@ -7,14 +7,14 @@ import warp as wp
 from tests.gradcheck import compare_gradients, finite_difference
 from tests.reference import far as twin
 from tests.silhouette_scenes import HAND, OBJECT, make_camera, make_ellipsoid, make_poses, make_scene, moved
-from warpprior.errors import InputError
 from warpprior.kernels.far import close_gates, compare_moments, gather_moments
-from warpprior.priors.far import FarPrior, FarSettings, label_moments
-from warpprior.priors.targets import TARGET_BACKGROUND, TARGET_IGNORE
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
+from warpprior.render.window import Window, whole_window
 from warpprior.scene import Scene, SceneBody
-from warpprior.state import MotionState
-from warpprior.window import Window, whole_window
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.system.targets import TARGET_BACKGROUND, TARGET_IGNORE
+from warpprior.terms.far import FarPrior, FarSettings, label_moments
 
 FOCAL = (320.0, 310.0)
 

@@ -5,13 +5,13 @@ import pytest
 
 import warpprior
 from tests.surface_checks import crossings, enclosed_volume, face_normals, unmatched_edges
-from warpprior.bodies import hand as hand_module
 from warpprior.bodies import link_transforms, posed_keypoints, posed_vertices, read_hand
-from warpprior.errors import InputError
+from warpprior.bodies.readers import hand as hand_module
 from warpprior.scene import Poses
 from warpprior.scenes.human_hand import joint_offsets, mean_hand, shape_direction
 from warpprior.scenes.human_hand_form import SHAPES, make_form
 from warpprior.scenes.human_hand_mesh import KNUCKLES, joint_rings, make_net
+from warpprior.support.errors import InputError
 
 FINGERS = ("index", "middle", "ring", "pinky")
 DIGITS = ("index", "middle", "pinky", "ring", "thumb")  # MANO's order

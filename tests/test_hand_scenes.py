@@ -7,11 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import rigid_body
-from warpprior.bodies.hand import read_hand
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
+from warpprior.bodies.readers.hand import read_hand
 from warpprior.cli.folders import SCENES as LISTED_SCENES
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scene import IGNORE_LABEL, Camera, Poses
 from warpprior.scenes import SCENES, simulate
 from warpprior.scenes.fingers import close_fingers
@@ -23,6 +22,7 @@ from warpprior.scenes.hand_scenes_plan import tremor
 from warpprior.scenes.objects import box, make_object
 from warpprior.scenes.puppet import PALM, Puppet, human_digits
 from warpprior.scenes.registry import HAND_SCENES, ROBOT_SCENES
+from warpprior.support.errors import InputError
 
 SMALL = Camera(160, 120, 153.75, 153.75, 80.0, 60.0)
 FRAMES = 20

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import warp as wp
 
-from warpprior.history import History
 from warpprior.kernels.history import next_row, record_cost, record_rows
+from warpprior.support.history import History
 
 
 def test_rows_are_sums_over_frames(device):

@@ -9,16 +9,16 @@ from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_arm, make_block, make_clamp
 from tests.fit_samples import wander
-from warpprior.alignment.image_fit import ImageFit
-from warpprior.alignment.problem import Problem
-from warpprior.errors import InputError
-from warpprior.picture import prepare_picture
-from warpprior.priors.image_fit import ImageFitSettings
 from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes.noise import MASK_NOISE, disturb_labels, sensor_picture
 from warpprior.scenes.observe import Actor, Light, cast_actors
 from warpprior.settings import AlignSettings
-from warpprior.state import MotionState
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
+from warpprior.system.problem import Problem
+from warpprior.terms.image_rows import ImageFit
+from warpprior.terms.image_settings import ImageFitSettings
 
 STUDIO = Camera(320, 260, 700.0, 700.0, 160.0, 130.0)
 STAGES = (4.0, 2.0, 1.0)  # blur [px]

@@ -14,11 +14,11 @@ from tests.fit_samples import CAMERA, Sample, check_equations, wander
 from tests.gradcheck import POISON
 from tests.reference import image_fit as reference
 from warpprior.bodies import rigid_body
-from warpprior.canvas import Canvas
 from warpprior.kernels import blur, image_fit
 from warpprior.kernels.rows import PointBody
+from warpprior.render.canvas import Canvas
+from warpprior.render.window import Window
 from warpprior.scene import Poses
-from warpprior.window import Window
 
 FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
 ORIGIN, SMALL = np.array([5, 3]), (52, 72)  # corner [px] and size of the blurred pictures: twice as coarse as pixels

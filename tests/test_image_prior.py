@@ -12,15 +12,15 @@ from tests.gradcheck import compare_gradients, finite_difference
 from tests.reference import shading as reference
 from tests.reference.rotations import exp
 from warpprior.bodies import rigid_body
-from warpprior.canvas import Canvas
-from warpprior.errors import InputError
 from warpprior.kernels import shading
 from warpprior.kernels.adam import adam_step
 from warpprior.kernels.visibility import scatter_faces
-from warpprior.priors.image import ImagePrior, ImageSettings, thin_out
+from warpprior.render.canvas import Canvas
+from warpprior.render.window import Window, whole_window
 from warpprior.scene import Camera, Poses, Scene, SceneBody
-from warpprior.state import MotionState
-from warpprior.window import Window, whole_window
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.terms.image import ImagePrior, ImageSettings, thin_out
 
 CAMERA = Camera(width=72, height=56, fx=110.0, fy=105.0, cx=36.5, cy=27.0)
 RADIUS, CENTER = 0.06, np.array([0.01, -0.005, 0.4])

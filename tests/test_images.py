@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.small_scene import HEIGHT, WIDTH, edit_text, label_image, write_image, write_scene
-from warpprior.errors import InputError
 from warpprior.io import load_scene
 from warpprior.scene import IGNORE_LABEL
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.estimator_scenes import CAMERA, disturb, make_ball, make_block, make_motion, make_scene
-from warpprior.alignment.initialise import initialise
-from warpprior.picture import prepare_picture
-from warpprior.state import MotionState
+from warpprior.refinement.start import initialise
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
 
 FRAMES = 5
 

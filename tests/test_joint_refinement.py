@@ -12,10 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from tests.mano_files import mano_arrays, published, python2_pickle
 from warpprior.bodies import posed_keypoints, read_mano, read_skin
-from warpprior.bodies.webxr import CHAINS
-from warpprior.estimators.refine import refine
+from warpprior.bodies.readers.webxr import CHAINS
 from warpprior.metrics import evaluate
-from warpprior.rendering import render_labels
+from warpprior.refinement.run import refine
+from warpprior.render.images import render_labels
 from warpprior.scene import DETECTIONS, IGNORE_LABEL, Camera, Poses, SceneBody
 from warpprior.scenes import simulate
 from warpprior.scenes.hand_scenes import hand_scene

@@ -10,9 +10,9 @@ import warp as wp
 from tests.body_samples import make_tree_body
 from tests.fit_samples import CAMERA, Sample, check_equations, wander, with_keypoints
 from tests.reference.keypoint_fit import Boxes, Keypoints
-from warpprior.alignment.detections import Detections
 from warpprior.kernels.keypoint_fit import accumulate_boxes, accumulate_keypoints, place_keypoints
 from warpprior.settings import AlignSettings
+from warpprior.terms.detections import Detections
 
 FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
 TREE = with_keypoints(make_tree_body(vertices=24, pose_blend=False))

@@ -12,10 +12,10 @@ from tests.mano_files import mano_arrays, published, python2_pickle, smpl_arrays
 from tests.reference import mano as reference
 from warpprior.bodies import posed_keypoints, posed_vertices, read_hand, read_mano, read_skin, read_smpl
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
-from warpprior.errors import InputError
 from warpprior.io import load_scene, save_scene
 from warpprior.io.rectify import point_rectifier
 from warpprior.scene import Camera, Poses, Scene, SceneBody
+from warpprior.support.errors import InputError
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 322.0, 239.0)
 LENS = (-0.28, 0.09, 0.001, -0.0007, -0.01)

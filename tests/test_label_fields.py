@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from warpprior.priors.label_fields import contour_fields, distance_to, label_boxes, unbias_labels
 from warpprior.scene import IGNORE_LABEL
+from warpprior.system.label_fields import contour_fields, distance_to, label_boxes, unbias_labels
 
 OWN, OTHER = 2, 5
 

@@ -21,22 +21,19 @@ ROOT = Path(__file__).resolve().parents[1]
 # Floors, lowest first.  A module imports from its own floor or a lower one; a new module is given a floor here.
 FLOORS = [
     ["kernels"],
-    ["errors"],
-    ["blas", "device", "environment", "limits", "overrides", "progress", "tables"],
+    ["support"],
     ["bodies"],
-    ["scene", "result"],
-    ["canvas", "masks", "overlap", "window", "rendering", "state", "dynamics", "history", "replay", "uncertainty"],
-    ["priors"],
-    ["settings", "picture"],
-    ["alignment", "descent"],
+    ["geometry"],
+    ["scene", "result", "uncertainty"],
+    ["render"],
+    ["system", "terms", "settings"],
+    ["refinement"],
     ["tracking"],
-    ["estimators"],
     ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
     ["ablation"],
     ["commands", "cli", "__main__"],
 ]
-JOBS = {"refine", "track", "contact"}
 KERNEL_IMPORTS = {"warp", "numpy", "math", "typing", "os", "concurrent", "functools", "itertools"}
 HEAVY = {
     *("pxr", "cv2", "torch", "matplotlib", "imageio_ffmpeg", "PIL"),
@@ -136,8 +133,8 @@ def is_prior(path: Path) -> bool:
 
 def priors_and_estimators_stay_apart() -> Iterator[str]:
     """Priors do not import each other, nor do the jobs among the estimators; what they share has a file of its own."""
-    priors = [path for path in python_files("warpprior/priors") if is_prior(path)]
-    jobs = [path for path in python_files("warpprior/estimators") if path.stem in JOBS]
+    priors = [path for path in python_files("warpprior/terms") if is_prior(path)]
+    jobs = [ROOT / "warpprior" / name / "run.py" for name in ("refinement", "tracking")]
     for peers in (priors, jobs):
         names = {module_name(path) for path in peers}
         for path in peers:
@@ -221,7 +218,7 @@ def heavy_libraries_load_late() -> Iterator[str]:
 
 
 def warp_settings_belong_to_programs() -> Iterator[str]:
-    """Only warpprior/device.py, which programs call, changes Warp's settings."""
+    """Only warpprior/support/device.py, which programs call, changes Warp's settings."""
     for path in python_files("warpprior", "kernels", "scenes"):
         for node in ast.walk(parse(path)):
             if path.name == "device.py" or not isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from warpprior.canvas import EPOCH_LIMIT
-from warpprior.errors import InputError
-from warpprior.overrides import apply_overrides, known_keys
+from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
+from warpprior.support.errors import InputError
+from warpprior.support.overrides import apply_overrides, known_keys
 
 ABSURD = [
     "seed=-1",

@@ -12,11 +12,11 @@ from tests.reference import mano as reference
 from warpprior.bodies import link_transforms, posed_keypoints, posed_vertices, read_mano, read_smpl
 from warpprior.bodies.closing import is_closed
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES, vertex_normals
-from warpprior.bodies.mano import LINK_NAMES, TIP_VERTICES, read_mano_model
-from warpprior.bodies.model_file import ModelArrays
+from warpprior.bodies.readers.mano import LINK_NAMES, TIP_VERTICES, read_mano_model
+from warpprior.bodies.readers.model_file import ModelArrays
 from warpprior.cli import main
-from warpprior.errors import InputError
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture

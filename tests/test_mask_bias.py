@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from warpprior.priors.mask_bias import FEWEST, measure_mask_bias
 from warpprior.scene import IGNORE_LABEL
+from warpprior.system.mask_bias import FEWEST, measure_mask_bias
 
 
 def discs(radius, frames=4, size=120, label=1, center=(60.3, 58.7)):

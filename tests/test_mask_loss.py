@@ -5,12 +5,12 @@ import pytest
 import warp as wp
 
 from tests.silhouette_scenes import make_scene
-from warpprior.canvas import Canvas
 from warpprior.kernels import mask_loss
 from warpprior.kernels.silhouette import cover_pixels
-from warpprior.priors.targets import TARGET_BACKGROUND, TARGET_IGNORE
-from warpprior.state import MotionState
-from warpprior.window import whole_window
+from warpprior.render.canvas import Canvas
+from warpprior.render.window import whole_window
+from warpprior.system.motion import MotionState
+from warpprior.system.targets import TARGET_BACKGROUND, TARGET_IGNORE
 
 SCALES = np.array([[0.7, 0.0], [1.3, 0.4]], dtype=np.float32)
 SIGMA = 2.5

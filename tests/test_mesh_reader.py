@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from warpprior.bodies import read_mesh
-from warpprior.bodies.files import read_bytes
 from warpprior.bodies.primitives import make_box, make_capsule, make_cylinder, make_sphere
-from warpprior.errors import InputError
+from warpprior.bodies.readers.files import read_bytes
+from warpprior.support.errors import InputError
 
 SIZE = np.array([0.1, 0.2, 0.3])
 BOX = make_box(SIZE)

@@ -10,14 +10,14 @@ from scipy.spatial.transform import Rotation
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES, write_scene
 from warpprior.bodies.body import rigid_body
-from warpprior.errors import InputError
 from warpprior.io import load_scene
 from warpprior.metrics import Evaluator, evaluate
 from warpprior.metrics.contact import CONTACT_M, SurfacePoints, contact_metrics, contact_ratio, signed_distances
 from warpprior.metrics.masks import mask_iou
-from warpprior.metrics.motion import motion_errors
+from warpprior.metrics.pose_errors import motion_errors
 from warpprior.metrics.summary import diameter, summarise
 from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene, SceneBody
+from warpprior.support.errors import InputError
 
 FRAMES = 7
 
@@ -152,7 +152,7 @@ def test_mask_iou_counts_pixels():
 
 def test_signed_distances_equal_trimesh_where_they_matter(box):
     """Near points are exact, the least distance of every frame is exact, far points are left out."""
-    from warpprior.priors.field import Surface
+    from warpprior.geometry.signed_distance import Surface
 
     surface = Surface(box.vertices, box.faces, "box")
     random = np.random.default_rng(0)
@@ -171,7 +171,7 @@ def test_signed_distances_equal_trimesh_where_they_matter(box):
 
 def test_the_nearest_point_is_found_beyond_the_margin():
     """A point beside the bounding box may be nearer than one at its corner, far from the surface."""
-    from warpprior.priors.field import Surface
+    from warpprior.geometry.signed_distance import Surface
 
     vertices = 0.1 * np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
     octahedron = trimesh.convex.convex_hull(vertices)

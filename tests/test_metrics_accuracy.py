@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from tests.reference import distance as distances
 from tests.reference import metrics as reference
 from warpprior.bodies import posed_keypoints, posed_vertices, rigid_body
-from warpprior.bodies.hand import read_hand
+from warpprior.bodies.readers.hand import read_hand
 from warpprior.metrics import evaluate
 from warpprior.metrics.accuracy import failures
 from warpprior.metrics.chamfer import chamfer_2d, pixel_size

@@ -10,11 +10,11 @@ from scipy.stats import qmc
 
 from tests.reference import distance as reference
 from warpprior.bodies import read_hand, rigid_body
+from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics import Evaluator, evaluate
 from warpprior.metrics.contact import CONTACT_M, distances_to, signed_distances
 from warpprior.metrics.pairs import contact_scores, make_pair, pair_metrics
 from warpprior.metrics.surfaces import PosedBody, SurfacePoints
-from warpprior.priors.field import Surface
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 
 FRAMES = 4

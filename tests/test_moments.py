@@ -13,12 +13,12 @@ from tests.reference.moments import central_moments, moved, outline, raw_moments
 from tests.silhouette_scenes import make_ellipsoid, make_poses, true_coverage
 from warpprior.bodies import rigid_body
 from warpprior.bodies.simplify import simplify
-from warpprior.canvas import EPOCH_LIMIT
-from warpprior.errors import InputError
 from warpprior.io.scene_folder import load_scene
 from warpprior.kernels.moment_border import GRAZING
+from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.scene import Camera, SceneBody
 from warpprior.scenes.robot_hand import robot_hand
+from warpprior.support.errors import InputError
 from warpprior.tracking.moments import SilhouetteMoments, label_moments
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 322.0, 238.0)

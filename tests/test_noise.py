@@ -7,9 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Keypoints, rigid_body
-from warpprior.bodies.hand import read_hand
-from warpprior.bodies.motion import posed_keypoints
-from warpprior.errors import InputError
+from warpprior.bodies.posing import posed_keypoints
+from warpprior.bodies.readers.hand import read_hand
 from warpprior.scene import IGNORE_LABEL, Camera, Poses
 from warpprior.scenes.noise import (
     HAND_NOISE,
@@ -33,6 +32,7 @@ from warpprior.scenes.noise import (
 )
 from warpprior.scenes.objects import box
 from warpprior.scenes.observe import Actor, cast_actors
+from warpprior.support.errors import InputError
 
 CAMERA = Camera(320, 240, 307.5, 307.5, 160.0, 120.0)
 FRAMES = 400

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.objects import OBJECTS, make_object
 from warpprior.scenes.objects.implicit import mesh_solid
 from warpprior.scenes.objects.rings import revolve, zip_rings
+from warpprior.support.errors import InputError
 
 EXTENTS = {  # [mm]
     "cracker_box": (158, 60, 210),

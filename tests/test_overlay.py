@@ -11,12 +11,12 @@ import pytest
 from result_samples import make_arm, make_contacts, make_result
 
 from warpprior.bodies import Keypoints, posed_keypoints
-from warpprior.errors import InputError, MissingExtraError, RunError
 from warpprior.report import write_overlay, write_sheet
 from warpprior.report.overlay import _Film
 from warpprior.report.picture import CONTACT, DETECTION, OUTLINES, choose_view, mark_contacts, mark_keypoints, outline
 from warpprior.report.video import write_video
 from warpprior.scene import Camera
+from warpprior.support.errors import InputError, MissingExtraError, RunError
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
 

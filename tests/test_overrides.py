@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
-from warpprior.errors import InputError
-from warpprior.overrides import apply_overrides, known_keys
+from warpprior.support.errors import InputError
+from warpprior.support.overrides import apply_overrides, known_keys
 
 
 class Speed(Enum):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import warpprior
-from warpprior.environment import CORE, EXTRAS
+from warpprior.support.environment import CORE, EXTRAS
 
 try:
     import tomllib

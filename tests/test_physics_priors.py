@@ -12,15 +12,15 @@ from tests.reference import contact as contact_reference
 from tests.reference import distance as distance_reference
 from tests.reference import smoothness as smoothness_reference
 from warpprior.bodies import JointType, link_transforms, rigid_body
-from warpprior.errors import InputError
-from warpprior.priors.consistency import ConsistencyPrior, ConsistencySettings
-from warpprior.priors.field import DistanceField, LinkFields
-from warpprior.priors.penetration import PenetrationPrior, PenetrationSettings
-from warpprior.priors.prior import surface_moments, vertex_moments
-from warpprior.priors.sliding import SlidingPrior, SlidingSettings
-from warpprior.priors.smoothness import SmoothnessPrior, SmoothnessSettings
+from warpprior.geometry.signed_distance import DistanceField, LinkFields
 from warpprior.scene import Camera, Poses, Scene, SceneBody
-from warpprior.state import MotionState
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.terms.consistency import ConsistencyPrior, ConsistencySettings
+from warpprior.terms.penetration import PenetrationPrior, PenetrationSettings
+from warpprior.terms.prior import surface_moments, vertex_moments
+from warpprior.terms.sliding import SlidingPrior, SlidingSettings
+from warpprior.terms.smoothness import SmoothnessPrior, SmoothnessSettings
 
 FRAMES, POINTS = 4, 96
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from warpprior.picture import Picture
-from warpprior.window import Window
+from warpprior.render.window import Window
+from warpprior.system.picture import Picture
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from scipy.spatial.transform import Rotation
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior import cli
 from warpprior.bodies import posed_keypoints, read_hand, rigid_body
-from warpprior.errors import InputError
 from warpprior.io import load_scene
 from warpprior.scene import Camera, Poses, box_center
 from warpprior.scenes import noise as noises
 from warpprior.scenes import simulate
 from warpprior.scenes.hand_scenes import hand_scene
+from warpprior.support.errors import InputError
 
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
 SMALL = Camera(160, 120, 153.75, 153.75, 80.0, 60.0)

@@ -8,10 +8,10 @@ import pytest
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import posed_keypoints, read_hand, rigid_body
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
-from warpprior.errors import InputError
 from warpprior.io import load_scene, save_scene
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.scenes.hand_scenes import hand_scene
+from warpprior.support.errors import InputError
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 322.0, 239.0)
 FRAMES = 4

@@ -9,12 +9,12 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES
 from warpprior.bodies.body import rigid_body
-from warpprior.bodies.urdf import read_urdf
-from warpprior.errors import InputError, RunError
+from warpprior.bodies.readers.urdf import read_urdf
 from warpprior.io import atomic_folder, atomic_path, atomic_write, load_poses, load_truth, save_poses
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.wording import frame_list
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError, RunError
 
 
 @pytest.fixture

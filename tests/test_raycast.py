@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 from tests.gradcheck import POISON
 from tests.reference import raycast as reference
 from warpprior.bodies.body import rigid_body
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
 from warpprior.kernels import raycast
-from warpprior.rendering import render_depth, render_labels
+from warpprior.render.images import render_depth, render_labels
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.scenes.objects import bottle, box
 from warpprior.scenes.observe import Actor, Backdrop, Light, cast_actors, cast_labels

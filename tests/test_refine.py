@@ -22,7 +22,7 @@ from tests.estimator_scenes import (
     mask_error,
 )
 from warpprior.bodies import read_urdf
-from warpprior.estimators.refine import refine
+from warpprior.refinement.run import refine
 from warpprior.scene import Camera
 from warpprior.scenes.robot_hand import URDF_PATH
 from warpprior.settings import AlignSettings, RefineSettings
@@ -213,7 +213,7 @@ def test_labels_too_large_or_too_small_are_measured_and_put_right(device, pixels
 def test_an_arm_finds_its_pose_and_joints(device, influences):
     """A body of links and one that bends, root, depth and joints off, seen in exact labels: all are found."""
     scene = make_arm_scene(influences=influences)
-    settings = RefineSettings(contact_points=64, align=AlignSettings(seek_mask_bias=False))
+    settings = RefineSettings(contact_points=64, align=AlignSettings(estimate_mask_bias=False))
     result = refine(scene, settings, device=device)
     before = mask_error(scene, {"arm": scene.body("arm").initial}).mean()
     assert mask_error(scene, result.poses).mean() < 0.1 * before
@@ -230,7 +230,7 @@ def test_without_known_bodies_the_bias_of_labels_is_sought_with_the_joints(devic
     scene = with_labels(scene, lambda labels: labels.__setitem__(slice(None), grown(labels, 2)))
     errors = []
     for seek in (True, False):
-        settings = RefineSettings(contact_points=64, align=AlignSettings(seek_mask_bias=seek))
+        settings = RefineSettings(contact_points=64, align=AlignSettings(estimate_mask_bias=seek))
         errors.append(np.median(errors_of(refine(scene, settings, device=device), "arm")))
     assert errors[1] > 80.0
     assert errors[0] < 0.4 * errors[1]

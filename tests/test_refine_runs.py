@@ -16,12 +16,12 @@ from tests.estimator_scenes import (
     make_scene,
     mask_error,
 )
-from warpprior.alignment.aligner import BodyAligner
-from warpprior.alignment.alignment import COLUMNS
-from warpprior.errors import InputError
-from warpprior.estimators.refine import refine
+from warpprior.refinement.aligner import BodyAligner
+from warpprior.refinement.gauss_newton import COLUMNS
+from warpprior.refinement.run import refine
 from warpprior.settings import STEPS, TERMS, AlignSettings, PolishSettings, RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
 
 QUICK = RefineSettings(contact_points=64)
 POLISHED = replace(QUICK, polish=PolishSettings(iterations=12))
@@ -236,7 +236,7 @@ def test_an_arm_and_a_box_are_refined_together():
     truth = replace(box.truth, position=box.truth.position + np.array([0.02, -0.03, 0.0]))
     start = replace(disturb(reach, depth=0.03, degrees=5.0), joints=joints + 0.1)
     scene = make_scene((arm, box.body), (reach, truth), (start, disturb(truth, depth=0.08, degrees=10.0)))
-    settings = replace(QUICK, align=AlignSettings(seek_mask_bias=False), polish=PolishSettings(iterations=20))
+    settings = replace(QUICK, align=AlignSettings(estimate_mask_bias=False), polish=PolishSettings(iterations=20))
     result = refine(scene, settings, device="cpu")
     before = mask_error(scene, {body.name: body.initial for body in scene.bodies})
     assert mask_error(scene, result.poses).mean() < 0.1 * before.mean()
@@ -277,7 +277,7 @@ def test_a_finished_run_is_freed_at_once(scene, monkeypatch, stopped):
     def stop(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("warpprior.estimators.refine.MotionState", Watched)
+    monkeypatch.setattr("warpprior.refinement.run.MotionState", Watched)
     gc.collect()
     gc.disable()
     try:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import warpprior.rendering as rendering
+import warpprior.render.images as rendering
 from tests.estimator_scenes import CAMERA, make_arm, make_ball, make_block, make_motion, make_scene
-from warpprior.errors import InputError
-from warpprior.rendering import render_depth, render_labels, render_masks
+from warpprior.render.images import render_depth, render_labels, render_masks
 from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
+from warpprior.support.errors import InputError
 
 
 def poses_of(scene):

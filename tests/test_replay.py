@@ -7,7 +7,7 @@ import pytest
 import warp as wp
 
 from warpprior import replay
-from warpprior.replay import Replay
+from warpprior.support.replay import Replay
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from result_samples import make_arm, make_result
 
-from warpprior.errors import RunError
 from warpprior.report import write_overlay, write_plots, write_report
 from warpprior.report.figures import QUANTITIES, series
 from warpprior.report.plots import _loss_figure, render_plots
+from warpprior.support.errors import RunError
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 

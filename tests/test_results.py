@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from tests.small_scene import write_scene
-from warpprior.errors import InputError, MissingExtraError, RunError
 from warpprior.io import (
     fingerprint,
     load_checkpoint,
@@ -28,6 +27,7 @@ from warpprior.io import (
 from warpprior.io.results import write_json
 from warpprior.metrics import evaluate
 from warpprior.result import Result
+from warpprior.support.errors import InputError, MissingExtraError, RunError
 
 
 @pytest.fixture

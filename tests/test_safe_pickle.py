@@ -12,9 +12,9 @@ import pytest
 from scipy import sparse
 
 from tests.mano_files import Made, chumpy_array, chumpy_node, python2_pickle
-from warpprior.bodies.pickled_arrays import PickledArrays
-from warpprior.bodies.safe_pickle import read_pickle
-from warpprior.errors import InputError
+from warpprior.bodies.readers.pickled_arrays import PickledArrays
+from warpprior.bodies.readers.safe_pickle import read_pickle
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture

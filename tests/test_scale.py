@@ -7,8 +7,8 @@ import pytest
 
 from tests.estimator_scenes import disturb, make_grasp
 from warpprior.contacts import find_contacts
-from warpprior.estimators.refine import refine
 from warpprior.metrics import evaluate
+from warpprior.refinement.run import refine
 from warpprior.settings import PolishSettings, RefineSettings
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import read_hand, rigid_body
-from warpprior.errors import InputError
 from warpprior.scene import Camera, Poses, Scene, SceneBody, box_center
+from warpprior.support.errors import InputError
 
 FRAMES = 4
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.small_scene import BOX_VERTICES, HEIGHT, WIDTH, edit_poses, edit_text, label_image, pose_arrays, write_scene
-from warpprior.errors import InputError, RunError
 from warpprior.io import load_scene, save_scene
+from warpprior.support.errors import InputError, RunError
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import rigid_body
-from warpprior.bodies.motion import link_transforms, posed_vertices
-from warpprior.errors import InputError
-from warpprior.priors.field import DistanceField
+from warpprior.bodies.posing import link_transforms, posed_vertices
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scene import Camera, Poses
 from warpprior.scenes import SCENES, simulate
 from warpprior.scenes.noise import MASK_NOISE, MaskNoise, PoseNoise, disturb_labels, disturb_poses, sensor_picture
@@ -17,6 +16,7 @@ from warpprior.scenes.objects import bottle, box
 from warpprior.scenes.observe import cast_labels
 from warpprior.scenes.robot_hand import FINGERS, URDF_PATH, robot_hand, robot_hand_urdf
 from warpprior.scenes.robot_lift import HAND_LABEL, OBJECT_LABEL, held_object
+from warpprior.support.errors import InputError
 
 FRAMES = 16
 HELD = 6  # the grasp is closed from here on

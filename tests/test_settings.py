@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from warpprior.errors import InputError
 from warpprior.settings import ALIGNED_ONLY, STEPS, TERMS, PolishSettings, RefineSettings
+from warpprior.support.errors import InputError
 
 
 @pytest.mark.parametrize("term", TERMS)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.estimator_scenes import make_arm_scene
-from warpprior.alignment.shared import SharedUnknowns
-from warpprior.picture import prepare_picture
 from warpprior.settings import AlignSettings
-from warpprior.state import MotionState
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
+from warpprior.system.shared_unknowns import SharedUnknowns
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from tests.silhouette_scenes import (
     true_coverage,
 )
 from warpprior.bodies import rigid_body
-from warpprior.canvas import EPOCH_LIMIT, Canvas
 from warpprior.kernels.silhouette import push_coverage_gradient
+from warpprior.render.canvas import EPOCH_LIMIT, Canvas
+from warpprior.render.window import Window, whole_window
 from warpprior.scene import Scene, SceneBody
-from warpprior.state import MotionState
-from warpprior.window import Window, whole_window
+from warpprior.system.motion import MotionState
 
 STEP = 0.5  # of finite differences, on the screen [px]
 FIELDS = 48  # random weight pictures
@@ -61,7 +61,7 @@ def push(state, canvas, weights):
             [state.screen, rows],
         )
     tape.backward(grads={rows: wp.ones((1, 1), dtype=wp.float32, device=device)})
-    found = np.array([state.increments[body.name].grad.numpy()[0, :6] for body in state.moving], dtype=np.float64)
+    found = np.array([state.increments[body.name].grad.numpy()[0, :6] for body in state.estimated], dtype=np.float64)
     tape.zero()
     return found
 

@@ -16,20 +16,21 @@ from tests.silhouette_scenes import (
     true_coverage,
 )
 from warpprior.bodies import rigid_body
-from warpprior.canvas import Canvas
-from warpprior.errors import InputError
-from warpprior.priors.silhouette import MODES, SilhouettePrior, SilhouetteSettings, draw_still
-from warpprior.priors.targets import (
+from warpprior.render.canvas import Canvas
+from warpprior.render.images import render_labels
+from warpprior.render.window import Window, whole_window, window_around
+from warpprior.scene import Scene, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.system.backdrop import draw_known
+from warpprior.system.motion import MotionState
+from warpprior.system.targets import (
     TARGET_BACKGROUND,
     TARGET_IGNORE,
     channel_scales,
     channel_targets,
     contour_lengths,
 )
-from warpprior.rendering import render_labels
-from warpprior.scene import Scene, SceneBody
-from warpprior.state import MotionState
-from warpprior.window import Window, whole_window, window_around
+from warpprior.terms.silhouette import MODES, SilhouettePrior, SilhouetteSettings
 
 EVERY = [(method, mode) for method, modes in MODES.items() for mode in modes]
 
@@ -300,7 +301,7 @@ def test_shared_backdrop_is_what_would_be_drawn(device):
     window = whole_window(1, 128, 128)
     state = MotionState(shift(scene, "object", [[0.01, 0, 0, 0, 0, 0]]), device, point_count=16)
     own = SilhouettePrior(state, labels, window)
-    shared = SilhouettePrior(state, labels, window, backdrop=draw_still(state, window, [0]))
+    shared = SilhouettePrior(state, labels, window, backdrop=draw_known(state, window, [0]))
     np.testing.assert_array_equal(evaluate(state, shared, device)[0], evaluate(state, own, device)[0])
 
 

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_ball, make_block, make_clamp, make_motion, make_scene
 from warpprior.bodies import animated_body
-from warpprior.bodies.motion import posed_vertices
+from warpprior.bodies.posing import posed_vertices
 from warpprior.scene import SceneBody
 from warpprior.tracking.mask import MaskResidual
 from warpprior.tracking.single_frame import SingleFrame

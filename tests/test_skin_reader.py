@@ -11,9 +11,9 @@ from tests.glb_files import finger
 from tests.reference import gltf
 from warpprior.bodies import JointType, link_transforms, posed_keypoints, posed_vertices, read_skin
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
-from warpprior.bodies.webxr import CHAINS, PARENTS
-from warpprior.errors import InputError
+from warpprior.bodies.readers.webxr import CHAINS, PARENTS
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError
 
 IDENTITY = np.array([[0.0, 0.0, 0.0, 1.0]])
 

@@ -7,7 +7,8 @@ import warp as wp
 from tests.body_samples import MANO_PARENTS, SMPL_PARENTS, make_ball_body, make_motion, make_rigid_body, make_tree_body
 from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference import kinematics, skinning
-from warpprior.bodies import BodyModel, sample_surface
+from warpprior.bodies import BodyModel
+from warpprior.geometry.sampling import sample_surface
 from warpprior.kernels.skinning import interpolate_points
 
 BODIES = {

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from tests.estimator_scenes import CAMERA, disturb, make_arm, make_block, make_motion, make_scene
 from warpprior.bodies import posed_vertices
 from warpprior.scene import Poses
-from warpprior.state import MotionState
+from warpprior.system.motion import MotionState
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_scene_of_known_bodies_only(device, scene):
     """Nothing moves: no surface, no increments, but contact points."""
     known = replace(scene, bodies=scene.bodies[:1])
     state = MotionState(known, device, point_count=16)
-    assert state.moving == ()
+    assert state.estimated == ()
     assert state.vertices.shape == (5, 0)
     assert state.increments == {}
     assert np.isfinite(state.points["box"].numpy()).all()

@@ -12,9 +12,9 @@ from tests.body_samples import MANO_PARENTS, make_ball_body, make_tree_body
 from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference import distance as reference
 from warpprior.bodies import Body, BodyModel, JointType, rigid_body
-from warpprior.bodies.hand import read_hand
-from warpprior.errors import InputError
-from warpprior.priors.surface import SurfaceQuery
+from warpprior.bodies.readers.hand import read_hand
+from warpprior.geometry.bending_surface import SurfaceQuery
+from warpprior.support.errors import InputError
 
 LENGTH, RADIUS = 0.03, 0.008
 

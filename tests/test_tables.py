@@ -1,6 +1,6 @@
 """Metrics as text: what is shown of bodies and of pairs, before, after and in truth."""
 
-from warpprior.tables import format_before_after, format_summary
+from warpprior.support.tables import format_before_after, format_summary
 
 
 def answer(error, depth):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from warpprior.bodies.mesh import read_mesh
-from warpprior.bodies.textures import PIXEL_LIMIT, look_up, paint_corners, texture_size
+from warpprior.bodies.readers.mesh import read_mesh
+from warpprior.bodies.readers.textures import PIXEL_LIMIT, look_up, paint_corners, texture_size
 
 SIDE = 12  # vertices along the square
 

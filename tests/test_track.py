@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.track_samples import errors, make_scene, sigmas
-from warpprior.estimators.track import track
+from warpprior.tracking.run import track
 from warpprior.tracking.settings import TrackSettings
 
 SENSORS = "keypoints3d,center"

@@ -7,8 +7,8 @@ import pytest
 import warp as wp
 
 from tests.track_samples import make_scene
-from warpprior.estimators.track import Tracker
 from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.run import Tracker
 from warpprior.tracking.settings import TrackSettings
 
 FRAMES = 40

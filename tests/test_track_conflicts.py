@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from warpprior.estimators.track import Tracker
 from warpprior.scenes import simulate
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.run import Tracker
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows, Updater
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.track_samples import errors, make_scene, positions, run, sigmas
-from warpprior.estimators.track import Tracker, track
-from warpprior.tracking.motion import HELD
 from warpprior.tracking.observation import Observation, observe_frame
+from warpprior.tracking.prediction import HELD
+from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import TrackSettings
 
 FRAMES = 60

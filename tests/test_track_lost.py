@@ -7,9 +7,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.track_samples import HALF, errors, make_block, make_scene, run
-from warpprior.estimators.track import track
 from warpprior.scene import SceneBody
-from warpprior.tracking.motion import FLIES, HELD, RESTS, TOUCHED, UNSEEN
+from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
+from warpprior.tracking.run import track
 from warpprior.tracking.settings import TrackSettings
 
 

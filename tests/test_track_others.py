@@ -8,8 +8,8 @@ import pytest
 import warpprior
 from tests.track_samples import errors, make_scene, near
 from warpprior.bodies import animated_body, posed_vertices
-from warpprior.estimators.track import track
 from warpprior.scene import Poses
+from warpprior.tracking.run import track
 
 SENSORS = "keypoints3d,center"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from warpprior.estimators.track import track
 from warpprior.io import load_scene
+from warpprior.tracking.run import track
 
 load = cache(load_scene)
 

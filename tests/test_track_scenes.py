@@ -7,8 +7,8 @@ import pytest
 
 import warpprior
 from tests.track_samples import errors, near
-from warpprior.estimators.track import track
 from warpprior.settings import RefineSettings
+from warpprior.tracking.run import track
 from warpprior.tracking.settings import TrackSettings
 
 SENSORS = "keypoints3d,center"

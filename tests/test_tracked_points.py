@@ -12,10 +12,10 @@ from tests.body_samples import MANO_PARENTS, make_ball_body, make_rigid_body, ma
 from tests.fit_samples import wander
 from tests.gradcheck import POISON, compare_gradients
 from tests.reference.tracking import body_points, differentiate, moved
-from warpprior.alignment.surface_motion import descendants
 from warpprior.bodies import BodyModel, read_hand, rigid_body
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.kernels.tracked_points import UNUSED, linearise_points, measure_clearance
-from warpprior.priors.field import DistanceField
+from warpprior.system.surface_motion import descendants
 
 FRAMES = 2
 

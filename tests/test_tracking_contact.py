@@ -13,7 +13,7 @@ from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import FORGOTTEN, Belief
 from warpprior.tracking.contact import Contacts, observability
-from warpprior.tracking.motion import Motion
+from warpprior.tracking.prediction import Motion
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.estimator_scenes import make_block, make_motion, make_scene
 from tests.test_tracking_mask import PRIOR, SIGMA, error_between
-from warpprior.errors import InputError
-from warpprior.rendering import render_depth
+from warpprior.render.images import render_depth
 from warpprior.scenes.noise import depth_sigma
+from warpprior.support.errors import InputError
 from warpprior.tracking.depth import DepthResidual
 from warpprior.tracking.evidence import move
 

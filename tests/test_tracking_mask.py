@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from warpprior.errors import InputError
 from warpprior.scene import IGNORE_LABEL, Camera, Poses
 from warpprior.scenes.noise import disturb_labels, mask_noise
 from warpprior.scenes.robot_lift import robot_lift
+from warpprior.support.errors import InputError
 from warpprior.tracking.evidence import Evidence, error_from_unknowns, move, seen_from, without_unseen_turns
 from warpprior.tracking.mask import LOOK_EVERY, MaskResidual, _View
 from warpprior.tracking.single_frame import coarse_to_fine

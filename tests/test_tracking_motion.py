@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from tests.test_tracking_contact import Grasp
 from warpprior.tracking.manifold import difference
-from warpprior.tracking.motion import FLIES, HELD, RESTS, TOUCHED, UNSEEN
 from warpprior.tracking.observation import HandPose
+from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 

@@ -9,16 +9,16 @@ from scipy.spatial.transform import Rotation
 from tests.gradcheck import compare_gradients
 from tests.reference.tracking import body_points
 from tests.track_samples import CAMERA, HALF, make_block, make_gripper
-from warpprior.bodies.webxr import JOINT_NAMES, webxr_keypoints
-from warpprior.errors import InputError
-from warpprior.rendering import render_depth, render_labels
+from warpprior.bodies.readers.webxr import JOINT_NAMES, webxr_keypoints
+from warpprior.render.images import render_depth, render_labels
 from warpprior.scene import Poses, Scene, SceneBody, box_center
+from warpprior.support.errors import InputError
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.checks import check_observation
 from warpprior.tracking.contact import Contacts
-from warpprior.tracking.motion import Motion
 from warpprior.tracking.observation import Observation
+from warpprior.tracking.prediction import Motion
 from warpprior.tracking.sensors import Sensors
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import chi2
 
 from tests.reference.tracking import information_update
-from warpprior.errors import InputError
-from warpprior.overrides import apply_overrides
+from warpprior.support.errors import InputError
+from warpprior.support.overrides import apply_overrides
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import difference
 from warpprior.tracking.settings import TrackSettings

@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 from tests.reference.kinematics import matrices
 from warpprior.bodies import JointType, link_transforms, posed_vertices, read_urdf
 from warpprior.bodies.primitives import make_box
-from warpprior.errors import InputError
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError
 
 BOX = '<visual><geometry><box size="0.1 0.1 0.1"/></geometry></visual>'
 

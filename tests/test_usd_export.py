@@ -14,8 +14,8 @@ from result_samples import CAMERA, make_arm, make_arm_poses, make_box, make_box_
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices, rigid_body
-from warpprior.errors import InputError, MissingExtraError, RunError
 from warpprior.scene import Poses, SceneBody
+from warpprior.support.errors import InputError, MissingExtraError, RunError
 from warpprior.usd import check_stage, export_usd, prim_name
 from warpprior.usd.camera import WORLD_FROM_CAMERA
 from warpprior.usd.heat import SPREAD

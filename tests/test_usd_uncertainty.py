@@ -7,7 +7,7 @@ import pytest
 from result_samples import make_arm, make_scene
 from scipy.spatial.transform import Rotation
 
-from warpprior.errors import InputError
+from warpprior.support.errors import InputError
 from warpprior.uncertainty import POSITION_LIMIT, TURN_LIMIT
 from warpprior.usd import check_stage, export_usd
 

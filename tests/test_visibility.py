@@ -6,12 +6,12 @@ import warp as wp
 
 from tests.reference import silhouette as twin
 from tests.silhouette_scenes import make_ellipsoid, make_scene
-from warpprior.canvas import Canvas
-from warpprior.errors import InputError
 from warpprior.kernels.visibility import read_channels, read_depths, scatter_faces
-from warpprior.rendering import render_depth, render_labels
-from warpprior.state import MotionState
-from warpprior.window import Window, whole_window
+from warpprior.render.canvas import Canvas
+from warpprior.render.images import render_depth, render_labels
+from warpprior.render.window import Window, whole_window
+from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
 
 WIDTH, HEIGHT = 40, 32
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warpprior.window import whole_window, window_around
+from warpprior.render.window import whole_window, window_around
 
 
 def test_whole_pictures():

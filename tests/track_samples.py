@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_block
 from warpprior.bodies import JointType, Keypoints, posed_keypoints, rigid_body
-from warpprior.estimators.track import Tracker
 from warpprior.scene import Camera, Poses, Scene, SceneBody, box_center
 from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.run import Tracker
 from warpprior.tracking.settings import TrackSettings
 from warpprior.uncertainty import pose_errors
 

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices
-from warpprior.device import resolve_device
-from warpprior.errors import InputError
+from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics.contact import SurfacePoints
-from warpprior.priors.field import Surface
 from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.device import resolve_device
+from warpprior.support.errors import InputError
 
 TOUCH = 0.002  # points nearer than this, or inside, touch for certain [m]
 CLEAR = 0.006  # points farther than this do not [m]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.errors import InputError
+from warpprior.support.errors import InputError
 
 IGNORE_LABEL = 255  # label pixels that say nothing
 UNIT_TOLERANCE = 1e-3  # of the length of quaternions

@@ -6,16 +6,16 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
-from warpprior.errors import InputError
-from warpprior.limits import check_ranges
-from warpprior.priors.consistency import ConsistencySettings
-from warpprior.priors.far import FarSettings
-from warpprior.priors.image import ImageSettings
-from warpprior.priors.image_fit import ImageFitSettings
-from warpprior.priors.penetration import PenetrationSettings
-from warpprior.priors.silhouette import SilhouetteSettings
-from warpprior.priors.sliding import SlidingSettings
-from warpprior.priors.smoothness import SmoothnessSettings
+from warpprior.support.errors import InputError
+from warpprior.support.limits import check_ranges
+from warpprior.terms.consistency import ConsistencySettings
+from warpprior.terms.far import FarSettings
+from warpprior.terms.image import ImageSettings
+from warpprior.terms.image_settings import ImageFitSettings
+from warpprior.terms.penetration import PenetrationSettings
+from warpprior.terms.silhouette import SilhouetteSettings
+from warpprior.terms.sliding import SlidingSettings
+from warpprior.terms.smoothness import SmoothnessSettings
 
 TERMS = (
     "image",
@@ -92,11 +92,11 @@ class AlignSettings:
         sigma_guess_rad: how far joint coordinates stray from the first guess [rad or m].
         sigma_joint_acceleration_rad_s2, sigma_joint_velocity_rad_s: of joint coordinates, that count one.
         sigma_keypoint_px, sigma_box_px: errors of detected keypoints and boxes [px].
-        seek_mask_bias: estimate how much too large or too small all labels are, where no known body tells.
+        estimate_mask_bias: estimate how much too large or too small all labels are, where no known body tells.
         sigma_mask_bias_px: how much that may be [px].
-        seek_shape: estimate the shape parameters of moving bodies that have some.
+        estimate_shape: estimate the shape parameters of moving bodies that have some.
         sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
-        seek_focal: estimate the focal length.
+        estimate_focal: estimate the focal length.
         sigma_focal: relative error of the camera's focal length.
         depth_weight: of depth images, where the scene has some.
         sigma_depth_m: error of measured depth [m].
@@ -133,11 +133,11 @@ class AlignSettings:
     sigma_keypoint_px: float = 8.0
     box_weight: float = 1.0
     sigma_box_px: float = 10.0
-    seek_mask_bias: bool = True
+    estimate_mask_bias: bool = True
     sigma_mask_bias_px: float = 1.5
-    seek_shape: bool = False
+    estimate_shape: bool = False
     sigma_shape: float = 1.0
-    seek_focal: bool = False
+    estimate_focal: bool = False
     sigma_focal: float = 0.05
     depth_weight: float = 0.0
     sigma_depth_m: float = 0.005

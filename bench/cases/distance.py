@@ -5,8 +5,8 @@ import warp as wp
 
 from warpprior.bench.harness import Trial, case
 from warpprior.bodies import rigid_body
+from warpprior.geometry.signed_distance import DistanceField
 from warpprior.kernels import distance
-from warpprior.priors.field import DistanceField
 
 POINTS = 778
 RADIUS = 0.04

@@ -5,11 +5,11 @@ import warp as wp
 
 from warpprior.bench.harness import Trial, case
 from warpprior.bodies import rigid_body
-from warpprior.priors.silhouette import SilhouettePrior, SilhouetteSettings
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
+from warpprior.render.window import whole_window, window_around
 from warpprior.scene import Camera, Poses, Scene, SceneBody
-from warpprior.state import MotionState
-from warpprior.window import whole_window, window_around
+from warpprior.system.motion import MotionState
+from warpprior.terms.silhouette import SilhouettePrior, SilhouetteSettings
 
 RADII = {"hand": (0.045, 0.06, 0.03), "object": (0.075, 0.06, 0.045)}
 PLACES = {"hand": (-0.025, 0.012, 0.62), "object": (0.03, -0.01, 0.70)}

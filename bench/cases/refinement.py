@@ -4,18 +4,18 @@ from functools import cache
 
 import numpy as np
 
-from warpprior.alignment.alignment import COLUMNS, Alignment
-from warpprior.alignment.initialise import initialise
 from warpprior.bench.harness import Trial, case
-from warpprior.descent.descent import Descent
-from warpprior.descent.energy import Energy
-from warpprior.descent.terms import build_terms
-from warpprior.estimators.refine import refine
-from warpprior.history import History
-from warpprior.picture import prepare_picture
+from warpprior.refinement.adam import Descent
+from warpprior.refinement.adam_terms import build_terms
+from warpprior.refinement.gauss_newton import COLUMNS, Alignment
+from warpprior.refinement.run import refine
+from warpprior.refinement.start import initialise
 from warpprior.scene import Poses, Scene
 from warpprior.settings import RefineSettings
-from warpprior.state import MotionState
+from warpprior.support.history import History
+from warpprior.system.energy import Energy
+from warpprior.system.motion import MotionState
+from warpprior.system.picture import prepare_picture
 
 FRAMES = 30
 GRASP_FRAMES = 12
@@ -75,7 +75,7 @@ def prepare_gauss_newton(device: str) -> Trial:
     settings = RefineSettings()
     state = MotionState(_scene(), device)
     picture = prepare_picture(state, settings.window_margin)
-    for body in state.moving:
+    for body in state.estimated:
         initialise(body, state, picture.unbiased_labels, picture.window, passes=4)
     alignment = Alignment(state, picture, settings)
     for number in range(len(alignment.stages)):

@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 
 from warpprior.bench.harness import Trial, case
-from warpprior.estimators.track import Tracker
 from warpprior.scene import Scene
 from warpprior.tracking.estimate import Estimate
 from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.run import Tracker
 
 FRAMES = 40
 HELD = 28  # frames from here on are timed: the object is in the hand

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.motion import posed_keypoints
+from warpprior.bodies.posing import posed_keypoints
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.noise.correlated import CORRELATION, correlated
 from warpprior.scenes.observe import Pictures

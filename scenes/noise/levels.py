@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from warpprior.errors import InputError
+from warpprior.support.errors import InputError
 
 Noise = TypeVar("Noise")
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.motion import posed_keypoints
+from warpprior.bodies.posing import posed_keypoints
 from warpprior.scene import Camera, Poses, box_center
 from warpprior.scenes.noise.detections import project
 from warpprior.scenes.noise.levels import named_level

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.scenes.objects import drill as _drill
 from warpprior.scenes.objects import mug as _mug
 from warpprior.scenes.objects import vessels as _vessels
@@ -20,6 +19,7 @@ from warpprior.scenes.objects.drill import drill
 from warpprior.scenes.objects.mug import mug
 from warpprior.scenes.objects.spec import Hold, ObjectSpec
 from warpprior.scenes.objects.vessels import bowl, can
+from warpprior.support.errors import InputError
 
 __all__ = ["OBJECTS", "Hold", "ObjectSpec", "bottle", "box", "make_object"]
 

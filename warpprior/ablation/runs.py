@@ -11,12 +11,12 @@ from pathlib import Path
 import warpprior
 from warpprior.ablation.sources import Source
 from warpprior.ablation.workers import work
-from warpprior.device import self_healing
-from warpprior.errors import WarppriorError
 from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
-from warpprior.progress import Progress
 from warpprior.settings import RefineSettings
+from warpprior.support.device import self_healing
+from warpprior.support.errors import WarppriorError
+from warpprior.support.progress import Progress
 
 RUNS_FOLDER = "runs"
 KEPT = (  # metrics whose value at each frame is kept
@@ -82,7 +82,7 @@ def run_variants(
 
 def _refine(scene, settings: RefineSettings, evaluator: Evaluator, device: str) -> dict:
     """Time and metrics of one refinement; what refuses the scene becomes an ``error``."""
-    from warpprior.estimators.refine import refine
+    from warpprior.refinement.run import refine
 
     start = time.perf_counter()
     try:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from warpprior.errors import InputError
 from warpprior.scene import Scene
+from warpprior.support.errors import InputError
 
 MOST_SEEDS = 10_000
 

@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from warpprior.ablation.figures import summarise_runs
-from warpprior.environment import info
 from warpprior.io.atomic import atomic_write
 from warpprior.io.results import write_json
+from warpprior.support.environment import info
 
 TABLE_FILE, CSV_FILE, JSON_FILE = "table.md", "table.csv", "table.json"
 EMPTY = ""

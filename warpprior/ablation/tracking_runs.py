@@ -14,18 +14,18 @@ from warpprior.ablation.sources import Source
 from warpprior.ablation.tracking_trials import LAG, LAG_FRAMES, SMOOTHED, Case, Trials, all_cases, case_settings
 from warpprior.ablation.workers import work
 from warpprior.bodies import posed_vertices
-from warpprior.device import self_healing
-from warpprior.errors import WarppriorError
-from warpprior.estimators.track import Tracker, track
+from warpprior.geometry.signed_distance import Surface
 from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
-from warpprior.metrics.motion import matrices
-from warpprior.priors.field import Surface
-from warpprior.progress import Progress
+from warpprior.metrics.pose_errors import matrices
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.device import self_healing
+from warpprior.support.errors import WarppriorError
+from warpprior.support.progress import Progress
 from warpprior.tracking.estimate import Estimate, tracked_result
-from warpprior.tracking.motion import HELD
 from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.prediction import HELD
+from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import TrackSettings
 from warpprior.uncertainty import normalised_squares, pose_errors
 

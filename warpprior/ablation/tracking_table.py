@@ -25,9 +25,9 @@ from warpprior.ablation.tracking_trials import (
     VARIANTS,
     Case,
 )
-from warpprior.environment import info
 from warpprior.io.atomic import atomic_write
 from warpprior.io.results import write_json
+from warpprior.support.environment import info
 
 TABLE_FILE, CSV_FILE, JSON_FILE = "tracking.md", "tracking.csv", "tracking.json"
 STATISTICS = ("median", "low", "high", "p95", "worst", "mean", "share", "inside", "above", "below", "rho", "rejected")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.errors import InputError
 from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.scenes.noise import Point3DNoise, measure_center, measure_keypoints, split_by_sight
 from warpprior.scenes.noise.correlated import correlated
+from warpprior.support.errors import InputError
 from warpprior.tracking.actuators import joint_sigmas
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from warpprior.errors import InputError
-from warpprior.overrides import apply_overrides
 from warpprior.settings import STEPS, TERMS, RefineSettings
+from warpprior.support.errors import InputError
+from warpprior.support.overrides import apply_overrides
 
 FULL, LITERAL = "full", "paper-literal"
 LEFT_OUT = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-from warpprior.device import prepare_kernel_cache
+from warpprior.support.device import prepare_kernel_cache
 
 
 def work(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: int) -> Iterator[tuple[tuple, int]]:

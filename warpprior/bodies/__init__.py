@@ -1,16 +1,15 @@
 """Bodies: what moves.  One articulated, skinned class for objects, robots and hands, and the readers of their files."""
 
-from warpprior.bodies.animated import animated_body, read_animated
 from warpprior.bodies.body import Body, JointType, Keypoints, PosePrior, rigid_body
-from warpprior.bodies.hand import read_hand
-from warpprior.bodies.mano import read_mano
-from warpprior.bodies.mesh import read_mesh
 from warpprior.bodies.model import BodyModel, BodyState
-from warpprior.bodies.motion import assign_poses, link_transforms, posed_keypoints, posed_vertices
-from warpprior.bodies.sampling import sample_surface
-from warpprior.bodies.skin import read_skin
-from warpprior.bodies.smpl import read_smpl
-from warpprior.bodies.urdf import read_urdf
+from warpprior.bodies.posing import assign_poses, link_transforms, posed_keypoints, posed_vertices
+from warpprior.bodies.readers.animated import animated_body, read_animated
+from warpprior.bodies.readers.hand import read_hand
+from warpprior.bodies.readers.mano import read_mano
+from warpprior.bodies.readers.mesh import read_mesh
+from warpprior.bodies.readers.skin import read_skin
+from warpprior.bodies.readers.smpl import read_smpl
+from warpprior.bodies.readers.urdf import read_urdf
 
 __all__ = [
     "Body",
@@ -32,5 +31,4 @@ __all__ = [
     "read_smpl",
     "read_urdf",
     "rigid_body",
-    "sample_surface",
 ]

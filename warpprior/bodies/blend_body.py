@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
-from warpprior.bodies.model_file import ModelArrays
+from warpprior.bodies.readers.model_file import ModelArrays
 
 LEAST_WEIGHT = 1e-6  # smaller skinning weights are left out
 

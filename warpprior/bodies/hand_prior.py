@@ -1,6 +1,6 @@
 """What a human hand's joints can do, and what they like to do: limits and a pose prior that needs no training data.
 
-Coordinates are those of :func:`warpprior.bodies.hand.read_hand`: a rotation vector per joint, x flexion, y sideways,
+Coordinates are those of :func:`warpprior.read_hand`: a rotation vector per joint, x flexion, y sideways,
 z twist, 0 in the flat rest pose.  docs/hand.md names the sources.
 """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from warpprior.errors import InputError
+from warpprior.support.errors import InputError
 
 MAX_FACES = 2_000_000
 MAX_COORDINATE = 1e9  # far from overflow in single precision

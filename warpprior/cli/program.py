@@ -20,7 +20,7 @@ import warpprior
 from warpprior.cli.estimation import add_demo, add_refine, add_track
 from warpprior.cli.folders import add_convert_mano, add_export, add_simulate
 from warpprior.cli.measurement import add_ablate, add_ablate_tracking, add_bench, add_evaluate, add_info
-from warpprior.errors import WarppriorError, one_line
+from warpprior.support.errors import WarppriorError, one_line
 
 INTERRUPTED = 130
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from warpprior.commands.results import places_of, read_start, run_into
 from warpprior.commands.running import refuse_existing, start_warp, tell
-from warpprior.device import self_healing
-from warpprior.progress import Progress
 from warpprior.result import Result
 from warpprior.scene import Scene
+from warpprior.support.device import self_healing
+from warpprior.support.progress import Progress
 
 DEMO_FRAMES, DEMO_FPS, DEMO_SEED = 40, 20.0, 7  # two seconds, and a grasp that shows the mug
 
@@ -40,12 +40,12 @@ def refine(
         scene_folder: folder with ``scene.toml``.
         output_dir: result folder.
         initial: result folder or pose file to start from; None starts from the scene's initial poses.
-        device: as :func:`warpprior.device.resolve_device`.
+        device: as :func:`warpprior.support.device.resolve_device`.
         iterations: at most so many; None leaves it to the settings.
         seed: of everything random.
         num_frames: use only the first ones.
         without: terms to leave out.
-        assignments: ``key=value`` texts, see :func:`warpprior.overrides.apply_overrides`.
+        assignments: ``key=value`` texts, see :func:`warpprior.support.overrides.apply_overrides`.
         paper_literal: start from the paper's equations as printed.
         resume: continue the run whose checkpoint is in ``output_dir``.
         overwrite: ``output_dir`` may hold an earlier result.
@@ -100,8 +100,8 @@ def _settings(
     iterations: int | None, seed: int, without: Sequence[str], assignments: Sequence[str], paper_literal: bool
 ):
     """The default settings with what the command line changes."""
-    from warpprior.overrides import apply_overrides
     from warpprior.settings import RefineSettings
+    from warpprior.support.overrides import apply_overrides
 
     direct = [f"seed={seed}"] + ([] if iterations is None else [f"iterations={iterations}"])
     start = RefineSettings.paper_literal() if paper_literal else RefineSettings()
@@ -113,8 +113,8 @@ def _refine_into(
     folder: Path, scene: Scene, settings, device: str, *, resume: bool, quiet: bool, brief: bool = False
 ) -> int:
     """Refine, from the checkpoint on if ``resume``, write the result folder and say what came out."""
-    from warpprior.estimators.refine import refine as estimate
     from warpprior.io import fingerprint, load_checkpoint, save_checkpoint
+    from warpprior.refinement.run import refine as estimate
 
     inputs = fingerprint(scene, settings.as_dict())
     found = load_checkpoint(folder, expected_fingerprint=inputs) if resume else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from warpprior.commands.running import OK, first_frames, refuse_existing, start_warp, tell, tell_warnings
-from warpprior.device import self_healing
-from warpprior.errors import InputError
+from warpprior.support.device import self_healing
+from warpprior.support.errors import InputError
 
 DEFAULT_FRAMES = 60
 
@@ -94,7 +94,7 @@ def convert_mano(model: Path, output: Path, *, overwrite: bool = False, quiet: b
     Raises:
         InputError: the file is damaged or no MANO model, or ``output`` cannot be used.
     """
-    from warpprior.bodies.mano import read_mano_model
+    from warpprior.bodies.readers.mano import read_mano_model
     from warpprior.io import prepare_file
     from warpprior.io.arrays import write_arrays
 

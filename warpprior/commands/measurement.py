@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from warpprior.commands.running import OK, first_frames, refuse_existing, start_warp, tell, tell_warnings
-from warpprior.device import self_healing
-from warpprior.errors import InputError
-from warpprior.progress import progress_bar
-from warpprior.tables import format_summary
+from warpprior.support.device import self_healing
+from warpprior.support.errors import InputError
+from warpprior.support.progress import progress_bar
+from warpprior.support.tables import format_summary
 
 
 def evaluate(
@@ -115,7 +115,7 @@ def ablate_tracking(
     from warpprior.ablation.sources import collect_tracking_sources
     from warpprior.ablation.tracking_runs import track_cases
     from warpprior.ablation.tracking_table import TABLE_FILE, format_study, write_study
-    from warpprior.overrides import apply_overrides
+    from warpprior.support.overrides import apply_overrides
     from warpprior.tracking.settings import TrackSettings
 
     settings = apply_overrides(TrackSettings(), assignments)

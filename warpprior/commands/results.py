@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from warpprior.commands.running import INTERRUPTED, OK, first_frames, tell, tell_warnings
-from warpprior.device import self_healing
-from warpprior.errors import one_line
-from warpprior.progress import Progress, progress_bar
 from warpprior.result import Result
 from warpprior.scene import Scene
-from warpprior.tables import format_before_after
+from warpprior.support.device import self_healing
+from warpprior.support.errors import one_line
+from warpprior.support.progress import Progress, progress_bar
+from warpprior.support.tables import format_before_after
 
 
 def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None) -> Scene:

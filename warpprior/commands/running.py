@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from warpprior.device import prepare_kernel_cache, resolve_device
-from warpprior.errors import InputError, one_line
 from warpprior.scene import Poses, Scene
+from warpprior.support.device import prepare_kernel_cache, resolve_device
+from warpprior.support.errors import InputError, one_line
 
 OK, INTERRUPTED = 0, 130
 MOST_LISTED_WARNINGS = 10

@@ -33,9 +33,9 @@ def track(
         smooth: when the sequence has ended, let later frames correct earlier ones.
         lag: let so many later frames correct each frame; None none.  Not together with ``smooth``.
         initial: result folder or pose file to start from; None starts from the scene's initial poses.
-        device: as :func:`warpprior.device.resolve_device`.
+        device: as :func:`warpprior.support.device.resolve_device`.
         num_frames: use only the first ones.
-        assignments: ``key=value`` texts, see :func:`warpprior.overrides.apply_overrides`.
+        assignments: ``key=value`` texts, see :func:`warpprior.support.overrides.apply_overrides`.
         paper_literal: start from the paper's equations as printed.
         overwrite: ``output_dir`` may hold an earlier result.
         quiet: no progress bar and no table.
@@ -43,9 +43,9 @@ def track(
     Raises:
         InputError, RunError, MissingExtraError: see the functions it calls.
     """
-    from warpprior.estimators.track import track as estimate
     from warpprior.io import prepare_output
-    from warpprior.overrides import apply_overrides
+    from warpprior.support.overrides import apply_overrides
+    from warpprior.tracking.run import track as estimate
     from warpprior.tracking.settings import TrackSettings
 
     settings = apply_overrides(TrackSettings.paper_literal() if paper_literal else TrackSettings(), assignments)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.io.atomic import atomic_write
+from warpprior.support.errors import InputError
 
 BYTES_LIMIT = 4 << 30
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from warpprior.errors import InputError, RunError
+from warpprior.support.errors import InputError, RunError
 
 TEMPORARY = ".tmp-"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.io.output import CHECKPOINT_FILE
 from warpprior.scene import Poses, Scene
+from warpprior.support.errors import InputError
 
 _META = "__meta__"
 

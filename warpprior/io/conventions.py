@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.bodies.mano import ManoModel
-from warpprior.bodies.model_file import ModelArrays
-from warpprior.errors import InputError
+from warpprior.bodies.readers.mano import ManoModel
+from warpprior.bodies.readers.model_file import ModelArrays
+from warpprior.support.errors import InputError
 
 MOST_COMPONENTS = 45
 TRANSLATIONS = ("root", "transl")

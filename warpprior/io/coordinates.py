@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
-from warpprior.errors import InputError
 from warpprior.io.wording import frame_list, nearest
+from warpprior.support.errors import InputError
 
 ROUNDING = 1e-5
 FIXED_ORDER = ("mano", "smpl")  # kinds whose joints everybody stores in the order of the model file

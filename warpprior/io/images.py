@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from warpprior.errors import InputError, MissingExtraError
 from warpprior.scene import Camera
+from warpprior.support.errors import InputError, MissingExtraError
 
 PIXEL_LIMIT = 64_000_000
 BYTES_LIMIT = 1 << 30

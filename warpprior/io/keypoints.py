@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.errors import InputError
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.io.poses import FAR_M
 from warpprior.io.wording import frame_list, nearest
 from warpprior.scene import Camera, Scene
+from warpprior.support.errors import InputError
 
 STORED = {"keypoints": "keypoints2d", "boxes": "box2d", "keypoints3d": "keypoints3d", "centers": "center"}
 """Fields of a scene, and what they are called in files."""

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.io.images import ImageHeader, decode_image, decode_indices, import_cv2, read_image_file
 from warpprior.io.scene_file import SCENE_FILE, SceneFile
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL
+from warpprior.support.errors import InputError
 
 _THREADS = 4
 

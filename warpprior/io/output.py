@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from warpprior.errors import InputError
 from warpprior.io.atomic import TEMPORARY
+from warpprior.support.errors import InputError
 
 LOCK_FILE = ".lock"
 CHECKPOINT_FILE = "checkpoint.npz"

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.mesh import MAX_EXTENT, MIN_EXTENT
-from warpprior.errors import InputError
+from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.io.conventions import Convention
 from warpprior.io.coordinates import read_joints
@@ -24,6 +23,7 @@ from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.rotations import read_rotations
 from warpprior.io.wording import frame_list, nearest
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError
 
 FIELDS = ("position", "rotation", "joints", "joint_names", "shape", "scale", "covariance", "imputed")
 FAR_M = 100.0

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.io.images import import_cv2
 from warpprior.scene import Camera
+from warpprior.support.errors import InputError
 
 _NEWTON_STEPS = 20
 _NEWTON_TOLERANCE = 1e-6  # [px]

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 import warpprior
-from warpprior.errors import MissingExtraError, RunError
 from warpprior.io.atomic import atomic_write
 from warpprior.io.checkpoint import remove_checkpoint
 from warpprior.io.poses import load_poses, save_poses
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
+from warpprior.support.errors import MissingExtraError, RunError
 
 POSES_FILE = "poses.npz"
 METRICS_FILE = "metrics.json"

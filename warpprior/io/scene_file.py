@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from warpprior.errors import InputError
 from warpprior.io.conventions import MOST_COMPONENTS, TRANSLATIONS
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
+from warpprior.support.errors import InputError
 
 SCENE_FILE = "scene.toml"
 READABLE_KINDS = ("mesh", "urdf", "hand", "mano", "smpl", "skin", "vertices")

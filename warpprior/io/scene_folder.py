@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.errors import InputError
 from warpprior.io.association import note_swapped_labels
 from warpprior.io.conventions import Convention
 from warpprior.io.images import decode_image, import_cv2, read_image_file
@@ -19,8 +18,9 @@ from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, model_root, read_scene_file
 from warpprior.io.timestamps import load_timestamps
 from warpprior.io.wording import frame_list
-from warpprior.rendering import render_masks
+from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody
+from warpprior.support.errors import InputError
 
 
 def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
@@ -142,35 +142,35 @@ def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarr
 def _read_model(scene_file: SceneFile, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
     """The model of one body; what its poses mean goes into ``conventions`` where ``scene.toml`` may say so."""
     if entry.kind == "hand":
-        from warpprior.bodies.hand import read_hand
+        from warpprior.bodies.readers.hand import read_hand
 
         return read_hand(entry.side, name=entry.name)
     if entry.kind == "mesh":
-        from warpprior.bodies.mesh import read_mesh
+        from warpprior.bodies.readers.mesh import read_mesh
 
         body = read_mesh(entry.path, name=entry.name, scale=entry.mesh_scale)
     elif entry.kind == "urdf":
-        from warpprior.bodies.urdf import read_urdf
+        from warpprior.bodies.readers.urdf import read_urdf
 
         body = read_urdf(entry.path, name=entry.name, mesh_folder=model_root(scene_file.folder, entry.path))
     elif entry.kind == "skin":
-        from warpprior.bodies.skin import read_skin
+        from warpprior.bodies.readers.skin import read_skin
 
         body = read_skin(entry.path, name=entry.name)
     elif entry.kind == "vertices":
-        from warpprior.bodies.animated import read_animated
+        from warpprior.bodies.readers.animated import read_animated
 
         count, fps = scene_file.count, scene_file.fps
         body = read_animated(entry.path, entry.name, frame_count=count, fps=fps, prim=entry.prim, camera=entry.camera)
     elif entry.kind == "mano":
-        from warpprior.bodies.mano import mano_body, read_mano_model
+        from warpprior.bodies.readers.mano import mano_body, read_mano_model
 
         hand = read_mano_model(entry.path, side=entry.side, correct_left_shape=entry.correct_left_shape)
         body = mano_body(hand, entry.name)
         conventions[entry.name] = Convention(hand.arrays, hand, entry.pca, entry.flat_hand_mean, entry.translation)
     else:
-        from warpprior.bodies.model_file import read_model_arrays
-        from warpprior.bodies.smpl import LAYOUT, smpl_body
+        from warpprior.bodies.readers.model_file import read_model_arrays
+        from warpprior.bodies.readers.smpl import LAYOUT, smpl_body
 
         arrays = read_model_arrays(entry.path, LAYOUT)
         body = smpl_body(arrays, entry.name)

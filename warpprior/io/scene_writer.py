@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.mano import read_mano
-from warpprior.errors import InputError
+from warpprior.bodies.readers.mano import read_mano
 from warpprior.io.arrays import write_arrays
 from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
@@ -21,6 +20,7 @@ from warpprior.io.poses import save_poses
 from warpprior.io.scene_file import SCENE_FILE, model_root, read_scene_file
 from warpprior.io.timestamps import save_timestamps
 from warpprior.scene import DETECTIONS, Scene, SceneBody
+from warpprior.support.errors import InputError
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
 KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"

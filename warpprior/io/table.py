@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from warpprior.errors import InputError
 from warpprior.io.wording import nearest, shown
+from warpprior.support.errors import InputError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.scene import check_timestamps
+from warpprior.support.errors import InputError
 
 KEY = "timestamps"
 _OTHER_UNIT = 10.0  # times off the frame rate: no camera is that uneven

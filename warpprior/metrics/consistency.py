@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import gammainc, gammaincinv
 
-from warpprior.metrics.motion import align_symmetry, fill_holes, matrices
+from warpprior.metrics.pose_errors import align_symmetry, fill_holes, matrices
 from warpprior.scene import Poses
 from warpprior.uncertainty import bounded_covariance, normalised_squares, observable, pose_errors, standard_deviations
 

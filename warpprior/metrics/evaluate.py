@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.bodies import posed_vertices
-from warpprior.device import resolve_device
-from warpprior.errors import InputError
+from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
 from warpprior.metrics.consistency import consistency, stated_errors
 from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
-from warpprior.metrics.motion import accelerations, fill_holes, motion_errors
+from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors
 from warpprior.metrics.summary import diameter, listed, summarise
 from warpprior.metrics.surfaces import PosedBody, SurfacePoints
-from warpprior.priors.field import Surface
-from warpprior.rendering import render_labels
+from warpprior.render.images import render_labels
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.device import resolve_device
+from warpprior.support.errors import InputError
 
 
 def evaluate(scene: Scene, poses: dict[str, Poses], *, device: str | None = None) -> dict:

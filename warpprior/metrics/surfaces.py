@@ -9,9 +9,9 @@ import warp as wp
 
 from warpprior.bodies import posed_vertices
 from warpprior.bodies.body import Body
+from warpprior.geometry.signed_distance import UNBOUNDED, Surface
 from warpprior.kernels.frame_distance import measure_frames
-from warpprior.metrics.motion import matrices
-from warpprior.priors.field import UNBOUNDED, Surface
+from warpprior.metrics.pose_errors import matrices
 from warpprior.scene import Poses, SceneBody
 
 POINT_COUNT = 4000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from warpprior.errors import MissingExtraError
+from warpprior.support.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

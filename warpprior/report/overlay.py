@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.io.atomic import atomic_write
 from warpprior.report.figures import frame_caption
 from warpprior.report.picture import (
@@ -32,6 +31,7 @@ from warpprior.report.uncertainty import SIGMAS, draw_spots, spots_of
 from warpprior.report.video import write_video
 from warpprior.result import Result
 from warpprior.scene import Poses
+from warpprior.support.errors import InputError
 
 _CHUNK = 30  # frames drawn at a time, so that memory does not grow with the sequence
 _BAR = 30  # height of the lines of text [px]

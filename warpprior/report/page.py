@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import warpprior
-from warpprior.errors import MissingExtraError
 from warpprior.io.atomic import atomic_write
 from warpprior.report.figures import OF_PAIRS, Quantity, contact_ratio, series, subjects, true_median
 from warpprior.report.overlay import write_sheet
@@ -20,6 +19,7 @@ from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
+from warpprior.support.errors import MissingExtraError
 
 REPORT_FILE = "report.html"
 

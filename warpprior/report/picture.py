@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.errors import MissingExtraError
 from warpprior.result import ContactPoints
 from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene
+from warpprior.support.errors import MissingExtraError
 
 # Outline of each body, in the order of the scene (RGB): far apart, and unlike the colours of most objects.
 OUTLINES = ((45, 200, 255), (255, 70, 160), (130, 235, 80), (255, 176, 40), (170, 130, 255), (240, 240, 240))
@@ -134,7 +134,7 @@ def masks_of(
 
     A body that moves alike in two motions is drawn once.
     """
-    from warpprior.rendering import render_masks
+    from warpprior.render.images import render_masks
 
     drawn: list[dict[str, np.ndarray]] = []
     for turn, motion in enumerate(motions):

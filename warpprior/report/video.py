@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.errors import MissingExtraError, RunError
 from warpprior.io.atomic import atomic_path
+from warpprior.support.errors import MissingExtraError, RunError
 
 
 def write_video(frames: Iterable[np.ndarray], path: str | Path, *, fps: float, crf: int = 20) -> None:

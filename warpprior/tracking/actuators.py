@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.alignment.surface_motion import descendants
 from warpprior.bodies.body import Body
 from warpprior.bodies.model import BodyModel
-from warpprior.bodies.sampling import sample_surface
+from warpprior.geometry.sampling import sample_surface
 from warpprior.kernels.tracked_points import UNUSED, linearise_points
-from warpprior.replay import Replay
 from warpprior.scene import SceneBody
+from warpprior.support.replay import Replay
+from warpprior.system.surface_motion import descendants
 from warpprior.tracking.manifold import covariance_at
 from warpprior.tracking.mirror import Mirror, mirrored
 from warpprior.tracking.observation import HandPose

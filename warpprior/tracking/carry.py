@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
-from warpprior.dynamics import Transfer
-from warpprior.replay import Replay
+from warpprior.geometry.transfer import Transfer
+from warpprior.support.replay import Replay
 from warpprior.tracking.manifold import hat
 from warpprior.tracking.mirror import Mirror, mirrored
 

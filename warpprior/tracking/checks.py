@@ -6,8 +6,8 @@ import numbers
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.scene import UNIT_TOLERANCE, Scene, SceneBody
+from warpprior.support.errors import InputError
 from warpprior.tracking.observation import HandPose, Observation
 
 WORDS = {

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import warp as wp
 
-from warpprior.errors import InputError
+from warpprior.geometry.signed_distance import DistanceField, shared_field
 from warpprior.kernels.tracked_points import measure_clearance
-from warpprior.priors.field import DistanceField, shared_field
-from warpprior.replay import Replay
 from warpprior.scene import SceneBody
+from warpprior.support.errors import InputError
+from warpprior.support.replay import Replay
 from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import FORGOTTEN, Belief
 from warpprior.tracking.manifold import EYE

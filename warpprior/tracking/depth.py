@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import warp as wp
 
-from warpprior.alignment.depths import LEAST_COSINE
-from warpprior.errors import InputError
 from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
 from warpprior.kernels.rows import PointBody
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.terms.depth import LEAST_COSINE
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.single_frame import PoseEquations, SingleFrame, coarse_to_fine, relinearise
 

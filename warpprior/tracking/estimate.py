@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
-from warpprior.tracking.motion import HELD
+from warpprior.tracking.prediction import HELD
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import ASSUMED, Innovation
 

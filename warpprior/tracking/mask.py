@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.errors import InputError
 from warpprior.kernels.contour_fit import accumulate_contour
 from warpprior.kernels.visibility import read_channels
-from warpprior.priors.label_fields import contour_fields
-from warpprior.priors.mask_bias import MaskBias, measure_mask_bias
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.system.label_fields import contour_fields
+from warpprior.system.mask_bias import MaskBias, measure_mask_bias
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.single_frame import POSE, WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
 

@@ -11,14 +11,14 @@ import warp as wp
 from warpprior.bodies.assembly import assemble
 from warpprior.bodies.model import BodyModel, BodyState
 from warpprior.bodies.simplify import simplify
-from warpprior.canvas import EPOCH_LIMIT, Canvas
-from warpprior.errors import InputError
 from warpprior.kernels import moment_border
 from warpprior.kernels import moments as kernels
-from warpprior.replay import Replay
+from warpprior.render.canvas import EPOCH_LIMIT, Canvas
+from warpprior.render.window import whole_window
 from warpprior.scene import IGNORE_LABEL, Camera, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.support.replay import Replay
 from warpprior.tracking.mirror import mirrored
-from warpprior.window import whole_window
 
 WATCHED_FACES = 20_000  # more are merged
 OTHER_FACES = 3_000

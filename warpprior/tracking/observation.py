@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.scene import Scene
+from warpprior.support.errors import InputError
 from warpprior.tracking.manifold import matrix
 
 SENSORS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
-from warpprior.errors import InputError
-from warpprior.limits import check_ranges
+from warpprior.support.errors import InputError
+from warpprior.support.limits import check_ranges
 
 DIVIDED = (  # by these, or by matrices of nothing else
     *("initial_lateral_m", "initial_depth_m", "initial_rotation_rad", "sigma_contact_m", "sigma_slip_m"),

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.canvas import Canvas
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.rows import Chains, Rows
+from warpprior.render.canvas import Canvas
+from warpprior.render.window import Window, whole_window
 from warpprior.scene import Poses, Scene, SceneBody
-from warpprior.state import CONTACT_POINTS, MotionState
+from warpprior.system.motion import CONTACT_POINTS, MotionState
 from warpprior.tracking.evidence import (
     NO_EVIDENCE,
     Evidence,
@@ -22,7 +23,6 @@ from warpprior.tracking.evidence import (
     without_unseen_turns,
 )
 from warpprior.tracking.manifold import matrix
-from warpprior.window import Window, whole_window
 
 POSE = 6  # unknowns of a rigid body
 LONGEST, TURN = 0.05, 0.15  # steps no longer than this share of the distance, and this [rad], can be trusted

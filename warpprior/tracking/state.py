@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from warpprior.errors import InputError
 from warpprior.scene import UNIT_TOLERANCE
+from warpprior.support.errors import InputError
 from warpprior.tracking.actuators import Actuator
-from warpprior.tracking.motion import FLIES, HELD, RESTS, TOUCHED, UNSEEN
+from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
 
 AT_TIMES = ("motion/control/", "motion/surface/", "updater/scale/", "updater/window/", "misses/", "began")
 MAY_BE_NAN = ("timestamp", "contacts/")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.errors import InputError, MissingExtraError
+from warpprior.support.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom

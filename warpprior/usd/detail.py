@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.usd.motion import carried_link
+from warpprior.usd.samples import carried_link
 
 EDGE = 0.012  # longest edge of a surface that was too coarse to show heat [m]
 _COARSE = 0.008  # edge of an equilateral triangle of the mean area above which a surface is coarse [m]

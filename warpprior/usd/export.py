@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import warpprior
-from warpprior.errors import InputError, MissingExtraError, RunError
 from warpprior.io.atomic import atomic_path
 from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.errors import InputError, MissingExtraError, RunError
 from warpprior.usd import prims
 from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
 from warpprior.usd.detail import detailed
 from warpprior.usd.heat import contact_heat, heat_colors, linear_color, quantised
-from warpprior.usd.motion import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
 from warpprior.usd.names import prim_name
+from warpprior.usd.samples import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
 from warpprior.usd.uncertainty import write_uncertainty
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.usd.motion import FrameMotion
+from warpprior.usd.samples import FrameMotion
 from warpprior.usd.surface import corner_normals, vertex_normals
 
 if TYPE_CHECKING:

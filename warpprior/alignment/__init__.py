@@ -1,1 +1,0 @@
-"""Gauss-Newton alignment of rigid bodies with their labels, over a whole sequence."""

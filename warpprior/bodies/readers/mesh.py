@@ -1,0 +1,88 @@
+"""Rigid bodies from mesh files: OBJ, PLY, STL and GLB."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.readers.obj import read_obj
+from warpprior.bodies.readers.stl import read_stl
+from warpprior.bodies.readers.trimesh_files import read_glb, read_ply
+from warpprior.bodies.repair import Surface, repair_surface
+from warpprior.support.errors import InputError
+
+READERS = {".obj": read_obj, ".ply": read_ply, ".stl": read_stl, ".glb": read_glb}
+MAX_EXTENT = 5.0  # [m]
+MIN_EXTENT = 1e-3  # [m]
+
+
+def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
+    """A rigid body from a mesh file, in the file's own frame.
+
+    Args:
+        path: ``.obj``, ``.ply``, ``.stl`` or ``.glb``; all objects of the file are one body.
+        name: name of the body.
+        scale: metres per unit of the file.
+
+    Returns:
+        The body; ``warnings`` says what was repaired, ``closed`` whether the surface is watertight.
+
+    Raises:
+        InputError: the file is damaged or holds no surface, or its size cannot be in metres.
+    """
+    path = Path(path)
+    if not (math.isfinite(scale) and scale > 0.0):
+        raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
+    surface = read_surface(path)
+    surface = repair_surface(str(path), replace(surface, vertices=surface.vertices * scale))
+    warnings = surface.warnings + check_size(str(path), surface.vertices)
+    return rigid_body(
+        name,
+        surface.vertices,
+        surface.faces,
+        colors=None if surface.colors is None else surface.colors.astype(np.float32),
+        closed=surface.closed,
+        warnings=warnings,
+    )
+
+
+def read_surface(path: Path) -> Surface:
+    """Triangles of a mesh file as they are, in the file's units; not yet repaired."""
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        found = f"{path.suffix!r} files are not read" if path.suffix else "has no file extension"
+        raise InputError(str(path), found, f"give one of {', '.join(READERS)}")
+    return reader(path)
+
+
+def check_size(where: str, vertices: np.ndarray, hint: str = "") -> tuple[str, ...]:
+    """Warnings about where a surface lies in its frame.
+
+    Args:
+        where: the file, for messages.
+        vertices: (vertex, 3) [m].
+        hint: how to mend the size; empty: by ``mesh_scale``.
+
+    Raises:
+        InputError: it is larger than 5 m or smaller than 1 mm, or too far from its origin for single precision.
+    """
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    extent = float((high - low).max())
+    size = " x ".join(f"{value:.4g}" for value in high - low)
+    if extent > MAX_EXTENT:
+        hint = hint or "set mesh_scale = 0.001 in scene.toml if the file is in millimetres, 0.0254 if in inches"
+        raise InputError(where, f"its size is {size} m", f"sizes from 1 mm to 5 m are accepted: {hint}")
+    if extent < MIN_EXTENT:
+        hint = hint or "set mesh_scale in scene.toml, for instance 1000 if the file is in kilometres"
+        raise InputError(where, f"its size is {size} m", f"sizes from 1 mm to 5 m are accepted: {hint}")
+    distance = float(np.linalg.norm(0.5 * (low + high)))
+    if distance > 1e3 * extent:
+        found = f"it lies {distance:.4g} m from its own origin and is {extent:.4g} m large"
+        raise InputError(where, found, "move its origin to the object: single precision cannot hold its shape there")
+    if distance > 2.0 * extent:
+        return (f"it lies {distance:.3g} m from its own origin; small rotations will move it far",)
+    return ()

@@ -1,0 +1,310 @@
+"""Skinned meshes from binary glTF files: joints, weights and inverse bind matrices as an articulated body."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.blend_body import strongest_links
+from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.hand_parts import find_zones, palm_directions
+from warpprior.bodies.readers import webxr
+from warpprior.bodies.readers.files import refuse_unreadable
+from warpprior.bodies.readers.glb import ACCEPTED, Glb
+from warpprior.bodies.readers.mesh import check_size
+from warpprior.bodies.repair import Surface, repair_surface
+from warpprior.support.errors import InputError
+
+MOST_JOINTS = 256
+LIMIT = 2.8  # [rad], of each entry of a rotation vector: short of a full turn
+REST_TOLERANCE = 1e-3  # [m], between the file's own pose and its bind pose
+WEIGHT_TOLERANCE = 1e-2
+TRIANGLES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Rig:
+    """What a file says, in its scene frame with every joint where it was bound.
+
+    Attributes:
+        surface: triangles of all skinned meshes.
+        weights: (vertex, joint).
+        names: of the joints.
+        parents: joint above each joint, -1 for none.
+        placed: scene_from_joint (joint, 4, 4), without scale.
+    """
+
+    surface: Surface
+    weights: np.ndarray
+    names: tuple[str, ...]
+    parents: np.ndarray
+    placed: np.ndarray
+
+
+def read_skin(path: Path | str, name: str) -> Body:
+    """An articulated body of kind ``skin`` from a GLB file with a skinned mesh.
+
+    The root frame is that of the file's scene [m], and zero coordinates are the bind pose.  Every joint is a ball
+    joint in the frame it was bound in, but those no vertex follows: they are fixed.  Joints hang together as their
+    nodes do; those of a WebXR hand, whose nodes all lie side by side, as a hand does.  Several roots hang from a link
+    of their own, ``root``.  Vertices at one place become one, which closes texture seams; what the surface needs
+    beyond that is repaired as for meshes.  Animations, pictures and morph targets are left out.
+
+    A WebXR hand also gets its side, 21 keypoints, limits, contact zones and a pose prior.
+
+    Args:
+        path: ``.glb``.
+        name: name of the body.
+
+    Raises:
+        InputError: damaged, without a skin, not self-contained, or not in metres.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".glb":
+        raise InputError(str(path), f"{path.suffix!r} files are not read", "give a skinned mesh as .glb")
+    with refuse_unreadable(str(path), "give a complete GLB file with a skinned mesh"):
+        rig = _read_rig(Glb(path), str(path))
+        hint = "scale the armature and apply it before saving the file"
+        warnings = rig.surface.warnings + check_size(str(path), rig.surface.vertices, hint)
+        body = _body(name, _ordered(rig), warnings)
+        return _as_hand(body, rig) if webxr.is_webxr(rig.names) else replace(body, side=_named_side(path, rig))
+
+
+def _read_rig(glb: Glb, where: str) -> _Rig:
+    world, node_parents = glb.world()
+    nodes = glb.listed("nodes")
+    drawn = [node for node in nodes if "mesh" in node and "skin" in node]
+    if not drawn:
+        raise InputError(where, "has no skinned mesh", 'give a file with a skin, or use kind = "mesh"')
+    joints: list[int] = []
+    for node in drawn:
+        joints += [j for j in glb.item("skins", node["skin"])["joints"] if j not in joints]
+    if not 1 <= len(joints) <= MOST_JOINTS:
+        raise InputError(where, f"has {len(joints)} joints", f"1 to {MOST_JOINTS} are read")
+    for joint in joints:
+        glb.item("nodes", joint)
+    placed = np.full((len(joints), 4, 4), np.nan)
+    warnings: list[str] = []
+    parts = []
+    for node in drawn:
+        skin = glb.item("skins", node["skin"])
+        columns = np.array([joints.index(j) for j in skin["joints"]])
+        scene_from_bind, bound = _bind_pose(glb, skin, world)
+        new = np.isnan(placed[columns, 0, 0])
+        placed[columns[new]] = bound[new]
+        for primitive in glb.item("meshes", node["mesh"])["primitives"]:
+            part = _read_primitive(glb, primitive, scene_from_bind, columns, len(joints), where, warnings)
+            parts += [] if part is None else [part]
+    moved = np.linalg.norm(world[joints][:, :3, 3] - placed[:, :3, 3], axis=1).max()
+    if moved > REST_TOLERANCE:
+        warnings.append(f"its joints stand up to {moved:.3g} m from where they were bound; zero is the bind pose")
+    surface, weights = _join(where, parts)
+    names = tuple(str(nodes[j].get("name") or f"joint{i}") for i, j in enumerate(joints))
+    if len(set(names)) < len(names):
+        names = tuple(f"{text}#{index}" for index, text in enumerate(names))
+    parents = _joint_parents(joints, node_parents, names)
+    surface = replace(surface, warnings=tuple(dict.fromkeys(warnings)) + surface.warnings)
+    return _Rig(surface, weights, names, parents, placed)
+
+
+def _bind_pose(glb: Glb, skin: dict, world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """scene_from_bind (4, 4), which places the mesh as it was bound, and scene_from_joint (joint, 4, 4) then, rigid.
+
+    The mesh's frame is put into the scene by the skin's first joint; the node of the mesh has no say (glTF 2.0, 3.7.3).
+    """
+    joints = skin["joints"]
+    inverses = np.tile(np.eye(4), (len(joints), 1, 1))
+    if "inverseBindMatrices" in skin:
+        stored = glb.array(skin["inverseBindMatrices"]).astype(np.float64)
+        inverses = stored[: len(joints)].reshape(len(joints), 4, 4).transpose(0, 2, 1)
+    scene_from_bind = world[joints[0]] @ inverses[0]
+    bound = scene_from_bind @ np.linalg.inv(inverses)
+    left, sizes, right = np.linalg.svd(bound[:, :3, :3])
+    if sizes.min() <= 0.0 or not np.isfinite(sizes).all():
+        raise ValueError("a joint without extent")
+    turns = left @ right
+    turns[:, :, 2] *= np.sign(np.linalg.det(turns))[:, None]  # of a mirrored armature
+    bound[:, :3, :3] = turns
+    return scene_from_bind, bound
+
+
+def _read_primitive(glb: Glb, primitive: dict, scene_from_bind, columns, joint_count: int, where: str, warnings: list):
+    """Vertices, faces, colours and weights (vertex, joint) of one part of a mesh; None when it is no surface."""
+    if primitive.get("mode", TRIANGLES) != TRIANGLES:
+        warnings.append("lines, points and strips were left out")
+        return None
+    if primitive.get("targets"):
+        warnings.append("morph targets were left out")
+    attributes = primitive["attributes"]
+    points = glb.array(attributes["POSITION"]).astype(np.float64)
+    if "indices" in primitive:
+        corners = glb.array(primitive["indices"]).astype(np.int64).reshape(-1)
+    else:
+        corners = np.arange(len(points))
+    faces = corners[: len(corners) // 3 * 3].reshape(-1, 3)
+    if np.linalg.det(scene_from_bind[:3, :3]) < 0.0:
+        faces = faces[:, ::-1]
+    weights = np.zeros((len(points), joint_count))
+    for index in range(8):
+        if f"WEIGHTS_{index}" not in attributes:
+            break
+        share = glb.array(attributes[f"WEIGHTS_{index}"]).astype(np.float64)
+        links = glb.array(attributes[f"JOINTS_{index}"]).astype(np.int64)
+        links = np.where(share > 0.0, links, 0)
+        if share.shape != links.shape or len(share) != len(points) or links.max(initial=0) >= len(columns):
+            raise InputError(where, "its weights name joints the skin has not", "the file is damaged")
+        if not (np.isfinite(share).all() and share.min(initial=0.0) >= 0.0):
+            raise InputError(where, "some weights are negative or not finite", "the file is damaged")
+        np.add.at(weights, (np.arange(len(points))[:, None], columns[links]), share)
+    total = weights.sum(axis=1)
+    if (total <= 0.0).any():
+        warnings.append(f"{int((total <= 0.0).sum())} vertices follow no joint; they follow the first one")
+        weights[total <= 0.0, columns[0]] = 1.0
+    elif np.abs(total - 1.0).max() > WEIGHT_TOLERANCE:
+        warnings.append("weights did not sum to one; they were scaled")
+    placed = points @ scene_from_bind[:3, :3].T + scene_from_bind[:3, 3]
+    return placed, faces, _read_colors(glb, primitive, len(points)), weights / weights.sum(axis=1, keepdims=True)
+
+
+def _read_colors(glb: Glb, primitive: dict, count: int) -> np.ndarray:
+    """Vertex colours (vertex, 3) in [0, 1]: those of the vertices, or of the material, or grey."""
+    color = np.full((count, 3), 0.7)
+    if "COLOR_0" in primitive["attributes"]:
+        found = glb.array(primitive["attributes"]["COLOR_0"]).astype(np.float64)
+        return np.clip(found[:, :3], 0.0, 1.0) if len(found) == count else color
+    if "material" in primitive:
+        metallic = glb.item("materials", primitive["material"]).get("pbrMetallicRoughness", {})
+        color[:] = np.clip(np.array(metallic.get("baseColorFactor", (1.0, 1.0, 1.0)), dtype=np.float64)[:3], 0.0, 1.0)
+    return color
+
+
+def _join(where: str, parts: list) -> tuple[Surface, np.ndarray]:
+    """All parts as one repaired surface, and its weights; vertices at one place share the mean of theirs."""
+    if not parts:
+        raise InputError(where, "its skinned meshes have no triangles", ACCEPTED)
+    starts = np.cumsum([0] + [len(part[0]) for part in parts])
+    points = np.concatenate([part[0] for part in parts])
+    faces = np.concatenate([part[1] + start for part, start in zip(parts, starts, strict=False)])
+    colors, weights = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
+    surface = repair_surface(where, Surface(points, faces, colors))
+    both = np.concatenate([surface.vertices, points]).astype(np.float32)
+    _, place = np.unique(both, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    total = np.zeros((place.max() + 1, weights.shape[1]))
+    np.add.at(total, place[len(surface.vertices) :], weights)
+    kept = total[place[: len(surface.vertices)]]
+    return surface, kept / kept.sum(axis=1, keepdims=True)
+
+
+def _joint_parents(joints: list[int], node_parents: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Parent joint of each joint, -1 for none: the nearest joint among the ancestors of its node."""
+    number = {joint: index for index, joint in enumerate(joints)}
+    parents = np.full(len(joints), -1)
+    flat = webxr.is_webxr(names)
+    for index, joint in enumerate(joints):
+        node = node_parents[joint]
+        while node != -1 and node not in number:
+            node = node_parents[node]
+        parents[index] = number.get(node, -1)
+        if flat and parents[index] == -1 and names[index] in webxr.PARENTS:
+            parents[index] = names.index(webxr.PARENTS[names[index]])
+    return parents
+
+
+def _ordered(rig: _Rig) -> _Rig:
+    """The rig with one root first and every joint behind its parent."""
+    roots = np.flatnonzero(rig.parents == -1)
+    if len(roots) > 1:
+        names = ("root", *rig.names)
+        parents = np.concatenate([[-1], np.where(rig.parents == -1, 0, rig.parents + 1)])
+        placed = np.concatenate([np.eye(4)[None], rig.placed])
+        weights = np.hstack([np.zeros((len(rig.weights), 1)), rig.weights])
+        rig = replace(rig, names=names, parents=parents, placed=placed, weights=weights)
+    depth = np.zeros(len(rig.parents), dtype=np.int64)
+    for joint in range(len(depth)):
+        above = rig.parents[joint]
+        while above != -1:
+            depth[joint] += 1
+            above = rig.parents[above]
+    order = np.argsort(depth, kind="stable")
+    if webxr.is_webxr(rig.names) and len(roots) == 1:
+        wanted = [rig.names.index(name) for name in webxr.JOINT_NAMES]
+        order = np.array(wanted + [joint for joint in order if joint not in wanted])
+    rank = np.argsort(order)
+    parents = np.array([-1 if rig.parents[j] == -1 else rank[rig.parents[j]] for j in order])
+    names = tuple(rig.names[j] for j in order)
+    return replace(rig, names=names, parents=parents, placed=rig.placed[order], weights=rig.weights[:, order])
+
+
+def _body(name: str, rig: _Rig, warnings: tuple[str, ...]) -> Body:
+    from scipy.spatial.transform import Rotation
+
+    links = len(rig.names)
+    moving = (rig.weights > 0.0).any(axis=0)
+    for link in range(links - 1, 0, -1):  # a joint also moves what hangs from it
+        moving[rig.parents[link]] |= moving[link]
+    types = np.where(moving, JointType.BALL, JointType.FIXED)
+    types[0] = JointType.FREE
+    balls = np.flatnonzero(types == JointType.BALL)
+    starts = np.full(links, -1)
+    starts[balls] = 3 * np.arange(len(balls))
+    offsets = rig.placed.copy()
+    offsets[1:] = np.linalg.inv(rig.placed[rig.parents[1:]]) @ rig.placed[1:]
+    turns = Rotation.from_matrix(offsets[:, :3, :3]).as_quat()
+    skin_links, skin_weights = strongest_links(rig.weights)
+    vertices = rig.surface.vertices.astype(np.float32)
+    return Body(
+        name=name,
+        kind="skin",
+        vertices=vertices,
+        faces=rig.surface.faces.astype(np.int32),
+        link_names=rig.names,
+        parents=rig.parents.astype(np.int32),
+        joint_types=types.astype(np.int32),
+        joint_offsets=np.hstack([offsets[:, :3, 3], turns]).astype(np.float32),
+        joint_axes=np.zeros((links, 3), dtype=np.float32),
+        coordinate_starts=starts.astype(np.int32),
+        coordinate_gains=np.ones(links, dtype=np.float32),
+        coordinate_biases=np.zeros(links, dtype=np.float32),
+        coordinate_names=tuple(f"{rig.names[link]}.{axis}" for link in balls for axis in "xyz"),
+        lower=np.full(3 * len(balls), -LIMIT, dtype=np.float32),
+        upper=np.full(3 * len(balls), LIMIT, dtype=np.float32),
+        skin_links=skin_links,
+        skin_weights=skin_weights,
+        shape_directions=np.zeros((len(vertices), 3, 0), dtype=np.float32),
+        joint_shape_directions=np.zeros((links, 3, 0), dtype=np.float32),
+        pose_directions=np.zeros((len(vertices), 3, 0), dtype=np.float32),
+        colors=None if rig.surface.colors is None else rig.surface.colors.astype(np.float32),
+        closed=rig.surface.closed,
+        warnings=warnings,
+    )
+
+
+def _as_hand(body: Body, rig: _Rig) -> Body:
+    """The body with what is known of a WebXR hand."""
+    placed = dict(zip(rig.names, rig.placed, strict=True))
+    side = webxr.webxr_side(placed)
+    index, middle, pinky = (placed[webxr.CHAINS[finger][1]][:3, 3] for finger in ("index", "middle", "pinky"))
+    looks = palm_directions(placed["wrist"][:3, 3], index, middle, pinky, side)
+    pads = {finger: body.link_names.index(joint) for finger, joint in webxr.PADS.items()}
+    palm = tuple(body.link_names.index(joint) for joint in webxr.PALM)
+    vertices = body.vertices.astype(np.float64)
+    lower, upper, prior = webxr.webxr_motion(body.coordinate_names)
+    return replace(
+        body,
+        side=side,
+        lower=lower,
+        upper=upper,
+        keypoints=webxr.webxr_keypoints(body.link_names),
+        contact_zones=find_zones(vertices, body.faces, body.skin_links[:, 0], pads, palm, looks),
+        pose_prior=prior,
+    )
+
+
+def _named_side(path: Path, rig: _Rig) -> str | None:
+    """The side a file says it is of, in its own name or in all names of its joints that name one."""
+    sides = {side for text in (path.stem, *rig.names) for side in re.findall(r"left|right", text.lower())}
+    return sides.pop() if len(sides) == 1 else None

@@ -1,0 +1,39 @@
+"""SMPL: the body model of Loper and others (2015), from its own files, which need a licence (smpl.is.tue.mpg.de)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from warpprior.bodies.blend_body import blend_body
+from warpprior.bodies.body import Body
+from warpprior.bodies.closing import is_closed
+from warpprior.bodies.readers.model_file import Layout, ModelArrays, read_model_arrays
+
+LINK_NAMES = (
+    *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle"),
+    *("right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head"),
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_hand", "right_hand"),
+)
+PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+LAYOUT = Layout("SMPL", 6890, 24, 10, PARENTS)
+LIMIT = 2.8  # [rad], of each entry of a rotation vector
+
+
+def read_smpl(path: Path | str, name: str = "person") -> Body:
+    """A person from a SMPL file (``.pkl``, read without running any of it, or ``.npz`` of the same arrays).
+
+    Root frame: the file's axes, its origin at the pelvis joint of each shape.  69 joint coordinates, the file's
+    ``pose`` without its first three entries; the first 10 shape parameters.
+
+    Raises:
+        InputError: damaged, or no SMPL model.
+    """
+    return smpl_body(read_model_arrays(path, LAYOUT), name)
+
+
+def smpl_body(arrays: ModelArrays, name: str = "person") -> Body:
+    """The body of kind ``smpl`` that the arrays of a file of :data:`LAYOUT` describe; see :func:`read_smpl`."""
+    body = blend_body(arrays, name, "smpl", LINK_NAMES)
+    return replace(body, lower=body.lower.clip(-LIMIT), upper=body.upper.clip(max=LIMIT), closed=is_closed(body.faces))

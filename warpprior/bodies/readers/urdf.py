@@ -1,0 +1,298 @@
+"""Articulated bodies from URDF files: revolute, continuous, prismatic and fixed joints, mimics and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.readers.mesh import check_size
+from warpprior.bodies.readers.safe_xml import read_xml
+from warpprior.bodies.readers.urdf_geometry import ShapeReader, read_color, read_numbers, read_origin
+from warpprior.bodies.repair import MAX_FACES, Surface
+from warpprior.support.errors import InputError
+
+JOINT_TYPES = {
+    "revolute": JointType.HINGE,
+    "continuous": JointType.HINGE,
+    "prismatic": JointType.SLIDE,
+    "fixed": JointType.FIXED,
+}
+GREY = 0.7  # of links without colour, when others have one
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """One joint as the file gives it; ``source`` is the joint it mimics, or its own name."""
+
+    name: str
+    parent: str
+    child: str
+    type: JointType
+    origin: np.ndarray
+    axis: np.ndarray
+    lower: float
+    upper: float
+    source: str
+    gain: float
+    bias: float
+
+
+def read_urdf(path: Path | str, name: str, *, mesh_folder: Path | str | None = None) -> Body:
+    """An articulated body from a URDF file; its frame is that of the root link.
+
+    Links keep their own visual shapes, or their collision shapes where there are no visual ones.  The joint coordinates
+    are the moving joints that mimic no other, in the order of the file.
+
+    Args:
+        path: the file.
+        name: name of the body.
+        mesh_folder: every mesh must lie in it or below; the file's own folder by default.
+
+    Raises:
+        InputError: damaged XML, a document type, joints that do not form one tree, a joint type, mimic or number that
+            is not accepted (naming the joint or link), missing meshes (all of them), meshes outside the folder.
+    """
+    path = Path(path)
+    robot = read_xml(path, "a URDF file")
+    if robot.tag != "robot":
+        raise InputError(str(path), f"its root element is <{robot.tag[:60]}>", "give a URDF file: <robot>")
+    if any(element.tag.startswith("xacro:") for element in robot.iter()):
+        raise InputError(str(path), "holds xacro macros", "expand them first: xacro robot.urdf.xacro > robot.urdf")
+    warnings: list[str] = []
+    links = _named(path, robot, "link")
+    joints = {key: _read_joint(path, element, warnings) for key, element in _named(path, robot, "joint").items()}
+    order = _sort_links(path, links, joints)
+    folder = path.parent if mesh_folder is None else Path(mesh_folder)
+    surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order})
+    return _assemble(path, name, order, joints, surfaces, warnings)
+
+
+def _named(path: Path, robot: ElementTree.Element, tag: str) -> dict[str, ElementTree.Element]:
+    """Direct children of that tag by name."""
+    found: dict[str, ElementTree.Element] = {}
+    for element in robot.findall(tag):
+        key = element.get("name", "")
+        if not key or key in found:
+            what = f"two {tag}s are called {key!r}" if key else f"a {tag} without a name"
+            raise InputError(str(path), what, f"give every {tag} its own name")
+        found[key] = element
+    return found
+
+
+def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -> _Joint:
+    name = element.get("name", "")
+    where = f"{path}, joint {name!r}"
+    kind = element.get("type", "")
+    if kind not in JOINT_TYPES:
+        raise InputError(where, f"type {kind!r}", f"accepted types: {', '.join(JOINT_TYPES)}")
+    ends = {}
+    for end in ("parent", "child"):
+        found = element.find(end)
+        ends[end] = "" if found is None else found.get("link", "")
+        if not ends[end]:
+            raise InputError(where, f"has no {end} link", f'give <{end} link="..."/>')
+    axis = np.array([1.0, 0.0, 0.0])
+    joint_type = JOINT_TYPES[kind]
+    if joint_type != JointType.FIXED and (found := element.find("axis")) is not None:
+        axis = read_numbers(where, found, "xyz", 3, default=(1.0, 0.0, 0.0))
+    length = np.linalg.norm(np.clip(axis, -1e9, 1e9))
+    if not 1e-6 <= length <= 1e6:
+        found = "its axis has no length" if length < 1e-6 else f"its axis has length {length:.4g}"
+        raise InputError(where, found, "give the axis as a unit vector")
+    if abs(length - 1.0) > 1e-3:
+        warnings.append(f"joint {name!r}: its axis has length {length:.4g}; it was brought to unit length")
+    lower, upper = -np.inf, np.inf
+    if kind in ("revolute", "prismatic"):
+        limit = element.find("limit")
+        if limit is None or (limit.get("lower") is None and limit.get("upper") is None):
+            warnings.append(f"joint {name!r}: has no limits; it may move without bound")
+        else:
+            lower, upper = (float(read_numbers(where, limit, n, 1, default=(0.0,))[0]) for n in ("lower", "upper"))
+            if lower > upper:
+                raise InputError(where, f"lower limit {lower} exceeds upper limit {upper}", "give lower <= upper")
+    source, gain, bias = name, 1.0, 0.0
+    mimic = element.find("mimic")
+    if mimic is not None and joint_type != JointType.FIXED:
+        source = mimic.get("joint", "")
+        if source == name:
+            raise InputError(where, "mimics itself", "mimic a joint that moves by itself")
+        gain = float(read_numbers(where, mimic, "multiplier", 1, default=(1.0,))[0])
+        bias = float(read_numbers(where, mimic, "offset", 1, default=(0.0,))[0])
+    return _Joint(
+        name=name,
+        parent=ends["parent"],
+        child=ends["child"],
+        type=joint_type,
+        origin=read_origin(where, element),
+        axis=axis / length,
+        lower=lower,
+        upper=upper,
+        source=source,
+        gain=gain,
+        bias=bias,
+    )
+
+
+def _sort_links(path: Path, links: dict, joints: dict[str, _Joint]) -> list[tuple[str, _Joint | None]]:
+    """Links with the joint that leads to each, parents first, branch by branch."""
+    into: dict[str, _Joint] = {}
+    out_of: dict[str, list[_Joint]] = {link: [] for link in links}
+    for joint in joints.values():
+        where = f"{path}, joint {joint.name!r}"
+        for end in (joint.parent, joint.child):
+            if end not in links:
+                raise InputError(where, f"joins link {end!r}, which does not exist", f"links: {_list(links)}")
+        if joint.child in into:
+            found = f"link {joint.child!r} is also the child of joint {into[joint.child].name!r}"
+            raise InputError(where, found, "links must form a tree: one parent each")
+        into[joint.child] = joint
+        out_of[joint.parent].append(joint)
+    roots = [link for link in links if link not in into]
+    if len(roots) > 1:
+        raise InputError(str(path), f"{len(roots)} links have no parent: {_list(roots)}", "join them into one tree")
+    order: list[tuple[str, _Joint | None]] = []
+    waiting: list[tuple[str, _Joint | None]] = [(root, None) for root in roots]
+    while waiting:
+        link, joint = waiting.pop()
+        order.append((link, joint))
+        waiting.extend((after.child, after) for after in reversed(out_of[link]))
+    if len(order) < len(links):
+        reached = {link for link, _ in order}
+        looped = [link for link in links if link not in reached]
+        raise InputError(str(path), f"joints form a loop through links {_list(looped)}", "links must form a tree")
+    if not order:
+        raise InputError(str(path), "has no links", "give a robot with at least one link")
+    return order
+
+
+def _list(names) -> str:
+    names = list(names)
+    return ", ".join(repr(name[:60]) for name in names[:12]) + (", ..." if len(names) > 12 else "")
+
+
+def _resolve_mimic(path: Path, joint: _Joint, joints: dict[str, _Joint]) -> tuple[str, float, float]:
+    """The joint whose coordinate moves this one, and gain and bias, through any number of mimics."""
+    gain, bias = 1.0, 0.0
+    passed = [joint.name]
+    while joint.source != joint.name:
+        where = f"{path}, joint {joint.name!r}"
+        # motion = gain * (own coordinate) + bias, and own coordinate = joint.gain * q + joint.bias
+        gain, bias = gain * joint.gain, gain * joint.bias + bias
+        if joint.source not in joints:
+            found = f"mimics joint {joint.source!r}, which does not exist"
+            raise InputError(where, found, f"joints: {_list(joints)}")
+        joint = joints[joint.source]
+        if joint.name in passed:
+            raise InputError(where, f"mimics itself through {_list(passed)}", "mimic a joint that moves by itself")
+        if joint.type == JointType.FIXED:
+            raise InputError(where, f"mimics joint {joint.name!r}, which is fixed", "mimic a joint that moves")
+        passed.append(joint.name)
+    return joint.name, gain, bias
+
+
+def _read_shapes(
+    path: Path, folder: Path, robot: ElementTree.Element, links: dict[str, ElementTree.Element]
+) -> dict[str, list[Surface]]:
+    """Surfaces of each link in its own frame [m], repaired."""
+    materials = {}
+    for material in robot.findall("material"):
+        color = read_color(f"{path}, material {material.get('name', '')!r}", material)
+        if color is not None:
+            materials[material.get("name", "")] = color
+    shapes = [
+        (link, f"{path}, link {link!r}", shape)
+        for link, element in links.items()
+        for shape in (element.findall("visual") or element.findall("collision"))
+    ]
+    reader = ShapeReader(path, folder, materials)
+    reader.check_meshes([(where, shape) for _, where, shape in shapes])
+    surfaces: dict[str, list[Surface]] = {link: [] for link in links}
+    total = 0
+    for link, where, shape in shapes:
+        surface = reader.read(where, shape)
+        total += len(surface.faces)
+        if total > MAX_FACES:
+            raise InputError(str(path), f"more than {MAX_FACES} faces", f"simplify it to at most {MAX_FACES}")
+        surfaces[link].append(surface)
+    if total == 0:
+        raise InputError(str(path), "no link has a shape", "give at least one link a visual or collision geometry")
+    return surfaces
+
+
+def _assemble(
+    path: Path,
+    name: str,
+    order: list[tuple[str, _Joint | None]],
+    joints: dict[str, _Joint],
+    surfaces: dict[str, list[Surface]],
+    warnings: list[str],
+) -> Body:
+    from scipy.spatial.transform import Rotation
+
+    index = {link: number for number, (link, _) in enumerate(order)}
+    free = [joint for joint in joints.values() if joint.type != JointType.FIXED and joint.source == joint.name]
+    start = {joint.name: number for number, joint in enumerate(free)}
+    rest = np.tile(np.eye(4), (len(order), 1, 1))
+    link_count = len(order)
+    parents = np.full(link_count, -1, dtype=np.int32)
+    types = np.full(link_count, JointType.FREE, dtype=np.int32)
+    offsets = np.tile(np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.float64), (link_count, 1))
+    axes = np.zeros((link_count, 3))
+    starts = np.full(link_count, -1, dtype=np.int32)
+    gains, biases = np.ones(link_count), np.zeros(link_count)
+    for number, (_, joint) in enumerate(order):
+        if joint is None:
+            continue
+        parents[number] = index[joint.parent]
+        types[number] = joint.type
+        offsets[number, :3] = joint.origin[:3, 3]
+        offsets[number, 3:] = Rotation.from_matrix(joint.origin[:3, :3]).as_quat()
+        rest[number] = rest[parents[number]] @ joint.origin
+        if joint.type != JointType.FIXED:
+            source, gains[number], biases[number] = _resolve_mimic(path, joint, joints)
+            starts[number] = start[source]
+            axes[number] = joint.axis
+    pieces, piece_links = [], []
+    for link, number in index.items():
+        for surface in surfaces[link]:
+            placed = surface.vertices @ rest[number][:3, :3].T + rest[number][:3, 3]
+            pieces.append(Surface(placed, surface.faces, surface.colors, surface.closed, surface.warnings))
+            piece_links.append(np.full(len(placed), number, dtype=np.int32))
+    vertices = np.concatenate([piece.vertices for piece in pieces])
+    first = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
+    colors = None
+    if any(piece.colors is not None for piece in pieces):
+        colors = [np.full((len(p.vertices), 3), GREY) if p.colors is None else p.colors for p in pieces]
+        colors = np.concatenate(colors).astype(np.float32)
+    warnings += [warning for piece in pieces for warning in piece.warnings]
+    warnings += check_size(str(path), vertices, "write the URDF in metres; scale a mesh with <mesh scale=...>")
+    vertex_count = len(vertices)
+    return Body(
+        name=name,
+        kind="urdf",
+        vertices=vertices.astype(np.float32),
+        faces=np.concatenate([p.faces + f for p, f in zip(pieces, first, strict=True)]).astype(np.int32),
+        link_names=tuple(link for link, _ in order),
+        parents=parents,
+        joint_types=types,
+        joint_offsets=offsets.astype(np.float32),
+        joint_axes=axes.astype(np.float32),
+        coordinate_starts=starts,
+        coordinate_gains=gains.astype(np.float32),
+        coordinate_biases=biases.astype(np.float32),
+        coordinate_names=tuple(joint.name for joint in free),
+        lower=np.array([joint.lower for joint in free], dtype=np.float32),
+        upper=np.array([joint.upper for joint in free], dtype=np.float32),
+        skin_links=np.concatenate(piece_links)[:, None],
+        skin_weights=np.ones((vertex_count, 1), dtype=np.float32),
+        shape_directions=np.zeros((vertex_count, 3, 0), dtype=np.float32),
+        joint_shape_directions=np.zeros((link_count, 3, 0), dtype=np.float32),
+        pose_directions=np.zeros((vertex_count, 3, 0), dtype=np.float32),
+        colors=colors,
+        closed=all(piece.closed for piece in pieces),
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,217 @@
+"""Poses to choose among: a frame's own, its neighbours' carried over by the dynamics, and half turns of its own.
+
+Silhouettes are blind to many half turns, and first guesses may lie in another valley altogether.  Every hypothesis is
+given a few iterations of its own; which of them is right is decided over the whole sequence, by the cheapest path.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import warp as wp
+
+from warpprior.geometry.transfer import Transfer
+from warpprior.refinement.aligner import BodyAligner
+
+SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
+CARRIED_SETTLING = 3  # and one that a neighbour carried
+JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump, at JUMP_FPS and above
+JUMP_FPS = 30.0
+JUMP_COST = 3.0  # of a jump, in typical costs of a frame
+LEAST_JUMP_COST = 5.0
+STANDS_STILL = 0.02  # jumps smaller than this are no news
+GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
+GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
+
+
+def choose_poses(aligner: BodyAligner, rounds: int, *, turns: bool = True) -> int:
+    """Try hypotheses in every frame and take the cheapest path through the sequence.
+
+    Args:
+        aligner: the body's problem, in a stage.
+        rounds: a good pose travels at most this many frames in each direction.
+        turns: try half turns about the body's axes, too.
+
+    Returns:
+        The number of poses that were replaced.
+    """
+    state, name = aligner.state, aligner.body.name
+    aligner.let_frames_go()  # a bad neighbour must not hold a frame back
+    aligner.linearise()
+    poses = state.states[name].poses
+    segments = state.segments.numpy()
+    search = _Search(aligner, segments[1:] == segments[:-1])
+    start = poses.numpy().copy()
+    search.add(start, aligner.picture_costs())
+    if turns:
+        search.settle(start)  # as long as the turned ones
+        for half_turn in _half_turns(aligner.body.symmetry):
+            search.settle(_turned(start, half_turn))
+        search.take_path()
+    if state.frame_count > 1:
+        search.carry(rounds)
+    return int((poses.numpy() != start).any(axis=1).sum())
+
+
+class _Search:
+    """Hypotheses so far, and the cheapest path through them."""
+
+    def __init__(self, aligner: BodyAligner, joined: np.ndarray):
+        self.aligner, self.joined = aligner, joined
+        self.hypotheses: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, poses: np.ndarray, costs: np.ndarray) -> None:
+        """Remember poses (frame, 7) and what they cost (frame,)."""
+        self.hypotheses.append((poses, costs))
+
+    def settle(self, tried: np.ndarray, iterations: int = SETTLING) -> None:
+        """Let poses (frame, 7) go for a few iterations, and remember where they went."""
+        aligner, state = self.aligner, self.aligner.state
+        aligner.place(tried)
+        aligner.linearise()
+        for _ in range(iterations):
+            aligner.solve()
+            state.pose()
+            state.settle()
+            aligner.linearise()
+        self.add(state.states[aligner.body.name].poses.numpy().copy(), aligner.picture_costs())
+
+    def take_path(self) -> np.ndarray:
+        """Move the body along the cheapest path; returns it (frame, 7)."""
+        pace = max(JUMP_FPS / self.aligner.state.scene.fps, 1.0)
+        path = cheapest_path(self.hypotheses, self.joined, self.aligner.body.initial.rotation, pace=pace)
+        self.aligner.place(path)
+        return path
+
+    def carry(self, rounds: int) -> None:
+        """Try the poses of the frames before and after, moved along with the contacts, until the path stands still.
+
+        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
+        """
+        aligner, state = self.aligner, self.aligner.state
+        pair_count = state.frame_count - 1
+        transfer = Transfer(pair_count, state.device)
+        poses = state.states[aligner.body.name].poses
+        aligner.linearise()
+        points, weights = _closest_points(aligner)
+        earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
+        path = poses.numpy().copy()
+        for _ in range(rounds):
+            before = path
+            for source, target in ((earlier, later), (later, earlier)):
+                transfer.carry(points[source], points[target], weights[source], poses[source])
+                tried = path.copy()
+                carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], aligner.body.symmetry)
+                tried[target] = np.where(self.joined[:, None], carried, path[target])
+                self.settle(tried, CARRIED_SETTLING)
+                path = self.take_path()
+            if _jumps(before, path).max() < STANDS_STILL:
+                break
+
+
+def cheapest_path(
+    hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.ndarray, guess: np.ndarray, *, pace: float = 1.0
+) -> np.ndarray:
+    """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
+
+    Viterbi's path through the hypotheses.  Where pictures cannot tell one half turn from the other, most of the first
+    guesses may.
+
+    Args:
+        hypotheses: poses (frame, 7) and their costs (frame,); the first wins where all are equal.
+        joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
+        guess: quaternions of the first guess (frame, 4).
+        pace: how much farther bodies move between two frames than at JUMP_FPS.
+    """
+    poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
+    costs = np.stack([each for _, each in hypotheses])
+    costs = np.where(np.isfinite(costs), costs, np.inf)
+    jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
+    cosines = np.clip(np.abs(np.einsum("hfi,fi->hf", poses[..., 3:], guess)), 0.0, 1.0)
+    costs = costs + GUESS_SHARE * jump * _saturated((2.0 * np.arccos(cosines) / GUESS_RAD) ** 2)
+    count, frame_count = costs.shape
+    totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
+    for frame in range(1, frame_count):
+        arrive = totals[:, None]
+        if joined[frame - 1]:
+            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], pace)
+        else:
+            arrive = np.broadcast_to(arrive, (count, count))
+        origins[frame] = arrive.argmin(axis=0)
+        totals = arrive.min(axis=0) + costs[:, frame]
+    path = np.empty(frame_count, dtype=int)
+    path[-1] = totals.argmin()
+    for frame in range(frame_count - 1, 0, -1):
+        path[frame - 1] = origins[frame, path[frame]]
+    return np.stack([hypotheses[which][0][frame] for frame, which in enumerate(path)])
+
+
+def _jumps(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How much of a jump it is from each pose to the one in the same frame, both (frame, 7): 0 none, 1 far."""
+    return np.array([_leap(one[None], other[None])[0, 0] for one, other in zip(before, after, strict=True)])
+
+
+def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarray:
+    """How much of a jump it is from each pose before to each after, both (hypothesis, 7): 0 none, 1 far."""
+    cosines = np.clip(np.abs(before[:, 3:] @ after[:, 3:].T), 0.0, 1.0)
+    angles = 2.0 * np.arccos(cosines) / JUMP_RAD
+    distances = np.linalg.norm(before[:, None, :3] - after[None, :, :3], axis=2) / JUMP_M
+    return _saturated((angles**2 + distances**2) / pace**2)
+
+
+def _saturated(square: np.ndarray) -> np.ndarray:
+    """0 for nothing, one half at 1, and at most 1."""
+    return square / (1.0 + square)
+
+
+def _half_turns(symmetry: str) -> list[np.ndarray]:
+    """Quaternions of half turns about the body's axes that silhouettes could tell from none, but often cannot."""
+    if symmetry == "sphere":
+        return []
+    half = [np.array([*np.eye(3)[axis], 0.0]) for axis in range(3)]
+    if symmetry == "none":
+        return half
+    across = (int("xyz".index(symmetry)) + 1) % 3  # about the axis itself it changes nothing
+    return [half[across]]
+
+
+def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
+    """Poses (frame, 7) turned on the right."""
+    from scipy.spatial.transform import Rotation
+
+    turned = poses.copy()
+    turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
+    return turned
+
+
+def keep_unseen_turn(carried: np.ndarray, own: np.ndarray, symmetry: str) -> np.ndarray:
+    """Poses that look like ``carried`` and are turned from ``own`` no more than that takes, both (frame, 7)."""
+    from scipy.spatial.transform import Rotation
+
+    if symmetry == "none":
+        return carried
+    carried = carried.copy()
+    if symmetry == "sphere":
+        carried[:, 3:] = own[:, 3:]
+        return carried
+    start = Rotation.from_quat(own[:, 3:])
+    axis = np.eye(3)["xyz".index(symmetry)]
+    before, after = start.apply(axis), Rotation.from_quat(carried[:, 3:]).apply(axis)
+    # The shortest turn from one direction to another; opposite ones leave its axis open, and the turn undone.
+    quaternions = np.column_stack([np.cross(before, after), 1.0 + np.sum(before * after, axis=1)])
+    lengths = np.linalg.norm(quaternions, axis=1, keepdims=True)
+    quaternions = np.where(lengths > 1e-6, quaternions, [0.0, 0.0, 0.0, 1.0])
+    carried[:, 3:] = (Rotation.from_quat(quaternions) * start).as_quat()
+    return carried
+
+
+def _closest_points(aligner: BodyAligner) -> tuple[wp.array, wp.array]:
+    """Points and contact weights of the body whose contacts weigh most; one weightless point without other bodies."""
+    state = aligner.state
+    if not aligner.partners:
+        shape = (state.frame_count, 1)
+        return wp.zeros(shape, dtype=wp.vec3, device=state.device), wp.zeros(shape, dtype=float, device=state.device)
+    contact = max(aligner.contacts.values(), key=lambda contact: float(contact.sums.numpy()[:, 0].sum()))
+    name = contact.partner.name
+    scale = state.points[name].shape[1]
+    weights = wp.array(contact.weights.numpy() * scale, dtype=float, device=state.device)
+    return state.points[name], weights

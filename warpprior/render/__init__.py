@@ -1,0 +1,1 @@
+"""Pictures of posed bodies: labels, depth, silhouettes."""

@@ -1,0 +1,167 @@
+"""Canvas: the visibility and silhouette buffers of one layer of bodies, drawn for all frames at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import warp as wp
+
+from warpprior.bodies.assembly import Assembly
+from warpprior.kernels import silhouette, visibility
+from warpprior.render.window import Window
+from warpprior.support.errors import InputError
+
+EPOCH_LIMIT = 65535  # claims carry the epoch in 16 bits
+CHANNEL_LIMIT = 15  # keys carry the channel in 4 bits, and one of them is for no body
+FACE_SLICES = 8  # on a GPU tall faces are shared by this many threads
+
+
+class Canvas:
+    """Key buffer, silhouette edges and pixel-pair owners of one layer.
+
+    Args:
+        assembly: topology of the whole scene; its vertices index ``screen``.
+        channels: channel of each body of the assembly, None for bodies that are not on this layer.
+        outlined: bodies whose silhouette edges carry coverage and gradients.
+        window: crop of the picture.
+        device: Warp device.
+        backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
+
+    Raises:
+        InputError: more bodies than keys can tell apart.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        channels: Sequence[int | None],
+        outlined: Sequence[bool],
+        window: Window,
+        device,
+        *,
+        backdrop: wp.array | None = None,
+    ):
+        device = wp.get_device(device)
+        frame_count = len(window.origins)
+        pixel_count = window.width * window.height
+        table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
+        if table.max() >= CHANNEL_LIMIT:
+            raise InputError("bodies drawn together", f"{table.max() + 1}", f"at most {CHANNEL_LIMIT}")
+        drawn = table[assembly.face_bodies] >= 0
+        outlines = np.asarray(outlined, dtype=bool) & (table >= 0)
+        edges, edge_bodies = np.zeros((0, 4), dtype=np.int32), np.zeros(0, dtype=np.int32)
+        if outlines.any():
+            lined = outlines[assembly.edge_bodies]
+            edges, edge_bodies = assembly.edges[lined], assembly.edge_bodies[lined]
+        self.window = window
+        self.device = device
+        self.crop = window.crop(int(table.max()) + 1)
+        self.origins = window.device_origins(device)
+        self.backdrop = backdrop
+        self.faces = wp.array(assembly.faces[drawn], dtype=wp.vec3i, device=device)
+        self.face_channels = wp.array(table[assembly.face_bodies[drawn]], dtype=wp.int32, device=device)
+        self.face_two_sided = wp.array(assembly.face_two_sided[drawn], dtype=wp.int32, device=device)
+        self.edges = wp.array(edges, dtype=wp.vec4i, device=device)
+        self.edge_channels = wp.array(table[edge_bodies], dtype=wp.int32, device=device)
+        edge_count = len(self.edges)
+        # A few per cent of the edges are silhouette at a time; threads stride over the list.
+        self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
+        self.slices = 1 if device.is_cpu else FACE_SLICES
+        self.keys = self._all_keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
+        owner_count = 2 * pixel_count if edge_count else 0
+        self.owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
+        self.counts = wp.zeros(frame_count, dtype=wp.int32, device=device)
+        self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
+        self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
+        self._rounds = 0
+
+    def look_at(self, window: Window) -> None:
+        """Draw another part of the picture from now on, of no more pixels than the one it was made for.
+
+        Only for a canvas of one frame without a backdrop.
+        """
+        pixel_count = window.width * window.height
+        self.window, self.crop = window, window.crop(self.crop.channel_count)
+        self.origins.assign(window.origins)
+        self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
+
+    def draw(self, screen: wp.array) -> bool:
+        """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
+
+        A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it.
+
+        Returns:
+            True when epochs start anew: whoever keeps their marks must clear them.
+        """
+        renewed = self._rounds == EPOCH_LIMIT
+        if renewed:
+            self.epoch.zero_()
+            self.owners.zero_()
+            self._rounds = 0
+        self._rounds += 1
+        self.draw_faces(screen)
+        silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
+        silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
+        silhouette.claim_pairs(
+            screen,
+            self.edges,
+            self.edge_channels,
+            self.counts,
+            self.entries,
+            self.keys,
+            self.origins,
+            self.crop,
+            self.epoch,
+            stride=self.stride,
+            owners_out=self.owners,
+        )
+        return renewed
+
+    def draw_faces(self, screen: wp.array) -> None:
+        """Draw the key buffer alone."""
+        if self.backdrop is None:
+            self.keys.zero_()
+        else:
+            wp.copy(self.keys, self.backdrop)
+        visibility.scatter_faces(
+            screen,
+            self.faces,
+            self.face_channels,
+            self.face_two_sided,
+            self.origins,
+            self.crop.width,
+            self.crop.height,
+            slices=self.slices,
+            keys_out=self.keys,
+        )
+
+    def outline(self, screen: wp.array) -> tuple:
+        """The drawn silhouette as the arguments, from ``screen`` to ``epoch``, of the kernels that walk it."""
+        return (
+            screen,
+            self.edges,
+            self.counts,
+            self.entries,
+            self.keys,
+            self.owners,
+            self.origins,
+            self.crop,
+            self.epoch,
+        )
+
+    def read_coverage(self, screen: wp.array) -> np.ndarray:
+        """Antialiased masks of the channels (frame, channel, height, width) float32, 1 where a channel fills the pixel.
+
+        Values leave [0, 1] a little where several contours meet in a pixel.
+        """
+        self.draw(screen)
+        frame_count, crop = len(self.keys), self.crop
+        coverage = wp.zeros((frame_count, crop.channel_count, self.keys.shape[1]), dtype=wp.float32, device=self.device)
+        silhouette.cover_pixels(*self.outline(screen), stride=self.stride, coverage_out=coverage)
+        labels = wp.empty(self.keys.shape, dtype=wp.uint8, device=self.device)
+        names = wp.array(np.arange(16, dtype=np.uint8), dtype=wp.uint8, device=self.device)
+        visibility.read_channels(self.keys, names, channels_out=labels)
+        drawn = labels.numpy()[:, None] == np.arange(crop.channel_count)[:, None]
+        return (coverage.numpy() + drawn).reshape(frame_count, crop.channel_count, crop.height, crop.width)

@@ -1,0 +1,231 @@
+"""MotionState: a scene's motion as arrays on a device, ready for priors and estimators."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import warp as wp
+
+from warpprior.bodies.assembly import assemble
+from warpprior.bodies.model import BodyModel
+from warpprior.bodies.posing import assign_poses
+from warpprior.geometry.sampling import sample_surface
+from warpprior.kernels.camera import advance_poses, project_points
+from warpprior.kernels.joints import advance_joints
+from warpprior.kernels.skinning import interpolate_points
+from warpprior.scene import Camera, Poses, Scene, SceneBody
+
+CONTACT_POINTS = 512  # per body, spread over its surface
+
+
+class MotionState:
+    """Poses of all bodies, the surfaces of the moving ones, and contact points of all, on one device.
+
+    A *moving* body is one that is estimated.  Its poses are a base and an increment: the increment is what estimators
+    differentiate and step, :meth:`settle` folds it into the base, where rotations stay on the manifold.
+
+    Args:
+        scene: the scene; the initial poses of its bodies are the start.
+        device: Warp device.
+        point_count: contact points per body.
+        seed: of the contact points.
+
+    Attributes:
+        moving, still: the scene's estimated and known bodies.
+        assembly: topology of the moving bodies.
+        vertices, screen: their surfaces in the camera frame, and projected: u, v [px], depth [m]
+            [frame, vertex] vec3, with gradients.
+        poses: camera_from_body by body name [frame] transform, with gradients.
+        increments: (x/z, y/z, log z, rotation vector, joints...) by name of moving body [frame, 6 + coordinate].
+        points: contact points in the camera frame by body name [frame, point] vec3, with gradients.
+        point_areas: share of the body's surface that each point stands for, by body name [point].
+        segments: sequence that each frame belongs to [frame] int32.
+        camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
+    """
+
+    def __init__(self, scene: Scene, device="cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0):
+        self.scene = scene
+        self.device = wp.get_device(device)
+        self.frame_count = scene.frame_count
+        self.center = wp.vec2(scene.camera.cx, scene.camera.cy)
+        self.zoom(0.0)
+        self.estimated = tuple(body for body in scene.bodies if not body.known)
+        self.known = tuple(body for body in scene.bodies if body.known)
+        self.assembly = assemble([body.body for body in self.estimated]) if self.estimated else None
+        vertex_count = self.assembly.vertex_count if self.estimated else 0
+        self.vertices = self._zeros((self.frame_count, vertex_count), wp.vec3)
+        self.screen = self._zeros((self.frame_count, vertex_count), wp.vec3)
+        self.segments = wp.zeros(self.frame_count, dtype=wp.int32, device=self.device)
+        self.models: dict[str, BodyModel] = {}
+        self.states = {}
+        self.base_poses, self.base_joints, self.increments = {}, {}, {}
+        self.points, self.point_areas, self._point_places = {}, {}, {}
+        for body in scene.bodies:
+            self._add(body, point_count, seed)
+        for body in self.known:
+            self._pose_known(body)
+        self.pose()
+
+    def _zeros(self, shape, dtype, requires_grad: bool = True) -> wp.array:
+        return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=requires_grad)
+
+    def _add(self, body: SceneBody, point_count: int, seed: int) -> None:
+        name = body.name
+        model = BodyModel(body.body, self.device)
+        state = model.state(self.frame_count)
+        assign_poses(state, body.initial)
+        model.shape(state)
+        self.models[name], self.states[name] = model, state
+        faces, barycentrics, areas = sample_surface(body.body, point_count, seed)
+        self._point_places[name] = (
+            wp.array(faces, dtype=wp.int32, device=self.device),
+            wp.array(barycentrics, dtype=wp.vec3, device=self.device),
+        )
+        self.points[name] = self._zeros((self.frame_count, point_count), wp.vec3)
+        self.point_areas[name] = wp.array(areas, dtype=wp.float32, device=self.device)
+        if not body.known:
+            self.base_poses[name] = wp.clone(state.poses, requires_grad=False)
+            self.base_joints[name] = wp.clone(state.joints, requires_grad=False)
+            self.increments[name] = self._zeros((self.frame_count, 6 + body.body.coordinate_count), wp.float32)
+
+    def zoom(self, log_factor: float) -> None:
+        """Let the focal length be the scene's times the exponential of ``log_factor``; then :meth:`pose` is due.
+
+        It is an argument of launches, which a recorded graph does not learn of.
+        """
+        camera, factor = self.scene.camera, float(np.exp(log_factor))
+        self.camera: Camera = replace(camera, fx=camera.fx * factor, fy=camera.fy * factor) if log_factor else camera
+        self.focal = wp.vec2(self.camera.fx, self.camera.fy)
+
+    def assign_shape(self, name: str, shape: np.ndarray) -> None:
+        """Give a body other shape parameters (shape,); then :meth:`pose` is due."""
+        self.states[name].shape.assign(np.asarray(shape, dtype=np.float32))
+        self.models[name].shape(self.states[name])
+
+    def read_shape(self, name: str) -> np.ndarray:
+        """Shape parameters of a body (shape,): exactly the initial ones until others are assigned."""
+        initial = self.scene.body(name).initial.shape
+        current = self.states[name].shape.numpy()
+        given = np.zeros(len(current)) if np.size(initial) == 0 else np.asarray(initial)
+        return initial if np.array_equal(current, given.astype(np.float32)) else current.astype(np.float64)
+
+    @property
+    def poses(self) -> dict[str, wp.array]:
+        return {name: state.poses for name, state in self.states.items()}
+
+    @property
+    def joints(self) -> dict[str, wp.array]:
+        return {name: state.joints for name, state in self.states.items()}
+
+    def first_vertex(self, name: str) -> int:
+        """Where a moving body's vertices start in :attr:`vertices`."""
+        return int(self.assembly.vertex_starts[[body.name for body in self.estimated].index(name)])
+
+    def _pose_known(self, body: SceneBody) -> None:
+        vertices = wp.zeros((self.frame_count, body.body.vertex_count), dtype=wp.vec3, device=self.device)
+        self.pose_surface(body.name, vertices, 0)
+        self._interpolate(body.name, vertices, 0)
+
+    def point_places(self, name: str) -> tuple[wp.array, wp.array]:
+        """The face each contact point lies on [point], and where on it, barycentric [point] vec3."""
+        return self._point_places[name]
+
+    def pose_surface(self, name: str, vertices_out: wp.array, first: int) -> None:
+        """Surface of a body at its current poses, in the camera frame [frame, vertex]."""
+        model, state = self.models[name], self.states[name]
+        model.pose(state)
+        model.skin(state, vertices_out, first)
+
+    def _interpolate(self, name: str, vertices: wp.array, first: int) -> None:
+        faces, barycentrics = self._point_places[name]
+        interpolate_points(
+            vertices,
+            self.models[name].faces,
+            faces,
+            barycentrics,
+            vertex_offset=first,
+            points_out=self.points[name],
+        )
+
+    def pose(self) -> None:
+        """Poses, surfaces, projections and contact points of the moving bodies; what a tape records."""
+        for index, body in enumerate(self.estimated):
+            name, state = body.name, self.states[body.name]
+            first = int(self.assembly.vertex_starts[index])
+            advance_poses(self.base_poses[name], self.increments[name], poses_out=state.poses)
+            if body.body.coordinate_count:
+                advance_joints(self.base_joints[name], self.increments[name], joints_out=state.joints)
+            self.pose_surface(name, self.vertices, first)
+            project_points(
+                self.vertices,
+                self.focal,
+                self.center,
+                first=first,
+                count=body.body.vertex_count,
+                screen_out=self.screen,
+            )
+            self._interpolate(name, self.vertices, first)
+
+    def settle(self) -> None:
+        """Fold the increments into the base poses and zero them.  The poses were updated by :meth:`pose` before."""
+        for body in self.estimated:
+            state = self.states[body.name]
+            wp.copy(self.base_poses[body.name], state.poses)
+            if body.body.coordinate_count:
+                wp.copy(self.base_joints[body.name], state.joints)
+            self.increments[body.name].zero_()
+
+    def assign(self, poses: dict[str, Poses]) -> None:
+        """Take other base poses for the moving bodies among ``poses`` and pose them."""
+        for body in self.estimated:
+            if body.name in poses:
+                assign_poses(self.states[body.name], poses[body.name])
+        self.settle()
+        self.pose()
+
+    def read(self) -> dict[str, Poses]:
+        """The current motion of every body as NumPy arrays; known bodies exactly as they were given."""
+        motions = {body.name: body.initial for body in self.known}
+        for body in self.estimated:
+            transforms = self.states[body.name].poses.numpy().astype(np.float64)
+            rotation = transforms[:, 3:] / np.linalg.norm(transforms[:, 3:], axis=1, keepdims=True)
+            motions[body.name] = Poses(
+                position=transforms[:, :3],
+                rotation=rotation,
+                joints=self.states[body.name].joints.numpy().astype(np.float64),
+                shape=self.read_shape(body.name),
+                scale=body.initial.scale,
+            )
+        return {body.name: motions[body.name] for body in self.scene.bodies}
+
+    def read_transforms(self) -> dict[str, np.ndarray]:
+        """Base poses and joints of the moving bodies, bit for bit: {name: (frame, 7 + coordinate) float32}."""
+        return {
+            name: np.concatenate([poses.numpy(), self.base_joints[name].numpy()], axis=1)
+            for name, poses in self.base_poses.items()
+        }
+
+    def assign_transforms(self, values: dict[str, np.ndarray]) -> None:
+        """Take base poses and joints that :meth:`read_transforms` returned."""
+        for name, rows in values.items():
+            self.base_poses[name].assign(np.ascontiguousarray(rows[:, :7]))
+            if rows.shape[1] > 7:
+                self.base_joints[name].assign(np.ascontiguousarray(rows[:, 7:]))
+            self.increments[name].zero_()
+        self.pose()
+
+    def hold_finite(self) -> list[str]:
+        """Put frames that are not finite back to where the scene starts; returns the bodies that had some."""
+        held = []
+        current = self.read_transforms()
+        for body in self.estimated:
+            rows = current[body.name]
+            bad = ~np.isfinite(rows).all(axis=1)
+            if bad.any():
+                start = [body.initial.position, body.initial.rotation, body.initial.joints]
+                rows[bad] = np.concatenate(start, axis=1)[bad]
+                held.append(body.name)
+        if held:
+            self.assign_transforms(current)
+        return held
