@@ -1,14 +1,41 @@
-"""Ranges of settings, told from their names, so that a slip of the keyboard ends in a sentence and not in NaN."""
+"""Ranges of settings, so that a slip of the keyboard ends in a sentence and not in NaN.
+
+A setting says its range where it is declared: ``sigma_px: float = positive(8.0)``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from warpprior.support.errors import InputError
 
 LEAST, MOST = 1e-9, 1e9  # far beyond what makes sense, well within single precision
+RANGE = "range"  # key of a field's metadata
+
+
+def number(default: float, low: float, high: float = MOST) -> Any:
+    """A field of a settings dataclass that takes numbers from ``low`` to ``high``, ends included."""
+    return dataclasses.field(default=default, metadata={RANGE: (low, high)})
+
+
+def positive(default: float) -> Any:
+    """A field that is divided by, as a sigma is."""
+    return number(default, LEAST)
+
+
+def weight(default: float) -> Any:
+    """A field that may be zero, which switches something off."""
+    return number(default, 0.0)
+
+
+def share(default: float) -> Any:
+    """A field from 0 to 1."""
+    return number(default, 0.0, 1.0)
+
+
 _RANGES = {
     "seed": (0, 2**31 - 1),
     "iterations": (0, 50_000),  # a captured graph draws at most warpprior.render.canvas.EPOCH_LIMIT times
@@ -38,8 +65,9 @@ def check_ranges(settings: object) -> None:
     Raises:
         InputError: names the setting with dots, its value and its range.
     """
-    for key, name, kind, value in _numbers(settings, ""):
-        low, high = _RANGES.get(name, (LEAST if _POSITIVE & set(name.split("_")) else 0, MOST))
+    for key, name, kind, value, metadata in _numbers(settings, ""):
+        guess = _RANGES.get(name, (LEAST if _POSITIVE & set(name.split("_")) else 0, MOST))
+        low, high = metadata.get(RANGE, guess)
         whole = kind.startswith("int")
         good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
         if not good or not low <= value <= high:
@@ -47,8 +75,8 @@ def check_ranges(settings: object) -> None:
             raise InputError(f"settings: {key}", f"{value!r}", accepted)
 
 
-def _numbers(settings: object, prefix: str) -> Iterator[tuple[str, str, str, object]]:
-    """Dotted key, name, declared type and value of each number."""
+def _numbers(settings: object, prefix: str) -> Iterator[tuple[str, str, str, object, Mapping]]:
+    """Dotted key, name, declared type, value and metadata of each number."""
     for field in dataclasses.fields(settings):
         value, key = getattr(settings, field.name), prefix + field.name
         kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
@@ -59,4 +87,4 @@ def _numbers(settings: object, prefix: str) -> Iterator[tuple[str, str, str, obj
                 if dataclasses.is_dataclass(item):
                     yield from _numbers(item, f"{key}.{index}.")
         elif kind.startswith(("int", "float")) and value is not None:
-            yield key, field.name, kind, value
+            yield key, field.name, kind, value, field.metadata
