@@ -31,6 +31,25 @@ class Crop:
 
 
 @wp.struct
+class Outline:
+    """The silhouette that a canvas has drawn, for the kernels that walk it.
+
+    Its arrays take no part in a tape: the adjoints that walk an outline are written by hand, and add to the gradient
+    of the screen positions, which their caller hands them.
+    """
+
+    screen: wp.array2d[wp.vec3]  # [frame, vertex] u, v [px], depth [m]
+    edges: wp.array[wp.vec4i]  # [edge] two vertices, then the vertices opposite (the same twice at a boundary)
+    counts: wp.array[wp.int32]  # [frame] how many edges are listed
+    entries: wp.array2d[wp.int32]  # [frame, slot] 2 * edge + (1: body on the left of the edge)
+    keys: wp.array2d[wp.uint64]  # [frame, pixel] what each pixel sees
+    owners: wp.array2d[wp.uint64]  # [frame, pixel pair: rows first, then columns] claims
+    origins: wp.array[wp.vec2i]  # [frame] column, row of the crop's first pixel
+    crop: Crop
+    epoch: wp.array[wp.int32]  # [1] claims of other rounds are void
+
+
+@wp.struct
 class Crossing:
     """Where a silhouette edge crosses the line through a row or column of pixel centres."""
 
@@ -174,46 +193,41 @@ def list_silhouette_edges(screen, edges, *, counts_out, entries_out):
 @wp.kernel
 def _claim_pairs(
     first_frame: int,
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
+    outline: Outline,
     edge_channels: wp.array[wp.int32],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
     stride: int,
     owners_out: wp.array2d[wp.uint64],  # [frame, pixel pair: rows first, then columns]
 ):
     """Let the outermost visible crossing own each pixel pair."""
     slab_frame, start = wp.tid()
     frame = first_frame + slab_frame
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
+    origin = outline.origins[frame]
+    for slot in range(start, outline.counts[frame], stride):
+        entry = outline.entries[frame, slot]
         edge = entry // 2
         channel = edge_channels[edge]
-        a = screen[frame, edges[edge][0]]
-        b = screen[frame, edges[edge][1]]
+        a = outline.screen[frame, outline.edges[edge][0]]
+        b = outline.screen[frame, outline.edges[edge][1]]
         for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, crop)
+            lines = crossed_lines(a, b, axis, origin, outline.crop)
             for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+                crossing = cross_line(a, b, entry % 2, axis, line, origin, outline.crop)
                 if crossing.valid == 1:
-                    outside = keys[frame, crossing.outside]
-                    if key_channel(keys[frame, crossing.inside]) == channel and key_channel(outside) != channel:
+                    outside = outline.keys[frame, crossing.outside]
+                    if key_channel(outline.keys[frame, crossing.inside]) == channel and key_channel(outside) != channel:
                         inverse = (1.0 - crossing.weight) / a[2] + crossing.weight / b[2]
                         if key_inverse_depth(outside) < inverse:
-                            wp.atomic_max(owners_out, frame, crossing.slot, claim_key(epoch[0], crossing, entry))
+                            wp.atomic_max(
+                                owners_out, frame, crossing.slot, claim_key(outline.epoch[0], crossing, entry)
+                            )
 
 
-def claim_pairs(screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, *, stride, owners_out):
+def claim_pairs(outline, edge_channels, *, stride, owners_out):
     """Launch :func:`_claim_pairs` with ``stride`` threads per frame sharing the listed edges."""
     launch_slabs(
         _claim_pairs,
         dim=(owners_out.shape[0], stride),
-        inputs=[screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, stride],
+        inputs=[outline, edge_channels, stride],
         outputs=[owners_out],
         device=owners_out.device,
     )
@@ -230,50 +244,42 @@ def outward_reach(crossing: Crossing) -> float:
 
 @wp.kernel
 def _cover_pixels(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
     coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] coverage beyond the hard label, added to
 ):
     """Antialias: owners hand over the share of a pixel that lies between its border and their crossing."""
     frame, start = wp.tid()
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        a = screen[frame, edges[entry // 2][0]]
-        b = screen[frame, edges[entry // 2][1]]
+    origin = outline.origins[frame]
+    for slot in range(start, outline.counts[frame], stride):
+        entry = outline.entries[frame, slot]
+        a = outline.screen[frame, outline.edges[entry // 2][0]]
+        b = outline.screen[frame, outline.edges[entry // 2][1]]
         axis = int(1)
         if is_dominant(a, b, 0):
             axis = 0
-        lines = crossed_lines(a, b, axis, origin, crop)
+        lines = crossed_lines(a, b, axis, origin, outline.crop)
         for line in range(lines[0], lines[1]):
-            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+            crossing = cross_line(a, b, entry % 2, axis, line, origin, outline.crop)
             if crossing.valid == 1:
-                if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
+                if outline.owners[frame, crossing.slot] == claim_key(outline.epoch[0], crossing, entry):
                     reach = outward_reach(crossing)
                     pixel = crossing.outside
                     if reach < 0.0:
                         pixel = crossing.inside
-                    mine = key_channel(keys[frame, crossing.inside])
-                    other = key_channel(keys[frame, crossing.outside])
+                    mine = key_channel(outline.keys[frame, crossing.inside])
+                    other = key_channel(outline.keys[frame, crossing.outside])
                     wp.atomic_add(coverage_out, frame, mine, pixel, reach)
-                    if other < crop.channel_count:
+                    if other < outline.crop.channel_count:
                         wp.atomic_add(coverage_out, frame, other, pixel, -reach)
 
 
-def cover_pixels(screen, edges, counts, entries, keys, owners, origins, crop, epoch, *, stride, coverage_out):
+def cover_pixels(outline, *, stride, coverage_out):
     """Launch :func:`_cover_pixels` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _cover_pixels,
         dim=(coverage_out.shape[0], stride),
-        inputs=[screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride],
+        inputs=[outline, stride],
         outputs=[coverage_out],
         device=coverage_out.device,
         record_tape=False,
@@ -293,15 +299,7 @@ def channel_gain(
 
 @wp.kernel
 def _push_coverage_gradient(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
     gradients: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of a loss by the coverage image
     row: int,
@@ -316,26 +314,26 @@ def _push_coverage_gradient(
     seed = row_gradients[row, frame]
     if seed == 0.0:
         return
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        ends = edges[entry // 2]
-        a = screen[frame, ends[0]]
-        b = screen[frame, ends[1]]
+    origin = outline.origins[frame]
+    for slot in range(start, outline.counts[frame], stride):
+        entry = outline.entries[frame, slot]
+        ends = outline.edges[entry // 2]
+        a = outline.screen[frame, ends[0]]
+        b = outline.screen[frame, ends[1]]
         start_gradient = wp.vec3(0.0, 0.0, 0.0)
         end_gradient = wp.vec3(0.0, 0.0, 0.0)
         owned = int(0)
         for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, crop)
+            lines = crossed_lines(a, b, axis, origin, outline.crop)
             for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+                crossing = cross_line(a, b, entry % 2, axis, line, origin, outline.crop)
                 if crossing.valid == 1:
-                    if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
+                    if outline.owners[frame, crossing.slot] == claim_key(outline.epoch[0], crossing, entry):
                         owned = 1
-                        mine = key_channel(keys[frame, crossing.inside])
-                        other = key_channel(keys[frame, crossing.outside])
+                        mine = key_channel(outline.keys[frame, crossing.inside])
+                        other = key_channel(outline.keys[frame, crossing.outside])
                         inside_share = 0.5 - outward_reach(crossing)
-                        count = crop.channel_count
+                        count = outline.crop.channel_count
                         gain = inside_share * channel_gain(gradients, frame, crossing.inside, mine, other, count)
                         gain += (1.0 - inside_share) * channel_gain(
                             gradients, frame, crossing.outside, mine, other, count
@@ -353,34 +351,16 @@ def _push_coverage_gradient(
             wp.atomic_add(screen_gradients_out, frame, ends[1], normal * wp.dot(normal, end_gradient))
 
 
-def push_coverage_gradient(
-    screen,
-    edges,
-    counts,
-    entries,
-    keys,
-    owners,
-    origins,
-    crop,
-    epoch,
-    gradients,
-    row,
-    row_gradients,
-    *,
-    stride,
-    screen_gradients_out,
-):
+def push_coverage_gradient(outline, gradients, row, row_gradients, *, stride, screen_gradients_out):
     """Launch :func:`_push_coverage_gradient` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _push_coverage_gradient,
         dim=(screen_gradients_out.shape[0], stride),
-        inputs=[
-            screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, gradients, row, row_gradients,
-        ],
+        inputs=[outline, stride, gradients, row, row_gradients],
         outputs=[screen_gradients_out],
         device=screen_gradients_out.device,
         record_tape=False,
-    )  # fmt: skip
+    )
 
 
 @wp.kernel

@@ -51,15 +51,15 @@ class EdgeMask:
         canvas, sigma = self.canvas, self.sigma
         canvas.draw(screen)
         outline = canvas.outline(screen)
-        silhouette.cover_pixels(*outline, stride=canvas.stride, coverage_out=self.coverage)
+        silhouette.cover_pixels(outline, stride=canvas.stride, coverage_out=self.coverage)
         mask_loss.compare_labels(
             canvas.keys, self.targets, self.scales, sigma, canvas.crop, row, lanes=self.lanes, rows_out=rows
         )
         mask_loss.mark_residuals(
-            *outline, self.targets, self.scales, sigma, stride=canvas.stride, differences_out=self.differences
+            outline, self.targets, self.scales, sigma, stride=canvas.stride, differences_out=self.differences
         )
         mask_loss.settle_coverage(
-            *outline,
+            outline,
             self.targets,
             self.scales,
             sigma,
@@ -73,7 +73,7 @@ class EdgeMask:
 
     def _push(self, screen: wp.array, rows: wp.array, row: int) -> None:
         silhouette.push_coverage_gradient(
-            *self.canvas.outline(screen),
+            self.canvas.outline(screen),
             self.differences,
             row,
             rows.grad,
@@ -108,20 +108,9 @@ class ContourMask:
         canvas = self.canvas
         if canvas.draw(screen):
             self.band.zero_()
-        contour_mask.clip_edges(*canvas.outline(screen), stride=canvas.stride, pieces_out=self.pieces)
-        contour_mask.spread_contour(
-            screen,
-            canvas.edges,
-            canvas.counts,
-            canvas.entries,
-            self.pieces,
-            canvas.origins,
-            canvas.crop,
-            canvas.epoch,
-            self.tau,
-            stride=canvas.stride,
-            band_out=self.band,
-        )
+        outline = canvas.outline(screen)
+        contour_mask.clip_edges(outline, stride=canvas.stride, pieces_out=self.pieces)
+        contour_mask.spread_contour(outline, self.pieces, self.tau, stride=canvas.stride, band_out=self.band)
 
     def read(self, screen: wp.array) -> np.ndarray:
         """The soft mask (frame, height, width) float32."""
@@ -152,16 +141,9 @@ class ContourMask:
     def _push(self, screen: wp.array, rows: wp.array, row: int) -> None:
         canvas = self.canvas
         contour_mask.push_contour_gradient(
-            screen,
-            canvas.edges,
-            canvas.counts,
-            canvas.entries,
+            canvas.outline(screen),
             self.pieces,
-            canvas.keys,
             self.band,
-            canvas.origins,
-            canvas.crop,
-            canvas.epoch,
             self.tau,
             self.differences,
             row,
