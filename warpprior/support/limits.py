@@ -59,13 +59,17 @@ _RANGES = {
 _POSITIVE = {"sigma", "softness", "reach", "tau", "knee", "rate"}  # words of names whose values are divided by
 
 
-def check_ranges(settings: object) -> None:
+def check_ranges(settings: object, prefix: str = "") -> None:
     """Every number in a settings dataclass, and in those inside it, is finite, not negative and not absurd.
+
+    Args:
+        settings: the dataclass.
+        prefix: what its keys begin with.
 
     Raises:
         InputError: names the setting with dots, its value and its range.
     """
-    for key, name, kind, value, metadata in _numbers(settings, ""):
+    for key, name, kind, value, metadata in _numbers(settings, prefix):
         guess = _RANGES.get(name, (LEAST if _POSITIVE & set(name.split("_")) else 0, MOST))
         low, high = metadata.get(RANGE, guess)
         whole = kind.startswith("int")

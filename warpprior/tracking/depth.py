@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
+from warpprior.kernels.depth import DepthView, add_depths, match_depths
+from warpprior.kernels.robust import Scale
 from warpprior.kernels.rows import PointBody
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.terms.depth import LEAST_COSINE
+from warpprior.terms import Depth
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.single_frame import PoseEquations, SingleFrame, coarse_to_fine, relinearise
 
@@ -51,7 +52,7 @@ class DepthResidual:
         self.frame = frame = SingleFrame(scene, device) if frame is None else frame
         self._reaches = [reach * sigma_depth_m for reach in reaches]
         self._weight = 1.0 / (correlated_frames * correlated_points * sigma_depth_m**2)
-        self._scale = wp.zeros(2, dtype=wp.float32, device=frame.device)
+        self._scale = wp.zeros(1, dtype=Scale, device=frame.device)
         self._lanes = 1 if frame.device.is_cpu else 32
         self._canvas = frame.canvas([body.name for body in scene.bodies], outlined=False)
         self._views = {body.name: _View(body, frame, self._lanes, clearance_m) for body in frame.watched}
@@ -107,23 +108,24 @@ class DepthResidual:
 
     def _linearise(self, name: str, reach: float) -> Evidence:
         view, state = self._views[name], self.frame.state
-        self._scale.assign(np.array([self._weight, reach], dtype=np.float32))
+        scale = Scale()
+        scale.weight, scale.reach = self._weight, reach
+        self._scale.assign([scale])
         self._canvas.look_at(view.window)
         self._canvas.draw_faces(state.screen)
         view.match(self._canvas)
         equations = view.equations
         equations.clear()
-        accumulate_depths(
+        add_depths(
             view.points,
             view.observed,
             view.normals,
             view.places,
             state.states[name].poses,
             self._scale,
-            equations.chains,
-            equations.rows,
+            equations.system,
             lanes=self._lanes,
-            **equations.outputs,
+            cost_out=equations.cost,
         )
         return equations.read(self.frame, view.body)
 
@@ -150,7 +152,7 @@ class _View:
         view.depths = wp.zeros((1, pixels), dtype=wp.float32, device=device)
         view.origins = wp.zeros(1, dtype=wp.vec2i, device=device)
         view.focal, view.center = state.focal, state.center
-        view.clearance, view.least_cosine = clearance, LEAST_COSINE
+        view.clearance, view.least_cosine = clearance, Depth.least_cosine
 
     def look(self, depths: np.ndarray, labels: np.ndarray | None) -> None:
         """Look at the depth image around the body; without any depth there is nothing to see."""

@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.contour_fit import accumulate_contour
+from warpprior.kernels.contour import Borders, add_contour
+from warpprior.kernels.robust import Scale
 from warpprior.kernels.visibility import read_channels
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.system.label_fields import contour_fields
 from warpprior.system.mask_bias import MaskBias, measure_mask_bias
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
-from warpprior.tracking.single_frame import POSE, WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
+from warpprior.tracking.single_frame import WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
 DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
@@ -73,13 +74,11 @@ class MaskResidual:
         self.bias_px, self.sigma_bias_px, self.frame_index = 0.0, sigma_bias_px, 0
         self._reaches, self._sigma_border = reaches_px, sigma_border_px
         device, names = frame.device, [body.name for body in scene.bodies]
-        self._views = {body.name: _View(body, frame, names) for body in frame.watched}
-        self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
-        self._clearance = wp.full(1, clearance_m, dtype=wp.float32, device=device)
-        weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
-        self._scale = wp.full(1, weight, dtype=wp.float32, device=device)
-        self._reach = wp.zeros(1, dtype=wp.float32, device=device)
+        self._views = {body.name: _View(body, frame, names, clearance_m, self._bias) for body in frame.watched}
+        self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
+        self._weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
+        self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._known = _KnownBorders(frame) if frame.known else None
 
     def measure(
@@ -197,37 +196,29 @@ class MaskResidual:
     def _linearise(self, name: str, reach: float) -> Evidence:
         view = self._views[name]
         canvas, equations, state = view.canvas, view.equations, self.frame.state
-        self._reach.fill_(reach)
+        scale = Scale()
+        scale.weight, scale.reach = self._weight, reach
+        self._scale.assign([scale])
         canvas.draw(state.screen)
         equations.clear()
-        accumulate_contour(
-            (
-                state.screen, canvas.edges, canvas.counts, canvas.entries, canvas.owners, canvas.origins,
-                canvas.crop, canvas.epoch,
-            ),
-            view.fields,
-            view.others.keys,
-            self._clearance,
-            state.states[view.body.name].poses,
-            state.focal,
-            state.center,
+        poses = state.states[view.body.name].poses
+        add_contour(
+            canvas.outline(state.screen),
+            view.borders,
             self._scale,
-            self._reach,
-            equations.chains,
-            equations.rows,
-            self._bias,
-            start=0,
-            bias_column=POSE,
+            poses,
+            0,
+            equations.system,
             stride=view.lanes,
-            **equations.outputs,
-        )  # fmt: skip
+            cost_out=equations.cost,
+        )
         return equations.read(self.frame, view.body, self.sigma_bias_px)
 
 
 class _View:
     """One watched body: what is drawn of it, and where its label says its contour is."""
 
-    def __init__(self, body: SceneBody, frame: SingleFrame, names: list[str]):
+    def __init__(self, body: SceneBody, frame: SingleFrame, names: list[str], clearance: float, bias: wp.array):
         self.body, self._frame = body, frame
         self.canvas = frame.canvas([body.name], outlined=True)
         self.others = frame.canvas([name for name in names if name != body.name], outlined=False)
@@ -235,6 +226,10 @@ class _View:
         self.equations = PoseEquations(frame, self.lanes)
         pixels = frame.camera.width * frame.camera.height
         self.fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=frame.device)
+        borders = self.borders = Borders()
+        borders.fields, borders.clearance, borders.bias = self.fields, clearance, bias
+        borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=frame.device)
+        borders.focal, borders.center = frame.state.focal, frame.state.center
         self.active = False
 
     def look(self, labels: np.ndarray, margin: float) -> None:
@@ -249,6 +244,7 @@ class _View:
             return
         self.canvas.look_at(window)
         self.others.look_at(window)
+        self.borders.blockers = self.others.keys
         self.others.draw_faces(self._frame.state.screen)  # where they are predicted, whatever is found out later
         fields = contour_fields(image, self.body.label).reshape(2, -1)
         if self.fields.device.is_cpu:

@@ -1,11 +1,11 @@
-"""Normal equations of measured depth: points of a body onto the surface that a depth camera saw.  Forward only."""
+"""Depth: points of a body lie on the surface that a depth camera saw."""
 
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
-from warpprior.kernels.image_fit import pixel_at
-from warpprior.kernels.robust import trust_of
-from warpprior.kernels.rows import Chains, PointBody, Rows, add_entry, add_point, close_row
+from warpprior.kernels.image import pixel_at
+from warpprior.kernels.robust import Scale, trust_of
+from warpprior.kernels.rows import PointBody, System, add_entry, add_point, close_row
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
 
@@ -88,20 +88,16 @@ def match_depths(points, vertices, body, view, *, observed_out, normals_out):
 
 
 @wp.kernel
-def _accumulate_depths(
+def _add_depths(
     first_frame: int,
     points: wp.array2d[wp.vec3],  # [frame, point] camera frame
     observed: wp.array2d[wp.vec3],  # [frame, point] camera frame
     normals: wp.array2d[wp.vec3],  # [frame, point]; zero for points that do not count
     body: PointBody,
     poses: wp.array[wp.transform],  # [frame]
-    scale: wp.array[wp.float32],  # [2] weight [1/m^2], reach [m]
-    chains: Chains,
-    rows: Rows,
+    scale: wp.array[Scale],  # [1] of a metre
+    system: System,
     lanes: int,
-    focal_column: int,  # of the logarithm of the focal length, -1 where it is not sought
-    hessian_out: wp.array4d[wp.float64],  # [frame, 4, column, column] added to
-    gradient_out: wp.array3d[wp.float64],  # [frame, 2, column] added to
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
     """Pull points onto what was measured, along the normals of the surface; matches and normals are held."""
@@ -114,29 +110,26 @@ def _accumulate_depths(
             place = points[frame, point]
             seen = observed[frame, point]
             miss = wp.dot(normal, place - seen)
-            trust = trust_of(miss, scale[1])
-            weight = wp.float64(scale[0] * trust * trust)
-            cost += wp.float64(scale[0] * trust * miss * miss)
-            count = add_point(rows, chains, body, frame, frame, lane, poses[frame], point, place, normal)
-            if focal_column >= 0:
+            trust = trust_of(miss, scale[0].reach)
+            weight = wp.float64(scale[0].weight * trust * trust)
+            cost += wp.float64(scale[0].weight * trust * miss * miss)
+            pull = weight * wp.float64(miss)
+            count = add_point(system, body, frame, frame, lane, poses[frame], point, place, normal, pull)
+            if system.focal_column >= 0:
                 # The longer the focal length, the closer the rays of the pixels lie to the axis.
                 spread = normal[0] * seen[0] + normal[1] * seen[1]
-                count = add_entry(rows, frame, lane, count, focal_column, spread)
-            scaled = weight * wp.float64(miss)
-            close_row(rows, frame, lane, count, weight, scaled, hessian_out, gradient_out)
+                count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
+            close_row(system, frame, lane, count, weight, pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 
 
-def accumulate_depths(
-    points, observed, normals, body, poses, scale, chains, rows,
-    *, lanes, focal_column=-1, hessian_out, gradient_out, cost_out,
-):  # fmt: skip
-    """Launch :func:`_accumulate_depths` with ``lanes`` threads per frame sharing the points."""
+def add_depths(points, observed, normals, body, poses, scale, system, *, lanes, cost_out):
+    """Launch :func:`_add_depths` with ``lanes`` threads per frame sharing the points."""
     launch_slabs(
-        _accumulate_depths,
+        _add_depths,
         dim=(cost_out.shape[0], lanes),
-        inputs=[points, observed, normals, body, poses, scale, chains, rows, lanes, focal_column],
-        outputs=[hessian_out, gradient_out, cost_out],
+        inputs=[points, observed, normals, body, poses, scale, system, lanes],
+        outputs=[cost_out],
         device=cost_out.device,
     )

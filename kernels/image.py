@@ -1,4 +1,4 @@
-"""Normal equations that lay a body's own colours on the picture, for Gauss-Newton.  Forward only.
+"""Image (Eq. 1): a body's own colours lie where the picture shows them.
 
 Samples are fixed places on the surface.  Each compares the colour that it should have in the light of the frame with
 the picture where it is seen, blurred to the scale of the stage; the picture's slope there says where to move.
@@ -8,7 +8,7 @@ import warp as wp
 
 from warpprior.kernels.camera import NEAR
 from warpprior.kernels.robust import log_one_plus
-from warpprior.kernels.rows import Chains, PointBody, Rows, add_entry, add_point, close_row
+from warpprior.kernels.rows import PointBody, System, add_entry, add_point, close_row
 from warpprior.kernels.shading import ray_color
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_channel, key_face, key_inverse_depth
@@ -249,24 +249,45 @@ def color_axes(color: wp.vec3) -> wp.mat33:
     return wp.matrix_from_rows(bright, across, wp.cross(bright, across))
 
 
+@wp.struct
+class Samples:
+    """Places on a body's surface, and what is seen of them."""
+
+    body: PointBody
+    points: wp.array(dtype=wp.vec3, ndim=2)  # [frame, sample] camera frame
+    seen: wp.array(dtype=wp.int32, ndim=2)  # [frame, sample] -1: not seen
+    pixels: wp.array(dtype=wp.float32, ndim=2)  # [frame, sample] that a sample stands for
+    albedo: wp.array(dtype=wp.vec3, ndim=2)  # [frame, sample] the body's own colours
+    colors: wp.array(dtype=wp.vec3, ndim=2)  # [frame, sample] of the picture
+    slopes: wp.array(dtype=wp.vec3, ndim=3)  # [frame, sample, 2] [1/px]
+    gains: wp.array(dtype=wp.float32, ndim=3)  # [frame, sample, channel] of the light
+    offsets: wp.array(dtype=wp.float32, ndim=2)  # [frame, channel]
+
+
+@wp.struct
+class Trust:
+    """How well colours must agree."""
+
+    shares: wp.array(dtype=wp.float32)  # [frame] weight of a pixel
+    sigmas: wp.array(dtype=wp.float32)  # [frame] of colours [grey levels]
+    shade: wp.float32  # sigma of brightness as a share of it
+
+
 @wp.func
-def lit_color(albedo: wp.vec3, gains: wp.array3d[wp.float32], offsets: wp.array2d[wp.float32], frame: int, sample: int):
+def lit_color(samples: Samples, frame: int, sample: int) -> wp.vec3:
     """A sample's own colour in the light of the frame."""
+    albedo = samples.albedo[frame, sample]
     return wp.vec3(
-        albedo[0] * gains[frame, sample, 0] + offsets[frame, 0],
-        albedo[1] * gains[frame, sample, 1] + offsets[frame, 1],
-        albedo[2] * gains[frame, sample, 2] + offsets[frame, 2],
+        albedo[0] * samples.gains[frame, sample, 0] + samples.offsets[frame, 0],
+        albedo[1] * samples.gains[frame, sample, 1] + samples.offsets[frame, 1],
+        albedo[2] * samples.gains[frame, sample, 2] + samples.offsets[frame, 2],
     )
 
 
 @wp.kernel
 def _gauge_misses(
-    seen: wp.array2d[wp.int32],  # [frame, sample]
-    albedo: wp.array2d[wp.vec3],  # [frame, sample]
-    colors: wp.array2d[wp.vec3],  # [frame, sample]
-    gains: wp.array3d[wp.float32],  # [frame, sample, channel]
-    offsets: wp.array2d[wp.float32],  # [frame, channel]
-    sigma: wp.array[wp.float32],  # [1] the least [grey levels]
+    samples: Samples,
+    sigma: float,  # the least [grey levels]
     sigmas_out: wp.array[wp.float32],  # [frame] [grey levels]
 ):
     """How well the body's colours are those of each frame at best: models are often painted otherwise than things.
@@ -276,21 +297,21 @@ def _gauge_misses(
     frame = wp.tid()
     total = float(0.0)
     count = float(0.0)
-    for sample in range(seen.shape[1]):
-        if seen[frame, sample] >= 0:
-            expected = lit_color(albedo[frame, sample], gains, offsets, frame, sample)
-            misses = color_axes(expected) * (expected - colors[frame, sample])
+    for sample in range(samples.seen.shape[1]):
+        if samples.seen[frame, sample] >= 0:
+            expected = lit_color(samples, frame, sample)
+            misses = color_axes(expected) * (expected - samples.colors[frame, sample])
             total += 0.5 * (wp.abs(misses[1]) + wp.abs(misses[2]))
             count += 1.0
-    sigmas_out[frame] = wp.max(sigma[0], HALF_NORMAL * total / wp.max(count, 1.0))
+    sigmas_out[frame] = wp.max(sigma, HALF_NORMAL * total / wp.max(count, 1.0))
 
 
-def gauge_misses(seen, albedo, colors, gains, offsets, sigma, *, sigmas_out):
+def gauge_misses(samples, sigma, *, sigmas_out):
     """Launch :func:`_gauge_misses` over all frames."""
     wp.launch(
         _gauge_misses,
         dim=sigmas_out.shape[0],
-        inputs=[seen, albedo, colors, gains, offsets, sigma],
+        inputs=[samples, sigma],
         outputs=[sigmas_out],
         device=sigmas_out.device,
         record_tape=False,
@@ -298,79 +319,61 @@ def gauge_misses(seen, albedo, colors, gains, offsets, sigma, *, sigmas_out):
 
 
 @wp.kernel
-def _accumulate_image(
+def _add_image(
     first_frame: int,
-    points: wp.array2d[wp.vec3],  # [frame, sample] camera frame
-    seen: wp.array2d[wp.int32],  # [frame, sample]
-    pixels: wp.array2d[wp.float32],  # [frame, sample]
-    albedo: wp.array2d[wp.vec3],  # [frame, sample] the body's own colours
-    colors: wp.array2d[wp.vec3],  # [frame, sample] of the picture
-    slopes: wp.array3d[wp.vec3],  # [frame, sample, 2] [1/px]
-    gains: wp.array3d[wp.float32],  # [frame, sample, channel] of the light
-    offsets: wp.array2d[wp.float32],  # [frame, channel]
-    scales: wp.array[wp.float32],  # [frame] weight of a pixel
-    sigmas: wp.array[wp.float32],  # [frame] of colours [grey levels]
-    shade: wp.array[wp.float32],  # [1] sigma of brightness as a share of it
-    samples: PointBody,
+    samples: Samples,
+    trust: Trust,
     poses: wp.array[wp.transform],  # [frame]
     focal: wp.vec2,
-    chains: Chains,
-    rows: Rows,
+    system: System,
     lanes: int,
-    focal_column: int,  # of the logarithm of the focal length, -1 where it is not sought
-    hessian_out: wp.array4d[wp.float64],  # [frame, 4, column, column] added to
-    gradient_out: wp.array3d[wp.float64],  # [frame, 2, column] added to
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
-    """Move samples to where the picture has their colours, the light held.
+    """Move samples to where the picture has their colours, light and what is seen being held.
 
     Shadows and highlights change how bright a colour is, and hardly its hue: differences in brightness count less.
     """
     slab_frame, lane = wp.tid()
     frame = first_frame + slab_frame
     cost = wp.float64(0.0)
-    for sample in range(lane, seen.shape[1], lanes):
-        if seen[frame, sample] >= 0:
-            point = points[frame, sample]
-            expected = lit_color(albedo[frame, sample], gains, offsets, frame, sample)
+    for sample in range(lane, samples.seen.shape[1], lanes):
+        if samples.seen[frame, sample] >= 0:
+            point = samples.points[frame, sample]
+            expected = lit_color(samples, frame, sample)
             axes = color_axes(expected)
-            misses = axes * (expected - colors[frame, sample])
-            along = axes * slopes[frame, sample, 0]
-            down = axes * slopes[frame, sample, 1]
+            misses = axes * (expected - samples.colors[frame, sample])
+            along = axes * samples.slopes[frame, sample, 0]
+            down = axes * samples.slopes[frame, sample, 1]
             for k in range(3):
-                sigma = sigmas[frame]
+                sigma = trust.sigmas[frame]
                 if k == 0:
-                    sigma = sigma + shade[0] * wp.length(expected)
-                scale = scales[frame] * pixels[frame, sample] / (3.0 * sigma * sigma)
+                    sigma = sigma + trust.shade * wp.length(expected)
+                scale = trust.shares[frame] * samples.pixels[frame, sample] / (3.0 * sigma * sigma)
                 width = sigma * BELIEVED
                 ratio = misses[k] / width
                 cost += wp.float64(scale * width * width) * log_one_plus(wp.float64(ratio * ratio))
                 weight = wp.float64(scale / (1.0 + ratio * ratio))
+                pull = weight * wp.float64(misses[k])
                 pull_x = -along[k] * focal[0] / point[2]
                 pull_y = -down[k] * focal[1] / point[2]
                 away = -(pull_x * point[0] + pull_y * point[1]) / point[2]
                 direction = wp.vec3(pull_x, pull_y, away)
-                count = add_point(rows, chains, samples, frame, frame, lane, poses[frame], sample, point, direction)
-                if focal_column >= 0:
-                    count = add_entry(rows, frame, lane, count, focal_column, -away * point[2])
-                scaled = weight * wp.float64(misses[k])
-                close_row(rows, frame, lane, count, weight, scaled, hessian_out, gradient_out)
+                count = add_point(
+                    system, samples.body, frame, frame, lane, poses[frame], sample, point, direction, pull
+                )
+                if system.focal_column >= 0:
+                    count = add_entry(system, frame, frame, lane, count, system.focal_column, -away * point[2], pull)
+                close_row(system, frame, lane, count, weight, pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 
 
-def accumulate_image(
-    points, seen, pixels, albedo, colors, slopes, gains, offsets, scales, sigmas, shade, samples, poses, focal,
-    chains, rows, *, lanes, focal_column=-1, hessian_out, gradient_out, cost_out,
-):  # fmt: skip
-    """Launch :func:`_accumulate_image` with ``lanes`` threads per frame sharing the samples."""
+def add_image(samples, trust, poses, focal, system, *, lanes, cost_out):
+    """Launch :func:`_add_image` with ``lanes`` threads per frame sharing the samples."""
     launch_slabs(
-        _accumulate_image,
+        _add_image,
         dim=(cost_out.shape[0], lanes),
-        inputs=[
-            points, seen, pixels, albedo, colors, slopes, gains, offsets, scales, sigmas, shade, samples, poses, focal,
-            chains, rows, lanes, focal_column,
-        ],
-        outputs=[hessian_out, gradient_out, cost_out],
+        inputs=[samples, trust, poses, focal, system, lanes],
+        outputs=[cost_out],
         device=cost_out.device,
-    )  # fmt: skip
+    )
