@@ -30,8 +30,8 @@ class Detections:
         self.box_scale = wp.zeros(2, dtype=wp.float32, device=device)
         self.detected = self.boxes = None
         s = problem.settings
-        if body.name in scene.keypoints and s.keypoint_weight > 0.0:
-            detected = np.array(scene.keypoints[body.name], dtype=np.float32)
+        if body.name in scene.keypoints2d and s.keypoint_weight > 0.0:
+            detected = np.array(scene.keypoints2d[body.name], dtype=np.float32)
             detected[~np.isfinite(detected).all(axis=2)] = 0.0
             self.detected = wp.array(detected, dtype=wp.vec3, device=device)
             keypoints = body.body.keypoints

@@ -109,7 +109,7 @@ def _offered(scene: Scene) -> set[str]:
     found = set()
     if scene.keypoints3d:
         found |= {"keypoints3d", "fingertips"}
-    if scene.keypoints:
+    if scene.keypoints2d:
         found.add("keypoints2d")
     if scene.centers:
         found.add("center")
@@ -152,7 +152,7 @@ def observe_frame(scene: Scene, frame: int, sensors: Sequence[str]) -> Observati
     return Observation(
         hands=hands,
         keypoints3d=pick(scene.keypoints3d),
-        keypoints2d=pick(scene.keypoints),
+        keypoints2d=pick(scene.keypoints2d),
         joints={b.name: b.initial.joints[frame] for b in scene.bodies if b.known and b.body.coordinate_count},
         centers=pick(scene.centers),
         boxes=pick(scene.boxes),
