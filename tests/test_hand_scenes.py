@@ -290,8 +290,8 @@ def test_closing_hand_meets_thumb_and_fingers(puppet):
     widths = [shape.aperture for shape in shapes]
     assert widths[0] > 0.10 and min(widths) < 0.025
     left = read_hand("left")
-    mirrored = preshapes(Puppet(left, human_digits(left), every_face=True))
-    for shape, other in zip(shapes, mirrored, strict=True):
+    twin_zeros = preshapes(Puppet(left, human_digits(left), every_face=True))
+    for shape, other in zip(shapes, twin_zeros, strict=True):
         np.testing.assert_allclose(other.center, shape.center * [1, -1, 1], atol=1e-5)
         np.testing.assert_allclose(shape.axes.T @ shape.axes, np.eye(3), atol=1e-9)
 

@@ -68,12 +68,12 @@ CHANNELS: dict[str, Channel] = {
     channel.name: channel
     for channel in (
         Channel(
-            *("keypoints2d", "2D keypoints", "px", ("u", "v", "confidence"), "keypoint", 8.0, 4.0),
+            *("keypoints2d", "2D keypoints", "px", ("u", "v", "confidence"), "keypoint", 5.0, 4.0),
             "of each axis of a keypoint of confidence 1 in the picture",
             "keypoints2d",
         ),
         Channel(
-            *("boxes", "box", "px", ("left", "top", "right", "bottom"), "one", 10.0, 4.0),
+            *("boxes", "box", "px", ("left", "top", "right", "bottom"), "one", 5.0, 4.0),
             "of each side of a bounding box in the picture",
             "box2d",
         ),
@@ -109,8 +109,8 @@ DETECTIONS = tuple(name for name, channel in CHANNELS.items() if channel.stored 
 READERS: dict[str, Callable] = {}
 """What reads a channel from a file, by name of the channel; see :func:`reads`."""
 
-SENSORS: dict[str, tuple[type, ...]] = {}
-"""Classes of the tracker's sensors that look at a channel, by its name; see :func:`senses`."""
+SENSORS: dict[str, type] = {}
+"""Classes of the tracker's sensors, by their own names; each has its ``channel``; see :func:`senses`."""
 
 
 def channel(name: str) -> Channel:
@@ -140,7 +140,8 @@ def senses(name: str) -> Callable[[Entry], Entry]:
     channel(name)
 
     def enter(sensor: Entry) -> Entry:
-        SENSORS[name] = (*SENSORS.get(name, ()), sensor)
+        sensor.channel = name
+        SENSORS[sensor.name] = sensor
         return sensor
 
     return enter
