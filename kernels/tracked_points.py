@@ -127,20 +127,22 @@ def _measure_clearance(
     inverse_spacing: float,
     distance_out: wp.array[wp.float32],  # [point]
     local_out: wp.array[wp.vec3],  # [point] body frame
+    gradient_out: wp.array[wp.vec3],  # [point] body frame, of the distance
 ):
     point = wp.tid()
     local = wp.transform_point(wp.transform_inverse(poses[0]), points[point])
     sample = grid_sample(values, origin, inverse_spacing, local)
     distance_out[point] = sample[3]
     local_out[point] = local
+    gradient_out[point] = wp.vec3(sample[0], sample[1], sample[2])
 
 
-def measure_clearance(points, poses, values, origin, inverse_spacing, *, distance_out, local_out):
-    """Signed distance of points from a rigid body [m], and where they are in its frame."""
+def measure_clearance(points, poses, values, origin, inverse_spacing, *, distance_out, local_out, gradient_out):
+    """Signed distance of points from a rigid body [m], where they are in its frame, and the distance's gradient."""
     wp.launch(
         _measure_clearance,
         dim=points.shape[0],
         inputs=[points, poses, values, origin, inverse_spacing],
-        outputs=[distance_out, local_out],
+        outputs=[distance_out, local_out, gradient_out],
         device=points.device,
     )

@@ -190,7 +190,7 @@ def hand_scene(
         labels=labels,
         read_rgb=read_rgb,
         read_depth=noises.sensor_depths(pictures.depths, random["depth"]) if depth else None,
-        keypoints=keypoints,
+        keypoints2d=keypoints,
         boxes=boxes,
         keypoints3d=keypoints3d,
         centers=centers,

@@ -130,8 +130,9 @@ def test_refine_hands_over_every_option(replaced):
 
 def test_the_help_of_track_lists_every_sensor():
     """Help and tracker know the same sensors, in one order."""
+    import warpprior.tracking.sensors  # noqa: F401 - enters them
     from warpprior.cli.estimation import OBSERVATIONS
-    from warpprior.tracking.observation import SENSORS
+    from warpprior.observations import SENSORS
 
     assert tuple(SENSORS) == OBSERVATIONS
 

@@ -117,7 +117,7 @@ def test_own_data(tmp_path, monkeypatch):
     exec(next(code for code in snippets("python") if "savez" in code), values)
     scene = warpprior.load_scene(folder)
     assert [(body.name, body.known) for body in scene.bodies] == [("hand", False), ("mug", False)]
-    assert scene.warnings == () and scene.keypoints["hand"].shape == (2, 21, 3)
+    assert scene.warnings == () and scene.keypoints2d["hand"].shape == (2, 21, 3)
     (folder / "scene.toml").write_text(pair.replace("count = 60", "count = 2") + robot, encoding="utf-8")
     image[300:320, 300:320] = 3
     for frame in range(2):

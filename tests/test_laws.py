@@ -24,7 +24,7 @@ FLOORS = [
     ["support"],
     ["bodies"],
     ["geometry"],
-    ["scene", "result", "uncertainty"],
+    ["observations", "scene", "result", "uncertainty"],
     ["render"],
     ["system", "terms", "settings"],
     ["refinement"],

@@ -9,7 +9,7 @@ import numpy as np
 from warpprior.bench.harness import Trial, case
 from warpprior.scene import Scene
 from warpprior.tracking.estimate import Estimate
-from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker
 
 FRAMES = 40

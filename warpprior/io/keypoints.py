@@ -17,10 +17,11 @@ from warpprior.bodies.body import Body
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.io.poses import FAR_M
 from warpprior.io.wording import frame_list, nearest
+from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
 from warpprior.support.errors import InputError
 
-STORED = {"keypoints": "keypoints2d", "boxes": "box2d", "keypoints3d": "keypoints3d", "centers": "center"}
+STORED = {name: CHANNELS[name].stored for name in DETECTIONS}
 """Fields of a scene, and what they are called in files."""
 FIELDS = (*STORED.values(), "keypoint_names")
 FAR = 10.0  # image sizes outside the picture: nothing that is looked for
@@ -50,8 +51,8 @@ def load_detections(
         notes: warnings are appended, one sentence each.
 
     Returns:
-        by field of a scene and body name, float64: ``keypoints`` (frame, keypoint, 3), ``boxes`` (frame, 4),
-        ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing are NaN with
+        by field of a scene and body name, float64: ``keypoints2d`` (frame, keypoint, 3), ``boxes`` (frame,
+        4), ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing are NaN with
         confidence 0, boxes and centres that say nothing NaN.
 
     Raises:
@@ -61,13 +62,8 @@ def load_detections(
     reader = _Reader(path, arrays, camera, frame_count, rectify)
     reader.note_strangers({body.name for body in bodies})
     found = {
-        field: {body.name: read(body) for body in bodies if f"{body.name}/{STORED[field]}" in arrays}
-        for field, read in (
-            ("keypoints", reader.keypoints),
-            ("boxes", reader.boxes),
-            ("keypoints3d", reader.keypoints3d),
-            ("centers", reader.center),
-        )
+        field: {body.name: READERS[field](reader, body) for body in bodies if f"{body.name}/{key}" in arrays}
+        for field, key in STORED.items()
     }
     if not any(found.values()):
         names = ", ".join(body.name for body in bodies)
@@ -86,7 +82,7 @@ def save_detections(path: str | Path, scene: Scene) -> None:
     arrays = {
         f"{name}/{key}": values for field, key in STORED.items() for name, values in getattr(scene, field).items()
     }
-    for name in {**scene.keypoints, **scene.keypoints3d}:
+    for name in {**scene.keypoints2d, **scene.keypoints3d}:
         names = scene.body(name).body.keypoints.names
         arrays[f"{name}/keypoint_names"] = np.array(names, dtype=np.str_)
     write_arrays(path, arrays)
@@ -109,7 +105,8 @@ class _Reader:
             if name in names and field not in FIELDS:
                 self.notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
 
-    def keypoints(self, body: Body) -> np.ndarray:
+    @reads("keypoints2d")
+    def keypoints2d(self, body: Body) -> np.ndarray:
         """Keypoints of one body in the picture (frame, keypoint, 3) in the model's order."""
         key, names, count = self._columns(body, "keypoints2d")
         place = f"{self._path}: {key}"
@@ -131,6 +128,7 @@ class _Reader:
             raise InputError(place, "no point is usable", "needs finite points of a confidence above zero")
         return self._in_order(body, names, usable, np.where(known, confidence, 0.0))
 
+    @reads("keypoints3d")
     def keypoints3d(self, body: Body) -> np.ndarray:
         """Keypoints of one body in space (frame, keypoint, 4) in the model's order."""
         key, names, count = self._columns(body, "keypoints3d")
@@ -142,7 +140,8 @@ class _Reader:
         usable = self._in_reach(place, key, np.where(missing[..., None], np.nan, stored[..., :3]))
         return self._in_order(body, names, usable, np.where(np.isnan(usable[..., 0]), 0.0, confidence))
 
-    def center(self, body: Body) -> np.ndarray:
+    @reads("centers")
+    def centers(self, body: Body) -> np.ndarray:
         """Middle of one body in space (frame, 3)."""
         key = f"{body.name}/center"
         place = f"{self._path}: {key}"
@@ -150,6 +149,7 @@ class _Reader:
         missing = ~np.isfinite(stored).all(axis=1)
         return self._in_reach(place, key, np.where(missing[:, None], np.nan, stored))
 
+    @reads("boxes")
     def boxes(self, body: Body) -> np.ndarray:
         """Boxes of one body (frame, 4); with distortion, the box around the rectified outline."""
         place = f"{self._path}: {body.name}/box2d"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from warpprior.io.conventions import MOST_COMPONENTS, TRANSLATIONS
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
+from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 from warpprior.support.errors import InputError
 
@@ -70,6 +71,7 @@ class SceneFile:
     keypoints: Path | None
     timestamps: Path | None
     warnings: tuple[str, ...]
+    noise: dict[str, float] = field(default_factory=dict)
 
     def frame_path(self, template: str, frame: int) -> Path:
         """The image of one frame; InputError when it leads out of the scene folder, through links too."""
@@ -132,6 +134,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     if detections is not None:
         keypoints = _resolve(detections, folder, "file")
         detections.finish()
+    noise = _read_noise(root.table("noise", required=False))
     root.finish()
     return SceneFile(
         folder=folder,
@@ -149,7 +152,20 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         keypoints=keypoints,
         timestamps=timestamps,
         warnings=tuple(notes),
+        noise=noise,
     )
+
+
+def _read_noise(table: Table | None) -> dict[str, float]:
+    """One sigma of each channel that is named, in the channel's unit."""
+    if table is None:
+        return {}
+    given = {name: table.value(name, None) for name in CHANNELS}
+    noise = {
+        name: table.number_within(name, LEAST_SIGMA, MOST_SIGMA) for name, value in given.items() if value is not None
+    }
+    table.finish()
+    return noise
 
 
 def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, ...] | None]:

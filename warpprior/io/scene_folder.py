@@ -95,6 +95,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         read_depth=_depth_reader(scene_file, depth_paths, rectifier),
         timestamps=None if timestamps is None else timestamps[first],
         **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
+        noise=scene_file.noise,
         folder=scene_file.folder,
         warnings=tuple(notes),
     )

@@ -19,7 +19,8 @@ from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
 from warpprior.io.scene_file import SCENE_FILE, model_root, read_scene_file
 from warpprior.io.timestamps import save_timestamps
-from warpprior.scene import DETECTIONS, Scene, SceneBody
+from warpprior.observations import CHANNELS, DETECTIONS
+from warpprior.scene import Scene, SceneBody
 from warpprior.support.errors import InputError
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
@@ -232,6 +233,11 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> st
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
     lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []
+    if scene.noise:
+        lines += ["", "[noise]                         # one sigma of what was observed"]
+        lines += [
+            f"{name} = {scene.sigma(name)!r}   # {CHANNELS[name].unit}" for name in CHANNELS if name in scene.noise
+        ]
     return "\n".join([*lines, ""])
 
 

@@ -83,12 +83,12 @@ def _check(scene: Scene) -> None:
     if not moving:
         raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
     if scene.labels is None:
-        if not (scene.keypoints or scene.boxes):
+        if not (scene.keypoints2d or scene.boxes):
             accepted = "frames.labels or keypoints.file in scene.toml"
             raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
         return
     for body in moving:
-        if body.name in scene.keypoints or body.name in scene.boxes:
+        if body.name in scene.keypoints2d or body.name in scene.boxes:
             continue
         largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
         if largest < FEWEST_PIXELS:

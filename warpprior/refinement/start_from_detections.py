@@ -51,8 +51,8 @@ def _measure(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarr
         drawn = np.where(cut_off(boxes, scene.camera), np.clip(drawn, 0.0, ends), drawn)
         usable = np.isfinite(boxes).all(axis=1) & np.isfinite(drawn).all(axis=1)
         _compare(usable, drawn.reshape(-1, 2, 2), boxes.reshape(-1, 2, 2), np.ones((len(boxes), 2)), shift, factor)
-    if name in scene.keypoints:
-        seen = np.asarray(scene.keypoints[name], dtype=float)
+    if name in scene.keypoints2d:
+        seen = np.asarray(scene.keypoints2d[name], dtype=float)
         weights = np.where(np.isfinite(seen).all(axis=2), seen[:, :, 2], 0.0)
         weights = np.where(weights > CONFIDENT, weights, 0.0)
         drawn = _drawn_keypoints(body, motion)

@@ -1,4 +1,4 @@
-"""Actuators: what moves objects.  Hands, robots, bodies that are known: their points and how those move."""
+"""Hands: what moves objects.  Hands, robots, bodies that are known: their points and how those move."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.model import BodyModel
 from warpprior.geometry.sampling import sample_surface
 from warpprior.kernels.tracked_points import UNUSED, linearise_points
+from warpprior.observations import HandPose
 from warpprior.scene import SceneBody
 from warpprior.support.replay import Replay
 from warpprior.system.surface_motion import descendants
 from warpprior.tracking.manifold import covariance_at
-from warpprior.tracking.mirror import Mirror, mirrored
-from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import ControlNoise, TrackSettings
+from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 RANGE_SHARE = 6.0  # the noise of a joint is at most its range over this
 
 
-class Actuator:
+class TrackedHand:
     """One body that moves objects, reduced to its keypoints and the points that may come into contact.
 
     Args:
@@ -44,6 +44,7 @@ class Actuator:
             :meth:`linearise`.  The first slots are those of anchors.
         surface: vertices of a hand that is given by them (vertex, 3), camera frame [m]; else None.
         tips: which keypoints are fingertips (keypoint,) bool.
+        links: name of the link that each candidate moves with most (point,).
     """
 
     def __init__(self, body: SceneBody, settings: TrackSettings, anchors: int, device):
@@ -52,6 +53,10 @@ class Actuator:
         self.animated = body.body.animation is not None
         reduced, self.candidates, keypoints = _reduce(body.body, settings.contact_points, settings.seed)
         self._chosen = reduced.chosen
+        touching = reduced.chosen[self.candidates]
+        heaviest = body.body.skin_weights[touching].argmax(axis=1)
+        followed = np.take_along_axis(body.body.skin_links[touching], heaviest[:, None], axis=1)[:, 0]
+        self.links = [body.body.link_names[link] for link in followed.tolist()]
         self.surface: np.ndarray | None = None
         self.model = BodyModel(reduced.body, device)
         self.state = self.model.state(1, requires_grad=False)
@@ -67,16 +72,16 @@ class Actuator:
         self.tips = np.zeros(0, bool) if body.body.keypoints is None else body.body.keypoints.tips
         slot_count = anchors + len(keypoints)
         self.keypoint_slots = anchors + np.arange(len(keypoints))
-        self._vertices = mirrored((1, reduced.body.vertex_count), wp.vec3, device)
-        self._slots = mirrored((1, max(slot_count, 1)), wp.int32, device)
+        self._vertices = twin_zeros((1, reduced.body.vertex_count), wp.vec3, device)
+        self._slots = twin_zeros((1, max(slot_count, 1)), wp.int32, device)
         self._slots.host[:] = UNUSED
         self._slots.host[0, anchors:slot_count] = keypoints
         self._slots.push()
-        self._slot_points = mirrored((1, max(slot_count, 1)), wp.vec3, device)
-        self._jacobians = mirrored((1, max(slot_count, 1), 3, self.width), wp.float32, device)
-        self._origins = mirrored(1, wp.vec3, device)
-        self._poses, self._joints = Mirror(self.state.poses), Mirror(self.state.joints)
-        self._rest = mirrored(reduced.body.vertex_count, wp.vec3, device) if self.animated else None
+        self._slot_points = twin_zeros((1, max(slot_count, 1)), wp.vec3, device)
+        self._jacobians = twin_zeros((1, max(slot_count, 1), 3, self.width), wp.float32, device)
+        self._origins = twin_zeros(1, wp.vec3, device)
+        self._poses, self._joints = TwinArray(self.state.poses), TwinArray(self.state.joints)
+        self._rest = twin_zeros(reduced.body.vertex_count, wp.vec3, device) if self.animated else None
         self._descends = wp.array(descendants(reduced.body), dtype=wp.int32, device=device)
         self._placing = Replay(self._launch_placing, device, capture=True)
         self._linearising = Replay(self._launch_linearising, device, capture=True)

@@ -1,4 +1,4 @@
-"""Mirror: a device array and its twin on the host; on a CPU they are one memory."""
+"""TwinArray: a device array and its twin on the host; on a CPU they are one memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import warp as wp
 
 
-class Mirror:
+class TwinArray:
     """An array that a thin loop writes on the host and kernels read, or the other way round.
 
     Args:
@@ -35,6 +35,6 @@ class Mirror:
         return self.host
 
 
-def mirrored(shape, dtype, device, *, requires_grad: bool = False) -> Mirror:
+def twin_zeros(shape, dtype, device, *, requires_grad: bool = False) -> TwinArray:
     """A new array of zeros and its twin."""
-    return Mirror(wp.zeros(shape, dtype=dtype, device=device, requires_grad=requires_grad))
+    return TwinArray(wp.zeros(shape, dtype=dtype, device=device, requires_grad=requires_grad))

@@ -2,70 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from warpprior.scene import Scene, SceneBody
-from warpprior.tracking.actuators import Actuator
+from warpprior.observations import SENSORS, Observation, senses
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import difference, exp, left_jacobian, multiply
-from warpprior.tracking.moments import Silhouette, SilhouetteMoments, label_moments
-from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.sensors.base import Sensor, SensorContext
+from warpprior.tracking.silhouette_moments import Silhouette, SilhouetteMoments, label_moments
 from warpprior.tracking.update import Rows
 
-# Rows of moments by name of the sensor: area, centroid u, v, central second moments uu, uv, vv.
-MOMENT_ROWS = {"area": (0,), "center2d": (1, 2), "moments": (0, 1, 2, 3, 4, 5)}
 LEAST_AREA = 30.0  # silhouettes and labels smaller than this say nothing [px^2]
 ROUNDS, HALVINGS = 6, 4  # at most
 NEAR_M, NEAR_RAD = 0.002, 0.02  # steps shorter than this need no other linearisation
 CAMERA = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])  # pose of a surface that is given in the camera frame
 
 
-class MomentSensor:
-    """What the masks' areas, centroids and spreads say of all objects.
+class MomentSensor(Sensor):
+    """What the masks' areas, centroids and spreads say of all objects; noise as that of masks.
 
     Args:
-        scene: the model: camera and bodies.
-        actuators: hands, in the belief's order.
-        objects: objects, likewise.
-        names: which of ``area``, ``center2d`` and ``moments``.
-        settings: noise.
-        device: Warp device.
+        names: which of ``area``, ``center2d`` and ``moments``: together they are one measurement.
     """
 
-    def __init__(
-        self,
-        scene: Scene,
-        actuators: Sequence[Actuator],
-        objects: Sequence[SceneBody],
-        names: Sequence[str],
-        settings: TrackSettings,
-        device,
-    ):
-        self.settings, self._actuators, self._objects = settings, actuators, objects
-        self._pick = np.array(sorted({row for name in names for row in MOMENT_ROWS[name]}))
-        self._sensor = "+".join(names)
-        self._silhouettes = [SilhouetteMoments(scene.camera, scene.bodies, body.name, device) for body in objects]
+    moments: tuple[int, ...] = ()  # which rows of moments it looks at by itself
 
-    def add(self, belief: Belief, labels: np.ndarray, surfaces: Mapping[str, np.ndarray], rows: Rows) -> None:
-        """Add one block of rows for each object in sight.
+    def __init__(self, names: Sequence[str] = ()):
+        names = tuple(names) or (self.name,)
+        self.name = "+".join(names)
+        self._pick = np.array(sorted({row for name in names for row in SENSORS[name].moments}))
 
-        Args:
-            belief: the mean is where moments are expected.
-            labels: label image (height, width) uint8.
-            surfaces: vertices of hands that are given by them, camera frame, by name.
-            rows: of the update.
-        """
-        scales = {actuator.name: actuator.scale for actuator in self._actuators}
-        surfaces = {name: surface / scales[name] for name, surface in surfaces.items()}
+    def begin(self, context: SensorContext) -> None:
+        """Allocate a window for each object."""
+        super().begin(context)
+        bodies, camera = context.scene.bodies, context.scene.camera
+        self._silhouettes = [SilhouetteMoments(camera, bodies, body.name, context.device) for body in context.objects]
+
+    def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
+        """One block of rows for each object in sight."""
+        labels, context = observation.labels, self.context
+        if labels is None:
+            return
+        scales = {carrier.name: carrier.scale for carrier in context.hands}
+        surfaces = {name: surface / scales[name] for name, surface in context.surfaces().items()}
         placed = {}
-        for hand, actuator in enumerate(self._actuators):
+        for hand, carrier in enumerate(context.hands):
             parts = [belief.position[hand], belief.rotation[hand], belief.joints[hand]]
-            placed[actuator.name] = CAMERA if actuator.animated else np.concatenate(parts)
-        for index, body in enumerate(self._objects):
+            placed[carrier.name] = CAMERA if carrier.animated else np.concatenate(parts)
+        for index, body in enumerate(context.objects):
             placed[body.name] = np.concatenate([belief.origin(index), belief.rotation[belief.hand_count + index]])
-        for index, body in enumerate(self._objects):
+        for index, body in enumerate(context.objects):
             seen = label_moments(labels, body.label)
             if seen[0] >= LEAST_AREA:
                 self._add_object(belief, index, seen, placed, surfaces, rows)
@@ -83,7 +70,8 @@ class MomentSensor:
             surfaces: likewise.
             rows: of the update.
         """
-        body, silhouette, pick, settings = self._objects[index], self._silhouettes[index], self._pick, self.settings
+        body, silhouette, pick = self.context.objects[index], self._silhouettes[index], self._pick
+        settings = self.context.settings
         expected = silhouette.measure(placed, surfaces)
         if expected.values[0] < LEAST_AREA:
             return
@@ -119,15 +107,36 @@ class MomentSensor:
                 break
             expected, miss, error = found, better, way
             cost = miss @ miss + error @ sure @ error
-        # Told about the belief's mean: the error there has this much of it behind it already.
+        # About the belief's mean: the error there has this much of it behind it already.
         follows = np.eye(6)
         follows[3:, 3:] = left_jacobian(error[3:])
         slope = whiten @ expected.jacobians[body.name][pick] @ follows
-        own = rows.add(self._sensor, (index,), miss + slope @ error, 1.0)
+        own = rows.add(self.name, (index,), miss + slope @ error, 1.0)
         if own is None:
             return
         own[:, belief.object(index)] = slope @ belief.to_origin(index)
-        for hand, actuator in enumerate(self._actuators):
-            if not actuator.animated:
+        for hand, carrier in enumerate(self.context.hands):
+            if not carrier.animated:
                 first = belief.hand(hand).start
-                own[:, first : first + 6] = whiten @ expected.jacobians[actuator.name][pick]
+                own[:, first : first + 6] = whiten @ expected.jacobians[carrier.name][pick]
+
+
+@senses("labels")
+class Center2D(MomentSensor):
+    """The centroid of masks."""
+
+    name, moments = "center2d", (1, 2)
+
+
+@senses("labels")
+class Area(MomentSensor):
+    """The area of masks."""
+
+    name, moments = "area", (0,)
+
+
+@senses("labels")
+class Moments(MomentSensor):
+    """Area, centroid and central second moments uu, uv, vv of masks."""
+
+    name, moments = "moments", (0, 1, 2, 3, 4, 5)

@@ -8,7 +8,7 @@ import numpy as np
 
 from warpprior.scene import UNIT_TOLERANCE
 from warpprior.support.errors import InputError
-from warpprior.tracking.actuators import Actuator
+from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
 
 AT_TIMES = ("motion/control/", "motion/surface/", "updater/scale/", "updater/window/", "misses/", "began")
@@ -16,14 +16,14 @@ MAY_BE_NAN = ("timestamp", "contacts/")
 
 
 def check_state(
-    kept: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray], actuators: Sequence[Actuator]
+    kept: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray], hands: Sequence[TrackedHand]
 ) -> dict[str, np.ndarray]:
     """Refuse a state that would break a tracker now or in a later step.
 
     Args:
         kept: what is to be taken up, such as an open ``.npz`` file.
         own: what the tracker itself would keep.
-        actuators: its hands.
+        hands: its hands.
 
     Returns:
         ``kept`` as a dictionary of arrays.
@@ -40,10 +40,10 @@ def check_state(
             raise _refused(f"no {key!r}")
     shapes["contacts/touched"] = (kept["contacts/touched"].size,)
     shapes["began"] = own["belief/covariance"].shape
-    for hand, actuator in enumerate(actuators):
-        shapes[f"motion/control/{hand}"] = (7 + actuator.width - 6,)
-        if actuator.surface is not None:
-            shapes[f"motion/surface/{hand}"] = actuator.surface.shape
+    for hand, carrier in enumerate(hands):
+        shapes[f"motion/control/{hand}"] = (7 + carrier.width - 6,)
+        if carrier.surface is not None:
+            shapes[f"motion/surface/{hand}"] = carrier.surface.shape
     for key, values in kept.items():
         _check_kind(key, values, own)
         if key.startswith("updater/window/"):
@@ -52,7 +52,7 @@ def check_state(
             good = values.shape == (() if key.startswith(("updater/scale/", "misses/")) else shapes.get(key))
         if not good:
             raise _refused(f"{key!r} of shape {values.shape}")
-    _check_values(kept, actuators)
+    _check_values(kept, hands)
     return kept
 
 
@@ -65,7 +65,7 @@ def _check_kind(key: str, values: np.ndarray, own: Mapping[str, np.ndarray]) -> 
         raise _refused(f"{key!r} with numbers that are not finite")
 
 
-def _check_values(kept: dict[str, np.ndarray], actuators: Sequence[Actuator]) -> None:
+def _check_values(kept: dict[str, np.ndarray], hands: Sequence[TrackedHand]) -> None:
     """Rotations turn, covariances are some, and contacts are of what there is."""
     lengths = np.linalg.norm(kept["belief/rotation"], axis=1)
     if not (np.abs(lengths - 1.0) <= UNIT_TOLERANCE).all():
@@ -77,9 +77,9 @@ def _check_values(kept: dict[str, np.ndarray], actuators: Sequence[Actuator]) ->
     if not set(modes.tolist()) <= {HELD, TOUCHED, RESTS, FLIES, UNSEEN}:
         raise _refused("'motion/modes' of another version")
     hand, point, index = (kept[f"belief/anchor_{name}"] for name in ("hand", "point", "object"))
-    points = np.array([len(actuator.points) for actuator in actuators] + [0])
+    points = np.array([len(carrier.points) for carrier in hands] + [0])
     used = hand >= 0
-    good = (hand < len(actuators)) & (index < len(modes)) & (used == (index >= 0)) & (used == (point >= 0))
+    good = (hand < len(hands)) & (index < len(modes)) & (used == (index >= 0)) & (used == (point >= 0))
     if not good.all() or not (point < points[hand])[used].all():
         raise _refused("'belief/anchor_hand' and others that do not fit the bodies")
     scales = [values for key, values in kept.items() if key.startswith("updater/scale/")]

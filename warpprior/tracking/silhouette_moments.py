@@ -18,7 +18,7 @@ from warpprior.render.window import whole_window
 from warpprior.scene import IGNORE_LABEL, Camera, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.support.replay import Replay
-from warpprior.tracking.mirror import mirrored
+from warpprior.tracking.twin_arrays import twin_zeros
 
 WATCHED_FACES = 20_000  # more are merged
 OTHER_FACES = 3_000
@@ -135,8 +135,8 @@ class SilhouetteMoments:
             return wp.zeros(shape, dtype=dtype, device=self.device)
 
         self._joint_starts = np.concatenate([[0], np.cumsum(coordinates)]).astype(int)
-        self._poses = mirrored(count, wp.transform, self.device)
-        self._joints = mirrored(max(int(self._joint_starts[-1]), 1), wp.float32, self.device)
+        self._poses = twin_zeros(count, wp.transform, self.device)
+        self._joints = twin_zeros(max(int(self._joint_starts[-1]), 1), wp.float32, self.device)
         self._vertices = zeros((1, int(self._starts[-1])), wp.vec3)
         self._screen = zeros((1, int(self._starts[-1])), wp.vec3)
         self._window = zeros(1, wp.vec3)
@@ -149,7 +149,7 @@ class SilhouetteMoments:
         outline.edges, outline.edge_bodies = self.canvas.edges, self.canvas.edge_channels
         outline.keys, outline.owners, outline.epoch = self.canvas.keys, self.canvas.owners, self.canvas.epoch
         outline.window = self._window
-        self._result = mirrored(2 + count, kernels.MomentMatrix, self.device)
+        self._result = twin_zeros(2 + count, kernels.MomentMatrix, self.device)
 
     def _state(self, index: int, body: SceneBody) -> BodyState:
         """The body's motion, as views of the arrays that hold all bodies'."""
