@@ -16,12 +16,12 @@ LEAST, MOST = 1e-9, 1e9  # far beyond what makes sense, well within single preci
 RANGE = "range"  # key of a field's metadata
 
 
-def number(default: float, low: float, high: float = MOST) -> Any:
+def number(default: float | None, low: float, high: float = MOST) -> Any:
     """A field of a settings dataclass that takes numbers from ``low`` to ``high``, ends included."""
     return dataclasses.field(default=default, metadata={RANGE: (low, high)})
 
 
-def positive(default: float) -> Any:
+def positive(default: float | None) -> Any:
     """A field that is divided by, as a sigma is."""
     return number(default, LEAST)
 

@@ -25,14 +25,14 @@ class Boxes(Term):
     """Distance of a body's outermost vertices from the sides of its box, where no label shows the body.
 
     Attributes:
-        sigma_px: error of the sides of detected boxes [px].
+        sigma_px: error of the sides of detected boxes [px]; None: what the scene says.
     """
 
     name: ClassVar[str] = "boxes"
     observes: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("boxes",)
 
-    sigma_px: float = positive(10.0)
+    sigma_px: float | None = positive(None)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated body with detected boxes."""
@@ -61,9 +61,9 @@ class BoundBoxes(BoundTerm):
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
 
+        sigma = self.term.sigma_px or self.problem.motion.scene.sigma("boxes")
         scale = Scale()
-        scale.weight = self.term.weight / self.term.sigma_px**2
-        scale.reach = stage.reach_sigmas * self.term.sigma_px
+        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_sigmas * sigma
         self._scale.assign([scale])
 
     def add(self, system: System, *, alone: bool = False) -> None:

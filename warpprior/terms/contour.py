@@ -27,7 +27,7 @@ class Contour(Term):
     """Distance of contours from label borders along the contour's normal; a stage's ``reach_px`` bounds its pull.
 
     Attributes:
-        sigma_px: error of label borders [px].
+        sigma_px: error of label borders [px]; None: what the scene says.
         correlation_px: neighbouring contour pixels err together over about this length [px].
         clearance_m: another body must be this far behind the contour to count as behind it [m].
     """
@@ -38,7 +38,7 @@ class Contour(Term):
     draws: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("labels",)
 
-    sigma_px: float = positive(2.0)
+    sigma_px: float | None = positive(None)
     correlation_px: float = positive(10.0)
     clearance_m: float = positive(0.004)
     solvers: tuple[str, ...] = (GAUSS_NEWTON,)
@@ -71,7 +71,8 @@ class BoundContour(BoundTerm):
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
-        self._weight = term.weight / (term.correlation_px * term.sigma_px**2)
+        sigma = term.sigma_px or motion.scene.sigma("labels")
+        self._weight = term.weight / (term.correlation_px * sigma**2)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
         # Each thread has a row of its own.

@@ -28,7 +28,7 @@ class Depth(Term):
     default: depth images are often not aligned with the labels.
 
     Attributes:
-        sigma_m: error of measured depth [m].
+        sigma_m: error of measured depth [m]; None: what the scene says.
         correlated_points: what a depth camera does wrong it does alike in neighbouring points: so many count as one.
         least_cosine: steeper surfaces are measured badly and do not count.
         clearance_m: deeper than this behind what is drawn is hidden [m].
@@ -40,7 +40,7 @@ class Depth(Term):
     reads: ClassVar[tuple[str, ...]] = ("read_depth",)
 
     weight: float = weight(0.0)
-    sigma_m: float = positive(0.005)
+    sigma_m: float | None = positive(None)
     correlated_points: float = positive(10.0)
     least_cosine: float = share(0.2)
     clearance_m: float = positive(0.004)
@@ -91,9 +91,10 @@ class BoundDepth(BoundTerm):
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
 
+        sigma = self.term.sigma_m or self.problem.motion.scene.sigma("depth")
         scale = Scale()
-        scale.weight = self.term.weight / (self.term.correlated_points * self.term.sigma_m**2)
-        scale.reach = stage.reach_sigmas * self.term.sigma_m
+        scale.weight = self.term.weight / (self.term.correlated_points * sigma**2)
+        scale.reach = stage.reach_sigmas * sigma
         self._scale.assign([scale])
 
     def freeze(self) -> None:

@@ -23,18 +23,18 @@ class Keypoints(Term):
     """Distance of projected keypoints from detected ones; a stage's ``reach_sigmas`` makes outliers count less.
 
     Attributes:
-        sigma_px: error of detected keypoints [px].
+        sigma_px: error of detected keypoints [px]; None: what the scene says, :meth:`warpprior.Scene.sigma`.
     """
 
     name: ClassVar[str] = "keypoints"
     observes: ClassVar[bool] = True
-    reads: ClassVar[tuple[str, ...]] = ("keypoints",)
+    reads: ClassVar[tuple[str, ...]] = ("keypoints2d",)
 
-    sigma_px: float = positive(8.0)
+    sigma_px: float | None = positive(None)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated body with detected keypoints."""
-        found = problem.motion.scene.keypoints
+        found = problem.motion.scene.keypoints2d
         return [BoundKeypoints(self, body, problem) for body in problem.motion.estimated if body.name in found]
 
 
@@ -50,7 +50,7 @@ class BoundKeypoints(BoundTerm):
 
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
-        detected = np.array(motion.scene.keypoints[body.name], dtype=np.float32)
+        detected = np.array(motion.scene.keypoints2d[body.name], dtype=np.float32)
         detected[~np.isfinite(detected).all(axis=2)] = 0.0
         keypoints = body.body.keypoints
         vertices = np.where(keypoints.vertices >= 0, keypoints.vertices + motion.first_vertex(body.name), -1)
@@ -65,9 +65,9 @@ class BoundKeypoints(BoundTerm):
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
 
+        sigma = self.term.sigma_px or self.problem.motion.scene.sigma("keypoints2d")
         scale = Scale()
-        scale.weight = self.term.weight / self.term.sigma_px**2
-        scale.reach = stage.reach_sigmas * self.term.sigma_px
+        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_sigmas * sigma
         self._scale.assign([scale])
 
     def add(self, system: System, *, alone: bool = False) -> None:
