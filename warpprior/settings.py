@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar
 
 from warpprior.support.errors import InputError
 from warpprior.support.limits import check_ranges
@@ -106,6 +107,11 @@ class AlignSettings:
         stages: coarse to fine.
     """
 
+    OLD_KEYS: ClassVar[dict[str, str]] = {
+        "seek_shape": "estimate_shape",
+        "seek_focal": "estimate_focal",
+        "seek_mask_bias": "estimate_mask_bias",
+    }
     sigma_contour_px: float = 2.0
     clearance_m: float = 0.004
     contour_weight: float = 1.0
