@@ -396,6 +396,15 @@ def test_bad_input_is_refused_before_computing(words, says, tmp_path, capsys):
     assert not places["out"].is_dir() or not any(places["out"].iterdir())
 
 
+def test_an_old_setting_says_its_new_name(tmp_path, capsys):
+    """A renamed setting is taken, and the command line says what it is called now."""
+    words = ["refine", "missing", "--output-dir", str(tmp_path / "out"), "--set", "align.seek_focal=true"]
+    assert main(words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "warpprior: warning: --set align.seek_focal: this setting is called align.estimate_focal now"
+    assert said[1].startswith("warpprior: error: missing")
+
+
 def test_progress_is_silent_without_a_terminal(capsys):
     """Nothing is drawn into logs."""
     from warpprior.support.progress import progress_bar

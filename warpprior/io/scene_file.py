@@ -13,6 +13,7 @@ from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 from warpprior.support.errors import InputError
+from warpprior.support.limits import ABOVE_ZERO
 
 SCENE_FILE = "scene.toml"
 READABLE_KINDS = ("mesh", "urdf", "hand", "mano", "smpl", "skin", "vertices")
@@ -117,7 +118,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     count = frames.integer("count", 1, FRAME_LIMIT)
     fps = frames.number_within("fps", *FPS_RANGE)
     rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
-    depth_scale = frames.number("depth_scale", 0.001, positive=True)
+    depth_scale = frames.number("depth_scale", 0.001, limits=ABOVE_ZERO)
     timestamps = _resolve(frames, folder, "timestamps", required=False)
     frames.finish()
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
@@ -245,7 +246,7 @@ def _with_labels(bodies: tuple[BodyEntry, ...], path: Path) -> tuple[BodyEntry, 
 def _read_kind_keys(table: Table, kind: str) -> dict:
     """Keys that only some kinds have."""
     if kind == "mesh":
-        return {"mesh_scale": table.number("mesh_scale", 1.0, positive=True)}
+        return {"mesh_scale": table.number("mesh_scale", 1.0, limits=ABOVE_ZERO)}
     if kind == "hand":
         return {"side": table.choice("side", SIDES, "right")}
     if kind == "vertices":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
+from warpprior.support.limits import ABOVE_ZERO, FINITE, describe, within
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -15,7 +16,6 @@ else:
 
 SETTINGS_BYTES_LIMIT = 1 << 20
 _REQUIRED = object()
-_LARGEST = 1e300  # NaN and infinity are not below it, whole numbers of any length can be compared with it
 
 
 class Table:
@@ -43,29 +43,24 @@ class Table:
             return default
         return self._values[key]
 
-    def number_within(self, key: str, low: float, high: float) -> float:
-        """A number within [low, high], low above zero."""
-        value = self.number(key, positive=True)
-        if not low <= value <= high:
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs a number from {low:g} to {high:g}")
-        return value
-
-    def number(self, key: str, default=_REQUIRED, *, positive: bool = False) -> float:
-        """A finite number, greater than zero when ``positive``."""
+    def number(self, key: str, default=_REQUIRED, *, limits: tuple[float, float] = FINITE) -> float:
+        """A number within ``limits``, ends included."""
         value = self.value(key, default)
-        wanted = "a finite number greater than zero" if positive else "a finite number"
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs {wanted}")
-        if not abs(value) < _LARGEST or (positive and value <= 0):
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs {wanted}")
+        if not within(value, *limits):
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {describe(*limits)}")
         return float(value)
+
+    def number_within(self, key: str, low: float, high: float) -> float:
+        """A number from ``low``, which is above zero, to ``high``."""
+        self.number(key, limits=ABOVE_ZERO)
+        return self.number(key, limits=(low, high))
 
     def numbers(self, key: str, count: int, meaning: str) -> tuple[float, ...] | None:
         """A list of ``count`` finite numbers, or None when the key is absent."""
         value = self.value(key, None)
         if value is None:
             return None
-        good = isinstance(value, list) and all(type(v) in (int, float) and abs(v) < _LARGEST for v in value)
+        good = isinstance(value, list) and all(within(v, *FINITE) for v in value)
         if not good or len(value) != count:
             raise InputError(self.place(key), f"is {shown(value)}", f"needs {count} finite numbers: {meaning}")
         return tuple(float(v) for v in value)
@@ -73,8 +68,8 @@ class Table:
     def integer(self, key: str, low: int, high: int) -> int:
         """A whole number within [low, high]."""
         value = self.value(key)
-        if type(value) is not int or not low <= value <= high:
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs a whole number from {low} to {high}")
+        if not within(value, low, high, whole=True):
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {describe(low, high, whole=True)}")
         return value
 
     def boolean(self, key: str, default: bool) -> bool:

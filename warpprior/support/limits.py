@@ -67,7 +67,7 @@ def check_ranges(settings: object, what: str = "settings") -> None:
     for key, field, value in _numbers(settings, ""):
         low, high = field.metadata[RANGE] if RANGE in field.metadata else _guess(field.name)
         whole = _kind(field).startswith("int")
-        if not within(value, low, high, whole=whole):
+        if value is not None and not within(value, low, high, whole=whole):
             raise InputError(f"{what}: {key}", f"{value!r}", describe(low, high, whole=whole))
 
 
@@ -88,7 +88,7 @@ def _numbers(settings: object, prefix: str) -> Iterator[tuple[str, dataclasses.F
                     yield from _numbers(item, f"{key}.{index}.")
                 elif RANGE in field.metadata:
                     yield f"{key}.{index}", field, item
-        elif _kind(field).startswith(("int", "float")) and value is not None:
+        elif _kind(field).startswith(("int", "float")):
             yield key, field, value
 
 
@@ -98,7 +98,7 @@ def _kind(field: dataclasses.Field) -> str:
     return kind.removeprefix("tuple[")
 
 
-# What follows serves settings whose fields declare no range yet: it guesses from their names.
+# What follows guesses from the names of fields that declare no range; a test lists them.
 _RANGES = {
     "seed": (0, MOST_WHOLE),
     "iterations": (0, 50_000),  # a captured graph draws at most warpprior.render.canvas.EPOCH_LIMIT times

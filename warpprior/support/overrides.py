@@ -1,4 +1,9 @@
-"""Change single settings from text: ``apply_overrides(settings, ["mask.sigma_px=2"])`` as given to ``--set``."""
+"""Change single settings from text: ``apply_overrides(settings, ["mask.sigma_px=2"])`` as given to ``--set``.
+
+A settings class may carry ``OLD_KEYS: ClassVar[dict[str, str]]``: keys that are called otherwise now, as seen from that
+class, with dots where needed.  The new key is set and a warning names it.  A key that ends with a dot stands for all
+that begin with it; what is no key but a sentence refuses the old one, for one whose meaning changed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,13 @@ import difflib
 import math
 import types
 import typing
+import warnings
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any, TypeVar
 
 from warpprior.support.errors import InputError
+from warpprior.support.limits import check_ranges
 
 Settings = TypeVar("Settings")
 
@@ -31,21 +38,46 @@ def apply_overrides(settings: Settings, assignments: Iterable[str]) -> Settings:
         A new instance of the same class; ``settings`` is left alone.
 
     Raises:
-        InputError: unknown key (with the nearest known one), a value of another type, a number that is not finite, a
-            negative weight, a sigma that is not positive, or a value the settings class itself refuses.
+        InputError: unknown key (with the nearest known one), a value of another type, a number that is not finite or
+            out of the range that its field declares, or a value the settings class itself refuses.
     """
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         key, text = key.strip(), text.strip()
         if not equals or not key:
             raise InputError("--set", f"{assignment!r} has no '='" if not equals else "a key is missing", "key=value")
-        settings = _replaced(settings, key.split("."), text, key, known_keys(settings))
+        known = known_keys(settings)
+        key = key if key in known else _renamed(settings, key, known)
+        settings = _replaced(settings, key.split("."), text, key, known)
+        check_ranges(settings)
     return settings
 
 
 def known_keys(settings: object) -> list[str]:
     """Every key ``apply_overrides`` accepts for these settings, dotted, in declaration order."""
     return [key for key, _ in _leaves(settings)]
+
+
+def _renamed(settings: object, key: str, known: list[str]) -> str:
+    """The key that an old one has become, with a warning; the key itself where it is no old one."""
+    for old, new in _old_keys(settings):
+        if key != old and not (old.endswith(".") and key.startswith(old)):
+            continue
+        if " " in new:
+            raise InputError(f"--set {key}", "is no setting any more", new)
+        current = new + key.removeprefix(old) if old.endswith(".") else new
+        if current in known:
+            warnings.warn(f"--set {key}: this setting is called {current} now", stacklevel=4)
+            return current
+    return key
+
+
+def _old_keys(settings: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Old and new dotted keys of the settings and of those inside them."""
+    for old, new in getattr(type(settings), "OLD_KEYS", {}).items():
+        yield prefix + old, new if " " in new else prefix + new
+    for name, value in _children(settings).items():
+        yield from _old_keys(value, f"{prefix}{name}.")
 
 
 def _children(value: object) -> dict[str, Any]:
@@ -78,7 +110,6 @@ def _replaced(settings: Settings, path: list[str], text: str, key: str, known: l
         value = _replaced(children[name], rest, text, key, known)
     else:
         value = _parse(text, typing.get_type_hints(type(settings))[name], key)
-        _check_range(value, name, key)
     try:
         return dataclasses.replace(settings, **{name: value})
     except (ValueError, TypeError) as error:
@@ -148,14 +179,3 @@ def _parse_scalar(text: str, kind: Any, key: str) -> Any:
             raise InputError(f"--set {key}", repr(text), "give a finite number")
         return value
     raise InputError(f"--set {key}", "this setting is not a number, text or choice", "set it from Python")
-
-
-def _check_range(value: Any, name: str, key: str) -> None:
-    """Weights are not negative, sigmas positive; the settings class itself may ask for more."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return
-    words = name.split("_")
-    if "weight" in words and value < 0:
-        raise InputError(f"--set {key}", f"{value}", "a weight is zero or more")
-    if "sigma" in words and value <= 0:
-        raise InputError(f"--set {key}", f"{value}", "a sigma is more than zero")
