@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import types
+import typing
 from pathlib import Path
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
-from warpprior.support.limits import ABOVE_ZERO, FINITE, describe, within
+from warpprior.support.limits import ABOVE_ZERO, FINITE, RANGE, describe, within
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,9 +68,9 @@ class Table:
             raise InputError(self.place(key), f"is {shown(value)}", f"needs {count} finite numbers: {meaning}")
         return tuple(float(v) for v in value)
 
-    def integer(self, key: str, low: int, high: int) -> int:
+    def integer(self, key: str, low: int, high: int, default=_REQUIRED) -> int:
         """A whole number within [low, high]."""
-        value = self.value(key)
+        value = self.value(key, default)
         if not within(value, low, high, whole=True):
             raise InputError(self.place(key), f"is {shown(value)}", f"needs {describe(low, high, whole=True)}")
         return value
@@ -95,6 +98,31 @@ class Table:
             close = nearest(value, choices) if isinstance(value, str) else ""
             raise InputError(self.place(key), f"is {shown(value)}", f"{close}accepted: {', '.join(choices)}")
         return value
+
+    def fields(self, options: type):
+        """An instance of a dataclass: each field is a key, read as its annotation and range say.
+
+        ``bool``, ``int`` and ``float`` with a range, ``Literal`` of texts, else text; where the default is None, also
+        nothing.
+        """
+        kinds = typing.get_type_hints(options)
+        return options(**{field.name: self._field(field, kinds[field.name]) for field in dataclasses.fields(options)})
+
+    def _field(self, field: dataclasses.Field, kind):
+        key, default = field.name, _REQUIRED if field.default is dataclasses.MISSING else field.default
+        if self.value(key, default) is None:
+            return None
+        if typing.get_origin(kind) in (typing.Union, types.UnionType):
+            (kind,) = (choice for choice in typing.get_args(kind) if choice is not type(None))
+        if typing.get_origin(kind) is typing.Literal:
+            return self.choice(key, typing.get_args(kind), default)
+        if kind is bool:
+            return self.boolean(key, default)
+        if kind is int:
+            return self.integer(key, *field.metadata[RANGE], default)
+        if kind is float:
+            return self.number(key, default, limits=field.metadata[RANGE])
+        return self.text(key, default)
 
     def table(self, key: str, *, required: bool = True) -> Table | None:
         """A table inside this one, or None when it is absent and not required."""
