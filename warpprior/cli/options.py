@@ -70,12 +70,11 @@ class Parser(argparse.ArgumentParser):
         self._late: list[tuple[argparse.Action, Callable[[], str]]] = []
 
     def add_options(self, options: type) -> None:
-        """An argument for each field of a dataclass: first those of the class itself, then those it inherits."""
+        """An argument for each field of a dataclass: first those of the class itself, then those of its bases."""
         kinds = typing.get_type_hints(options)
         groups: dict[str, Any] = {}
-        own = list(inspect.get_annotations(options))
-        place = {name: number for number, name in enumerate(own)}
-        for field in sorted(dataclasses.fields(options), key=lambda field: place.get(field.name, len(own))):
+        order = list(dict.fromkeys(name for base in options.__mro__ for name in inspect.get_annotations(base)))
+        for field in sorted(dataclasses.fields(options), key=lambda field: order.index(field.name)):
             spec = field.metadata[_OPTION]
             holder, group = self, spec["exclusive"]
             if group is not None:

@@ -31,7 +31,7 @@ def changed_settings(whose: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study(Common, OnDevice, IntoFolder):
+class Study(IntoFolder, OnDevice, Common):
     """Options of a study."""
 
     output_dir: Path = folder("folder for runs and tables; runs that are in it are not repeated")

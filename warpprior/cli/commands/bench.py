@@ -14,7 +14,7 @@ SUMMARY = "time the parts, from a source checkout"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, OnDevice):
+class Options(OnDevice, Common):
     """Options of ``bench``."""
 
     only: tuple[str, ...] = option("cases whose name contains TEXT", (), metavar="TEXT")

@@ -19,7 +19,7 @@ FPS = 20.0  # so that the default frames are two seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, OnDevice, IntoFolder, Refined):
+class Options(Refined, IntoFolder, OnDevice, Common):
     """Options of ``demo``, and keyword arguments of :func:`demo`."""
 
     output_dir: Path = folder("folder for the scene and the result", Path("out/demo"))

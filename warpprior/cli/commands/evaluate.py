@@ -13,7 +13,7 @@ SUMMARY = "measure poses against labels, contact and truth"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, OnDevice, IntoFile, Measured):
+class Options(Measured, IntoFile, OnDevice, Common):
     """Options of ``evaluate``."""
 
     output: Path | None = option("write all numbers as JSON, per frame too", metavar="FILE")

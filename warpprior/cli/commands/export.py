@@ -13,7 +13,7 @@ SUMMARY = "write a motion as a USD stage"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, IntoFile, Measured):
+class Options(Measured, IntoFile, Common):
     """Options of ``export``."""
 
     output: Path = option("stage to write (.usdc, .usda, .usd)", REQUIRED, metavar="FILE")

@@ -13,7 +13,7 @@ SUMMARY = "estimate the motion of every body that is not known"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, OnDevice, IntoFolder, Started, Refined, OneScene):
+class Options(OneScene, Refined, Started, IntoFolder, OnDevice, Common):
     """Options of ``refine``."""
 
     output_dir: Path = folder("result folder")

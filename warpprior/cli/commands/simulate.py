@@ -32,7 +32,7 @@ def _levels(meaning: str, table: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, OnDevice, IntoFolder):
+class Options(IntoFolder, OnDevice, Common):
     """Options of ``simulate``; those of one name with a field of :class:`warpprior.scenes.SceneOptions` are that."""
 
     name: str = argument("NAME", _scenes)

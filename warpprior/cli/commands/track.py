@@ -20,7 +20,7 @@ def _observations() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Common, OnDevice, IntoFolder, Started, Tuned, OneScene):
+class Options(OneScene, Tuned, Started, IntoFolder, OnDevice, Common):
     """Options of ``track``."""
 
     output_dir: Path = folder("result folder")
