@@ -32,7 +32,7 @@ FLOORS = [
     ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
     ["ablation"],
-    ["commands", "cli", "__main__"],
+    ["cli", "__main__"],
 ]
 KERNEL_IMPORTS = {"warp", "numpy", "math", "typing", "os", "concurrent", "functools", "itertools"}
 HEAVY = {

@@ -36,7 +36,7 @@ _homes = {
     "Tracker": "warpprior.tracking.tracker",
     "WarppriorError": "warpprior.support.errors",
     "animated_body": "warpprior.bodies",
-    "demo": "warpprior.commands",
+    "demo": "warpprior.cli.commands.demo",
     "evaluate": "warpprior.metrics",
     "export_usd": "warpprior.usd",
     "find_contacts": "warpprior.contacts",

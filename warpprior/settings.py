@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from warpprior.support.errors import InputError
 from warpprior.support.limits import check_ranges, number, positive, share, weight
@@ -116,6 +120,68 @@ class AdamSettings:
     stage: Stage = LAST_OF_ADAM
 
 
+_ONE_TERM = "terms have one setting for both solvers; see {0}.weight and its neighbours"
+OLD_KEYS = {
+    "initialise_passes": "start_passes",
+    "align.sigma_contour_px": "contour.sigma_px",
+    "align.contour_weight": "contour.weight",
+    "align.clearance_m": "contour.clearance_m",
+    "align.sliding_weight": "sliding.weight",
+    "align.penetration_weight": "penetration.weight",
+    "align.sigma_penetration_m": "penetration.sigma_m",
+    "align.allowance_m": "penetration.allowance_m",
+    "align.smoothness_weight": "smoothness.weight",
+    "align.sigma_acceleration_m_s2": "smoothness.sigma_m_s2",
+    "align.sigma_acceleration_rad_s2": "smoothness.sigma_rad_s2",
+    "align.sigma_joint_acceleration_rad_s2": "smoothness.sigma_joint_rad_s2",
+    "align.consistency_weight": "consistency.weight",
+    "align.sigma_velocity_m_s": "consistency.sigma_m_s",
+    "align.sigma_velocity_rad_s": "consistency.sigma_rad_s",
+    "align.sigma_joint_velocity_rad_s": "consistency.sigma_joint_rad_s",
+    "align.rest_weight": "rest.weight",
+    "align.sigma_rest_m": "rest.sigma_m",
+    "align.sigma_rest_rad": "rest.sigma_rad",
+    "align.rest_speed_m_s": "rest.speed_m_s",
+    "align.pose_weight": "pose.weight",
+    "align.sigma_limit_rad": "pose.sigma_limit_rad",
+    "align.sigma_prior": "pose.sigma_prior",
+    "align.sigma_guess_rad": "pose.sigma_guess_rad",
+    "align.keypoint_weight": "keypoints.weight",
+    "align.sigma_keypoint_px": "keypoints.sigma_px",
+    "align.box_weight": "boxes.weight",
+    "align.sigma_box_px": "boxes.sigma_px",
+    "align.depth_weight": "depth.weight",
+    "align.sigma_depth_m": "depth.sigma_m",
+    "align.image_weight": "image.weight",
+    "align.image.": "image.",
+    "align.seek_mask_bias": "unknowns.estimate_mask_bias",
+    "align.seek_shape": "unknowns.estimate_shape",
+    "align.seek_focal": "unknowns.estimate_focal",
+    "align.sigma_mask_bias_px": "unknowns.sigma_mask_bias_px",
+    "align.sigma_shape": "unknowns.sigma_shape",
+    "align.sigma_focal": "unknowns.sigma_focal",
+    "align.": "gauss_newton.",
+    "polish.mask_weight": "coverage.weight",
+    "polish.mask.": "coverage.",
+    "polish.far_weight": "far.weight",
+    "polish.far.": "far.",
+    **{f"polish.{name}_weight": _ONE_TERM.format(name) for name in ("image", "sliding", "penetration")},
+    **{f"polish.{name}_weight": _ONE_TERM.format(name) for name in ("consistency", "smoothness")},
+    **{f"polish.{name}.": _ONE_TERM.format(name) for name in ("image", "sliding", "penetration")},
+    **{f"polish.{name}.": _ONE_TERM.format(name) for name in ("consistency", "smoothness")},
+    "polish.": "adam.",
+}
+"""What settings are called now; see :mod:`warpprior.support.overrides`."""
+
+OLD_NAMES = {
+    "mask": ("contour", "coverage", "softras"),
+    "initialise": ("start",),
+    "align": ("gauss_newton",),
+    "polish": ("adam",),
+}
+"""What terms and steps are called now."""
+
+
 @dataclass(frozen=True)
 class RefineSettings:
     """Offline refinement of a sequence.
@@ -134,6 +200,9 @@ class RefineSettings:
         adam: gradient descent on the energy.
         without: names of terms and steps that are left out.
     """
+
+    OPEN: ClassVar[tuple[str, ...]] = ("terms",)  # ``--set contour.sigma_px=3`` reaches into it
+    OLD_KEYS: ClassVar[dict[str, str]] = OLD_KEYS
 
     seed: int = number(0, 0, 2**31 - 1)
     iterations: int | None = field(default=None, metadata={"range": (0, 50_000)})
@@ -178,7 +247,12 @@ class RefineSettings:
         Raises:
             InputError: there is no such term.
         """
-        return replace(self, without=(*self.without, *names))
+        current = []
+        for name in names:
+            if name in OLD_NAMES:
+                warnings.warn(f"--without {name}: it is called {' and '.join(OLD_NAMES[name])} now", stacklevel=2)
+            current += OLD_NAMES.get(name, (name,))
+        return replace(self, without=(*self.without, *current))
 
     def used_by(self, solver: str) -> list[Term]:
         """Terms that a solver uses: those that name it, are not left out and have a weight."""
@@ -189,7 +263,19 @@ class RefineSettings:
         ]
 
     def as_dict(self) -> dict:
-        """The settings as plain data; terms by their names."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "terms"}
-        plain = {key: asdict(value) if is_dataclass(value) else value for key, value in values.items()}
-        return {**plain, "without": list(self.without), **{term.name: asdict(term) for term in self.terms}}
+        """The settings as plain data; terms and stages by their names."""
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "terms"}
+        stages = {stage.name: _plain(stage) for stage in self.gauss_newton.stages}
+        plain["gauss_newton"]["stages"] = stages
+        return {**plain, **{term.name: _plain(term) for term in self.terms}}
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,4 +1,4 @@
-"""What a tracker is told in its study: noise that is exactly what the filter supposes, and what may go wrong."""
+"""What a tracker observes in its study: noise that is exactly what the filter supposes, and what may go wrong."""
 
 from __future__ import annotations
 

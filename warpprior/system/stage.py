@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from warpprior.support.limits import number, positive, share, weight
 
@@ -30,6 +31,12 @@ class Stage:
         articulated_only: the stage is for scenes in which an articulated body is estimated; where only rigid ones are,
             what touches them is known, and its measured motion is no firmer than its contacts.
     """
+
+    OLD_KEYS: ClassVar[dict[str, str]] = {
+        "keypoint_reach": "reach_sigmas",
+        "seeding_rounds": "carry_frames",
+        "for_hands": "articulated_only",
+    }
 
     name: str = "stage"
     iterations: int = number(12, 0, 50_000)  # a captured graph draws at most warpprior.render.canvas.EPOCH_LIMIT times

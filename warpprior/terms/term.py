@@ -58,7 +58,7 @@ class Term:
     def __post_init__(self):
         if not self.name.isidentifier():
             raise InputError(f"term {type(self).__name__}", f"the name {self.name!r}", "a class attribute like 'table'")
-        check_ranges(self, f"{self.name}.")
+        check_ranges(self, prefix=f"{self.name}.")
         for solver in self.solvers:
             if solver not in SOLVERS:
                 raise InputError(f"settings: {self.name}.solvers", repr(solver), f"some of {', '.join(SOLVERS)}")

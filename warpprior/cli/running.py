@@ -18,7 +18,7 @@ def start_warp(device: str | None, quiet: bool = True) -> str:
     cache = prepare_kernel_cache()
     chosen = resolve_device(device)
     if not any(cache.glob("wp_warpprior.kernels.*")):
-        tell(quiet, "the first run compiles kernels, which takes up to a minute; later runs do not")
+        say(quiet, "the first run compiles kernels, which takes up to a minute; later runs do not")
     return chosen
 
 
@@ -50,7 +50,7 @@ def _poses(scene: Scene, poses_file: Path | None) -> dict[str, Poses]:
     return load_result_poses(poses_file, scene)
 
 
-def tell_warnings(scene: Scene, quiet: bool) -> None:
+def say_warnings(scene: Scene, quiet: bool) -> None:
     for text in [] if quiet else scene.warnings[:MOST_LISTED_WARNINGS]:
         print(f"warpprior: warning: {one_line(text)}", file=sys.stderr)
     hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
@@ -58,6 +58,6 @@ def tell_warnings(scene: Scene, quiet: bool) -> None:
         print(f"warpprior: warning: and {hidden} more, in the report", file=sys.stderr)
 
 
-def tell(quiet: bool, *lines: str) -> None:
+def say(quiet: bool, *lines: str) -> None:
     for line in [] if quiet else lines:
         print(line, flush=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from warpprior.commands.running import INTERRUPTED, OK, first_frames, tell, tell_warnings
+from warpprior.cli.running import INTERRUPTED, OK, first_frames, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
@@ -55,7 +55,7 @@ def run_into(
     remedy: str = "",
     quiet: bool = False,
     brief: bool = False,
-) -> int:
+) -> Result:
     """Estimate, measure, write the result folder and say what came out.
 
     Args:
@@ -70,23 +70,27 @@ def run_into(
         brief: a short table.
 
     Returns:
-        The exit code.
+        The result with its numbers and contacts; not complete when it was interrupted.
     """
     from warpprior.io import save_result
 
-    tell_warnings(scene, quiet)
+    say_warnings(scene, quiet)
     start = time.perf_counter()
     with progress_bar(title, quiet=quiet) as progress:
         result = self_healing(lambda: run(progress))
     result = self_healing(lambda: _measured(result, device))
     result = self_healing(lambda: save_result(result, folder, device=device, seed=seed))
     seconds = time.perf_counter() - start
-    tell(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
-    tell(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
-    if result.complete:
-        return OK
-    print(f"warpprior: interrupted; the best so far is in {one_line(folder)}{remedy}", file=sys.stderr)
-    return INTERRUPTED
+    say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
+    say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
+    if not result.complete:
+        print(f"warpprior: interrupted; the best so far is in {one_line(folder)}{remedy}", file=sys.stderr)
+    return result
+
+
+def exit_code(result: Result) -> int:
+    """What a command returns that ended with this result."""
+    return OK if result.complete else INTERRUPTED
 
 
 def _measured(result: Result, device: str) -> Result:

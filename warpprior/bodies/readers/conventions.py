@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.bodies.readers.mano import ManoModel
-from warpprior.bodies.readers.model_file import ModelArrays
 from warpprior.support.errors import InputError
 
+if TYPE_CHECKING:
+    from warpprior.bodies.readers.mano import ManoModel
+    from warpprior.bodies.readers.model_file import ModelArrays
+
 MOST_COMPONENTS = 45
-TRANSLATIONS = ("root", "transl")
 
 
 @dataclass(frozen=True, eq=False)
