@@ -116,8 +116,8 @@ def _spread_contour(
                 for column in range(piece.columns[0], piece.columns[1]):
                     point = wp.vec2(float(origin[0] + column) + 0.5, float(origin[1] + row) + 0.5)
                     found = edge_place(point, piece.head, piece.tail)
-                    if found[0] < reach * reach:
-                        key = nearness_key(outline.epoch[0], found[0], reach, walk.entry)
+                    if found.square < reach * reach:
+                        key = nearness_key(outline.epoch[0], found.square, reach, walk.entry)
                         wp.atomic_max(band_out, frame, row * outline.crop.width + column, key)
 
 
@@ -263,13 +263,13 @@ def _push_contour_gradient(
                     point = wp.vec2(float(origin[0] + column) + 0.5, float(origin[1] + line) + 0.5)
                     found = edge_place(point, piece.head, piece.tail)
                     pixel = line * outline.crop.width + column
-                    if found[0] < reach * reach:
-                        if band[frame, pixel] == nearness_key(outline.epoch[0], found[0], reach, walk.entry):
-                            place = span[0] + found[1] * (span[1] - span[0])
+                    if found.square < reach * reach:
+                        if band[frame, pixel] == nearness_key(outline.epoch[0], found.square, reach, walk.entry):
+                            place = span[0] + found.place * (span[1] - span[0])
                             normal = outward
-                            if found[0] > 1.0e-6:
-                                beside = point - piece.head - found[1] * (piece.tail - piece.head)
-                                normal = beside / wp.sqrt(found[0])
+                            if found.square > 1.0e-6:
+                                beside = point - piece.head - found.place * (piece.tail - piece.head)
+                                normal = beside / wp.sqrt(found.square)
                                 if key_channel(outline.keys[frame, pixel]) == 0:
                                     normal = -normal
                             pull = normal * (differences[frame, pixel] * seed)
