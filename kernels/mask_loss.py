@@ -12,11 +12,10 @@ from warpprior.kernels.silhouette import (
     IGNORE,
     Crop,
     Outline,
-    claim_key,
-    cross_line,
-    crossed_lines,
-    is_dominant,
-    outward_reach,
+    dominant_lines,
+    nearer_pixel,
+    visit_owned,
+    walk_edge,
 )
 from warpprior.kernels.visibility import key_channel
 
@@ -93,26 +92,20 @@ def _mark_residuals(
 ):
     """Derivative of the loss by the coverage, of the hard labels alone, where the adjoint will read it."""
     frame, start = wp.tid()
-    origin = outline.origins[frame]
     for slot in range(start, outline.counts[frame], stride):
-        entry = outline.entries[frame, slot]
-        a = outline.screen[frame, outline.edges[entry // 2][0]]
-        b = outline.screen[frame, outline.edges[entry // 2][1]]
-        for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, outline.crop)
-            for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, outline.crop)
-                if crossing.valid == 1:
-                    if outline.owners[frame, crossing.slot] == claim_key(outline.epoch[0], crossing, entry):
-                        for side in range(2):
-                            pixel = crossing.inside
-                            if side == 1:
-                                pixel = crossing.outside
-                            target = int(targets[frame, pixel])
-                            label = key_channel(outline.keys[frame, pixel])
-                            for channel in range(outline.crop.channel_count):
-                                factor = 2.0 * scales[frame, channel] / sigma[0]
-                                differences_out[frame, channel, pixel] = factor * hard_residual(label, target, channel)
+        walk = walk_edge(outline, frame, slot)
+        for index in range(walk.line_count):
+            crossing = visit_owned(outline, walk, index)
+            if crossing.valid == 1:
+                for side in range(2):
+                    pixel = crossing.inside
+                    if side == 1:
+                        pixel = crossing.outside
+                    target = int(targets[frame, pixel])
+                    label = key_channel(outline.keys[frame, pixel])
+                    for channel in range(outline.crop.channel_count):
+                        factor = 2.0 * scales[frame, channel] / sigma[0]
+                        differences_out[frame, channel, pixel] = factor * hard_residual(label, target, channel)
 
 
 def mark_residuals(outline, targets, scales, sigma, *, stride, differences_out):
@@ -145,31 +138,22 @@ def _settle_coverage(
     hard residuals (:func:`_mark_residuals`).
     """
     frame, start = wp.tid()
-    origin = outline.origins[frame]
     total = float(0.0)
     for slot in range(start, outline.counts[frame], stride):
-        entry = outline.entries[frame, slot]
-        a = outline.screen[frame, outline.edges[entry // 2][0]]
-        b = outline.screen[frame, outline.edges[entry // 2][1]]
-        axis = int(1)
-        if is_dominant(a, b, 0):
-            axis = 0
-        lines = crossed_lines(a, b, axis, origin, outline.crop)
-        for line in range(lines[0], lines[1]):
-            crossing = cross_line(a, b, entry % 2, axis, line, origin, outline.crop)
+        walk = walk_edge(outline, frame, slot)
+        lines = dominant_lines(walk)
+        for index in range(lines[0], lines[1]):
+            crossing = visit_owned(outline, walk, index)
             if crossing.valid == 1:
-                if outline.owners[frame, crossing.slot] == claim_key(outline.epoch[0], crossing, entry):
-                    pixel = crossing.outside
-                    if outward_reach(crossing) < 0.0:
-                        pixel = crossing.inside
-                    target = int(targets[frame, pixel])
-                    label = key_channel(outline.keys[frame, pixel])
-                    for channel in range(outline.crop.channel_count):
-                        covered = wp.atomic_exch(coverage_out, frame, channel, pixel, 0.0)
-                        if covered != 0.0 and target != IGNORE:
-                            scale = scales[frame, channel] / sigma[0]
-                            total += scale * covered * (covered + 2.0 * hard_residual(label, target, channel))
-                            wp.atomic_add(differences_out, frame, channel, pixel, 2.0 * scale * covered)
+                pixel = nearer_pixel(crossing)
+                target = int(targets[frame, pixel])
+                label = key_channel(outline.keys[frame, pixel])
+                for channel in range(outline.crop.channel_count):
+                    covered = wp.atomic_exch(coverage_out, frame, channel, pixel, 0.0)
+                    if covered != 0.0 and target != IGNORE:
+                        scale = scales[frame, channel] / sigma[0]
+                        total += scale * covered * (covered + 2.0 * hard_residual(label, target, channel))
+                        wp.atomic_add(differences_out, frame, channel, pixel, 2.0 * scale * covered)
     if total != 0.0:
         wp.atomic_add(rows_out, row, frame, total)
 

@@ -60,10 +60,7 @@ def linearise(body, motion, places, device):
     jacobians = wp.full((*places.shape, 3, 6 + body.coordinate_count), POISON, dtype=float, device=device)
     linearise_points(
         wp.array(places, dtype=wp.int32, device=device),
-        model.joint_types,
-        model.joint_axes,
-        model.coordinate_starts,
-        model.coordinate_gains,
+        model.tree,
         wp.array(descendants(body), dtype=wp.int32, device=device),
         wp.array(motion.position.astype(np.float32), dtype=wp.vec3, device=device),
         state.joints,

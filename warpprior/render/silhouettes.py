@@ -98,7 +98,7 @@ class ContourMask:
         self.canvas, self.sigma, self.tau = canvas, sigma, tau
         self.targets = wp.array(distances.reshape(frame_count, -1), dtype=wp.float32, device=device)
         self.scales = wp.array(scales, dtype=wp.float32, device=device)
-        self.pieces = wp.zeros(canvas.entries.shape, dtype=wp.vec2, device=device)
+        self.spans = wp.zeros(canvas.entries.shape, dtype=wp.vec2, device=device)
         self.band = wp.zeros(canvas.keys.shape, dtype=wp.uint64, device=device)
         self.differences = wp.zeros(canvas.keys.shape, dtype=wp.float32, device=device)
         self.lanes = 1 if device.is_cpu else LANES
@@ -109,8 +109,8 @@ class ContourMask:
         if canvas.draw(screen):
             self.band.zero_()
         outline = canvas.outline(screen)
-        contour_mask.clip_edges(outline, stride=canvas.stride, pieces_out=self.pieces)
-        contour_mask.spread_contour(outline, self.pieces, self.tau, stride=canvas.stride, band_out=self.band)
+        contour_mask.clip_edges(outline, stride=canvas.stride, spans_out=self.spans)
+        contour_mask.spread_contour(outline, self.spans, self.tau, stride=canvas.stride, band_out=self.band)
 
     def read(self, screen: wp.array) -> np.ndarray:
         """The soft mask (frame, height, width) float32."""
@@ -142,7 +142,7 @@ class ContourMask:
         canvas = self.canvas
         contour_mask.push_contour_gradient(
             canvas.outline(screen),
-            self.pieces,
+            self.spans,
             self.band,
             self.tau,
             self.differences,

@@ -118,10 +118,7 @@ class SurfaceMotion:
             rest = state.rest_vertices.reshape((1, -1)) if state.blended is None else state.blended
             differentiate_surface(
                 pairs,
-                model.joint_types,
-                model.joint_axes,
-                model.coordinate_starts,
-                model.coordinate_gains,
+                model.tree,
                 descends,
                 state.joints,
                 state.links,
@@ -157,7 +154,7 @@ class _Shaped:
         """Evaluate the derivatives at the current motion; launches only."""
         model, own = motion.models[self.name], motion.states[self.name]
         rest_links = own.rest_links.reshape((1, -1))
-        tree = (model.parents, model.joint_shape_directions, own.scale)
+        tree = (model.tree, model.joint_shape_directions, own.scale)
         differentiate_origins(*tree, self.rest_pose, rest_links, origins_out=self.rest_origins)
         differentiate_origins(*tree, own.poses, own.links, origins_out=self.origins)
         differentiate_shape(

@@ -149,10 +149,7 @@ class TrackedHand:
         rest = state.rest_vertices.reshape((1, -1)) if state.blended is None else state.blended
         linearise_points(
             self._slots.array,
-            model.joint_types,
-            model.joint_axes,
-            model.coordinate_starts,
-            model.coordinate_gains,
+            model.tree,
             self._descends,
             self._origins.array,
             state.joints,

@@ -139,16 +139,15 @@ class SilhouetteMoments:
         self._joints = twin_zeros(max(int(self._joint_starts[-1]), 1), wp.float32, self.device)
         self._vertices = zeros((1, int(self._starts[-1])), wp.vec3)
         self._screen = zeros((1, int(self._starts[-1])), wp.vec3)
-        self._window = zeros(1, wp.vec3)
+        self._aim = zeros(1, kernels.Aim)
         self._total = zeros(1, kernels.Moments)
         self._sums = zeros(1 + count, kernels.MomentMatrix)  # border, jacobians
         self._border, self._jacobians = self._sums[:1], self._sums[1:]
-        self._outline = outline = moment_border.Border()
-        outline.screen, outline.vertices, outline.poses = self._screen, self._vertices, self._poses.array
-        outline.faces = self.canvas.faces
-        outline.edges, outline.edge_bodies = self.canvas.edges, self.canvas.edge_channels
-        outline.keys, outline.owners, outline.epoch = self.canvas.keys, self.canvas.owners, self.canvas.epoch
-        outline.window = self._window
+        self._drawing = drawing = moment_border.Drawing()
+        drawing.outline, drawing.faces = self.canvas.outline(self._screen), self.canvas.faces
+        drawing.edge_bodies = self.canvas.edge_channels
+        drawing.vertices, drawing.poses = self._vertices, self._poses.array
+        drawing.aim, drawing.view = self._aim, self.view
         self._result = twin_zeros(2 + count, kernels.MomentMatrix, self.device)
 
     def _state(self, index: int, body: SceneBody) -> BodyState:
@@ -185,24 +184,22 @@ class SilhouetteMoments:
         for model, state, first in zip(self._models, self._states, self._starts[:-1], strict=True):
             model.pose(state)
             model.skin(state, self._vertices, int(first))
-        kernels.aim_window(poses, self.index, self._corners, view, crop, window_out=self._window)
-        kernels.project_window(self._vertices, self._window, view, screen_out=self._screen)
+        kernels.aim_window(poses, self.index, self._corners, view, crop, aim_out=self._aim)
+        kernels.project_window(self._vertices, self._aim, view, screen_out=self._screen)
         canvas.draw(self._screen)
         self._total.zero_()
         self._sums.zero_()
-        kernels.sum_pixels(canvas.keys, self.index, self._window, view, crop, lanes=self.lanes, sums_out=self._total)
+        kernels.sum_pixels(canvas.keys, self.index, self._aim, view, crop, lanes=self.lanes, sums_out=self._total)
         moment_border.sum_border(
-            self._outline,
+            self._drawing,
             self.index,
-            view,
-            crop,
             lanes=self.lanes,
             sums_out=self._total,
             border_out=self._border,
             jacobians_out=self._jacobians,
         )
         kernels.finish_moments(
-            self._total, self._border, self._jacobians, self._window, crop, result_out=self._result.array
+            self._total, self._border, self._jacobians, self._aim, crop, result_out=self._result.array
         )
 
     def measure(self, poses: Mapping[str, np.ndarray], surfaces: Mapping[str, np.ndarray] | None = None) -> Silhouette:
