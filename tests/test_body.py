@@ -14,9 +14,9 @@ from warpprior.bodies import (
     link_transforms,
     posed_vertices,
     rigid_body,
-    sample_surface,
 )
 from warpprior.bodies.primitives import make_box, make_sphere
+from warpprior.geometry.sampling import sample_surface
 from warpprior.scene import Poses
 
 TREE = make_tree_body()
