@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import warp as wp
@@ -16,15 +16,15 @@ from warpprior.kernels import joined_poses, skinning
 from warpprior.support.arrays import device_of, is_warp, to_numpy, to_warp
 from warpprior.support.errors import InputError
 
-_MODELS: WeakKeyDictionary[Body, dict[str, BodyModel]] = WeakKeyDictionary()
+
+@lru_cache(maxsize=64)
+def _model(body: Body, device: str) -> BodyModel:
+    return BodyModel(body, device)
 
 
 def shared_model(body: Body, device: Any) -> BodyModel:
-    """A body's constant arrays on a device, uploaded once and kept as long as the body lives."""
-    kept, key = _MODELS.setdefault(body, {}), str(wp.get_device(device))
-    if key not in kept:
-        kept[key] = BodyModel(body, device)
-    return kept[key]
+    """A body's constant arrays on a device, kept for those that were used last; not to be written to."""
+    return _model(body, str(wp.get_device(device)))
 
 
 def join_poses(position: Any, rotation: Any, *, device: Any = None) -> wp.array:
