@@ -6,10 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 
-def record_adjoint(adjoint: Callable[[], None], arrays: list[Any]) -> None:
-    """Have the tape that is recording, if any, call ``adjoint`` in its backward pass."""
+def current_tape() -> Any:
+    """The tape that is recording, or None."""
     import warp as wp
 
-    tape = wp._src.context.runtime.tape  # the only handle on the current tape that Warp has
+    wp.init()
+    return wp._src.context.runtime.tape  # the only handle on it that Warp has
+
+
+def record_adjoint(adjoint: Callable[[], None], arrays: list[Any]) -> None:
+    """Have the tape that is recording, if any, call ``adjoint`` in its backward pass."""
+    tape = current_tape()
     if tape is not None:
         tape.record_func(adjoint, arrays)
