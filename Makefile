@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
 
-.PHONY: help demo test test-min test-debug lint aot bench clean
+.PHONY: help demo test test-torch test-min test-debug lint aot bench clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -27,6 +27,13 @@ demo: $(STAMP)   ## simulate a hand that lifts and turns a mug, refine both, and
 
 test: $(STAMP)   ## run all tests
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-torch: $(VENV)/.installed-torch  ## install torch, and test what needs it
+	$(RUN) -m pytest tests/torch_door
+
+$(VENV)/.installed-torch: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[torch]"
+	@touch $@
 
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
 	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest

@@ -29,6 +29,7 @@ FLOORS = [
     ["system", "terms", "settings"],
     ["refinement"],
     ["tracking"],
+    ["torch"],
     ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
     ["ablation"],

@@ -61,8 +61,13 @@ _homes = {
 
 __all__ = [*_homes]  # noqa: PLE0604 - all of them are strings
 
+# Public packages, imported when first used; not in __all__, where ``torch`` would take the place of another.
+_rooms = ("geometry", "render", "torch")
+
 
 def __getattr__(name: str):
+    if name in _rooms:
+        return _import_module(f"warpprior.{name}")
     if name not in _homes:
         raise AttributeError(f"module 'warpprior' has no attribute {name!r}")
     value = getattr(_import_module(_homes[name]), name)
@@ -71,4 +76,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_homes})
+    return sorted({*globals(), *_homes, *_rooms})

@@ -13,6 +13,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
+from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.renamed import renamed_fields
 
@@ -46,6 +47,11 @@ class Poses:
         covariance: error covariance per frame (frame, d, d), or None.
         imputed: frames whose pose was missing and was interpolated (frame,) bool.
         moments: for bodies with an animation, which of its frames these are (frame,) int; None for 0, 1, 2, ...
+
+    Whatever :mod:`warpprior.support.arrays` takes is taken, and copied to the host; NumPy arrays are kept as they are.
+
+    Raises:
+        InputError: on construction: not numbers, or a torch tensor that requires grad.
     """
 
     position: np.ndarray
@@ -56,6 +62,12 @@ class Poses:
     covariance: np.ndarray | None = None
     imputed: np.ndarray | None = None
     moments: np.ndarray | None = None
+
+    def __post_init__(self):
+        for name in ("position", "rotation", "joints", "shape", "covariance"):
+            _take(self, name, f"poses: {name}", np.float64)
+        for name, kind in (("imputed", bool), ("moments", np.int64)):
+            _take(self, name, f"poses: {name}", kind)
 
     @staticmethod
     def identity(frame_count: int) -> Poses:
@@ -162,6 +174,7 @@ class Scene:
     noise: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
+        _take_observations(self)
         check_scene(self)
 
     @property
@@ -205,6 +218,25 @@ class Scene:
             timestamps=None if self.timestamps is None else self.timestamps[cut],
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
+
+
+def _take(owner: Poses | Scene, name: str, where: str, dtype: type | None = None) -> None:
+    """Have a field hold a NumPy array: one that is already is kept, others become copies on the host."""
+    values = getattr(owner, name)
+    if values is not None and not isinstance(values, np.ndarray):
+        object.__setattr__(owner, name, np.array(to_numpy(values, where), dtype=dtype))
+
+
+def _take_observations(scene: Scene) -> None:
+    """Observations in memory as NumPy arrays, whatever arrays they came as."""
+    where = f"scene {scene.name!r}"
+    for name in ("labels", "timestamps"):
+        _take(scene, name, f"{where}: {name}")
+    for key in DETECTIONS:
+        given = getattr(scene, key)
+        if not all(isinstance(values, np.ndarray) for values in given.values()):
+            taken = {name: np.array(to_numpy(values, f"{where}: {key} of {name!r}")) for name, values in given.items()}
+            object.__setattr__(scene, key, taken)
 
 
 def box_center(body: Body, scale: float = 1.0) -> np.ndarray:

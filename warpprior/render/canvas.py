@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import warp as wp
@@ -43,8 +44,6 @@ class Canvas:
         backdrop: wp.array | None = None,
     ):
         device = wp.get_device(device)
-        frame_count = len(window.origins)
-        pixel_count = window.width * window.height
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
         if table.max() >= CHANNEL_LIMIT:
             raise InputError("bodies drawn together", f"{table.max() + 1}", f"at most {CHANNEL_LIMIT}")
@@ -54,10 +53,8 @@ class Canvas:
         if outlines.any():
             lined = outlines[assembly.edge_bodies]
             edges, edge_bodies = assembly.edges[lined], assembly.edge_bodies[lined]
-        self.window = window
         self.device = device
-        self.crop = window.crop(int(table.max()) + 1)
-        self.origins = window.device_origins(device)
+        self.channel_count = int(table.max()) + 1
         self.backdrop = backdrop
         self.faces = wp.array(assembly.faces[drawn], dtype=wp.vec3i, device=device)
         self.face_channels = wp.array(table[assembly.face_bodies[drawn]], dtype=wp.int32, device=device)
@@ -68,6 +65,15 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
+        self._take_buffers(window)
+
+    def _take_buffers(self, window: Window) -> None:
+        """Everything whose size is that of the frames and the window."""
+        device, frame_count, edge_count = self.device, len(window.origins), len(self.edges)
+        pixel_count = window.width * window.height
+        self.window = window
+        self.crop = window.crop(self.channel_count)
+        self.origins = window.device_origins(device)
         self.keys = self._all_keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
@@ -78,13 +84,19 @@ class Canvas:
         self._rounds = 0
         self._outline: silhouette.Outline | None = None
 
+    def again(self, window: Window) -> Canvas:
+        """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
+        other = copy(self)
+        other._take_buffers(window)
+        return other
+
     def look_at(self, window: Window) -> None:
         """Draw another part of the picture from now on, of no more pixels than the one it was made for.
 
         Only for a canvas of one frame without a backdrop.
         """
         pixel_count = window.width * window.height
-        self.window, self.crop = window, window.crop(self.crop.channel_count)
+        self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
         self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
         self._outline = None

@@ -6,8 +6,6 @@ leaves its hand-written adjoint, which takes the row's gradient and adds to that
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import warp as wp
 
@@ -15,15 +13,9 @@ from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import contour_mask, mask_loss, silhouette, softras
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
+from warpprior.support.tape import record_adjoint
 
 LANES = 32  # on a GPU so many threads share a pixel row
-
-
-def record_adjoint(adjoint: Callable[[], None], arrays: list[wp.array]) -> None:
-    """Have the tape that is recording, if any, call ``adjoint`` in its backward pass."""
-    tape = wp._src.context.runtime.tape  # the only handle on the current tape that Warp has
-    if tape is not None:
-        tape.record_func(adjoint, arrays)
 
 
 class EdgeMask:
