@@ -1,6 +1,6 @@
-"""Check the types of the package as it is installed: kernels/ and scenes/ inside it, by the rules in pyproject.toml.
+"""Check the types of the package as it is imported: kernels/, scenes/ and bench/ inside it, by pyproject.toml's rules.
 
-A type checker takes folders as they lie, and two of ours lie beside the package.  So it is shown a copy in which they
+A type checker takes folders as they lie, and three of ours lie beside the package.  So it is shown a copy in which they
 lie inside, and what it says of the copy is printed as said of the sources.
 """
 
@@ -12,7 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COPY = ROOT / "out" / "types"
-FOLDERS = {"warpprior/kernels": "kernels", "warpprior/scenes": "scenes", "warpprior": "warpprior", "bench": "bench"}
+FOLDERS = {
+    "warpprior": "warpprior",
+    "warpprior/kernels": "kernels",
+    "warpprior/scenes": "scenes",
+    "warpprior/bench": "bench",
+}
 
 
 def copy_package() -> None:
@@ -21,6 +26,7 @@ def copy_package() -> None:
     for place in sorted(FOLDERS):
         ignored = shutil.ignore_patterns("__pycache__", "assets")
         shutil.copytree(ROOT / FOLDERS[place], COPY / place, ignore=ignored)
+    shutil.copytree(ROOT / ".ci" / "stubs", COPY / "stubs")
     shutil.copy(ROOT / "pyproject.toml", COPY)
 
 

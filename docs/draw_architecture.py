@@ -54,7 +54,7 @@ def floors() -> list[list[str]]:
 def drawing() -> str:
     """The picture as SVG."""
     stack = floors()[::-1]
-    height = len(stack) * (ROW + GAP) + 64
+    height = len(stack) * (ROW + GAP) + 48
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',

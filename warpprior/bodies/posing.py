@@ -19,12 +19,18 @@ from warpprior.bodies.model import BodyModel, BodyState
 class Motion(Protocol):
     """What this floor needs to know of a body's poses (they are defined one floor up)."""
 
-    position: np.ndarray
-    rotation: np.ndarray
-    joints: np.ndarray
-    shape: np.ndarray
-    scale: float
-    moments: np.ndarray | None
+    @property
+    def position(self) -> np.ndarray: ...
+    @property
+    def rotation(self) -> np.ndarray: ...
+    @property
+    def joints(self) -> np.ndarray: ...
+    @property
+    def shape(self) -> np.ndarray: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def moments(self) -> np.ndarray | None: ...
 
 
 def assign_poses(state: BodyState, poses: Motion) -> None:

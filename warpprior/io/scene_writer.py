@@ -64,12 +64,12 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
             save_detections(target / KEYPOINTS_FILE, scene)
         if scene.timestamps is not None:
             save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
-        if scene.labels is not None:
-            _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
-        if scene.read_rgb is not None:
-            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(scene.read_rgb(frame)))
-        if scene.read_depth is not None:
-            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(scene.read_depth(frame)))
+        if (labels := scene.labels) is not None:
+            _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
+        if (read_rgb := scene.read_rgb) is not None:
+            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
+        if (read_depth := scene.read_depth) is not None:
+            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
         (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
     return folder
 
@@ -136,7 +136,7 @@ def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> list
     """Write one body's model below ``target``; the lines of ``scene.toml`` that name it."""
     kind, source = item.body.kind, item.source
     if kind == "hand":
-        return [f"side = {_quote(item.body.side)}"]
+        return [f"side = {_quote(item.body.side or 'right')}"]
     if kind == "mesh":
         _write_obj(item.body, target / f"{stem}.obj")
         return [f"path = {_quote(f'{stem}.obj')}"]
@@ -151,8 +151,9 @@ def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> list
         raise InputError(f"body {item.name!r}", found, f"bodies of kind {kind} are copied from the file they came from")
     source = source.resolve()
     if kind == "urdf":
-        inside = scene.folder is not None and source.is_relative_to(scene.folder.resolve())
-        root = model_root(scene.folder, source) if inside else source.parent
+        root = source.parent
+        if scene.folder is not None and source.is_relative_to(scene.folder.resolve()):
+            root = model_root(scene.folder, source)
         path = _copy_urdf(source, root, target / stem).relative_to(target).as_posix()
         return [f"path = {_quote(path)}"]
     copy = target / f"{stem}{source.suffix.lower()}"
@@ -163,7 +164,7 @@ def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> list
 def _describe_mano(body: Body, source: Path) -> list[str]:
     """Which hand it is, and whether its shape directions were corrected when it was read."""
     as_published = np.array_equal(read_mano(source).shape_directions, body.shape_directions)
-    return [f"side = {_quote(body.side)}", *([] if as_published else ["correct_left_shape = true"])]
+    return [f"side = {_quote(body.side or 'right')}", *([] if as_published else ["correct_left_shape = true"])]
 
 
 def _write_obj(body: Body, path: Path) -> None:
@@ -177,6 +178,7 @@ def _write_obj(body: Body, path: Path) -> None:
 def _write_animation(item: SceneBody, path: Path) -> None:
     """The surface at every frame of the scene, in the frame of the body's poses."""
     body, moments = item.body, item.initial.moments
+    assert body.animation is not None  # its kind is "vertices"
     arrays = {"vertices": body.animation if moments is None else body.animation[moments], "faces": body.faces}
     write_arrays(path, arrays if body.colors is None else {**arrays, "colors": body.colors})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any, overload
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
@@ -33,7 +34,7 @@ class Table:
         """File, table and key, as messages name it."""
         return f"{self._where}, {key}"
 
-    def value(self, key: str, default=_REQUIRED):
+    def value(self, key: str, default: Any = _REQUIRED) -> Any:
         """The raw value; InputError when it is missing and there is no default."""
         self._asked.add(key)
         if key not in self._values:
@@ -65,8 +66,7 @@ class Table:
         value = self.value(key, None)
         if value is None:
             return None
-        good = isinstance(value, list) and all(type(v) in (int, float) and abs(v) < _LARGEST for v in value)
-        if not good or len(value) != count:
+        if not isinstance(value, list) or len(value) != count or not all(map(_finite, value)):
             raise InputError(self.place(key), f"is {shown(value)}", f"needs {count} finite numbers: {meaning}")
         return tuple(float(v) for v in value)
 
@@ -84,6 +84,10 @@ class Table:
             raise InputError(self.place(key), f"is {shown(value)}", "needs true or false")
         return value
 
+    @overload
+    def text(self, key: str) -> str: ...
+    @overload
+    def text(self, key: str, default: str | None) -> str | None: ...
     def text(self, key: str, default=_REQUIRED) -> str | None:
         """A text that is not empty and has no control characters."""
         value = self.value(key, default)
@@ -96,11 +100,15 @@ class Table:
     def choice(self, key: str, choices: tuple[str, ...], default=_REQUIRED) -> str:
         """One of the given words."""
         value = self.value(key, default)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             close = nearest(value, choices) if isinstance(value, str) else ""
             raise InputError(self.place(key), f"is {shown(value)}", f"{close}accepted: {', '.join(choices)}")
         return value
 
+    @overload
+    def table(self, key: str) -> Table: ...
+    @overload
+    def table(self, key: str, *, required: bool) -> Table | None: ...
     def table(self, key: str, *, required: bool = True) -> Table | None:
         """A table inside this one, or None when it is absent and not required."""
         value = self.value(key) if required else self.value(key, None)
@@ -125,6 +133,11 @@ class Table:
                 raise InputError(
                     self.place(shown(key)), "is not a known key", f"{nearest(key, known)}accepted: {', '.join(known)}"
                 )
+
+
+def _finite(value: object) -> bool:
+    """Is it a number below the largest?  ``true`` is none."""
+    return type(value) in (int, float) and abs(value) < _LARGEST
 
 
 def read_table(path: Path) -> Table:

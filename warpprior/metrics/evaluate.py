@@ -139,11 +139,12 @@ class Evaluator:
                 extra["failures"] = failed
         own, error, true = accelerations(body, item.symmetry, poses, item.truth, surface)
         rows["acceleration_mm"] = own
-        if error is not None:
+        if error is not None and true is not None:
             rows["acceleration_error_mm"] = error
             extra["truth_acceleration_mm"] = summarise("truth_acceleration_mm", true, self._scene.fps)
 
     def _add_consistency(self, item: SceneBody, poses: Poses, rows: dict, extra: dict) -> None:
+        assert poses.covariance is not None
         rows.update(stated_errors(poses.covariance))
         if item.truth is not None:
             found, extra["consistency"] = consistency(poses, item.truth, item.symmetry)

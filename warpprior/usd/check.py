@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -173,7 +173,7 @@ def _codes(attribute: Usd.Attribute) -> list[Usd.TimeCode]:
     return [Usd.TimeCode.Default()] if attribute.HasAuthoredValue() else []
 
 
-def _numbers(value: object) -> np.ndarray | None:
+def _numbers(value: Any) -> np.ndarray | None:
     """The numbers in an attribute's value, or None for text and the like."""
     from pxr import Gf
 

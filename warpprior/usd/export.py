@@ -174,8 +174,10 @@ class _BodyWriter:
         """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
         color = self.color[own] if self.color.ndim == 2 else self.color
         heat = None if self.heat is None else self.heat[:, own]
-        warm = heat is not None and heat.max() > _FAINT
-        prims.color_mesh(mesh, heat_colors(heat, color) if warm else linear_color(color), heat if warm else None)
+        if heat is not None and heat.max() > _FAINT:
+            prims.color_mesh(mesh, heat_colors(heat, color), heat)
+        else:
+            prims.color_mesh(mesh, linear_color(color), None)
         prims.bind_material(mesh, self.material)
         if not self.body.closed:
             mesh.CreateDoubleSidedAttr(True)
