@@ -31,9 +31,10 @@ test: $(STAMP)   ## run all tests
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
 	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest
 
-lint: $(STAMP)   ## ruff, and the laws of the code base
+lint: $(STAMP)   ## ruff, and types by pyright
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) .ci/check_types.py
 
 docs: $(VENV)/.docs  ## build the site into out/site; what leads nowhere fails
 	rm -rf out/site

@@ -56,7 +56,7 @@ def assign_poses(state: BodyState, poses: Motion) -> None:
     if shape.size:
         state.shape.assign(shape)
     state.scale.fill_(float(poses.scale))
-    if state.animation is not None:
+    if state.animation is not None and state.animated is not None:
         moments = np.arange(len(transforms)) if poses.moments is None else np.asarray(poses.moments)
         if len(moments) != len(transforms) or (len(moments) and moments.max() >= len(state.animation)):
             raise ValueError(f"motion of {len(transforms)} frames for an animation of {len(state.animation)}")

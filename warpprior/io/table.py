@@ -137,7 +137,7 @@ class Table:
 
 def _finite(value: object) -> bool:
     """Is it a number below the largest?  ``true`` is none."""
-    return type(value) in (int, float) and abs(value) < _LARGEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def read_table(path: Path) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from warpprior.bodies import posed_vertices
@@ -161,10 +163,10 @@ class Evaluator:
                 extra[name]["truth"] = truth.describe(truth.body_rows[name], fps)
         pairs = {}
         for key, values in found.pair_rows.items():
-            figures = {}
+            figures: dict[str, Any] = {}
             if truth is not None:
-                compared, figures = compare_contacts(found, truth, key)
-                values = values | compared
+                compared, scores = compare_contacts(found, truth, key)
+                values, figures = values | compared, dict(scores)
                 figures["truth"] = truth.describe(truth.pair_rows[key], fps)
             if key in found.pitches:
                 figures["volume_pitch_mm"] = 1e3 * found.pitches[key]
