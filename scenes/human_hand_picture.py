@@ -67,8 +67,8 @@ def _draw(hand: Body, joints: np.ndarray, yaw: float, pitch: float) -> np.ndarra
     """One view: the surface, rounded between its vertices, in the light of the scenes."""
     from trimesh.remesh import subdivide_loop
 
-    still = Poses(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]), joints[None])
-    vertices = posed_vertices(hand, still)[0].astype(np.float64)
+    pose = Poses(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]), joints[None])
+    vertices = posed_vertices(hand, pose)[0].astype(np.float64)
     surface, faces = subdivide_loop(vertices, hand.faces, iterations=2)
     assert hand.colors is not None
     colors, _ = subdivide_loop(hand.colors.astype(np.float64), hand.faces, iterations=2)

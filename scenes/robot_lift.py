@@ -125,8 +125,8 @@ def held_object(
 
     heading = np.arctan2(*grasp.rotation.as_matrix()[[1, 0], 0])
     hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
-    still = np.zeros((frame_count, 0))
-    object_track = stage.Track(model, motion.object_position, motion.object_rotation * rest, still)
+    no_joints = np.zeros((frame_count, 0))
+    object_track = stage.Track(model, motion.object_position, motion.object_rotation * rest, no_joints)
     view = stage.choose_view(camera, [hand_track], object_track, heading, view_random)
     hand_poses, object_poses = hand_track.poses(view), object_track.poses(view)
     actors = [Actor(hand, HAND_LABEL, hand_poses), Actor(model, OBJECT_LABEL, object_poses)]

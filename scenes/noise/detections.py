@@ -76,7 +76,7 @@ def detect_keypoints(
         camera: the camera.
         random: source of all noise.
         noise: what to do to them.
-        pictures: exact pictures of all actors, to tell which keypoints are hidden; None hides none.
+        pictures: exact pictures of all actors, to find which keypoints are hidden; None hides none.
         label: the body's label in them.
 
     Returns:
@@ -93,7 +93,7 @@ def detect_keypoints(
     visible = np.ones((frame_count, count))
     if pictures is not None:
         if label is None:
-            raise ValueError("pictures tell what is hidden only with the body's label")
+            raise ValueError("which keypoints are hidden is found in pictures only with the body's label")
         visible = visible_share(points, places, pictures, label)
     spread = noise.sigma * (noise.hidden + (1.0 - noise.hidden) * visible)
     errors = correlated(random, frame_count, 2 * count, noise.correlation).reshape(frame_count, count, 2)

@@ -80,7 +80,7 @@ def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, b
     faces, remarks = _orient(vertices, faces)
     closed = _is_closed(faces)
     if not closed:
-        remarks.append("the surface is open; inside and outside are told by its winding number")
+        remarks.append("the surface is open; its winding number decides what is inside")
     return faces, closed, (*said, *remarks)
 
 

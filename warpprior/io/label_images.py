@@ -75,7 +75,7 @@ def read_labels(
 
 
 def _check_memory(scene_file: SceneFile, frame_count: int) -> None:
-    # All label images are held at once, and drawings as large as they beside them: sooner said than killed.
+    # All label images are held at once, and images rendered as large beside them: better refused than killed.
     needed = frame_count * scene_file.camera.height * scene_file.camera.width
     if hasattr(os, "sysconf") and 2 * needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
         found = f"{frame_count} label images need {needed / 2**30:.1f} GiB, more than half of the memory"

@@ -64,7 +64,7 @@ def load_poses(
     reader = _Reader(path, frame_count, conventions)
     known = set(known)
     poses = reader.read(list(bodies), set(optional), lambda body: reader.mended(body, body.name in known))
-    reader.tell(notes)
+    reader.pass_on(notes)
     return poses
 
 
@@ -85,7 +85,7 @@ def load_truth(
     poses = reader.read(bodies, {body.name for body in bodies}, reader.as_stated)
     if not poses:
         raise InputError(str(path), f"has none of the bodies {[b.name for b in bodies]}", "keys are <body>/position")
-    reader.tell(notes)
+    reader.pass_on(notes)
     return poses
 
 
@@ -143,7 +143,7 @@ class _Reader:
                 poses[body.name] = read_body(body)
         return poses
 
-    def tell(self, notes: list[str] | None) -> None:
+    def pass_on(self, notes: list[str] | None) -> None:
         name = Path(self._path).name
         for note in self._notes:
             if notes is None:
@@ -349,5 +349,5 @@ def _where(found: str, bad: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _far_rows(position: np.ndarray) -> np.ndarray:
-    """Frames (frame,) bool farther away along some axis than anything a camera like ours could tell apart."""
+    """Frames (frame,) bool farther away along some axis than anything a camera like ours could resolve."""
     return np.any(np.abs(position) > FAR_M, axis=1)

@@ -65,9 +65,9 @@ def signed_distances(
         leading = np.zeros(bound.shape[1], dtype=bool)
         leading[leaders] = True
         _measure_some(measure, points, (bound < _MARGIN_M) & leading, distances)
-        told = np.isfinite(distances[:, leaders])
+        measured = np.isfinite(distances[:, leaders])
         away = np.linalg.norm(points - points[:, leaders], axis=2)
-        bound = np.maximum(bound, np.where(told, distances[:, leaders] - away, 0.0))
+        bound = np.maximum(bound, np.where(measured, distances[:, leaders] - away, 0.0))
     _measure_some(measure, points, (bound < _MARGIN_M) & ~np.isfinite(distances), distances)
     far = distances.min(axis=1) > _MARGIN_M
     if far.any():

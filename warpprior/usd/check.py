@@ -37,7 +37,7 @@ class Finding:
 
 
 def check_stage(path: str | os.PathLike) -> list[Finding]:
-    """Everything wrong with a stage as far as we can tell; an empty list for a sound one.
+    """Everything that is found wrong with a stage; an empty list for a sound one.
 
     At every authored time: numbers finite, quaternions of unit length, face indices in range, primvars and normals as
     long as their interpolation asks for, extents around their points; all samples within the stage's time range, and a

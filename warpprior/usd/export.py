@@ -125,8 +125,8 @@ class _BodyWriter:
             self._links(poses, vertex_link, root, world_from_camera, device)
         else:
             surface = _posed(body, poses, device) if surface is None else surface
-            still = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
-            prims.define_frame(self.stage, self.path, still)
+            fixed = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
+            prims.define_frame(self.stage, self.path, fixed)
             world = composed(world_from_camera, np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
             positions = _moved(surface, world)
             mesh = prims.define_moving_mesh(self.stage, f"{self.path}/{self.name}", positions, body.faces)
