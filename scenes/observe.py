@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import warp as wp
@@ -135,7 +136,7 @@ class _Caster:
         vertices = np.concatenate([vertices, np.repeat(vertices[-1:], missing, axis=0)])
         points = wp.array(vertices, dtype=wp.vec3, device=self.device)
         # The meshes live until the launches over them are done: a freed mesh must never be queried.
-        meshes = [wp.Mesh(points=points[frame], indices=self.indices) for frame in range(self.slab)]
+        meshes = [wp.Mesh(points=cast(wp.array, points[frame]), indices=self.indices) for frame in range(self.slab)]
         ids = wp.array([mesh.id for mesh in meshes], dtype=wp.uint64, device=self.device)
         limit = 1_000_000
         self.boxes.assign(np.tile(np.array([limit, limit, -limit, -limit], np.int32), (self.slab, 1)))
@@ -158,8 +159,9 @@ class _Caster:
         wp.synchronize_device(self.device)
 
     def _shade(self, ids) -> None:
+        assert self.light is not None
         lamp = raycast.Lamp()
-        lamp.direction = wp.normalize(wp.vec3(*self.light.toward))
+        lamp.direction = wp.normalize(wp.vec3(*self.light.toward))  # pyright: ignore[reportArgumentType, reportCallIssue]
         lamp.ambient, lamp.shadow = self.light.ambient, self.light.shadow
         raycast.shade_pixels(
             ids,

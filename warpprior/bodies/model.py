@@ -150,7 +150,7 @@ class BodyModel:
         skinning.shape_vertices(
             self.vertices, self.shape_directions, state.shape, state.scale, vertices_out=state.rest_vertices
         )
-        if state.animated is not None:
+        if state.animated is not None and state.blended is not None:
             skinning.shape_vertices(
                 state.animated.reshape(state.animated.size),
                 self.shape_directions,

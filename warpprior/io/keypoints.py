@@ -83,7 +83,9 @@ def save_detections(path: str | Path, scene: Scene) -> None:
         f"{name}/{key}": values for field, key in STORED.items() for name, values in getattr(scene, field).items()
     }
     for name in {**scene.keypoints2d, **scene.keypoints3d}:
-        names = scene.body(name).body.keypoints.names
+        keypoints = scene.body(name).body.keypoints
+        assert keypoints is not None  # a scene has none of bodies without
+        names = keypoints.names
         arrays[f"{name}/keypoint_names"] = np.array(names, dtype=np.str_)
     write_arrays(path, arrays)
 
@@ -146,7 +148,7 @@ class _Reader:
         key = f"{body.name}/center"
         place = f"{self._path}: {key}"
         stored = self._numbers(place, key, (self._frame_count, 3))
-        missing = ~np.isfinite(stored).all(axis=1)
+        missing = ~np.all(np.isfinite(stored), axis=1)
         return self._in_reach(place, key, np.where(missing[:, None], np.nan, stored))
 
     @reads("boxes")
@@ -154,7 +156,7 @@ class _Reader:
         """Boxes of one body (frame, 4); with distortion, the box around the rectified outline."""
         place = f"{self._path}: {body.name}/box2d"
         box = self._numbers(place, f"{body.name}/box2d", (self._frame_count, 4))
-        missing = ~np.isfinite(box).all(axis=1)
+        missing = ~np.all(np.isfinite(box), axis=1)
         wrong = ~missing & ((box[:, 2] <= box[:, 0]) | (box[:, 3] <= box[:, 1]))
         if wrong.any():
             frame = int(np.flatnonzero(wrong)[0])
@@ -164,7 +166,7 @@ class _Reader:
         corners = np.where(missing[:, None], np.nan, box).reshape(-1, 2, 2)
         self._check_pixels(place, corners)
         if self._rectify is not None:
-            corners = self._rectified_corners(corners)
+            corners = self._rectified_corners(corners, self._rectify)
         result = corners.reshape(-1, 4)
         result[~np.isfinite(result).all(axis=1)] = np.nan
         if np.isnan(result).all():
@@ -217,7 +219,7 @@ class _Reader:
     def _far(self, points: np.ndarray) -> np.ndarray:
         size = np.array([self._camera.width, self._camera.height])
         with np.errstate(invalid="ignore"):
-            return ((points < -FAR * size) | (points > (1.0 + FAR) * size)).any(axis=-1)
+            return np.any((points < -FAR * size) | (points > (1.0 + FAR) * size), axis=-1)
 
     def _limited(self, key: str, confidence: np.ndarray) -> np.ndarray:
         """Confidence, at most 1."""
@@ -227,13 +229,14 @@ class _Reader:
             self.notes.append(f"{key} has confidences up to {confidence.max():.3g} in {frames}; taken as 1")
         return np.minimum(confidence, 1.0)
 
-    def _rectified_corners(self, corners: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def _rectified_corners(corners: np.ndarray, rectify: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Corners (frame, 2, 2) of the box around the outline of each box, seen by the pinhole camera."""
         t = np.linspace(0.0, 1.0, _BORDER, endpoint=False)
         zero, one = np.zeros_like(t), np.ones_like(t)
         shares = np.concatenate([np.stack(side, axis=1) for side in ((t, zero), (one, t), (1 - t, one), (zero, 1 - t))])
         low, high = corners[:, None, 0], corners[:, None, 1]
-        outline = self._rectify(low + shares * (high - low))
+        outline = rectify(low + shares * (high - low))
         return np.stack([outline.min(axis=1), outline.max(axis=1)], axis=1)
 
     def _in_order(self, body: Body, names: np.ndarray | None, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -249,7 +252,7 @@ class _Reader:
         stated = [str(name) for name in names]
         if len(set(stated)) < len(stated):
             raise InputError(place, "names a keypoint twice", "needs each keypoint once")
-        own = body.keypoints.names
+        own = body.keypoints.names if body.keypoints is not None else ()
         strange = [name for name in stated if name not in own]
         if len(strange) == len(stated):
             raise InputError(place, f"has none of the model's keypoints: {', '.join(strange[:4])}", ", ".join(own))

@@ -105,14 +105,14 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     fps = frames.number_within("fps", *FPS_RANGE)
     rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
     depth_scale = frames.number("depth_scale", 0.001, limits=ABOVE_ZERO)
-    timestamps = _resolve(frames, folder, "timestamps", required=False)
+    timestamps = _resolve_if_any(frames, folder, "timestamps")
     frames.finish()
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
     _check_unique(bodies, path)
     bodies = _with_labels(bodies, path)
     poses = root.table("poses")
     initial = _resolve(poses, folder, "initial")
-    truth = _resolve(poses, folder, "truth", required=False)
+    truth = _resolve_if_any(poses, folder, "truth")
     poses.finish()
     keypoints = None
     detections = root.table("keypoints", required=False)
@@ -188,15 +188,17 @@ def _read_template(table: Table, folder: Path, key: str) -> str | None:
     return template
 
 
-def _resolve(table: Table, folder: Path, key: str, *, required: bool = True) -> Path | None:
-    relative = table.text(key) if required else table.text(key, None)
-    if relative is None:
-        return None
+def _resolve(table: Table, folder: Path, key: str) -> Path:
+    relative = table.text(key)
     path = resolve_inside(folder, relative, table.place(key))
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(table.place(key), f"{shown(relative)} {found}", "needs a file inside the scene folder")
     return path
+
+
+def _resolve_if_any(table: Table, folder: Path, key: str) -> Path | None:
+    return None if table.text(key, None) is None else _resolve(table, folder, key)
 
 
 def _read_body(table: Table, folder: Path) -> BodyEntry:

@@ -61,12 +61,12 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
             save_detections(target / KEYPOINTS_FILE, scene)
         if scene.timestamps is not None:
             save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
-        if scene.labels is not None:
-            _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
-        if scene.read_rgb is not None:
-            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(scene.read_rgb(frame)))
-        if scene.read_depth is not None:
-            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(scene.read_depth(frame)))
+        if (labels := scene.labels) is not None:
+            _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
+        if (read_rgb := scene.read_rgb) is not None:
+            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
+        if (read_depth := scene.read_depth) is not None:
+            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
         (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
     return folder
 
