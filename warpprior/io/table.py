@@ -159,11 +159,6 @@ class Table:
                 )
 
 
-def _finite(value: object) -> bool:
-    """Is it a number below the largest?  ``true`` is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
-
-
 def read_table(path: Path) -> Table:
     """The root table of a TOML file; InputError when it is not there, too large, not UTF-8 or not TOML."""
     try:
