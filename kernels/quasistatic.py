@@ -325,4 +325,5 @@ def measure_transfer(
         inputs=[moments, rotations, weight_sums, contact_sigma],
         outputs=[rotation_covariance_out, centroid_variance_out, rank_out, smallest_out],
         device=rank_out.device,
+        record_tape=False,
     )

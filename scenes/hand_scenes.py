@@ -157,7 +157,7 @@ def hand_scene(name: str, options: SceneOptions | None = None, **changes: Any) -
         labels=labels,
         read_rgb=read_rgb,
         read_depth=noises.sensor_depths(pictures.depths, random["depth"]) if options.depth else None,
-        keypoints=keypoints,
+        keypoints2d=keypoints,
         boxes=boxes,
         keypoints3d=keypoints3d,
         centers=centers,
@@ -192,6 +192,7 @@ def _act(name: str, side: str, prop: Prop, frame_count: int, fps: float, random)
             best = (fault, grasp, motion)
         if fault < 1.0:
             break
+    assert best is not None
     _, grasp, motion = best
     hands = [stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)]
     return hands, prop.track(motion.object_position, motion.object_rotation), grasp.approach
@@ -268,6 +269,7 @@ def _film(camera, view, actors, table, hidden, images, noise, random, device):
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
     gains = noises.draw_gains(len(hidden), noise, random)
     frames = []
+    assert pictures.colors is not None  # there is a light
     for colors, covered, gain in zip(pictures.colors, hidden, gains, strict=True):
         shown = np.full_like(colors, _COVER) if covered else colors
         frames.append(noises.sensor_picture(shown, random, sigma=noise.grain, gain=gain))

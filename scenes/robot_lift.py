@@ -133,6 +133,7 @@ def _film(camera, view, actors, standing: Body, grasp_height: float, images: boo
     light = stage.camera_light(view, stage.world_light())
     backdrop = stage.build_backdrop(camera, view, table, pedestal, light)
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
+    assert pictures.colors is not None  # there is a light
     frames = [noises.sensor_picture(colors, random) for colors in pictures.colors]
     return replace(pictures, colors=None), frames.__getitem__
 

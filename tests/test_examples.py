@@ -96,6 +96,20 @@ def test_track_online(run, tmp_path, capsys):
     assert (tmp_path / "half.npz").is_file()
 
 
+def test_own_tape(run, capsys):
+    """Along the gradient the parcel comes back to within a millimetre."""
+    run("11_own_tape.py", "--num-frames", 4, "--num-steps", 100)
+    off = [float(line.split()[-2]) for line in capsys.readouterr().out.splitlines() if line.startswith("step")]
+    assert off[0] > 19.0 and off[-1] < 1.0
+
+
+def test_torch_loop_without_torch(run, capsys, monkeypatch):
+    """It says in one sentence what to install; with torch it is tested by `make test-torch`."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SystemExit, match=r"pip install 'warpprior\[torch\]'"):
+        run("12_torch_loop.py")
+
+
 def test_every_example_is_tested():
     """No example without a test above."""
     text = Path(__file__).read_text(encoding="utf-8")

@@ -19,18 +19,21 @@ __version__ = "0.1.0"
 _homes = {
     "Body": "warpprior.bodies.body",
     "Camera": "warpprior.scene",
-    "HandPose": "warpprior.tracking.observation",
+    "HandPose": "warpprior.observations",
     "InputError": "warpprior.support.errors",
     "MissingExtraError": "warpprior.support.errors",
-    "Observation": "warpprior.tracking.observation",
+    "Measurement": "warpprior.tracking.sensors",
+    "Observation": "warpprior.observations",
     "Poses": "warpprior.scene",
     "RefineSettings": "warpprior.settings",
     "Result": "warpprior.result",
     "RunError": "warpprior.support.errors",
     "Scene": "warpprior.scene",
     "SceneBody": "warpprior.scene",
+    "Sensor": "warpprior.tracking.sensors",
     "TrackSettings": "warpprior.tracking.settings",
-    "Tracker": "warpprior.tracking.run",
+    "TrackedBody": "warpprior.tracking.live",
+    "Tracker": "warpprior.tracking.tracker",
     "WarppriorError": "warpprior.support.errors",
     "animated_body": "warpprior.bodies",
     "demo": "warpprior.cli.commands.demo",
@@ -58,8 +61,13 @@ _homes = {
 
 __all__ = [*_homes]  # noqa: PLE0604 - all of them are strings
 
+# Public packages, imported when first used; not in __all__, where ``torch`` would take the place of another.
+_rooms = ("geometry", "render", "torch")
+
 
 def __getattr__(name: str):
+    if name in _rooms:
+        return _import_module(f"warpprior.{name}")
     if name not in _homes:
         raise AttributeError(f"module 'warpprior' has no attribute {name!r}")
     value = getattr(_import_module(_homes[name]), name)
@@ -68,4 +76,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_homes})
+    return sorted({*globals(), *_homes, *_rooms})

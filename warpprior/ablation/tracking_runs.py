@@ -23,8 +23,8 @@ from warpprior.support.device import self_healing
 from warpprior.support.errors import WarppriorError
 from warpprior.support.progress import Progress
 from warpprior.tracking.estimate import Estimate, tracked_result
-from warpprior.tracking.observation import observe_frame
 from warpprior.tracking.prediction import HELD
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import TrackSettings
 from warpprior.uncertainty import normalised_squares, pose_errors

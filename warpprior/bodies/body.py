@@ -7,6 +7,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from warpprior.support.arrays import to_numpy
+
 
 class JointType(IntEnum):
     """How a link moves relative to its parent.  The root link is always FREE (its pose is the body's pose)."""
@@ -270,7 +272,15 @@ def rigid_body(
     closed: bool = True,
     warnings: tuple[str, ...] = (),
 ) -> Body:
-    """A body of one link: surface (vertex, 3) [m] and triangles (face, 3), as given, in the body's own frame."""
+    """A body of one link: surface (vertex, 3) [m] and triangles (face, 3), as given, in the body's own frame.
+
+    Arrays may be any that :mod:`warpprior.support.arrays` takes; those that fit as they are keep their memory.
+
+    Raises:
+        InputError: not numbers, or a torch tensor that requires grad.
+    """
+    where = f"body {name!r}"
+    vertices, faces = to_numpy(vertices, f"{where}: vertices"), to_numpy(faces, f"{where}: faces")
     vertex_count = len(vertices)
     return Body(
         name=name,
@@ -293,7 +303,7 @@ def rigid_body(
         shape_directions=np.zeros((vertex_count, 3, 0), dtype=np.float32),
         joint_shape_directions=np.zeros((1, 3, 0), dtype=np.float32),
         pose_directions=np.zeros((vertex_count, 3, 0), dtype=np.float32),
-        colors=colors,
+        colors=None if colors is None else to_numpy(colors, f"{where}: colors"),
         closed=closed,
         warnings=warnings,
     )

@@ -41,6 +41,7 @@ def read_joints(
         if stored is not None and stored.shape[1]:
             notes.append(f"{body.name}/joints is ignored: the model has no joints")
         return np.zeros((frame_count, 0))
+    assert stored is not None  # bodies with joints must have them
     joints = stored.astype(np.float64)
     kind = find_kind(body.kind)
     fixed_order = kind is not None and kind.fixed_joint_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
+from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO
@@ -64,6 +65,7 @@ class SceneFile:
     keypoints: Path | None
     timestamps: Path | None
     warnings: tuple[str, ...]
+    noise: dict[str, float] = field(default_factory=dict)
 
     def frame_path(self, template: str, frame: int) -> Path:
         """The image of one frame; InputError when it leads out of the scene folder, through links too."""
@@ -103,20 +105,21 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     fps = frames.number_within("fps", *FPS_RANGE)
     rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
     depth_scale = frames.number("depth_scale", 0.001, limits=ABOVE_ZERO)
-    timestamps = _resolve(frames, folder, "timestamps", required=False)
+    timestamps = _resolve_if_any(frames, folder, "timestamps")
     frames.finish()
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
     _check_unique(bodies, path)
     bodies = _with_labels(bodies, path)
     poses = root.table("poses")
     initial = _resolve(poses, folder, "initial")
-    truth = _resolve(poses, folder, "truth", required=False)
+    truth = _resolve_if_any(poses, folder, "truth")
     poses.finish()
     keypoints = None
     detections = root.table("keypoints", required=False)
     if detections is not None:
         keypoints = _resolve(detections, folder, "file")
         detections.finish()
+    noise = _read_noise(root.table("noise", required=False))
     root.finish()
     return SceneFile(
         folder=folder,
@@ -134,7 +137,20 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         keypoints=keypoints,
         timestamps=timestamps,
         warnings=tuple(notes),
+        noise=noise,
     )
+
+
+def _read_noise(table: Table | None) -> dict[str, float]:
+    """One sigma of each channel that is named, in the channel's unit."""
+    if table is None:
+        return {}
+    given = {name: table.value(name, None) for name in CHANNELS}
+    noise = {
+        name: table.number_within(name, LEAST_SIGMA, MOST_SIGMA) for name, value in given.items() if value is not None
+    }
+    table.finish()
+    return noise
 
 
 def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, ...] | None]:
@@ -172,15 +188,17 @@ def _read_template(table: Table, folder: Path, key: str) -> str | None:
     return template
 
 
-def _resolve(table: Table, folder: Path, key: str, *, required: bool = True) -> Path | None:
-    relative = table.text(key) if required else table.text(key, None)
-    if relative is None:
-        return None
+def _resolve(table: Table, folder: Path, key: str) -> Path:
+    relative = table.text(key)
     path = resolve_inside(folder, relative, table.place(key))
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(table.place(key), f"{shown(relative)} {found}", "needs a file inside the scene folder")
     return path
+
+
+def _resolve_if_any(table: Table, folder: Path, key: str) -> Path | None:
+    return None if table.text(key, None) is None else _resolve(table, folder, key)
 
 
 def _read_body(table: Table, folder: Path) -> BodyEntry:

@@ -96,6 +96,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         read_depth=_depth_reader(scene_file, depth_paths, rectifier),
         timestamps=None if timestamps is None else timestamps[first],
         **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
+        noise=scene_file.noise,
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
@@ -125,6 +126,7 @@ def _stay_in_place(body: Body) -> Poses:
     Raises:
         InputError: the body is behind the camera all the time.
     """
+    assert body.animation is not None
     if np.all(body.animation.min(axis=1)[:, 2] + body.animation.max(axis=1)[:, 2] <= 0.0):
         accepted = "z points forward; these look like OpenGL axes, multiply them by diag(1, -1, -1)"
         raise InputError(f"body {body.name!r}: vertices", "are behind the camera in every frame", accepted)
@@ -179,14 +181,15 @@ def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: lis
 def _rgb_reader(
     scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
 ) -> Callable[[int], np.ndarray | None] | None:
-    if paths is None:
+    template = scene_file.rgb
+    if paths is None or template is None:
         return None
 
     def read_rgb(frame: int) -> np.ndarray | None:
         """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
         if frame not in paths:
             return None
-        where = f"{scene_file.folder / scene_file.rgb.format(frame)} (frame {frame})"
+        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
         header, data = read_image_file(paths[frame], where, scene_file.camera)
         image = decode_image(header, data, where, color=True)
         return image if rectifier is None else rectifier.linear(image)
@@ -197,7 +200,8 @@ def _rgb_reader(
 def _depth_reader(
     scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
 ) -> Callable[[int], np.ndarray | None] | None:
-    if paths is None:
+    template = scene_file.depth
+    if paths is None or template is None:
         return None
     rectify = None if rectifier is None else rectifier.nearest(0)
 
@@ -205,7 +209,7 @@ def _depth_reader(
         """Depth (height, width) float32 [m] of one frame, 0 where nothing was measured, or None where there is none."""
         if frame not in paths:
             return None
-        where = f"{scene_file.folder / scene_file.depth.format(frame)} (frame {frame})"
+        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
         header, data = read_image_file(paths[frame], where, scene_file.camera)
         image = decode_image(header, data, where)
         depth = image.astype(np.float32) * np.float32(scene_file.depth_scale)

@@ -16,7 +16,8 @@ from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
 from warpprior.io.scene_file import SCENE_FILE, read_scene_file
 from warpprior.io.timestamps import save_timestamps
-from warpprior.scene import DETECTIONS, Scene, SceneBody
+from warpprior.observations import CHANNELS, DETECTIONS
+from warpprior.scene import Scene, SceneBody
 from warpprior.support.errors import InputError
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
@@ -60,12 +61,12 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
             save_detections(target / KEYPOINTS_FILE, scene)
         if scene.timestamps is not None:
             save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
-        if scene.labels is not None:
-            _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
-        if scene.read_rgb is not None:
-            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(scene.read_rgb(frame)))
-        if scene.read_depth is not None:
-            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(scene.read_depth(frame)))
+        if (labels := scene.labels) is not None:
+            _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
+        if (read_rgb := scene.read_rgb) is not None:
+            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
+        if (read_depth := scene.read_depth) is not None:
+            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
         (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
     return folder
 
@@ -165,6 +166,11 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> st
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
     lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []
+    if scene.noise:
+        lines += ["", "[noise]                         # one sigma of what was observed"]
+        lines += [
+            f"{name} = {scene.sigma(name)!r}   # {CHANNELS[name].unit}" for name in CHANNELS if name in scene.noise
+        ]
     return "\n".join([*lines, ""])
 
 

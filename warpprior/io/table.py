@@ -7,6 +7,7 @@ import sys
 import types
 import typing
 from pathlib import Path
+from typing import Any, overload
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
@@ -36,7 +37,7 @@ class Table:
         """File, table and key, as messages name it."""
         return f"{self._where}, {key}"
 
-    def value(self, key: str, default=_REQUIRED):
+    def value(self, key: str, default: Any = _REQUIRED) -> Any:
         """The raw value; InputError when it is missing and there is no default."""
         self._asked.add(key)
         if key not in self._values:
@@ -82,6 +83,10 @@ class Table:
             raise InputError(self.place(key), f"is {shown(value)}", "needs true or false")
         return value
 
+    @overload
+    def text(self, key: str) -> str: ...
+    @overload
+    def text(self, key: str, default: str | None) -> str | None: ...
     def text(self, key: str, default=_REQUIRED) -> str | None:
         """A text that is not empty and has no control characters."""
         value = self.value(key, default)
@@ -94,7 +99,7 @@ class Table:
     def choice(self, key: str, choices: tuple[str, ...], default=_REQUIRED) -> str:
         """One of the given words."""
         value = self.value(key, default)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             close = nearest(value, choices) if isinstance(value, str) else ""
             raise InputError(self.place(key), f"is {shown(value)}", f"{close}accepted: {', '.join(choices)}")
         return value
@@ -124,6 +129,10 @@ class Table:
             return self.number(key, default, limits=field.metadata[RANGE])
         return self.text(key, default)
 
+    @overload
+    def table(self, key: str) -> Table: ...
+    @overload
+    def table(self, key: str, *, required: bool) -> Table | None: ...
     def table(self, key: str, *, required: bool = True) -> Table | None:
         """A table inside this one, or None when it is absent and not required."""
         value = self.value(key) if required else self.value(key, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import warp as wp
@@ -43,8 +44,6 @@ class Canvas:
         backdrop: wp.array | None = None,
     ):
         device = wp.get_device(device)
-        frame_count = len(window.origins)
-        pixel_count = window.width * window.height
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
         if table.max() >= CHANNEL_LIMIT:
             raise InputError("bodies drawn together", f"{table.max() + 1}", f"at most {CHANNEL_LIMIT}")
@@ -54,10 +53,8 @@ class Canvas:
         if outlines.any():
             lined = outlines[assembly.edge_bodies]
             edges, edge_bodies = assembly.edges[lined], assembly.edge_bodies[lined]
-        self.window = window
         self.device = device
-        self.crop = window.crop(int(table.max()) + 1)
-        self.origins = window.device_origins(device)
+        self.channel_count = int(table.max()) + 1
         self.backdrop = backdrop
         self.faces = wp.array(assembly.faces[drawn], dtype=wp.vec3i, device=device)
         self.face_channels = wp.array(table[assembly.face_bodies[drawn]], dtype=wp.int32, device=device)
@@ -68,6 +65,15 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
+        self._take_buffers(window)
+
+    def _take_buffers(self, window: Window) -> None:
+        """Everything whose size is that of the frames and the window."""
+        device, frame_count, edge_count = self.device, len(window.origins), len(self.edges)
+        pixel_count = window.width * window.height
+        self.window = window
+        self.crop = window.crop(self.channel_count)
+        self.origins = window.device_origins(device)
         self.keys = self._all_keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
@@ -76,6 +82,13 @@ class Canvas:
         self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
+        self._outline: silhouette.Outline | None = None
+
+    def again(self, window: Window) -> Canvas:
+        """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
+        other = copy(self)
+        other._take_buffers(window)
+        return other
 
     def look_at(self, window: Window) -> None:
         """Draw another part of the picture from now on, of no more pixels than the one it was made for.
@@ -83,9 +96,10 @@ class Canvas:
         Only for a canvas of one frame without a backdrop.
         """
         pixel_count = window.width * window.height
-        self.window, self.crop = window, window.crop(self.crop.channel_count)
+        self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
         self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
+        self._outline = None
 
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
@@ -104,19 +118,7 @@ class Canvas:
         self.draw_faces(screen)
         silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
         silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
-        silhouette.claim_pairs(
-            screen,
-            self.edges,
-            self.edge_channels,
-            self.counts,
-            self.entries,
-            self.keys,
-            self.origins,
-            self.crop,
-            self.epoch,
-            stride=self.stride,
-            owners_out=self.owners,
-        )
+        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
         return renewed
 
     def draw_faces(self, screen: wp.array) -> None:
@@ -137,19 +139,14 @@ class Canvas:
             keys_out=self.keys,
         )
 
-    def outline(self, screen: wp.array) -> tuple:
-        """The drawn silhouette as the arguments, from ``screen`` to ``epoch``, of the kernels that walk it."""
-        return (
-            screen,
-            self.edges,
-            self.counts,
-            self.entries,
-            self.keys,
-            self.owners,
-            self.origins,
-            self.crop,
-            self.epoch,
-        )
+    def outline(self, screen: wp.array) -> silhouette.Outline:
+        """The silhouette drawn last, of ``screen`` [frame, vertex], for the kernels that walk it."""
+        if self._outline is None or self._outline.screen is not screen:
+            outline = self._outline = silhouette.Outline()
+            outline.screen, outline.edges, outline.origins, outline.crop = screen, self.edges, self.origins, self.crop
+            outline.counts, outline.entries = self.counts, self.entries
+            outline.keys, outline.owners, outline.epoch = self.keys, self.owners, self.epoch
+        return self._outline
 
     def read_coverage(self, screen: wp.array) -> np.ndarray:
         """Antialiased masks of the channels (frame, channel, height, width) float32, 1 where a channel fills the pixel.
@@ -159,7 +156,7 @@ class Canvas:
         self.draw(screen)
         frame_count, crop = len(self.keys), self.crop
         coverage = wp.zeros((frame_count, crop.channel_count, self.keys.shape[1]), dtype=wp.float32, device=self.device)
-        silhouette.cover_pixels(*self.outline(screen), stride=self.stride, coverage_out=coverage)
+        silhouette.cover_pixels(self.outline(screen), stride=self.stride, coverage_out=coverage)
         labels = wp.empty(self.keys.shape, dtype=wp.uint8, device=self.device)
         names = wp.array(np.arange(16, dtype=np.uint8), dtype=wp.uint8, device=self.device)
         visibility.read_channels(self.keys, names, channels_out=labels)

@@ -26,7 +26,7 @@ def number(default: float | None, low: float, high: float = MOST) -> Any:
     return dataclasses.field(default=default, metadata={RANGE: (low, high)})
 
 
-def positive(default: float) -> Any:
+def positive(default: float | None) -> Any:
     """A field that is divided by, as a sigma is."""
     return number(default, LEAST)
 
@@ -54,17 +54,18 @@ def describe(low: float, high: float, *, whole: bool = False) -> str:
     return f"a whole number from {low} to {high}" if whole else f"a number from {low:g} to {high:g}"
 
 
-def check_ranges(settings: object, what: str = "settings") -> None:
+def check_ranges(settings: object, what: str = "settings", *, prefix: str = "") -> None:
     """Hold every number in a dataclass, and in those inside it, against the range of its field.
 
     Args:
         settings: the dataclass.
         what: it is, for messages.
+        prefix: what its keys begin with.
 
     Raises:
         InputError: names the setting with dots, its value and its range.
     """
-    for key, field, value in _numbers(settings, ""):
+    for key, field, value in _numbers(settings, prefix):
         low, high = field.metadata[RANGE] if RANGE in field.metadata else _guess(field.name)
         whole = _kind(field).startswith("int")
         if value is not None and not within(value, low, high, whole=whole):

@@ -13,6 +13,7 @@ from warpprior.bodies.readers.files import read_npz
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
 from warpprior.bodies.repair import MAX_FACES, repair_faces
+from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
 
 USD_SUFFIXES = (".usd", ".usda", ".usdc")
@@ -79,7 +80,7 @@ def animated_body(
 
     Args:
         name: of the body.
-        animation: (frame, vertex, 3) [m].
+        animation: (frame, vertex, 3) [m]; arrays may be any that :mod:`warpprior.support.arrays` takes.
         faces: triangles (face, 3), counter-clockwise seen from outside; those that are not are turned.
         colors: vertex colours in [0, 1] (vertex, 3), or None.
         where: names the body in messages.
@@ -90,7 +91,8 @@ def animated_body(
             5 m, faces that name no vertex, or none that has area.
     """
     where = f"body {name!r}" if where is None else where
-    animation, faces = np.asarray(animation), np.asarray(faces)
+    animation, faces = to_numpy(animation, f"{where}: vertices"), to_numpy(faces, f"{where}: faces")
+    colors = None if colors is None else to_numpy(colors, f"{where}: colors")
     _check_arrays(where, animation, faces, colors)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is found
         animation = np.ascontiguousarray(animation, dtype=np.float32)
@@ -106,7 +108,7 @@ def animated_body(
         name,
         animation[0],
         faces,
-        colors=None if colors is None else np.asarray(colors, dtype=np.float32),
+        colors=None if colors is None else colors.astype(np.float32),
         closed=closed,
         warnings=(*notes, *remarks),
     )
@@ -144,7 +146,6 @@ def _check_arrays(where: str, animation: np.ndarray, faces: np.ndarray, colors: 
         found = f"name vertices from {faces.min()} to {faces.max()}"
         raise InputError(f"{where}: faces", found, f"vertices are numbered from 0 to {count - 1}")
     if colors is not None:
-        colors = np.asarray(colors)
         if colors.shape != (count, 3) or colors.dtype.kind != "f" or not ((colors >= 0.0) & (colors <= 1.0)).all():
             found = f"{colors.dtype} of shape {colors.shape}"
             raise InputError(f"{where}: colors", found, f"numbers from 0 to 1 of shape ({count}, 3)")
