@@ -11,7 +11,7 @@ import pytest
 import warpprior
 from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES, write_image
 from warpprior.cli import build_parser
-from warpprior.support.overrides import apply_overrides
+from warpprior.support.overrides import apply_overrides, known_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
@@ -56,11 +56,14 @@ def test_commands_parse(page):
             build_parser().parse_args(words)
 
 
+SETTINGS = {key.partition(".")[0] for key in known_keys(warpprior.RefineSettings()) if "." in key} | {"align", "polish"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_exist(page):
     """Every ``key=value`` of the settings is accepted, in the order of the page, code by code."""
     for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8")):
-        pairs = [word for word in code.split() if re.fullmatch(r"(align|polish)\.[\w.]+=\S+", word)]
+        pairs = [word for word in code.split() if re.fullmatch(rf"({'|'.join(SETTINGS)})\.[\w.]+=\S+", word)]
         apply_overrides(warpprior.RefineSettings(), pairs)
 
 
