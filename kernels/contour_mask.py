@@ -14,7 +14,7 @@ from warpprior.kernels.visibility import key_channel
 wp.set_module_options({"enable_backward": False})
 
 BAND = wp.constant(6.0)  # the mask is 0 or 1 beyond this many tau
-UNKNOWN = wp.constant(1.0e6)  # distances of pixels that say nothing [px]
+UNKNOWN = wp.constant(1.0e6)  # distance of pixels whose label is unknown [px]
 OVERHANG = wp.constant(0.71)  # owned pieces of edges are lengthened by half a pixel's diagonal [px]
 
 
@@ -103,7 +103,7 @@ def _spread_contour(
     stride: int,
     band_out: wp.array2d[wp.uint64],  # [frame, pixel] never cleared
 ):
-    """Tell the pixels around each piece of contour how near it is."""
+    """Write into the pixels around each piece of contour how near it is."""
     frame, start = wp.tid()
     origin = outline.origins[frame]
     reach = BAND * tau[0]
@@ -162,7 +162,7 @@ def _read_soft_mask(
     epoch: wp.array[wp.int32],  # [1]
     masks_out: wp.array2d[wp.float32],  # [frame, pixel]
 ):
-    """The soft mask as a picture."""
+    """The soft mask as an image."""
     frame, pixel = wp.tid()
     masks_out[frame, pixel] = soften(band_depth(keys[frame, pixel], band[frame, pixel], epoch[0]))
 

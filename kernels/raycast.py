@@ -13,7 +13,7 @@ FARTHEST = wp.constant(1.0e4)  # [m] rays end here
 
 @wp.struct
 class Hits:
-    """What the rays of a picture hit, as :func:`cast_pixels` writes it."""
+    """What the rays of an image hit, as :func:`cast_pixels` writes it."""
 
     depths: wp.array3d[wp.float32]  # [frame, row, column] [m], 0 where nothing was hit
     faces: wp.array3d[wp.int32]  # [frame, row, column] -1 where nothing was hit
@@ -23,7 +23,7 @@ class Hits:
 
 @wp.struct
 class Backdrop:
-    """A picture that lies behind everything."""
+    """An image that lies behind everything."""
 
     depths: wp.array2d[wp.float32]  # [row, column] [m], 0 where there is nothing
     colors: wp.array2d[wp.vec3]  # [row, column] in [0, 1]
