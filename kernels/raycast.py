@@ -56,6 +56,7 @@ def _bound_vertices(
     near: float,
     boxes_out: wp.array2d[int],  # [frame, 4] first row, first column, last row, last column (inclusive)
 ):
+    """Pixels that one vertex of one frame can cover, joined to those of the others."""
     frame, vertex = wp.tid()
     point = vertices[frame, vertex]
     # A vertex at or behind the camera may project anywhere: it opens the box on all sides.
@@ -101,6 +102,7 @@ def _cast_pixels(
     barycentrics_out: wp.array3d[wp.vec2],  # [frame, row, column] weights of the face's first two vertices
     normals_out: wp.array3d[wp.vec3],  # [frame, row, column] camera frame, towards the camera
 ):
+    """One ray through the centre of one pixel of one frame."""
     frame, row, column = wp.tid()
     label = wp.uint8(0)
     depth = float(0.0)
@@ -167,6 +169,7 @@ def _shade_pixels(
     center: wp.vec2,
     colors_out: wp.array3d[wp.vec3],  # [frame, row, column] in [0, 1]
 ):
+    """Colour of one pixel of one frame."""
     frame, row, column = wp.tid()
     face = hits.faces[frame, row, column]
     color = backdrop.colors[row, column]

@@ -118,6 +118,7 @@ def _measure_clearance(
     distance_out: wp.array[wp.float32],  # [point]
     local_out: wp.array[wp.vec3],  # [point] body frame
 ):
+    """One point: its distance from the body, and where it is in the frame of the body."""
     point = wp.tid()
     local = wp.transform_point(wp.transform_inverse(poses[0]), points[point])
     sample = grid_sample(values, origin, inverse_spacing, local)
