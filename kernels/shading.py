@@ -1,4 +1,4 @@
-"""Colour of a surface at pixel centres, compared with a picture (Eq. 1).
+"""Colour of a surface at pixel centres, compared with an image (Eq. 1).
 
 Which face a pixel sees is looked up once and frozen; where in that face the pixel's ray falls is computed from the
 vertices, so that gradients flow to them.  Colours are grey levels in [0, 1], linear in the barycentrics.
@@ -182,9 +182,9 @@ def _fit_light(
     offsets_out: wp.array2d[wp.float32],  # [frame, channel]
     counts_out: wp.array[wp.float32],  # [frame] samples that see the body
 ):
-    """The light that makes the model's colours most like the picture's: weighted least squares in closed form.
+    """The light that makes the model's colours most like the image's: weighted least squares in closed form.
 
-    The picture is a gain times the colour plus an offset.  The gain is affine in the normal: ambient light and one
+    The image is a gain times the colour plus an offset.  The gain is affine in the normal: ambient light and one
     lamp.  Samples that fit badly, in a highlight, a shadow or through an error of the pose, count less on the next
     pass.
     """
@@ -309,7 +309,7 @@ def _add_image_literal(
     row: int,
     rows_out: wp.array2d[wp.float32],  # [term, frame] added to
 ):
-    """Sum of squared differences of rendered and masked picture, as Eq. 1 is printed; unrendered pixels are black."""
+    """Sum of squared differences of rendered and masked image, as Eq. 1 is printed; unrendered pixels are black."""
     frame, sample = wp.tid()
     face = faces[frame, sample]
     difference = -observed[frame, sample]
