@@ -1,5 +1,7 @@
 """What the documentation says is there: links, commands, options, settings and snippets."""
 
+import importlib
+import inspect
 import re
 import runpy
 import shlex
@@ -83,6 +85,17 @@ def test_every_page_is_on_the_site():
         named = {line for block in blocks for line in block.splitlines() if line and not line.startswith(":")}
         there = {path.stem for path in ROOT.glob(f"{folder}/*.md")} - {"index"}
         assert named - {"reference/index"} == there
+
+
+def test_every_public_name_is_described():
+    """What the reference lists has a docstring of its own, and every module with a page is one that exists."""
+    modules = [page_text(f"docs/reference/{path.name}") for path in ROOT.glob("docs/reference/*.md")]
+    names = [name for text in modules for name in re.findall(r"^```\{api\} (warpprior\S*)$", text, re.MULTILINE)]
+    assert "warpprior" in names
+    for module in map(importlib.import_module, names):
+        for name in getattr(module, "__all__", ()):
+            text = inspect.getdoc(getattr(module, name)) or ""
+            assert text and not text.startswith(f"{name}("), f"{module.__name__}.{name} has no docstring"
 
 
 def test_tracking_is_tuned_by_settings_that_exist():
