@@ -4,6 +4,10 @@ import runpy
 import sys
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed; make test-torch installs it")
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
