@@ -1,6 +1,8 @@
 """The public pictures: what they show, and gradients of silhouettes and depth on the caller's own tape."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,3 +272,34 @@ def test_what_is_refused(scene):
     with pytest.raises(InputError, match=r"surface of body 'object': shape \(2, 5, 3\)"):
         render.silhouette(scene, {**both, "object": np.zeros((2, 5, 3))})
     assert thing.name == "object"
+
+
+def page_snippets():
+    """The programs of docs/differentiable.md: Warp's, then torch's, which goes on from it."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "differentiable.md"
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_program_of_the_page_runs(capsys):
+    """As printed; the bottle's silhouette has a gradient."""
+    exec(page_snippets()[0], {})
+    assert "[" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("draw", [render.silhouette, render.depth])
+def test_the_callers_stream_is_used(device, scene, draw):
+    """On a stream of the caller's, pictures and gradients are those of the default stream."""
+    if wp.get_device(device).is_cpu:
+        pytest.skip("the CPU has no streams")
+    hand = scene.body("hand")
+    found = []
+    for stream in (None, wp.Stream(device)):
+        with wp.ScopedStream(stream):
+            surface = on_device(posed_vertices(hand.body, hand.initial), wp.vec3, device)
+            with wp.Tape() as tape:
+                image = draw(hand.body, {"hand": surface}, camera=scene.camera)
+            tape.backward(grads={image: wp.full(image.shape, 1.0, dtype=float, device=device)})
+            wp.synchronize_device(device)
+            found.append((image.numpy(), surface.grad.numpy()))
+    np.testing.assert_array_equal(found[1][0], found[0][0])
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-3, atol=1e-4 * np.abs(found[0][1]).max())

@@ -10,6 +10,7 @@ from tests.body_samples import make_motion, make_tree_body
 from tests.estimator_scenes import make_block
 from tests.pose_gradients import analytic_by_pose, numeric_by_pose
 from tests.silhouette_scenes import make_camera, make_ellipsoid, make_poses, make_scene
+from tests.test_render_public import page_snippets
 from warpprior import Poses, geometry, render, rigid_body
 from warpprior.support.arrays import is_torch, to_numpy, to_warp
 from warpprior.support.errors import InputError
@@ -227,3 +228,11 @@ def test_on_a_tape_of_warps_the_door_is_closed():
         door.skin(BLOCK, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, 0.0, 1.0]]))
     with pytest.raises(InputError, match=r"rotation: shape \(2, 4\); shape \(1, 4\)"):
         door.skin(BLOCK, torch.zeros(1, 3), torch.zeros(2, 4))
+
+
+def test_the_programs_of_the_page_run(capsys):
+    """As printed, one after the other."""
+    values = {}
+    for code in page_snippets():
+        exec(code, values)
+    assert values["position"].grad.abs().min() > 0.0 and "tensor" in capsys.readouterr().out
