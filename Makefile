@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
 
-.PHONY: help demo test test-torch test-min test-debug lint aot bench clean
+.PHONY: help demo test test-torch test-min test-debug lint docs aot bench clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -38,9 +38,19 @@ $(VENV)/.installed-torch: $(STAMP)
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
 	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest
 
-lint: $(STAMP)   ## ruff, and the laws of the code base
+lint: $(STAMP)   ## ruff, and types by pyright
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) .ci/check_types.py
+
+docs: $(VENV)/.docs  ## build the site into out/site; what leads nowhere fails
+	rm -rf out/site
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir out/.doctrees docs out/site
+	@echo "open out/site/index.html"
+
+$(VENV)/.docs: pyproject.toml $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@
 
 aot: $(STAMP)    ## compile every kernel for CUDA ahead of time; needs no GPU
 	$(RUN) .ci/compile_kernels.py --arch 90

@@ -165,4 +165,5 @@ def _time_calls(trial: Trial, device: str, calls: int) -> float:
     own = [trial.run() for _ in range(calls)]
     wp.synchronize_device(device)
     elapsed = time.perf_counter() - start
-    return (sum(own) if own[0] is not None else elapsed) / calls
+    stated = [seconds for seconds in own if seconds is not None]
+    return (sum(stated) if stated else elapsed) / calls

@@ -30,7 +30,7 @@ def run(
     json_file: Path | None = None,
     quiet: bool = False,
 ) -> int:
-    """Time the chosen cases on ``device``; see :func:`warpprior.commands.bench` for the arguments.
+    """Time the chosen cases on ``device``; the arguments are the options of ``warpprior bench``.
 
     Returns:
         0; 1 when an answer is wrong, or when a case takes more than ``max_ratio`` times its baseline.

@@ -46,7 +46,7 @@ def main():
     )
 
     body = warpprior.SceneBody(hand, label=1, known=False, initial=rough, truth=truth)
-    scene = warpprior.Scene("waving", camera, fps=30.0, bodies=(body,), keypoints={"hand": detected})
+    scene = warpprior.Scene("waving", camera, fps=30.0, bodies=(body,), keypoints2d={"hand": detected})
     result = warpprior.refine(scene, device=args.device)
     for title, poses in (("before", rough), ("after", result.poses["hand"])):
         summary = warpprior.evaluate(scene, {"hand": poses}, device=args.device)["summary"]["hand"]

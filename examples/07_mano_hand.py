@@ -55,7 +55,7 @@ def main():
         joints=joints + rng.normal(scale=0.1, size=joints.shape),
     )
     body = warpprior.SceneBody(hand, label=1, known=False, initial=rough, truth=truth)
-    scene = warpprior.Scene("mano", camera, fps=30.0, bodies=(body,), keypoints={"hand": detected})
+    scene = warpprior.Scene("mano", camera, fps=30.0, bodies=(body,), keypoints2d={"hand": detected})
     scene = replace(scene, labels=render_labels(scene, {"hand": truth}))
 
     result = warpprior.refine(scene, device=args.device)

@@ -7,7 +7,7 @@ contour.
 
 import warp as wp
 
-from warpprior.kernels.silhouette import Crop, claim_key, cross_line, crossed_lines
+from warpprior.kernels.silhouette import Crop, Outline, Walk, visit_owned, walk_edge
 from warpprior.kernels.softras import edge_place, sigmoid
 from warpprior.kernels.visibility import key_channel
 
@@ -20,50 +20,37 @@ OVERHANG = wp.constant(0.71)  # owned pieces of edges are lengthened by half a p
 
 @wp.kernel
 def _clip_edges(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
-    pieces_out: wp.array2d[wp.vec2],  # [frame, slot] first and last place along the edge; first > last: none
+    spans_out: wp.array2d[wp.vec2],  # [frame, slot] first and last place along the edge; first > last: none
 ):
-    """The piece of each silhouette edge that owns pixel pairs."""
+    """Where along each silhouette edge it owns pixel pairs."""
     frame, start = wp.tid()
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        a = screen[frame, edges[entry // 2][0]]
-        b = screen[frame, edges[entry // 2][1]]
+    for slot in range(start, outline.counts[frame], stride):
+        walk = walk_edge(outline, frame, slot)
         low = float(2.0)
         high = float(-1.0)
-        for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, crop)
-            for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
-                if crossing.valid == 1:
-                    if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
-                        low = wp.min(low, crossing.weight)
-                        high = wp.max(high, crossing.weight)
+        for index in range(walk.line_count):
+            crossing = visit_owned(outline, walk, index)
+            if crossing.valid == 1:
+                low = wp.min(low, crossing.weight)
+                high = wp.max(high, crossing.weight)
         if low <= high:
-            overhang = OVERHANG / wp.max(wp.length(wp.vec2(b[0] - a[0], b[1] - a[1])), 1.0e-6)
+            length = wp.length(wp.vec2(walk.b[0] - walk.a[0], walk.b[1] - walk.a[1]))
+            overhang = OVERHANG / wp.max(length, 1.0e-6)
             low = wp.max(low - overhang, 0.0)
             high = wp.min(high + overhang, 1.0)
-        pieces_out[frame, slot] = wp.vec2(low, high)
+        spans_out[frame, slot] = wp.vec2(low, high)
 
 
-def clip_edges(screen, edges, counts, entries, keys, owners, origins, crop, epoch, *, stride, pieces_out):
+def clip_edges(outline, *, stride, spans_out):
     """Launch :func:`_clip_edges` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _clip_edges,
-        dim=(pieces_out.shape[0], stride),
-        inputs=[screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride],
-        outputs=[pieces_out],
-        device=pieces_out.device,
+        dim=(spans_out.shape[0], stride),
+        inputs=[outline, stride],
+        outputs=[spans_out],
+        device=spans_out.device,
         record_tape=False,
     )
 
@@ -77,6 +64,29 @@ def reached_lines(a: float, b: float, reach: float, corner: int, count: int) -> 
     return wp.vec2i(first, stop)
 
 
+@wp.struct
+class Piece:
+    """A visible piece of contour, and the part of the crop that it may reach."""
+
+    head: wp.vec2  # its ends on the screen
+    tail: wp.vec2
+    rows: wp.vec2i  # first and one past the last
+    columns: wp.vec2i
+
+
+@wp.func
+def spread_piece(outline: Outline, walk: Walk, span: wp.vec2, reach: float) -> Piece:
+    """The piece of an edge between two places along it, and what lies within ``reach``."""
+    along = wp.vec2(walk.b[0] - walk.a[0], walk.b[1] - walk.a[1])
+    origin = outline.origins[walk.frame]
+    piece = Piece()
+    piece.head = wp.vec2(walk.a[0], walk.a[1]) + span[0] * along
+    piece.tail = wp.vec2(walk.a[0], walk.a[1]) + span[1] * along
+    piece.rows = reached_lines(piece.head[1], piece.tail[1], reach, origin[1], outline.crop.height)
+    piece.columns = reached_lines(piece.head[0], piece.tail[0], reach, origin[0], outline.crop.width)
+    return piece
+
+
 @wp.func
 def nearness_key(epoch: int, square: float, reach: float, entry: int) -> wp.uint64:
     """What a piece of contour writes into the pixels it reaches: later epochs win, then the nearest."""
@@ -87,48 +97,36 @@ def nearness_key(epoch: int, square: float, reach: float, entry: int) -> wp.uint
 
 @wp.kernel
 def _spread_contour(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    pieces: wp.array2d[wp.vec2],  # [frame, slot]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
+    spans: wp.array2d[wp.vec2],  # [frame, slot]
     tau: wp.array[wp.float32],  # [1] [px]
     stride: int,
     band_out: wp.array2d[wp.uint64],  # [frame, pixel] never cleared
 ):
     """Tell the pixels around each piece of contour how near it is."""
     frame, start = wp.tid()
-    origin = origins[frame]
+    origin = outline.origins[frame]
     reach = BAND * tau[0]
-    for slot in range(start, counts[frame], stride):
-        piece = pieces[frame, slot]
-        if piece[0] <= piece[1]:
-            entry = entries[frame, slot]
-            a = screen[frame, edges[entry // 2][0]]
-            b = screen[frame, edges[entry // 2][1]]
-            along = wp.vec2(b[0] - a[0], b[1] - a[1])
-            head = wp.vec2(a[0], a[1]) + piece[0] * along
-            tail = wp.vec2(a[0], a[1]) + piece[1] * along
-            rows = reached_lines(head[1], tail[1], reach, origin[1], crop.height)
-            columns = reached_lines(head[0], tail[0], reach, origin[0], crop.width)
-            for row in range(rows[0], rows[1]):
-                for column in range(columns[0], columns[1]):
+    for slot in range(start, outline.counts[frame], stride):
+        span = spans[frame, slot]
+        if span[0] <= span[1]:
+            walk = walk_edge(outline, frame, slot)
+            piece = spread_piece(outline, walk, span, reach)
+            for row in range(piece.rows[0], piece.rows[1]):
+                for column in range(piece.columns[0], piece.columns[1]):
                     point = wp.vec2(float(origin[0] + column) + 0.5, float(origin[1] + row) + 0.5)
-                    found = edge_place(point, head, tail)
-                    if found[0] < reach * reach:
-                        key = nearness_key(epoch[0], found[0], reach, entry)
-                        wp.atomic_max(band_out, frame, row * crop.width + column, key)
+                    found = edge_place(point, piece.head, piece.tail)
+                    if found.square < reach * reach:
+                        key = nearness_key(outline.epoch[0], found.square, reach, walk.entry)
+                        wp.atomic_max(band_out, frame, row * outline.crop.width + column, key)
 
 
-def spread_contour(screen, edges, counts, entries, pieces, origins, crop, epoch, tau, *, stride, band_out):
+def spread_contour(outline, spans, tau, *, stride, band_out):
     """Launch :func:`_spread_contour` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _spread_contour,
         dim=(band_out.shape[0], stride),
-        inputs=[screen, edges, counts, entries, pieces, origins, crop, epoch, tau, stride],
+        inputs=[outline, spans, tau, stride],
         outputs=[band_out],
         device=band_out.device,
         record_tape=False,
@@ -233,16 +231,9 @@ def compare_soft_masks(keys, band, targets, scales, sigma, tau, crop, epoch, row
 
 @wp.kernel
 def _push_contour_gradient(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    pieces: wp.array2d[wp.vec2],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
+    outline: Outline,
+    spans: wp.array2d[wp.vec2],  # [frame, slot]
     band: wp.array2d[wp.uint64],  # [frame, pixel]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
     tau: wp.array[wp.float32],  # [1] [px]
     stride: int,
     differences: wp.array2d[wp.float32],  # [frame, pixel] derivative of a loss by the contour moving outward [1/px]
@@ -255,73 +246,46 @@ def _push_contour_gradient(
     seed = row_gradients[row, frame]
     if seed == 0.0:
         return
-    origin = origins[frame]
+    origin = outline.origins[frame]
     reach = BAND * tau[0]
-    for slot in range(start, counts[frame], stride):
-        piece = pieces[frame, slot]
-        if piece[0] <= piece[1]:
-            entry = entries[frame, slot]
-            ends = edges[entry // 2]
-            a = screen[frame, ends[0]]
-            b = screen[frame, ends[1]]
-            along = wp.vec2(b[0] - a[0], b[1] - a[1])
-            head = wp.vec2(a[0], a[1]) + piece[0] * along
-            tail = wp.vec2(a[0], a[1]) + piece[1] * along
-            outward = wp.normalize(wp.vec2(along[1], -along[0]))
-            if entry % 2 == 0:
+    for slot in range(start, outline.counts[frame], stride):
+        span = spans[frame, slot]
+        if span[0] <= span[1]:
+            walk = walk_edge(outline, frame, slot)
+            piece = spread_piece(outline, walk, span, reach)
+            outward = wp.normalize(wp.vec2(walk.b[1] - walk.a[1], -(walk.b[0] - walk.a[0])))
+            if walk.entry % 2 == 0:
                 outward = -outward
-            rows = reached_lines(head[1], tail[1], reach, origin[1], crop.height)
-            columns = reached_lines(head[0], tail[0], reach, origin[0], crop.width)
             start_gradient = wp.vec2(0.0, 0.0)
             end_gradient = wp.vec2(0.0, 0.0)
-            for line in range(rows[0], rows[1]):
-                for column in range(columns[0], columns[1]):
+            for line in range(piece.rows[0], piece.rows[1]):
+                for column in range(piece.columns[0], piece.columns[1]):
                     point = wp.vec2(float(origin[0] + column) + 0.5, float(origin[1] + line) + 0.5)
-                    found = edge_place(point, head, tail)
-                    pixel = line * crop.width + column
-                    if found[0] < reach * reach:
-                        if band[frame, pixel] == nearness_key(epoch[0], found[0], reach, entry):
-                            place = piece[0] + found[1] * (piece[1] - piece[0])
+                    found = edge_place(point, piece.head, piece.tail)
+                    pixel = line * outline.crop.width + column
+                    if found.square < reach * reach:
+                        if band[frame, pixel] == nearness_key(outline.epoch[0], found.square, reach, walk.entry):
+                            place = span[0] + found.place * (span[1] - span[0])
                             normal = outward
-                            if found[0] > 1.0e-6:
-                                normal = (point - head - found[1] * (tail - head)) / wp.sqrt(found[0])
-                                if key_channel(keys[frame, pixel]) == 0:
+                            if found.square > 1.0e-6:
+                                beside = point - piece.head - found.place * (piece.tail - piece.head)
+                                normal = beside / wp.sqrt(found.square)
+                                if key_channel(outline.keys[frame, pixel]) == 0:
                                     normal = -normal
                             pull = normal * (differences[frame, pixel] * seed)
                             start_gradient += (1.0 - place) * pull
                             end_gradient += place * pull
-            wp.atomic_add(screen_gradients_out, frame, ends[0], wp.vec3(start_gradient[0], start_gradient[1], 0.0))
-            wp.atomic_add(screen_gradients_out, frame, ends[1], wp.vec3(end_gradient[0], end_gradient[1], 0.0))
+            wp.atomic_add(screen_gradients_out, frame, walk.ends[0], wp.vec3(start_gradient[0], start_gradient[1], 0.0))
+            wp.atomic_add(screen_gradients_out, frame, walk.ends[1], wp.vec3(end_gradient[0], end_gradient[1], 0.0))
 
 
-def push_contour_gradient(
-    screen,
-    edges,
-    counts,
-    entries,
-    pieces,
-    keys,
-    band,
-    origins,
-    crop,
-    epoch,
-    tau,
-    differences,
-    row,
-    row_gradients,
-    *,
-    stride,
-    screen_gradients_out,
-):
+def push_contour_gradient(outline, spans, band, tau, differences, row, row_gradients, *, stride, screen_gradients_out):
     """Launch :func:`_push_contour_gradient` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _push_contour_gradient,
         dim=(screen_gradients_out.shape[0], stride),
-        inputs=[
-            screen, edges, counts, entries, pieces, keys, band, origins, crop, epoch, tau, stride, differences, row,
-            row_gradients,
-        ],
+        inputs=[outline, spans, band, tau, stride, differences, row, row_gradients],
         outputs=[screen_gradients_out],
         device=screen_gradients_out.device,
         record_tape=False,
-    )  # fmt: skip
+    )

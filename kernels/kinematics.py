@@ -17,6 +17,18 @@ Turn = wp.types.vector(length=9, dtype=float)
 TurnDirections = wp.types.matrix(shape=(3, 9), dtype=float)
 
 
+@wp.struct
+class Tree:
+    """The links of one body, parents before children, and their joints.  Constants: no gradient flows to them."""
+
+    parents: wp.array[wp.int32]  # [link] -1 at the root
+    types: wp.array[wp.int32]  # [link] of the joint to the parent
+    axes: wp.array[wp.vec3]  # [link]
+    starts: wp.array[wp.int32]  # [link] first joint coordinate, -1 for none
+    gains: wp.array[wp.float32]  # [link] of mimic joints; 1 elsewhere
+    biases: wp.array[wp.float32]  # [link] of mimic joints [rad or m]; 0 elsewhere
+
+
 @wp.func
 def joint_motion(joint_type: int, axis: wp.vec3, coordinates: wp.vec3):
     """Transform of a joint: hinge by ``x`` [rad], slide by ``x`` [m], ball by the rotation vector [rad], else none."""
@@ -31,19 +43,18 @@ def joint_motion(joint_type: int, axis: wp.vec3, coordinates: wp.vec3):
 
 @wp.func
 def joint_coordinates(
+    tree: Tree,
     joints: wp.array2d[float],  # [frame, coordinate]
     frame: int,
-    joint_type: int,
-    start: int,
-    gain: float,
-    bias: float,
+    link: int,
 ):
-    """Coordinates that move one joint; a mimic joint's are ``gain * q + bias``."""
+    """Coordinates that move a link's joint; a mimic joint's are ``gain * q + bias``."""
+    start = tree.starts[link]
     if start < 0:
         return wp.vec3(0.0, 0.0, 0.0)
-    if joint_type == BALL:
+    if tree.types[link] == BALL:
         return wp.vec3(joints[frame, start], joints[frame, start + 1], joints[frame, start + 2])
-    return wp.vec3(gain * joints[frame, start] + bias, 0.0, 0.0)
+    return wp.vec3(tree.gains[link] * joints[frame, start] + tree.biases[link], 0.0, 0.0)
 
 
 @wp.func
@@ -89,25 +100,25 @@ def shape_offsets(joint_offsets, joint_shape_directions, shape, scale, *, offset
 
 @wp.kernel
 def _pose_rest_links(
-    parents: wp.array[int],  # [link]
+    tree: Tree,
     offsets: wp.array[wp.transform],  # [link]
     # outputs:
     rest_links_out: wp.array[wp.transform],  # [link]
 ):
     """One thread walks the tree at rest: root_from_link.  Gradients: offsets."""
-    for link in range(parents.shape[0]):
-        parent = parents[link]
+    for link in range(tree.parents.shape[0]):
+        parent = tree.parents[link]
         if parent < 0:
             rest_links_out[link] = offsets[link]
         else:
             rest_links_out[link] = wp.transform_multiply(rest_links_out[parent], offsets[link])
 
 
-def pose_rest_links(parents, offsets, *, rest_links_out):
+def pose_rest_links(tree, offsets, *, rest_links_out):
     wp.launch(
         _pose_rest_links,
         dim=1,
-        inputs=[parents, offsets],
+        inputs=[tree, offsets],
         outputs=[rest_links_out],
         device=rest_links_out.device,
     )
@@ -115,12 +126,7 @@ def pose_rest_links(parents, offsets, *, rest_links_out):
 
 @wp.kernel
 def _pose_links(
-    parents: wp.array[int],  # [link]
-    joint_types: wp.array[int],  # [link]
-    joint_axes: wp.array[wp.vec3],  # [link]
-    coordinate_starts: wp.array[int],  # [link]
-    coordinate_gains: wp.array[float],  # [link]
-    coordinate_biases: wp.array[float],  # [link]
+    tree: Tree,
     offsets: wp.array[wp.transform],  # [link]
     poses: wp.array[wp.transform],  # [frame]
     joints: wp.array2d[float],  # [frame, coordinate]
@@ -132,47 +138,22 @@ def _pose_links(
     A link reads its parent's transform, which the same thread has written before: parents precede children.
     """
     frame = wp.tid()
-    for link in range(parents.shape[0]):
-        joint_type = joint_types[link]
-        coordinates = joint_coordinates(
-            joints, frame, joint_type, coordinate_starts[link], coordinate_gains[link], coordinate_biases[link]
-        )
-        motion = joint_motion(joint_type, joint_axes[link], coordinates)
+    for link in range(tree.parents.shape[0]):
+        coordinates = joint_coordinates(tree, joints, frame, link)
+        motion = joint_motion(tree.types[link], tree.axes[link], coordinates)
         parent_from_link = wp.transform_multiply(offsets[link], motion)
-        parent = parents[link]
+        parent = tree.parents[link]
         if parent < 0:
             links_out[frame, link] = wp.transform_multiply(poses[frame], parent_from_link)
         else:
             links_out[frame, link] = wp.transform_multiply(links_out[frame, parent], parent_from_link)
 
 
-def pose_links(
-    parents,
-    joint_types,
-    joint_axes,
-    coordinate_starts,
-    coordinate_gains,
-    coordinate_biases,
-    offsets,
-    *,
-    poses,
-    joints,
-    links_out,
-):
+def pose_links(tree, offsets, *, poses, joints, links_out):
     wp.launch(
         _pose_links,
         dim=links_out.shape[0],
-        inputs=[
-            parents,
-            joint_types,
-            joint_axes,
-            coordinate_starts,
-            coordinate_gains,
-            coordinate_biases,
-            offsets,
-            poses,
-            joints,
-        ],
+        inputs=[tree, offsets, poses, joints],
         outputs=[links_out],
         device=links_out.device,
     )
@@ -202,11 +183,7 @@ def relate_to_rest(links, rest_links, *, skin_out):
 
 @wp.kernel
 def _measure_turns(
-    joint_types: wp.array[int],  # [link]
-    joint_axes: wp.array[wp.vec3],  # [link]
-    coordinate_starts: wp.array[int],  # [link]
-    coordinate_gains: wp.array[float],  # [link]
-    coordinate_biases: wp.array[float],  # [link]
+    tree: Tree,
     joints: wp.array2d[float],  # [frame, coordinate]
     # outputs:
     turns_out: wp.array2d[Turn],  # [frame, link - 1]
@@ -214,24 +191,18 @@ def _measure_turns(
     """One non-root link of one frame: what drives its pose blend shapes.  Gradients: joints."""
     frame, child = wp.tid()
     link = child + 1
-    joint_type = joint_types[link]
-    coordinates = joint_coordinates(
-        joints, frame, joint_type, coordinate_starts[link], coordinate_gains[link], coordinate_biases[link]
-    )
-    motion = joint_motion(joint_type, joint_axes[link], coordinates)
+    motion = joint_motion(tree.types[link], tree.axes[link], joint_coordinates(tree, joints, frame, link))
     r = wp.quat_to_matrix(wp.transform_get_rotation(motion))
     turns_out[frame, child] = Turn(
         r[0, 0] - 1.0, r[0, 1], r[0, 2], r[1, 0], r[1, 1] - 1.0, r[1, 2], r[2, 0], r[2, 1], r[2, 2] - 1.0
     )
 
 
-def measure_turns(
-    joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, *, joints, turns_out
-):
+def measure_turns(tree, *, joints, turns_out):
     wp.launch(
         _measure_turns,
         dim=turns_out.shape,
-        inputs=[joint_types, joint_axes, coordinate_starts, coordinate_gains, coordinate_biases, joints],
+        inputs=[tree, joints],
         outputs=[turns_out],
         device=turns_out.device,
     )

@@ -11,11 +11,11 @@ from warpprior.kernels.silhouette import (
     BACKGROUND,
     IGNORE,
     Crop,
-    claim_key,
-    cross_line,
-    crossed_lines,
-    is_dominant,
-    outward_reach,
+    Outline,
+    dominant_lines,
+    nearer_pixel,
+    visit_owned,
+    walk_edge,
 )
 from warpprior.kernels.visibility import key_channel
 
@@ -83,15 +83,7 @@ def compare_labels(keys, targets, scales, sigma, crop, row, *, lanes, rows_out):
 
 @wp.kernel
 def _mark_residuals(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
     targets: wp.array2d[wp.uint8],  # [frame, pixel]
     scales: wp.array2d[wp.float32],  # [frame, channel]
@@ -100,69 +92,37 @@ def _mark_residuals(
 ):
     """Derivative of the loss by the coverage, of the hard labels alone, where the adjoint will read it."""
     frame, start = wp.tid()
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        a = screen[frame, edges[entry // 2][0]]
-        b = screen[frame, edges[entry // 2][1]]
-        for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, crop)
-            for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
-                if crossing.valid == 1:
-                    if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
-                        for side in range(2):
-                            pixel = crossing.inside
-                            if side == 1:
-                                pixel = crossing.outside
-                            target = int(targets[frame, pixel])
-                            label = key_channel(keys[frame, pixel])
-                            for channel in range(crop.channel_count):
-                                factor = 2.0 * scales[frame, channel] / sigma[0]
-                                differences_out[frame, channel, pixel] = factor * hard_residual(label, target, channel)
+    for slot in range(start, outline.counts[frame], stride):
+        walk = walk_edge(outline, frame, slot)
+        for index in range(walk.line_count):
+            crossing = visit_owned(outline, walk, index)
+            if crossing.valid == 1:
+                for side in range(2):
+                    pixel = crossing.inside
+                    if side == 1:
+                        pixel = crossing.outside
+                    target = int(targets[frame, pixel])
+                    label = key_channel(outline.keys[frame, pixel])
+                    for channel in range(outline.crop.channel_count):
+                        factor = 2.0 * scales[frame, channel] / sigma[0]
+                        differences_out[frame, channel, pixel] = factor * hard_residual(label, target, channel)
 
 
-def mark_residuals(
-    screen,
-    edges,
-    counts,
-    entries,
-    keys,
-    owners,
-    origins,
-    crop,
-    epoch,
-    targets,
-    scales,
-    sigma,
-    *,
-    stride,
-    differences_out,
-):
+def mark_residuals(outline, targets, scales, sigma, *, stride, differences_out):
     """Launch :func:`_mark_residuals` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _mark_residuals,
         dim=(differences_out.shape[0], stride),
-        inputs=[
-            screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, targets, scales, sigma,
-        ],
+        inputs=[outline, stride, targets, scales, sigma],
         outputs=[differences_out],
         device=differences_out.device,
         record_tape=False,
-    )  # fmt: skip
+    )
 
 
 @wp.kernel
 def _settle_coverage(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
     targets: wp.array2d[wp.uint8],  # [frame, pixel]
     scales: wp.array2d[wp.float32],  # [frame, channel]
@@ -178,63 +138,33 @@ def _settle_coverage(
     hard residuals (:func:`_mark_residuals`).
     """
     frame, start = wp.tid()
-    origin = origins[frame]
     total = float(0.0)
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        a = screen[frame, edges[entry // 2][0]]
-        b = screen[frame, edges[entry // 2][1]]
-        axis = int(1)
-        if is_dominant(a, b, 0):
-            axis = 0
-        lines = crossed_lines(a, b, axis, origin, crop)
-        for line in range(lines[0], lines[1]):
-            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+    for slot in range(start, outline.counts[frame], stride):
+        walk = walk_edge(outline, frame, slot)
+        lines = dominant_lines(walk)
+        for index in range(lines[0], lines[1]):
+            crossing = visit_owned(outline, walk, index)
             if crossing.valid == 1:
-                if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
-                    pixel = crossing.outside
-                    if outward_reach(crossing) < 0.0:
-                        pixel = crossing.inside
-                    target = int(targets[frame, pixel])
-                    label = key_channel(keys[frame, pixel])
-                    for channel in range(crop.channel_count):
-                        covered = wp.atomic_exch(coverage_out, frame, channel, pixel, 0.0)
-                        if covered != 0.0 and target != IGNORE:
-                            scale = scales[frame, channel] / sigma[0]
-                            total += scale * covered * (covered + 2.0 * hard_residual(label, target, channel))
-                            wp.atomic_add(differences_out, frame, channel, pixel, 2.0 * scale * covered)
+                pixel = nearer_pixel(crossing)
+                target = int(targets[frame, pixel])
+                label = key_channel(outline.keys[frame, pixel])
+                for channel in range(outline.crop.channel_count):
+                    covered = wp.atomic_exch(coverage_out, frame, channel, pixel, 0.0)
+                    if covered != 0.0 and target != IGNORE:
+                        scale = scales[frame, channel] / sigma[0]
+                        total += scale * covered * (covered + 2.0 * hard_residual(label, target, channel))
+                        wp.atomic_add(differences_out, frame, channel, pixel, 2.0 * scale * covered)
     if total != 0.0:
         wp.atomic_add(rows_out, row, frame, total)
 
 
-def settle_coverage(
-    screen,
-    edges,
-    counts,
-    entries,
-    keys,
-    owners,
-    origins,
-    crop,
-    epoch,
-    targets,
-    scales,
-    sigma,
-    row,
-    *,
-    stride,
-    coverage_out,
-    differences_out,
-    rows_out,
-):
+def settle_coverage(outline, targets, scales, sigma, row, *, stride, coverage_out, differences_out, rows_out):
     """Launch :func:`_settle_coverage` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _settle_coverage,
         dim=(coverage_out.shape[0], stride),
-        inputs=[
-            screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, targets, scales, sigma, row,
-        ],
+        inputs=[outline, stride, targets, scales, sigma, row],
         outputs=[coverage_out, differences_out, rows_out],
         device=coverage_out.device,
         record_tape=False,
-    )  # fmt: skip
+    )

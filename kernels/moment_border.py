@@ -10,6 +10,7 @@ The derivatives are summed straight into a matrix per body, [moment, pose].
 import warp as wp
 
 from warpprior.kernels.moments import (
+    Aim,
     MomentMatrix,
     Moments,
     PictureView,
@@ -18,7 +19,7 @@ from warpprior.kernels.moments import (
     picture_span,
     span_moments,
 )
-from warpprior.kernels.silhouette import Crop, claim_entry, claim_epoch, cross_line, is_dominant
+from warpprior.kernels.silhouette import Outline, claim_entry, claim_epoch, cross_line, is_dominant
 from warpprior.kernels.visibility import CHANNEL_NONE, key_channel, key_face, key_inverse_depth
 
 wp.set_module_options({"enable_backward": False})
@@ -28,19 +29,16 @@ LEAST_COSINE = wp.constant(0.02)  # of a face with the line of sight: below, its
 
 
 @wp.struct
-class Border:
-    """What one drawing consists of."""
+class Drawing:
+    """Bodies drawn in the window, and how they came there."""
 
-    screen: wp.array(dtype=wp.vec3, ndim=2)  # [1, vertex] place in the window [its pixels], depth [m]
-    vertices: wp.array(dtype=wp.vec3, ndim=2)  # [1, vertex] camera frame
-    poses: wp.array(dtype=wp.transform)  # [body]
-    faces: wp.array(dtype=wp.vec3i)  # [face]
-    edges: wp.array(dtype=wp.vec4i)  # [edge]
-    edge_bodies: wp.array(dtype=wp.int32)  # [edge] body of the edge, which is its channel
-    keys: wp.array(dtype=wp.uint64, ndim=2)  # [1, pixel]
-    owners: wp.array(dtype=wp.uint64, ndim=2)  # [1, pixel pair]
-    epoch: wp.array(dtype=wp.int32)  # [1]
-    window: wp.array(dtype=wp.vec3)  # [1] scale, left, top
+    outline: Outline  # of one frame; its channels are the bodies
+    faces: wp.array[wp.vec3i]  # [face]
+    edge_bodies: wp.array[wp.int32]  # [edge] body of the edge, which is its channel
+    vertices: wp.array2d[wp.vec3]  # [1, vertex] camera frame
+    poses: wp.array[wp.transform]  # [body]
+    aim: wp.array[Aim]  # [1]
+    view: PictureView
 
 
 @wp.struct
@@ -65,10 +63,11 @@ def border_sign(first: int, second: int, channel: int) -> float:
 
 
 @wp.func
-def place_between(axis: int, column: int, row: int, offset: float, window: wp.vec3, view: PictureView, crop: Crop):
+def place_between(axis: int, column: int, row: int, offset: float, drawing: Drawing):
     """The place that is ``offset`` away from the middle of the first pixel; the seam is 0.5 away."""
-    bounds_x = picture_span(window, view, 0)
-    bounds_y = picture_span(window, view, 1)
+    crop = drawing.outline.crop
+    bounds_x = picture_span(drawing.aim[0], drawing.view, 0)
+    bounds_y = picture_span(drawing.aim[0], drawing.view, 1)
     middle_x = 0.5 * float(crop.width)
     middle_y = 0.5 * float(crop.height)
     place = Place()
@@ -123,33 +122,31 @@ def add_contour(
     row: int,
     owner: wp.uint64,
     channel: int,
-    outline: Border,
-    view: PictureView,
-    crop: Crop,
+    drawing: Drawing,
     sums: wp.array[Moments],
     border: wp.array[MomentMatrix],
     jacobians: wp.array[MomentMatrix],
 ):
     """Add what a pixel pair that a silhouette edge owns says, if it lies on the channel's border."""
+    crop = drawing.outline.crop
     pixel = row * crop.width + column
     step = int(1)
     line = row
     if axis == 1:
         step = crop.width
         line = column
-    first = key_channel(outline.keys[0, pixel])
-    second = key_channel(outline.keys[0, pixel + step])
+    first = key_channel(drawing.outline.keys[0, pixel])
+    second = key_channel(drawing.outline.keys[0, pixel + step])
     sign = border_sign(first, second, channel)
     if sign == 0.0:
         return
     entry = claim_entry(owner)
     edge = entry // 2
-    ends = outline.edges[edge]
-    a = outline.screen[0, ends[0]]
-    b = outline.screen[0, ends[1]]
+    ends = drawing.outline.edges[edge]
+    a = drawing.outline.screen[0, ends[0]]
+    b = drawing.outline.screen[0, ends[1]]
     crossing = cross_line(a, b, entry % 2, axis, line, wp.vec2i(0, 0), crop)
-    window = outline.window[0]
-    place = place_between(axis, column, row, crossing.offset, window, view, crop)
+    place = place_between(axis, column, row, crossing.offset, drawing)
     normal = wp.normalize(wp.vec2(b[1] - a[1], a[0] - b[0]))
     if is_dominant(a, b, axis):
         wp.atomic_add(sums, 0, wp.float64(sign) * place.strip)
@@ -157,22 +154,22 @@ def add_contour(
         wp.atomic_add(border, 0, wp.outer(piece * place.monomials, place.monomials))
     if place.share > 0.0:
         # Rows say what a shift along x does and columns what one along y does; only the part along the normal is real.
-        body = outline.edge_bodies[edge]
-        root = wp.transform_get_translation(outline.poses[body])
-        start = contour_row(outline.vertices[0, ends[0]], root, normal, window[0], view)
-        stop = contour_row(outline.vertices[0, ends[1]], root, normal, window[0], view)
+        body = drawing.edge_bodies[edge]
+        root = wp.transform_get_translation(drawing.poses[body])
+        start = contour_row(drawing.vertices[0, ends[0]], root, normal, drawing.aim[0].scale, drawing.view)
+        stop = contour_row(drawing.vertices[0, ends[1]], root, normal, drawing.aim[0].scale, drawing.view)
         speed = wp.float64(1.0 - crossing.weight) * start + wp.float64(crossing.weight) * stop
         gain = wp.float64(sign * place.share * normal[axis]) * place.monomials
         wp.atomic_add(jacobians, body, wp.outer(gain, speed))
 
 
 @wp.func
-def depth_slope(face: int, outline: Border) -> wp.vec2:
+def depth_slope(face: int, drawing: Drawing) -> wp.vec2:
     """How the inverse depth of a face changes along x and y of the window [1/m per pixel]."""
-    corners = outline.faces[face]
-    a = outline.screen[0, corners[0]]
-    b = outline.screen[0, corners[1]]
-    c = outline.screen[0, corners[2]]
+    corners = drawing.faces[face]
+    a = drawing.outline.screen[0, corners[0]]
+    b = drawing.outline.screen[0, corners[1]]
+    c = drawing.outline.screen[0, corners[2]]
     area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
     rise_b = 1.0 / b[2] - 1.0 / a[2]
     rise_c = 1.0 / c[2] - 1.0 / a[2]
@@ -182,17 +179,17 @@ def depth_slope(face: int, outline: Border) -> wp.vec2:
 
 
 @wp.func
-def depth_row(face: int, body: int, place: wp.vec3, outline: Border) -> Moments:
+def depth_row(face: int, body: int, place: wp.vec3, drawing: Drawing) -> Moments:
     """How the inverse depth of a face, where its plane meets a line of sight, changes with the pose of its body."""
-    corners = outline.faces[face]
-    a = outline.vertices[0, corners[0]]
-    normal = wp.normalize(wp.cross(outline.vertices[0, corners[1]] - a, outline.vertices[0, corners[2]] - a))
+    corners = drawing.faces[face]
+    a = drawing.vertices[0, corners[0]]
+    normal = wp.normalize(wp.cross(drawing.vertices[0, corners[1]] - a, drawing.vertices[0, corners[2]] - a))
     facing = wp.dot(normal, place)
     least = LEAST_COSINE * wp.length(place)
     if wp.abs(facing) < least:
         return Moments()
     shift = normal * (-1.0 / (facing * place[2]))
-    return pose_row(shift, place - wp.transform_get_translation(outline.poses[body]))
+    return pose_row(shift, place - wp.transform_get_translation(drawing.poses[body]))
 
 
 @wp.func
@@ -201,27 +198,26 @@ def add_meeting(
     column: int,
     row: int,
     channel: int,
-    outline: Border,
-    view: PictureView,
-    crop: Crop,
+    drawing: Drawing,
     sums: wp.array[Moments],
     border: wp.array[MomentMatrix],
     jacobians: wp.array[MomentMatrix],
 ):
     """Add what a pixel pair on the channel's border says where the two surfaces seen in it go through each other."""
+    crop = drawing.outline.crop
     pixel = row * crop.width + column
     step = int(1)
     if axis == 1:
         step = crop.width
-    first_key = outline.keys[0, pixel]
-    second_key = outline.keys[0, pixel + step]
+    first_key = drawing.outline.keys[0, pixel]
+    second_key = drawing.outline.keys[0, pixel + step]
     first = key_channel(first_key)
     second = key_channel(second_key)
     sign = border_sign(first, second, channel)
     if sign == 0.0 or first == CHANNEL_NONE or second == CHANNEL_NONE:
         return
-    slope_first = depth_slope(key_face(first_key), outline)
-    slope_second = depth_slope(key_face(second_key), outline)
+    slope_first = depth_slope(key_face(first_key), drawing)
+    slope_second = depth_slope(key_face(second_key), drawing)
     slope = slope_first - slope_second
     # How much nearer the first surface is at the middles of the two pixels.
     apart = key_inverse_depth(first_key) - key_inverse_depth(second_key)
@@ -232,31 +228,30 @@ def add_meeting(
     if not (lead > 0.0 and lag > 0.0 and wp.abs(slope[axis]) > wp.abs(slope[1 - axis])):
         return
     offset = lead / (lead + lag)
-    window = outline.window[0]
-    place = place_between(axis, column, row, offset, window, view, crop)
+    place = place_between(axis, column, row, offset, drawing)
     wp.atomic_add(sums, 0, wp.float64(sign) * place.strip)
     if place.share > 0.0:
         piece = wp.float64(place.share * wp.length(slope) / wp.abs(slope[axis]))
         wp.atomic_add(border, 0, wp.outer(piece * place.monomials, place.monomials))
+        aim = drawing.aim[0]
+        view = drawing.view
         inverse = key_inverse_depth(first_key) + offset * slope_first[axis]
         ray = wp.vec3(
-            (place.x / window[0] + window[1] - view.center[0]) / view.focal[0],
-            (place.y / window[0] + window[2] - view.center[1]) / view.focal[1],
+            (place.x / aim.scale + aim.corner[0] - view.center[0]) / view.focal[0],
+            (place.y / aim.scale + aim.corner[1] - view.center[1]) / view.focal[1],
             1.0,
         )
         meeting = ray / inverse
-        steepness = wp.max(lead + lag, GRAZING * inverse / (window[0] * view.focal[axis]))
+        steepness = wp.max(lead + lag, GRAZING * inverse / (aim.scale * view.focal[axis]))
         gain = wp.float64(sign * place.share / steepness) * place.monomials
-        wp.atomic_add(jacobians, first, wp.outer(gain, depth_row(key_face(first_key), first, meeting, outline)))
-        wp.atomic_add(jacobians, second, wp.outer(-gain, depth_row(key_face(second_key), second, meeting, outline)))
+        wp.atomic_add(jacobians, first, wp.outer(gain, depth_row(key_face(first_key), first, meeting, drawing)))
+        wp.atomic_add(jacobians, second, wp.outer(-gain, depth_row(key_face(second_key), second, meeting, drawing)))
 
 
 @wp.kernel
 def _sum_border(
-    outline: Border,
+    drawing: Drawing,
     channel: int,
-    view: PictureView,
-    crop: Crop,
     lanes: int,
     sums_out: wp.array[Moments],  # [1] added to
     border_out: wp.array[MomentMatrix],  # [1] line integral of products of monomials along the border, added to
@@ -267,7 +262,8 @@ def _sum_border(
     Nothing is summed up in variables: Warp would copy them in every round of the loop.
     """
     lane = wp.tid()
-    epoch = outline.epoch[0]
+    crop = drawing.outline.crop
+    epoch = drawing.outline.epoch[0]
     for line in range(lane, 2 * crop.height, lanes):
         axis = int(0)
         row = line
@@ -280,21 +276,21 @@ def _sum_border(
         if axis == 1 and row == crop.height - 1:
             columns = 0
         for column in range(columns):
-            owner = outline.owners[0, line * crop.width + column]
+            owner = drawing.outline.owners[0, line * crop.width + column]
             if claim_epoch(owner) == epoch:
-                add_contour(axis, column, row, owner, channel, outline, view, crop, sums_out, border_out, jacobians_out)
+                add_contour(axis, column, row, owner, channel, drawing, sums_out, border_out, jacobians_out)
             else:
                 pixel = row * crop.width + column
-                if key_channel(outline.keys[0, pixel]) != key_channel(outline.keys[0, pixel + step]):
-                    add_meeting(axis, column, row, channel, outline, view, crop, sums_out, border_out, jacobians_out)
+                if key_channel(drawing.outline.keys[0, pixel]) != key_channel(drawing.outline.keys[0, pixel + step]):
+                    add_meeting(axis, column, row, channel, drawing, sums_out, border_out, jacobians_out)
 
 
-def sum_border(outline, channel, view, crop, *, lanes, sums_out, border_out, jacobians_out):
+def sum_border(drawing, channel, *, lanes, sums_out, border_out, jacobians_out):
     """Launch :func:`_sum_border` with ``lanes`` threads sharing the lines of pixel pairs."""
     wp.launch(
         _sum_border,
         dim=lanes,
-        inputs=[outline, channel, view, crop, lanes],
+        inputs=[drawing, channel, lanes],
         outputs=[sums_out, border_out, jacobians_out],
         device=sums_out.device,
         record_tape=False,

@@ -30,6 +30,14 @@ class PictureView:
     size: wp.vec2  # width, height [px]
 
 
+@wp.struct
+class Aim:
+    """Where the window lies in the picture: window = scale * (picture - corner)."""
+
+    scale: wp.float32  # the window's pixels per pixel of the picture
+    corner: wp.vec2  # left, top [px]
+
+
 @wp.func
 def aim_axis(low: float, high: float, size: float) -> wp.vec2:
     """Part of [low, high] within the picture, all of the picture where there is none."""
@@ -47,7 +55,7 @@ def _aim_window(
     corners: wp.array[wp.vec3],  # [8] of a box around the watched body, in its own frame
     view: PictureView,
     crop: Crop,
-    window_out: wp.array[wp.vec3],  # [1] scale, left, top: window = scale * (picture - (left, top))
+    aim_out: wp.array[Aim],  # [1]
 ):
     """Place the window around what the picture shows of the watched body, as large as fits."""
     index = wp.tid()
@@ -76,17 +84,20 @@ def _aim_window(
     scale = wp.min(scale, CLOSEST)
     left = 0.5 * (across[0] + across[1]) - 0.5 * float(crop.width) / scale
     top = 0.5 * (down[0] + down[1]) - 0.5 * float(crop.height) / scale
-    window_out[index] = wp.vec3(scale, left, top)
+    aim = Aim()
+    aim.scale = scale
+    aim.corner = wp.vec2(left, top)
+    aim_out[index] = aim
 
 
-def aim_window(poses, watched, corners, view, crop, *, window_out):
+def aim_window(poses, watched, corners, view, crop, *, aim_out):
     """Launch :func:`_aim_window`."""
     wp.launch(
         _aim_window,
         dim=1,
         inputs=[poses, watched, corners, view, crop],
-        outputs=[window_out],
-        device=window_out.device,
+        outputs=[aim_out],
+        device=aim_out.device,
         record_tape=False,
     )
 
@@ -94,7 +105,7 @@ def aim_window(poses, watched, corners, view, crop, *, window_out):
 @wp.kernel
 def _project_window(
     vertices: wp.array2d[wp.vec3],  # [frame, vertex] camera frame
-    window: wp.array[wp.vec3],  # [1]
+    aim: wp.array[Aim],  # [1]
     view: PictureView,
     screen_out: wp.array2d[wp.vec3],  # [frame, vertex] place in the window [its pixels], depth [m]
 ):
@@ -104,16 +115,17 @@ def _project_window(
     depth = wp.max(place[2], NEAR)
     u = view.focal[0] * place[0] / depth + view.center[0]
     v = view.focal[1] * place[1] / depth + view.center[1]
-    aim = window[0]
-    screen_out[frame, vertex] = wp.vec3(aim[0] * (u - aim[1]), aim[0] * (v - aim[2]), place[2])
+    scale = aim[0].scale
+    corner = aim[0].corner
+    screen_out[frame, vertex] = wp.vec3(scale * (u - corner[0]), scale * (v - corner[1]), place[2])
 
 
-def project_window(vertices, window, view, *, screen_out):
+def project_window(vertices, aim, view, *, screen_out):
     """Launch :func:`_project_window` over all vertices."""
     wp.launch(
         _project_window,
         dim=screen_out.shape,
-        inputs=[vertices, window, view],
+        inputs=[vertices, aim, view],
         outputs=[screen_out],
         device=screen_out.device,
         record_tape=False,
@@ -121,10 +133,10 @@ def project_window(vertices, window, view, *, screen_out):
 
 
 @wp.func
-def picture_span(window: wp.vec3, view: PictureView, axis: int) -> wp.vec2:
+def picture_span(aim: Aim, view: PictureView, axis: int) -> wp.vec2:
     """Where the picture begins and ends in the window, along x (axis 0) or y (axis 1)."""
-    corner = window[1 + axis]
-    return wp.vec2(-window[0] * corner, window[0] * (view.size[axis] - corner))
+    corner = aim.corner[axis]
+    return wp.vec2(-aim.scale * corner, aim.scale * (view.size[axis] - corner))
 
 
 @wp.func
@@ -163,7 +175,7 @@ def cell_moments(across: wp.vec3d, down: wp.vec3d) -> Moments:
 def _sum_pixels(
     keys: wp.array2d[wp.uint64],  # [1, pixel]
     channel: int,
-    window: wp.array[wp.vec3],  # [1]
+    aim: wp.array[Aim],  # [1]
     view: PictureView,
     crop: Crop,
     lanes: int,
@@ -171,8 +183,8 @@ def _sum_pixels(
 ):
     """Moments of the pixels whose middle shows the channel, as far as they lie within the picture."""
     lane = wp.tid()
-    bounds_x = picture_span(window[0], view, 0)
-    bounds_y = picture_span(window[0], view, 1)
+    bounds_x = picture_span(aim[0], view, 0)
+    bounds_y = picture_span(aim[0], view, 1)
     middle_x = 0.5 * float(crop.width)
     middle_y = 0.5 * float(crop.height)
     total = Moments()
@@ -188,12 +200,12 @@ def _sum_pixels(
         wp.atomic_add(sums_out, 0, total)
 
 
-def sum_pixels(keys, channel, window, view, crop, *, lanes, sums_out):
+def sum_pixels(keys, channel, aim, view, crop, *, lanes, sums_out):
     """Launch :func:`_sum_pixels` with ``lanes`` threads sharing the rows."""
     wp.launch(
         _sum_pixels,
         dim=lanes,
-        inputs=[keys, channel, window, view, crop, lanes],
+        inputs=[keys, channel, aim, view, crop, lanes],
         outputs=[sums_out],
         device=sums_out.device,
         record_tape=False,
@@ -238,7 +250,7 @@ def _finish_moments(
     sums: wp.array[Moments],  # [1]
     border: wp.array[MomentMatrix],  # [1]
     jacobians: wp.array[MomentMatrix],  # [body]
-    window: wp.array[wp.vec3],  # [1]
+    aim: wp.array[Aim],  # [1]
     crop: Crop,
     result_out: wp.array[MomentMatrix],  # [2 + body] moments in the first row of the first; border; jacobians
 ):
@@ -246,8 +258,8 @@ def _finish_moments(
     index = wp.tid()
     result = MomentMatrix()
     if sums[0][0] >= LEAST_AREA:
-        aim = window[0]
-        inverse = wp.float64(1.0) / wp.float64(aim[0])
+        corner = aim[0].corner
+        inverse = wp.float64(1.0) / wp.float64(aim[0].scale)
         powers = power_scale(inverse)
         scaled = inverse * inverse * wp.cw_mul(powers, sums[0])
         central = central_map(scaled)
@@ -256,8 +268,8 @@ def _finish_moments(
             x = scaled[1] / area
             y = scaled[2] / area
             result[0, 0] = area
-            result[0, 1] = wp.float64(aim[1]) + wp.float64(0.5) * wp.float64(crop.width) * inverse + x
-            result[0, 2] = wp.float64(aim[2]) + wp.float64(0.5) * wp.float64(crop.height) * inverse + y
+            result[0, 1] = wp.float64(corner[0]) + wp.float64(0.5) * wp.float64(crop.width) * inverse + x
+            result[0, 2] = wp.float64(corner[1]) + wp.float64(0.5) * wp.float64(crop.height) * inverse + y
             result[0, 3] = scaled[3] / area - x * x
             result[0, 4] = scaled[4] / area - x * y
             result[0, 5] = scaled[5] / area - y * y
@@ -270,12 +282,12 @@ def _finish_moments(
     result_out[index] = result
 
 
-def finish_moments(sums, border, jacobians, window, crop, *, result_out):
+def finish_moments(sums, border, jacobians, aim, crop, *, result_out):
     """Launch :func:`_finish_moments`."""
     wp.launch(
         _finish_moments,
         dim=result_out.shape[0],
-        inputs=[sums, border, jacobians, window, crop],
+        inputs=[sums, border, jacobians, aim, crop],
         outputs=[result_out],
         device=result_out.device,
         record_tape=False,

@@ -11,6 +11,33 @@ wp.set_module_options({"enable_backward": False})
 FARTHEST = wp.constant(1.0e4)  # [m] rays end here
 
 
+@wp.struct
+class Hits:
+    """What the rays of a picture hit, as :func:`cast_pixels` writes it."""
+
+    depths: wp.array3d[wp.float32]  # [frame, row, column] [m], 0 where nothing was hit
+    faces: wp.array3d[wp.int32]  # [frame, row, column] -1 where nothing was hit
+    barycentrics: wp.array3d[wp.vec2]  # [frame, row, column] weights of the face's first two vertices
+    normals: wp.array3d[wp.vec3]  # [frame, row, column] camera frame, towards the camera
+
+
+@wp.struct
+class Backdrop:
+    """A picture that lies behind everything."""
+
+    depths: wp.array2d[wp.float32]  # [row, column] [m], 0 where there is nothing
+    colors: wp.array2d[wp.vec3]  # [row, column] in [0, 1]
+
+
+@wp.struct
+class Lamp:
+    """A light far away, and what its shadows leave."""
+
+    direction: wp.vec3  # unit vector towards it, camera frame
+    ambient: wp.float32  # share of light that comes from everywhere
+    shadow: wp.float32  # share of the lamp's light that shadows take, in [0, 1]
+
+
 @wp.func
 def pixel_ray(row: int, column: int, focal: wp.vec2, center: wp.vec2) -> wp.vec3:
     """Direction of the ray through a pixel's centre, of unit depth: its parameter is the depth."""
@@ -131,90 +158,52 @@ def cast_pixels(
 @wp.kernel
 def _shade_pixels(
     meshes: wp.array[wp.uint64],  # [frame]
-    depths: wp.array3d[float],  # [frame, row, column]
-    faces: wp.array3d[int],  # [frame, row, column]
-    barycentrics: wp.array3d[wp.vec2],  # [frame, row, column]
-    normals: wp.array3d[wp.vec3],  # [frame, row, column]
+    hits: Hits,
     triangles: wp.array2d[int],  # [face, 3]
     colors: wp.array[wp.vec3],  # [vertex] in [0, 1]
-    backdrop_depths: wp.array2d[float],  # [row, column] 0 where there is nothing
-    backdrop_colors: wp.array2d[wp.vec3],  # [row, column] in [0, 1]
+    backdrop: Backdrop,
+    lamp: Lamp,
     focal: wp.vec2,
     center: wp.vec2,
-    to_light: wp.vec3,
-    ambient: float,
-    shadow: float,
     colors_out: wp.array3d[wp.vec3],  # [frame, row, column] in [0, 1]
 ):
     frame, row, column = wp.tid()
-    face = faces[frame, row, column]
-    color = backdrop_colors[row, column]
+    face = hits.faces[frame, row, column]
+    color = backdrop.colors[row, column]
     if face < 0:
-        distance = backdrop_depths[row, column]
-        if distance > 0.0 and shadow > 0.0:
-            lit = distance * pixel_ray(row, column, focal, center) + 1.0e-3 * to_light
-            if wp.mesh_query_ray(meshes[frame], lit, to_light, FARTHEST).result:
-                color = (1.0 - shadow) * color
+        distance = backdrop.depths[row, column]
+        if distance > 0.0 and lamp.shadow > 0.0:
+            lit = distance * pixel_ray(row, column, focal, center) + 1.0e-3 * lamp.direction
+            if wp.mesh_query_ray(meshes[frame], lit, lamp.direction, FARTHEST).result:
+                color = (1.0 - lamp.shadow) * color
     else:
-        weights = barycentrics[frame, row, column]
+        weights = hits.barycentrics[frame, row, column]
         albedo = (
             weights[0] * colors[triangles[face, 0]]
             + weights[1] * colors[triangles[face, 1]]
             + (1.0 - weights[0] - weights[1]) * colors[triangles[face, 2]]
         )
-        normal = normals[frame, row, column]
-        light = wp.max(wp.dot(normal, to_light), 0.0)
-        if light > 0.0 and shadow > 0.0:
-            start = depths[frame, row, column] * pixel_ray(row, column, focal, center) + 5.0e-4 * normal
-            if wp.mesh_query_ray(meshes[frame], start, to_light, FARTHEST).result:
-                light = (1.0 - shadow) * light
+        normal = hits.normals[frame, row, column]
+        light = wp.max(wp.dot(normal, lamp.direction), 0.0)
+        if light > 0.0 and lamp.shadow > 0.0:
+            start = hits.depths[frame, row, column] * pixel_ray(row, column, focal, center) + 5.0e-4 * normal
+            if wp.mesh_query_ray(meshes[frame], start, lamp.direction, FARTHEST).result:
+                light = (1.0 - lamp.shadow) * light
         # A weak second light from the camera keeps unlit sides readable.
         fill = wp.max(-wp.dot(normal, wp.normalize(pixel_ray(row, column, focal, center))), 0.0)
-        color = wp.min(albedo * (ambient + 0.15 * fill + (0.85 - ambient) * light), wp.vec3(1.0, 1.0, 1.0))
+        color = wp.min(albedo * (lamp.ambient + 0.15 * fill + (0.85 - lamp.ambient) * light), wp.vec3(1.0, 1.0, 1.0))
     colors_out[frame, row, column] = color
 
 
-def shade_pixels(
-    meshes,
-    depths,
-    faces,
-    barycentrics,
-    normals,
-    triangles,
-    colors,
-    backdrop_depths,
-    backdrop_colors,
-    focal,
-    center,
-    to_light,
-    ambient,
-    shadow,
-    *,
-    colors_out,
-):
-    """Lambert shading of what :func:`cast_pixels` hit, over a backdrop, in a light far away in direction ``to_light``.
+def shade_pixels(meshes, hits, triangles, colors, backdrop, lamp, focal, center, *, colors_out):
+    """Lambert shading of what :func:`cast_pixels` hit, over a backdrop.
 
-    ``shadow`` in [0, 1] darkens what the meshes hide from the light, on themselves and on the backdrop.
+    What the meshes hide from the lamp lies in shadow, on themselves and on the backdrop.
     """
     wp.launch(
         _shade_pixels,
         dim=colors_out.shape,
-        inputs=[
-            meshes,
-            depths,
-            faces,
-            barycentrics,
-            normals,
-            triangles,
-            colors,
-            backdrop_depths,
-            backdrop_colors,
-            focal,
-            center,
-            to_light,
-            ambient,
-            shadow,
-        ],
+        inputs=[meshes, hits, triangles, colors, backdrop, lamp, focal, center],
         outputs=[colors_out],
         device=colors_out.device,
     )

@@ -3,6 +3,14 @@
 import warp as wp
 
 
+@wp.struct
+class Scale:
+    """What a residual costs."""
+
+    weight: wp.float32  # of its square
+    reach: wp.float32  # residuals beyond this count less and less
+
+
 @wp.func
 def log_one_plus(x: wp.float64) -> wp.float64:
     """log(1 + x) for x >= 0, precise near zero."""

@@ -5,6 +5,7 @@ All is linear in the shape at a given pose, so the derivatives are exact.
 
 import warp as wp
 
+from warpprior.kernels.kinematics import Tree
 from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
@@ -12,7 +13,7 @@ wp.set_module_options({"enable_backward": False})
 
 @wp.kernel
 def _differentiate_origins(
-    parents: wp.array[wp.int32],  # [link]
+    tree: Tree,
     joint_shape_directions: wp.array2d[wp.vec3],  # [link, shape]
     scale: wp.array[wp.float32],  # [1]
     poses: wp.array[wp.transform],  # [frame] camera_from_body
@@ -21,9 +22,9 @@ def _differentiate_origins(
 ):
     """One thread walks the tree: derivative of the links' origins by one shape parameter, camera frame."""
     frame, shape = wp.tid()
-    for link in range(parents.shape[0]):
+    for link in range(tree.parents.shape[0]):
         moved = joint_shape_directions[link, shape] * scale[0]
-        parent = parents[link]
+        parent = tree.parents[link]
         if parent < 0:
             origins_out[frame, link, shape] = wp.quat_rotate(wp.transform_get_rotation(poses[frame]), moved)
         else:
@@ -31,12 +32,12 @@ def _differentiate_origins(
             origins_out[frame, link, shape] = origins_out[frame, parent, shape] + turned
 
 
-def differentiate_origins(parents, joint_shape_directions, scale, poses, links, *, origins_out):
+def differentiate_origins(tree, joint_shape_directions, scale, poses, links, *, origins_out):
     """Launch :func:`_differentiate_origins` over all frames and shape parameters."""
     wp.launch(
         _differentiate_origins,
         dim=(origins_out.shape[0], origins_out.shape[2]),
-        inputs=[parents, joint_shape_directions, scale, poses, links],
+        inputs=[tree, joint_shape_directions, scale, poses, links],
         outputs=[origins_out],
         device=origins_out.device,
         record_tape=False,

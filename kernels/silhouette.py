@@ -31,6 +31,25 @@ class Crop:
 
 
 @wp.struct
+class Outline:
+    """The silhouette that a canvas has drawn, for the kernels that walk it.
+
+    Its arrays take no part in a tape: the adjoints that walk an outline are written by hand, and add to the gradient
+    of the screen positions, which their caller hands them.
+    """
+
+    screen: wp.array2d[wp.vec3]  # [frame, vertex] u, v [px], depth [m]
+    edges: wp.array[wp.vec4i]  # [edge] two vertices, then the vertices opposite (the same twice at a boundary)
+    counts: wp.array[wp.int32]  # [frame] how many edges are listed
+    entries: wp.array2d[wp.int32]  # [frame, slot] 2 * edge + (1: body on the left of the edge)
+    keys: wp.array2d[wp.uint64]  # [frame, pixel] what each pixel sees
+    owners: wp.array2d[wp.uint64]  # [frame, pixel pair: rows first, then columns] claims
+    origins: wp.array[wp.vec2i]  # [frame] column, row of the crop's first pixel
+    crop: Crop
+    epoch: wp.array[wp.int32]  # [1] claims of other rounds are void
+
+
+@wp.struct
 class Crossing:
     """Where a silhouette edge crosses the line through a row or column of pixel centres."""
 
@@ -132,6 +151,69 @@ def is_dominant(a: wp.vec3, b: wp.vec3, axis: int) -> bool:
     return steep == (axis == 0)
 
 
+@wp.struct
+class Walk:
+    """A listed edge and the lines of pixel centres that it crosses: rows first, then columns."""
+
+    entry: wp.int32
+    frame: wp.int32
+    ends: wp.vec2i  # its vertices
+    a: wp.vec3  # where they are on the screen
+    b: wp.vec3
+    first_row: wp.int32
+    first_column: wp.int32
+    row_count: wp.int32
+    line_count: wp.int32
+
+
+@wp.func
+def walk_edge(outline: Outline, frame: int, slot: int) -> Walk:
+    """Begin the walk along a listed edge; its lines are those of :func:`visit_line` from 0 to ``line_count``."""
+    walk = Walk()
+    walk.frame = frame
+    walk.entry = outline.entries[frame, slot]
+    edge = outline.edges[walk.entry // 2]
+    walk.ends = wp.vec2i(edge[0], edge[1])
+    walk.a = outline.screen[frame, edge[0]]
+    walk.b = outline.screen[frame, edge[1]]
+    rows = crossed_lines(walk.a, walk.b, 0, outline.origins[frame], outline.crop)
+    columns = crossed_lines(walk.a, walk.b, 1, outline.origins[frame], outline.crop)
+    walk.first_row = rows[0]
+    walk.first_column = columns[0]
+    walk.row_count = wp.max(rows[1] - rows[0], 0)
+    walk.line_count = walk.row_count + wp.max(columns[1] - columns[0], 0)
+    return walk
+
+
+@wp.func
+def dominant_lines(walk: Walk) -> wp.vec2i:
+    """First and one past the last line of a walk along its dominant axis."""
+    if is_dominant(walk.a, walk.b, 0):
+        return wp.vec2i(0, walk.row_count)
+    return wp.vec2i(walk.row_count, walk.line_count)
+
+
+@wp.func
+def visit_line(outline: Outline, walk: Walk, index: int) -> Crossing:
+    """Where a walk crosses one of its lines; not valid outside the crop."""
+    axis = int(0)
+    line = walk.first_row + index
+    if index >= walk.row_count:
+        axis = 1
+        line = walk.first_column + index - walk.row_count
+    return cross_line(walk.a, walk.b, walk.entry % 2, axis, line, outline.origins[walk.frame], outline.crop)
+
+
+@wp.func
+def visit_owned(outline: Outline, walk: Walk, index: int) -> Crossing:
+    """The same; not valid, either, where the edge does not own the pixel pair."""
+    crossing = visit_line(outline, walk, index)
+    if crossing.valid == 1:
+        if outline.owners[walk.frame, crossing.slot] != claim_key(outline.epoch[0], crossing, walk.entry):
+            crossing.valid = 0
+    return crossing
+
+
 @wp.kernel
 def _list_silhouette_edges(
     first_frame: int,
@@ -174,46 +256,34 @@ def list_silhouette_edges(screen, edges, *, counts_out, entries_out):
 @wp.kernel
 def _claim_pairs(
     first_frame: int,
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
+    outline: Outline,
     edge_channels: wp.array[wp.int32],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
     stride: int,
     owners_out: wp.array2d[wp.uint64],  # [frame, pixel pair: rows first, then columns]
 ):
     """Let the outermost visible crossing own each pixel pair."""
     slab_frame, start = wp.tid()
     frame = first_frame + slab_frame
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        edge = entry // 2
-        channel = edge_channels[edge]
-        a = screen[frame, edges[edge][0]]
-        b = screen[frame, edges[edge][1]]
-        for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, crop)
-            for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
-                if crossing.valid == 1:
-                    outside = keys[frame, crossing.outside]
-                    if key_channel(keys[frame, crossing.inside]) == channel and key_channel(outside) != channel:
-                        inverse = (1.0 - crossing.weight) / a[2] + crossing.weight / b[2]
-                        if key_inverse_depth(outside) < inverse:
-                            wp.atomic_max(owners_out, frame, crossing.slot, claim_key(epoch[0], crossing, entry))
+    for slot in range(start, outline.counts[frame], stride):
+        walk = walk_edge(outline, frame, slot)
+        channel = edge_channels[walk.entry // 2]
+        for index in range(walk.line_count):
+            crossing = visit_line(outline, walk, index)
+            if crossing.valid == 1:
+                outside = outline.keys[frame, crossing.outside]
+                if key_channel(outline.keys[frame, crossing.inside]) == channel and key_channel(outside) != channel:
+                    inverse = (1.0 - crossing.weight) / walk.a[2] + crossing.weight / walk.b[2]
+                    if key_inverse_depth(outside) < inverse:
+                        key = claim_key(outline.epoch[0], crossing, walk.entry)
+                        wp.atomic_max(owners_out, frame, crossing.slot, key)
 
 
-def claim_pairs(screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, *, stride, owners_out):
+def claim_pairs(outline, edge_channels, *, stride, owners_out):
     """Launch :func:`_claim_pairs` with ``stride`` threads per frame sharing the listed edges."""
     launch_slabs(
         _claim_pairs,
         dim=(owners_out.shape[0], stride),
-        inputs=[screen, edges, edge_channels, counts, entries, keys, origins, crop, epoch, stride],
+        inputs=[outline, edge_channels, stride],
         outputs=[owners_out],
         device=owners_out.device,
     )
@@ -228,52 +298,43 @@ def outward_reach(crossing: Crossing) -> float:
     return reach
 
 
+@wp.func
+def nearer_pixel(crossing: Crossing) -> int:
+    """The pixel of the pair that the crossing lies in: the one of mixed colour."""
+    if outward_reach(crossing) < 0.0:
+        return crossing.inside
+    return crossing.outside
+
+
 @wp.kernel
 def _cover_pixels(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
     coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] coverage beyond the hard label, added to
 ):
     """Antialias: owners hand over the share of a pixel that lies between its border and their crossing."""
     frame, start = wp.tid()
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        a = screen[frame, edges[entry // 2][0]]
-        b = screen[frame, edges[entry // 2][1]]
-        axis = int(1)
-        if is_dominant(a, b, 0):
-            axis = 0
-        lines = crossed_lines(a, b, axis, origin, crop)
-        for line in range(lines[0], lines[1]):
-            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+    for slot in range(start, outline.counts[frame], stride):
+        walk = walk_edge(outline, frame, slot)
+        lines = dominant_lines(walk)
+        for index in range(lines[0], lines[1]):
+            crossing = visit_owned(outline, walk, index)
             if crossing.valid == 1:
-                if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
-                    reach = outward_reach(crossing)
-                    pixel = crossing.outside
-                    if reach < 0.0:
-                        pixel = crossing.inside
-                    mine = key_channel(keys[frame, crossing.inside])
-                    other = key_channel(keys[frame, crossing.outside])
-                    wp.atomic_add(coverage_out, frame, mine, pixel, reach)
-                    if other < crop.channel_count:
-                        wp.atomic_add(coverage_out, frame, other, pixel, -reach)
+                reach = outward_reach(crossing)
+                pixel = nearer_pixel(crossing)
+                mine = key_channel(outline.keys[frame, crossing.inside])
+                other = key_channel(outline.keys[frame, crossing.outside])
+                wp.atomic_add(coverage_out, frame, mine, pixel, reach)
+                if other < outline.crop.channel_count:
+                    wp.atomic_add(coverage_out, frame, other, pixel, -reach)
 
 
-def cover_pixels(screen, edges, counts, entries, keys, owners, origins, crop, epoch, *, stride, coverage_out):
+def cover_pixels(outline, *, stride, coverage_out):
     """Launch :func:`_cover_pixels` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _cover_pixels,
         dim=(coverage_out.shape[0], stride),
-        inputs=[screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride],
+        inputs=[outline, stride],
         outputs=[coverage_out],
         device=coverage_out.device,
         record_tape=False,
@@ -293,15 +354,7 @@ def channel_gain(
 
 @wp.kernel
 def _push_coverage_gradient(
-    screen: wp.array2d[wp.vec3],  # [frame, vertex]
-    edges: wp.array[wp.vec4i],  # [edge]
-    counts: wp.array[wp.int32],  # [frame]
-    entries: wp.array2d[wp.int32],  # [frame, slot]
-    keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    owners: wp.array2d[wp.uint64],  # [frame, pixel pair]
-    origins: wp.array[wp.vec2i],  # [frame]
-    crop: Crop,
-    epoch: wp.array[wp.int32],  # [1]
+    outline: Outline,
     stride: int,
     gradients: wp.array3d[wp.float32],  # [frame, channel, pixel] derivative of a loss by the coverage image
     row: int,
@@ -316,71 +369,46 @@ def _push_coverage_gradient(
     seed = row_gradients[row, frame]
     if seed == 0.0:
         return
-    origin = origins[frame]
-    for slot in range(start, counts[frame], stride):
-        entry = entries[frame, slot]
-        ends = edges[entry // 2]
-        a = screen[frame, ends[0]]
-        b = screen[frame, ends[1]]
+    count = outline.crop.channel_count
+    for slot in range(start, outline.counts[frame], stride):
+        walk = walk_edge(outline, frame, slot)
         start_gradient = wp.vec3(0.0, 0.0, 0.0)
         end_gradient = wp.vec3(0.0, 0.0, 0.0)
         owned = int(0)
-        for axis in range(2):
-            lines = crossed_lines(a, b, axis, origin, crop)
-            for line in range(lines[0], lines[1]):
-                crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
-                if crossing.valid == 1:
-                    if owners[frame, crossing.slot] == claim_key(epoch[0], crossing, entry):
-                        owned = 1
-                        mine = key_channel(keys[frame, crossing.inside])
-                        other = key_channel(keys[frame, crossing.outside])
-                        inside_share = 0.5 - outward_reach(crossing)
-                        count = crop.channel_count
-                        gain = inside_share * channel_gain(gradients, frame, crossing.inside, mine, other, count)
-                        gain += (1.0 - inside_share) * channel_gain(
-                            gradients, frame, crossing.outside, mine, other, count
-                        )
-                        if crossing.inside_first == 0:
-                            gain = -gain
-                        direction = wp.vec3(gain * seed, 0.0, 0.0)
-                        if axis == 1:
-                            direction = wp.vec3(0.0, gain * seed, 0.0)
-                        start_gradient += (1.0 - crossing.weight) * direction
-                        end_gradient += crossing.weight * direction
+        for index in range(walk.line_count):
+            crossing = visit_owned(outline, walk, index)
+            if crossing.valid == 1:
+                owned = 1
+                mine = key_channel(outline.keys[frame, crossing.inside])
+                other = key_channel(outline.keys[frame, crossing.outside])
+                inside_share = 0.5 - outward_reach(crossing)
+                gain = inside_share * channel_gain(gradients, frame, crossing.inside, mine, other, count)
+                gain += (1.0 - inside_share) * channel_gain(gradients, frame, crossing.outside, mine, other, count)
+                if crossing.inside_first == 0:
+                    gain = -gain
+                pull = gain * seed
+                if index < walk.row_count:
+                    start_gradient += wp.vec3((1.0 - crossing.weight) * pull, 0.0, 0.0)
+                    end_gradient += wp.vec3(crossing.weight * pull, 0.0, 0.0)
+                else:
+                    start_gradient += wp.vec3(0.0, (1.0 - crossing.weight) * pull, 0.0)
+                    end_gradient += wp.vec3(0.0, crossing.weight * pull, 0.0)
         if owned == 1:
-            normal = wp.normalize(wp.vec3(b[1] - a[1], a[0] - b[0], 0.0))
-            wp.atomic_add(screen_gradients_out, frame, ends[0], normal * wp.dot(normal, start_gradient))
-            wp.atomic_add(screen_gradients_out, frame, ends[1], normal * wp.dot(normal, end_gradient))
+            normal = wp.normalize(wp.vec3(walk.b[1] - walk.a[1], walk.a[0] - walk.b[0], 0.0))
+            wp.atomic_add(screen_gradients_out, frame, walk.ends[0], normal * wp.dot(normal, start_gradient))
+            wp.atomic_add(screen_gradients_out, frame, walk.ends[1], normal * wp.dot(normal, end_gradient))
 
 
-def push_coverage_gradient(
-    screen,
-    edges,
-    counts,
-    entries,
-    keys,
-    owners,
-    origins,
-    crop,
-    epoch,
-    gradients,
-    row,
-    row_gradients,
-    *,
-    stride,
-    screen_gradients_out,
-):
+def push_coverage_gradient(outline, gradients, row, row_gradients, *, stride, screen_gradients_out):
     """Launch :func:`_push_coverage_gradient` with ``stride`` threads per frame sharing the listed edges."""
     wp.launch(
         _push_coverage_gradient,
         dim=(screen_gradients_out.shape[0], stride),
-        inputs=[
-            screen, edges, counts, entries, keys, owners, origins, crop, epoch, stride, gradients, row, row_gradients,
-        ],
+        inputs=[outline, stride, gradients, row, row_gradients],
         outputs=[screen_gradients_out],
         device=screen_gradients_out.device,
         record_tape=False,
-    )  # fmt: skip
+    )
 
 
 @wp.kernel

@@ -26,7 +26,10 @@ class FaceView:
     normal_ab: wp.vec2
     normal_bc: wp.vec2
     normal_ca: wp.vec2
-    box: wp.vec4  # left, top, right, bottom of what the face reaches [px]
+    left: wp.float32  # of the box that the face reaches [px]
+    top: wp.float32
+    right: wp.float32
+    bottom: wp.float32
     reach: wp.float32  # [px]
     valid: wp.int32
 
@@ -54,12 +57,10 @@ def view_face(a: wp.vec3, b: wp.vec3, c: wp.vec3, softness: float) -> FaceView:
     view.normal_bc = line_normal(view.b, view.c, turn)
     view.normal_ca = line_normal(view.c, view.a, turn)
     view.reach = wp.sqrt(softness * TAIL)
-    view.box = wp.vec4(
-        wp.min(a[0], wp.min(b[0], c[0])) - view.reach,
-        wp.min(a[1], wp.min(b[1], c[1])) - view.reach,
-        wp.max(a[0], wp.max(b[0], c[0])) + view.reach,
-        wp.max(a[1], wp.max(b[1], c[1])) + view.reach,
-    )
+    view.left = wp.min(a[0], wp.min(b[0], c[0])) - view.reach
+    view.top = wp.min(a[1], wp.min(b[1], c[1])) - view.reach
+    view.right = wp.max(a[0], wp.max(b[0], c[0])) + view.reach
+    view.bottom = wp.max(a[1], wp.max(b[1], c[1])) + view.reach
     view.valid = 1
     return view
 
@@ -76,9 +77,17 @@ def clip_by_line(corner: wp.vec2, normal: wp.vec2, y: float, reach: float, span:
 
 
 @wp.func
+def reached_rows(view: FaceView, corner_y: float, height: int) -> wp.vec2i:
+    """First and one past the last row of the crop that the face may reach."""
+    first = wp.max(int(wp.ceil(wp.max(view.top - corner_y, -1.0) - 0.5)), 0)
+    last = wp.min(int(wp.floor(wp.min(view.bottom - corner_y, float(height)) - 0.5)), height - 1)
+    return wp.vec2i(first, last + 1)
+
+
+@wp.func
 def reached_columns(view: FaceView, y: float, corner_x: float, width: int) -> wp.vec2i:
     """First and one past the last column of the crop, at height y, that the face may reach."""
-    span = wp.vec2(view.box[0], view.box[2])
+    span = wp.vec2(view.left, view.right)
     span = clip_by_line(view.a, view.normal_ab, y, view.reach, span)
     span = clip_by_line(view.b, view.normal_bc, y, view.reach, span)
     span = clip_by_line(view.c, view.normal_ca, y, view.reach, span)
@@ -87,36 +96,50 @@ def reached_columns(view: FaceView, y: float, corner_x: float, width: int) -> wp
     return wp.vec2i(first, stop)
 
 
+@wp.struct
+class Nearest:
+    """Where a point is nearest to an edge, or to the border of a face."""
+
+    square: wp.float32  # of the distance [px^2]; of a face: minus outside
+    place: wp.float32  # along the edge, 0 at its start and 1 at its end
+    edge: wp.int32  # of a face: 0 ab, 1 bc, 2 ca
+
+
 @wp.func
-def edge_place(point: wp.vec2, start: wp.vec2, end: wp.vec2) -> wp.vec2:
-    """Squared distance of a point to an edge, and where along the edge the nearest place is, from 0 to 1."""
+def edge_place(point: wp.vec2, start: wp.vec2, end: wp.vec2) -> Nearest:
+    """The nearest place on an edge."""
     along = end - start
     place = wp.clamp(wp.dot(point - start, along) / wp.max(wp.dot(along, along), 1.0e-12), 0.0, 1.0)
     offset = point - start - place * along
-    return wp.vec2(wp.dot(offset, offset), place)
+    found = Nearest()
+    found.square = wp.dot(offset, offset)
+    found.place = place
+    return found
 
 
 @wp.func
-def signed_square(view: FaceView, point: wp.vec2) -> wp.vec3:
-    """Squared distance to the face's border, minus outside; the nearest edge (0: ab, 1: bc, 2: ca); the place on it."""
+def signed_square(view: FaceView, point: wp.vec2) -> Nearest:
+    """The nearest place on a face's border, with the squared distance to it, minus outside."""
     depth_ab = wp.dot(point - view.a, view.normal_ab)
     depth_bc = wp.dot(point - view.b, view.normal_bc)
     depth_ca = wp.dot(point - view.c, view.normal_ca)
     inside = depth_ab >= 0.0 and depth_bc >= 0.0 and depth_ca >= 0.0
-    best = wp.vec3(1.0e30, 0.0, 0.0)
+    best = Nearest()
+    best.square = 1.0e30
     if depth_ab < 0.0 or (inside and depth_ab <= depth_bc and depth_ab <= depth_ca):
-        found = edge_place(point, view.a, view.b)
-        best = wp.vec3(found[0], 0.0, found[1])
+        best = edge_place(point, view.a, view.b)
     if depth_bc < 0.0 or (inside and depth_bc < depth_ab and depth_bc <= depth_ca):
         found = edge_place(point, view.b, view.c)
-        if found[0] < best[0]:
-            best = wp.vec3(found[0], 1.0, found[1])
+        if found.square < best.square:
+            best = found
+            best.edge = 1
     if depth_ca < 0.0 or (inside and depth_ca < depth_ab and depth_ca < depth_bc):
         found = edge_place(point, view.c, view.a)
-        if found[0] < best[0]:
-            best = wp.vec3(found[0], 2.0, found[1])
+        if found.square < best.square:
+            best = found
+            best.edge = 2
     if not inside:
-        best = wp.vec3(-best[0], best[1], best[2])
+        best.square = -best.square
     return best
 
 
@@ -153,18 +176,17 @@ def _scatter_logs(
         return
     corner_x = float(origins[frame][0])
     corner_y = float(origins[frame][1])
-    first = wp.max(int(wp.ceil(wp.max(view.box[1] - corner_y, -1.0) - 0.5)), 0)
-    last = wp.min(int(wp.floor(wp.min(view.box[3] - corner_y, float(crop.height)) - 0.5)), crop.height - 1)
+    rows = reached_rows(view, corner_y, crop.height)
     channel = face_channels[face]
     limit = -view.reach * view.reach
     inverse = 1.0 / softness[0]
-    for row in range(first, last + 1):
+    for row in range(rows[0], rows[1]):
         y = corner_y + float(row) + 0.5
         columns = reached_columns(view, y, corner_x, crop.width)
         for column in range(columns[0], columns[1]):
             found = signed_square(view, wp.vec2(corner_x + float(column) + 0.5, y))
-            if found[0] >= limit:
-                wp.atomic_add(logs_out, frame, channel, row * crop.width + column, -softplus(found[0] * inverse))
+            if found.square >= limit:
+                wp.atomic_add(logs_out, frame, channel, row * crop.width + column, -softplus(found.square * inverse))
 
 
 def scatter_logs(screen, faces, face_channels, origins, crop, softness, *, logs_out):
@@ -247,15 +269,14 @@ def _push_log_gradient(
         return
     corner_x = float(origins[frame][0])
     corner_y = float(origins[frame][1])
-    first = wp.max(int(wp.ceil(wp.max(view.box[1] - corner_y, -1.0) - 0.5)), 0)
-    last = wp.min(int(wp.floor(wp.min(view.box[3] - corner_y, float(crop.height)) - 0.5)), crop.height - 1)
+    rows = reached_rows(view, corner_y, crop.height)
     channel = face_channels[face]
     limit = -view.reach * view.reach
     inverse = 1.0 / softness[0]
     gradient_a = wp.vec2(0.0, 0.0)
     gradient_b = wp.vec2(0.0, 0.0)
     gradient_c = wp.vec2(0.0, 0.0)
-    for row_line in range(first, last + 1):
+    for row_line in range(rows[0], rows[1]):
         y = corner_y + float(row_line) + 0.5
         columns = reached_columns(view, y, corner_x, crop.width)
         for column in range(columns[0], columns[1]):
@@ -263,23 +284,23 @@ def _push_log_gradient(
             if difference != 0.0:
                 point = wp.vec2(corner_x + float(column) + 0.5, y)
                 found = signed_square(view, point)
-                if found[0] >= limit:
-                    place = found[2]
+                if found.square >= limit:
+                    place = found.place
                     start = view.a
                     end = view.b
-                    if found[1] == 1.0:
+                    if found.edge == 1:
                         start = view.b
                         end = view.c
-                    elif found[1] == 2.0:
+                    elif found.edge == 2:
                         start = view.c
                         end = view.a
-                    pull = (point - start - place * (end - start)) * (difference * sigmoid(found[0] * inverse))
-                    if found[0] > 0.0:
+                    pull = (point - start - place * (end - start)) * (difference * sigmoid(found.square * inverse))
+                    if found.square > 0.0:
                         pull = -pull
-                    if found[1] == 0.0:
+                    if found.edge == 0:
                         gradient_a += (1.0 - place) * pull
                         gradient_b += place * pull
-                    elif found[1] == 1.0:
+                    elif found.edge == 1:
                         gradient_b += (1.0 - place) * pull
                         gradient_c += place * pull
                     else:

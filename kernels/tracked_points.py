@@ -7,9 +7,9 @@ the camera's axes [rad], then joint coordinates.  Forward only.
 import warp as wp
 
 from warpprior.kernels.distance import grid_sample
-from warpprior.kernels.kinematics import BALL, SLIDE, joint_coordinates
+from warpprior.kernels.kinematics import BALL, SLIDE, Tree, joint_coordinates
 from warpprior.kernels.rotations import so3_right_jacobian
-from warpprior.kernels.surface_motion import carried_share
+from warpprior.kernels.surface_motion import Share, carried_share, origin_share, share_lever
 
 wp.set_module_options({"enable_backward": False})
 
@@ -28,11 +28,10 @@ def skinned_share(
     frame: int,
     place: int,
     joint: int,
-) -> wp.vec4:
-    """The share of a point, weighted and summed, that moves with a joint, and the sum of its weights."""
+) -> Share:
+    """The part of a point that moves with a joint."""
     if place < 0:
-        origin = wp.transform_get_translation(links[frame, -1 - place])
-        return wp.vec4(origin[0], origin[1], origin[2], 1.0) * float(descends[joint, -1 - place])
+        return origin_share(links, frame, -1 - place, float(descends[joint, -1 - place]))
     point = rest[wp.min(frame, rest.shape[0] - 1), place]
     return carried_share(skin, skin_links, skin_weights, descends, frame, place, joint, point)
 
@@ -40,10 +39,7 @@ def skinned_share(
 @wp.kernel
 def _linearise_points(
     places: wp.array2d[wp.int32],  # [frame, slot] vertex, -1 - link for the origin of a link, or UNUSED
-    joint_types: wp.array[wp.int32],  # [link]
-    joint_axes: wp.array[wp.vec3],  # [link]
-    coordinate_starts: wp.array[wp.int32],  # [link]
-    coordinate_gains: wp.array[wp.float32],  # [link]
+    tree: Tree,
     descends: wp.array2d[wp.int32],  # [link, link] 1: the second moves with the first
     origins: wp.array[wp.vec3],  # [frame] what the root turns about, camera frame
     joints: wp.array2d[wp.float32],  # [frame, coordinate]
@@ -64,9 +60,8 @@ def _linearise_points(
         return
     share = skinned_share(links, skin, rest, skin_links, skin_weights, descends, frame, place, joint)
     if joint == 0:
-        point = wp.vec3(share[0], share[1], share[2])
-        points_out[frame, slot] = point
-        arm = point - origins[frame]
+        points_out[frame, slot] = share.moment
+        arm = share.moment - origins[frame]
         for axis in range(3):
             jacobians_out[frame, slot, axis, axis] = 1.0
             unit = wp.vec3(0.0, 0.0, 0.0)
@@ -75,32 +70,30 @@ def _linearise_points(
             for row in range(3):
                 jacobians_out[frame, slot, row, 3 + axis] = turned[row]
         return
-    start = coordinate_starts[joint]
-    if start < 0 or share[3] == 0.0:
+    start = tree.starts[joint]
+    if start < 0 or share.weight == 0.0:
         return
     turn = wp.transform_get_rotation(links[frame, joint])
-    lever = wp.vec3(share[0], share[1], share[2]) - wp.transform_get_translation(links[frame, joint]) * share[3]
-    kind = joint_types[joint]
-    if kind == BALL:
-        jacobian = so3_right_jacobian(joint_coordinates(joints, frame, kind, start, 1.0, 0.0))
+    lever = share_lever(share, links[frame, joint])
+    if tree.types[joint] == BALL:
+        jacobian = so3_right_jacobian(joint_coordinates(tree, joints, frame, joint))
         for k in range(3):
             axis_k = wp.vec3(jacobian[0, k], jacobian[1, k], jacobian[2, k])
             change = wp.cross(wp.quat_rotate(turn, axis_k), lever)
             for row in range(3):
                 wp.atomic_add(jacobians_out, frame, slot, row, ROOT + start + k, change[row])
     else:
-        along = wp.quat_rotate(turn, joint_axes[joint]) * coordinate_gains[joint]
+        along = wp.quat_rotate(turn, tree.axes[joint]) * tree.gains[joint]
         change = wp.cross(along, lever)
-        if kind == SLIDE:
-            change = along * share[3]
+        if tree.types[joint] == SLIDE:
+            change = along * share.weight
         for row in range(3):
             wp.atomic_add(jacobians_out, frame, slot, row, ROOT + start, change[row])
 
 
 def linearise_points(
-    places, joint_types, joint_axes, coordinate_starts, coordinate_gains, descends, origins,
-    joints, links, skin, rest, skin_links, skin_weights, *, points_out, jacobians_out,
-):  # fmt: skip
+    places, tree, descends, origins, joints, links, skin, rest, skin_links, skin_weights, *, points_out, jacobians_out
+):
     """Place chosen points of a body and differentiate them by its errors.
 
     How pose blend shapes swell with the joints is left out.  ``jacobians_out`` is cleared first.
@@ -109,13 +102,10 @@ def linearise_points(
     wp.launch(
         _linearise_points,
         dim=(*points_out.shape, links.shape[1]),
-        inputs=[
-            places, joint_types, joint_axes, coordinate_starts, coordinate_gains, descends, origins,
-            joints, links, skin, rest, skin_links, skin_weights,
-        ],
+        inputs=[places, tree, descends, origins, joints, links, skin, rest, skin_links, skin_weights],
         outputs=[points_out, jacobians_out],
         device=points_out.device,
-    )  # fmt: skip
+    )
 
 
 @wp.kernel
@@ -127,20 +117,22 @@ def _measure_clearance(
     inverse_spacing: float,
     distance_out: wp.array[wp.float32],  # [point]
     local_out: wp.array[wp.vec3],  # [point] body frame
+    gradient_out: wp.array[wp.vec3],  # [point] body frame, of the distance
 ):
     point = wp.tid()
     local = wp.transform_point(wp.transform_inverse(poses[0]), points[point])
     sample = grid_sample(values, origin, inverse_spacing, local)
     distance_out[point] = sample[3]
     local_out[point] = local
+    gradient_out[point] = wp.vec3(sample[0], sample[1], sample[2])
 
 
-def measure_clearance(points, poses, values, origin, inverse_spacing, *, distance_out, local_out):
-    """Signed distance of points from a rigid body [m], and where they are in its frame."""
+def measure_clearance(points, poses, values, origin, inverse_spacing, *, distance_out, local_out, gradient_out):
+    """Signed distance of points from a rigid body [m], where they are in its frame, and the distance's gradient."""
     wp.launch(
         _measure_clearance,
         dim=points.shape[0],
         inputs=[points, poses, values, origin, inverse_spacing],
-        outputs=[distance_out, local_out],
+        outputs=[distance_out, local_out, gradient_out],
         device=points.device,
     )

@@ -216,7 +216,8 @@ def _free(puppet, distance, hands: _Hands, joints, around: Surroundings, shares)
         if len(kept) == 0:
             break
         away = hands.positions[kept] - share * REACH_FROM * hands.approach[kept]
-        points = puppet.points(away, hands.rotations[kept], joints[kept], puppet.sparse)
+        rotations = hands.rotations[kept]  # pyright: ignore[reportArgumentType] - SciPy takes arrays, too
+        points = puppet.points(away, rotations, joints[kept], puppet.sparse)
         flat = points.reshape(-1, 3)
         fields = (distance, *around.obstacles)
         nearest = np.min([f.grids.interpolate(0, flat)[0] for f in fields], axis=0).reshape(points.shape[:2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -21,6 +22,7 @@ from warpprior.scenes.hold import Holder
 from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.observe import Actor, Pictures, cast_actors
+from warpprior.scenes.options import SceneOptions, chosen_options
 from warpprior.scenes.puppet import Puppet, human_digits
 from warpprior.support.errors import InputError
 
@@ -71,53 +73,13 @@ class Prop:
         return stage.Track(self.model, position - rotation.apply(self.center), rotation * self.rest, joints)
 
 
-def hand_scene(
-    name: str,
-    *,
-    object: str | None = None,
-    mesh: str | Path | Body | None = None,
-    side: str = "right",
-    second_object: str | None = None,
-    occluded_frames: tuple[int, int] | None = None,
-    seed: int = 0,
-    frame_count: int = 60,
-    fps: float = 30.0,
-    mask_noise: str | noises.MaskNoise = "M1",
-    pose_noise: str | noises.PoseNoise = "network",
-    hand_noise: str | noises.HandNoise = "network",
-    keypoint_noise: noises.KeypointNoise | None = None,
-    point_noise: str | noises.Point3DNoise = "sensor",
-    picture_noise: noises.PictureNoise | None = None,
-    camera: Camera = CAMERA,
-    images: bool = True,
-    depth: bool = False,
-    device="cpu",
-) -> Scene:
+def hand_scene(name: str, options: SceneOptions | None = None, **changes: Any) -> Scene:
     """A human hand holds an object, and neither is known.
 
     Args:
         name: which scene, one of :data:`warpprior.scenes.registry.HAND_SCENES`.
-        object: name of a built-in object; each scene has one of its own otherwise.
-        mesh: a rigid body, or the file of its mesh, instead.
-        side: of the hand, ``right`` or ``left``.
-        second_object: name of a built-in object that stands beside, untouched.
-        occluded_frames: first and number of frames in which something hides everything: labels are don't-care, and
-            nothing is detected.
-        seed: of everything random.  One generator serves each purpose, so that another noise leaves the rest.
-        frame_count: number of frames, at least 2.
-        fps: frames per second.
-        mask_noise: ``M0`` to ``M3``, or a :class:`~warpprior.scenes.noise.MaskNoise`.
-        pose_noise: of the objects' initial poses: ``network``, ``rough``, ``exact``, or a
-            :class:`~warpprior.scenes.noise.PoseNoise`.
-        hand_noise: of the hand's: ``network``, ``white``, ``exact``, or a :class:`~warpprior.scenes.noise.HandNoise`.
-        keypoint_noise: of the hand's detected keypoints.
-        point_noise: of keypoints and middles measured in space: ``sensor``, ``exact``, or a
-            :class:`~warpprior.scenes.noise.Point3DNoise`.
-        picture_noise: of the colour pictures.
-        camera: the camera.
-        images: render colour pictures too.
-        depth: depth images too, of hands and objects, with the noise of a depth camera.
-        device: Warp device that casts the rays.
+        options: how it is made; None takes the usual ones.
+        changes: options to change, by name.
 
     Returns:
         A scene with bodies ``hand``, the object, ``other_hand`` in a handover, and perhaps the second object; truth
@@ -126,18 +88,21 @@ def hand_scene(
     Raises:
         InputError: the mesh cannot be read or grasped, or a setting is out of range.
     """
-    if frame_count < 2:
-        raise InputError("frame_count", str(frame_count), "at least 2 frames")
-    hidden = _hidden_frames(occluded_frames, frame_count)
-    mask_level, pose_level = noises.mask_noise(mask_noise), noises.pose_noise(pose_noise)
-    hand_level, point_level = noises.hand_noise(hand_noise), noises.point_noise(point_noise)
-    prop = make_prop(object or OBJECT[name]) if mesh is None else read_prop(mesh)
-    random = dict(zip(_PURPOSES, np.random.default_rng(seed).spawn(len(_PURPOSES)), strict=True))
+    options = chosen_options(options, changes)
+    frame_count, camera, device = options.frame_count, options.camera or CAMERA, options.device
+    hidden = _hidden_frames(options.occluded_frames, frame_count)
+    mask_level, pose_level = noises.mask_noise(options.mask_noise), noises.pose_noise(options.pose_noise or "network")
+    hand_level, point_level = (
+        noises.hand_noise(options.hand_noise or "network"),
+        noises.point_noise(options.point_noise),
+    )
+    prop = make_prop(options.object or OBJECT[name]) if options.mesh is None else read_prop(options.mesh)
+    random = dict(zip(_PURPOSES, np.random.default_rng(options.seed).spawn(len(_PURPOSES)), strict=True))
 
-    hands, thing, approach = _act(name, side, prop, frame_count, fps, random)
+    hands, thing, approach = _act(name, options.side or "right", prop, frame_count, options.fps, random)
     tracks, symmetries = [hands[0], thing, *hands[1:]], ["none", prop.symmetry, *("none" for _ in hands[1:])]
-    if second_object is not None:
-        other = make_prop(second_object)
+    if options.second_object is not None:
+        other = make_prop(options.second_object)
         tracks.append(_set_aside(other, prop, tracks, random["second"]))
         symmetries.append(other.symmetry)
 
@@ -154,15 +119,17 @@ def hand_scene(
         visibility=random["view"].uniform(*_VISIBILITY),
     )
     actors = [Actor(track.body, label, track.poses(view)) for label, track in enumerate(tracks, HAND_LABEL)]
-    grain = picture_noise or noises.PictureNoise()
-    pictures, read_rgb = _film(camera, view, actors, prop.table, hidden, images, grain, random["picture"], device)
+    grain = options.picture_noise or noises.PictureNoise()
+    pictures, read_rgb = _film(
+        camera, view, actors, prop.table, hidden, options.images, grain, random["picture"], device
+    )
 
     keypoints, boxes, keypoints3d, centers, starts, discs = {}, {}, {}, {}, [], []
     for actor in actors:
         body, truth, detection, spot = actor.body, actor.poses, random["detection"], random["points"]
         if body.keypoints is not None:
             keypoints[body.name] = noises.detect_keypoints(
-                body, truth, camera, detection, keypoint_noise, pictures=pictures, label=actor.label
+                body, truth, camera, detection, options.keypoint_noise, pictures=pictures, label=actor.label
             )
             keypoints[body.name][hidden, :, 2] = 0.0
             keypoints3d[body.name] = noises.measure_keypoints(body, truth, camera, spot, point_level)
@@ -182,15 +149,15 @@ def hand_scene(
     return Scene(
         name=name,
         camera=camera,
-        fps=float(fps),
+        fps=float(options.fps),
         bodies=tuple(
             SceneBody(actor.body, actor.label, known=False, initial=start, truth=actor.poses, symmetry=symmetry)
             for actor, start, symmetry in zip(actors, starts, symmetries, strict=True)
         ),
         labels=labels,
         read_rgb=read_rgb,
-        read_depth=noises.sensor_depths(pictures.depths, random["depth"]) if depth else None,
-        keypoints=keypoints,
+        read_depth=noises.sensor_depths(pictures.depths, random["depth"]) if options.depth else None,
+        keypoints2d=keypoints,
         boxes=boxes,
         keypoints3d=keypoints3d,
         centers=centers,
@@ -225,6 +192,7 @@ def _act(name: str, side: str, prop: Prop, frame_count: int, fps: float, random)
             best = (fault, grasp, motion)
         if fault < 1.0:
             break
+    assert best is not None
     _, grasp, motion = best
     hands = [stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)]
     return hands, prop.track(motion.object_position, motion.object_rotation), grasp.approach
@@ -301,6 +269,7 @@ def _film(camera, view, actors, table, hidden, images, noise, random, device):
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
     gains = noises.draw_gains(len(hidden), noise, random)
     frames = []
+    assert pictures.colors is not None  # there is a light
     for colors, covered, gain in zip(pictures.colors, hidden, gains, strict=True):
         shown = np.full_like(colors, _COVER) if covered else colors
         frames.append(noises.sensor_picture(shown, random, sigma=noise.grain, gain=gain))

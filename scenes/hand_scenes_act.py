@@ -87,6 +87,7 @@ def rehearse_turn(holder: Holder, grasp: Grasp, angle: float) -> tuple[np.ndarra
         reached = _angle(ends[0], ends[1], axis, grasp)
         if best is None or reached > best[0]:
             best = (reached, axis)
+    assert best is not None
     reached, axis = best
     gain = float(np.clip(2.0 * _REHEARSED / max(reached, 1e-3), 1.0, _MOST_GAIN))
     back = _turned(holder, grasp, start, -axis, 0.5 * gain * angle)
@@ -130,7 +131,7 @@ def draw_slip(holder: Holder, grasp: Grasp, random: np.random.Generator) -> np.n
     down = np.array([0.0, 0.0, -1.0]) + across[2] * across
     down = down / np.linalg.norm(down) if np.linalg.norm(down) > 0.1 else grasp.rotation.apply(_PALM)
     turn, shift = random.choice([-1.0, 1.0]) * random.uniform(*_SLIP_TURN), random.uniform(*_SLIP_SHIFT)
-    best, least = None, np.inf
+    best, least = np.zeros(6), np.inf
     for along in (down, -np.cross(across, down), np.cross(across, down), -down):
         for sign in (1.0, -1.0):
             world = np.concatenate([sign * turn * across, shift * along]).reshape(2, 3)

@@ -198,5 +198,5 @@ def _kept_out(holder: Holder, position, rotation: Rotation, objects, spins: Rota
 
 def _plan(position, rotation: Rotation, joints, carries) -> Plan:
     """A plan without motion in the hand."""
-    still = np.zeros((len(position), 3))
-    return Plan(position, rotation, joints, carries, turn=still, shift=still, slide=np.zeros((len(position), 6)))
+    none = np.zeros((len(position), 3))
+    return Plan(position, rotation, joints, carries, turn=none, shift=none, slide=np.zeros((len(position), 6)))

@@ -11,7 +11,7 @@ from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scenes.carry import Carrier
 from warpprior.scenes.fingers import TOUCH, close_fingers
 from warpprior.scenes.grasp import Grasp
-from warpprior.scenes.puppet import Puppet
+from warpprior.scenes.puppet import EVERY, Puppet
 
 NEIGHBOURHOOD = 0.006  # points this close at the grasp may touch later [m]
 CAPACITY = 512  # contacts
@@ -65,7 +65,7 @@ class Holder:
         self.near = np.flatnonzero(field.signed_distance(points) < reach)
         self.carrier = Carrier(min(CAPACITY, len(self.near)))
 
-    def _points(self, base: Base, joints: np.ndarray, chosen=slice(None)) -> np.ndarray:
+    def _points(self, base: Base, joints: np.ndarray, chosen: slice | np.ndarray = EVERY) -> np.ndarray:
         return self.puppet.points(*base.pair, joints[None], chosen)[0]
 
     def carry(

@@ -6,6 +6,7 @@ What is in it is described in docs/hand.md; :func:`warpprior.bodies.read_hand` r
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -90,5 +91,5 @@ def joint_offsets(form: Form) -> tuple[np.ndarray, np.ndarray]:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(ASSET_PATH, **make_hand())
+    np.savez_compressed(ASSET_PATH, **cast(dict[str, Any], make_hand()))
     print(f"{ASSET_PATH}: {ASSET_PATH.stat().st_size / 1024:.0f} KiB")

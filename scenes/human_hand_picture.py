@@ -48,6 +48,7 @@ def _body(pose: str) -> tuple[Body, np.ndarray]:
     angles: dict[str, float] = {}
     joints = np.zeros(hand.coordinate_count)
     if pose in ("pinch", "relaxed"):
+        assert hand.pose_prior is not None
         joints = hand.pose_prior.mean.copy()
     if pose == "fist":
         bends = ((1, 80.0), (2, 100.0), (3, 60.0))
@@ -66,9 +67,10 @@ def _draw(hand: Body, joints: np.ndarray, yaw: float, pitch: float) -> np.ndarra
     """One view: the surface, rounded between its vertices, in the light of the scenes."""
     from trimesh.remesh import subdivide_loop
 
-    still = Poses(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]), joints[None])
-    vertices = posed_vertices(hand, still)[0].astype(np.float64)
+    pose = Poses(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]), joints[None])
+    vertices = posed_vertices(hand, pose)[0].astype(np.float64)
     surface, faces = subdivide_loop(vertices, hand.faces, iterations=2)
+    assert hand.colors is not None
     colors, _ = subdivide_loop(hand.colors.astype(np.float64), hand.faces, iterations=2)
     body = rigid_body("hand", surface, faces, colors=np.clip(colors, 0.0, 1.0).astype(np.float32))
 
@@ -82,6 +84,7 @@ def _draw(hand: Body, joints: np.ndarray, yaw: float, pitch: float) -> np.ndarra
     poses = Poses(position[None], turn.as_quat()[None], np.zeros((1, 0)))
     light = replace(Light(), toward=(-0.45, -0.55, -0.75), ambient=0.45, shadow=0.5)
     pictures = cast_actors(camera, [Actor(body, 1, poses)], light=light)
+    assert pictures.colors is not None
     picture = np.where(pictures.labels[0, ..., None] > 0, pictures.colors[0], _PAPER)
     return picture.reshape(TILE, DETAIL, TILE, DETAIL, 3).mean(axis=(1, 3))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import warp as wp
@@ -90,7 +91,7 @@ def cast_actors(
         caster.cast(vertices[part])
         count = part.stop - part.start
         labels[part] = caster.labels.numpy()[:count]
-        depths[part] = caster.depths.numpy()[:count]
+        depths[part] = caster.hits.depths.numpy()[:count]
         if colors is not None:
             colors[part] = caster.colors.numpy()[:count]
     return Pictures(labels, depths, colors)
@@ -117,14 +118,16 @@ class _Caster:
         self.vertex_colors = wp.array(np.concatenate(vertex_colors), dtype=wp.vec3, device=device)
         depths = np.zeros(size, np.float32) if backdrop is None else backdrop.depths
         behind = np.zeros((*size, 3), np.float32) if backdrop is None else backdrop.colors
-        self.backdrop_depths = wp.array(depths, dtype=wp.float32, device=device)
-        self.backdrop_colors = wp.array(behind, dtype=wp.vec3, device=device)
+        self.backdrop = raycast.Backdrop()
+        self.backdrop.depths = wp.array(depths, dtype=wp.float32, device=device)
+        self.backdrop.colors = wp.array(behind, dtype=wp.vec3, device=device)
         self.boxes = wp.empty((slab, 4), dtype=wp.int32, device=device)
         self.labels = wp.empty((slab, *size), dtype=wp.uint8, device=device)
-        self.depths = wp.zeros((slab, *size), dtype=wp.float32, device=device)
-        self.faces = wp.empty((slab, *size), dtype=wp.int32, device=device)
-        self.barycentrics = wp.zeros((slab, *size), dtype=wp.vec2, device=device)
-        self.normals = wp.zeros((slab, *size), dtype=wp.vec3, device=device)
+        self.hits = raycast.Hits()
+        self.hits.depths = wp.zeros((slab, *size), dtype=wp.float32, device=device)
+        self.hits.faces = wp.empty((slab, *size), dtype=wp.int32, device=device)
+        self.hits.barycentrics = wp.zeros((slab, *size), dtype=wp.vec2, device=device)
+        self.hits.normals = wp.zeros((slab, *size), dtype=wp.vec3, device=device)
         self.colors = wp.zeros((slab, *size), dtype=wp.vec3, device=device)
 
     def cast(self, vertices: np.ndarray) -> None:
@@ -133,7 +136,7 @@ class _Caster:
         vertices = np.concatenate([vertices, np.repeat(vertices[-1:], missing, axis=0)])
         points = wp.array(vertices, dtype=wp.vec3, device=self.device)
         # The meshes live until the launches over them are done: a freed mesh must never be queried.
-        meshes = [wp.Mesh(points=points[frame], indices=self.indices) for frame in range(self.slab)]
+        meshes = [wp.Mesh(points=cast(wp.array, points[frame]), indices=self.indices) for frame in range(self.slab)]
         ids = wp.array([mesh.id for mesh in meshes], dtype=wp.uint64, device=self.device)
         limit = 1_000_000
         self.boxes.assign(np.tile(np.array([limit, limit, -limit, -limit], np.int32), (self.slab, 1)))
@@ -142,36 +145,33 @@ class _Caster:
             ids,
             self.boxes,
             self.face_labels,
-            self.backdrop_depths,
+            self.backdrop.depths,
             self.focal,
             self.center,
             labels_out=self.labels,
-            depths_out=self.depths,
-            faces_out=self.faces,
-            barycentrics_out=self.barycentrics,
-            normals_out=self.normals,
+            depths_out=self.hits.depths,
+            faces_out=self.hits.faces,
+            barycentrics_out=self.hits.barycentrics,
+            normals_out=self.hits.normals,
         )
         if self.light is not None:
             self._shade(ids)
         wp.synchronize_device(self.device)
 
     def _shade(self, ids) -> None:
-        toward = wp.normalize(wp.vec3(*self.light.toward))
+        assert self.light is not None
+        lamp = raycast.Lamp()
+        lamp.direction = wp.normalize(wp.vec3(*self.light.toward))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        lamp.ambient, lamp.shadow = self.light.ambient, self.light.shadow
         raycast.shade_pixels(
             ids,
-            self.depths,
-            self.faces,
-            self.barycentrics,
-            self.normals,
+            self.hits,
             self.triangles,
             self.vertex_colors,
-            self.backdrop_depths,
-            self.backdrop_colors,
+            self.backdrop,
+            lamp,
             self.focal,
             self.center,
-            toward,
-            self.light.ambient,
-            self.light.shadow,
             colors_out=self.colors,
         )
 

@@ -13,6 +13,7 @@ from warpprior.scenes.robot_hand import FINGERS
 
 POINTS_PER_LINK = 150
 SPARSE_POINTS_PER_LINK = 40
+EVERY = slice(None)  # of the points
 PALM = -1  # finger index of the base
 JOINTS = 4  # per finger: one that spreads, three that close
 _HUMAN_FINGERS = ("index", "middle", "ring", "pinky", "thumb")
@@ -108,7 +109,9 @@ class Puppet:
         self._model = BodyModel(body, "cpu")
         self._states: dict[int, BodyState] = {}
 
-    def points(self, position: np.ndarray, rotation: Rotation, joints: np.ndarray, chosen=slice(None)) -> np.ndarray:
+    def points(
+        self, position: np.ndarray, rotation: Rotation, joints: np.ndarray, chosen: slice | np.ndarray = EVERY
+    ) -> np.ndarray:
         """Surface points (configuration, point, 3) [m] of base poses and joint coordinates.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -17,6 +18,7 @@ from warpprior.scenes.grasp import find_grasp
 from warpprior.scenes.lift import Script, act
 from warpprior.scenes.objects import OBJECTS
 from warpprior.scenes.observe import Actor, cast_actors
+from warpprior.scenes.options import SceneOptions, chosen_options
 from warpprior.scenes.play import Motion
 from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
@@ -26,73 +28,31 @@ HAND_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
 
 
-def robot_lift(
-    *,
-    object: str = "bottle",
-    seed: int = 0,
-    frame_count: int = 60,
-    fps: float = 30.0,
-    mask_noise: str | noises.MaskNoise = "M1",
-    pose_noise: str | noises.PoseNoise | None = None,
-    point_noise: str | noises.Point3DNoise = "sensor",
-    camera: Camera = CAMERA,
-    images: bool = True,
-    device="cpu",
-) -> Scene:
-    """The robot hand lifts one of our own objects; see :func:`held_object` for the arguments.
-
-    Args:
-        object: ``bottle`` or ``box``.
-    """
-    if object not in OBJECTS:
-        raise InputError("object", repr(object), f"one of {', '.join(OBJECTS)}")
-    return held_object(
-        OBJECTS[object](),
-        name="robot_lift",
-        upright=True,
-        seed=seed,
-        frame_count=frame_count,
-        fps=fps,
-        mask_noise=mask_noise,
-        pose_noise=pose_noise,
-        point_noise=point_noise,
-        camera=camera,
-        images=images,
-        device=device,
-    )
+def robot_lift(options: SceneOptions | None = None, **changes: Any) -> Scene:
+    """The robot hand lifts one of our own objects, ``bottle`` (the usual) or ``box``; see :func:`held_object`."""
+    options = chosen_options(options, changes)
+    name = options.object or "bottle"
+    if name not in OBJECTS:
+        raise InputError("object", repr(name), f"one of {', '.join(OBJECTS)}")
+    return held_object(OBJECTS[name](), options, name="robot_lift", upright=True)
 
 
 def held_object(
     mesh: str | Path | Body,
+    options: SceneOptions | None = None,
     *,
     name: str = "held_object",
     upright: bool = False,
-    seed: int = 0,
-    frame_count: int = 60,
-    fps: float = 30.0,
-    mask_noise: str | noises.MaskNoise = "M1",
-    pose_noise: str | noises.PoseNoise | None = None,
-    point_noise: str | noises.Point3DNoise = "sensor",
-    camera: Camera = CAMERA,
-    images: bool = True,
-    device="cpu",
+    **changes: Any,
 ) -> Scene:
     """The robot hand lifts any rigid object, standing on its longest axis at first.
 
     Args:
         mesh: the object, or the file of its mesh.
+        options: how the scene is made, of those that are not a human hand's; the robot's poses are exact and known.
         name: of the scene.
         upright: the object stands along its own z instead.
-        seed: of everything random: the script, the view and the noise.  The same seed gives the same scene.
-        frame_count: number of frames, at least 2.
-        fps: frames per second.
-        mask_noise: ``M0`` to ``M3``, or a :class:`~warpprior.scenes.noise.MaskNoise`.
-        pose_noise: of the object's initial poses; the hand's are exact and marked known.
-        point_noise: of the object's middle measured in space: ``sensor``, ``exact``, or a
-            :class:`~warpprior.scenes.noise.Point3DNoise`.
-        camera: the camera.
-        images: render colour pictures too.
-        device: Warp device that casts the rays.
+        changes: options to change, by name.
 
     Returns:
         A scene with bodies ``hand`` and the object, truth for both, and the object's middle measured in space.
@@ -100,18 +60,17 @@ def held_object(
     Raises:
         InputError: the mesh cannot be read or grasped, or a setting is out of range.
     """
-    if frame_count < 2:
-        raise InputError("frame_count", str(frame_count), "at least 2 frames")
+    options = chosen_options(options, changes)
+    frame_count, camera, device = options.frame_count, options.camera or CAMERA, options.device
     if isinstance(mesh, Body):
         model = mesh
     else:
         from warpprior.bodies.readers.mesh import read_mesh
 
         model = read_mesh(mesh, Path(mesh).stem)
-    level, point_level = noises.mask_noise(mask_noise), noises.point_noise(point_noise)
-    # One generator per purpose: asking for other masks or more frames leaves the rest as it was.
+    level, point_level = noises.mask_noise(options.mask_noise), noises.point_noise(options.point_noise)
     grasp_random, script_random, view_random, mask_random, pose_random, picture_random, point_random = (
-        np.random.default_rng(seed).spawn(7)
+        np.random.default_rng(options.seed).spawn(7)
     )
 
     rest = Rotation.identity() if upright else _stand_up(model.vertices)
@@ -125,21 +84,23 @@ def held_object(
 
     heading = np.arctan2(*grasp.rotation.as_matrix()[[1, 0], 0])
     hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
-    still = np.zeros((frame_count, 0))
-    object_track = stage.Track(model, motion.object_position, motion.object_rotation * rest, still)
+    no_joints = np.zeros((frame_count, 0))
+    object_track = stage.Track(model, motion.object_position, motion.object_rotation * rest, no_joints)
     view = stage.choose_view(camera, [hand_track], object_track, heading, view_random)
     hand_poses, object_poses = hand_track.poses(view), object_track.poses(view)
     actors = [Actor(hand, HAND_LABEL, hand_poses), Actor(model, OBJECT_LABEL, object_poses)]
-    pictures, read_rgb = _film(camera, view, actors, standing, grasp.position[2], images, picture_random, device)
+    pictures, read_rgb = _film(
+        camera, view, actors, standing, grasp.position[2], options.images, picture_random, device
+    )
 
     labels = noises.disturb_labels(
         pictures.labels, level, mask_random, fingertips=_fingertips(puppet, motion, view, camera)
     )
-    start = noises.disturb_poses(object_poses, noises.pose_noise(pose_noise or "rough"), pose_random)
+    start = noises.disturb_poses(object_poses, noises.pose_noise(options.pose_noise or "rough"), pose_random)
     return Scene(
         name=name,
         camera=camera,
-        fps=float(fps),
+        fps=float(options.fps),
         bodies=(
             SceneBody(hand, HAND_LABEL, known=True, initial=hand_poses, truth=hand_poses, source=URDF_PATH),
             SceneBody(model, OBJECT_LABEL, known=False, initial=start, truth=object_poses),
@@ -172,6 +133,7 @@ def _film(camera, view, actors, standing: Body, grasp_height: float, images: boo
     light = stage.camera_light(view, stage.world_light())
     backdrop = stage.build_backdrop(camera, view, table, pedestal, light)
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
+    assert pictures.colors is not None  # there is a light
     frames = [noises.sensor_picture(colors, random) for colors in pictures.colors]
     return replace(pictures, colors=None), frames.__getitem__
 

@@ -124,7 +124,9 @@ def choose_view(
 def _seen(track: Track, views: Sequence[View]) -> Poses:
     """Poses of a body in one view after the other."""
     poses = [track.poses(view) for view in views]
-    return Poses(*(np.concatenate([getattr(p, name) for p in poses]) for name in ("position", "rotation", "joints")))
+    fields = ("position", "rotation", "joints")
+    position, rotation, joints = (np.concatenate([getattr(p, name) for p in poses]) for name in fields)
+    return Poses(position, rotation, joints)
 
 
 def _close_in(camera: Camera, points: np.ndarray, target: np.ndarray, outward: np.ndarray, distances) -> View:
@@ -163,6 +165,7 @@ def build_backdrop(camera: Camera, view: View, table_height: float, pedestal: tu
     wall = np.ascontiguousarray(np.broadcast_to(wall, (camera.height, camera.width, 3)), dtype=np.float32)
     empty = Backdrop(np.zeros(wall.shape[:2], np.float32), wall)
     picture = cast_actors(camera, actors, backdrop=empty, light=light)
+    assert picture.colors is not None  # there is a light
     return Backdrop(picture.depths[0], picture.colors[0])
 
 

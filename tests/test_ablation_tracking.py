@@ -39,7 +39,7 @@ from warpprior.ablation.tracking_trials import (
 from warpprior.cli import main
 from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.tracking.actuators import Actuator
+from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 from warpprior.tracking.update import Innovation
@@ -75,7 +75,7 @@ def test_control_errs_as_the_filter_supposes():
     given = suppose_control(hand, noise, 50.0, np.random.default_rng(0))
     errors = -pose_errors(given, truth)
     settings = replace(TrackSettings(), estimated=noise)
-    expected = Actuator(hand, settings, 1, "cpu").covariance(truth.position[0])
+    expected = TrackedHand(hand, settings, 1, "cpu").covariance(truth.position[0])
     scale = np.sqrt(np.diag(expected))
     np.testing.assert_allclose(np.cov(errors.T) / np.outer(scale, scale), expected / np.outer(scale, scale), atol=0.06)
     alike = np.sum(errors[1:] * errors[:-1], axis=0) / np.sum(errors**2, axis=0)

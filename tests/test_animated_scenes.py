@@ -9,12 +9,12 @@ from scipy.spatial.transform import Rotation
 import warpprior
 from tests.estimator_scenes import errors_of, make_grasp
 from tests.small_scene import BOX_FACES, BOX_VERTICES, FRAMES, edit_poses, edit_text, label_image, write_scene
-from warpprior import rendering
 from warpprior.bodies import animated_body, posed_vertices
 from warpprior.contacts import find_contacts
 from warpprior.io import load_result_poses, load_scene, save_poses, save_scene
 from warpprior.io.checkpoint import fingerprint
 from warpprior.metrics import evaluate
+from warpprior.render import images
 from warpprior.render.images import render_labels
 from warpprior.report.picture import View, masks_of
 from warpprior.scene import Poses
@@ -175,7 +175,7 @@ def test_scenes_made_of_arrays_are_checked(animated):
 def test_pictures_show_the_frame_they_are_of(grasp, animated, monkeypatch):
     """Label images drawn a few frames at a time, and masks of single frames, are those of the clamp itself."""
     expected = render_labels(grasp, {item.name: item.truth for item in grasp.bodies})
-    monkeypatch.setattr(rendering, "CHUNK_PIXELS", 2 * 96 * 96)
+    monkeypatch.setattr(images, "CHUNK_PIXELS", 2 * 96 * 96)
     motion = {"clamp": animated.body("clamp").initial, "box": grasp.body("box").truth}
     np.testing.assert_array_equal(render_labels(animated, motion), expected)
     frames = np.array([4, 1])

@@ -71,7 +71,7 @@ def test_points_without_a_camera_are_taken_as_they_are(stage, read):
 
 
 def test_units_transforms_and_the_camera_count(stage, read):
-    """Centimetres, a parent that moves, a scaled and mirrored child, and a camera that moves and is scaled itself."""
+    """Centimetres, a parent that moves, a scaled and twin_zeros child, and a camera that moves and is scaled itself."""
     UsdGeom.SetStageMetersPerUnit(stage, 0.01)
     parent = UsdGeom.Xform.Define(stage, "/rig")
     move = parent.AddTranslateOp()

@@ -140,9 +140,9 @@ POSES = {
         {"box__rotation": np.tile(2.0 * np.eye(3), (3, 1, 1))},
         ["box/rotation", "frames 0-2", "not a rotation matrix"],
     ),
-    "mirrored matrices": (
+    "twin_zeros matrices": (
         {"box__rotation": np.tile(np.diag([1.0, 1, -1]), (3, 1, 1))},
-        ["box/rotation", "left-handed", "mirrored"],
+        ["box/rotation", "left-handed", "twin_zeros"],
     ),
     "too few frames": ({"box__position": np.zeros((2, 3))}, ["box/position", "has 2 frames", "the sequence has 3"]),
     "streams that differ": ({"box__rotation": np.zeros((4, 4))}, ["box/rotation", "has 4 frames", "has 3"]),

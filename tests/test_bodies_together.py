@@ -93,7 +93,7 @@ def hand_scene():
     lying = make_motion((0.06, 0.01, 0.45), **drift)
     starts = (shifted(reach, 0.02, joints=0.15, seed=1), shifted(lying, 0.02, seed=2))
     scene = make_scene((hand, make_block()), (reach, lying), starts, camera=CAMERA)
-    return replace(scene, keypoints={"hand": seen_keypoints(hand, reach)})
+    return replace(scene, keypoints2d={"hand": seen_keypoints(hand, reach)})
 
 
 def seen_keypoints(body, poses):
@@ -144,10 +144,10 @@ def test_a_hand_and_a_box_are_both_found(device, hand_scene):
 
 def test_keypoints_alone_find_a_hand(device, hand_scene):
     """Without any label image, and though a keypoint is missing in one frame and wrong in another."""
-    keypoints = hand_scene.keypoints["hand"].copy()
+    keypoints = hand_scene.keypoints2d["hand"].copy()
     keypoints[0, 8] = [np.nan, np.nan, 1.0]
     keypoints[1, 12, :2] += 60.0
-    alone = replace(hand_scene, bodies=hand_scene.bodies[:1], labels=None, keypoints={"hand": keypoints})
+    alone = replace(hand_scene, bodies=hand_scene.bodies[:1], labels=None, keypoints2d={"hand": keypoints})
     result = refine(alone, SETTINGS, device=device)
     assert errors_of(result, "hand").max() < 6.0
     assert errors_of(result, "hand").max() < 0.3 * start_errors(alone, "hand").min()
@@ -172,7 +172,7 @@ def test_the_hand_is_pushed_as_the_box_is(device, hand_scene):
     """A box put into the palm: contact terms of both bodies pull the box out, and the hand away from it."""
     hand = hand_scene.body("hand").truth
     inside = replace(hand_scene.body("box").truth, position=posed_vertices_middle(hand_scene))
-    scene = replace(hand_scene.with_poses({"hand": hand, "box": inside}), labels=None, keypoints={})
+    scene = replace(hand_scene.with_poses({"hand": hand, "box": inside}), labels=None, keypoints2d={})
     settings = replace(SETTINGS, align=replace(SETTINGS.align, smoothness_weight=0.0, consistency_weight=0.0))
     state, alignment = make_alignment(scene, device, settings)
     before = sum_contact(alignment)

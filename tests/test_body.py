@@ -1,5 +1,7 @@
 """Bodies on a device and known motion; points spread over surfaces."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -172,3 +174,14 @@ def test_model_arrays_are_on_the_device(device):
     model = BodyModel(TREE, device)
     arrays = [*vars(model).values(), *vars(model.state(1)).values()]
     assert all(array.device == wp.get_device(device) for array in arrays if isinstance(array, wp.array))
+
+
+def test_reading_bodies_needs_no_warp():
+    """Bodies and their readers are plain arrays: Warp is imported when one goes to a device."""
+    script = (
+        "import sys, warpprior.bodies as bodies\n"
+        "assert bodies.read_hand().vertex_count and 'warp' not in sys.modules\n"
+        "assert bodies.BodyModel and 'warp' in sys.modules\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr

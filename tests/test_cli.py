@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
 import warpprior
-from warpprior import commands
-from warpprior.cli import build_parser, main
+from warpprior.cli import build_parser, commands, main
 from warpprior.support.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,16 +24,16 @@ COMMANDS = (
 
 @pytest.fixture
 def replaced(monkeypatch):
-    """Replace a command's function by one that records its call and does as told."""
+    """Replace what a command does by a function that records its options and acts as asked."""
 
     def replace(name: str, action=lambda: 0):
         calls = []
 
-        def stand_in(*positional, **named):
-            calls.append((positional, named))
+        def stand_in(options):
+            calls.append(options)
             return action()
 
-        monkeypatch.setattr(commands, name, stand_in)
+        monkeypatch.setattr(commands.load_command(name), "run", stand_in)
         return calls
 
     return replace
@@ -42,25 +42,36 @@ def replaced(monkeypatch):
 def failing(error: BaseException):
     """An action that raises."""
 
-    def action():
+    def action(*_):
         raise error
 
     return action
 
 
-def test_version_and_help_need_no_warp():
-    """--version and --help answer without importing warp or numpy."""
+@pytest.mark.parametrize(
+    ("words", "says", "unloaded"),
+    [
+        ("--version", f"warpprior {warpprior.__version__}", "warp numpy"),
+        ("--help", "examples:", "warp numpy"),
+        ("evaluate --help", "--num-frames N", "warp numpy"),
+        ("convert-mano --help", "OUT.npz", "warp numpy"),
+        ("track --help", "keypoints3d", "warpprior.settings"),
+        ("info", "kernel cache", "scipy warpprior.settings warpprior.bodies warpprior.scenes"),
+    ],
+)
+def test_nothing_is_imported_that_is_not_needed(words, says, unloaded):
+    """--version and --help answer without importing warp or numpy, unless what they list is there; info needs Warp."""
     script = (
         "import sys\n"
         "from warpprior.cli import main\n"
-        "try:\n    main([sys.argv[1]])\nexcept SystemExit as done:\n    assert done.code == 0\n"
-        "assert not {'warp', 'numpy'} & set(sys.modules)\n"
+        "try:\n    code = main(sys.argv[2:])\nexcept SystemExit as done:\n    code = done.code\n"
+        "assert code == 0\n"
+        "assert not set(sys.argv[1].split()) & set(sys.modules)\n"
     )
-    for flag, expected in (("--version", f"warpprior {warpprior.__version__}"), ("--help", "examples:")):
-        command = [sys.executable, "-c", script, flag]
-        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert found.returncode == 0, found.stderr
-        assert expected in found.stdout
+    command = [sys.executable, "-c", script, unloaded, *words.split()]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert says in found.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -108,32 +119,43 @@ def test_refine_hands_over_every_option(replaced):
     words = "refine scene --output-dir out --device cpu --iterations 7 --seed 3 --num-frames 5 --without sliding"
     words += " --without image --set a=1 --set b.c=2 --paper-literal --initial out/t --resume --overwrite --quiet"
     assert main(words.split()) == 0
-    assert calls == [
-        (
-            (Path("scene"), Path("out")),
-            {
-                "initial": Path("out/t"),
-                "device": "cpu",
-                "iterations": 7,
-                "seed": 3,
-                "num_frames": 5,
-                "without": ["sliding", "image"],
-                "assignments": ["a=1", "b.c=2"],
-                "paper_literal": True,
-                "resume": True,
-                "overwrite": True,
-                "quiet": True,
-            },
-        )
-    ]
+    (options,) = calls
+    assert asdict(options) == {
+        "scene": Path("scene"),
+        "output_dir": Path("out"),
+        "initial": Path("out/t"),
+        "device": "cpu",
+        "iterations": 7,
+        "seed": 3,
+        "num_frames": 5,
+        "without": ("sliding", "image"),
+        "assignments": ("a=1", "b.c=2"),
+        "paper_literal": True,
+        "resume": True,
+        "overwrite": True,
+        "quiet": True,
+        "debug": False,
+    }
 
 
-def test_the_help_of_track_lists_every_sensor():
-    """Help and tracker know the same sensors, in one order."""
-    from warpprior.cli.estimation import OBSERVATIONS
-    from warpprior.tracking.observation import SENSORS
+def help_of(command: str, capsys) -> str:
+    """The help of a command on one line."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    return " ".join(capsys.readouterr().out.split())
 
-    assert tuple(SENSORS) == OBSERVATIONS
+
+def test_help_lists_what_there_is(capsys):
+    """Sensors, scenes, objects and levels of noise in help are those of the code, in its order."""
+    from warpprior.observations import SENSORS
+    from warpprior.scenes import noise
+    from warpprior.scenes.objects import OBJECTS
+    from warpprior.scenes.registry import SCENES
+
+    assert f"separated by commas: {', '.join(SENSORS)}; or auto" in help_of("track", capsys)
+    text = help_of("simulate", capsys)
+    for table in (SCENES, OBJECTS, noise.MASK_NOISE, noise.POSE_NOISE, noise.HAND_NOISE, noise.POINT_NOISE):
+        assert f"one of {', '.join(table)}" in text
 
 
 def test_track_hands_over_every_option(replaced):
@@ -142,19 +164,22 @@ def test_track_hands_over_every_option(replaced):
     words = "track scene --output-dir out --observe fingertips,center --lag 4 --initial out/t/poses.npz --device cpu"
     words += " --num-frames 5 --set center_m=0.01 --set gate=0.9 --paper-literal --overwrite --quiet"
     assert main(words.split()) == 0
-    expected = {
-        "observe": ["fingertips", "center"],
+    (options,) = calls
+    assert asdict(options) == {
+        "scene": Path("scene"),
+        "output_dir": Path("out"),
+        "observe": ("fingertips", "center"),
         "smooth": False,
         "lag": 4,
         "initial": Path("out/t/poses.npz"),
         "device": "cpu",
         "num_frames": 5,
-        "assignments": ["center_m=0.01", "gate=0.9"],
+        "assignments": ("center_m=0.01", "gate=0.9"),
         "paper_literal": True,
         "overwrite": True,
         "quiet": True,
+        "debug": False,
     }
-    assert calls == [((Path("scene"), Path("out")), expected)]
 
 
 @pytest.mark.parametrize(
@@ -165,23 +190,84 @@ def test_track_hands_over_every_option(replaced):
         ("demo", "demo"),
         ("evaluate scene --poses p.npz --output m.json --device cpu --num-frames 3", "evaluate"),
         ("ablate scene --simulate robot_lift --seeds 0-2,5 --output-dir out --variant full --jobs 2", "ablate"),
-        ("ablate-tracking pour slip --seeds 0-2,5 --output-dir out --set gate=0.9 --jobs 2", "ablate_tracking"),
+        ("ablate-tracking pour slip --seeds 0-2,5 --output-dir out --set gate=0.9 --jobs 2", "ablate-tracking"),
         ("export scene --poses p.npz --output s.usdc --overwrite", "export"),
-        ("convert-mano MANO_RIGHT.pkl right.npz --overwrite --quiet", "convert_mano"),
+        ("convert-mano MANO_RIGHT.pkl right.npz --overwrite --quiet", "convert-mano"),
         ("info --json", "info"),
         ("bench --only skinning --compare --max-ratio 2 --json out.json", "bench"),
     ],
 )
-def test_each_command_calls_its_function(words, name, replaced):
-    """A command calls the function of its name, with arguments the real one accepts."""
-    import inspect
-
-    real = getattr(commands, name)
-    calls = replaced(name, lambda: 0)
+def test_each_command_gets_its_options(words, name, replaced):
+    """A command is run once, with options of its own class."""
+    calls = replaced(name)
     assert main(words.split()) == 0
-    (positional, named), *more = calls
-    assert not more
-    inspect.signature(real).bind(*positional, **named)
+    (options,) = calls
+    assert type(options) is commands.load_command(name).Options
+
+
+def test_seeds_and_files_become_values(replaced):
+    """Lists of seeds, several folders and pairs of numbers are read; what is not given keeps its default."""
+    calls = replaced("ablate")
+    assert main("ablate one two --simulate pour --seeds 0-2,5 --output-dir out".split()) == 0
+    assert calls[0].scenes == (Path("one"), Path("two")) and calls[0].seeds == (0, 1, 2, 5)
+    assert calls[0].jobs == 1 and calls[0].variant == () and calls[0].mask_noise == "M1"
+    assert main("ablate --simulate pour --output-dir out".split()) == 0
+    assert calls[1].scenes == () and calls[1].seeds == tuple(range(10))
+    calls = replaced("simulate")
+    assert main("simulate pour --output-dir out --occluded-frames 3 4 --side left".split()) == 0
+    assert calls[0].occluded_frames == (3, 4) and calls[0].side == "left" and calls[0].frame_count == 60
+    calls = replaced("bench")
+    assert main(["bench", "--compare"]) == main(["bench"]) == 0
+    assert [options.compare for options in calls] == [Path(), None]
+
+
+NEW_COMMAND = """
+from dataclasses import dataclass
+from warpprior.cli.options import argument, option
+from warpprior.cli.shared import Common
+from warpprior.support.limits import number
+
+SUMMARY = "count to a number"
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Common):
+    number: int = argument("N", "how far", number(3, 1, 9), nargs="?")
+    word: str = option("what to say", "tick", metavar="TEXT")
+
+def run(options):
+    print(*[options.word] * options.number)
+    return 0
+"""
+
+
+def test_a_command_is_one_file(tmp_path, monkeypatch, capsys):
+    """A module in the folder of commands is a command: listed, explained, parsed, held to its ranges, and run."""
+    (tmp_path / "count_up.py").write_text(NEW_COMMAND)
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "warpprior.cli.commands.count_up", raising=False)
+    lines = build_parser().format_help().splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "]
+    assert listed == [*COMMANDS, "count-up"]
+    text = help_of("count-up", capsys)
+    assert "Count to a number." in text and "--word TEXT what to say (default: tick)" in text and "--quiet" in text
+    assert main(["count-up", "2", "--word", "tock"]) == 0
+    assert capsys.readouterr().out == "tock tock\n"
+    with pytest.raises(SystemExit):
+        main(["count-up", "10"])
+    assert "argument N: '10' is not a whole number from 1 to 9" in capsys.readouterr().err
+    with pytest.raises(InputError, match="options: number: 0; a whole number from 1 to 9"):
+        commands.load_command("count-up").Options(number=0)
+    monkeypatch.delitem(sys.modules, "warpprior.cli.commands.count_up")
+
+
+def test_every_number_of_a_command_has_a_range():
+    """Options made in Python are held to the ranges that the command line has."""
+    from warpprior.support.limits import without_range
+
+    for name, command in commands.load_commands().items():
+        required = [field.name for field in fields(command.Options) if field.default is field.default_factory]
+        options = command.Options(**dict.fromkeys(required, Path("x")))
+        assert without_range(options) == [], name
 
 
 @pytest.mark.parametrize(
@@ -267,16 +353,16 @@ def test_an_interrupt_in_a_destructor_is_not_lost():
     script = """
         import signal, sys, time
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-        from warpprior import cli, commands
+        from warpprior import cli
         class Held:
             def __del__(self):
                 signal.raise_signal(signal.SIGINT)
                 time.sleep(0)
-        def action(**options):
+        def action(options):
             Held()
             time.sleep(30)
             return 0
-        commands.info = action
+        cli.commands.load_command("info").run = action
         sys.exit(cli.main(["info"]))
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
@@ -319,6 +405,15 @@ def test_bad_input_is_refused_before_computing(words, says, tmp_path, capsys):
     assert says in said.err and "Traceback" not in said.err
     assert (places["full"] / "notes.txt").read_text() == places["file"].read_text() == "mine"
     assert not places["out"].is_dir() or not any(places["out"].iterdir())
+
+
+def test_an_old_setting_says_its_new_name(tmp_path, capsys):
+    """A renamed setting is taken, and the command line says what it is called now."""
+    words = ["refine", "missing", "--output-dir", str(tmp_path / "out"), "--set", "align.seek_focal=true"]
+    assert main(words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "warpprior: warning: --set align.seek_focal: this setting is called align.estimate_focal now"
+    assert said[1].startswith("warpprior: error: missing")
 
 
 def test_progress_is_silent_without_a_terminal(capsys):

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from small_scene import write_scene
 
+import warpprior
 from warpprior.cli import main
 from warpprior.result import Result
+from warpprior.support.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -299,9 +301,26 @@ def test_the_demo_makes_a_scene_and_refines_it(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "demo" / "scene"), "--num-frames", "1", "--device", "cpu", "--quiet"]) == 0
 
 
+def test_the_demo_from_python_returns_its_result(tmp_path, capsys):
+    """The function gives what the folder holds; its arguments are the command's, and held to the same ranges."""
+    options = {"num_frames": 2, "iterations": 1, "device": "cpu", "quiet": True}
+    result = warpprior.demo(tmp_path / "demo", **options)
+    assert isinstance(result, Result) and result.complete and capsys.readouterr().out == ""
+    assert {body.name for body in result.scene.bodies} == set(result.poses) == {"hand", "mug"}
+    stored = read_poses(tmp_path / "demo" / "result")
+    assert np.allclose(stored["mug/position"], result.poses["mug"].position, atol=1e-7)
+    assert set(result.metrics) == {"before", "after"}
+    with pytest.raises(InputError, match="exists"):
+        warpprior.demo(tmp_path / "demo", **options)
+    with pytest.raises(InputError, match="options: num_frames: 0; a whole number from 2"):
+        warpprior.demo(tmp_path / "demo", num_frames=0)
+    with pytest.raises(TypeError, match="frames_count"):
+        warpprior.demo(tmp_path / "demo", frames_count=3)
+
+
 def test_the_first_run_says_that_it_compiles(tmp_path, monkeypatch, capsys):
     """Without compiled kernels in the cache the user is told what takes so long; --quiet is quiet."""
-    from warpprior.commands import running
+    from warpprior.cli import running
 
     monkeypatch.setattr(running, "prepare_kernel_cache", lambda: tmp_path)
     running.start_warp("cpu", quiet=False)

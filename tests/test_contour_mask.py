@@ -137,7 +137,7 @@ def test_ignored_pixels_say_nothing(device):
 def test_marks_survive_the_wrap_of_the_epoch(device):
     """The band starts anew with the canvas, and unclaimed slots of the list are no contour."""
     state, mask = make_mask(make_ball_scene(), device)
-    mask.pieces.fill_(wp.vec2(POISON, -POISON))
+    mask.spans.fill_(wp.vec2(POISON, -POISON))
     first = mask.read(state.screen)
     mask.canvas._rounds = EPOCH_LIMIT
     mask.canvas.epoch.fill_(EPOCH_LIMIT)

@@ -130,7 +130,7 @@ def test_matches_are_what_was_measured_in_the_pixel_of_the_point(device, labels)
     """Of the points that face the camera; unlabelled and unmeasured pixels match nothing."""
     scene, depths = make_depth_scene()
     depths[:, :, :75] *= np.where(np.arange(75) % 2, 1.0, 0.0)  # every other column is not measured
-    scene = scene if labels else replace(scene, labels=None, keypoints={}, boxes={"box": np.ones((3, 4))})
+    scene = scene if labels else replace(scene, labels=None, keypoints2d={}, boxes={"box": np.ones((3, 4))})
     problem = make_problem(scene, device)
     body, state = scene.bodies[0], problem.state
     term = Depths(body, problem)

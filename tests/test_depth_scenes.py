@@ -62,7 +62,7 @@ def test_depth_changes_nothing_else(lift):
     assert other.read_depth is None
     np.testing.assert_array_equal(other.labels, lift.labels)
     np.testing.assert_array_equal(other.bodies[0].initial.joints, lift.bodies[0].initial.joints)
-    np.testing.assert_array_equal(other.keypoints["hand"], lift.keypoints["hand"])
+    np.testing.assert_array_equal(other.keypoints2d["hand"], lift.keypoints2d["hand"])
     again = hand_scene("grasp_lift", depth=True, occluded_frames=(3, 2), **GIVEN)
     np.testing.assert_array_equal(again.read_depth(6), lift.read_depth(6))
 

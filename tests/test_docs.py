@@ -1,6 +1,7 @@
 """What the documentation says is there: links, commands, options, settings and snippets."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -13,13 +14,17 @@ from warpprior.cli import build_parser
 from warpprior.support.overrides import apply_overrides
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
 
 
-def snippets(language: str) -> list[str]:
-    """Code blocks of the README in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+def page_text(name: str) -> str:
+    """A page by its path in the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def snippets(page: str, language: str) -> list[str]:
+    """Code blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page_text(page), flags=re.DOTALL | re.MULTILINE)
 
 
 def commands(text: str) -> set[str]:
@@ -30,14 +35,14 @@ def commands(text: str) -> set[str]:
     return {line.strip() for line in found if line.startswith("warpprior ")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     """Every relative link of a page names a file or folder of the repository."""
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_parse(page):
     """Every complete command is accepted by the parser; short ones at least exist."""
     for command in commands(page.read_text(encoding="utf-8")):
@@ -51,7 +56,7 @@ def test_commands_parse(page):
             build_parser().parse_args(words)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_exist(page):
     """Every ``key=value`` of the settings is accepted, in the order of the page, code by code."""
     for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8")):
@@ -59,9 +64,27 @@ def test_settings_exist(page):
         apply_overrides(warpprior.RefineSettings(), pairs)
 
 
+def test_the_readme_is_for_newcomers():
+    """It stays short and leads to every page of the docs; tables and figures have pages of their own."""
+    text = page_text("README.md")
+    assert len(text.splitlines()) < 200
+    stand_ins = {"index", "changelog", "contributing"}
+    pages = {path.name for path in ROOT.glob("docs/*.md") if path.stem not in stand_ins}
+    assert {page for page in pages if f"](docs/{page})" not in text} == set()
+
+
+def test_every_page_is_on_the_site():
+    """The contents of the site, which stand in the index, name every page, and no other."""
+    for folder in ("docs", "docs/reference"):
+        blocks = re.findall(r"^```\{toctree\}\n(.*?)^```", page_text(f"{folder}/index.md"), re.DOTALL | re.MULTILINE)
+        named = {line for block in blocks for line in block.splitlines() if line and not line.startswith(":")}
+        there = {path.stem for path in ROOT.glob(f"{folder}/*.md")} - {"index"}
+        assert named - {"reference/index"} == there
+
+
 def test_tracking_is_tuned_by_settings_that_exist():
     """What the tables of the tracking page and its examples of ``--set`` name."""
-    text = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
+    text = page_text("docs/tracking.md")
     table = text[text.index("## Tuning") : text.index("## From Python")]
     names = [name for row in table.splitlines() if row.startswith("| ") for name in re.findall(r"`([\w.]+)`", row)]
     pairs = re.findall(r"`(?:--set )?(\w+=\w+)`", text)
@@ -76,8 +99,7 @@ def test_tracking_is_tuned_by_settings_that_exist():
 
 def test_tracking_from_python(capsys):
     """The program of the tracking page runs, on few frames."""
-    text = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    (code,) = snippets("docs/tracking.md", "python")
     values = {}
     exec(code.replace("images=False", "images=False, frame_count=4"), values)
     assert "mug" in values["estimate"].position and "belief/covariance" in values["state"]
@@ -85,10 +107,10 @@ def test_tracking_from_python(capsys):
 
 
 def test_terms_can_be_left_out(capsys):
-    """The README's row about ``--without`` and the help of ``refine`` list all terms and steps, and no other."""
+    """The row about ``--without`` and the help of ``refine`` list all terms and steps, and no other."""
     from warpprior.settings import STEPS, TERMS
 
-    row = next(line for line in README.splitlines() if line.startswith("| `--without"))
+    row = next(line for line in page_text("docs/commands.md").splitlines() if line.startswith("| `--without"))
     assert re.findall(r"`(\w+)`", row) == [*TERMS, *STEPS]
     with pytest.raises(SystemExit):
         build_parser().parse_args(["refine", "--help"])
@@ -98,7 +120,7 @@ def test_terms_can_be_left_out(capsys):
 
 def test_own_data(tmp_path, monkeypatch):
     """The scene of the README, its pose and keypoint files, and the robot that may be added, are a scene."""
-    pair, robot = snippets("toml")
+    (pair,), (robot,) = snippets("README.md", "toml"), snippets("docs/inputs.md", "toml")
     folder = tmp_path / "recordings" / "mug"
     (folder / "robot").mkdir(parents=True)
     (folder / "scene.toml").write_text(pair.replace("count = 60", "count = 2"), encoding="utf-8")
@@ -114,10 +136,10 @@ def test_own_data(tmp_path, monkeypatch):
     values = {"mug_position": place, "mug_rotation": turn, "hand_position": place + np.array([0.1, 0.0, 0.0])}
     values.update(hand_rotation=turn, frame_count=2, detected=np.full((2, 21, 3), [330.0, 240.0, 0.5]))
     monkeypatch.chdir(tmp_path)
-    exec(next(code for code in snippets("python") if "savez" in code), values)
+    exec(next(code for code in snippets("README.md", "python") if "savez" in code), values)
     scene = warpprior.load_scene(folder)
     assert [(body.name, body.known) for body in scene.bodies] == [("hand", False), ("mug", False)]
-    assert scene.warnings == () and scene.keypoints["hand"].shape == (2, 21, 3)
+    assert scene.warnings == () and scene.keypoints2d["hand"].shape == (2, 21, 3)
     (folder / "scene.toml").write_text(pair.replace("count = 60", "count = 2") + robot, encoding="utf-8")
     image[300:320, 300:320] = 3
     for frame in range(2):
@@ -133,8 +155,14 @@ def test_own_data(tmp_path, monkeypatch):
 def test_python_example(tmp_path, monkeypatch, capsys):
     """The example of the Python functions runs as printed, on few frames, and gets better."""
     monkeypatch.chdir(tmp_path)
-    code = next(code for code in snippets("python") if "warpprior.refine" in code)
+    code = next(code for code in snippets("README.md", "python") if "warpprior.refine" in code)
     exec(code.replace("frame_count=20", "frame_count=6"), {})
     before, after = (float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[-2:])
     assert after < 0.2 * before
     assert (tmp_path / "out" / "lift" / "report.html").is_file()
+
+
+def test_the_architecture_is_drawn_as_it_is():
+    """The picture shows the floors that the laws hold: python docs/draw_architecture.py draws it anew."""
+    values = runpy.run_path(str(ROOT / "docs" / "draw_architecture.py"), run_name="drawing")
+    assert (ROOT / "docs" / "pictures" / "architecture.svg").read_text(encoding="utf-8") == values["drawing"]()

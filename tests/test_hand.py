@@ -161,8 +161,8 @@ def test_the_left_hand_mirrors_the_right(hand):
     random, left = np.random.default_rng(0), read_hand("left")
     joints, shape = random.uniform(hand.lower, hand.upper, (3, 45)), random.normal(size=10)
     for evaluate in (posed_vertices, posed_keypoints):
-        mirrored = evaluate(hand, motion(joints, shape)) * [1.0, -1.0, 1.0]
-        np.testing.assert_allclose(evaluate(left, motion(joints, shape)), mirrored, atol=5e-7)
+        twin_zeros = evaluate(hand, motion(joints, shape)) * [1.0, -1.0, 1.0]
+        np.testing.assert_allclose(evaluate(left, motion(joints, shape)), twin_zeros, atol=5e-7)
     np.testing.assert_array_equal(left.lower, hand.lower)
     assert left.side == "left"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import warpprior
-from warpprior import environment
 from warpprior.cli import main
+from warpprior.support import environment
 
 
 @pytest.fixture(scope="module")

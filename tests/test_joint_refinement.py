@@ -110,7 +110,7 @@ def test_frames_in_which_nothing_is_seen(simulated):
     """Hidden frames follow the others: a third of the sequence, while the fingers move, costs about a centimetre."""
     scene = simulated("in_hand_turn", occluded_frames=HIDDEN)
     hidden = slice(HIDDEN[0], sum(HIDDEN))
-    assert (scene.labels[hidden] == IGNORE_LABEL).all() and not scene.keypoints["hand"][hidden, :, 2].any()
+    assert (scene.labels[hidden] == IGNORE_LABEL).all() and not scene.keypoints2d["hand"][hidden, :, 2].any()
     found = errors(scene)
     for name in ("hand", "box"):
         before, after = found[name]
@@ -161,7 +161,7 @@ def with_other_hand(scene, hand, truth, thing):
     pixels = points[..., :2] / points[..., 2:] * [CAMERA.fx, CAMERA.fy] + [CAMERA.cx, CAMERA.cy]
     detected = np.concatenate([pixels, np.full((*pixels.shape[:2], 1), 0.9)], axis=2)
     bodies = (SceneBody(hand, 1, False, start, truth), thing)
-    scene = replace(scene, bodies=bodies, labels=None, keypoints={hand.name: detected}, boxes={})
+    scene = replace(scene, bodies=bodies, labels=None, keypoints2d={hand.name: detected}, boxes={})
     return replace(scene, labels=render_labels(scene, {body.name: body.truth for body in bodies}))
 
 

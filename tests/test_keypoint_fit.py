@@ -209,7 +209,7 @@ def test_detections_that_are_not_finite_never_reach_the_kernels(device):
 def detection_cost(sample, keypoints):
     """Cost of each frame (frame,) as the alignment accumulates it."""
     state = sample.state
-    state.scene = replace(sample.scene, keypoints={TREE.name: keypoints})
+    state.scene = replace(sample.scene, keypoints2d={TREE.name: keypoints})
     problem = SimpleNamespace(
         state=state, equations=sample.equations, surfaces=sample.surfaces, settings=AlignSettings()
     )

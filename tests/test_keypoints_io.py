@@ -47,7 +47,7 @@ def hand_scene():
     found = detected(body, poses)
     box = np.concatenate([found[..., :2].min(axis=1), found[..., :2].max(axis=1)], axis=1)
     item = SceneBody(body, 1, False, poses, poses)
-    return Scene("hand", CAMERA, 30.0, (item,), keypoints={"hand": found}, boxes={"hand": box})
+    return Scene("hand", CAMERA, 30.0, (item,), keypoints2d={"hand": found}, boxes={"hand": box})
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_a_scene_of_keypoints_alone_comes_back(hand_scene, folder):
     for field in ("position", "rotation", "joints", "shape"):
         np.testing.assert_allclose(getattr(after.initial, field), getattr(before.initial, field), atol=1e-15)
         np.testing.assert_allclose(getattr(after.truth, field), getattr(before.truth, field), atol=1e-15)
-    np.testing.assert_array_equal(scene.keypoints["hand"], hand_scene.keypoints["hand"])
+    np.testing.assert_array_equal(scene.keypoints2d["hand"], hand_scene.keypoints2d["hand"])
     np.testing.assert_array_equal(scene.boxes["hand"], hand_scene.boxes["hand"])
     short = load_scene(folder, num_frames=2)
-    assert short.keypoints["hand"].shape == (2, 21, 3) and short.boxes["hand"].shape == (2, 4)
+    assert short.keypoints2d["hand"].shape == (2, 21, 3) and short.boxes["hand"].shape == (2, 4)
 
 
 @pytest.mark.parametrize("kind", ["mano", "smpl", "skin"])
@@ -209,10 +209,10 @@ def test_joint_names_say_that_poses_are_ours(mano_folder):
 
 def test_points_that_say_nothing_are_nan_without_confidence(folder, hand_scene):
     """NaN in u, v or confidence, and a confidence of zero or less, all mean the same."""
-    stored = hand_scene.keypoints["hand"].copy()
+    stored = hand_scene.keypoints2d["hand"].copy()
     stored[0, 1, 0], stored[1, 2, 2], stored[2, 3, 2], stored[3, 4, 2] = np.nan, np.nan, 0.0, -0.5
     edit(folder, keypoints2d=stored)
-    found = load_scene(folder).keypoints["hand"]
+    found = load_scene(folder).keypoints2d["hand"]
     for frame in range(4):
         assert np.isnan(found[frame, frame + 1, :2]).all() and found[frame, frame + 1, 2] == 0.0
     assert (found[..., 2] > 0.0).sum() == 4 * 21 - 4
@@ -222,10 +222,10 @@ def test_keypoints_by_name_come_in_any_order(folder, hand_scene):
     """Some of the keypoints, in their own order, with one the model does not have."""
     chosen = [20, 0, 8]
     names = np.array([*(KEYPOINT_NAMES[k] for k in chosen), "elbow"])
-    stored = hand_scene.keypoints["hand"]
+    stored = hand_scene.keypoints2d["hand"]
     edit(folder, keypoints2d=stored[:, [*chosen, 5]], keypoint_names=names)
     scene = load_scene(folder)
-    found = scene.keypoints["hand"]
+    found = scene.keypoints2d["hand"]
     np.testing.assert_array_equal(found[:, chosen], stored[:, chosen])
     assert (np.delete(found, chosen, axis=1)[..., 2] == 0.0).all()
     assert any("has elbow, which the model has not" in warning for warning in scene.warnings)
@@ -233,13 +233,13 @@ def test_keypoints_by_name_come_in_any_order(folder, hand_scene):
 
 def test_odd_detections_are_mended_with_a_warning(folder, hand_scene):
     """Confidences above one, points far outside, fields and bodies nobody knows."""
-    stored = hand_scene.keypoints["hand"].copy()
+    stored = hand_scene.keypoints2d["hand"].copy()
     stored[1, :, 2], stored[2, 7, 0] = 1.7, 1e5
     edit(folder, keypoints2d=stored, keypoints4d=np.zeros((4, 21, 3)))
     with np.load(folder / "keypoints.npz") as file:
         np.savez(folder / "keypoints.npz", **file, **{"foot/box2d": np.zeros((4, 4))})
     scene = load_scene(folder)
-    found = scene.keypoints["hand"]
+    found = scene.keypoints2d["hand"]
     assert found[1, :, 2].max() == 1.0 and found[2, 7, 2] == 0.0 and np.isnan(found[2, 7, 0])
     said = " ".join(scene.warnings)
     for words in (
@@ -309,7 +309,7 @@ def test_points_are_rectified_to_the_last_hundredth_of_a_pixel():
 
 def test_lens_distortion_is_taken_off_keypoints_and_boxes(folder, hand_scene):
     """Points found in the distorted picture arrive where the pinhole camera sees them; boxes hold what they held."""
-    straight = hand_scene.keypoints["hand"]
+    straight = hand_scene.keypoints2d["hand"]
     seen = straight.copy()
     seen[..., :2] = distorted(straight[..., :2].reshape(-1, 2)).reshape(FRAMES, 21, 2)
     box = np.concatenate([seen[..., :2].min(axis=1), seen[..., :2].max(axis=1)], axis=1)
@@ -317,7 +317,7 @@ def test_lens_distortion_is_taken_off_keypoints_and_boxes(folder, hand_scene):
     path = folder / "scene.toml"
     path.write_text(path.read_text().replace("[frames]", f"distortion = {list(LENS)}\n[frames]"))
     scene = load_scene(folder)
-    np.testing.assert_allclose(scene.keypoints["hand"], straight, atol=1e-6)
+    np.testing.assert_allclose(scene.keypoints2d["hand"], straight, atol=1e-6)
     found = scene.boxes["hand"]
     inside = (straight[..., :2] >= found[:, None, :2] - 0.02) & (straight[..., :2] <= found[:, None, 2:] + 0.02)
     assert inside.all()
@@ -328,9 +328,9 @@ def test_the_fingerprint_of_a_run_knows_its_detections(hand_scene):
     """A checkpoint is not continued with other keypoints or boxes."""
     from warpprior.io import fingerprint
 
-    moved = {"hand": hand_scene.keypoints["hand"] + 1.0}
+    moved = {"hand": hand_scene.keypoints2d["hand"] + 1.0}
     wider = {"hand": hand_scene.boxes["hand"] + 1.0}
     prints = {
-        fingerprint(s) for s in (hand_scene, replace(hand_scene, keypoints=moved), replace(hand_scene, boxes=wider))
+        fingerprint(s) for s in (hand_scene, replace(hand_scene, keypoints2d=moved), replace(hand_scene, boxes=wider))
     }
     assert len(prints) == 3

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
+from warpprior.support.limits import ABOVE_ZERO, FINITE, check_ranges, number, within, without_range
 from warpprior.support.overrides import apply_overrides, known_keys
+from warpprior.tracking.settings import TrackSettings
 
 ABSURD = [
     "seed=-1",
@@ -85,6 +87,57 @@ def test_what_is_odd_but_sensible_passes():
         "seed=2147483647",
     ):
         assert apply_overrides(RefineSettings(), [assignment]) is not None
+
+
+@pytest.mark.parametrize("settings", [RefineSettings(), TrackSettings()], ids=lambda settings: type(settings).__name__)
+def test_every_number_declares_its_range(settings):
+    """No number of the settings goes without."""
+    assert without_range(settings) == []
+
+
+def test_a_declared_range_counts():
+    """A field's own range is the one that holds; without one any finite number will do."""
+
+    @dataclass(frozen=True)
+    class Declared:
+        sigma: float = number(0.0, -1.0, 1.0)
+        counts: tuple[int, ...] = number((1, 2), 1, 5)
+        perhaps: int | None = number(None, 0, 3)
+        tolerance: float = 0.5
+
+    check_ranges(Declared())
+    assert without_range(Declared()) == ["tolerance"]
+    for change, says in [
+        ({"sigma": -2.0}, "ours: sigma: -2.0; a number from -1 to 1"),
+        ({"counts": (1, 6)}, "ours: counts.1: 6; a whole number from 1 to 5"),
+        ({"counts": (1, 2.0)}, "ours: counts.1: 2.0; a whole number from 1 to 5"),
+        ({"perhaps": 4}, "ours: perhaps: 4; a whole number from 0 to 3"),
+        ({"tolerance": float("nan")}, "ours: tolerance: nan; a finite number"),
+    ]:
+        with pytest.raises(InputError) as caught:
+            check_ranges(Declared(**change), "ours")
+        assert str(caught.value) == says
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "whole", "expected"),
+    [
+        (1, (0, 2), True, True),
+        (1.0, (0, 2), True, False),
+        (True, (0, 2), True, False),
+        ("1", (0, 2), False, False),
+        (None, (0, 2), False, False),
+        (float("nan"), (0, 2), False, False),
+        (float("inf"), FINITE, False, False),
+        (10**400, FINITE, False, False),
+        (-3, FINITE, False, True),
+        (0, ABOVE_ZERO, False, False),
+        (1e-300, ABOVE_ZERO, False, True),
+    ],
+)
+def test_what_is_within_a_range(value, limits, whole, expected):
+    """Numbers only: no NaN, no truth value, no text; whole numbers of any length compare."""
+    assert within(value, *limits, whole=whole) is expected
 
 
 def test_every_number_has_a_range():

@@ -40,11 +40,11 @@ def settle(canvas, screen, targets, *, lanes=1):
     scales = wp.array(SCALES, dtype=wp.float32, device=device)
     sigma = wp.full(1, SIGMA, dtype=wp.float32, device=device)
     outline, stride = canvas.outline(screen), canvas.stride
-    cover_pixels(*outline, stride=stride, coverage_out=coverage)
+    cover_pixels(outline, stride=stride, coverage_out=coverage)
     mask_loss.compare_labels(canvas.keys, labels, scales, sigma, canvas.crop, 1, lanes=lanes, rows_out=rows)
-    mask_loss.mark_residuals(*outline, labels, scales, sigma, stride=stride, differences_out=differences)
+    mask_loss.mark_residuals(outline, labels, scales, sigma, stride=stride, differences_out=differences)
     mask_loss.settle_coverage(
-        *outline,
+        outline,
         labels,
         scales,
         sigma,

@@ -179,7 +179,7 @@ def test_materials_outside_the_folder_are_not_read(write):
 
 
 def test_glb_scene_is_placed_and_mirrored(write):
-    """Every node of a scene counts, with its transform; a mirrored one does not turn inside out."""
+    """Every node of a scene counts, with its transform; a twin_zeros one does not turn inside out."""
     box = trimesh.Trimesh(BOX.vertices, BOX.faces, process=False)
     box.visual.vertex_colors = [10, 20, 30, 255]
     scene = trimesh.Scene()

@@ -42,9 +42,9 @@ def test_no_similarity_is_closer(hands):
 def test_a_mirrored_hand_has_an_error_unless_reflections_are_allowed(hands):
     """A left hand for a right one: nothing is left of it after a mirror image, most of it after a similarity."""
     _, truth = hands
-    mirrored = truth * [1.0, -1.0, 1.0]
-    np.testing.assert_allclose(procrustes(mirrored, truth, reflect=True), truth, atol=1e-12)
-    errors = np.linalg.norm(procrustes(mirrored, truth) - truth, axis=2)
+    twin_zeros = truth * [1.0, -1.0, 1.0]
+    np.testing.assert_allclose(procrustes(twin_zeros, truth, reflect=True), truth, atol=1e-12)
+    errors = np.linalg.norm(procrustes(twin_zeros, truth) - truth, axis=2)
     assert errors.mean() > 0.02
 
 

@@ -19,7 +19,7 @@ from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.scene import Camera, SceneBody
 from warpprior.scenes.robot_hand import robot_hand
 from warpprior.support.errors import InputError
-from warpprior.tracking.moments import SilhouetteMoments, label_moments
+from warpprior.tracking.silhouette_moments import SilhouetteMoments, label_moments
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 322.0, 238.0)
 STEP = 1e-5  # of finite differences [m, rad]

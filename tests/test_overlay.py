@@ -215,9 +215,9 @@ def test_keypoints_are_drawn_where_they_are(result):
     detected = np.concatenate([spots + np.array([9.0, 0.0]), np.ones((5, 5, 1))], axis=2)
     detected[:, 1, 2] = 0.0
     detected[:, 2] = np.nan
-    scene = replace(scene, bodies=(scene.body("box"), arm), read_rgb=None, keypoints={"arm": detected})
+    scene = replace(scene, bodies=(scene.body("box"), arm), read_rgb=None, keypoints2d={"arm": detected})
     with_keypoints = _Film(replace(result, scene=scene), (640, 480), "cpu")
-    without = _Film(replace(result, scene=replace(scene, keypoints={})), (640, 480), "cpu")
+    without = _Film(replace(result, scene=replace(scene, keypoints2d={})), (640, 480), "cpu")
     (_, (_, drawn)), *_ = with_keypoints.panels(np.array([2]))
     (_, (_, plain)), *_ = without.panels(np.array([2]))
     changed = (drawn != plain).any(axis=2)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 
 from warpprior.support.errors import InputError
+from warpprior.support.limits import number, positive, weight
 from warpprior.support.overrides import apply_overrides, known_keys
 
 
@@ -19,8 +20,13 @@ class Speed(Enum):
 
 @dataclass(frozen=True)
 class Mask:
-    weight: float = 1.0
-    sigma_px: float = 2.0
+    OLD_KEYS: ClassVar[dict[str, str]] = {
+        "sigma_pixels": "sigma_px",
+        "shape.": "",
+        "softness": "the softness is that of the renderer, which has its own setting",
+    }
+    weight: float = weight(1.0)
+    sigma_px: float = positive(2.0)
     mode: Literal["modal", "union"] = "modal"
 
 
@@ -31,6 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Settings:
+    OLD_KEYS: ClassVar[dict[str, str]] = {"steps_max": "iterations", "silhouette.": "mask."}
     iterations: int = 200
     early_stop: bool = True
     limit_m: float | None = None
@@ -39,6 +46,7 @@ class Settings:
     title: str = ""
     speed: Speed = Speed.SLOW
     rate: float = 0.1
+    pages: tuple[int, ...] = number((1,), 1, 9)
     mask: Mask = field(default_factory=Mask)
     steps: tuple[Step, ...] = (Step(5), Step())
 
@@ -92,8 +100,8 @@ def test_values_are_read_as_the_declared_type(assignment, read, expected):
         ("rate=fast", "give a number"),
         ("rate=nan", "finite"),
         ("rate=-inf", "finite"),
-        ("mask.weight=-1", "zero or more"),
-        ("mask.sigma_px=0", "more than zero"),
+        ("mask.softness=1", "is no setting any more; the softness is that of the renderer"),
+        ("silhouette.nothing=1", "--set silhouette.nothing: there is no such setting"),
         ("mask.mode=both", "one of modal, union"),
         ("speed=warp", "one of slow, fast"),
         ("pair=1", "give 2 items"),
@@ -105,6 +113,43 @@ def test_bad_values_are_named(assignment, says):
     with pytest.raises(InputError, match="--set") as caught:
         apply_overrides(Settings(), [assignment])
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("mask.weight=-1", "settings: mask.weight: -1.0; a number from 0 to 1e+09"),
+        ("mask.sigma_px=0", "settings: mask.sigma_px: 0.0; a number from 1e-09 to 1e+09"),
+        ("pages=0", "settings: pages.0: 0; a whole number from 1 to 9"),
+    ],
+)
+def test_numbers_are_held_to_the_range_of_their_field(assignment, says):
+    """A number out of range is named with what its field declares, items of tuples too."""
+    with pytest.raises(InputError) as caught:
+        apply_overrides(Settings(), [assignment])
+    assert str(caught.value) == says
+
+
+@pytest.mark.parametrize(
+    ("assignment", "current", "read", "expected"),
+    [
+        ("steps_max=5", "iterations", lambda s: s.iterations, 5),
+        ("mask.sigma_pixels=3", "mask.sigma_px", lambda s: s.mask.sigma_px, 3.0),
+        ("mask.shape.mode=union", "mask.mode", lambda s: s.mask.mode, "union"),
+        ("silhouette.weight=2", "mask.weight", lambda s: s.mask.weight, 2.0),
+    ],
+)
+def test_old_keys_set_the_new_ones(assignment, current, read, expected):
+    """A key that was renamed is still taken, alone or with all that begins with it; a warning names the new one."""
+    old = assignment.partition("=")[0]
+    with pytest.warns(UserWarning, match=f"--set {old}: this setting is called {current} now"):
+        assert read(apply_overrides(Settings(), [assignment])) == expected
+
+
+def test_keys_of_today_do_not_warn(recwarn):
+    """Only old keys warn."""
+    apply_overrides(Settings(), ["mask.weight=2", "iterations=3"])
+    assert not recwarn.list
 
 
 def test_the_original_is_left_alone_and_the_last_one_wins():

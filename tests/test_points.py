@@ -161,7 +161,7 @@ def test_point_noise_leaves_the_rest_of_a_scene(lift):
     np.testing.assert_array_equal(again.keypoints3d["hand"], lift.keypoints3d["hand"])
     np.testing.assert_array_equal(again.centers["can"], lift.centers["can"])
     assert not np.array_equal(exact.centers["mug"], lift.centers["mug"], equal_nan=True)
-    np.testing.assert_array_equal(exact.keypoints["hand"], lift.keypoints["hand"])
+    np.testing.assert_array_equal(exact.keypoints2d["hand"], lift.keypoints2d["hand"])
     np.testing.assert_array_equal(exact.boxes["mug"], lift.boxes["mug"])
     np.testing.assert_array_equal(exact.labels, lift.labels)
     for name in ("hand", "mug", "can"):

@@ -60,7 +60,7 @@ def edit(folder, name="keypoints.npz", **changes):
 def test_measured_points_and_times_come_back(scene, folder):
     """To the last bit, with their gaps, without a warning; and cut to the first frames."""
     found = load_scene(folder)
-    assert found.warnings == () and found.keypoints == {} and found.boxes == {} and found.labels is None
+    assert found.warnings == () and found.keypoints2d == {} and found.boxes == {} and found.labels is None
     np.testing.assert_array_equal(found.keypoints3d["hand"], scene.keypoints3d["hand"])
     for name in ("box", "hand"):
         np.testing.assert_array_equal(found.centers[name], scene.centers[name])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from warpprior import replay
+from warpprior.support import replay
 from warpprior.support.replay import Replay
 
 

@@ -130,7 +130,7 @@ def test_observations_are_cut_with_the_frames(scene):
     poses = still(joints=np.zeros((FRAMES, hand.coordinate_count)))
     random = np.random.default_rng(0)
     stored = {
-        "keypoints": {"hand": random.random((FRAMES, 21, 3))},
+        "keypoints2d": {"hand": random.random((FRAMES, 21, 3))},
         "boxes": {"box": random.random((FRAMES, 4))},
         "keypoints3d": {"hand": random.random((FRAMES, 21, 4))},
         "centers": {"box": holed(random.random((FRAMES, 3)))},

@@ -6,6 +6,7 @@ import pytest
 
 from warpprior.settings import ALIGNED_ONLY, STEPS, TERMS, PolishSettings, RefineSettings
 from warpprior.support.errors import InputError
+from warpprior.support.overrides import apply_overrides
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -84,3 +85,12 @@ def test_stages_go_from_coarse_to_fine():
     shares = [stage.penetration_share for stage in stages]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("name", ["shape", "focal", "mask_bias"])
+def test_what_was_sought_is_estimated(name):
+    """The words of earlier versions are taken, and say the new ones."""
+    value = not getattr(RefineSettings().align, f"estimate_{name}")
+    with pytest.warns(UserWarning, match=f"align.seek_{name}: this setting is called align.estimate_{name} now"):
+        settings = apply_overrides(RefineSettings(), [f"align.seek_{name}={value}"])
+    assert getattr(settings.align, f"estimate_{name}") is value

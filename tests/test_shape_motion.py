@@ -99,6 +99,6 @@ def test_every_origin_is_written(device, bodies):
     model, own = sample.state.models[body.name], sample.state.states[body.name]
     shape = (2, body.link_count, body.shape_count)
     origins = wp.full(shape, wp.vec3(POISON), dtype=wp.vec3, device=device)
-    tree = (model.parents, model.joint_shape_directions, own.scale)
+    tree = (model.tree, model.joint_shape_directions, own.scale)
     differentiate_origins(*tree, own.poses, own.links, origins_out=origins)
     assert (np.abs(origins.numpy()) < 1.0).all()

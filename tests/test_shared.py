@@ -30,7 +30,7 @@ def make_hand_scene(shape, *, frames=2, depth=False):
     scene = make_scene((hand,), (truth,), (start,), camera=CAMERA)
     depths = render_depth(scene, {"hand": truth}) if depth else None
     read_depth = None if depths is None else lambda frame: depths[frame]
-    return replace(scene, keypoints={"hand": seen_keypoints(hand, truth)}, read_depth=read_depth)
+    return replace(scene, keypoints2d={"hand": seen_keypoints(hand, truth)}, read_depth=read_depth)
 
 
 def with_align(**changes):
@@ -85,7 +85,7 @@ def test_only_what_is_asked_for_changes(device):
     settings = AlignSettings(estimate_shape=True, estimate_focal=True, estimate_mask_bias=False)
     names = ("focal", *(f"hand shape {k}" for k in range(10)))
     assert SharedUnknowns(state, picture, settings).names == names
-    known = replace(scene, bodies=(replace(scene.bodies[0], known=True),), keypoints={})
+    known = replace(scene, bodies=(replace(scene.bodies[0], known=True),), keypoints2d={})
     other = make_tongs_scene().body("tongs")
     known = replace(known, bodies=(*known.bodies, replace(other, label=2, initial=other.initial.frames(slice(0, 2)),
                     truth=None)))  # fmt: skip

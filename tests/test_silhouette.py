@@ -51,7 +51,7 @@ def push(state, canvas, weights):
         canvas.draw(state.screen)
         tape.record_func(
             lambda: push_coverage_gradient(
-                *canvas.outline(state.screen),
+                canvas.outline(state.screen),
                 gradients,
                 0,
                 rows.grad,

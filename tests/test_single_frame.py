@@ -10,7 +10,7 @@ from tests.estimator_scenes import make_ball, make_block, make_clamp, make_motio
 from warpprior.bodies import animated_body
 from warpprior.bodies.posing import posed_vertices
 from warpprior.scene import SceneBody
-from warpprior.tracking.mask import MaskResidual
+from warpprior.tracking.mask_evidence import MaskResidual
 from warpprior.tracking.single_frame import SingleFrame
 
 

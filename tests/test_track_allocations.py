@@ -7,7 +7,7 @@ import pytest
 import warp as wp
 
 from tests.track_samples import make_scene
-from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker
 from warpprior.tracking.settings import TrackSettings
 

@@ -7,7 +7,7 @@ import pytest
 
 from warpprior.scenes import simulate
 from warpprior.tracking.belief import Belief
-from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows, Updater

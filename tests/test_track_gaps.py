@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.track_samples import errors, make_scene, positions, run, sigmas
-from warpprior.tracking.observation import Observation, observe_frame
+from warpprior.observations import Observation
 from warpprior.tracking.prediction import HELD
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import TrackSettings
 

@@ -78,7 +78,7 @@ def test_a_larger_world_is_tracked_alike(grip, estimates):
     points = {name: values * [lengths, lengths, lengths, 1.0] for name, values in scene.keypoints3d.items()}
     centers = {name: lengths * values for name, values in scene.centers.items()}
     large = replace(scene, bodies=tuple(bodies), keypoints3d=points, centers=centers)
-    usual = TrackSettings()
+    usual = TrackSettings().with_sigmas({})
     settings = {
         name: lengths * value for name, value in usual.as_dict().items() if name.endswith(("_m", "_m_s", "_m_s2"))
     }

@@ -51,7 +51,7 @@ def test_refinement_starts_from_the_tracker_and_the_other_way_round(lift, tracke
         first,
         bodies=bodies,
         labels=lift.labels[37:],
-        keypoints={name: values[37:] for name, values in lift.keypoints.items()},
+        keypoints2d={name: values[37:] for name, values in lift.keypoints2d.items()},
         keypoints3d={name: values[37:] for name, values in lift.keypoints3d.items()},
         centers={name: values[37:] for name, values in lift.centers.items()},
         boxes={name: values[37:] for name, values in lift.boxes.items()},

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.track_samples import make_scene
+from warpprior.observations import HandPose, Observation
 from warpprior.support.errors import InputError
-from warpprior.tracking.observation import HandPose, Observation, observe_frame
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import TrackSettings
 

@@ -60,10 +60,7 @@ def linearise(body, motion, places, device):
     jacobians = wp.full((*places.shape, 3, 6 + body.coordinate_count), POISON, dtype=float, device=device)
     linearise_points(
         wp.array(places, dtype=wp.int32, device=device),
-        model.joint_types,
-        model.joint_axes,
-        model.coordinate_starts,
-        model.coordinate_gains,
+        model.tree,
         wp.array(descendants(body), dtype=wp.int32, device=device),
         wp.array(motion.position.astype(np.float32), dtype=wp.vec3, device=device),
         state.joints,
@@ -152,7 +149,7 @@ def test_clearance_is_the_distance_field(device):
     pose = Rotation.from_rotvec([0.5, -1.0, 2.0]), np.array([0.1, -0.2, 0.7])
     points = (pose[0].apply(local) + pose[1]).astype(np.float32)
     found = wp.full(200, POISON, dtype=float, device=device)
-    placed = wp.full(200, wp.vec3(POISON), dtype=wp.vec3, device=device)
+    placed, slopes = (wp.full(200, wp.vec3(POISON), dtype=wp.vec3, device=device) for _ in range(2))
     measure_clearance(
         wp.array(points, dtype=wp.vec3, device=device),
         wp.array(np.concatenate([pose[1], pose[0].as_quat()])[None].astype(np.float32), wp.transform, device=device),
@@ -161,6 +158,7 @@ def test_clearance_is_the_distance_field(device):
         field.inverse_spacing,
         distance_out=found,
         local_out=placed,
+        gradient_out=slopes,
     )
     np.testing.assert_allclose(placed.numpy(), local, atol=1e-6)
     radial = np.hypot(local[:, 0], local[:, 1]) - 0.03
@@ -170,3 +168,7 @@ def test_clearance_is_the_distance_field(device):
     assert near.sum() > 50
     np.testing.assert_allclose(found.numpy()[near], exact[near], atol=1e-3)
     assert (np.sign(found.numpy()) == np.sign(exact))[np.abs(exact) > 1e-3].all()
+    side = near & (np.abs(local[:, 2]) < 0.035) & (np.abs(radial) < 0.006)
+    outward = np.column_stack([local[:, :2], np.zeros(200)]) / np.hypot(local[:, 0], local[:, 1])[:, None]
+    assert side.sum() > 10
+    np.testing.assert_allclose(slopes.numpy()[side], outward[side], atol=0.1)

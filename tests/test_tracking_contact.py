@@ -10,10 +10,10 @@ from tests.estimator_scenes import make_block
 from tests.track_samples import CAMERA, HALF, grasp_motion, make_gripper
 from warpprior.bodies import rigid_body
 from warpprior.scene import Poses, Scene, SceneBody, box_center
-from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import FORGOTTEN, Belief
-from warpprior.tracking.contact import Contacts, observability
-from warpprior.tracking.prediction import Motion
+from warpprior.tracking.hand_contacts import Contacts, observability
+from warpprior.tracking.hands import TrackedHand
+from warpprior.tracking.prediction import Prediction
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 
@@ -27,17 +27,17 @@ class Grasp:
         parts = [(make_gripper(f"hand{n}"), gripper) for n in range(hands)] + [(make_block("block", HALF), block)]
         bodies = tuple(SceneBody(body, label, False, pose) for label, (body, pose) in enumerate(parts, start=1))
         self.scene = Scene("grasp", CAMERA, 30.0, bodies)
-        self.actuators = [Actuator(body, self.settings, count, device) for body in bodies[:-1]]
+        self.hands = [TrackedHand(body, self.settings, count, device) for body in bodies[:-1]]
         middle = box_center(bodies[-1].body)
-        self.belief = Belief([actuator.width for actuator in self.actuators], middle[None], count)
+        self.belief = Belief([carrier.width for carrier in self.hands], middle[None], count)
         for place, (_, pose) in enumerate(parts):
             self.belief.position[place], self.belief.rotation[place] = pose.position[0], pose.rotation[0]
             if place < hands:
                 self.belief.joints[place][:] = pose.joints[0]
         self.belief.position[-1] += self.belief.arm(0)
         self.belief.covariance[:] = 1e-6 * np.eye(self.belief.width)
-        self.motion = Motion(self.actuators, 1, count, self.settings, device)
-        self.contacts = Contacts(self.actuators, [bodies[-1]], self.settings, device)
+        self.motion = Prediction(self.hands, 1, count, self.settings, device)
+        self.contacts = Contacts(self.hands, [bodies[-1]], self.settings, device)
         self.place()
 
     def place(self, *, width=None, shift=None, hand=0):
@@ -121,9 +121,9 @@ def test_anchors_begin_as_wrong_as_the_hand(grasp):
     belief.covariance[: belief.first_anchor, : belief.first_anchor] = 1e-6 * mix @ mix.T
     before = belief.covariance[: belief.first_anchor, : belief.first_anchor].copy()
     follows = grasp.refresh(first=True)
-    actuator, slot = grasp.actuators[0], int(grasp.held[0])
-    jacobian = actuator.jacobians[slot].astype(float)
-    np.testing.assert_allclose(belief.anchors[slot], actuator.points[belief.anchor_point[slot]], atol=1e-7)
+    carrier, slot = grasp.hands[0], int(grasp.held[0])
+    jacobian = carrier.jacobians[slot].astype(float)
+    np.testing.assert_allclose(belief.anchors[slot], carrier.points[belief.anchor_point[slot]], atol=1e-7)
     own, hand = belief.anchor(slot), belief.hand(0)
     expected = jacobian @ before[hand, hand] @ jacobian.T + grasp.settings.sigma_contact_m**2 * np.eye(3)
     np.testing.assert_allclose(belief.covariance[own, own], expected, atol=1e-12)
@@ -206,7 +206,7 @@ def test_what_is_no_surface_is_not_touched(device):
     grasp = Grasp(device)
     flat = rigid_body("flat", np.zeros((3, 3)), np.array([[0, 1, 2]]))
     still = Poses(np.array([[0.0, 0.0, 0.5]]), np.array([[0.0, 0.0, 0.0, 1.0]]), np.zeros((1, 0)))
-    contacts = Contacts(grasp.actuators, [SceneBody(flat, 9, False, still)], grasp.settings, device)
+    contacts = Contacts(grasp.hands, [SceneBody(flat, 9, False, still)], grasp.settings, device)
     assert contacts.refresh(grasp.belief, first=True) is None and not contacts.touched
 
 

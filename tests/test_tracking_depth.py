@@ -10,7 +10,7 @@ from tests.test_tracking_mask import PRIOR, SIGMA, error_between
 from warpprior.render.images import render_depth
 from warpprior.scenes.noise import depth_sigma
 from warpprior.support.errors import InputError
-from warpprior.tracking.depth import DepthResidual
+from warpprior.tracking.depth_evidence import DepthResidual
 from warpprior.tracking.evidence import move
 
 SIMULATED = 0.0013  # sigma of simulated depth at half a metre [m], independent in every pixel

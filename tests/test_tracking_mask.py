@@ -11,7 +11,7 @@ from warpprior.scenes.noise import disturb_labels, mask_noise
 from warpprior.scenes.robot_lift import robot_lift
 from warpprior.support.errors import InputError
 from warpprior.tracking.evidence import Evidence, error_from_unknowns, move, seen_from, without_unseen_turns
-from warpprior.tracking.mask import LOOK_EVERY, MaskResidual, _View
+from warpprior.tracking.mask_evidence import LOOK_EVERY, MaskResidual, _View
 from warpprior.tracking.single_frame import coarse_to_fine
 
 SMALL = Camera(320, 240, 307.5, 307.5, 160.0, 120.0)

@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.test_tracking_contact import Grasp
+from warpprior.observations import HandPose
 from warpprior.tracking.manifold import difference
-from warpprior.tracking.observation import HandPose
 from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
@@ -34,7 +34,7 @@ def control_of(grasp, shift=(0.0, 0.0, 0.0), turn=(0.0, 0.0, 0.0)):
 def test_errors_of_the_control_stay_as_large_as_told(grasp):
     """Its covariance is the same after any number of frames and at any rate; what is correlated with it fades."""
     hand = grasp.belief.hand(0)
-    told = grasp.actuators[0].covariance(grasp.belief.position[0])
+    told = grasp.hands[0].covariance(grasp.belief.position[0])
     np.testing.assert_allclose(grasp.belief.covariance[hand, hand], told)
     for dt in (DT, DT, 0.5 * DT, 0.4, 1e-4):
         follows = grasp.motion.predict(grasp.belief, [control_of(grasp)], dt)
@@ -47,7 +47,7 @@ def test_noise_of_the_control_lies_along_the_ray(grasp):
     """Depth is less sure than what is across; joints are no less sure than a sixth of their range."""
     noise = grasp.settings.estimated
     place = np.array([0.3, -0.4, 1.2])
-    told = grasp.actuators[0].covariance(place)
+    told = grasp.hands[0].covariance(place)
     ray = place / np.linalg.norm(place)
     np.testing.assert_allclose(ray @ told[:3, :3] @ ray, noise.depth_m**2)
     values = np.linalg.eigvalsh(told[:3, :3])

@@ -10,16 +10,16 @@ from tests.gradcheck import compare_gradients
 from tests.reference.tracking import body_points
 from tests.track_samples import CAMERA, HALF, make_block, make_gripper
 from warpprior.bodies.readers.webxr import JOINT_NAMES, webxr_keypoints
+from warpprior.observations import Observation
 from warpprior.render.images import render_depth, render_labels
 from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.support.errors import InputError
-from warpprior.tracking.actuators import Actuator
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.checks import check_observation
-from warpprior.tracking.contact import Contacts
-from warpprior.tracking.observation import Observation
-from warpprior.tracking.prediction import Motion
-from warpprior.tracking.sensors import Sensors
+from warpprior.tracking.hand_contacts import Contacts
+from warpprior.tracking.hands import TrackedHand
+from warpprior.tracking.prediction import Prediction
+from warpprior.tracking.sensors import SensorContext, Sensors
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 
@@ -29,8 +29,8 @@ SLOTS = 4
 class Case:
     """Two hands and two objects as the belief has them, and rows of one sensor at a time."""
 
-    def __init__(self, device, names, settings=None):
-        self.settings = settings or TrackSettings()
+    def __init__(self, device, names, settings=None, own=()):
+        self.settings = (settings or TrackSettings()).with_sigmas({})
         middle = np.array([0.01, -0.02, 0.005], dtype=np.float32)
         block = make_block("block", HALF)
         block = replace(block, vertices=block.vertices + middle)
@@ -47,10 +47,10 @@ class Case:
             bodies.append(SceneBody(body, label, False, pose, pose))
         self.scene = Scene("rows", CAMERA, 30.0, tuple(bodies))
         self.truth = {body.name: body.initial for body in bodies}
-        self.actuators = [Actuator(body, self.settings, SLOTS, device) for body in bodies[:2]]
+        self.hands = [TrackedHand(body, self.settings, SLOTS, device) for body in bodies[:2]]
         self.objects = bodies[2:]
         middles = np.array([box_center(body.body, body.initial.scale) for body in self.objects])
-        self.belief = Belief([actuator.width for actuator in self.actuators], middles, SLOTS)
+        self.belief = Belief([carrier.width for carrier in self.hands], middles, SLOTS)
         for place, body in enumerate(bodies):
             self.belief.position[place] = body.initial.position[0]
             self.belief.rotation[place] = body.initial.rotation[0]
@@ -59,9 +59,10 @@ class Case:
             else:
                 self.belief.position[place] += self.belief.arm(place - 2)
         self.belief.covariance[:] = 1e-6 * np.eye(self.belief.width)
-        self.motion = Motion(self.actuators, 2, SLOTS, self.settings, device)
+        self.motion = Prediction(self.hands, 2, SLOTS, self.settings, device)
         self.motion.place_hands(self.belief)
-        self.sensors = Sensors(self.scene, self.actuators, self.objects, names, self.settings, device)
+        self.context = SensorContext(self.scene, self.hands, self.objects, self.settings, device)
+        self.sensors = Sensors(names, own, self.context)
 
     def rows(self, observation, change=None, add=None):
         """Residuals, Jacobians, variances and blocks with the belief moved by ``change``; it is moved back."""
@@ -142,7 +143,7 @@ def test_fingertips_may_be_joints():
     names = ("thumb_tip", *gripper.keypoints.names[1:])
     pose = Poses(np.array([[0.0, 0.0, 0.5]]), np.array([[0.0, 0.0, 0.0, 1.0]]), np.zeros((1, 2)))
     body = SceneBody(replace(gripper, keypoints=replace(gripper.keypoints, names=names)), 1, False, pose, pose)
-    assert np.flatnonzero(Actuator(body, TrackSettings(), SLOTS, "cpu").tips).tolist() == [0, *range(2, 8)]
+    assert np.flatnonzero(TrackedHand(body, TrackSettings(), SLOTS, "cpu").tips).tolist() == [0, *range(2, 8)]
 
 
 def test_keypoints_in_the_picture(device, random):
@@ -255,12 +256,12 @@ def test_pictures_lead_back(device, sensor):
 def test_contacts_stick(device):
     """A point of the hand minus its anchor, by both; each contact is a block of its own."""
     case = Case(device, [])
-    contacts = Contacts(case.actuators, case.objects, case.settings, device)
+    contacts = Contacts(case.hands, case.objects, case.settings, device)
     belief = case.belief
     for slot, (hand, point, index) in enumerate([(0, 7, 0), (1, 3, 1), (0, 90, 1)]):
         belief.anchor_hand[slot], belief.anchor_point[slot], belief.anchor_object[slot] = hand, point, index
-        case.actuators[hand].follow(slot, point)
-        belief.anchors[slot] = case.actuators[hand].points[point] + 0.002 * (slot + 1)
+        case.hands[hand].follow(slot, point)
+        belief.anchors[slot] = case.hands[hand].points[point] + 0.002 * (slot + 1)
     residual, _, variance, _ = case.rows(None, add=contacts.add_anchors)
     own = {block.key: residual[block.start : block.stop] for block in case.rows(None, add=contacts.add_anchors)[3]}
     for slot in range(3):

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from tests.estimator_scenes import make_block
 from warpprior.bodies import JointType, Keypoints, posed_keypoints, rigid_body
 from warpprior.scene import Camera, Poses, Scene, SceneBody, box_center
-from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker
 from warpprior.tracking.settings import TrackSettings
 from warpprior.uncertainty import pose_errors
@@ -142,7 +142,7 @@ def make_scene(frames=40, *, seed=0, known=False, release=None, quiet=1.0, middl
         quiet: factor of all noise.
         middle: of the block in its own frame [m].
     """
-    settings, random = TrackSettings(), np.random.default_rng(seed)
+    settings, random = TrackSettings().with_sigmas({}), np.random.default_rng(seed)
     hand, block = make_gripper(), make_block("block", HALF)
     block = replace(block, vertices=block.vertices + np.asarray(middle, dtype=np.float32))
     grip, carried = grasp_motion(frames, release=release)

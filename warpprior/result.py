@@ -31,7 +31,7 @@ class Result:
 
     Attributes:
         scene: the scene it was estimated from (its ``initial`` poses are the start); its camera is the refined one
-            where the focal length was sought.
+            where the focal length was estimated.
         poses: motion of every body, known ones included, by body name.
         history: cost of every term at every iteration {column name: (iteration,) array}, NaN where a part of the run
             has no such term; ``stage`` numbers the stages of the alignment.

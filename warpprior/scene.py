@@ -5,21 +5,21 @@ Files are checked further, and mended where that is possible, by :mod:`warpprior
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
+from warpprior.support.renamed import renamed_fields
 
 IGNORE_LABEL = 255  # label pixels that say nothing
 UNIT_TOLERANCE = 1e-3  # of the length of quaternions
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
-DETECTIONS = {"keypoints": (True, 3), "boxes": (False, 4), "keypoints3d": (True, 4), "centers": (False, 3)}
-"""Fields of a scene that hold arrays by body name: whether they have a row per keypoint, and how wide rows are."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ class SceneBody:
         return replace(self, body=body, initial=initial, truth=truth)
 
 
+@renamed_fields(keypoints="keypoints2d")
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Scene:
     """Camera, bodies and observations of one sequence.
@@ -137,21 +138,23 @@ class Scene:
         labels: one byte per pixel: 0 background, body labels, 255 don't-care (frame, height, width) uint8, or None.
         read_rgb: ``read_rgb(frame) -> (height, width, 3) uint8 RGB or None``, reading lazily; None without images.
         read_depth: ``read_depth(frame) -> (height, width) float32 [m], 0 unmeasured, or None``; None without depth.
-        keypoints: detected keypoints by body name (frame, keypoint, 3): u, v [px] and confidence in [0, 1], in the
+        keypoints2d: detected keypoints by body name (frame, keypoint, 3): u, v [px] and confidence in [0, 1], in the
             order of ``body.keypoints``; confidence 0 and NaN say nothing.
         boxes: detected bounding boxes by body name (frame, 4): left, top, right, bottom [px], NaN for none.
         keypoints3d: measured keypoints by body name (frame, keypoint, 4): x, y, z [m] in the camera frame and
             confidence in [0, 1], in the order of ``body.keypoints``; confidence 0 and NaN say nothing.
         centers: measured place by body name (frame, 3) [m], in the camera frame, of :func:`box_center`; NaN says
             nothing.
+        noise: one sigma of what was observed, by name of the channel and in its unit (see
+            :data:`warpprior.observations.CHANNELS`), where it is known; :meth:`sigma` fills in the rest.
         timestamps: when each frame was taken (frame,) [s], strictly increasing; None for one every 1 / fps.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
     Raises:
         InputError: on construction: no body, a name or label used twice, arrays whose shapes do not fit each other,
-            initial poses, a camera or a frame rate that are not finite, quaternions that are not of unit length, or
-            timestamps that do not increase.
+            initial poses, a camera or a frame rate that are not finite, quaternions that are not of unit length, noise
+            of no channel or of no size, or timestamps that do not increase.
     """
 
     name: str
@@ -161,13 +164,14 @@ class Scene:
     labels: np.ndarray | None = None
     read_rgb: Callable[[int], np.ndarray | None] | None = None
     read_depth: Callable[[int], np.ndarray | None] | None = None
-    keypoints: dict[str, np.ndarray] = field(default_factory=dict)
+    keypoints2d: dict[str, np.ndarray] = field(default_factory=dict)
     boxes: dict[str, np.ndarray] = field(default_factory=dict)
     keypoints3d: dict[str, np.ndarray] = field(default_factory=dict)
     centers: dict[str, np.ndarray] = field(default_factory=dict)
     timestamps: np.ndarray | None = None
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
+    noise: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         _take_observations(self)
@@ -181,6 +185,15 @@ class Scene:
     def times(self) -> np.ndarray:
         """When each frame was taken (frame,) [s]: the timestamps, or one every 1 / fps from zero on."""
         return np.arange(self.frame_count) / self.fps if self.timestamps is None else self.timestamps
+
+    def sigma(self, name: str) -> float:
+        """One sigma of a channel's observations, in its unit: what :attr:`noise` says, or the table's default.
+
+        Raises:
+            InputError: there is no such channel.
+        """
+        usual = channel(name).sigma
+        return float(self.noise.get(name, usual))
 
     def body(self, name: str) -> SceneBody:
         """The body of that name; KeyError lists the names there are."""
@@ -270,12 +283,14 @@ def check_scene(scene: Scene) -> None:
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
-    for key, (per_keypoint, width) in DETECTIONS.items():
+    check_noise(where, scene.noise)
+    for key in DETECTIONS:
         for name, values in getattr(scene, key).items():
             owner = next((body for body in scene.bodies if body.name == name), None)
             if owner is None:
                 raise InputError(f"{where}: {key}", f"of {name!r}", f"one of {[b.name for b in scene.bodies]}")
-            wanted = (scene.frame_count, *((owner.body.keypoint_count,) if per_keypoint else ()), width)
+            body = owner.body
+            wanted = (scene.frame_count, *CHANNELS[key].shape(body.keypoint_count, body.coordinate_count))
             if np.shape(values) != wanted:
                 raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
     if scene.timestamps is not None:

@@ -1,193 +1,185 @@
-"""Settings of the estimators: plain dataclasses, every number with its unit in its name."""
+"""Settings of the refinement: plain dataclasses, every number with its unit in its name.  Imports no Warp."""
 
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from warpprior.support.errors import InputError
-from warpprior.support.limits import check_ranges
-from warpprior.terms.consistency import ConsistencySettings
-from warpprior.terms.far import FarSettings
-from warpprior.terms.image import ImageSettings
-from warpprior.terms.image_settings import ImageFitSettings
-from warpprior.terms.penetration import PenetrationSettings
-from warpprior.terms.silhouette import SilhouetteSettings
-from warpprior.terms.sliding import SlidingSettings
-from warpprior.terms.smoothness import SmoothnessSettings
+from warpprior.support.limits import check_ranges, number, positive, share, weight
+from warpprior.system.stage import Stage
+from warpprior.system.unknown_settings import UnknownSettings
+from warpprior.terms import TERMS as TERM_CLASSES
+from warpprior.terms import Term, default, literal_terms
 
-TERMS = (
-    "image",
-    "mask",
-    "far",
-    "sliding",
-    "penetration",
-    "consistency",
-    "smoothness",
-    "rest",
-    "pose",
-    "keypoints",
-    "boxes",
+TERMS = tuple(term.name for term in TERM_CLASSES)
+STEPS = ("start", "gauss_newton", "hypotheses", "adam")
+
+STAGES = (
+    Stage(
+        name="coarse",
+        iterations=12,
+        reach_px=20.0,
+        reach_sigmas=20.0,
+        contact_distance_m=0.04,
+        contact_softness_m=0.01,
+        sigma_slip_m_s=0.05,
+        free_normal=0.0,
+        penetration_share=0.1,
+        rests=False,
+        image_blur_px=0.0,
+    ),
+    Stage(
+        name="middle",
+        iterations=12,
+        reach_px=8.0,
+        reach_sigmas=6.0,
+        contact_distance_m=0.015,
+        contact_softness_m=0.004,
+        sigma_slip_m_s=0.025,
+        free_normal=0.0,
+        penetration_share=0.5,
+        rests=False,
+        image_blur_px=4.0,
+        half_turns=True,
+        carry_frames=6,
+    ),
+    Stage(
+        name="fine",
+        iterations=16,
+        reach_px=3.0,
+        reach_sigmas=4.0,
+        contact_distance_m=0.004,
+        contact_softness_m=0.001,
+        sigma_slip_m_s=0.0125,
+        free_normal=0.5,
+        carry_frames=12,
+    ),
+    Stage(
+        name="firm",
+        iterations=12,
+        reach_px=3.0,
+        reach_sigmas=4.0,
+        contact_distance_m=0.003,
+        contact_softness_m=0.0007,
+        sigma_slip_m_s=0.002,
+        free_normal=0.5,
+        hardness=20.0,
+        articulated_only=True,
+    ),
 )
-STEPS = ("initialise", "align", "hypotheses", "polish")
-ALIGNED_ONLY = {"rest": "rest_weight", "pose": "pose_weight", "keypoints": "keypoint_weight", "boxes": "box_weight"}
-ALIGNED_TERMS = ("image", "sliding", "penetration", "consistency", "smoothness")
+
+
+LAST_OF_ADAM = Stage(
+    name="adam", contact_distance_m=0.003, contact_softness_m=0.001, sigma_slip_m_s=0.03, free_normal=1.0
+)
 
 
 @dataclass(frozen=True)
-class AlignStage:
-    """One stage of the alignment, coarse to fine.
+class GaussNewtonSettings:
+    """Gauss-Newton on all bodies and frames at once.
 
     Attributes:
-        iterations: Gauss-Newton iterations, at most.
-        reach_px: contour residuals beyond this count less and less [px].
-        contact_distance_m: points of other bodies closer than this count as contacts [m].
-        contact_softness_m: how gradually they begin to [m].
-        sigma_slip_m_s: how fast contacts slip [m/s].
-        free_normal: share of the motion along the contact normal that is not slip.
-        penetration_share: share of the penetration weight that acts.
-        hardness: factor of that between bodies that are both estimated; the surface of one that is known, as a robot's,
-            may be a shell around what really touches.
-        seeding_rounds: before the stage, good frames seed neighbours up to this many frames away.
-        half_turns: before the stage, try half turns about the body's axes.
-        rests: what nothing touches, and did not seem to move when the stage began, does not move.
-        image_blur_px: blur of the pictures whose colours are compared [px]; 0 compares none.
-        keypoint_reach: detections farther off than about this many sigmas count less and less.
-        for_hands: the stage is for scenes in which an articulated body is estimated; where only rigid ones are, what
-            touches them is known, and its measured motion is no firmer than its contacts.
-    """
-
-    iterations: int
-    reach_px: float
-    contact_distance_m: float
-    contact_softness_m: float
-    sigma_slip_m_s: float
-    free_normal: float
-    penetration_share: float
-    hardness: float
-    seeding_rounds: int
-    half_turns: bool
-    rests: bool
-    image_blur_px: float
-    keypoint_reach: float
-    for_hands: bool = False
-
-
-@dataclass(frozen=True)
-class AlignSettings:
-    """Gauss-Newton alignment of rigid bodies.  Weights are factors of the terms; zero is off.
-
-    Attributes:
-        sigma_contour_px: error of label borders [px].
-        clearance_m: another body must be this far behind the contour to count as behind it [m].
-        sigma_penetration_m: penetration beyond the allowance that counts one [m].
-        allowance_m: penetration that soft contact excuses [m].
-        sigma_acceleration_m_s2, sigma_acceleration_rad_s2: accelerations that count one.
-        sigma_velocity_m_s, sigma_velocity_rad_s: velocities that count one.
-        sigma_rest_m, sigma_rest_rad: motion between two frames of what rests that counts one.
-        rest_speed_m_s: what moves slower across the line of sight may be at rest.
-        sigma_limit_rad: how far beyond a joint's limit counts one [rad or m].
-        sigma_prior: how unlikely a pose is, in sigmas of the body's pose prior, that counts one.
-        sigma_guess_rad: how far joint coordinates stray from the first guess [rad or m].
-        sigma_joint_acceleration_rad_s2, sigma_joint_velocity_rad_s: of joint coordinates, that count one.
-        sigma_keypoint_px, sigma_box_px: errors of detected keypoints and boxes [px].
-        estimate_mask_bias: estimate how much too large or too small all labels are, where no known body tells.
-        sigma_mask_bias_px: how much that may be [px].
-        estimate_shape: estimate the shape parameters of moving bodies that have some.
-        sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
-        estimate_focal: estimate the focal length.
-        sigma_focal: relative error of the camera's focal length.
-        depth_weight: of depth images, where the scene has some.
-        sigma_depth_m: error of measured depth [m].
-        image: the comparison of colours, of rigid bodies that have some.
         damping: relative Levenberg damping.
         tolerance: a stage ends when four iterations change its cost by less than this share.
-        stages: coarse to fine.
+        stages: coarse to fine; none switches it off.
     """
 
-    sigma_contour_px: float = 2.0
-    clearance_m: float = 0.004
-    contour_weight: float = 1.0
-    sliding_weight: float = 1.0
-    penetration_weight: float = 1.0
-    sigma_penetration_m: float = 0.002
-    allowance_m: float = 0.001
-    smoothness_weight: float = 1.0
-    sigma_acceleration_m_s2: float = 1.0
-    sigma_acceleration_rad_s2: float = 10.0
-    rest_weight: float = 1.0
-    sigma_rest_m: float = 0.001
-    sigma_rest_rad: float = 0.01
-    rest_speed_m_s: float = 0.03
-    consistency_weight: float = 0.01
-    sigma_velocity_m_s: float = 1.0
-    sigma_velocity_rad_s: float = 10.0
-    pose_weight: float = 1.0
-    sigma_limit_rad: float = 0.05
-    sigma_prior: float = 5.0
-    sigma_guess_rad: float = 0.4
-    sigma_joint_acceleration_rad_s2: float = 30.0
-    sigma_joint_velocity_rad_s: float = 10.0
-    keypoint_weight: float = 1.0
-    sigma_keypoint_px: float = 8.0
-    box_weight: float = 1.0
-    sigma_box_px: float = 10.0
-    estimate_mask_bias: bool = True
-    sigma_mask_bias_px: float = 1.5
-    estimate_shape: bool = False
-    sigma_shape: float = 1.0
-    estimate_focal: bool = False
-    sigma_focal: float = 0.05
-    depth_weight: float = 0.0
-    sigma_depth_m: float = 0.005
-    image_weight: float = 1.0
-    image: ImageFitSettings = field(default_factory=ImageFitSettings)
-    damping: float = 1e-3
-    tolerance: float = 1e-3
-    stages: tuple[AlignStage, ...] = field(
-        default=(
-            AlignStage(12, 20.0, 0.04, 0.01, 0.05, 0.0, 0.1, 1.0, 0, False, False, 0.0, 20.0),
-            AlignStage(12, 8.0, 0.015, 0.004, 0.025, 0.0, 0.5, 1.0, 6, True, False, 4.0, 6.0),
-            AlignStage(16, 3.0, 0.004, 0.001, 0.0125, 0.5, 1.0, 1.0, 12, False, True, 2.0, 4.0),
-            AlignStage(12, 3.0, 0.003, 0.0007, 0.002, 0.5, 1.0, 20.0, 0, False, True, 2.0, 4.0, True),
-        )
-    )
+    damping: float = weight(1e-3)
+    tolerance: float = share(1e-3)
+    stages: tuple[Stage, ...] = STAGES
 
 
 @dataclass(frozen=True)
-class PolishSettings:
-    """Adam on the full energy (Eq. 6 and the physics terms): ``weight * value``, values in units of sigma.
+class AdamSettings:
+    """Gradient descent on the energy, recorded on a tape.
 
     Attributes:
-        iterations: how many; None: 200 where bodies move that Gauss-Newton does not align, else none.
+        iterations: how many; None: 200 where Gauss-Newton is off, else none.
         rate: length of a step at the start, in unit steps; it falls to ``final_rate`` of that.
         tolerance: after half of the iterations it ends when ten change the energy by less than this share.
         step_px, step_log_depth, step_rad, step_joint: unit steps of bearing [px], log depth, rotation [rad], joints.
+        coarse: contact begins this many times farther away, and slip is this many times freer, at the start.
+        stage: what terms take at the end; its iterations do not count.
     """
 
-    iterations: int | None = None
-    rate: float = 1.0
-    final_rate: float = 0.03
-    tolerance: float = 1e-4
-    step_px: float = 0.5
-    step_log_depth: float = 0.004
-    step_rad: float = 0.01
-    step_joint: float = 0.01
-    image_weight: float = 0.0
-    mask_weight: float = 1.0
-    far_weight: float = 1.0
-    sliding_weight: float = 1.0
-    penetration_weight: float = 1.0
-    consistency_weight: float = 0.01
-    smoothness_weight: float = 0.1
-    image: ImageSettings = field(default_factory=ImageSettings)
-    mask: SilhouetteSettings = field(default_factory=SilhouetteSettings)
-    far: FarSettings = field(default_factory=FarSettings)
-    sliding: SlidingSettings = field(default_factory=SlidingSettings)
-    penetration: PenetrationSettings = field(default_factory=PenetrationSettings)
-    consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
-    smoothness: SmoothnessSettings = field(default_factory=SmoothnessSettings)
+    iterations: int | None = field(default=None, metadata={"range": (0, 50_000)})
+    rate: float = positive(1.0)
+    final_rate: float = number(0.03, 1e-9, 1.0)
+    tolerance: float = share(1e-4)
+    step_px: float = positive(0.5)
+    step_log_depth: float = positive(0.004)
+    step_rad: float = positive(0.01)
+    step_joint: float = positive(0.01)
+    coarse: float = number(10.0, 1.0)
+    stage: Stage = LAST_OF_ADAM
+
+
+_ONE_TERM = "terms have one setting for both solvers; see {0}.weight and its neighbours"
+OLD_KEYS = {
+    "initialise_passes": "start_passes",
+    "align.sigma_contour_px": "contour.sigma_px",
+    "align.contour_weight": "contour.weight",
+    "align.clearance_m": "contour.clearance_m",
+    "align.sliding_weight": "sliding.weight",
+    "align.penetration_weight": "penetration.weight",
+    "align.sigma_penetration_m": "penetration.sigma_m",
+    "align.allowance_m": "penetration.allowance_m",
+    "align.smoothness_weight": "smoothness.weight",
+    "align.sigma_acceleration_m_s2": "smoothness.sigma_m_s2",
+    "align.sigma_acceleration_rad_s2": "smoothness.sigma_rad_s2",
+    "align.sigma_joint_acceleration_rad_s2": "smoothness.sigma_joint_rad_s2",
+    "align.consistency_weight": "consistency.weight",
+    "align.sigma_velocity_m_s": "consistency.sigma_m_s",
+    "align.sigma_velocity_rad_s": "consistency.sigma_rad_s",
+    "align.sigma_joint_velocity_rad_s": "consistency.sigma_joint_rad_s",
+    "align.rest_weight": "rest.weight",
+    "align.sigma_rest_m": "rest.sigma_m",
+    "align.sigma_rest_rad": "rest.sigma_rad",
+    "align.rest_speed_m_s": "rest.speed_m_s",
+    "align.pose_weight": "pose.weight",
+    "align.sigma_limit_rad": "pose.sigma_limit_rad",
+    "align.sigma_prior": "pose.sigma_prior",
+    "align.sigma_guess_rad": "pose.sigma_guess_rad",
+    "align.keypoint_weight": "keypoints.weight",
+    "align.sigma_keypoint_px": "keypoints.sigma_px",
+    "align.box_weight": "boxes.weight",
+    "align.sigma_box_px": "boxes.sigma_px",
+    "align.depth_weight": "depth.weight",
+    "align.sigma_depth_m": "depth.sigma_m",
+    "align.image_weight": "image.weight",
+    "align.image.": "image.",
+    "align.seek_mask_bias": "unknowns.estimate_mask_bias",
+    "align.seek_shape": "unknowns.estimate_shape",
+    "align.seek_focal": "unknowns.estimate_focal",
+    "align.sigma_mask_bias_px": "unknowns.sigma_mask_bias_px",
+    "align.sigma_shape": "unknowns.sigma_shape",
+    "align.sigma_focal": "unknowns.sigma_focal",
+    "align.": "gauss_newton.",
+    "polish.mask_weight": "coverage.weight",
+    "polish.mask.": "coverage.",
+    "polish.far_weight": "far.weight",
+    "polish.far.": "far.",
+    **{f"polish.{name}_weight": _ONE_TERM.format(name) for name in ("image", "sliding", "penetration")},
+    **{f"polish.{name}_weight": _ONE_TERM.format(name) for name in ("consistency", "smoothness")},
+    **{f"polish.{name}.": _ONE_TERM.format(name) for name in ("image", "sliding", "penetration")},
+    **{f"polish.{name}.": _ONE_TERM.format(name) for name in ("consistency", "smoothness")},
+    "polish.": "adam.",
+}
+"""What settings are called now; see :mod:`warpprior.support.overrides`."""
+
+OLD_NAMES = {
+    "mask": ("contour", "coverage", "softras"),
+    "initialise": ("start",),
+    "align": ("gauss_newton",),
+    "polish": ("adam",),
+}
+"""What terms and steps are called now."""
 
 
 @dataclass(frozen=True)
@@ -197,89 +189,93 @@ class RefineSettings:
     Attributes:
         seed: of everything random.
         iterations: upper bound on the iterations of each part; None leaves it to the parts.
-        initialise_passes: passes of the closed-form start; 0 is off.
+        start_passes: passes of the closed-form start; 0 is off.
         calibrate_masks: measure on the known bodies how much too large or too small label images are.
         contact_points: points per body that feel contact.
         guard: undo a part after which the bodies overlap their labels clearly less than before.
         window_margin: space around the labels, as a share of their size.
-        align: Gauss-Newton on rigid bodies.
-        polish: Adam on everything.
+        unknowns: what is estimated besides poses.
+        terms: what makes a motion right; each by its own name, as in ``contour.sigma_px``.
+        gauss_newton: least squares on all frames at once.
+        adam: gradient descent on the energy.
+        without: names of terms and steps that are left out.
     """
 
-    seed: int = 0
-    iterations: int | None = None
-    initialise_passes: int = 4
+    OPEN: ClassVar[tuple[str, ...]] = ("terms",)  # ``--set contour.sigma_px=3`` reaches into it
+    OLD_KEYS: ClassVar[dict[str, str]] = OLD_KEYS
+
+    seed: int = number(0, 0, 2**31 - 1)
+    iterations: int | None = field(default=None, metadata={"range": (0, 50_000)})
+    start_passes: int = number(4, 0, 100)
     calibrate_masks: bool = True
-    contact_points: int = 512
+    contact_points: int = number(512, 1, 8192)
     guard: bool = True
-    window_margin: float = 0.25
-    align: AlignSettings = field(default_factory=AlignSettings)
-    polish: PolishSettings = field(default_factory=PolishSettings)
+    window_margin: float = number(0.25, 0.0, 10.0)
+    unknowns: UnknownSettings = field(default_factory=UnknownSettings)
+    terms: tuple[Term, ...] = field(default_factory=default)
+    gauss_newton: GaussNewtonSettings = field(default_factory=GaussNewtonSettings)
+    adam: AdamSettings = field(default_factory=AdamSettings)
+    without: tuple[str, ...] = ()
 
     def __post_init__(self):
         check_ranges(self)
+        names = [term.name for term in self.terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError("settings: terms", f"{twice[0]!r} twice", "one term of each name")
+        known = (*dict.fromkeys((*TERMS, *names)), *STEPS)
+        for name in self.without:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise InputError("--without", f"no term {name!r}", f"{hint}one of {', '.join(known)}")
 
     @classmethod
     def paper_literal(cls) -> RefineSettings:
-        """The paper's equations as printed, but for the sign of Eq. 3: SoftRas union masks, plain sums, Adam alone.
-
-        The paper gives no weights; these make the terms of one size at a pose 1 cm off.
-        """
+        """The paper's equations as printed, but for the sign of Eq. 3: SoftRas union masks, plain sums, Adam alone."""
         return cls(
-            initialise_passes=0,
             calibrate_masks=False,
             guard=False,
-            align=AlignSettings(stages=()),
-            polish=PolishSettings(
-                iterations=300,
-                mask_weight=1e-3,
-                far_weight=0.0,
-                sliding_weight=50.0,
-                penetration_weight=40.0,
-                consistency_weight=1.0,
-                smoothness_weight=1.0,
-                mask=SilhouetteSettings(method="softras", mode="union", normalise=False),
-                sliding=SlidingSettings(literal=True),
-                penetration=PenetrationSettings(literal=True),
-                consistency=ConsistencySettings(literal=True),
-                smoothness=SmoothnessSettings(literal=True),
-                image=ImageSettings(literal=True),
-            ),
+            terms=literal_terms(),
+            adam=AdamSettings(iterations=300),
+            without=("start", "gauss_newton"),
         )
 
-    def leaving_out(self, terms: Iterable[str]) -> RefineSettings:
-        """The same settings without some terms or steps.
+    def leaving_out(self, names: Iterable[str]) -> RefineSettings:
+        """The same settings without some more terms or steps.
 
         Raises:
             InputError: there is no such term.
         """
-        settings = self
-        for term in terms:
-            if term not in TERMS + STEPS:
-                near = difflib.get_close_matches(term, TERMS + STEPS, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise InputError("--without", f"no term {term!r}", f"{hint}one of {', '.join(TERMS + STEPS)}")
-            settings = settings._without(term)
-        return settings
+        current = []
+        for name in names:
+            if name in OLD_NAMES:
+                warnings.warn(f"--without {name}: it is called {' and '.join(OLD_NAMES[name])} now", stacklevel=2)
+            current += OLD_NAMES.get(name, (name,))
+        return replace(self, without=(*self.without, *current))
 
-    def _without(self, term: str) -> RefineSettings:
-        if term == "initialise":
-            return replace(self, initialise_passes=0)
-        if term == "align":
-            return replace(self, align=replace(self.align, stages=()))
-        if term == "polish":
-            return replace(self, polish=replace(self.polish, iterations=0))
-        if term == "hypotheses":
-            stages = tuple(replace(stage, seeding_rounds=0, half_turns=False) for stage in self.align.stages)
-            return replace(self, align=replace(self.align, stages=stages))
-        if term in ALIGNED_ONLY:
-            return replace(self, align=replace(self.align, **{ALIGNED_ONLY[term]: 0.0}))
-        weight = {f"{term}_weight": 0.0}
-        settings = replace(self, polish=replace(self.polish, **weight))
-        if term == "mask":
-            return replace(settings, align=replace(self.align, contour_weight=0.0))
-        return replace(settings, align=replace(self.align, **weight)) if term in ALIGNED_TERMS else settings
+    def used_by(self, solver: str) -> list[Term]:
+        """Terms that a solver uses: those that name it, are not left out and have a weight."""
+        return [
+            term
+            for term in self.terms
+            if solver in term.solvers and term.name not in self.without and term.weight > 0.0
+        ]
 
     def as_dict(self) -> dict:
-        """The settings as plain data."""
-        return asdict(self)
+        """The settings as plain data; terms and stages by their names."""
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "terms"}
+        stages = {stage.name: _plain(stage) for stage in self.gauss_newton.stages}
+        plain["gauss_newton"]["stages"] = stages
+        return {**plain, **{term.name: _plain(term) for term in self.terms}}
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

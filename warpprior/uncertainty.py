@@ -81,7 +81,7 @@ def normalised_squares(errors: np.ndarray, covariance: np.ndarray, lengths: int 
     limits = _limits(errors.shape[1], lengths)
     scaled = bounded_covariance(covariance, lengths) / np.outer(limits, limits)
     spread, axes = np.linalg.eigh(scaled)
-    observed = (spread < _KNOWN**2) & np.isfinite(errors).all(axis=1)[:, None]
+    observed = (spread < _KNOWN**2) & np.all(np.isfinite(errors), axis=1)[:, None]
     along = np.einsum("fi,fik->fk", errors / limits, axes)
     spread = np.maximum(spread, np.maximum(_ROUNDING * spread[:, -1:], (_LEAST / limits.max()) ** 2))
     dof = observed.sum(axis=1)

@@ -53,13 +53,17 @@ def _slope(prior: SilhouettePrior, state: MotionState, rows: wp.array) -> float:
 
 def _trial(device: str, width: int, height: int, focal: float, *, method: str = "edge", cropped: bool = False) -> Trial:
     scene = _scene(width, height, focal)
+    labels = scene.labels
+    assert labels is not None
     state = MotionState(scene, device, point_count=16)
+    gradient = state.screen.grad
+    assert gradient is not None
     window = whole_window(1, width, height)
     if cropped:
-        rows, columns = np.nonzero(scene.labels[0])
+        rows, columns = np.nonzero(labels[0])
         box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=float)
         window = window_around(box, width, height, margin=0.05)
-    prior = SilhouettePrior(state, window.cut(scene.labels), window, SilhouetteSettings(method=method))
+    prior = SilhouettePrior(state, window.cut(labels), window, SilhouetteSettings(method=method))
     rows = wp.zeros((1, 1), dtype=wp.float32, device=device, requires_grad=True)
     seed = wp.ones((1, 1), dtype=wp.float32, device=device)
 
@@ -67,11 +71,11 @@ def _trial(device: str, width: int, height: int, focal: float, *, method: str = 
         rows.zero_()
         with wp.Tape() as tape:
             prior.evaluate(state, rows, 0)
-        state.screen.grad.zero_()
+        gradient.zero_()
         tape.backward(grads={rows: seed})
 
     def check() -> str | None:
-        value, pull = float(rows.numpy()[0, 0]), float(state.screen.grad.numpy()[0, :, 0].sum())
+        value, pull = float(rows.numpy()[0, 0]), float(gradient.numpy()[0, :, 0].sum())
         if method == "softras":
             slope = _slope(prior, state, rows)
             return None if abs(pull - slope) < 0.01 * abs(slope) else f"pull {pull:.3f}, by differences {slope:.3f}"

@@ -38,9 +38,11 @@ def prepare_metrics(device: str) -> Trial:
     scene, found = _scene(), []
     evaluator = Evaluator(scene, device=device)
     poses = {body.name: body.initial for body in scene.bodies}
+    truth = scene.body("can").truth
+    assert truth is not None
 
     def check() -> str | None:
-        away = np.linalg.norm(poses["can"].position - scene.body("can").truth.position, axis=1)
+        away = np.linalg.norm(poses["can"].position - truth.position, axis=1)
         error = np.abs(np.array(found[-1]["per_frame"]["can"]["add_mm"]) - 1e3 * away).max()
         return None if error < 0.01 else f"ADD is {error:.3f} mm from the shift that was made"
 

@@ -34,6 +34,7 @@ def _scene() -> Scene:
 def _miss(poses: Poses) -> str | None:
     """What is wrong with the bottle's motion, if anything."""
     truth = _scene().body("bottle").truth
+    assert truth is not None
     error = 1e3 * float(np.median(np.linalg.norm(poses.position - truth.position, axis=1)))
     return None if error < ALLOWED else f"the bottle is {error:.2f} mm off, at most {ALLOWED} is right"
 
@@ -60,9 +61,10 @@ def prepare_grasp(device: str) -> Trial:
     def check() -> str | None:
         errors = {}
         for item in scene.bodies:
+            assert item.truth is not None
             away = np.linalg.norm(found[-1].poses[item.name].position - item.truth.position, axis=1)
             errors[item.name] = 1e3 * float(np.median(away))
-        worst = max(errors, key=errors.get)
+        worst = max(errors, key=lambda name: errors[name])
         good = errors[worst] < GRASP_ALLOWED
         return None if good else f"{worst} is {errors[worst]:.1f} mm off, at most {GRASP_ALLOWED} is right"
 
@@ -75,8 +77,10 @@ def prepare_gauss_newton(device: str) -> Trial:
     settings = RefineSettings()
     state = MotionState(_scene(), device)
     picture = prepare_picture(state, settings.window_margin)
+    labels = picture.unbiased_labels
+    assert labels is not None
     for body in state.estimated:
-        initialise(body, state, picture.unbiased_labels, picture.window, passes=4)
+        initialise(body, state, labels, picture.window, passes=4)
     alignment = Alignment(state, picture, settings)
     for number in range(len(alignment.stages)):
         alignment.run(number)
@@ -98,7 +102,9 @@ def prepare_gauss_newton(device: str) -> Trial:
 def prepare_adam(device: str) -> Trial:
     """One step per frame on every term of the energy, from the truth: taping, backward pass, Adam."""
     scene = _scene()
-    scene = scene.with_poses({"bottle": scene.body("bottle").truth})
+    truth = scene.body("bottle").truth
+    assert truth is not None
+    scene = scene.with_poses({"bottle": truth})
     state = MotionState(scene, device)
     settings = RefineSettings().polish
     terms = build_terms(state, prepare_picture(state, 0.5), settings, lambda text: None)

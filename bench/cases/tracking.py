@@ -9,7 +9,7 @@ import numpy as np
 from warpprior.bench.harness import Trial, case
 from warpprior.scene import Scene
 from warpprior.tracking.estimate import Estimate
-from warpprior.tracking.observation import observe_frame
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker
 
 FRAMES = 40
@@ -29,8 +29,9 @@ def _miss(estimate: Estimate, scene: Scene, frame: int, allowed: float) -> str |
     """What is wrong with the bottle's pose, if anything; allowed [mm]."""
     if not estimate.contacts:
         return "the bottle is not held"
-    truth = scene.body("bottle").truth.position[frame]
-    error = 1e3 * float(np.linalg.norm(estimate.position["bottle"] - truth))
+    truth = scene.body("bottle").truth
+    assert truth is not None
+    error = 1e3 * float(np.linalg.norm(estimate.position["bottle"] - truth.position[frame]))
     return None if error < allowed else f"the bottle is {error:.1f} mm off, at most {allowed} is right"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import Body, Keypoints
 from warpprior.bodies.posing import posed_keypoints
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.noise.correlated import CORRELATION, correlated
@@ -76,7 +76,7 @@ def detect_keypoints(
         camera: the camera.
         random: source of all noise.
         noise: what to do to them.
-        pictures: exact pictures of all actors, to tell which keypoints are hidden; None hides none.
+        pictures: exact pictures of all actors, to find which keypoints are hidden; None hides none.
         label: the body's label in them.
 
     Returns:
@@ -93,7 +93,7 @@ def detect_keypoints(
     visible = np.ones((frame_count, count))
     if pictures is not None:
         if label is None:
-            raise ValueError("pictures tell what is hidden only with the body's label")
+            raise ValueError("which keypoints are hidden is found in pictures only with the body's label")
         visible = visible_share(points, places, pictures, label)
     spread = noise.sigma * (noise.hidden + (1.0 - noise.hidden) * visible)
     errors = correlated(random, frame_count, 2 * count, noise.correlation).reshape(frame_count, count, 2)
@@ -174,18 +174,19 @@ def fingertip_discs(body: Body, truth: Poses, camera: Camera, *, radius: float =
 
     A fingertip is a keypoint that is a vertex; its centre lies a radius [m] from it towards its link's origin.
     """
+    assert body.keypoints is not None
     tips = np.flatnonzero(np.asarray(body.keypoints.vertices) >= 0)
     points = posed_keypoints(body, truth).astype(float)
-    joints = np.stack([points[:, _before(body, tip)] for tip in tips], axis=1)
+    joints = np.stack([points[:, _before(body.keypoints, tip)] for tip in tips.tolist()], axis=1)
     back = joints - points[:, tips]
     centers = points[:, tips] + radius * back / np.linalg.norm(back, axis=-1, keepdims=True)
     return np.concatenate([project(centers, camera), 1.3 * camera.fx * radius / centers[..., 2:]], axis=-1)
 
 
-def _before(body: Body, tip: int) -> int:
+def _before(keypoints: Keypoints, tip: int) -> int:
     """The keypoint at the origin of the link that a fingertip follows."""
-    same = np.asarray(body.keypoints.links) == body.keypoints.links[tip]
-    return int(np.flatnonzero(same & (np.asarray(body.keypoints.vertices) < 0))[0])
+    same = np.asarray(keypoints.links) == keypoints.links[tip]
+    return int(np.flatnonzero(same & (np.asarray(keypoints.vertices) < 0))[0])
 
 
 def project(points: np.ndarray, camera: Camera) -> np.ndarray:

@@ -18,6 +18,6 @@ def named_level(argument: str, name: str | Noise, kind: type[Noise], levels: Map
     """
     if isinstance(name, kind):
         return name
-    if name not in levels:
+    if not isinstance(name, str) or name not in levels:
         raise InputError(argument, repr(name), f"one of {', '.join(levels)}")
     return levels[name]

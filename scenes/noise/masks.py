@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -110,7 +111,8 @@ def _fill(labels: np.ndarray, missing: np.ndarray) -> np.ndarray:
     if not missing.any() or missing.all():
         return np.where(missing, 0, labels).astype(np.uint8)
     nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
-    return labels[nearest[0], nearest[1]]
+    rows, columns = cast(np.ndarray, nearest)
+    return labels[rows, columns]
 
 
 class _Waves:
@@ -123,7 +125,7 @@ class _Waves:
         self.shape = (2, height // _CELL + 2 * margin + 2, width // _CELL + 2 * margin + 2)
         self.rows = (np.arange(height) + 0.5) / _CELL + margin
         self.columns = (np.arange(width) + 0.5) / _CELL + margin
-        self.fields = None
+        self.fields: np.ndarray | None = None
 
     def advance(self) -> None:
         """Go on to the next frame, or to the first."""
@@ -138,11 +140,17 @@ class _Waves:
     @property
     def highest(self) -> float:
         """No value of this frame is larger."""
-        return float(np.abs(self.fields).max())
+        return float(np.abs(self._now).max())
+
+    @property
+    def _now(self) -> np.ndarray:
+        """The fields of this frame."""
+        assert self.fields is not None  # advance() comes first
+        return self.fields
 
     def at(self, rows: slice, columns: slice) -> np.ndarray:
         """Values (2, row, column) in part of the picture."""
-        return np.stack([_bilinear(field, self.rows[rows], self.columns[columns]) for field in self.fields])
+        return np.stack([_bilinear(field, self.rows[rows], self.columns[columns]) for field in self._now])
 
 
 def _around(labels: np.ndarray, margin: float) -> tuple[slice, slice]:
@@ -151,7 +159,8 @@ def _around(labels: np.ndarray, margin: float) -> tuple[slice, slice]:
     if len(rows) == 0:
         return slice(0, 0), slice(0, 0)
     wide = int(np.ceil(margin))
-    return tuple(slice(max(int(line[0]) - wide, 0), int(line[-1]) + 1 + wide) for line in (rows, columns))
+    down, across = (slice(max(int(line[0]) - wide, 0), int(line[-1]) + 1 + wide) for line in (rows, columns))
+    return down, across
 
 
 def _bilinear(field: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -171,10 +180,12 @@ def _move_boundaries(labels: np.ndarray, wander: np.ndarray, bias: float) -> np.
     columns = np.clip(np.arange(width)[None] + np.rint(wander[1]).astype(int), 0, width - 1)
     moved = labels[rows, columns]
     if bias > 0.0:
-        distance, nearest = ndimage.distance_transform_edt(moved == 0, return_indices=True)
+        found = cast("tuple[np.ndarray, np.ndarray]", ndimage.distance_transform_edt(moved == 0, return_indices=True))
+        distance, nearest = found
         return np.where(distance <= bias, moved[nearest[0], nearest[1]], 0).astype(np.uint8)
     if bias < 0.0:
-        return np.where(ndimage.distance_transform_edt(moved > 0) > -bias, moved, 0).astype(np.uint8)
+        distance = cast(np.ndarray, ndimage.distance_transform_edt(moved > 0))
+        return np.where(distance > -bias, moved, 0).astype(np.uint8)
     return moved
 
 

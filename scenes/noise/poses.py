@@ -135,7 +135,7 @@ def disturb_poses(truth: Poses, noise: PoseNoise, random: np.random.Generator) -
     position[:, :2] += shifts
     position = position * depths
     quaternion = rotation.as_quat()
-    for frame in np.flatnonzero(random.random(count) < noise.flips):
+    for frame in np.flatnonzero(random.random(count) < noise.flips).tolist():
         half = Rotation.from_rotvec(np.pi * np.eye(3)[random.integers(3)])
         quaternion[frame] = (rotation[frame] * half).as_quat()
     lost = random.random(count) < noise.fallbacks

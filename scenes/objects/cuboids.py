@@ -77,7 +77,7 @@ def _cuboid(size, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 for du, dv in ((0, 0), (1, 0), (1, 1), (0, 1)):
                     index = [0, 0, 0]
                     index[axis], index[u], index[v] = counts[axis] * upper, i + du, j + dv
-                    quad.append(vertex(tuple(index), side))
+                    quad.append(vertex((index[0], index[1], index[2]), side))
                 quad = quad if upper else quad[::-1]
                 faces += [[quad[0], quad[1], quad[2]], [quad[0], quad[2], quad[3]]]
     return np.array(points), np.array(faces), np.array(sides)

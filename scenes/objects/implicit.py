@@ -32,7 +32,7 @@ def mesh_solid(distance: Distance, lower, upper, cell: float, *, rounds: int = 8
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     values = distance(grid.reshape(-1, 3)).reshape(grid.shape[:3])
     inside = values < 0.0
-    corners = sum(inside[_corner(i)].astype(int) for i in range(8))
+    corners = np.sum([inside[_corner(i)] for i in range(8)], axis=0, dtype=int)
     crossed = (corners > 0) & (corners < 8)
     numbers = np.full(crossed.shape, -1)
     numbers[crossed] = np.arange(crossed.sum())

@@ -43,7 +43,7 @@ class ObjectSpec:
 
     Attributes:
         body: its surface: closed, metres, z up, with vertex colours.
-        symmetry: ``z`` where no silhouette tells how it is turned about z, else ``none``.
+        symmetry: ``z`` where no silhouette shows how it is turned about z, else ``none``.
         holds: where a hand may take hold, the most natural first.
     """
 

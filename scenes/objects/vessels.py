@@ -1,4 +1,4 @@
-"""A can and a bowl: solids of revolution, told from their turned selves by colour alone."""
+"""A can and a bowl: solids of revolution, whose turn about the axis only colours show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WALL = 0.004  # of the bowl [m]
 def can(name: str = "can", *, edge: float = 0.0042) -> Body:
     """A soup can, 67 mm wide and 101 mm high, with a label; its origin is on the axis at mid height.
 
-    Its outline is the same from every side; only the label tells how it is turned.
+    Its outline is the same from every side; only the label shows how it is turned.
     """
     r, h = CAN_RADIUS, CAN_HEIGHT
     outline = [(0.0, 0.002), (r - 0.004, 0.002), (r - 0.0032, 0.0), (r, 0.0), (r, 0.004), (r - 0.001, 0.0055)]

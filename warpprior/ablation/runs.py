@@ -50,15 +50,15 @@ def ablate(
         one run for each variant and scene, in that order: ``variant``, ``scene``, ``frames``, ``seconds``, metrics
         ``before`` and ``after``; or ``error`` where the scene was refused with that variant.
     """
-    tell = progress or (lambda done, total, text: None)
+    report = progress or (lambda done, total, text: None)
     total = len(sources) * len(variants)
     missing = {source.name: _missing(source, variants, folder) for source in sources}
     done = total - sum(len(some) for some in missing.values())
-    tell(done, total, "")
+    report(done, total, "")
     tasks = [(source, missing[source.name], folder, device) for source in sources if missing[source.name]]
     for task, count in work(run_variants, tasks, jobs):
         done += count
-        tell(done, total, task[0].name)
+        report(done, total, task[0].name)
     return [read_run(_path(folder, name, source)) for name in variants for source in sources]
 
 

@@ -120,13 +120,13 @@ def _sensor_figures(runs: Sequence[dict]) -> dict[str, dict]:
     """NIS of each sensor over all seeds and frames; ``rho``, how alike innovations of neighbouring frames are."""
     found = {}
     for sensor in dict.fromkeys(name for run in runs for name in run.get("sensors", {})):
-        told = [run["sensors"][sensor] for run in runs if sensor in run.get("sensors", {})]
-        squares = np.array([np.nan if value is None else value for one in told for value in one["nis"]])
-        dof = np.array([value for one in told for value in one["dof"]])
-        square = sum(one["square"] for one in told)
-        rejected, taken = sum(sum(one["rejected"]) for one in told), dof.sum() / 3.0  # all of them are points
+        seen = [run["sensors"][sensor] for run in runs if sensor in run.get("sensors", {})]
+        squares = np.array([np.nan if value is None else value for one in seen for value in one["nis"]])
+        dof = np.array([value for one in seen for value in one["dof"]])
+        square = sum(one["square"] for one in seen)
+        rejected, taken = sum(sum(one["rejected"]) for one in seen), dof.sum() / 3.0  # all of them are points
         found[f"nis/{sensor}"] = describe_squares(squares, dof) | {
-            "rho": sum(one["product"] for one in told) / square if square else float("nan"),
+            "rho": sum(one["product"] for one in seen) / square if square else float("nan"),
             "rejected": float(rejected / max(rejected + taken, 1.0)),
         }
     return found
@@ -215,5 +215,5 @@ def _hidden_figures(pairs: Pairs, base: Case) -> dict[str, dict]:
     return found
 
 
-def _share(told: Sequence[bool]) -> dict:
-    return {"share": float(np.mean(told)), "frames": len(told)}
+def _share(flags: Sequence[bool]) -> dict:
+    return {"share": float(np.mean(flags)), "frames": len(flags)}

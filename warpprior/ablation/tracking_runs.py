@@ -23,8 +23,8 @@ from warpprior.support.device import self_healing
 from warpprior.support.errors import WarppriorError
 from warpprior.support.progress import Progress
 from warpprior.tracking.estimate import Estimate, tracked_result
-from warpprior.tracking.observation import observe_frame
 from warpprior.tracking.prediction import HELD
+from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker, track
 from warpprior.tracking.settings import TrackSettings
 from warpprior.uncertainty import normalised_squares, pose_errors
@@ -60,7 +60,7 @@ def track_cases(
         for each source ``scene``, ``seed``, ``frames``, ``truth_distance_mm`` per frame, and ``runs``: for each name of
         :func:`~warpprior.ablation.tracking_trials.all_cases` what :func:`run_case` says.
     """
-    tell = progress or (lambda done, total, text: None)
+    report = progress or (lambda done, total, text: None)
     each = len(all_cases())
     tasks = [
         (source, settings, folder, device)
@@ -68,10 +68,10 @@ def track_cases(
         if (read_run(_path(folder, source)) or {}).get("key") != run_key(source, settings)
     ]
     done, total = each * (len(sources) - len(tasks)), each * len(sources)
-    tell(done, total, "")
+    report(done, total, "")
     for task, count in work(run_cases, tasks, jobs):
         done += count
-        tell(done, total, task[0].name)
+        report(done, total, task[0].name)
     return [read_run(_path(folder, source)) for source in sources]
 
 
@@ -209,17 +209,17 @@ def describe_sensors(estimates: Sequence[Estimate]) -> dict[str, dict]:
     """
     found = {}
     for sensor in dict.fromkeys(name for estimate in estimates for name in estimate.innovations):
-        told = [estimate.innovations.get(sensor) for estimate in estimates]
-        white = [None if one is None or not one.dof else one.whitened for one in told]
+        innovations = [estimate.innovations.get(sensor) for estimate in estimates]
+        white = [None if one is None or not one.dof else one.whitened for one in innovations]
         product = square = 0.0
         for before, after in pairwise(white):
             if before is not None and after is not None and len(before) == len(after):
                 product += float(before @ after)
                 square += 0.5 * float(before @ before + after @ after)
         found[sensor] = {
-            "nis": [None if one is None or not one.dof else one.nis for one in told],
-            "dof": [0 if one is None else one.dof for one in told],
-            "rejected": [0 if one is None else one.rejected for one in told],
+            "nis": [None if one is None or not one.dof else one.nis for one in innovations],
+            "dof": [0 if one is None else one.dof for one in innovations],
+            "rejected": [0 if one is None else one.rejected for one in innovations],
             "product": product,
             "square": square,
         }

@@ -1,4 +1,4 @@
-"""What a tracker is told in its study: noise that is exactly what the filter supposes, and what may go wrong."""
+"""What a tracker observes in its study: noise that is exactly what the filter supposes, and what may go wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warpprior.scene import Poses, Scene, SceneBody, box_center
 from warpprior.scenes.noise import Point3DNoise, measure_center, measure_keypoints, split_by_sight
 from warpprior.scenes.noise.correlated import correlated
 from warpprior.support.errors import InputError
-from warpprior.tracking.actuators import joint_sigmas
+from warpprior.tracking.hands import joint_sigmas
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 OURS, FRAME_TO_FRAME, PRINTED = "ours", "frame to frame", "as printed"
@@ -113,7 +113,7 @@ class Trials:
 
     def __init__(self, scene: Scene, settings: TrackSettings, seed: int):
         self.object = tracked_object(scene)
-        self._scene, self._settings, self.frame_count = scene, settings, scene.frame_count
+        self._scene, self._settings, self.frame_count = scene, settings.with_sigmas(scene.noise), scene.frame_count
         self._streams = np.random.SeedSequence([seed, _STREAM]).spawn(len(_PURPOSES))
         self._hands = [body for body in scene.bodies if body.body.coordinate_count]
         random = self._random("control")
@@ -155,6 +155,7 @@ class Trials:
             keypoints3d=keypoints,
             centers={thing.name: center},
             timestamps=scene.timestamps,
+            noise=scene.noise,
         )
         return pick_frames(shown, self.frames(case))
 

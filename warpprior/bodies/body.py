@@ -73,7 +73,7 @@ class Body:
 
     Attributes:
         name: unique key of the body in pose files.
-        kind: reader that made it: ``mesh``, ``urdf``, ``hand``, ``mano``, ``smpl``, ``skin``, ``vertices``.
+        kind: what made it, a name of :data:`warpprior.bodies.readers.kinds.KINDS`.
         vertices: rest surface in the root frame (vertex, 3) float32 [m].
         faces: triangles, counter-clockwise seen from outside (face, 3) int32.
         link_names: one name per link.

@@ -65,13 +65,14 @@ class BodyModel:
         self.device = wp.get_device(device)
         self.vertices = self._array(body.vertices, wp.vec3)
         self.faces = self._array(body.faces, int)
-        self.parents = self._array(body.parents, int)
-        self.joint_types = self._array(body.joint_types, int)
+        self.tree = kinematics.Tree()
+        self.tree.parents = self._array(body.parents, int)
+        self.tree.types = self._array(body.joint_types, int)
+        self.tree.axes = self._array(body.joint_axes, wp.vec3)
+        self.tree.starts = self._array(body.coordinate_starts, int)
+        self.tree.gains = self._array(body.coordinate_gains, float)
+        self.tree.biases = self._array(body.coordinate_biases, float)
         self.joint_offsets = self._array(body.joint_offsets, wp.transform)
-        self.joint_axes = self._array(body.joint_axes, wp.vec3)
-        self.coordinate_starts = self._array(body.coordinate_starts, int)
-        self.coordinate_gains = self._array(body.coordinate_gains, float)
-        self.coordinate_biases = self._array(body.coordinate_biases, float)
         self.shape_directions = self._array(np.swapaxes(body.shape_directions, 1, 2), wp.vec3)
         self.joint_shape_directions = self._array(np.swapaxes(body.joint_shape_directions, 1, 2), wp.vec3)
         self.has_pose_directions = body.pose_directions.size > 0
@@ -145,11 +146,11 @@ class BodyModel:
         kinematics.shape_offsets(
             self.joint_offsets, self.joint_shape_directions, state.shape, state.scale, offsets_out=state.offsets
         )
-        kinematics.pose_rest_links(self.parents, state.offsets, rest_links_out=state.rest_links)
+        kinematics.pose_rest_links(self.tree, state.offsets, rest_links_out=state.rest_links)
         skinning.shape_vertices(
             self.vertices, self.shape_directions, state.shape, state.scale, vertices_out=state.rest_vertices
         )
-        if state.animated is not None:
+        if state.animated is not None and state.blended is not None:
             skinning.shape_vertices(
                 state.animated.reshape(state.animated.size),
                 self.shape_directions,
@@ -162,33 +163,14 @@ class BodyModel:
         """Link transforms of ``state.poses`` and ``state.joints``."""
         if self.follows_pose:
             return
-        kinematics.pose_links(
-            self.parents,
-            self.joint_types,
-            self.joint_axes,
-            self.coordinate_starts,
-            self.coordinate_gains,
-            self.coordinate_biases,
-            state.offsets,
-            poses=state.poses,
-            joints=state.joints,
-            links_out=state.links,
-        )
+        kinematics.pose_links(self.tree, state.offsets, poses=state.poses, joints=state.joints, links_out=state.links)
         kinematics.relate_to_rest(state.links, state.rest_links, skin_out=state.skin)
 
     def skin(self, state: BodyState, vertices_out: wp.array, vertex_offset: int = 0) -> None:
         """Surface in the camera frame, written to ``vertices_out[:, vertex_offset:]`` [frame, scene vertex] vec3."""
         rest = state.rest_vertices.reshape((1, self.body.vertex_count)) if state.animated is None else state.blended
         if self.has_pose_directions:
-            kinematics.measure_turns(
-                self.joint_types,
-                self.joint_axes,
-                self.coordinate_starts,
-                self.coordinate_gains,
-                self.coordinate_biases,
-                joints=state.joints,
-                turns_out=state.turns,
-            )
+            kinematics.measure_turns(self.tree, joints=state.joints, turns_out=state.turns)
             skinning.blend_pose(
                 state.rest_vertices, self.pose_directions, state.turns, state.scale, blended_out=state.blended
             )

@@ -19,12 +19,18 @@ from warpprior.bodies.model import BodyModel, BodyState
 class Motion(Protocol):
     """What this floor needs to know of a body's poses (they are defined one floor up)."""
 
-    position: np.ndarray
-    rotation: np.ndarray
-    joints: np.ndarray
-    shape: np.ndarray
-    scale: float
-    moments: np.ndarray | None
+    @property
+    def position(self) -> np.ndarray: ...
+    @property
+    def rotation(self) -> np.ndarray: ...
+    @property
+    def joints(self) -> np.ndarray: ...
+    @property
+    def shape(self) -> np.ndarray: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def moments(self) -> np.ndarray | None: ...
 
 
 def assign_poses(state: BodyState, poses: Motion) -> None:
@@ -50,7 +56,7 @@ def assign_poses(state: BodyState, poses: Motion) -> None:
     if shape.size:
         state.shape.assign(shape)
     state.scale.fill_(float(poses.scale))
-    if state.animation is not None:
+    if state.animation is not None and state.animated is not None:
         moments = np.arange(len(transforms)) if poses.moments is None else np.asarray(poses.moments)
         if len(moments) != len(transforms) or (len(moments) and moments.max() >= len(state.animation)):
             raise ValueError(f"motion of {len(transforms)} frames for an animation of {len(state.animation)}")

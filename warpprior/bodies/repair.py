@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import SupportsInt
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, b
     faces, remarks = _orient(vertices, faces)
     closed = _is_closed(faces)
     if not closed:
-        remarks.append("the surface is open; inside and outside are told by its winding number")
+        remarks.append("the surface is open; its winding number decides what is inside")
     return faces, closed, (*said, *remarks)
 
 
@@ -117,6 +118,12 @@ def _weld(surface: Surface) -> Surface:
     )
 
 
+def _edge(start: SupportsInt, end: SupportsInt) -> tuple[int, int]:
+    """An edge by its ends, the lower first, whichever way it is gone along."""
+    first, second = int(start), int(end)
+    return (first, second) if first < second else (second, first)
+
+
 def _flip_slivers(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Get rid of faces whose corners lie on a line without tearing the surface.
 
@@ -129,11 +136,11 @@ def _flip_slivers(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         if len(slivers) == 0:
             return faces
         owners: dict[tuple[int, int], list[int]] = {}
-        ends = {tuple(sorted((faces[f, e], faces[f, (e + 1) % 3]))) for f, e in zip(slivers, longest, strict=True)}
+        ends = {_edge(faces[f, e], faces[f, (e + 1) % 3]) for f, e in zip(slivers, longest, strict=True)}
         for edge in range(3):
             low = np.minimum(faces[:, edge], faces[:, (edge + 1) % 3])
             for face in np.flatnonzero(np.isin(low, [end[0] for end in ends])):
-                key = tuple(sorted((faces[face, edge], faces[face, (edge + 1) % 3])))
+                key = _edge(faces[face, edge], faces[face, (edge + 1) % 3])
                 if key in ends:
                     owners.setdefault(key, []).append(int(face))
         touched: set[int] = set()
@@ -142,7 +149,7 @@ def _flip_slivers(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
             if face in touched:  # its corners have changed in this round
                 continue
             a, b, middle = faces[face, edge], faces[face, (edge + 1) % 3], faces[face, (edge + 2) % 3]
-            others = [f for f in owners[tuple(sorted((a, b)))] if f != face]
+            others = [f for f in owners[_edge(a, b)] if f != face]
             if len(others) != 1 or others[0] in touched or middle in faces[others[0]]:
                 continue
             across = faces[others[0]]

@@ -1,4 +1,4 @@
-"""The command line: parses, calls the function of the same name in :mod:`warpprior.commands`, and reports errors."""
+"""The command line: a module of :mod:`warpprior.cli.commands` is a command; this package parses and reports errors."""
 
 from warpprior.cli.program import build_parser, main
 

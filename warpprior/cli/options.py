@@ -1,124 +1,175 @@
-"""Options that several commands share, and how their texts are read."""
+"""The options of a command: fields of a dataclass, said once, from which argparse is built.
+
+``iterations: int | None = option("iterations at most", number(None, 1), metavar="N")`` becomes ``--iterations N``: the
+field's name gives the flag, its annotation how the text is read, its range what is refused.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-# Spelt out, for help must not wait for the settings to be imported; a test compares.
-LEFT_OUT = (
-    "a term (image, mask, far, sliding, penetration, consistency, smoothness, rest, pose, "
-    "keypoints, boxes) or a step (initialise, align, hypotheses, polish)"
-)
+from warpprior.support.limits import RANGE, describe, within
 
-
-def add_command(commands, name: str, summary: str, run) -> argparse.ArgumentParser:
-    """A subparser with the options every command has."""
-    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and warnings")
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=os.environ.get("WARPPRIOR_DEBUG", "") not in ("", "0"),
-        help="show the traceback of an error (or set WARPPRIOR_DEBUG=1)",
-    )
-    parser.set_defaults(run=run)
-    return parser
+REQUIRED = dataclasses.MISSING
+_OPTION = "option"  # key of a field's metadata
+_DIGITS = re.compile("-?[0-9]+")
 
 
-def add_output(parser, meaning: str, *, required: bool = False, default: Path | None = None) -> None:
-    parser.add_argument("--output-dir", type=Path, metavar="DIR", required=required, default=default, help=meaning)
-    parser.add_argument("--overwrite", action="store_true", help="replace what is in --output-dir")
+def option(
+    meaning: str | Callable[[], str],
+    default: Any = None,
+    *,
+    flag: str | None = None,
+    shown: str | None = None,
+    read: Callable[[str], Any] | None = None,
+    exclusive: str | None = None,
+    **argument: Any,
+) -> Any:
+    """A field that is an option of the command line.
+
+    A ``bool`` is a switch; a tuple is given item by item, unless ``read`` or ``nargs`` says how else.
+
+    Args:
+        meaning: its help; a function is called when help is printed, for what takes long to know.
+        default: its value where it is not given: a value, a field of :mod:`warpprior.support.limits` with a range, or
+            REQUIRED.
+        flag: as typed; None makes ``--num-frames`` of ``num_frames``.
+        shown: the default as help shows it, where the value does not say it.
+        read: makes the value of the text; ValueError says what is wrong with it.
+        exclusive: of the options that name the same group, one may be given.
+        argument: more keywords of ``argparse.ArgumentParser.add_argument``: metavar, choices, nargs.
+    """
+    metadata = {_OPTION: {"meaning": meaning, "flag": flag, "shown": shown, "read": read, "exclusive": exclusive}}
+    metadata[_OPTION]["argument"] = argument
+    if isinstance(default, dataclasses.Field):
+        metadata |= default.metadata
+        default = default.default
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def add_solver(parser, *, seed: int = 0) -> None:
-    parser.add_argument("--iterations", type=natural, metavar="N", help="iterations at most")
-    parser.add_argument("--seed", type=whole, default=seed, metavar="N", help=f"seed (default: {seed})")
-    parser.add_argument(
-        "--without", action="append", default=[], metavar="TERM", help=f"leave out {LEFT_OUT}; repeatable"
-    )
-    add_settings(parser, "align.sigma_contour_px=3")
+def argument(metavar: str, meaning: str, default: Any = REQUIRED, **more: Any) -> Any:
+    """A field that is given by its place on the command line, without a flag; arguments as of :func:`option`."""
+    return option(meaning, default, flag="", metavar=metavar, **more)
 
 
-def add_settings(parser, example: str) -> None:
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"change a setting, for instance {example}; repeatable",
-    )
-    parser.add_argument(
-        "--paper-literal", action="store_true", help="start from the paper's equations as printed, to compare"
-    )
+class Parser(argparse.ArgumentParser):
+    """A parser some of whose help is made when it is printed."""
+
+    def __init__(self, *positional, **named):
+        super().__init__(*positional, **named)
+        self._late: list[tuple[argparse.Action, Callable[[], str]]] = []
+
+    def add_options(self, options: type) -> None:
+        """An argument for each field of a dataclass: first those of the class itself, then those of its bases."""
+        kinds = typing.get_type_hints(options)
+        groups: dict[str, Any] = {}
+        order = list(dict.fromkeys(name for base in options.__mro__ for name in inspect.get_annotations(base)))
+        for field in sorted(dataclasses.fields(options), key=lambda field: order.index(field.name)):
+            spec = field.metadata[_OPTION]
+            holder, group = self, spec["exclusive"]
+            if group is not None:
+                holder = groups[group] = groups.get(group) or self.add_mutually_exclusive_group()
+            self._add(holder, field, spec, kinds[field.name])
+
+    def _add(self, holder, field: dataclasses.Field, spec: dict, kind: Any) -> None:
+        names, more = [field.name], {**spec["argument"], **_reading(field, spec, kind)}
+        if spec["flag"] != "":
+            names = [spec["flag"] or "--" + field.name.replace("_", "-")]
+            more |= {"dest": field.name, "required": _is_required(field)}
+        # Nothing is put into the namespace but what was given: the defaults are the dataclass's own.
+        action = holder.add_argument(*names, default=argparse.SUPPRESS, **more)
+        ending = _default_text(field, spec)
+        if callable(spec["meaning"]):
+            self._late.append((action, lambda: spec["meaning"]() + ending))
+        else:
+            action.help = spec["meaning"] + ending
+
+    def format_help(self) -> str:
+        """The whole help."""
+        for action, make in self._late:
+            action.help = make()
+        return super().format_help()
 
 
-def add_initial(parser) -> None:
-    parser.add_argument(
-        "--initial",
-        type=Path,
-        metavar="RESULT",
-        help="start from the poses of this result folder or pose file (default: the scene's initial poses)",
-    )
+def read_options(options: type, given: argparse.Namespace) -> Any:
+    """The dataclass ``options`` of what was parsed."""
+    names = {field.name for field in dataclasses.fields(options)}
+    values = {name: value for name, value in vars(given).items() if name in names}
+    return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def add_study(parser, *, default_seeds: str, whose: str) -> None:
-    """Options of what is run over many seeds; ``whose`` the settings are that can be changed."""
-    parser.add_argument(
-        "--seeds",
-        type=seeds,
-        default=default_seeds,
-        metavar="LIST",
-        help=f"such as {default_seeds} (default) or 1,4,7-9",
-    )
-    add_output(parser, "folder for runs and tables; runs that are in it are not repeated", required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=f"a setting of {whose}")
-    parser.add_argument("--jobs", type=natural, default=1, metavar="N", help="processes side by side (default: 1)")
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is REQUIRED and field.default_factory is REQUIRED
 
 
-def add_num_frames(parser, meaning: str) -> None:
-    parser.add_argument("--num-frames", type=natural, metavar="N", help=meaning)
+def _default_text(field: dataclasses.Field, spec: dict) -> str:
+    if spec["shown"] is not None:
+        return f" (default: {spec['shown']})"
+    if isinstance(field.default, (int, float, str, Path)) and not isinstance(field.default, bool):
+        return f" (default: {field.default})"
+    return ""
 
 
-def add_device(parser) -> None:
-    parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:<n> (default: auto)")
+def _reading(field: dataclasses.Field, spec: dict, kind: Any) -> dict[str, Any]:
+    """How argparse reads the text of a field of this annotation."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        (kind,) = (choice for choice in typing.get_args(kind) if choice is not type(None))
+    if kind is bool:
+        return {"action": "store_true"}
+    if spec["read"] is not None:
+        return {"type": _said(spec["read"])}
+    many = {}
+    if typing.get_origin(kind) is tuple:
+        kind = typing.get_args(kind)[0]
+        many = {} if "nargs" in spec["argument"] else {"action": "append"}
+    reader = _number_reader(kind, field.metadata[RANGE]) if kind in (int, float) else kind
+    return {"type": reader, **many}
 
 
-def natural(text: str) -> int:
-    value = whole(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("give 1 or more")
-    return value
+def _number_reader(kind: type, limits: tuple[float, float]) -> Callable[[str], Any]:
+    whole = kind is int
+
+    def read(text: str):
+        try:
+            value = None if whole and not _DIGITS.fullmatch(text) else kind(text)
+        except ValueError:
+            value = None
+        if not within(value, *limits, whole=whole):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {describe(*limits, whole=whole)}")
+        return value
+
+    return read
 
 
-def whole(text: str) -> int:
-    if not text.isdecimal() or not text.isascii() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2147483647")
-    return int(text)
+def _said(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The same reader, whose ValueError argparse prints as it is."""
+
+    def checked(text: str):
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
 
 
-def seeds(text: str) -> list[int]:
-    from warpprior.ablation.sources import parse_seeds
+def names(text: str) -> tuple[str, ...]:
+    """Names of a text that separates them by commas.
 
-    try:
-        return parse_seeds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def names(text: str) -> list[str]:
-    found = [name.strip() for name in text.split(",")]
+    Raises:
+        ValueError: one is empty.
+    """
+    found = tuple(name.strip() for name in text.split(","))
     if not all(found):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names, separated by commas")
+        raise ValueError(f"{text!r} is not a list of names, separated by commas")
     return found
-
-
-def positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value

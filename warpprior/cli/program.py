@@ -17,9 +17,8 @@ import warnings
 from collections.abc import Sequence
 
 import warpprior
-from warpprior.cli.estimation import add_demo, add_refine, add_track
-from warpprior.cli.folders import add_convert_mano, add_export, add_simulate
-from warpprior.cli.measurement import add_ablate, add_ablate_tracking, add_bench, add_evaluate, add_info
+from warpprior.cli.commands import command_names, load_command, load_commands
+from warpprior.cli.options import Parser, read_options
 from warpprior.support.errors import WarppriorError, one_line
 
 INTERRUPTED = 130
@@ -55,16 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _prepare_streams()
         sys.unraisablehook = _pass_interrupt_on
         warnings.showwarning = _show_warning
-        return _answer(build_parser().parse_args(arguments))
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        return _answer(build_parser(words[0] if words else None).parse_args(words))
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
 
 
-def _answer(options: argparse.Namespace) -> int:
+def _answer(given: argparse.Namespace) -> int:
     """The exit code of the command; what went wrong is said in one line."""
+    options = read_options(given.command.Options, given)
     try:
-        return options.run(options)
+        return given.command.run(options)
     except WarppriorError as error:
         if options.debug:
             traceback.print_exc()
@@ -91,9 +92,13 @@ def _answer(options: argparse.Namespace) -> int:
         return 1
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each sets ``run``, a function from the parsed options to the exit code."""
-    parser = argparse.ArgumentParser(
+def build_parser(word: str | None = None) -> Parser:
+    """The parser of the program, which sets ``command`` to the module of what was asked for.
+
+    Args:
+        word: the first one typed: where it is a command, the others are not loaded.  None loads all.
+    """
+    parser = Parser(
         prog="warpprior",
         description="Turn noisy per-frame estimates of hands and objects into physically consistent motion.",
         epilog=_EPILOG,
@@ -101,20 +106,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"warpprior {warpprior.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (
-        add_refine,
-        add_track,
-        add_simulate,
-        add_demo,
-        add_evaluate,
-        add_ablate,
-        add_ablate_tracking,
-        add_export,
-        add_convert_mano,
-        add_info,
-        add_bench,
-    ):
-        add(commands)
+    for name, command in ({word: load_command(word)} if word in command_names() else load_commands()).items():
+        summary = command.SUMMARY
+        one = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        one.add_options(command.Options)
+        one.set_defaults(command=command)
     return parser
 
 

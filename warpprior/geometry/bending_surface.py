@@ -80,29 +80,29 @@ class SurfaceQuery:
         self.device = wp.get_device(device)
         self.reach_m = float(reach_m)
         self._frame_count, self._vertex_count = frame_count, body.vertex_count
-        self._half = _half_extent(body) * float(scale)
-        cells = _lattice(frame_count, 2.0 * (self._half + self.reach_m) * 1.01)
+        half = _half_extent(body) * float(scale)
+        cells = _lattice(frame_count, 2.0 * (half + self.reach_m) * 1.01)
 
         def put(values, dtype):
             return wp.array(np.ascontiguousarray(values), dtype=dtype, device=self.device)
 
-        self._cells = put(cells.astype(np.float32), wp.vec3)
         self._anchors = np.unique(np.linspace(0, body.vertex_count - 1, ANCHORS).astype(np.int32))
-        self._anchor_array, self._anchored = put(self._anchors, wp.int32), 0
+        self._anchor_array = put(self._anchors, wp.int32)
         welded = _weld(body)
         across, starts, ring = _neighbours(welded, body.vertex_count)
-        self._faces, self._across = put(welded, wp.vec3i), put(across, wp.vec3i)
-        self._ring_starts, self._ring_faces = put(starts, wp.int32), put(ring, wp.int32)
-        self._centers = wp.zeros(frame_count, dtype=wp.vec3, device=self.device)
         self.usable = wp.zeros(frame_count, dtype=wp.int32, device=self.device)
+        surface = self._surface = surface_query.Surface()
+        surface.faces, surface.across = put(welded, wp.vec3i), put(across, wp.vec3i)
+        surface.ring_starts, surface.ring_faces = put(starts, wp.int32), put(ring, wp.int32)
+        surface.centers = wp.zeros(frame_count, dtype=wp.vec3, device=self.device)
+        surface.cells, surface.half_extent, surface.usable = put(cells.astype(np.float32), wp.vec3), half, self.usable
         rest = (body.vertices - body.vertices[self._anchors].mean(axis=0)) * scale
-        rest = np.clip(rest, -self._half, self._half)
+        rest = np.clip(rest, -half, half)
         points = (cells[:, None] + rest[None]).astype(np.float32).reshape(-1, 3)
         faces = np.arange(frame_count, dtype=np.int32)[:, None, None] * body.vertex_count + welded
         self._mesh = wp.Mesh(put(points, wp.vec3), put(faces.ravel(), wp.int32), support_winding_number=winding)
-        self._winding = int(winding)
+        surface.mesh, surface.winding = self._mesh.id, int(winding)
         self._points = self._mesh.points.reshape((frame_count, body.vertex_count))
-        self._vertices: wp.array | None = None
 
     def refit(self, vertices: wp.array, first_vertex: int = 0) -> None:
         """Take the surface as it is now; launches only.
@@ -111,20 +111,12 @@ class SurfaceQuery:
             vertices: [frame, scene vertex] vec3, camera frame; kept, and read again by queries.
             first_vertex: where the body's vertices start in it.
         """
-        if first_vertex != self._anchored:
+        surface = self._surface
+        if first_vertex != surface.first_vertex:
             self._anchor_array.assign(self._anchors + np.int32(first_vertex))
-            self._anchored = first_vertex
-        self._vertices = vertices
-        surface_query.center_surfaces(vertices, self._anchor_array, centers_out=self._centers, usable_out=self.usable)
-        surface_query.place_surfaces(
-            vertices,
-            first_vertex,
-            self._centers,
-            self._cells,
-            self._half,
-            points_out=self._points,
-            usable_out=self.usable,
-        )
+        surface.vertices, surface.first_vertex = vertices, first_vertex
+        surface_query.center_surfaces(vertices, self._anchor_array, centers_out=surface.centers, usable_out=self.usable)
+        surface_query.place_surfaces(surface, points_out=self._points, usable_out=self.usable)
         self._mesh.refit()
 
     def answers(self, point_count: int) -> SurfaceAnswers:
@@ -144,19 +136,8 @@ class SurfaceQuery:
         """
         surface_query.query_surfaces(
             points,
-            self._mesh.id,
-            self._centers,
-            self._cells,
-            self.usable,
-            self._half,
+            self._surface,
             self.reach_m,
-            self._vertices,
-            self._anchored,
-            self._faces,
-            self._across,
-            self._ring_starts,
-            self._ring_faces,
-            self._winding,
             distances_out=answers.distances,
             normals_out=answers.normals,
             faces_out=answers.faces,

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -54,4 +55,4 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
         RunError: the file system refused.
     """
     with atomic_write(path) as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, **cast(dict[str, Any], arrays))  # its own arguments come by name, too

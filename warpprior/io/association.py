@@ -16,7 +16,7 @@ def note_swapped_labels(camera: Camera, bodies: tuple[SceneBody, ...], labels: n
     """Note pairs of bodies whose labels fit better the other way round.
 
     In most frames in which both are visible, each body's projected middle must lie far nearer to the other's pixels
-    than to its own: rough poses put bodies that touch each other too near to tell.
+    than to its own: rough poses put bodies that touch each other too near to decide.
 
     Args:
         camera: the pinhole camera.

@@ -16,7 +16,7 @@ TEMPORARY = ".tmp-"
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder that takes the place of ``path`` when the block succeeds.
 
     The temporary file keeps the suffix, because some writers choose their format by it.  When the block raises, the
@@ -46,7 +46,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
     r"""Open a file for writing that appears at ``path`` only when the block succeeds; see :func:`atomic_path`.
 
     Args:
@@ -57,8 +57,12 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:
         RunError: the file system refused.
     """
     # Names of files may hold bytes that are no text; they are written as escapes.
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
-    with atomic_path(path) as temporary, open(temporary, mode, **text) as stream:
+    text = None if "b" in mode else ("utf-8", "backslashreplace", "\n")
+    encoding, errors, newline = text or (None, None, None)
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, mode, encoding=encoding, errors=errors, newline=newline) as stream,
+    ):
         yield stream
         stream.flush()
 

@@ -37,7 +37,9 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
         add("depth")
     if scene.labels is not None:
         add(scene.labels)
-    for found in (scene.keypoints, scene.boxes):
+    if scene.noise:
+        add(dict(scene.noise))
+    for found in (scene.keypoints2d, scene.boxes):
         for name in sorted(found):
             add(name)
             add(found[name])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.readers.kinds import find_kind
 from warpprior.io.wording import frame_list, nearest
 from warpprior.support.errors import InputError
 
 ROUNDING = 1e-5
-FIXED_ORDER = ("mano", "smpl")  # kinds whose joints everybody stores in the order of the model file
 FULL_TURN = 2 * np.pi
 
 
@@ -41,14 +41,17 @@ def read_joints(
         if stored is not None and stored.shape[1]:
             notes.append(f"{body.name}/joints is ignored: the model has no joints")
         return np.zeros((frame_count, 0))
+    assert stored is not None  # bodies with joints must have them
     joints = stored.astype(np.float64)
+    kind = find_kind(body.kind)
+    fixed_order = kind is not None and kind.fixed_joint_order
     if names is None:
         if joints.shape[1] != body.coordinate_count:
             accepted = f"needs {body.coordinate_count}: {_shorten(body.coordinate_names)}"
-            if joints.shape[1] == body.coordinate_count + 3 and body.kind in FIXED_ORDER:
+            if joints.shape[1] == body.coordinate_count + 3 and fixed_order:
                 accepted = f"needs {body.coordinate_count}; the global rotation in front of them goes into rotation"
             raise InputError(f"{where}/joints", f"has {joints.shape[1]} coordinates", accepted)
-        if body.kind not in FIXED_ORDER:
+        if not fixed_order:
             notes.append(f"{body.name}/joint_names is missing; the joints were taken in the model's own order")
     else:
         joints = joints[:, _find_columns(names, joints.shape[1], body, where, notes)]

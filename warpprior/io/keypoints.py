@@ -17,10 +17,11 @@ from warpprior.bodies.body import Body
 from warpprior.io.arrays import read_arrays, write_arrays
 from warpprior.io.poses import FAR_M
 from warpprior.io.wording import frame_list, nearest
+from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
 from warpprior.support.errors import InputError
 
-STORED = {"keypoints": "keypoints2d", "boxes": "box2d", "keypoints3d": "keypoints3d", "centers": "center"}
+STORED = {name: CHANNELS[name].stored for name in DETECTIONS}
 """Fields of a scene, and what they are called in files."""
 FIELDS = (*STORED.values(), "keypoint_names")
 FAR = 10.0  # image sizes outside the picture: nothing that is looked for
@@ -50,8 +51,8 @@ def load_detections(
         notes: warnings are appended, one sentence each.
 
     Returns:
-        by field of a scene and body name, float64: ``keypoints`` (frame, keypoint, 3), ``boxes`` (frame, 4),
-        ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing are NaN with
+        by field of a scene and body name, float64: ``keypoints2d`` (frame, keypoint, 3), ``boxes`` (frame,
+        4), ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing are NaN with
         confidence 0, boxes and centres that say nothing NaN.
 
     Raises:
@@ -61,13 +62,8 @@ def load_detections(
     reader = _Reader(path, arrays, camera, frame_count, rectify)
     reader.note_strangers({body.name for body in bodies})
     found = {
-        field: {body.name: read(body) for body in bodies if f"{body.name}/{STORED[field]}" in arrays}
-        for field, read in (
-            ("keypoints", reader.keypoints),
-            ("boxes", reader.boxes),
-            ("keypoints3d", reader.keypoints3d),
-            ("centers", reader.center),
-        )
+        field: {body.name: READERS[field](reader, body) for body in bodies if f"{body.name}/{key}" in arrays}
+        for field, key in STORED.items()
     }
     if not any(found.values()):
         names = ", ".join(body.name for body in bodies)
@@ -86,8 +82,10 @@ def save_detections(path: str | Path, scene: Scene) -> None:
     arrays = {
         f"{name}/{key}": values for field, key in STORED.items() for name, values in getattr(scene, field).items()
     }
-    for name in {**scene.keypoints, **scene.keypoints3d}:
-        names = scene.body(name).body.keypoints.names
+    for name in {**scene.keypoints2d, **scene.keypoints3d}:
+        keypoints = scene.body(name).body.keypoints
+        assert keypoints is not None  # a scene has none of bodies without
+        names = keypoints.names
         arrays[f"{name}/keypoint_names"] = np.array(names, dtype=np.str_)
     write_arrays(path, arrays)
 
@@ -109,7 +107,8 @@ class _Reader:
             if name in names and field not in FIELDS:
                 self.notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
 
-    def keypoints(self, body: Body) -> np.ndarray:
+    @reads("keypoints2d")
+    def keypoints2d(self, body: Body) -> np.ndarray:
         """Keypoints of one body in the picture (frame, keypoint, 3) in the model's order."""
         key, names, count = self._columns(body, "keypoints2d")
         place = f"{self._path}: {key}"
@@ -131,6 +130,7 @@ class _Reader:
             raise InputError(place, "no point is usable", "needs finite points of a confidence above zero")
         return self._in_order(body, names, usable, np.where(known, confidence, 0.0))
 
+    @reads("keypoints3d")
     def keypoints3d(self, body: Body) -> np.ndarray:
         """Keypoints of one body in space (frame, keypoint, 4) in the model's order."""
         key, names, count = self._columns(body, "keypoints3d")
@@ -142,19 +142,21 @@ class _Reader:
         usable = self._in_reach(place, key, np.where(missing[..., None], np.nan, stored[..., :3]))
         return self._in_order(body, names, usable, np.where(np.isnan(usable[..., 0]), 0.0, confidence))
 
-    def center(self, body: Body) -> np.ndarray:
+    @reads("centers")
+    def centers(self, body: Body) -> np.ndarray:
         """Middle of one body in space (frame, 3)."""
         key = f"{body.name}/center"
         place = f"{self._path}: {key}"
         stored = self._numbers(place, key, (self._frame_count, 3))
-        missing = ~np.isfinite(stored).all(axis=1)
+        missing = ~np.all(np.isfinite(stored), axis=1)
         return self._in_reach(place, key, np.where(missing[:, None], np.nan, stored))
 
+    @reads("boxes")
     def boxes(self, body: Body) -> np.ndarray:
         """Boxes of one body (frame, 4); with distortion, the box around the rectified outline."""
         place = f"{self._path}: {body.name}/box2d"
         box = self._numbers(place, f"{body.name}/box2d", (self._frame_count, 4))
-        missing = ~np.isfinite(box).all(axis=1)
+        missing = ~np.all(np.isfinite(box), axis=1)
         wrong = ~missing & ((box[:, 2] <= box[:, 0]) | (box[:, 3] <= box[:, 1]))
         if wrong.any():
             frame = int(np.flatnonzero(wrong)[0])
@@ -164,7 +166,7 @@ class _Reader:
         corners = np.where(missing[:, None], np.nan, box).reshape(-1, 2, 2)
         self._check_pixels(place, corners)
         if self._rectify is not None:
-            corners = self._rectified_corners(corners)
+            corners = self._rectified_corners(corners, self._rectify)
         result = corners.reshape(-1, 4)
         result[~np.isfinite(result).all(axis=1)] = np.nan
         if np.isnan(result).all():
@@ -217,7 +219,7 @@ class _Reader:
     def _far(self, points: np.ndarray) -> np.ndarray:
         size = np.array([self._camera.width, self._camera.height])
         with np.errstate(invalid="ignore"):
-            return ((points < -FAR * size) | (points > (1.0 + FAR) * size)).any(axis=-1)
+            return np.any((points < -FAR * size) | (points > (1.0 + FAR) * size), axis=-1)
 
     def _limited(self, key: str, confidence: np.ndarray) -> np.ndarray:
         """Confidence, at most 1."""
@@ -227,13 +229,14 @@ class _Reader:
             self.notes.append(f"{key} has confidences up to {confidence.max():.3g} in {frames}; taken as 1")
         return np.minimum(confidence, 1.0)
 
-    def _rectified_corners(self, corners: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def _rectified_corners(corners: np.ndarray, rectify: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Corners (frame, 2, 2) of the box around the outline of each box, seen by the pinhole camera."""
         t = np.linspace(0.0, 1.0, _BORDER, endpoint=False)
         zero, one = np.zeros_like(t), np.ones_like(t)
         shares = np.concatenate([np.stack(side, axis=1) for side in ((t, zero), (one, t), (1 - t, one), (zero, 1 - t))])
         low, high = corners[:, None, 0], corners[:, None, 1]
-        outline = self._rectify(low + shares * (high - low))
+        outline = rectify(low + shares * (high - low))
         return np.stack([outline.min(axis=1), outline.max(axis=1)], axis=1)
 
     def _in_order(self, body: Body, names: np.ndarray | None, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -249,7 +252,7 @@ class _Reader:
         stated = [str(name) for name in names]
         if len(set(stated)) < len(stated):
             raise InputError(place, "names a keypoint twice", "needs each keypoint once")
-        own = body.keypoints.names
+        own = body.keypoints.names if body.keypoints is not None else ()
         strange = [name for name in stated if name not in own]
         if len(strange) == len(stated):
             raise InputError(place, f"has none of the model's keypoints: {', '.join(strange[:4])}", ", ".join(own))

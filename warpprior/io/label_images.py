@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -38,20 +39,21 @@ def read_labels(
     Raises:
         InputError: a file is damaged, of another size, or not a label image; or no body is visible anywhere.
     """
-    if scene_file.labels is None:
+    template = scene_file.labels
+    if template is None:
         return None
     camera = scene_file.camera
     cv2 = import_cv2()
     _check_memory(scene_file, frame_count)
     labels = np.full((frame_count, camera.height, camera.width), IGNORE_LABEL, dtype=np.uint8)
-    places = [_find_frame(scene_file, frame) for frame in range(frame_count)]
+    places = [_find_frame(scene_file, template, frame) for frame in range(frame_count)]
     present = [frame for frame in range(frame_count) if places[frame] is not None]
     if not present:
-        first = scene_file.labels.format(0)
+        first = template.format(0)
         raise InputError(str(scene_file.folder / first), "no label image was found", "frames are numbered from 0")
 
     def read_frame(frame: int) -> tuple[np.ndarray, str | None]:
-        image, remark = _read_frame(scene_file, places[frame], frame)
+        image, remark = _read_frame(scene_file, template, frame)
         labels[frame] = image if rectify is None else rectify(image)
         return cv2.calcHist([labels[frame]], [0], None, [256], [0, 256]).ravel(), remark
 
@@ -73,22 +75,22 @@ def read_labels(
 
 
 def _check_memory(scene_file: SceneFile, frame_count: int) -> None:
-    # All label images are held at once, and drawings as large as they beside them: sooner said than killed.
+    # All label images are held at once, and images rendered as large beside them: better refused than killed.
     needed = frame_count * scene_file.camera.height * scene_file.camera.width
     if hasattr(os, "sysconf") and 2 * needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
         found = f"{frame_count} label images need {needed / 2**30:.1f} GiB, more than half of the memory"
         raise InputError(f"{scene_file.folder / SCENE_FILE}: [frames], count", found, "use fewer frames (--num-frames)")
 
 
-def _find_frame(scene_file: SceneFile, frame: int):
-    path = scene_file.frame_path(scene_file.labels, frame)
+def _find_frame(scene_file: SceneFile, template: str, frame: int) -> Path | None:
+    path = scene_file.frame_path(template, frame)
     return path if path.exists() else None
 
 
-def _read_frame(scene_file: SceneFile, path, frame: int) -> tuple[np.ndarray, str | None]:
+def _read_frame(scene_file: SceneFile, template: str, frame: int) -> tuple[np.ndarray, str | None]:
     """Label image (height, width) uint8 and what had to be done to it."""
-    where = f"{scene_file.folder / scene_file.labels.format(frame)} (frame {frame})"
-    header, data = read_image_file(path, where, scene_file.camera)
+    where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
+    header, data = read_image_file(scene_file.frame_path(template, frame), where, scene_file.camera)
     if header.palette or (header.bits < 8 and header.channels == 1):
         return decode_indices(header, data, where), None
     image = decode_image(header, data, where)
@@ -141,7 +143,7 @@ def _check_visibility(
     scene_file: SceneFile, labels: np.ndarray, counts: np.ndarray, present: list[int], notes: list[str]
 ) -> None:
     """InputError when an estimated body is nowhere to be seen; notes on frames that say little."""
-    place = str(scene_file.folder / scene_file.labels)
+    place = str(scene_file.folder / (scene_file.labels or ""))
     height, width = labels.shape[1:]
     for body in scene_file.bodies:
         visible = counts[:, body.label] > 0

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
 from warpprior.io.arrays import read_arrays, write_arrays
-from warpprior.io.conventions import Convention
 from warpprior.io.coordinates import read_joints
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.rotations import read_rotations
@@ -64,7 +64,7 @@ def load_poses(
     reader = _Reader(path, frame_count, conventions)
     known = set(known)
     poses = reader.read(list(bodies), set(optional), lambda body: reader.mended(body, body.name in known))
-    reader.tell(notes)
+    reader.pass_on(notes)
     return poses
 
 
@@ -85,7 +85,7 @@ def load_truth(
     poses = reader.read(bodies, {body.name for body in bodies}, reader.as_stated)
     if not poses:
         raise InputError(str(path), f"has none of the bodies {[b.name for b in bodies]}", "keys are <body>/position")
-    reader.tell(notes)
+    reader.pass_on(notes)
     return poses
 
 
@@ -113,7 +113,7 @@ def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Bo
         if len(motion.shape):
             fields["shape"] = motion.shape
         if motion.scale != 1.0:
-            fields["scale"] = np.float64(motion.scale)
+            fields["scale"] = np.array(motion.scale, dtype=np.float64)
         if motion.covariance is not None:
             fields["covariance"] = motion.covariance
         if motion.imputed is not None and motion.imputed.any():
@@ -143,7 +143,7 @@ class _Reader:
                 poses[body.name] = read_body(body)
         return poses
 
-    def tell(self, notes: list[str] | None) -> None:
+    def pass_on(self, notes: list[str] | None) -> None:
         name = Path(self._path).name
         for note in self._notes:
             if notes is None:
@@ -190,7 +190,7 @@ class _Reader:
         if body.name in self._conventions:
             position = self._conventions[body.name].position(position, shape, scale)
         usable &= ~self._behind_camera(body, scale, position, rotation, usable, known)
-        stated = self._read("imputed", body.name, (len(position),), "b?", required=False)
+        stated = self._read_if_any("imputed", body.name, (len(position),), "b?")
         if not usable.all():
             position, joints = fill_gaps(position, usable), fill_gaps(joints, usable)
             rotation = fill_rotation_gaps(rotation, usable)
@@ -210,14 +210,14 @@ class _Reader:
             if name in names and field not in FIELDS:
                 self._notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
 
-    def _read(
-        self, field: str, name: str, shape: tuple, kinds: str = "fiu", required: bool = True
-    ) -> np.ndarray | None:
+    def _read_if_any(self, field: str, name: str, shape: tuple, kinds: str = "fiu") -> np.ndarray | None:
+        """One field as stored, or None where the file does not have it."""
+        return self._read(field, name, shape, kinds) if f"{name}/{field}" in self._arrays else None
+
+    def _read(self, field: str, name: str, shape: tuple, kinds: str = "fiu") -> np.ndarray:
         """One field as stored; shape entries of None take any size."""
         key = f"{name}/{field}"
         if key not in self._arrays:
-            if not required:
-                return None
             present = sorted(self._arrays)
             shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
             raise InputError(self._place(name, field), "is missing", f"{nearest(key, present)}the file has: {shown}")
@@ -256,14 +256,15 @@ class _Reader:
             raise InputError(place, f"has shape {stored.shape}, like Euler angles or rotation vectors", accepted)
         stored = self._read("rotation", body.name, (None, 3, 3) if matrices else (None, 4))
         rotation = read_rotations(stored.astype(np.float64), body.name, place, notes)
-        joints = self._read("joints", body.name, (None, None), required=body.coordinate_count > 0)
+        read = self._read if body.coordinate_count else self._read_if_any
+        joints = read("joints", body.name, (None, None))
         names = self._arrays.get(f"{body.name}/joint_names")
         if joints is not None and body.name in self._conventions:
             joints = self._conventions[body.name].joints(joints, names, self._place(body.name, "joints"))
         return position, rotation, read_joints(joints, names, body, count, self._place(body.name), notes, clamp=clamp)
 
     def _read_size(self, body: Body) -> tuple[np.ndarray, float]:
-        shape = self._read("shape", body.name, (None,), required=False)
+        shape = self._read_if_any("shape", body.name, (None,))
         if shape is None or (body.shape_count == 0 and len(shape)):
             if shape is not None:
                 self._notes.append(f"{body.name}/shape is ignored: the model has no shape parameters")
@@ -273,7 +274,7 @@ class _Reader:
             raise InputError(self._place(body.name, "shape"), found, f"needs {body.shape_count} finite numbers")
         if np.any(np.abs(shape) > 5):
             self._notes.append(f"{body.name}/shape reaches {np.abs(shape).max():.1f} sigma: hardly a real shape")
-        scale = self._read("scale", body.name, (), required=False)
+        scale = self._read_if_any("scale", body.name, ())
         if scale is None:
             return shape.astype(np.float64), 1.0
         if not (np.isfinite(scale) and scale > 0):
@@ -286,7 +287,7 @@ class _Reader:
 
     def _read_covariance(self, body: Body) -> np.ndarray | None:
         """Error covariance (frame, d, d) float64 in the order of the body's joints; NaN says not observable."""
-        covariance = self._read("covariance", body.name, (self._frame_count, None, None), required=False)
+        covariance = self._read_if_any("covariance", body.name, (self._frame_count, None, None))
         if covariance is None:
             return None
         if body.name in self._conventions and self._conventions[body.name].pca is not None:
@@ -328,7 +329,7 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
 
 
 def _finite_rows(values: np.ndarray) -> np.ndarray:
-    return np.isfinite(values).all(axis=1)
+    return np.all(np.isfinite(values), axis=1)
 
 
 def _covariance_faults(covariance: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -348,5 +349,5 @@ def _where(found: str, bad: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _far_rows(position: np.ndarray) -> np.ndarray:
-    """Frames (frame,) bool farther away along some axis than anything a camera like ours could tell apart."""
-    return (np.abs(position) > FAR_M).any(axis=1)
+    """Frames (frame,) bool farther away along some axis than anything a camera like ours could resolve."""
+    return np.any(np.abs(position) > FAR_M, axis=1)

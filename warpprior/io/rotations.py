@@ -26,7 +26,7 @@ def read_rotations(stored: np.ndarray, name: str, where: str, notes: list[str]) 
 
 def _read_quaternions(stored: np.ndarray, name: str, where: str, notes: list[str]) -> np.ndarray:
     order = "needs unit quaternions in the order x, y, z, w"
-    finite = np.isfinite(stored).all(axis=1)
+    finite = np.all(np.isfinite(stored), axis=1)
     rotation = np.where(finite[:, None], stored, np.nan)
     with np.errstate(over="ignore"):
         norm = np.linalg.norm(rotation, axis=1)
@@ -51,7 +51,7 @@ def _read_quaternions(stored: np.ndarray, name: str, where: str, notes: list[str
 def _read_matrices(stored: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
     from scipy.spatial.transform import Rotation
 
-    finite = np.isfinite(stored).all(axis=(1, 2))
+    finite = np.all(np.isfinite(stored), axis=(1, 2))
     matrices = np.where(finite[:, None, None], stored, np.eye(3))
     with np.errstate(over="ignore", invalid="ignore"):
         error = np.abs(matrices.transpose(0, 2, 1) @ matrices - np.eye(3)).max(axis=(1, 2))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from warpprior.io.conventions import MOST_COMPONENTS, TRANSLATIONS
+from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.table import Table, read_table
 from warpprior.io.wording import shown
+from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 from warpprior.support.errors import InputError
+from warpprior.support.limits import ABOVE_ZERO
 
 SCENE_FILE = "scene.toml"
-READABLE_KINDS = ("mesh", "urdf", "hand", "mano", "smpl", "skin", "vertices")
 FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
 NO_LABEL = 0  # stands for a label still to be chosen
-SIDES = ("left", "right")
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
 _TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
@@ -29,25 +30,19 @@ _TEMPLATE = re.compile(r"[^{}]*\{(:0?[1-9]?d)?\}[^{}]*")
 
 @dataclass(frozen=True)
 class BodyEntry:
-    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder, None for the kind ``hand``.
+    """One ``[[body]]`` table; ``path`` is resolved and inside the scene folder, None for kinds without a file.
 
-    A body that is not ``labelled`` has a label that is given to no other, and is in no label image.
+    ``keys`` are those of its kind alone.  A body that is not ``labelled`` has a label that is given to no other, and is
+    in no label image.
     """
 
     name: str
-    kind: str
+    kind: BodyKind
     path: Path | None
     label: int
     known: bool
     symmetry: str
-    mesh_scale: float = 1.0
-    side: str | None = None
-    correct_left_shape: bool = False
-    pca: int | None = None
-    flat_hand_mean: bool = True
-    translation: str = "root"
-    prim: str | None = None
-    camera: str | None = None
+    keys: Any
     labelled: bool = True
 
 
@@ -70,6 +65,7 @@ class SceneFile:
     keypoints: Path | None
     timestamps: Path | None
     warnings: tuple[str, ...]
+    noise: dict[str, float] = field(default_factory=dict)
 
     def frame_path(self, template: str, frame: int) -> Path:
         """The image of one frame; InputError when it leads out of the scene folder, through links too."""
@@ -85,15 +81,6 @@ def resolve_inside(folder: Path, relative: str, where: str) -> Path:
             where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
         )
     return Path(resolved)
-
-
-def model_root(folder: Path, model: Path) -> Path:
-    """The folder a model's own files must lie in: the topmost one below the scene folder that holds the model.
-
-    Robots often come as ``robot/urdf/robot.urdf`` with meshes in ``robot/meshes``.
-    """
-    parts = model.relative_to(os.path.realpath(folder)).parts
-    return model.parents[len(parts) - 2] if len(parts) > 1 else model.parent
 
 
 def read_scene_file(folder: str | Path) -> SceneFile:
@@ -117,21 +104,22 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     count = frames.integer("count", 1, FRAME_LIMIT)
     fps = frames.number_within("fps", *FPS_RANGE)
     rgb, labels, depth = (_read_template(frames, folder, key) for key in ("rgb", "labels", "depth"))
-    depth_scale = frames.number("depth_scale", 0.001, positive=True)
-    timestamps = _resolve(frames, folder, "timestamps", required=False)
+    depth_scale = frames.number("depth_scale", 0.001, limits=ABOVE_ZERO)
+    timestamps = _resolve_if_any(frames, folder, "timestamps")
     frames.finish()
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
     _check_unique(bodies, path)
     bodies = _with_labels(bodies, path)
     poses = root.table("poses")
     initial = _resolve(poses, folder, "initial")
-    truth = _resolve(poses, folder, "truth", required=False)
+    truth = _resolve_if_any(poses, folder, "truth")
     poses.finish()
     keypoints = None
     detections = root.table("keypoints", required=False)
     if detections is not None:
         keypoints = _resolve(detections, folder, "file")
         detections.finish()
+    noise = _read_noise(root.table("noise", required=False))
     root.finish()
     return SceneFile(
         folder=folder,
@@ -149,7 +137,20 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         keypoints=keypoints,
         timestamps=timestamps,
         warnings=tuple(notes),
+        noise=noise,
     )
+
+
+def _read_noise(table: Table | None) -> dict[str, float]:
+    """One sigma of each channel that is named, in the channel's unit."""
+    if table is None:
+        return {}
+    given = {name: table.value(name, None) for name in CHANNELS}
+    noise = {
+        name: table.number_within(name, LEAST_SIGMA, MOST_SIGMA) for name, value in given.items() if value is not None
+    }
+    table.finish()
+    return noise
 
 
 def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, ...] | None]:
@@ -187,15 +188,17 @@ def _read_template(table: Table, folder: Path, key: str) -> str | None:
     return template
 
 
-def _resolve(table: Table, folder: Path, key: str, *, required: bool = True) -> Path | None:
-    relative = table.text(key) if required else table.text(key, None)
-    if relative is None:
-        return None
+def _resolve(table: Table, folder: Path, key: str) -> Path:
+    relative = table.text(key)
     path = resolve_inside(folder, relative, table.place(key))
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(table.place(key), f"{shown(relative)} {found}", "needs a file inside the scene folder")
     return path
+
+
+def _resolve_if_any(table: Table, folder: Path, key: str) -> Path | None:
+    return None if table.text(key, None) is None else _resolve(table, folder, key)
 
 
 def _read_body(table: Table, folder: Path) -> BodyEntry:
@@ -206,31 +209,31 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
         )
     if len(name) > NAME_LIMIT:
         raise InputError(table.place("name"), f"has {len(name)} characters", f"at most {NAME_LIMIT}")
-    kind = table.choice("kind", READABLE_KINDS)
+    kind = find_kind(table.choice("kind", tuple(KINDS)))
     entry = BodyEntry(
         name=name,
         kind=kind,
-        path=None if kind == "hand" else _resolve(table, folder, "path"),
+        path=_resolve(table, folder, "path") if kind.has_file else None,
         label=_read_label(table, kind),
         known=_read_known(table, kind),
         symmetry=table.choice("symmetry", SYMMETRIES, "none"),
-        **_read_kind_keys(table, kind),
+        keys=table.fields(kind.Keys),
     )
     table.finish()
     return entry
 
 
-def _read_label(table: Table, kind: str) -> int:
-    """The body's label; NO_LABEL where one that is given as vertices has none."""
-    if kind == "vertices" and table.value("label", None) is None:
+def _read_label(table: Table, kind: BodyKind) -> int:
+    """The body's label; NO_LABEL where one whose motion is given has none."""
+    if kind.given and table.value("label", None) is None:
         return NO_LABEL
     return table.integer("label", 1, IGNORE_LABEL - 1)
 
 
-def _read_known(table: Table, kind: str) -> bool:
-    known = table.boolean("known", kind == "vertices")
-    if kind == "vertices" and not known:
-        raise InputError(table.place("known"), "is false", "vertices at every frame are given, not estimated")
+def _read_known(table: Table, kind: BodyKind) -> bool:
+    known = table.boolean("known", kind.given)
+    if kind.given and not known:
+        raise InputError(table.place("known"), "is false", f"{kind.name} at every frame are given, not estimated")
     return known
 
 
@@ -240,26 +243,6 @@ def _with_labels(bodies: tuple[BodyEntry, ...], path: Path) -> tuple[BodyEntry, 
         raise InputError(f"{path}: [[body]]", f"{len(bodies)} bodies", f"at most {IGNORE_LABEL - 1}")
     free = sorted(set(range(1, IGNORE_LABEL)) - {body.label for body in bodies})
     return tuple(replace(body, label=free.pop(), labelled=False) if body.label == NO_LABEL else body for body in bodies)
-
-
-def _read_kind_keys(table: Table, kind: str) -> dict:
-    """Keys that only some kinds have."""
-    if kind == "mesh":
-        return {"mesh_scale": table.number("mesh_scale", 1.0, positive=True)}
-    if kind == "hand":
-        return {"side": table.choice("side", SIDES, "right")}
-    if kind == "vertices":
-        return {key: table.text(key, None) for key in ("prim", "camera")}
-    keys = {}
-    if kind in ("mano", "smpl"):
-        keys["translation"] = table.choice("translation", TRANSLATIONS, "root")
-    if kind == "mano":
-        keys["side"] = None if table.value("side", None) is None else table.choice("side", SIDES)
-        keys["correct_left_shape"] = table.boolean("correct_left_shape", False)
-        keys["flat_hand_mean"] = table.boolean("flat_hand_mean", True)
-        if table.value("pca", None) is not None:
-            keys["pca"] = table.integer("pca", 1, MOST_COMPONENTS)
-    return keys
 
 
 def _check_unique(bodies: tuple[BodyEntry, ...], path: Path) -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.readers.conventions import Convention
+from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
-from warpprior.io.conventions import Convention
 from warpprior.io.images import decode_image, import_cv2, read_image_file
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import read_labels
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
-from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, model_root, read_scene_file
+from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
 from warpprior.io.timestamps import load_timestamps
 from warpprior.io.wording import frame_list
 from warpprior.render.images import render_masks
@@ -50,8 +51,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     known = [entry.name for entry in scene_file.bodies if entry.known]
     count = scene_file.count
     animated = {model.name: model for model in models if model.animation is not None}
-    told = {"known": known, "optional": animated, "conventions": conventions, "notes": notes}
-    initial = load_poses(scene_file.initial, models, frame_count=count, **told)
+    shared = {"known": known, "optional": animated, "conventions": conventions, "notes": notes}
+    initial = load_poses(scene_file.initial, models, frame_count=count, **shared)
     initial |= {name: _stay_in_place(model) for name, model in animated.items() if name not in initial}
     truth = {}
     if scene_file.truth is not None:
@@ -95,6 +96,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         read_depth=_depth_reader(scene_file, depth_paths, rectifier),
         timestamps=None if timestamps is None else timestamps[first],
         **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
+        noise=scene_file.noise,
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
@@ -124,6 +126,7 @@ def _stay_in_place(body: Body) -> Poses:
     Raises:
         InputError: the body is behind the camera all the time.
     """
+    assert body.animation is not None
     if np.all(body.animation.min(axis=1)[:, 2] + body.animation.max(axis=1)[:, 2] <= 0.0):
         accepted = "z points forward; these look like OpenGL axes, multiply them by diag(1, -1, -1)"
         raise InputError(f"body {body.name!r}: vertices", "are behind the camera in every frame", accepted)
@@ -140,42 +143,13 @@ def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarr
 
 
 def _read_model(scene_file: SceneFile, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
-    """The model of one body; what its poses mean goes into ``conventions`` where ``scene.toml`` may say so."""
-    if entry.kind == "hand":
-        from warpprior.bodies.readers.hand import read_hand
-
-        return read_hand(entry.side, name=entry.name)
-    if entry.kind == "mesh":
-        from warpprior.bodies.readers.mesh import read_mesh
-
-        body = read_mesh(entry.path, name=entry.name, scale=entry.mesh_scale)
-    elif entry.kind == "urdf":
-        from warpprior.bodies.readers.urdf import read_urdf
-
-        body = read_urdf(entry.path, name=entry.name, mesh_folder=model_root(scene_file.folder, entry.path))
-    elif entry.kind == "skin":
-        from warpprior.bodies.readers.skin import read_skin
-
-        body = read_skin(entry.path, name=entry.name)
-    elif entry.kind == "vertices":
-        from warpprior.bodies.readers.animated import read_animated
-
-        count, fps = scene_file.count, scene_file.fps
-        body = read_animated(entry.path, entry.name, frame_count=count, fps=fps, prim=entry.prim, camera=entry.camera)
-    elif entry.kind == "mano":
-        from warpprior.bodies.readers.mano import mano_body, read_mano_model
-
-        hand = read_mano_model(entry.path, side=entry.side, correct_left_shape=entry.correct_left_shape)
-        body = mano_body(hand, entry.name)
-        conventions[entry.name] = Convention(hand.arrays, hand, entry.pca, entry.flat_hand_mean, entry.translation)
-    else:
-        from warpprior.bodies.readers.model_file import read_model_arrays
-        from warpprior.bodies.readers.smpl import LAYOUT, smpl_body
-
-        arrays = read_model_arrays(entry.path, LAYOUT)
-        body = smpl_body(arrays, entry.name)
-        conventions[entry.name] = Convention(arrays, translation=entry.translation)
-    notes.extend(f"{entry.path.name}: {warning}" for warning in body.warnings)
+    """The model of one body; what its poses mean goes into ``conventions`` where that is not ours."""
+    source = BodySource(entry.name, entry.path, scene_file.folder, scene_file.count, scene_file.fps, entry.keys)
+    body, convention = entry.kind.read(source)
+    if convention is not None:
+        conventions[entry.name] = convention
+    origin = entry.name if entry.path is None else entry.path.name
+    notes.extend(f"{origin}: {warning}" for warning in body.warnings)
     return body
 
 
@@ -207,14 +181,15 @@ def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: lis
 def _rgb_reader(
     scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
 ) -> Callable[[int], np.ndarray | None] | None:
-    if paths is None:
+    template = scene_file.rgb
+    if paths is None or template is None:
         return None
 
     def read_rgb(frame: int) -> np.ndarray | None:
         """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
         if frame not in paths:
             return None
-        where = f"{scene_file.folder / scene_file.rgb.format(frame)} (frame {frame})"
+        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
         header, data = read_image_file(paths[frame], where, scene_file.camera)
         image = decode_image(header, data, where, color=True)
         return image if rectifier is None else rectifier.linear(image)
@@ -225,7 +200,8 @@ def _rgb_reader(
 def _depth_reader(
     scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
 ) -> Callable[[int], np.ndarray | None] | None:
-    if paths is None:
+    template = scene_file.depth
+    if paths is None or template is None:
         return None
     rectify = None if rectifier is None else rectifier.nearest(0)
 
@@ -233,7 +209,7 @@ def _depth_reader(
         """Depth (height, width) float32 [m] of one frame, 0 where nothing was measured, or None where there is none."""
         if frame not in paths:
             return None
-        where = f"{scene_file.folder / scene_file.depth.format(frame)} (frame {frame})"
+        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
         header, data = read_image_file(paths[frame], where, scene_file.camera)
         image = decode_image(header, data, where)
         depth = image.astype(np.float32) * np.float32(scene_file.depth_scale)

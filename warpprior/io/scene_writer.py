@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.body import Body
-from warpprior.bodies.readers.mano import read_mano
-from warpprior.io.arrays import write_arrays
+from warpprior.bodies.readers.kinds import KINDS, BodyTarget, find_kind
 from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
 from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
-from warpprior.io.scene_file import SCENE_FILE, model_root, read_scene_file
+from warpprior.io.scene_file import SCENE_FILE, read_scene_file
 from warpprior.io.timestamps import save_timestamps
-from warpprior.scene import DETECTIONS, Scene, SceneBody
+from warpprior.observations import CHANNELS, DETECTIONS
+from warpprior.scene import Scene, SceneBody
 from warpprior.support.errors import InputError
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
 KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"
-COPIED_KINDS = ("mano", "smpl", "skin")  # whose model is one file
 _THREADS = 4
 
 
@@ -64,12 +61,12 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
             save_detections(target / KEYPOINTS_FILE, scene)
         if scene.timestamps is not None:
             save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
-        if scene.labels is not None:
-            _write_pictures(target / "labels", scene.frame_count, lambda frame: scene.labels[frame])
-        if scene.read_rgb is not None:
-            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(scene.read_rgb(frame)))
-        if scene.read_depth is not None:
-            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(scene.read_depth(frame)))
+        if (labels := scene.labels) is not None:
+            _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
+        if (read_rgb := scene.read_rgb) is not None:
+            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
+        if (read_depth := scene.read_depth) is not None:
+            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
         (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
     return folder
 
@@ -132,77 +129,14 @@ def _stems(names: list[str]) -> dict[str, str]:
     return stems
 
 
-def _write_model(scene: Scene, item: SceneBody, target: Path, stem: str) -> list[str]:
-    """Write one body's model below ``target``; the lines of ``scene.toml`` that name it."""
-    kind, source = item.body.kind, item.source
-    if kind == "hand":
-        return [f"side = {_quote(item.body.side)}"]
-    if kind == "mesh":
-        _write_obj(item.body, target / f"{stem}.obj")
-        return [f"path = {_quote(f'{stem}.obj')}"]
-    if kind == "vertices":
-        _write_animation(item, target / f"{stem}.npz")
-        return [f"path = {_quote(f'{stem}.npz')}"]
-    if kind not in ("urdf", *COPIED_KINDS):
-        accepted = f"bodies of kind mesh, hand, vertices, {', '.join(('urdf', *COPIED_KINDS))} can be saved"
-        raise InputError(f"body {item.name!r}", f"is of kind {kind!r}", accepted)
-    if source is None or not source.is_file():
-        found = "has no source file" if source is None else f"its file {source} is not there any more"
-        raise InputError(f"body {item.name!r}", found, f"bodies of kind {kind} are copied from the file they came from")
-    source = source.resolve()
-    if kind == "urdf":
-        inside = scene.folder is not None and source.is_relative_to(scene.folder.resolve())
-        root = model_root(scene.folder, source) if inside else source.parent
-        path = _copy_urdf(source, root, target / stem).relative_to(target).as_posix()
-        return [f"path = {_quote(path)}"]
-    copy = target / f"{stem}{source.suffix.lower()}"
-    shutil.copyfile(source, copy)
-    return [f"path = {_quote(copy.name)}", *(_describe_mano(item.body, source) if kind == "mano" else [])]
-
-
-def _describe_mano(body: Body, source: Path) -> list[str]:
-    """Which hand it is, and whether its shape directions were corrected when it was read."""
-    as_published = np.array_equal(read_mano(source).shape_directions, body.shape_directions)
-    return [f"side = {_quote(body.side)}", *([] if as_published else ["correct_left_shape = true"])]
-
-
-def _write_obj(body: Body, path: Path) -> None:
-    columns = [body.vertices] if body.colors is None else [body.vertices, body.colors]
-    rows = np.concatenate(columns, axis=1).astype(np.float64)
-    vertex_lines = ("v " + " ".join(f"{value:.9g}" for value in row) for row in rows)
-    face_lines = ("f {} {} {}".format(*(face + 1)) for face in body.faces)
-    path.write_text("\n".join([*vertex_lines, *face_lines, ""]), encoding="ascii", newline="\n")
-
-
-def _write_animation(item: SceneBody, path: Path) -> None:
-    """The surface at every frame of the scene, in the frame of the body's poses."""
-    body, moments = item.body, item.initial.moments
-    arrays = {"vertices": body.animation if moments is None else body.animation[moments], "faces": body.faces}
-    write_arrays(path, arrays if body.colors is None else {**arrays, "colors": body.colors})
-
-
-def _copy_urdf(source: Path, root: Path, target: Path) -> Path:
-    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places; the copy's path."""
-    text = source.read_text(encoding="utf-8-sig")
-    names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
-    for origin in [source, *(file for name in names if (file := _find_file(name, source, root)))]:
-        copy = target / origin.relative_to(root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(origin, copy)
-    return target / source.relative_to(root)
-
-
-def _find_file(name: str, source: Path, root: Path) -> Path | None:
-    """A file a URDF names: beside it as written, or below the root without ``package://`` or also the package."""
-    scheme, separator, rest = name.partition("://")
-    candidates = (
-        [root / rest, root / rest.partition("/")[2]] if separator and scheme == "package" else [source.parent / name]
-    )
-    for candidate in candidates:
-        file = candidate.resolve()
-        if file.is_file() and file.is_relative_to(root):
-            return file
-    return None
+def _write_model(scene: Scene, item: SceneBody, folder: Path, stem: str) -> list[str]:
+    """Write one body's model below ``folder``; the lines of ``scene.toml`` that name it."""
+    kind = find_kind(item.body.kind)
+    if kind is None:
+        accepted = f"bodies of kind {', '.join(KINDS)} can be saved"
+        raise InputError(f"body {item.name!r}", f"is of kind {item.body.kind!r}", accepted)
+    keys = kind.write(item.body, BodyTarget(folder, stem, item.source, scene.folder, item.initial.moments))
+    return [f"{key} = {_toml(value)}" for key, value in keys.items()]
 
 
 def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> str:
@@ -232,7 +166,16 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> st
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
     lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []
+    if scene.noise:
+        lines += ["", "[noise]                         # one sigma of what was observed"]
+        lines += [
+            f"{name} = {scene.sigma(name)!r}   # {CHANNELS[name].unit}" for name in CHANNELS if name in scene.noise
+        ]
     return "\n".join([*lines, ""])
+
+
+def _toml(value: str | float | bool) -> str:
+    return _quote(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _quote(text: str) -> str:

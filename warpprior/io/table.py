@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import types
+import typing
 from pathlib import Path
+from typing import Any, overload
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
+from warpprior.support.limits import ABOVE_ZERO, FINITE, RANGE, describe, within
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -15,7 +20,6 @@ else:
 
 SETTINGS_BYTES_LIMIT = 1 << 20
 _REQUIRED = object()
-_LARGEST = 1e300  # NaN and infinity are not below it, whole numbers of any length can be compared with it
 
 
 class Table:
@@ -33,7 +37,7 @@ class Table:
         """File, table and key, as messages name it."""
         return f"{self._where}, {key}"
 
-    def value(self, key: str, default=_REQUIRED):
+    def value(self, key: str, default: Any = _REQUIRED) -> Any:
         """The raw value; InputError when it is missing and there is no default."""
         self._asked.add(key)
         if key not in self._values:
@@ -43,38 +47,33 @@ class Table:
             return default
         return self._values[key]
 
-    def number_within(self, key: str, low: float, high: float) -> float:
-        """A number within [low, high], low above zero."""
-        value = self.number(key, positive=True)
-        if not low <= value <= high:
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs a number from {low:g} to {high:g}")
-        return value
-
-    def number(self, key: str, default=_REQUIRED, *, positive: bool = False) -> float:
-        """A finite number, greater than zero when ``positive``."""
+    def number(self, key: str, default=_REQUIRED, *, limits: tuple[float, float] = FINITE) -> float:
+        """A number within ``limits``, ends included."""
         value = self.value(key, default)
-        wanted = "a finite number greater than zero" if positive else "a finite number"
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs {wanted}")
-        if not abs(value) < _LARGEST or (positive and value <= 0):
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs {wanted}")
+        if not within(value, *limits):
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {describe(*limits)}")
         return float(value)
+
+    def number_within(self, key: str, low: float, high: float) -> float:
+        """A number from ``low``, which is above zero, to ``high``."""
+        self.number(key, limits=ABOVE_ZERO)
+        return self.number(key, limits=(low, high))
 
     def numbers(self, key: str, count: int, meaning: str) -> tuple[float, ...] | None:
         """A list of ``count`` finite numbers, or None when the key is absent."""
         value = self.value(key, None)
         if value is None:
             return None
-        good = isinstance(value, list) and all(type(v) in (int, float) and abs(v) < _LARGEST for v in value)
+        good = isinstance(value, list) and all(within(v, *FINITE) for v in value)
         if not good or len(value) != count:
             raise InputError(self.place(key), f"is {shown(value)}", f"needs {count} finite numbers: {meaning}")
         return tuple(float(v) for v in value)
 
-    def integer(self, key: str, low: int, high: int) -> int:
+    def integer(self, key: str, low: int, high: int, default=_REQUIRED) -> int:
         """A whole number within [low, high]."""
-        value = self.value(key)
-        if type(value) is not int or not low <= value <= high:
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs a whole number from {low} to {high}")
+        value = self.value(key, default)
+        if not within(value, low, high, whole=True):
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {describe(low, high, whole=True)}")
         return value
 
     def boolean(self, key: str, default: bool) -> bool:
@@ -84,6 +83,10 @@ class Table:
             raise InputError(self.place(key), f"is {shown(value)}", "needs true or false")
         return value
 
+    @overload
+    def text(self, key: str) -> str: ...
+    @overload
+    def text(self, key: str, default: str | None) -> str | None: ...
     def text(self, key: str, default=_REQUIRED) -> str | None:
         """A text that is not empty and has no control characters."""
         value = self.value(key, default)
@@ -96,11 +99,40 @@ class Table:
     def choice(self, key: str, choices: tuple[str, ...], default=_REQUIRED) -> str:
         """One of the given words."""
         value = self.value(key, default)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             close = nearest(value, choices) if isinstance(value, str) else ""
             raise InputError(self.place(key), f"is {shown(value)}", f"{close}accepted: {', '.join(choices)}")
         return value
 
+    def fields(self, options: type):
+        """An instance of a dataclass: each field is a key, read as its annotation and range say.
+
+        ``bool``, ``int`` and ``float`` with a range, ``Literal`` of texts, else text; where the default is None, also
+        nothing.
+        """
+        kinds = typing.get_type_hints(options)
+        return options(**{field.name: self._field(field, kinds[field.name]) for field in dataclasses.fields(options)})
+
+    def _field(self, field: dataclasses.Field, kind):
+        key, default = field.name, _REQUIRED if field.default is dataclasses.MISSING else field.default
+        if self.value(key, default) is None:
+            return None
+        if typing.get_origin(kind) in (typing.Union, types.UnionType):
+            (kind,) = (choice for choice in typing.get_args(kind) if choice is not type(None))
+        if typing.get_origin(kind) is typing.Literal:
+            return self.choice(key, typing.get_args(kind), default)
+        if kind is bool:
+            return self.boolean(key, default)
+        if kind is int:
+            return self.integer(key, *field.metadata[RANGE], default)
+        if kind is float:
+            return self.number(key, default, limits=field.metadata[RANGE])
+        return self.text(key, default)
+
+    @overload
+    def table(self, key: str) -> Table: ...
+    @overload
+    def table(self, key: str, *, required: bool) -> Table | None: ...
     def table(self, key: str, *, required: bool = True) -> Table | None:
         """A table inside this one, or None when it is absent and not required."""
         value = self.value(key) if required else self.value(key, None)

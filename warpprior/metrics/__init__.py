@@ -34,7 +34,8 @@ With truth, bodies with keypoints (hands); ``vertex_..`` is the same for all ver
 ``keypoint_root_mm``       after moving the first keypoint (the wrist) to its true place
 ``keypoint_pa_mm``         after the best similarity (Procrustes)
 ``keypoint_pa_mirror_mm``  after the best similarity or mirror image, as some benchmarks have it
-``f_score_5mm``, ``_15mm``  harmonic mean of the shares of vertices nearer than that to the other surface's vertices
+``f_score_5mm``            harmonic mean of the shares of vertices nearer than 5 mm to the other surface's vertices
+``f_score_15mm``           the same for 15 mm
 =========================  ==========================================================================================
 
 Bodies whose motion comes with a covariance, which a tracker's does; all but the first two need truth:

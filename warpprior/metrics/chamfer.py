@@ -34,13 +34,13 @@ def chamfer_2d(camera: Camera, points: np.ndarray, truth: np.ndarray) -> np.ndar
         camera: the pinhole camera.
         points, truth: (frame, point, 3) [m].
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     result = np.full(len(points), np.nan)
     for frame, pair in enumerate(zip(_some(points), _some(truth), strict=True)):
         if min(side[:, 2].min() for side in pair) > _NEAREST_DEPTH_M:
             own, true = (_project(camera, side) for side in pair)
-            result[frame] = 0.5 * (cKDTree(true).query(own)[0].mean() + cKDTree(own).query(true)[0].mean())
+            result[frame] = 0.5 * (KDTree(true).query(own)[0].mean() + KDTree(own).query(true)[0].mean())
     return result
 
 

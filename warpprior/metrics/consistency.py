@@ -40,6 +40,7 @@ def consistency(poses: Poses, truth: Poses, symmetry: str = "none") -> tuple[dic
     size = 6 + poses.joints.shape[1]
     errors = np.full((poses.frame_count, size), np.nan)
     errors[scored] = symmetric_errors(poses.frames(scored), truth.frames(scored), symmetry)
+    assert poses.covariance is not None
     covariance = bounded_covariance(poses.covariance)
     ratios = error_sigmas(errors[:, :6], covariance[:, :6, :6])
     basis = _visible(poses, symmetry)

@@ -20,13 +20,13 @@ _FRAMES_AT_ONCE = 256  # bounds the memory of long sequences
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def distances_to(target: PosedBody, points: np.ndarray, leaders: np.ndarray) -> np.ndarray:
+def distances_to(target: PosedBody, points: np.ndarray, leaders: np.ndarray | None) -> np.ndarray:
     """Signed distance (frame, point) [m] of another body's points to a body; see :func:`signed_distances`.
 
     Args:
         target: the body.
         points: in the frame of ``target.to_own`` (frame, point, 3) [m].
-        leaders: a point for each point that is near it at all times (point,).
+        leaders: a point for each point that is near it at all times (point,), or None.
     """
     lower, upper = target.box
     leaders = leaders if target.is_closed else None
@@ -65,9 +65,9 @@ def signed_distances(
         leading = np.zeros(bound.shape[1], dtype=bool)
         leading[leaders] = True
         _measure_some(measure, points, (bound < _MARGIN_M) & leading, distances)
-        told = np.isfinite(distances[:, leaders])
+        measured = np.isfinite(distances[:, leaders])
         away = np.linalg.norm(points - points[:, leaders], axis=2)
-        bound = np.maximum(bound, np.where(told, distances[:, leaders] - away, 0.0))
+        bound = np.maximum(bound, np.where(measured, distances[:, leaders] - away, 0.0))
     _measure_some(measure, points, (bound < _MARGIN_M) & ~np.isfinite(distances), distances)
     far = distances.min(axis=1) > _MARGIN_M
     if far.any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from warpprior.bodies import posed_vertices
@@ -139,11 +141,12 @@ class Evaluator:
                 extra["failures"] = failed
         own, error, true = accelerations(body, item.symmetry, poses, item.truth, surface)
         rows["acceleration_mm"] = own
-        if error is not None:
+        if error is not None and true is not None:
             rows["acceleration_error_mm"] = error
             extra["truth_acceleration_mm"] = summarise("truth_acceleration_mm", true, self._scene.fps)
 
     def _add_consistency(self, item: SceneBody, poses: Poses, rows: dict, extra: dict) -> None:
+        assert poses.covariance is not None
         rows.update(stated_errors(poses.covariance))
         if item.truth is not None:
             found, extra["consistency"] = consistency(poses, item.truth, item.symmetry)
@@ -160,10 +163,10 @@ class Evaluator:
                 extra[name]["truth"] = truth.describe(truth.body_rows[name], fps)
         pairs = {}
         for key, values in found.pair_rows.items():
-            figures = {}
+            figures: dict[str, Any] = {}
             if truth is not None:
-                compared, figures = compare_contacts(found, truth, key)
-                values = values | compared
+                compared, scores = compare_contacts(found, truth, key)
+                values, figures = values | compared, dict(scores)
                 figures["truth"] = truth.describe(truth.pair_rows[key], fps)
             if key in found.pitches:
                 figures["volume_pitch_mm"] = 1e3 * found.pitches[key]

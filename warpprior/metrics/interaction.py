@@ -69,9 +69,9 @@ def compare_contacts(motion: Interaction, truth: Interaction, key: str) -> tuple
     own, true = (side.pairs[key].touching & defined[:, None] for side in (motion, truth))
     per_frame, pooled = contact_scores(own, true)
     rows, figures = {"contact_f1": per_frame}, {"contact_f1_pooled": pooled}
-    zones = [zones_touching(side.pairs[key], touch) for side, touch in ((motion, own), (truth, true))]
-    if zones[0] is not None:
-        rows["zone_f1"], figures["zone_f1_pooled"] = contact_scores(*zones)
+    zones, true_zones = (zones_touching(side.pairs[key], touch) for side, touch in ((motion, own), (truth, true)))
+    if zones is not None and true_zones is not None:
+        rows["zone_f1"], figures["zone_f1_pooled"] = contact_scores(zones, true_zones)
     return _struck(rows, defined), {name: value for name, value in figures.items() if np.isfinite(value)}
 
 

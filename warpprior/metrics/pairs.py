@@ -97,9 +97,9 @@ def _volume(pair: Pair) -> tuple[np.ndarray, float]:
     lower, upper = lower - border, upper + border
     volume, met = np.zeros(frame_count), np.flatnonzero((upper > lower).all(axis=1))
     pitch = max((grid_pitch(lower[frame], upper[frame]) for frame in met), default=PITCH_M)
-    for frame in met:
-        surfaces = [(first.to_own_at(frame, body.vertices[frame]), body.outward_faces) for body in (first, second)]
-        volume[frame] = shared_volume(*surfaces, lower[frame], upper[frame], pitch)
+    for frame in met.tolist():
+        one, other = ((first.to_own_at(frame, body.vertices[frame]), body.outward_faces) for body in (first, second))
+        volume[frame] = shared_volume(one, other, lower[frame], upper[frame], pitch)
     return volume, pitch
 
 

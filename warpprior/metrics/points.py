@@ -55,12 +55,12 @@ def f_scores(points: np.ndarray, truth: np.ndarray) -> dict[float, np.ndarray]:
     Args:
         points, truth: (frame, point, 3) [m]; they need not correspond.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     scores = {limit: np.zeros(len(points)) for limit in F_SCORE_LIMITS_MM}
     reach = 1e-3 * max(F_SCORE_LIMITS_MM) * 1.001
     for frame, (own, true) in enumerate(zip(points, truth, strict=True)):
-        own_tree, true_tree = cKDTree(own), cKDTree(true)
+        own_tree, true_tree = KDTree(own), KDTree(true)
         to_truth, to_own = (
             1e3 * tree.query(asked, distance_upper_bound=reach)[0]
             for tree, asked in ((true_tree, own), (own_tree, true))

@@ -115,7 +115,7 @@ def align_symmetry(symmetry: str, poses: Poses, truth: Poses) -> Poses:
 
 def _nearest_distance(body: Body, poses: Poses, surface: Surface, true_surface: np.ndarray) -> np.ndarray:
     """Mean distance (frame,) [m] from true vertices to the nearest estimated vertex."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     stride = max(1, -(-body.vertex_count // NEAREST_POINT_LIMIT))
     if not len(true_surface):
@@ -124,11 +124,11 @@ def _nearest_distance(body: Body, poses: Poses, surface: Surface, true_surface: 
         # Seen from the estimated body the estimated vertices never move, so one tree serves all frames.
         rotations = matrices(poses.rotation)
         local = (true_surface[:, ::stride] - poses.position[:, None]) @ rotations
-        tree = cKDTree(body.vertices.astype(np.float64) * poses.scale)
+        tree = KDTree(body.vertices.astype(np.float64) * poses.scale)
         distances, _ = tree.query(local.reshape(-1, 3))
         return distances.reshape(len(true_surface), -1).mean(axis=1)
     pairs = zip(surface(poses), true_surface, strict=True)
-    return np.array([cKDTree(own).query(true[::stride])[0].mean() for own, true in pairs])
+    return np.array([KDTree(own).query(true[::stride])[0].mean() for own, true in pairs])
 
 
 def _joint_errors(body: Body, joints: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
@@ -152,9 +152,8 @@ def _unturned(poses: Poses) -> Poses:
 
 def fill_holes(truth: Poses) -> tuple[Poses, np.ndarray]:
     """The motion with frames that have no pose set to some valid pose, and which frames those are (frame,) bool."""
-    holes = ~(
-        np.isfinite(truth.position).all(1) & np.isfinite(truth.rotation).all(1) & np.isfinite(truth.joints).all(1)
-    )
+    fields = (truth.position, truth.rotation, truth.joints)
+    holes = ~np.logical_and.reduce([np.isfinite(values).all(1) for values in fields])
     if not holes.any():
         return truth, holes
     position, rotation, joints = truth.position.copy(), truth.rotation.copy(), truth.joints.copy()

@@ -46,17 +46,17 @@ class SurfacePoints:
 
     def place(self, vertices: np.ndarray) -> np.ndarray:
         """The points (frame, point, 3) on a posed surface (frame, vertex, 3)."""
-        corners = (self._weights[:, k, None] * vertices[:, self.corners[:, k]] for k in range(3))
-        return sum(corners)
+        first, second, third = (self._weights[:, k, None] * vertices[:, self.corners[:, k]] for k in range(3))
+        return first + second + third
 
     @cached_property
     def leaders(self) -> np.ndarray:
         """The nearest at rest of every 16th point, for each point (point,) int64."""
-        from scipy.spatial import cKDTree
+        from scipy.spatial import KDTree
 
         rest = self.place(self._rest[None])[0]
         chosen = np.arange(0, len(rest), LEADER_SHARE)
-        return chosen[cKDTree(rest[chosen]).query(rest)[1]]
+        return chosen[KDTree(rest[chosen]).query(rest)[1]]
 
 
 class PosedBody:

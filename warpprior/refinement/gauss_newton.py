@@ -1,116 +1,126 @@
-"""The stages of the alignment, coarse to fine."""
+"""Gauss-Newton on all bodies and frames at once, in stages from coarse to fine.
+
+Every frame and term enters one block-banded system, so that frames that see much carry frames that see little.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from warpprior.refinement.aligner import TERMS, BodyAligner
+from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
+from warpprior.refinement.steps import BodySteps
 from warpprior.settings import RefineSettings
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
-from warpprior.system.motion import MotionState
-from warpprior.system.picture import Picture
 from warpprior.system.problem import Problem
+from warpprior.terms import GAUSS_NEWTON
 
-COLUMNS = TERMS
-BIAS_TOLD = 2  # stages after which the bias of labels is as well known as it gets
+BIAS_SETTLED = 2  # stages after which the bias of labels is as well known as it gets
 CHECK_EVERY = 4  # iterations between looks at the cost
 
 
-class Alignment:
-    """The stages of the alignment of all moving bodies, together.
+class GaussNewton:
+    """The least squares of a sequence.
 
     Args:
-        state: the motion of the scene.
-        picture: the observations.
+        problem: what terms share.
         settings: of the whole refinement.
         capture: replay iterations as a graph; None does so on a GPU.
 
     Attributes:
         stages: those that apply to this scene.
+        terms: bound terms, those of each body together.
+        names: of the terms, columns of the history.
     """
 
-    def __init__(
-        self,
-        state: MotionState,
-        picture: Picture,
-        settings: RefineSettings,
-        *,
-        capture: bool | None = None,
-    ):
-        self.state, self.settings, self._capture = state, settings, capture
-        self.problem = Problem(state, picture, settings.align)
-        if self.problem.estimates_focal:
-            self._capture = False  # a graph would keep the focal length it was recorded with
-        articulated = any(not body.body.is_rigid for body in state.estimated)
-        self.stages = [stage for stage in settings.align.stages if articulated or not stage.for_hands]
-        self.aligners = [BodyAligner(body, self.problem) for body in state.estimated]
-        self.floor = np.concatenate([aligner.floor for aligner in self.aligners])
+    def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
+        self.problem, self.settings = problem, settings
+        # A graph would keep the focal length it was recorded with.
+        self._capture = False if problem.estimates_focal else capture
+        estimated = problem.motion.estimated
+        articulated = any(not body.body.is_rigid for body in estimated)
+        self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
+        used = settings.used_by(GAUSS_NEWTON)
+        problem.prepare_for(used)
+        bound = [term for kind in used for term in kind.bind(problem)]
+        self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
+        self.names = tuple(kind.name for kind in used)
+        self._bodies = [BodySteps(body, problem) for body in estimated]
+        self._floor = np.concatenate([steps.floor for steps in self._bodies])
 
     def run(self, number: int) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration."""
-        stage = self.stages[number]
+        stage, problem = self.stages[number], self.problem
         limit = stage.iterations
         if self.settings.iterations is not None:
             limit = min(limit, self.settings.iterations)
-        history = History(COLUMNS, limit, self.state.device)
-        if number >= BIAS_TOLD:
-            self.problem.shared.drop_small_bias()
-        self.problem.refresh_backdrop()
-        for aligner in self.aligners:
-            aligner.enter(stage)
-        if (stage.seeding_rounds or stage.half_turns) and limit:
-            for aligner in self.aligners:
-                if aligner.body.body.is_rigid:
-                    self.problem.refresh()  # the body before was drawn last where it was tried last
-                    choose_poses(aligner, stage.seeding_rounds, turns=stage.half_turns)
-                    aligner.enter(stage)
-        linearise = Replay(lambda: self.linearise(history), self.state.device, capture=self._capture)
-        advance = Replay(self.advance, self.state.device, capture=self._capture)
+        history = History(self.names, limit, problem.motion.device)
+        if number >= BIAS_SETTLED:
+            problem.shared.drop_small_bias()
+        problem.refresh_backdrop()
+        problem.enter(stage)
+        for term in self.terms:
+            term.enter(stage)
+        if limit and "hypotheses" not in self.settings.without and (stage.carry_frames or stage.half_turns):
+            for steps in self._bodies:
+                if steps.body.body.is_rigid:
+                    self._try_poses(number, steps)
+        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=self._capture)
+        advance = Replay(self.advance, problem.motion.device, capture=self._capture)
         for iteration in range(limit):
             linearise()
             self.solve()
             advance()
             if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
                 break
-        return [{"stage": float(number + 1), **dict(zip(COLUMNS, row, strict=True))} for row in history.read()]
+        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
+
+    def _try_poses(self, number: int, steps: BodySteps) -> None:
+        """Let one body choose among other poses, all others held."""
+        stage, problem = self.stages[number], self.problem
+        own = [term for term in self.terms if term.body.name == steps.body.name]
+        problem.refresh()  # the body before was drawn last where it was tried last
+        fit = BodyFit(steps, own, problem, self.settings.gauss_newton.damping)
+        choose_poses(fit, stage.carry_frames, turns=stage.half_turns)
+        for term in own:
+            term.enter(stage)
 
     def linearise(self, history: History) -> None:
         """Normal equations of all bodies at the current motion; launches only."""
         self.problem.equations.clear()
         self.problem.refresh()
-        for aligner in self.aligners:
-            aligner.add()
-            for term in COLUMNS:
-                history.add(term, aligner.costs[term])
+        for term in self.terms:
+            term.costs.zero_()
+            term.freeze()
+            term.add(self.problem.system)
+            history.add(term.name, term.costs)
         history.close_row()
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
         equations, shared = self.problem.equations, self.problem.shared
-        sought = bool(shared.names)
         steps, shared_steps = equations.solve(
             slice(0, equations.width),
-            self.settings.align.damping,
-            self.floor,
-            shared.floor if sought else None,
-            shared_pull=shared.pull if sought else None,
-            shared_bounds=shared.bounds if sought else None,
+            self.settings.gauss_newton.damping,
+            self._floor,
+            shared.floor if shared.names else None,
+            shared_pull=shared.pull if shared.names else None,
+            shared_bounds=shared.bounds if shared.names else None,
         )
-        for aligner in self.aligners:
-            aligner.step(steps[:, aligner.columns])
-        if sought:
+        for body in self._bodies:
+            body.take(steps[:, body.columns])
+        if shared.names:
             shared.assign(shared.values + shared_steps)
 
     def advance(self) -> None:
         """Take the steps; launches only."""
-        self.state.pose()
-        self.state.settle()
+        self.problem.motion.pose()
+        self.problem.motion.settle()
 
     def _settled(self, rows: np.ndarray) -> bool:
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:
             return False
         before, now = totals[-1 - CHECK_EVERY], totals[-1]
-        return abs(before - now) <= self.settings.align.tolerance * max(abs(now), 1e-12)
+        return abs(before - now) <= self.settings.gauss_newton.tolerance * max(abs(now), 1e-12)

@@ -10,7 +10,8 @@ import numpy as np
 import warp as wp
 
 from warpprior.geometry.transfer import Transfer
-from warpprior.refinement.aligner import BodyAligner
+from warpprior.refinement.body_fit import BodyFit
+from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
 CARRIED_SETTLING = 3  # and one that a neighbour carried
@@ -23,63 +24,59 @@ GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
 
 
-def choose_poses(aligner: BodyAligner, rounds: int, *, turns: bool = True) -> int:
+def choose_poses(fit: BodyFit, rounds: int, *, turns: bool = True) -> int:
     """Try hypotheses in every frame and take the cheapest path through the sequence.
 
     Args:
-        aligner: the body's problem, in a stage.
+        fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
         turns: try half turns about the body's axes, too.
 
     Returns:
         The number of poses that were replaced.
     """
-    state, name = aligner.state, aligner.body.name
-    aligner.let_frames_go()  # a bad neighbour must not hold a frame back
-    aligner.linearise()
-    poses = state.states[name].poses
-    segments = state.segments.numpy()
-    search = _Search(aligner, segments[1:] == segments[:-1])
-    start = poses.numpy().copy()
-    search.add(start, aligner.picture_costs())
+    fit.linearise()
+    segments = fit.motion.segments.numpy()
+    search = _Search(fit, segments[1:] == segments[:-1])
+    start = fit.poses
+    search.add(start, fit.observed_costs())
     if turns:
         search.settle(start)  # as long as the turned ones
-        for half_turn in _half_turns(aligner.body.symmetry):
+        for half_turn in _half_turns(fit.body.symmetry):
             search.settle(_turned(start, half_turn))
         search.take_path()
-    if state.frame_count > 1:
+    if fit.motion.frame_count > 1:
         search.carry(rounds)
-    return int((poses.numpy() != start).any(axis=1).sum())
+    return int((fit.poses != start).any(axis=1).sum())
 
 
 class _Search:
     """Hypotheses so far, and the cheapest path through them."""
 
-    def __init__(self, aligner: BodyAligner, joined: np.ndarray):
-        self.aligner, self.joined = aligner, joined
-        self.hypotheses: list[tuple[np.ndarray, np.ndarray]] = []
+    def __init__(self, fit: BodyFit, joined: np.ndarray):
+        self._fit, self._joined = fit, joined
+        self._hypotheses: list[tuple[np.ndarray, np.ndarray]] = []
+        scene = fit.motion.scene
+        self._pace = np.maximum(JUMP_FPS / (scene.fps * frame_paces(scene)[1:]), 1.0)
 
     def add(self, poses: np.ndarray, costs: np.ndarray) -> None:
         """Remember poses (frame, 7) and what they cost (frame,)."""
-        self.hypotheses.append((poses, costs))
+        self._hypotheses.append((poses, costs))
 
     def settle(self, tried: np.ndarray, iterations: int = SETTLING) -> None:
         """Let poses (frame, 7) go for a few iterations, and remember where they went."""
-        aligner, state = self.aligner, self.aligner.state
-        aligner.place(tried)
-        aligner.linearise()
+        fit = self._fit
+        fit.place(tried)
+        fit.linearise()
         for _ in range(iterations):
-            aligner.solve()
-            state.pose()
-            state.settle()
-            aligner.linearise()
-        self.add(state.states[aligner.body.name].poses.numpy().copy(), aligner.picture_costs())
+            fit.step()
+            fit.linearise()
+        self.add(fit.poses, fit.observed_costs())
 
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
-        pace = max(JUMP_FPS / self.aligner.state.scene.fps, 1.0)
-        path = cheapest_path(self.hypotheses, self.joined, self.aligner.body.initial.rotation, pace=pace)
-        self.aligner.place(path)
+        path = cheapest_path(self._hypotheses, self._joined, self._fit.body.initial.rotation, pace=self._pace)
+        self._fit.place(path)
         return path
 
     def carry(self, rounds: int) -> None:
@@ -87,21 +84,21 @@ class _Search:
 
         Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
         """
-        aligner, state = self.aligner, self.aligner.state
-        pair_count = state.frame_count - 1
-        transfer = Transfer(pair_count, state.device)
-        poses = state.states[aligner.body.name].poses
-        aligner.linearise()
-        points, weights = _closest_points(aligner)
+        fit, motion = self._fit, self._fit.motion
+        pair_count = motion.frame_count - 1
+        transfer = Transfer(pair_count, motion.device)
+        poses = motion.states[fit.body.name].poses
+        fit.linearise()
+        points, weights = _closest_points(fit)
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
-        path = poses.numpy().copy()
+        path = fit.poses
         for _ in range(rounds):
             before = path
             for source, target in ((earlier, later), (later, earlier)):
                 transfer.carry(points[source], points[target], weights[source], poses[source])
                 tried = path.copy()
-                carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], aligner.body.symmetry)
-                tried[target] = np.where(self.joined[:, None], carried, path[target])
+                carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], fit.body.symmetry)
+                tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
             if _jumps(before, path).max() < STANDS_STILL:
@@ -109,7 +106,11 @@ class _Search:
 
 
 def cheapest_path(
-    hypotheses: list[tuple[np.ndarray, np.ndarray]], joined: np.ndarray, guess: np.ndarray, *, pace: float = 1.0
+    hypotheses: list[tuple[np.ndarray, np.ndarray]],
+    joined: np.ndarray,
+    guess: np.ndarray,
+    *,
+    pace: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
 
@@ -120,7 +121,7 @@ def cheapest_path(
         hypotheses: poses (frame, 7) and their costs (frame,); the first wins where all are equal.
         joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
         guess: quaternions of the first guess (frame, 4).
-        pace: how much farther bodies move between two frames than at JUMP_FPS.
+        pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
@@ -129,11 +130,12 @@ def cheapest_path(
     cosines = np.clip(np.abs(np.einsum("hfi,fi->hf", poses[..., 3:], guess)), 0.0, 1.0)
     costs = costs + GUESS_SHARE * jump * _saturated((2.0 * np.arccos(cosines) / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
+    paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
     for frame in range(1, frame_count):
         arrive = totals[:, None]
         if joined[frame - 1]:
-            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], pace)
+            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], paces[frame - 1])
         else:
             arrive = np.broadcast_to(arrive, (count, count))
         origins[frame] = arrive.argmin(axis=0)
@@ -204,14 +206,14 @@ def keep_unseen_turn(carried: np.ndarray, own: np.ndarray, symmetry: str) -> np.
     return carried
 
 
-def _closest_points(aligner: BodyAligner) -> tuple[wp.array, wp.array]:
+def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:
     """Points and contact weights of the body whose contacts weigh most; one weightless point without other bodies."""
-    state = aligner.state
-    if not aligner.partners:
-        shape = (state.frame_count, 1)
-        return wp.zeros(shape, dtype=wp.vec3, device=state.device), wp.zeros(shape, dtype=float, device=state.device)
-    contact = max(aligner.contacts.values(), key=lambda contact: float(contact.sums.numpy()[:, 0].sum()))
-    name = contact.partner.name
-    scale = state.points[name].shape[1]
-    weights = wp.array(contact.weights.numpy() * scale, dtype=float, device=state.device)
-    return state.points[name], weights
+    motion = fit.motion
+    pairs = fit.problem.contacts(fit.body).pairs.values()
+    if not pairs:
+        shape = (motion.frame_count, 1)
+        return wp.zeros(shape, dtype=wp.vec3, device=motion.device), wp.zeros(shape, dtype=float, device=motion.device)
+    closest = max(pairs, key=lambda pair: float(pair.contacts.sums.numpy()[:, 0].sum()))
+    points = motion.points[closest.partner.name]
+    weights = closest.contacts.weights.numpy() * points.shape[1]
+    return points, wp.array(weights, dtype=float, device=motion.device)

@@ -11,28 +11,28 @@ NEAREST_M = 0.05  # what is nearer, or behind the camera, is taken to be here
 LARGEST_FACTOR = 2.0  # of depth in one pass
 
 
-def read_rays(body: SceneBody, state: MotionState) -> tuple[np.ndarray, np.ndarray]:
+def read_rays(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarray]:
     """Bearing x/z, y/z (frame, 2) and depth (frame,) [m] of a body's origin."""
-    position = state.states[body.name].poses.numpy()[:, :3].astype(np.float64)
+    position = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
     depth = np.maximum(position[:, 2], NEAREST_M)
     return position[:, :2] / depth[:, None], depth
 
 
-def move_along_rays(body: SceneBody, state: MotionState, change: np.ndarray, usable: np.ndarray) -> None:
+def move_along_rays(body: SceneBody, motion: MotionState, change: np.ndarray, usable: np.ndarray) -> None:
     """Move a body across and along its lines of sight, and pose it.
 
     Args:
-        body: the moving body.
-        state: the motion; its poses are changed.
+        body: the estimated body.
+        motion: of all bodies; its poses are changed.
         change: of the bearing, and of the logarithm of depth (frame, 3).
         usable: frames whose change is known (frame,), at least one; the others follow the frames around them.
     """
-    bearing, depth = read_rays(body, state)
-    frames = np.arange(state.frame_count)
+    bearing, depth = read_rays(body, motion)
+    frames = np.arange(motion.frame_count)
     change = np.column_stack([np.interp(frames, frames[usable], column[usable]) for column in change.T])
-    transforms = state.states[body.name].poses.numpy().astype(np.float64)
+    transforms = motion.states[body.name].poses.numpy().astype(np.float64)
     transforms[:, 2] = depth * np.exp(change[:, 2])
     transforms[:, :2] = (bearing + change[:, :2]) * transforms[:, 2:3]
-    state.states[body.name].poses.assign(transforms.astype(np.float32))
-    state.settle()
-    state.pose()
+    motion.states[body.name].poses.assign(transforms.astype(np.float32))
+    motion.settle()
+    motion.pose()

@@ -1,35 +1,36 @@
 """Refine: noisy poses of a whole sequence become poses that fit the pictures and the physics (the paper's III-D).
 
-The parts run one after another and each is a thin loop over kernels: the closed-form start, Gauss-Newton stages on
-the rigid bodies, and Adam on the full energy of everything that moves.
+The parts run one after another and each is a thin loop over kernels: the closed-form start, Gauss-Newton in
+stages, and Adam on the energy of everything that is estimated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from warpprior.refinement.adam import Descent
-from warpprior.refinement.adam_terms import build_terms
-from warpprior.refinement.gauss_newton import Alignment
-from warpprior.refinement.start import initialise
-from warpprior.refinement.start_from_detections import initialise_from_detections
+from warpprior.refinement.adam import Adam
+from warpprior.refinement.gauss_newton import GaussNewton
+from warpprior.refinement.start import start_from_labels
+from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
-from warpprior.system.energy import Energy
 from warpprior.system.motion import MotionState
-from warpprior.system.overlap import FEWEST_PIXELS, Overlap
-from warpprior.system.picture import prepare_picture
+from warpprior.system.observed import observe_picture
+from warpprior.system.overlap import FEWEST_PIXELS
+from warpprior.system.problem import Problem
+from warpprior.terms import ADAM, GAUSS_NEWTON, Term
 
 TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
-POLISH_ITERATIONS = 200
-WORTH_TELLING = 0.25  # mask biases smaller than this are not mentioned [px]
+ADAM_ITERATIONS = 200
+LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
+HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
 
 Keep = Callable[[dict[str, np.ndarray]], None]
 
@@ -38,6 +39,7 @@ def refine(
     scene: Scene,
     settings: RefineSettings | None = None,
     *,
+    terms: Sequence[Term] | None = None,
     device: str | None = None,
     progress: Progress | None = None,
     keep: Keep | None = None,
@@ -48,6 +50,8 @@ def refine(
     Args:
         scene: camera, bodies and observations; see :class:`warpprior.Scene`.
         settings: defaults work.
+        terms: what makes the motion right, instead of the settings' own: those of :func:`warpprior.terms.default` and
+            any of your own, which ``settings.without`` may name, and the history does.
         device: ``cpu``, ``cuda``, ``cuda:1``; None takes a GPU if there is one.
         progress: called with steps done, steps in all, and what is being done.
         keep: called after each part with arrays from which ``resume_from`` continues.
@@ -60,6 +64,8 @@ def refine(
         InputError: nothing to estimate, or nothing to estimate it from.
     """
     settings = RefineSettings() if settings is None else settings
+    if terms is not None:
+        settings = replace(settings, terms=tuple(terms))
     _check(scene)
     run = _Run(scene, settings, resolve_device(device), progress, keep)
     if resume_from is not None:
@@ -77,12 +83,12 @@ def _check(scene: Scene) -> None:
     if not moving:
         raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
     if scene.labels is None:
-        if not (scene.keypoints or scene.boxes):
+        if not (scene.keypoints2d or scene.boxes):
             accepted = "frames.labels or keypoints.file in scene.toml"
             raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
         return
     for body in moving:
-        if body.name in scene.keypoints or body.name in scene.boxes:
+        if body.name in scene.keypoints2d or body.name in scene.boxes:
             continue
         largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
         if largest < FEWEST_PIXELS:
@@ -100,51 +106,44 @@ class _Run:
         self, scene: Scene, settings: RefineSettings, device: str, progress: Progress | None, keep: Keep | None
     ):
         self.scene, self.settings, self.progress, self.keep = scene, settings, progress, keep
-        self.state = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
+        self.motion = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
         # Of a known body drawn too large, labels and focal length may both be to blame.
-        calibrate = settings.calibrate_masks and not settings.align.estimate_focal
-        self.picture = prepare_picture(self.state, settings.window_margin, calibrate=calibrate)
-        self.notes: list[str] = []
-        if abs(self.picture.mask_bias) > WORTH_TELLING:
-            size = "large" if self.picture.mask_bias > 0.0 else "small"
-            told = f"{abs(self.picture.mask_bias):.1f} px too {size}"
-            self.notes.append(f"labels of known bodies are {told} at their borders; all labels are taken to be.")
-        told = self.state.known or (settings.align.depth_weight > 0.0 and scene.read_depth is not None)
-        if settings.align.estimate_focal and not told:
-            self.notes.append("neither a known body nor depth tells the focal length; it may be as far off as before.")
+        calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
+        observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate)
+        self.problem = Problem(self.motion, observed, settings.unknowns)
+        self.notes = _notes_at_the_start(self.problem, settings)
         self.rows: list[dict[str, float]] = []
-        # Parts are told the run when it is their turn: if they held it, nothing of a finished run could be freed.
+        # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
         self.parts: list[tuple[str, Callable[[_Run], None]]] = []
-        if settings.initialise_passes:
-            self.parts.append(("closed-form start", _Run._initialise))
-        self.alignment = None
-        if settings.align.stages:
-            self.alignment = Alignment(self.state, self.picture, settings)
-            for number in range(len(self.alignment.stages)):
-                self.parts.append((f"align, stage {number + 1}", lambda run, number=number: run._align(number)))
-        self.overlaps = []
-        if scene.labels is not None:
-            labels, window = self.picture.unbiased_labels, self.picture.window
-            self.overlaps = [Overlap(body, self.state, labels, window) for body in self.state.estimated]
-        self.best = (self._score(), self.state.read_transforms(), self._read_shared())
-        iterations = self._polish_iterations(bool(settings.align.stages))
+        if settings.start_passes and "start" not in settings.without:
+            self.parts.append(("closed-form start", _Run._start))
+        self.gauss_newton = None
+        if settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON):
+            self.gauss_newton = GaussNewton(self.problem, settings)
+            for number, stage in enumerate(self.gauss_newton.stages):
+                name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
+                self.parts.append((name, lambda run, number=number: run._align(number)))
+        self.best = (self._score(), self.motion.read_transforms(), self.problem.shared.values.copy())
+        iterations = self._adam_iterations()
         if iterations:
-            self.parts.append(("polish", lambda run: run._polish(iterations)))
+            self.parts.append(("Adam", lambda run: run._descend(iterations)))
         self.done = 0
 
-    def _polish_iterations(self, aligned: bool) -> int:
-        """How long to descend: as asked, else only where nothing was aligned."""
-        asked = self.settings.polish.iterations
+    def _adam_iterations(self) -> int:
+        """How long to descend: as asked, else only where Gauss-Newton is off."""
+        if "adam" in self.settings.without or not self.settings.used_by(ADAM):
+            return 0
+        asked = self.settings.adam.iterations
         if asked is None:
-            asked = 0 if aligned else POLISH_ITERATIONS
+            asked = ADAM_ITERATIONS if self.gauss_newton is None else 0
         limit = self.settings.iterations
         return asked if limit is None else min(asked, limit)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
-        self._assign_shared(arrays["shared"])
-        self.state.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
+        self.problem.shared.assign(arrays["shared"])
+        self.motion.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
         best = {k[5:]: v for k, v in arrays.items() if k.startswith("best/")}
         self.best = (float(arrays["best score"]), best, arrays["best shared"])
         self.notes = [str(note) for note in arrays["notes"]]
@@ -156,7 +155,7 @@ class _Run:
         """Do the parts that are left."""
         for number in range(self.done, len(self.parts)):
             name, part = self.parts[number]
-            self._tell(name, 0.0)
+            self._report(name, 0.0)
             try:
                 part(self)
             except KeyboardInterrupt:
@@ -169,86 +168,93 @@ class _Run:
             self.progress(len(self.parts), len(self.parts), "done")
 
     def _score(self) -> float:
-        """Mean overlap of the moving bodies with their labels; 0 without labels."""
-        if not self.overlaps:
+        """Mean overlap of the estimated bodies with their labels; 0 without labels."""
+        if self.scene.labels is None:
             return 0.0
-        for overlap in self.overlaps:
-            overlap.measure()
-        return float(np.mean([overlap.mean for overlap in self.overlaps]))
+        overlaps = [self.problem.overlap(body) for body in self.motion.estimated]
+        for overlap in overlaps:
+            overlap.measure(self.motion.screen)
+        return float(np.mean([overlap.mean for overlap in overlaps]))
 
     def _guard(self, name: str) -> None:
         """Go back to the best motion so far where a part left the labels or became infinite."""
-        held = self.state.hold_finite()
+        held = self.motion.hold_finite()
         if not (held or self.settings.guard):
             return
         score = self._score()
         if held or score < self.best[0] - TOLERATED_LOSS:
-            self._assign_shared(self.best[2])
-            self.state.assign_transforms(self.best[1])
+            self.problem.shared.assign(self.best[2])
+            self.motion.assign_transforms(self.best[1])
             reason = "became infinite" if held else f"left the labels (IoU {self.best[0]:.2f} to {score:.2f})"
             self.notes.append(f"{name}: the motion {reason}; what it did was undone.")
         elif score > self.best[0]:
-            self.best = (score, self.state.read_transforms(), self._read_shared())
-
-    def _read_shared(self) -> np.ndarray:
-        """What all frames share and is sought: mask bias, focal length, shapes (unknown,)."""
-        return np.zeros(0) if self.alignment is None else self.alignment.problem.shared.values.copy()
-
-    def _assign_shared(self, values: np.ndarray) -> None:
-        if self.alignment is not None:
-            self.alignment.problem.shared.assign(values)
+            self.best = (score, self.motion.read_transforms(), self.problem.shared.values.copy())
 
     def _keep(self) -> None:
         if self.keep is None:
             return
-        arrays = {f"base/{name}": values for name, values in self.state.read_transforms().items()}
+        arrays = {f"base/{name}": values for name, values in self.motion.read_transforms().items()}
         arrays.update({f"best/{name}": values for name, values in self.best[1].items()})
         arrays.update({"best score": np.array(self.best[0]), "best shared": self.best[2]})
-        arrays.update({"shared": self._read_shared(), "notes": np.array(self.notes, dtype=np.str_)})
+        arrays.update({"shared": self.problem.shared.values.copy(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
         self.keep({"done": np.array(self.done), **arrays})
 
-    def _initialise(self) -> None:
-        for body in self.state.estimated:
-            passes = self.settings.initialise_passes
-            if initialise_from_detections(body, self.state, passes=passes):
+    def _start(self) -> None:
+        for body in self.motion.estimated:
+            passes = self.settings.start_passes
+            if start_from_detections(body, self.motion, passes=passes):
                 continue
             if self.scene.labels is None:
-                self.notes.append(f"{body.name}: nothing shows it; only what it touches tells where it is.")
+                self.notes.append(f"{body.name}: nothing shows it; only what it touches says where it is.")
                 continue
-            overlap = initialise(body, self.state, self.picture.unbiased_labels, self.picture.window, passes=passes)
-            if overlap < 0.1:
+            overlap = start_from_labels(body, self.problem, passes=passes)
+            if overlap < HARDLY_MET:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
 
     def _align(self, number: int) -> None:
-        self.rows += self.alignment.run(number)
+        self.rows += self.gauss_newton.run(number)
 
-    def _polish(self, iterations: int) -> None:
-        terms = build_terms(self.state, self.picture, self.settings.polish, self.notes.append)
-        descent = Descent(self.state, Energy(self.state, terms), self.settings.polish)
-        self.rows += descent.run(iterations, lambda done: self._tell("polish", done / iterations))
+    def _descend(self, iterations: int) -> None:
+        descent = Adam(self.problem, self.settings)
+        self.rows += descent.run(iterations, lambda done: self._report("Adam", done / iterations))
+        self.notes += self.problem.notes
         if descent.skipped:
             self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
 
-    def _tell(self, name: str, share: float) -> None:
+    def _report(self, name: str, share: float) -> None:
         if self.progress is not None:
             self.progress(self.done + share, len(self.parts), name)
 
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
-        self.state.hold_finite()
-        camera = self.state.camera
+        self.motion.hold_finite()
+        camera = self.motion.camera
         if camera != self.scene.camera:
-            told = f"{self.scene.camera.fx:.1f} px became {camera.fx:.1f} px"
-            self.notes.append(f"the focal length of {told}; poses and drawings are for that one.")
+            change = f"{self.scene.camera.fx:.1f} px became {camera.fx:.1f} px"
+            self.notes.append(f"the focal length of {change}; poses and drawings are for that one.")
         return Result(
             scene=self.scene if camera == self.scene.camera else replace(self.scene, camera=camera),
-            poses=self.state.read(),
+            poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
             notes=tuple(self.notes),
             complete=complete,
         )
+
+
+def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]:
+    """What the observations suppose, one sentence each."""
+    notes, bias = [], problem.observed.mask_bias
+    if abs(bias) > LEAST_NOTED_BIAS:
+        size = f"{abs(bias):.1f} px too {'large' if bias > 0.0 else 'small'}"
+        notes.append(f"labels of known bodies are {size} at their borders; all labels are taken to be.")
+    measured = problem.motion.scene.read_depth is not None and any(
+        term.name == "depth" for term in settings.used_by(GAUSS_NEWTON)
+    )
+    if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
+        notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
+    return notes
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.refinement.rays import LARGEST_FACTOR, move_along_rays, read_rays
-from warpprior.render.window import Window
 from warpprior.scene import SceneBody
-from warpprior.system.motion import MotionState
-from warpprior.system.overlap import FEWEST_PIXELS, Overlap
+from warpprior.system.overlap import FEWEST_PIXELS
+from warpprior.system.problem import Problem
 
 
-def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: Window, *, passes: int) -> float:
+def start_from_labels(body: SceneBody, problem: Problem, *, passes: int) -> float:
     """Move a body along and across its line of sight until its drawing has the area and centroid of its label.
 
     Only the open part of the drawing counts: what falls on other bodies' labels may hide there.  A body that is
@@ -19,31 +18,29 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
     area.  Frames without a label follow the frames around them.
 
     Args:
-        body: the moving body.
-        state: the motion; its poses are changed.
-        labels: label images within the window (frame, height, width) uint8.
-        window: the crop.
+        body: the estimated body.
+        problem: of a sequence with labels; the body is moved in it.
         passes: how often to correct.
 
     Returns:
         The mean intersection over union with the label before the first pass; the overlap of frames without one
         does not count.
     """
-    overlap = Overlap(body, state, labels, window)
-    camera = state.scene.camera
+    motion, window = problem.motion, problem.observed.window
+    overlap, camera = problem.overlap(body), problem.motion.scene.camera
     focal = np.array([camera.fx, camera.fy])
     center = np.array([camera.cx, camera.cy])
     cross_section = _mean_cross_section(body)
     first_overlap = 0.0
     for turn in range(passes):
-        overlap.measure()
+        overlap.measure(motion.screen)
         ours, theirs, usable = overlap.drawn, overlap.labelled, overlap.usable
         if not usable.any():
             return 0.0
         if turn == 0:
             first_overlap = overlap.mean
         seen = ours[:, 0] >= FEWEST_PIXELS
-        bearing, depth = read_rays(body, state)
+        bearing, depth = read_rays(body, motion)
         middle = np.where(seen[:, None], ours[:, 1:] / np.maximum(ours[:, :1], 1.0), 0.0)
         target = theirs[:, 1:] / np.maximum(theirs[:, :1], 1.0)
         factor = np.sqrt(np.maximum(ours[:, 0], 1.0) / np.maximum(theirs[:, 0], 1.0))
@@ -53,7 +50,7 @@ def initialise(body: SceneBody, state: MotionState, labels: np.ndarray, window: 
         new_bearing = np.where(seen[:, None], bearing + (target - middle) / focal, ray)
         new_depth = np.where(seen, depth * factor, lost_depth)
         change = np.column_stack([new_bearing - bearing, np.log(new_depth / depth)])
-        move_along_rays(body, state, change, usable)
+        move_along_rays(body, motion, change, usable)
     return first_overlap
 
 

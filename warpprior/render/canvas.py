@@ -82,6 +82,7 @@ class Canvas:
         self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
+        self._outline: silhouette.Outline | None = None
 
     def again(self, window: Window) -> Canvas:
         """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
@@ -98,6 +99,7 @@ class Canvas:
         self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
         self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
+        self._outline = None
 
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
@@ -116,19 +118,7 @@ class Canvas:
         self.draw_faces(screen)
         silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
         silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
-        silhouette.claim_pairs(
-            screen,
-            self.edges,
-            self.edge_channels,
-            self.counts,
-            self.entries,
-            self.keys,
-            self.origins,
-            self.crop,
-            self.epoch,
-            stride=self.stride,
-            owners_out=self.owners,
-        )
+        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
         return renewed
 
     def draw_faces(self, screen: wp.array) -> None:
@@ -149,19 +139,14 @@ class Canvas:
             keys_out=self.keys,
         )
 
-    def outline(self, screen: wp.array) -> tuple:
-        """The drawn silhouette as the arguments, from ``screen`` to ``epoch``, of the kernels that walk it."""
-        return (
-            screen,
-            self.edges,
-            self.counts,
-            self.entries,
-            self.keys,
-            self.owners,
-            self.origins,
-            self.crop,
-            self.epoch,
-        )
+    def outline(self, screen: wp.array) -> silhouette.Outline:
+        """The silhouette drawn last, of ``screen`` [frame, vertex], for the kernels that walk it."""
+        if self._outline is None or self._outline.screen is not screen:
+            outline = self._outline = silhouette.Outline()
+            outline.screen, outline.edges, outline.origins, outline.crop = screen, self.edges, self.origins, self.crop
+            outline.counts, outline.entries = self.counts, self.entries
+            outline.keys, outline.owners, outline.epoch = self.keys, self.owners, self.epoch
+        return self._outline
 
     def read_coverage(self, screen: wp.array) -> np.ndarray:
         """Antialiased masks of the channels (frame, channel, height, width) float32, 1 where a channel fills the pixel.
@@ -171,7 +156,7 @@ class Canvas:
         self.draw(screen)
         frame_count, crop = len(self.keys), self.crop
         coverage = wp.zeros((frame_count, crop.channel_count, self.keys.shape[1]), dtype=wp.float32, device=self.device)
-        silhouette.cover_pixels(*self.outline(screen), stride=self.stride, coverage_out=coverage)
+        silhouette.cover_pixels(self.outline(screen), stride=self.stride, coverage_out=coverage)
         labels = wp.empty(self.keys.shape, dtype=wp.uint8, device=self.device)
         names = wp.array(np.arange(16, dtype=np.uint8), dtype=wp.uint8, device=self.device)
         visibility.read_channels(self.keys, names, channels_out=labels)

@@ -43,15 +43,15 @@ class EdgeMask:
         canvas, sigma = self.canvas, self.sigma
         canvas.draw(screen)
         outline = canvas.outline(screen)
-        silhouette.cover_pixels(*outline, stride=canvas.stride, coverage_out=self.coverage)
+        silhouette.cover_pixels(outline, stride=canvas.stride, coverage_out=self.coverage)
         mask_loss.compare_labels(
             canvas.keys, self.targets, self.scales, sigma, canvas.crop, row, lanes=self.lanes, rows_out=rows
         )
         mask_loss.mark_residuals(
-            *outline, self.targets, self.scales, sigma, stride=canvas.stride, differences_out=self.differences
+            outline, self.targets, self.scales, sigma, stride=canvas.stride, differences_out=self.differences
         )
         mask_loss.settle_coverage(
-            *outline,
+            outline,
             self.targets,
             self.scales,
             sigma,
@@ -65,7 +65,7 @@ class EdgeMask:
 
     def _push(self, screen: wp.array, rows: wp.array, row: int) -> None:
         silhouette.push_coverage_gradient(
-            *self.canvas.outline(screen),
+            self.canvas.outline(screen),
             self.differences,
             row,
             rows.grad,
@@ -90,7 +90,7 @@ class ContourMask:
         self.canvas, self.sigma, self.tau = canvas, sigma, tau
         self.targets = wp.array(distances.reshape(frame_count, -1), dtype=wp.float32, device=device)
         self.scales = wp.array(scales, dtype=wp.float32, device=device)
-        self.pieces = wp.zeros(canvas.entries.shape, dtype=wp.vec2, device=device)
+        self.spans = wp.zeros(canvas.entries.shape, dtype=wp.vec2, device=device)
         self.band = wp.zeros(canvas.keys.shape, dtype=wp.uint64, device=device)
         self.differences = wp.zeros(canvas.keys.shape, dtype=wp.float32, device=device)
         self.lanes = 1 if device.is_cpu else LANES
@@ -100,20 +100,9 @@ class ContourMask:
         canvas = self.canvas
         if canvas.draw(screen):
             self.band.zero_()
-        contour_mask.clip_edges(*canvas.outline(screen), stride=canvas.stride, pieces_out=self.pieces)
-        contour_mask.spread_contour(
-            screen,
-            canvas.edges,
-            canvas.counts,
-            canvas.entries,
-            self.pieces,
-            canvas.origins,
-            canvas.crop,
-            canvas.epoch,
-            self.tau,
-            stride=canvas.stride,
-            band_out=self.band,
-        )
+        outline = canvas.outline(screen)
+        contour_mask.clip_edges(outline, stride=canvas.stride, spans_out=self.spans)
+        contour_mask.spread_contour(outline, self.spans, self.tau, stride=canvas.stride, band_out=self.band)
 
     def read(self, screen: wp.array) -> np.ndarray:
         """The soft mask (frame, height, width) float32."""
@@ -144,16 +133,9 @@ class ContourMask:
     def _push(self, screen: wp.array, rows: wp.array, row: int) -> None:
         canvas = self.canvas
         contour_mask.push_contour_gradient(
-            screen,
-            canvas.edges,
-            canvas.counts,
-            canvas.entries,
-            self.pieces,
-            canvas.keys,
+            canvas.outline(screen),
+            self.spans,
             self.band,
-            canvas.origins,
-            canvas.crop,
-            canvas.epoch,
             self.tau,
             self.differences,
             row,

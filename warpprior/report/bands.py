@@ -35,10 +35,11 @@ def band_figure(result: Result) -> Figure | None:
     grid = figure.subplots(rows, 3, squeeze=False)
     set_margins(figure, right=0.1, rows=rows)
     for index, body in enumerate(bodies):
-        poses = result.poses[body.name]
-        reach = SIGMAS * standard_deviations(poses.covariance)
+        covariance = result.poses[body.name].covariance
+        assert covariance is not None
+        reach = SIGMAS * standard_deviations(covariance)
         errors = _errors(result, body)
-        ratios = None if errors is None else error_sigmas(errors[:, :6], poses.covariance[:, :6, :6])
+        ratios = None if errors is None else error_sigmas(errors[:, :6], covariance[:, :6, :6])
         for place in range(6):
             scale, unit, what = _UNITS[place // 3]
             axes = grid[2 * index + place // 3, place % 3]

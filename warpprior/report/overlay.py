@@ -149,7 +149,7 @@ class _Film:
         from warpprior.bodies import posed_keypoints
 
         camera, found = self.camera, {}
-        for name in self.scene.keypoints:
+        for name in self.scene.keypoints2d:
             points = posed_keypoints(self.scene.body(name).body, motion[name]).astype(np.float64)
             depth = np.where(points[:, :, 2:] > 1.0e-3, points[:, :, 2:], np.nan)
             found[name] = points[:, :, :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
@@ -157,8 +157,8 @@ class _Film:
 
     def _mark_keypoints(self, panel: np.ndarray, turn: int, frame: int) -> None:
         for index, body in enumerate(self.scene.bodies):
-            if body.name in self.scene.keypoints:
-                detected = np.array(self.scene.keypoints[body.name][frame], dtype=np.float64)
+            if body.name in self.scene.keypoints2d:
+                detected = np.array(self.scene.keypoints2d[body.name][frame], dtype=np.float64)
                 detected[:, :2] = self.view.place(detected[:, :2])
                 color = OUTLINES[index % len(OUTLINES)]
                 mark_keypoints(panel, self.keypoints[turn][body.name][frame], detected, color)
@@ -215,7 +215,7 @@ class _Film:
             place = write_text(line, body.name, (place, 20), OUTLINES[index % len(OUTLINES)]) + 20
         if self.result.contacts:
             place = write_text(line, "contact", (place, 20), CONTACT) + 20
-        if self.scene.keypoints:
+        if self.scene.keypoints2d:
             place = write_text(line, "o detected", (place, 20), DETECTION) + 20
         if self.spots:
             write_text(line, f"ellipses: {SIGMAS:g} sigma", (place, 20))

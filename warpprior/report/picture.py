@@ -195,7 +195,8 @@ def mark_keypoints(image: np.ndarray, places: np.ndarray, detected: np.ndarray, 
         return np.all((points > -reach) & (points < 2.0 * reach), axis=1)  # NaN is neither
 
     def fixed(point: np.ndarray) -> tuple[int, int]:
-        return tuple(int(value) for value in np.round(16.0 * (point - 0.5)))
+        column, row = np.round(16.0 * (point - 0.5))
+        return int(column), int(row)
 
     modelled, seen = drawable(places), drawable(detected[:, :2]) & (detected[:, 2] >= _LEAST_CONFIDENCE)
     for place, spot in zip(places[modelled & seen], detected[modelled & seen, :2], strict=True):

@@ -43,6 +43,7 @@ def spots_of(body: Body, poses: Poses, camera: Camera, device: str = "cpu") -> S
         camera: of the picture.
         device: Warp device that poses the surface.
     """
+    assert poses.covariance is not None
     tips = [] if body.keypoints is None else np.flatnonzero(body.keypoints.tips).tolist()
     middle = box_center(body, poses.scale) if body.is_rigid else np.zeros(3)
     arms = Rotation.from_quat(poses.rotation).apply(middle)[:, None]

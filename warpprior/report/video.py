@@ -39,11 +39,13 @@ def write_video(frames: Iterable[np.ndarray], path: str | Path, *, fps: float, c
     with atomic_path(path) as partial, tempfile.TemporaryFile() as log:
         command += ["-movflags", "+faststart", "-f", "mp4", str(partial.absolute())]  # a name may begin with a dash
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
+        pipe = process.stdin
+        assert pipe is not None
         try:
-            process.stdin.write(first.tobytes())
+            pipe.write(first.tobytes())
             for frame in frames:
-                process.stdin.write(np.ascontiguousarray(frame).data)
-            process.stdin.close()
+                pipe.write(np.ascontiguousarray(frame).data)
+            pipe.close()
         except BrokenPipeError:
             pass  # ffmpeg gave up; its own words follow
         except BaseException:

@@ -1,4 +1,10 @@
-"""Change single settings from text: ``apply_overrides(settings, ["mask.sigma_px=2"])`` as given to ``--set``."""
+"""Change single settings from text: ``apply_overrides(settings, ["contour.sigma_px=2"])`` as given to ``--set``.
+
+A settings class may carry ``OLD_KEYS: ClassVar[dict[str, str]]``: keys that are called otherwise now, as seen from that
+class, with dots where needed, one or several renamings ago.  The new key is set and a warning names it.  A key that
+ends with a dot stands for all that begin with it; what is no key but a sentence refuses the old one, for one whose
+meaning changed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +13,13 @@ import difflib
 import math
 import types
 import typing
+import warnings
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any, TypeVar
 
 from warpprior.support.errors import InputError
+from warpprior.support.limits import check_ranges
 
 Settings = TypeVar("Settings")
 
@@ -23,7 +31,7 @@ def apply_overrides(settings: Settings, assignments: Iterable[str]) -> Settings:
 
     Args:
         settings: an instance of a dataclass; values that are dataclasses themselves are reached with dots, those in a
-            tuple with their number: ``stages.0.iterations``.
+            tuple with their name, or their number: ``stages.fine.iterations``, ``stages.2.iterations``.
         assignments: texts ``key=value``.  A value is read as the type its field declares: ``true``/``false``, numbers,
             one of the choices, ``none`` where the field may be None, and items separated by commas for tuples.
 
@@ -31,15 +39,19 @@ def apply_overrides(settings: Settings, assignments: Iterable[str]) -> Settings:
         A new instance of the same class; ``settings`` is left alone.
 
     Raises:
-        InputError: unknown key (with the nearest known one), a value of another type, a number that is not finite, a
-            negative weight, a sigma that is not positive, or a value the settings class itself refuses.
+        InputError: unknown key (with the nearest known one), a value of another type, a number that is not finite or
+            out of the range that its field declares, or a value the settings class itself refuses.
     """
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         key, text = key.strip(), text.strip()
         if not equals or not key:
             raise InputError("--set", f"{assignment!r} has no '='" if not equals else "a key is missing", "key=value")
-        settings = _replaced(settings, key.split("."), text, key, known_keys(settings))
+        known = known_keys(settings)
+        key = _by_name(settings, key)
+        key = key if key in known else _renamed(settings, key, known)
+        settings = _replaced(settings, key.split("."), text, key, known)
+        check_ranges(settings)
     return settings
 
 
@@ -48,13 +60,67 @@ def known_keys(settings: object) -> list[str]:
     return [key for key, _ in _leaves(settings)]
 
 
+def _renamed(settings: object, key: str, known: list[str]) -> str:
+    """The key that an old one has become, with a warning; the key itself where it is no old one."""
+    current = _follow(settings, key, known)
+    if current is None:
+        return key
+    warnings.warn(f"--set {key}: this setting is called {current} now", stacklevel=4)
+    return current
+
+
+def _follow(settings: object, key: str, known: list[str]) -> str | None:
+    """Where an old key leads, by one renaming or several; None where it leads nowhere."""
+    for old, new in _old_keys(settings):
+        if key != old and not (old.endswith(".") and key.startswith(old)):
+            continue
+        if " " in new:
+            raise InputError(f"--set {key}", "is no setting any more", new)
+        current = _by_name(settings, new + key.removeprefix(old) if old.endswith(".") else new)
+        found = current if current in known else _follow(settings, current, known)
+        if found is not None:
+            return found
+    return None
+
+
+def _by_name(settings: object, key: str) -> str:
+    """A dotted key with items of tuples by their names, where it has them by their numbers."""
+    parts, value = [], settings
+    for part in key.split("."):
+        children = _children(value)
+        if part.isdigit() and isinstance(value, tuple) and int(part) < len(value):
+            part = [*children][int(part)]
+        parts.append(part)
+        value = children.get(part)
+    return ".".join(parts)
+
+
+def _old_keys(settings: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Old and new dotted keys of the settings and of those inside them."""
+    for old, new in getattr(type(settings), "OLD_KEYS", {}).items():
+        yield prefix + old, new if " " in new else prefix + new
+    for name, value in _children(settings).items():
+        yield from _old_keys(value, f"{prefix}{name}.")
+
+
 def _children(value: object) -> dict[str, Any]:
-    """What a dot leads to: the fields of a dataclass, the numbered items of a tuple of dataclasses; else nothing."""
+    """What a dot leads to: fields of a dataclass, items of a tuple of dataclasses by name or number; else nothing.
+
+    Items of a tuple that its dataclass names in ``OPEN`` are reached as if they were fields.
+    """
     if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        found = {}
+        for field in dataclasses.fields(value):
+            child = getattr(value, field.name)
+            found.update(_children(child) if field.name in _open_fields(value) else {field.name: child})
+        return found
     if isinstance(value, tuple) and value and all(dataclasses.is_dataclass(item) for item in value):
-        return {str(index): item for index, item in enumerate(value)}
+        return {str(getattr(item, "name", index)): item for index, item in enumerate(value)}
     return {}
+
+
+def _open_fields(value: object) -> tuple[str, ...]:
+    return getattr(type(value), "OPEN", ())
 
 
 def _leaves(settings: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -72,13 +138,16 @@ def _replaced(settings: Settings, path: list[str], text: str, key: str, known: l
     if name not in children or nested != bool(rest):
         raise InputError(f"--set {key}", "there is no such setting", _suggestion(key, known))
     if isinstance(settings, tuple):
-        index = int(name)
+        index = [*children].index(name)
         return (*settings[:index], _replaced(settings[index], rest, text, key, known), *settings[index + 1 :])
+    for opened in _open_fields(settings):
+        if name in _children(getattr(settings, opened)):
+            items = _replaced(getattr(settings, opened), path, text, key, known)
+            return dataclasses.replace(settings, **{opened: items})
     if nested:
         value = _replaced(children[name], rest, text, key, known)
     else:
         value = _parse(text, typing.get_type_hints(type(settings))[name], key)
-        _check_range(value, name, key)
     try:
         return dataclasses.replace(settings, **{name: value})
     except (ValueError, TypeError) as error:
@@ -148,14 +217,3 @@ def _parse_scalar(text: str, kind: Any, key: str) -> Any:
             raise InputError(f"--set {key}", repr(text), "give a finite number")
         return value
     raise InputError(f"--set {key}", "this setting is not a number, text or choice", "set it from Python")
-
-
-def _check_range(value: Any, name: str, key: str) -> None:
-    """Weights are not negative, sigmas positive; the settings class itself may ask for more."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return
-    words = name.split("_")
-    if "weight" in words and value < 0:
-        raise InputError(f"--set {key}", f"{value}", "a weight is zero or more")
-    if "sigma" in words and value <= 0:
-        raise InputError(f"--set {key}", f"{value}", "a sigma is more than zero")

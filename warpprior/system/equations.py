@@ -9,7 +9,6 @@ import warp as wp
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg import lapack
 
-from warpprior.kernels.rows import Rows
 from warpprior.scene import SceneBody
 from warpprior.support.blas import one_thread
 
@@ -19,14 +18,14 @@ ATTEMPTS = 8
 
 
 class Equations:
-    """Unknowns and normal equations of all moving bodies.
+    """Unknowns and normal equations of all estimated bodies.
 
     The unknowns of a frame are columns: for each body six for its root and then its joint coordinates.  Behind them
     come unknowns that all frames share.  Frames are coupled with the two before them, so the matrix is banded with a
     border; LAPACK solves it on the host, which is faster than one thread of a GPU would be.
 
     Args:
-        bodies: the moving bodies.
+        bodies: the estimated bodies.
         shared: names of unknowns shared by all frames.
         frame_count: number of frames.
         lanes: threads of one frame that gather rows at a time.
@@ -38,7 +37,7 @@ class Equations:
         width: columns of a frame, without the shared ones.
         hessian: blocks [frame, 4, column, column] float64; of blocks of a frame with itself the lower triangle counts.
         gradient: of a frame, and what it adds to the frame before [frame, 2, column] float64.
-        rows: workspace of the kernels.
+        row_values, row_marks, row_active: workspace of the kernels [frame, lane, column].
     """
 
     def __init__(self, bodies: Sequence[SceneBody], shared: Sequence[str], frame_count: int, lanes: int, device):
@@ -57,10 +56,9 @@ class Equations:
 
         self.hessian = zeros((frame_count, BLOCKS, total, total), wp.float64)
         self.gradient = zeros((frame_count, 2, total), wp.float64)
-        self.rows = Rows()
-        self.rows.values = zeros((frame_count, lanes, total), wp.float32)
-        self.rows.marks = zeros((frame_count, lanes, total), wp.int32)
-        self.rows.active = zeros((frame_count, lanes, total), wp.int32)
+        self.row_values = zeros((frame_count, lanes, total), wp.float32)
+        self.row_marks = zeros((frame_count, lanes, total), wp.int32)
+        self.row_active = zeros((frame_count, lanes, total), wp.int32)
 
     def clear(self) -> None:
         """Begin a new linearisation."""

@@ -41,6 +41,7 @@ class MotionState:
         points: contact points in the camera frame by body name [frame, point] vec3, with gradients.
         point_areas: share of the body's surface that each point stands for, by body name [point].
         segments: sequence that each frame belongs to [frame] int32.
+        paces: nominal time between two frames over the true one since the frame before [frame], 1 at the first.
         camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
     """
 
@@ -57,6 +58,7 @@ class MotionState:
         self.vertices = self._zeros((self.frame_count, vertex_count), wp.vec3)
         self.screen = self._zeros((self.frame_count, vertex_count), wp.vec3)
         self.segments = wp.zeros(self.frame_count, dtype=wp.int32, device=self.device)
+        self.paces = wp.array(frame_paces(scene).astype(np.float32), dtype=wp.float32, device=self.device)
         self.models: dict[str, BodyModel] = {}
         self.states = {}
         self.base_poses, self.base_joints, self.increments = {}, {}, {}
@@ -229,3 +231,13 @@ class MotionState:
         if held:
             self.assign_transforms(current)
         return held
+
+
+def frame_paces(scene: Scene) -> np.ndarray:
+    """Nominal time between two frames over the true one since the frame before (frame,): 1 without timestamps.
+
+    A difference between two frames times its pace is what it would be at the scene's nominal rate.
+    """
+    if scene.timestamps is None:
+        return np.ones(scene.frame_count)
+    return np.concatenate([[1.0], 1.0 / (np.diff(scene.timestamps) * scene.fps)])

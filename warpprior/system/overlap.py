@@ -1,4 +1,4 @@
-"""Overlap of one moving body, drawn alone, with its label."""
+"""Overlap of one estimated body, drawn alone, with its label."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import warp as wp
 
 from warpprior.kernels.overlap import measure_overlap
 from warpprior.render.canvas import Canvas
-from warpprior.render.window import Window
-from warpprior.scene import SceneBody
-from warpprior.system.motion import MotionState
 
 FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
 
@@ -18,37 +15,29 @@ class Overlap:
     """Areas and centroids of a body's drawing and of its label; what other bodies' labels may hide is left out.
 
     Args:
-        body: the moving body.
-        state: the motion.
-        labels: label images within the window (frame, height, width) uint8.
-        window: the crop.
-        canvas: where the body is drawn, alone, as channel 0, by whoever calls :meth:`measure`; None draws it here.
+        label: of the body.
+        labels: label images within the canvas's window [frame, pixel] uint8.
+        canvas: where the body is drawn, alone, as channel 0.
 
     Attributes:
-        drawn_on_device, labelled_on_device: pixels, sum of columns, sum of rows, as last drawn [frame, 3] float32.
+        drawn_on_device, labelled_on_device: pixels, sum of columns, sum of rows, as last compared [frame, 3] float32.
         shared_on_device: pixels that are both [frame] float32.
         drawn, labelled, shared: the same as NumPy arrays, as last measured.
     """
 
-    def __init__(
-        self, body: SceneBody, state: MotionState, labels: np.ndarray, window: Window, *, canvas: Canvas | None = None
-    ):
-        self._state, self._label = state, body.label
-        self._draws = canvas is None
-        alone = [0 if other.name == body.name else None for other in state.estimated]
-        self.canvas = canvas or Canvas(state.assembly, alone, [False] * len(alone), window, state.device)
-        images = labels.reshape(state.frame_count, -1)
-        self._labels = wp.array(images, dtype=wp.uint8, device=state.device)
-        self.drawn_on_device = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
-        self.labelled_on_device = wp.zeros((state.frame_count, 3), dtype=wp.float32, device=state.device)
-        self.shared_on_device = wp.zeros(state.frame_count, dtype=wp.float32, device=state.device)
+    def __init__(self, label: int, labels: wp.array, canvas: Canvas):
+        self.canvas, self._label, self._labels = canvas, label, labels
+        frame_count, device = labels.shape[0], canvas.device
+        self.drawn_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
+        self.labelled_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
+        self.shared_on_device = wp.zeros(frame_count, dtype=wp.float32, device=device)
 
-    def draw(self) -> None:
-        """Draw the body where it is now, unless its canvas was given, and fill the device arrays; launches only."""
+    def compare(self, screen: wp.array | None = None) -> None:
+        """Fill the device arrays from what is on the canvas; ``screen`` is drawn first, where given; launches only."""
         for array in (self.drawn_on_device, self.labelled_on_device, self.shared_on_device):
             array.zero_()
-        if self._draws:
-            self.canvas.draw_faces(self._state.screen)
+        if screen is not None:
+            self.canvas.draw_faces(screen)
         measure_overlap(
             self.canvas.keys,
             self._labels,
@@ -59,9 +48,9 @@ class Overlap:
             shared_out=self.shared_on_device,
         )
 
-    def measure(self) -> None:
-        """Draw, and read all arrays; waits for the device."""
-        self.draw()
+    def measure(self, screen: wp.array | None = None) -> None:
+        """The same, and read all arrays; waits for the device."""
+        self.compare(screen)
         self.drawn = self.drawn_on_device.numpy()
         self.labelled = self.labelled_on_device.numpy()
         self.shared = self.shared_on_device.numpy()

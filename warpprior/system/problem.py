@@ -1,57 +1,184 @@
-"""What all parts of the alignment share: the motion, the pictures, the unknowns and their equations."""
+"""What all terms share: the motion, what was observed, the unknowns and their equations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cached_property
+from typing import ClassVar, Protocol
+
+import numpy as np
 import warp as wp
 
-from warpprior.settings import AlignSettings
+from warpprior.geometry.bending_surface import SurfaceQuery
+from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, PointBody, System
+from warpprior.scene import SceneBody
 from warpprior.system.backdrop import draw_known
+from warpprior.system.contacts import BodyContacts, point_body
 from warpprior.system.drawings import Drawings
 from warpprior.system.equations import Equations
 from warpprior.system.motion import MotionState
-from warpprior.system.picture import Picture
+from warpprior.system.observed import ObservedPicture
+from warpprior.system.overlap import Overlap
 from warpprior.system.shared_unknowns import SharedUnknowns
+from warpprior.system.stage import Stage
 from warpprior.system.surface_motion import SurfaceMotion
+from warpprior.system.unknown_settings import UnknownSettings
 
 CONTOUR_LANES = 64  # threads of a frame that gather rows: as many as canvases have strides on a CPU
 GPU_LANES = 1024
 
 
+class ProblemTerm(Protocol):
+    """What a problem asks of a term before it is bound."""
+
+    compares_labels: ClassVar[bool]
+    draws: ClassVar[bool]
+
+
 class Problem:
-    """The least-squares problem of a sequence.
+    """The least-squares problem and the energy of a sequence.
 
     Args:
-        state: the motion.
-        picture: the observations.
-        settings: weights.
+        motion: of all bodies.
+        observed: the label images.
+        unknowns: which unknowns are estimated besides poses.
 
     Attributes:
         equations: unknowns and normal equations.
         shared: the unknowns that all frames share.
         surfaces: how surfaces move with joint coordinates.
-        drawings: canvases of the moving bodies.
+        drawings: canvases of the estimated bodies.
+        system: what kernels add rows to.
         estimates_focal: the focal length is an unknown.
+        compares_labels: some term of the solver that runs holds drawings against labels.
+        notes: what terms have to say about the scene, one sentence each.
     """
 
-    def __init__(self, state: MotionState, picture: Picture, settings: AlignSettings):
-        self.state, self.picture, self.settings = state, picture, settings
-        device = state.device
-        self.shared = SharedUnknowns(state, picture, settings)
+    def __init__(self, motion: MotionState, observed: ObservedPicture, unknowns: UnknownSettings | None = None):
+        unknowns = UnknownSettings() if unknowns is None else unknowns
+        self.motion, self.observed = motion, observed
+        device = motion.device
+        self.shared = SharedUnknowns(motion, observed, unknowns)
         self.estimates_focal = "focal" in self.shared.names
         lanes = CONTOUR_LANES if device.is_cpu else GPU_LANES
-        self.equations = Equations(state.estimated, self.shared.names, state.frame_count, lanes, device)
+        self.equations = Equations(motion.estimated, self.shared.names, motion.frame_count, lanes, device)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
-        self.surfaces = SurfaceMotion(state, self.equations.starts, shapes)
-        self.drawings = Drawings(state, picture)
+        self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
+        self.drawings = Drawings(motion, observed)
+        self.system = self._system(ROWS)
+        self.compares_labels, self._draws = False, True
+        self.notes: list[str] = []
+        self._stage: Stage | None = None
+        self._contacts: dict[str, BodyContacts] = {}
+        self._overlaps: dict[str, Overlap] = {}
+        self._queries: dict[str, SurfaceQuery] = {}
         self.refresh()
 
+    def _system(self, mode: int) -> System:
+        equations, system = self.equations, System()
+        system.mode = mode
+        system.chain_starts, system.chain_columns = self.surfaces.starts, self.surfaces.columns
+        system.chain_values = self.surfaces.values
+        system.values, system.marks, system.active = equations.row_values, equations.row_marks, equations.row_active
+        system.hessian, system.gradient = equations.hessian, equations.gradient
+        system.bias_column = equations.shared.get("bias", -1)
+        system.focal_column = equations.shared.get("focal", -1)
+        return system
+
+    @cached_property
+    def costs_system(self) -> System:
+        """What kernels are given where only costs are asked for."""
+        return self._system(COSTS)
+
+    @cached_property
+    def gradient_system(self) -> System:
+        """What kernels add the energy's gradient to; see :class:`warpprior.system.energy.Energy`."""
+        system, device = self._system(GRADIENT), self.motion.device
+        frame_count, total = self.motion.frame_count, self.equations.gradient.shape[2]
+        place_count = self.surfaces.starts.shape[0] - 1
+        system.seeds = wp.zeros(frame_count, dtype=wp.float32, device=device)
+        system.place_gradients = wp.zeros((frame_count, place_count), dtype=wp.vec3, device=device)
+        system.unknown_gradients = wp.zeros((frame_count, total), dtype=wp.float32, device=device)
+        return system
+
+    def prepare_for(self, terms: Iterable[ProblemTerm]) -> None:
+        """Learn what the terms of the solver that runs next will ask for; before they are bound."""
+        terms = list(terms)
+        self.compares_labels = any(term.compares_labels for term in terms)
+        self._draws = any(term.draws for term in terms)
+
+    def note(self, text: str) -> None:
+        """Have a sentence said in the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def partners(self, body: SceneBody) -> list[SceneBody]:
+        """All other bodies."""
+        return [other for other in self.motion.scene.bodies if other.name != body.name]
+
+    def point_body(self, body: SceneBody) -> PointBody:
+        """Where a body's contact points lie on its surface, and which unknowns move them; what rows ask for."""
+        return point_body(body, self.motion, self.equations.starts.get(body.name, -1))
+
+    def contacts(self, body: SceneBody) -> BodyContacts:
+        """What may touch an estimated rigid body; looked up once for all terms."""
+        if body.name not in self._contacts:
+            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts)
+            if self._stage is not None:
+                contacts.enter(self._stage)
+                contacts.update()
+        return self._contacts[body.name]
+
+    def surface_query(self, body: SceneBody, reach: float) -> SurfaceQuery:
+        """Exact distances to an estimated body that bends, no farther than ``reach`` [m]; kept up to date here."""
+        if body.name not in self._queries:
+            scale = float(np.max(body.initial.scale))
+            query = SurfaceQuery(body.body, self.motion.frame_count, self.motion.device, reach, scale=scale)
+            self._queries[body.name] = query
+        return self._queries[body.name]
+
+    def overlap(self, body: SceneBody) -> Overlap | None:
+        """Comparison of an estimated body with its label; None without labels."""
+        if self.observed.labels is None:
+            return None
+        if body.name not in self._overlaps:
+            labels, canvas = self.observed.unbiased_labels_on_device, self.drawings.alone[body.name]
+            self._overlaps[body.name] = Overlap(body.label, labels, canvas)
+        return self._overlaps[body.name]
+
+    def enter(self, stage: Stage) -> None:
+        """Take the scales of a stage."""
+        self._stage = stage
+        for contacts in self._contacts.values():
+            contacts.enter(stage)
+
     def refresh(self) -> None:
-        """Draw everything, and evaluate what surfaces do, at the current motion; launches only."""
-        self.drawings.draw()
+        """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only."""
+        if self._draws:
+            self.drawings.draw()
         self.surfaces.update()
+        for contacts in self._contacts.values():
+            contacts.update()
+        self._refit()
+
+    def refresh_body(self, name: str) -> None:
+        """The same for one rigid body that alone has moved; launches only."""
+        self.drawings.draw_alone(name)
+        if name in self._contacts:
+            self._contacts[name].update()
+
+    def look(self) -> None:
+        """Where contact points are at the current motion, all else being as last refreshed; launches only."""
+        for contacts in self._contacts.values():
+            contacts.look()
+        self._refit()
+
+    def _refit(self) -> None:
+        for name, query in self._queries.items():
+            query.refit(self.motion.vertices, self.motion.first_vertex(name))
 
     def refresh_backdrop(self) -> None:
-        """Draw the still bodies anew where the focal length may have changed."""
-        if self.estimates_focal and self.state.known:
-            channels = [self.state.scene.bodies.index(body) for body in self.state.known]
-            wp.copy(self.picture.backdrop, draw_known(self.state, self.picture.window, channels))
+        """Draw the known bodies anew where the focal length may have changed."""
+        if self.estimates_focal and self.motion.known:
+            channels = [self.motion.scene.bodies.index(body) for body in self.motion.known]
+            wp.copy(self.observed.backdrop, draw_known(self.motion, self.observed.window, channels))

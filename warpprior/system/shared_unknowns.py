@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
-from warpprior.settings import AlignSettings
 from warpprior.system.motion import MotionState
-from warpprior.system.picture import Picture
+from warpprior.system.observed import ObservedPicture
+from warpprior.system.unknown_settings import UnknownSettings
 
 LARGEST_BIAS = 4.0  # [px]
 SMALL_BIAS = 0.4  # priors that are a little off, not labels, make up as much [px]
@@ -22,32 +22,32 @@ class SharedUnknowns:
     A Gaussian holds each where it is unlikely to be far from the first guess; the mean of a bias is zero.
 
     Args:
-        state: the motion; it is given focal length and shapes.
-        picture: the observations.
-        settings: which are sought, and their sigmas.
+        motion: of all bodies; it is given focal length and shapes.
+        observed: the label images.
+        settings: which are estimated, and their sigmas.
 
     Attributes:
-        names: ``bias``, ``focal`` (logarithm of a factor), and ``BODY shape K``, of those that are sought.
+        names: ``bias``, ``focal`` (logarithm of a factor), and ``BODY shape K``, of those that are estimated.
         values: of each (shared,) float64.
-        bias: the value of ``bias`` on the device, 0 where it is not sought [1] [px]: how far label borders lie outside
-            the true ones, beyond what the picture was calibrated to.
-        shapes: place of the first shape parameter of each body whose shape is sought among ``names``.
+        bias: the value of ``bias`` on the device, 0 where it is not estimated [1] [px]: how far label borders lie
+            outside the true ones, beyond what the picture was calibrated to.
+        shapes: place of the first shape parameter of each body whose shape is estimated among ``names``.
     """
 
-    def __init__(self, state: MotionState, picture: Picture, settings: AlignSettings):
-        self._state = state
-        self.bias = wp.zeros(1, dtype=wp.float32, device=state.device)
+    def __init__(self, motion: MotionState, observed: ObservedPicture, settings: UnknownSettings):
+        self._motion = motion
+        self.bias = wp.zeros(1, dtype=wp.float32, device=motion.device)
         self.shapes: dict[str, int] = {}
         rows: list[tuple[str, float, float, float, float]] = []  # name, mean, sigma, farthest, longest step
-        articulated = any(not body.body.is_rigid for body in state.estimated)
-        if settings.estimate_mask_bias and picture.labels is not None and not state.known and articulated:
+        articulated = any(not body.body.is_rigid for body in motion.estimated)
+        if settings.estimate_mask_bias and observed.labels is not None and not motion.known and articulated:
             rows.append(("bias", 0.0, settings.sigma_mask_bias_px, LARGEST_BIAS, LARGEST_BIAS))
         if settings.estimate_focal:
             rows.append(("focal", 0.0, settings.sigma_focal, LARGEST_ZOOM, ZOOM_STEP))
-        for body in state.estimated:
+        for body in motion.estimated:
             if settings.estimate_shape and body.body.shape_count:
                 self.shapes[body.name] = len(rows)
-                for k, mean in enumerate(state.states[body.name].shape.numpy()):
+                for k, mean in enumerate(motion.states[body.name].shape.numpy()):
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
         self.names = tuple(row[0] for row in rows)
@@ -79,13 +79,13 @@ class SharedUnknowns:
                 self.assign(values)
 
     def assign(self, values: np.ndarray) -> None:
-        """Take other values (shared,) and let bias, focal length and shapes follow; then ``state.pose()`` is due."""
+        """Take other values (shared,) and let bias, focal length and shapes follow; then ``motion.pose()`` is due."""
         self.values = np.array(values, dtype=np.float64)
         named = dict(zip(self.names, self.values, strict=True))
         if "bias" in named:
             self.bias.fill_(named["bias"])
         if "focal" in named:
-            self._state.zoom(named["focal"])
+            self._motion.zoom(named["focal"])
         for name, start in self.shapes.items():
-            count = self._state.models[name].body.shape_count
-            self._state.assign_shape(name, self.values[start : start + count])
+            count = self._motion.models[name].body.shape_count
+            self._motion.assign_shape(name, self.values[start : start + count])

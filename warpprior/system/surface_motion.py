@@ -1,4 +1,4 @@
-"""How every vertex of the moving bodies moves with the unknowns: built once, evaluated at each linearisation."""
+"""How every vertex of the estimated bodies moves with the unknowns: built once, evaluated at each linearisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import Body, JointType
-from warpprior.kernels.rows import Chains
 from warpprior.kernels.shape_motion import differentiate_origins, differentiate_shape
 from warpprior.kernels.surface_motion import differentiate_surface
 from warpprior.system.motion import MotionState
@@ -15,33 +14,37 @@ FAINT = 1e-4  # skinning weights below this are not worth an entry
 
 
 class SurfaceMotion:
-    """Derivatives of the surfaces of all moving bodies by their joint coordinates, and by their shapes if sought.
+    """Derivatives of the surfaces of all estimated bodies by their joint coordinates, and by their shapes if estimated.
 
     Roots carry all vertices alike; kernels know how.  Joints carry few, which are listed here: a vertex of a fingertip
     has nine entries, one of a rigid body has none.  Behind them come those of the shape.
 
     Args:
-        state: the motion.
-        starts: column of each moving body's root, by name.
-        shape_starts: column of the first shape parameter of each body whose shape is sought, by name.
+        motion: of all bodies.
+        starts: column of each estimated body's root, by name.
+        shape_starts: column of the first shape parameter of each body whose shape is estimated, by name.
 
     Attributes:
-        chains: entries of each vertex of the scene, and after them of each keypoint that is the origin of a link.
-        keypoint_chains: for each body with keypoints, their places in ``chains``.
+        starts, columns, values: chains of every place, as :class:`warpprior.kernels.rows.System` has them: of the
+            vertices of the estimated bodies, and after them of each keypoint that is the origin of a link.
+        keypoint_places: for each body with keypoints, their places.
+        origin_places: for each body with such keypoints, place and link of each that is the origin of a link
+            (origin, 2).
     """
 
-    def __init__(self, state: MotionState, starts: dict[str, int], shape_starts: dict[str, int] | None = None):
-        self._state = state
+    def __init__(self, motion: MotionState, starts: dict[str, int], shape_starts: dict[str, int] | None = None):
+        self._motion = motion
         self._parts: list[tuple[str, wp.array, wp.array]] = []
         self._shaped: list[_Shaped] = []
         shape_starts = shape_starts or {}
-        device = state.device
-        lengths = [np.zeros(state.assembly.vertex_count if state.estimated else 0, dtype=np.int64)]
+        device = motion.device
+        lengths = [np.zeros(motion.assembly.vertex_count if motion.estimated else 0, dtype=np.int64)]
         chain_count = len(lengths[0])
-        self.keypoint_chains: dict[str, np.ndarray] = {}
+        self.keypoint_places: dict[str, np.ndarray] = {}
+        self.origin_places: dict[str, np.ndarray] = {}
         listed = []
-        for body in state.estimated:
-            first = state.first_vertex(body.name)
+        for body in motion.estimated:
+            first = motion.first_vertex(body.name)
             shape_count = body.body.shape_count if body.name in shape_starts else 0
             own = lengths[0][first : first + body.body.vertex_count]
             own += shape_count
@@ -54,7 +57,9 @@ class SurfaceMotion:
                 places = first + vertices
                 places[origins] = chain_count + np.arange(len(origins))
                 chain_count += len(origins)
-                self.keypoint_chains[body.name] = places.astype(np.int32)
+                self.keypoint_places[body.name] = places.astype(np.int32)
+                if len(origins):
+                    self.origin_places[body.name] = np.column_stack([places, links])[origins].astype(np.int32)
                 moved = _moved_origins(body.body)[links[origins]]
                 lengths.append(_entry_counts(body.body, moved) + shape_count)
                 listed.append((body, links[origins], moved))
@@ -65,7 +70,7 @@ class SurfaceMotion:
         entry_columns = np.zeros(max(entry_count, 1), dtype=np.int32)
         chain = len(lengths[0])
         for body, origins, moved in listed:
-            model, first = body.body, state.first_vertex(body.name)
+            model, first = body.body, motion.first_vertex(body.name)
             if body.name in shape_starts:
                 places, chains = np.arange(model.vertex_count), first + np.arange(model.vertex_count)
                 if origins is not None:
@@ -74,7 +79,7 @@ class SurfaceMotion:
                 entries = starts_of_chains[chains + 1] - model.shape_count
                 for k in range(model.shape_count):
                     entry_columns[entries + k] = shape_starts[body.name] + k
-                self._shaped.append(_Shaped(body.name, np.column_stack([places, entries]), state))
+                self._shaped.append(_Shaped(body.name, np.column_stack([places, entries]), motion))
             pairs = []
             if model.coordinate_count:
                 vertices, joints = _moved_vertices(model)
@@ -101,23 +106,19 @@ class SurfaceMotion:
                     wp.array(descendants(model), dtype=wp.int32, device=device),
                 )
             )
-        self.chains = Chains()
-        self.chains.starts = wp.array(starts_of_chains, dtype=wp.int32, device=device)
-        self.chains.columns = wp.array(entry_columns, dtype=wp.int32, device=device)
-        shape = (state.frame_count, len(entry_columns))
-        self.chains.values = wp.zeros(shape, dtype=wp.vec3, device=device)
+        self.starts = wp.array(starts_of_chains, dtype=wp.int32, device=device)
+        self.columns = wp.array(entry_columns, dtype=wp.int32, device=device)
+        shape = (motion.frame_count, len(entry_columns))
+        self.values = wp.zeros(shape, dtype=wp.vec3, device=device)
 
     def update(self) -> None:
         """Evaluate the derivatives at the current motion; launches only."""
         for name, pairs, descends in self._parts:
-            model, state = self._state.models[name], self._state.states[name]
+            model, state = self._motion.models[name], self._motion.states[name]
             rest = state.rest_vertices.reshape((1, -1)) if state.blended is None else state.blended
             differentiate_surface(
                 pairs,
-                model.joint_types,
-                model.joint_axes,
-                model.coordinate_starts,
-                model.coordinate_gains,
+                model.tree,
                 descends,
                 state.joints,
                 state.links,
@@ -125,10 +126,10 @@ class SurfaceMotion:
                 rest,
                 model.skin_links,
                 model.skin_weights,
-                values_out=self.chains.values,
+                values_out=self.values,
             )
         for shaped in self._shaped:
-            shaped.update(self._state, self.chains.values)
+            shaped.update(self._motion, self.values)
 
 
 class _Shaped:
@@ -137,23 +138,23 @@ class _Shaped:
     Args:
         name: of the body.
         places: vertex, -1 - link for the origin of a link, and first entry of each (place, 2).
-        state: the motion.
+        motion: of all bodies.
     """
 
-    def __init__(self, name: str, places: np.ndarray, state: MotionState):
+    def __init__(self, name: str, places: np.ndarray, motion: MotionState):
         self.name = name
-        device, body = state.device, state.models[name].body
+        device, body = motion.device, motion.models[name].body
         self.places = wp.array(places.astype(np.int32), dtype=wp.vec2i, device=device)
         shape = (body.link_count, body.shape_count)
-        self.origins = wp.zeros((state.frame_count, *shape), dtype=wp.vec3, device=device)
+        self.origins = wp.zeros((motion.frame_count, *shape), dtype=wp.vec3, device=device)
         self.rest_origins = wp.zeros((1, *shape), dtype=wp.vec3, device=device)
         self.rest_pose = wp.array([wp.transform_identity()], dtype=wp.transform, device=device)
 
-    def update(self, state: MotionState, values: wp.array) -> None:
+    def update(self, motion: MotionState, values: wp.array) -> None:
         """Evaluate the derivatives at the current motion; launches only."""
-        model, own = state.models[self.name], state.states[self.name]
+        model, own = motion.models[self.name], motion.states[self.name]
         rest_links = own.rest_links.reshape((1, -1))
-        tree = (model.parents, model.joint_shape_directions, own.scale)
+        tree = (model.tree, model.joint_shape_directions, own.scale)
         differentiate_origins(*tree, self.rest_pose, rest_links, origins_out=self.rest_origins)
         differentiate_origins(*tree, own.poses, own.links, origins_out=self.origins)
         differentiate_shape(

@@ -1,1 +1,80 @@
-"""What makes a motion right: one file per term of the least-squares problem and of the energy."""
+"""What makes a motion right: one file per term, each with its settings, its name and its physics.
+
+A term of your own is a dataclass that derives from :class:`Term`; docs/extending.md shows how.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warpprior.terms.boxes import Boxes
+from warpprior.terms.consistency import Consistency
+from warpprior.terms.contour import Contour
+from warpprior.terms.coverage import Coverage
+from warpprior.terms.depth import Depth
+from warpprior.terms.far import Far
+from warpprior.terms.image import Image
+from warpprior.terms.keypoints import Keypoints
+from warpprior.terms.literal import literal_terms
+from warpprior.terms.penetration import Penetration
+from warpprior.terms.pose import Pose
+from warpprior.terms.rest import Rest
+from warpprior.terms.sliding import Sliding
+from warpprior.terms.smoothness import Smoothness
+from warpprior.terms.softras import Softras
+from warpprior.terms.term import ADAM, GAUSS_NEWTON, SOLVERS, BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.scene import Scene
+
+__all__ = [
+    "ADAM",
+    "GAUSS_NEWTON",
+    "SOLVERS",
+    "BoundTerm",
+    "Boxes",
+    "Consistency",
+    "Contour",
+    "Coverage",
+    "Depth",
+    "Far",
+    "Image",
+    "Keypoints",
+    "Penetration",
+    "Pose",
+    "Rest",
+    "Sliding",
+    "Smoothness",
+    "Softras",
+    "Term",
+    "default",
+    "literal_terms",
+]
+
+TERMS: tuple[type[Term], ...] = (
+    Contour,
+    Coverage,
+    Softras,
+    Far,
+    Image,
+    Sliding,
+    Penetration,
+    Smoothness,
+    Consistency,
+    Rest,
+    Pose,
+    Keypoints,
+    Boxes,
+    Depth,
+)
+"""Every term there is, in the order in which they are added up and listed."""
+
+
+def default(scene: Scene | None = None) -> tuple[Term, ...]:
+    """The terms of :func:`warpprior.refine`, with their default settings; each says which solvers use it.
+
+    Args:
+        scene: leave out terms that find nothing in it.
+    """
+    terms = tuple(term() for term in TERMS)
+    return terms if scene is None else tuple(term for term in terms if not term.lacks(scene))

@@ -2,35 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from warpprior.kernels import smoothness
-from warpprior.terms.prior import MotionPrior, check_positive
+from warpprior.support.limits import positive, weight
+from warpprior.terms.term import BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
 
 
 @dataclass(frozen=True)
-class ConsistencySettings:
-    """Motion per frame that counts as one sigma.  A velocity penalty shrinks motion: keep these wide.
+class Consistency(Term):
+    """Velocity of root and joints, by the true times of frames.  It shrinks motion: its weight is small.
 
     Attributes:
-        sigma_m: of a rigid body's surface, of an articulated body's root and of its slide joints [m per frame].
-        sigma_rad: of an articulated body's root rotation and of its other joints [rad per frame].
-        literal: the paper's equation: sums instead of means, without sigmas [m^2, rad^2].
+        sigma_m_s: velocity of the position that counts one [m/s].
+        sigma_rad_s: of the rotation [rad/s].
+        sigma_joint_rad_s: of joint coordinates [rad/s or m/s].
     """
 
-    sigma_m: float = 0.02
-    sigma_rad: float = 0.2
-    literal: bool = False
+    name: ClassVar[str] = "consistency"
+    ties_frames: ClassVar[bool] = True
 
-    def __post_init__(self):
-        check_positive("consistency", self)
+    weight: float = weight(0.01)
+    sigma_m_s: float = positive(1.0)
+    sigma_rad_s: float = positive(10.0)
+    sigma_joint_rad_s: float = positive(10.0)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated body."""
+        return [BoundConsistency(self, body, problem) for body in problem.motion.estimated]
 
 
-class ConsistencyPrior(MotionPrior):
-    """Velocity of one body, each frame's value at the later frame.  Arguments: :class:`MotionPrior`."""
+class BoundConsistency(BoundTerm):
+    """The velocities of one body."""
 
-    term = "consistency"
-    settings = ConsistencySettings
-    add_rigid = staticmethod(smoothness.add_rigid_velocity)
-    add_root = staticmethod(smoothness.add_root_velocity)
-    add_joints = staticmethod(smoothness.add_joint_velocity)
+    term: Consistency
+
+    def __init__(self, term: Consistency, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.kernels.differences import Stiffness
+
+        super().__init__(term, body, problem)
+        self._stiffness = wp.zeros(1, dtype=Stiffness, device=problem.motion.device)
+        self._start = problem.equations.starts[body.name]
+
+    def enter(self, stage: Stage) -> None:
+        from warpprior.kernels.differences import Stiffness
+
+        term, fps = self.term, self.problem.motion.scene.fps
+        # The unseen turn of a symmetric body stays as it was estimated.
+        turns = term.weight if self.body.symmetry == "none" else 0.0
+        stiffness = Stiffness()
+        stiffness.position = term.weight * (fps / term.sigma_m_s) ** 2
+        stiffness.rotation = turns * (fps / term.sigma_rad_s) ** 2
+        stiffness.joints = term.weight * (fps / term.sigma_joint_rad_s) ** 2
+        self._stiffness.assign([stiffness])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.consistency import add_joint_consistency, add_root_consistency
+
+        motion = self.problem.motion
+        own, frames = motion.states[self.body.name], (motion.segments, motion.paces)
+        add_root_consistency(own.poses, *frames, self._stiffness, self._start, system, cost_out=self.costs)
+        if self.body.body.coordinate_count:
+            add_joint_consistency(own.joints, *frames, self._stiffness, self._start + 6, system, cost_out=self.costs)

@@ -1,104 +1,138 @@
-"""Measured depth of one body, as normal equations."""
+"""Depth: what a depth camera sees of a body lies on the surface that was measured."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
 import numpy as np
-import warp as wp
 
-from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
-from warpprior.render.window import Window, whole_window
-from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError
-from warpprior.system.problem import Problem
-from warpprior.terms.contact_rows import point_body
+from warpprior.support.limits import positive, share, weight
+from warpprior.terms.term import BoundTerm, Term
 
-CORRELATED_POINTS = 10.0  # what a depth camera does wrong it does alike in neighbouring points: so many count as one
-LEAST_COSINE = 0.2  # steeper surfaces are measured badly
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.render.window import Window
+    from warpprior.scene import SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
 
 
-class Depths:
-    """The contact points of a body, those the camera sees, onto the surface that was measured.
+@dataclass(frozen=True)
+class Depth(Term):
+    """Distance of a body's points from what was measured in their pixels, along the normals of their faces.
 
-    Where there are labels, only pixels of the body's own count, and points that the body itself hides do not.
-
-    Args:
-        body: a moving body of a scene with depth images.
-        problem: the sequence's.
+    Where there are labels, only pixels of the body's own count, and points that the body itself hides do not.  Off by
+    default: depth images are often not aligned with the labels.
 
     Attributes:
-        active: some pixel of the body has a depth; if not, :meth:`enter` and :meth:`add` do nothing.
-
-    Raises:
-        InputError: a depth image has not the size of the camera's pictures.
+        sigma_m: error of measured depth [m]; None: what the scene says.
+        correlated_points: what a depth camera does wrong it does alike in neighbouring points: so many count as one.
+        least_cosine: steeper surfaces are measured badly and do not count.
+        clearance_m: deeper than this behind what is drawn is hidden [m].
     """
 
-    def __init__(self, body: SceneBody, problem: Problem):
-        self.body, self.problem = body, problem
-        state = problem.state
-        device, frame_count = state.device, state.frame_count
-        window, depths = _measured(body, problem)
-        self.active = bool(depths.any())
-        if not self.active:
+    name: ClassVar[str] = "depth"
+    observes: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("read_depth",)
+
+    weight: float = weight(0.0)
+    sigma_m: float | None = positive(None)
+    correlated_points: float = positive(10.0)
+    least_cosine: float = share(0.2)
+    clearance_m: float = positive(0.004)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated body of which some pixel has a depth.
+
+        Raises:
+            InputError: a depth image has not the size of the camera's pictures.
+        """
+        if problem.motion.scene.read_depth is None:
             return
-        view = DepthView()
-        view.depths = wp.array(depths.reshape(frame_count, -1), dtype=wp.float32, device=device)
+        for body in problem.motion.estimated:
+            window, depths = measured_depths(body, problem)
+            if depths.any():
+                yield BoundDepth(self, body, problem, window, depths)
+
+
+class BoundDepth(BoundTerm):
+    """The measured depth of one body."""
+
+    term: Depth
+
+    def __init__(self, term: Depth, body: SceneBody, problem: Problem, window: Window, depths: np.ndarray):
+        import warp as wp
+
+        from warpprior.kernels.depth import DepthView
+        from warpprior.kernels.robust import Scale
+        from warpprior.system.contacts import point_body
+
+        super().__init__(term, body, problem)
+        motion, device = problem.motion, problem.motion.device
+        view = self._view = DepthView()
+        view.depths = wp.array(depths.reshape(motion.frame_count, -1), dtype=wp.float32, device=device)
         view.origins, view.width, view.height = window.device_origins(device), window.width, window.height
-        view.center, view.clearance = state.center, problem.settings.clearance_m
-        view.least_cosine = LEAST_COSINE
-        if problem.picture.labels is not None:
+        view.center, view.clearance = motion.center, term.clearance_m
+        view.least_cosine = term.least_cosine
+        if problem.observed.labels is not None:
             canvas = problem.drawings.alone[body.name]
             view.keys, view.key_origins = canvas.keys, canvas.origins
             view.key_width, view.key_height = canvas.window.width, canvas.window.height
-        self._view, self._points = view, point_body(body, problem)
-        shape = state.points[body.name].shape
-        self.observed, self.normals = (wp.zeros(shape, dtype=wp.vec3, device=device) for _ in range(2))
-        self._scale = wp.zeros(2, dtype=wp.float32, device=device)
+        self._points = motion.points[body.name]
+        self._places = point_body(body, motion, problem.equations.starts[body.name])
+        self._seen, self._normals = (wp.zeros(self._points.shape, dtype=wp.vec3, device=device) for _ in range(2))
+        self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._lanes = 1 if device.is_cpu else 32
 
-    def enter(self, reach: float) -> None:
-        """Take the scales of a stage: what is farther off than about ``reach`` sigmas is something else."""
-        if not self.active:
-            return
-        s = self.problem.settings
-        weight = s.depth_weight / (CORRELATED_POINTS * s.sigma_depth_m**2)
-        self._scale.assign(np.array([weight, reach * s.sigma_depth_m], dtype=np.float32))
+    def enter(self, stage: Stage) -> None:
+        from warpprior.kernels.robust import Scale
 
-    def add(self, cost: wp.array) -> None:
-        """Add to the equations and to ``cost`` [frame]; launches only."""
-        if not self.active:
-            return
-        problem, state = self.problem, self.problem.state
-        self._view.focal = state.focal
-        points = state.points[self.body.name]
+        sigma = self.term.sigma_m or self.problem.motion.scene.sigma("depth")
+        scale = Scale()
+        scale.weight = self.term.weight / (self.term.correlated_points * sigma**2)
+        scale.reach = stage.reach_sigmas * sigma
+        self._scale.assign([scale])
+
+    def freeze(self) -> None:
+        from warpprior.kernels.depth import match_depths
+
+        motion = self.problem.motion
+        self._view.focal = motion.focal
         match_depths(
-            points, state.vertices, self._points, self._view, observed_out=self.observed, normals_out=self.normals
+            self._points, motion.vertices, self._places, self._view, observed_out=self._seen, normals_out=self._normals
         )
-        accumulate_depths(
-            points,
-            self.observed,
-            self.normals,
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.depth import add_depths
+
+        add_depths(
             self._points,
-            state.states[self.body.name].poses,
+            self._seen,
+            self._normals,
+            self._places,
+            self.problem.motion.states[self.body.name].poses,
             self._scale,
-            problem.surfaces.chains,
-            problem.equations.rows,
+            system,
             lanes=self._lanes,
-            focal_column=problem.equations.shared.get("focal", -1),
-            hessian_out=problem.equations.hessian,
-            gradient_out=problem.equations.gradient,
-            cost_out=cost,
+            cost_out=self.costs,
         )
 
 
-def _measured(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarray]:
+def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarray]:
     """A crop around the body's label, and its depth in it (frame, height, width) float32 [m], 0 where there is none."""
-    state, picture = problem.state, problem.picture
-    scene, camera = state.scene, state.scene.camera
-    window = whole_window(state.frame_count, camera.width, camera.height)
+    from warpprior.render.window import whole_window
+
+    motion, observed = problem.motion, problem.observed
+    scene, camera = motion.scene, motion.scene.camera
+    window = whole_window(motion.frame_count, camera.width, camera.height)
     own = None
-    if picture.labels is not None:
-        window, own = picture.crop_around(body.label)
-    depths = np.zeros((state.frame_count, window.height, window.width), dtype=np.float32)
+    if observed.labels is not None:
+        window, own = observed.crop_around(body.label)
+    depths = np.zeros((motion.frame_count, window.height, window.width), dtype=np.float32)
     for frame, (column, row) in enumerate(window.origins):
         image = scene.read_depth(frame)
         if image is None:

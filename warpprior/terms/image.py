@@ -1,224 +1,266 @@
-"""Image (Eq. 1): the body's own colours should lie where the picture shows them."""
+"""Image (Eq. 1): a body's own colours lie where the pictures show them."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import warp as wp
-from scipy.ndimage import binary_erosion
 
-from warpprior.kernels import shading
 from warpprior.support.errors import InputError
-from warpprior.terms.prior import check_positive, single
+from warpprior.support.limits import number, positive, share, weight
+from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, Term
 
 if TYPE_CHECKING:
-    from warpprior.render.canvas import Canvas
-    from warpprior.scene import SceneBody
-    from warpprior.system.motion import MotionState
+    import warp as wp
 
-PLAIN = 0.01  # colours that vary less than this over the surface carry no information [grey levels]
+    from warpprior.bodies.body import Body
+    from warpprior.kernels.image import Trust, View
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+SENSOR_BLUR = 0.5  # what lenses, pixels and interpolation between them blur a picture anyway [px^2]
+BLUR_REACH = 2.5  # sigmas after which a Gaussian ends
+LEAST_SIGMA = 0.5  # of a Gaussian, in its own pixels: a smaller one is none
 
 
 @dataclass(frozen=True)
-class ImageSettings:
-    """How alike colours should be, and where they are compared.
+class Image(Term):
+    """Differences of colour, wherever a rigid body is seen and its label says that it is there.
 
     Attributes:
-        sigma_grey: difference that counts as one sigma [grey levels of 0 to 1]; costs grow linearly beyond.
-        sample_count: most pixels compared in a frame.
+        sigma_grey: difference in hue that counts as one sigma [grey levels of 0 to 1], where frames do not differ more
+            from the model all over; beyond two sigmas differences count less and less.
+        sigma_shade: share of its brightness by which shadows and highlights change a colour; added to the above along
+            the direction in which a colour only gets brighter.
+        correlation_px: what light and blur do wrong they do alike over about this length [px].
+        sample_count: places on the surface.
         margin_px: pixels this near to the border of the body's label are not compared [px].
-        least_cosine: faces seen more obliquely than this are not compared; their colours say little.
-        sample_share_floor: share of a frame's samples that must be seen for the mean to be over those alone.
-        literal: the paper's equation: the sum of squared differences over the picture, the hand cut out, black
-            wherever the object is not; no gain, no offset [grey level^2].
+        least_cosine: faces seen more obliquely than this are not compared.
+        clearance_m: deeper than this behind what is seen is hidden [m].
     """
 
-    sigma_grey: float = 0.05
-    sample_count: int = 1024
-    margin_px: int = 2
-    least_cosine: float = 0.15
-    sample_share_floor: float = 0.05
-    literal: bool = False
+    name: ClassVar[str] = "image"
+    observes: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("read_rgb", "labels")
+
+    sigma_grey: float = positive(0.02)
+    sigma_shade: float = weight(0.3)
+    correlation_px: float = positive(10.0)
+    sample_count: int = number(1024, 1, 1_000_000)
+    margin_px: int = number(2, 0, 10_000)
+    least_cosine: float = share(0.3)
+    clearance_m: float = positive(0.004)
+    solvers: tuple[str, ...] = (GAUSS_NEWTON,)
 
     def __post_init__(self):
-        check_positive("image", self, zero_allowed=("margin_px", "least_cosine"))
-        for name in ("sample_count", "margin_px"):
-            value = getattr(self, name)
-            if value != int(value):
-                raise InputError(f"image: {name}", f"{value!r}", "a whole number")
+        super().__post_init__()
         if self.least_cosine >= 1.0:
-            raise InputError("image: least_cosine", f"{self.least_cosine!r}", "less than 1")
+            raise InputError("settings: image.least_cosine", f"{self.least_cosine!r}", "less than 1")
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated rigid body whose model and pictures have colours."""
+        from warpprior.system.colors import why_no_colors
+
+        for body in problem.motion.estimated:
+            if not body.body.is_rigid or why_no_colors(body, problem.motion):
+                continue
+            if problem.observed.shows(body).any():
+                yield BoundImage(self, body, problem)
 
 
-class ImagePrior:
-    """Differences of colour between one moving body and the pictures, where both its label and it itself are seen.
+class BoundImage(BoundTerm):
+    """The colours of one body.
 
-    Samples are fixed pixels inside the body's label.  Each refers, until the next :meth:`freeze`, to the face it saw
-    then.  Per frame and channel, an offset and a gain that is affine in the normal are fitted then, too, so that
-    exposure, ambient light and the side a lamp is on do not matter.
-
-    Args:
-        body: the body; it must be moving and have vertex colours, else the prior is not active.
-        state: the motion of the scene, whose pictures are read here, one at a time.
-        labels: label images within the canvas's window (frame, height, width) uint8, or None.
-        canvas: what is visible: the body on ``channel``, what may hide it on others or in the backdrop.
-        channel: the body's channel on the canvas; nothing in the backdrop may have it too.
-        settings: sigma and where to compare.
-        redraw: :meth:`freeze` draws the canvas's faces; False where the caller has drawn them.
+    Samples are spread over the surface.  Their colours are blurred among those around them on the screen, as the
+    picture is.  The light of a frame, an offset and a gain that is affine in the normal, is fitted when frozen.  Pixels
+    outside of the label leave no trace in the blurred pictures.
 
     Attributes:
-        active: there is something to compare; inactive priors must not be frozen or evaluated.
-        reason: why it is not active, one sentence, or "".
-        sigma: ``settings.sigma_grey`` on the device [1] float32; may be changed between iterations.
-        gains: of each sample by the light last fitted [frame, sample, channel] float32.
-        offsets: of that light [frame, channel] float32.
-        counts: samples that saw the body when last frozen [frame] float32.
+        seen: -1 for samples that were not seen when last frozen [frame, sample] int32.
+        sigmas: of hue, taken then: at least the settings', more where colours differ [frame].
     """
 
-    def __init__(
-        self,
-        body: SceneBody,
-        state: MotionState,
-        labels: np.ndarray | None,
-        canvas: Canvas,
-        channel: int,
-        settings: ImageSettings | None = None,
-        *,
-        redraw: bool = True,
-    ):
-        self.settings = ImageSettings() if settings is None else settings
-        self.name = f"image {body.name}"
-        self.unit = "grey level^2" if self.settings.literal else "sigma^2"
-        self.body, self.canvas, self.channel, self._redraw = body.name, canvas, channel, redraw
-        self.reason = why_not(body, state, labels)
-        chosen = []
-        if not self.reason:
-            chosen = [self._choose(frame, labels[frame], body.label, state) for frame in range(state.frame_count)]
-            if not any(len(pixels) for pixels, _ in chosen):
-                self.reason = f"no picture shows the inside of the label of {body.name}"
-        self.active = not self.reason
-        if self.active:
-            self._allocate(body, state, chosen)
+    term: Image
 
-    def _choose(self, frame: int, label: np.ndarray, own_label: int, state) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels of the window to compare in a frame (sample,), and their colours (sample, 3) in [0, 1]."""
-        image = state.scene.read_rgb(frame)
-        if image is None:
-            return np.zeros(0, dtype=np.int32), np.zeros((0, 3), dtype=np.float32)
-        window = self.canvas.window
-        column, row = window.origins[frame]
-        image = image[row : row + window.height, column : column + window.width].reshape(-1, 3)
-        own = label == own_label
-        if self.settings.literal:
-            pixels = np.flatnonzero(own | (label == 0)).astype(np.int32)
-            return pixels, np.where(own.ravel()[pixels, None], image[pixels] / np.float32(255.0), np.float32(0.0))
-        inside = own
-        if self.settings.margin_px:
-            inside = binary_erosion(own, iterations=int(self.settings.margin_px), border_value=1)
-        pixels = thin_out(inside, int(self.settings.sample_count))
-        return pixels, image[pixels] / np.float32(255.0)
+    def __init__(self, term: Image, body: SceneBody, problem: Problem):
+        import warp as wp
 
-    def _allocate(self, body, state, chosen) -> None:
-        device, frame_count = state.device, state.frame_count
-        counts = np.array([len(pixels) for pixels, _ in chosen])
-        shape = (frame_count, int(counts.max()))
-        pixels = np.full(shape, -1, dtype=np.int32)
-        observed = np.zeros((*shape, 3), dtype=np.float32)
-        for frame, (places, colors) in enumerate(chosen):
-            pixels[frame, : len(places)], observed[frame, : len(places)] = places, colors
-        window, camera = self.canvas.window, state.camera
-        corner = window.origins.astype(np.float64)[:, None, :]
-        centers = corner + np.stack([pixels % window.width, pixels // window.width], axis=2) + 0.5
-        rays = (centers - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
-        colors = np.zeros((state.assembly.vertex_count, 3), dtype=np.float32)
-        first = state.first_vertex(body.name)
-        colors[first : first + body.body.vertex_count] = body.body.colors
-        self._pixels = wp.array(pixels, dtype=wp.int32, device=device)
-        self._observed = wp.array(observed, dtype=wp.vec3, device=device)
-        self._rays = wp.array(rays.astype(np.float32), dtype=wp.vec2, device=device)
-        self._colors = wp.array(colors, dtype=wp.vec3, device=device)
-        least = np.maximum(counts * self.settings.sample_share_floor, 1.0)
-        self._least_counts = wp.array(least.astype(np.float32), dtype=wp.float32, device=device)
-        self._faces = wp.full(shape, -1, dtype=wp.int32, device=device)
-        self._shades = wp.zeros(shape, dtype=wp.vec3, device=device)
-        self.sigma = single(self.settings.sigma_grey, device)
-        self._normals = wp.zeros(shape, dtype=wp.vec3, device=device)
-        self.gains = wp.full((*shape, 3), 1.0, dtype=wp.float32, device=device)
-        self.offsets = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
-        self.counts = wp.zeros(frame_count, dtype=wp.float32, device=device)
+        super().__init__(term, body, problem)
+        device = problem.motion.device
+        self._load_pictures()
+        self._spread_samples()
+        self._view = self._look()
+        shares = term.weight * problem.observed.shows(body) / term.correlation_px**2
+        self.sigmas = wp.full(problem.motion.frame_count, term.sigma_grey, dtype=wp.float32, device=device)
+        self._trust = self._believe(shares)
+        self._sigma = wp.full(1, term.sigma_grey, dtype=wp.float32, device=device)
+        self._lanes = 1 if device.is_cpu else 32
+        self._blur_px, self._active = 0.0, False
 
-    def freeze(self, state: MotionState) -> None:
-        """Look up which face each sample sees now, and fit the light there; launches only."""
-        if self._redraw:
-            self.canvas.draw_faces(state.screen)
-        corners = self.canvas.faces
-        shading.find_faces(
-            self.canvas.keys,
+    def _load_pictures(self) -> None:
+        """Crops around the body's label, in which what is of the body is marked."""
+        import warp as wp
+        from scipy.ndimage import binary_erosion
+
+        from warpprior.kernels.image import Blurred
+
+        motion, observed = self.problem.motion, self.problem.observed
+        window, own = observed.crop_around(self.body.label)
+        pixels = np.zeros((motion.frame_count, window.height, window.width, 4), dtype=np.uint8)
+        for frame, mask in enumerate(own):
+            image = motion.scene.read_rgb(frame) if mask.any() else None
+            if image is None:
+                continue
+            if self.term.margin_px:
+                mask = binary_erosion(mask, iterations=int(self.term.margin_px), border_value=1)
+            column, row = window.origins[frame]
+            pixels[frame, ..., :3] = image[row : row + window.height, column : column + window.width]
+            pixels[frame, ..., 3] = np.where(mask, 255, 0)
+        self._window = window
+        shape = (motion.frame_count, window.height * window.width)
+        self._pixels = wp.array(pixels.reshape(*shape, 4), dtype=wp.uint8, device=motion.device)
+        self._half_way = wp.zeros(shape, dtype=wp.vec4, device=motion.device)
+        self._blurred = Blurred()
+        self._blurred.values = wp.zeros(shape, dtype=wp.vec4, device=motion.device)
+        self._blurred.origins = window.device_origins(motion.device)
+
+    def _spread_samples(self) -> None:
+        """Places on the surface, and arrays for what they see."""
+        import warp as wp
+
+        from warpprior.geometry.sampling import sample_surface
+        from warpprior.kernels.image import Samples
+
+        motion, body, device = self.problem.motion, self.body.body, self.problem.motion.device
+        count = int(self.term.sample_count)
+        faces, barycentrics, shares = sample_surface(body, count)
+        samples = self._samples = Samples()
+        samples.body.start = self.problem.equations.starts[body.name]
+        corners = body.faces[faces] + motion.first_vertex(body.name)
+        samples.body.corners = wp.array(corners.astype(np.int32), dtype=wp.vec3i, device=device)
+        samples.body.barycentrics = wp.array(barycentrics, dtype=wp.vec3, device=device)
+        areas = shares * surface_area(body) * self.body.initial.scale**2
+        self._areas = wp.array(areas.astype(np.float32), dtype=wp.float32, device=device)
+
+        def zeros(*inner: int, dtype: type = wp.vec3) -> wp.array:
+            return wp.zeros((motion.frame_count, *inner), dtype=dtype, device=device)
+
+        samples.points, self._normals, samples.colors, samples.albedo = (zeros(count) for _ in range(4))
+        samples.slopes = zeros(count, 2)
+        self.seen = samples.seen = wp.full((motion.frame_count, count), -1, dtype=wp.int32, device=device)
+        samples.pixels = zeros(count, dtype=wp.float32)
+        samples.gains, samples.offsets = zeros(count, 3, dtype=wp.float32), zeros(3, dtype=wp.float32)
+        self._counts = zeros(dtype=wp.float32)
+
+    def _look(self) -> View:
+        """The camera, what it sees, and the body's colours."""
+        import warp as wp
+
+        from warpprior.kernels.image import View
+
+        motion, canvas = self.problem.motion, self.problem.drawings.alone[self.body.name]
+        colors = np.zeros((motion.assembly.vertex_count, 3), dtype=np.float32)
+        first = motion.first_vertex(self.body.name)
+        colors[first : first + self.body.body.vertex_count] = self.body.body.colors
+        view = View()
+        view.keys, view.origins, view.faces = canvas.keys, canvas.origins, canvas.faces
+        view.width, view.height, view.channel = canvas.window.width, canvas.window.height, 0
+        view.colors = wp.array(colors, dtype=wp.vec3, device=motion.device)
+        view.center, view.clearance = motion.center, self.term.clearance_m
+        view.least_cosine = self.term.least_cosine
+        return view
+
+    def _believe(self, shares: np.ndarray) -> Trust:
+        """How well colours must agree; ``shares`` (frame,) is the weight of a pixel."""
+        import warp as wp
+
+        from warpprior.kernels.image import Trust
+
+        trust = Trust()
+        trust.shares = wp.array(shares.astype(np.float32), dtype=wp.float32, device=self.problem.motion.device)
+        trust.sigmas, trust.shade = self.sigmas, self.term.sigma_shade
+        return trust
+
+    def enter(self, stage: Stage) -> None:
+        self._active = stage.image_blur_px > 0.0
+        if self._active and stage.image_blur_px != self._blur_px:
+            self._blur_px = stage.image_blur_px
+            self._blur(stage.image_blur_px)
+
+    def _blur(self, blur_px: float) -> None:
+        """Blur the pictures by a Gaussian of ``blur_px`` [px]."""
+        from warpprior.kernels import blur
+
+        blurred = self._blurred
+        # Squares of pixels are averaged first, which blurs, too; the Gaussian on what is left does the rest.
+        shrink = 2 ** int(math.log2(max(blur_px, 1.0)))
+        width, height = self._window.width // shrink, self._window.height // shrink
+        blurred.shrink, blurred.width, blurred.height = shrink, width, height
+        sigma = math.sqrt(max(blur_px**2 - (shrink**2 - 1) / 12.0, 0.0)) / shrink
+        radius = math.ceil(BLUR_REACH * sigma) if sigma >= LEAST_SIGMA else 0
+        sigma = max(sigma, LEAST_SIGMA)
+        blurred.sigma = math.sqrt(blur_px**2 + SENSOR_BLUR)
+        blur.shrink_pictures(self._pixels, self._window.width, shrink, width, height, small_out=blurred.values)
+        blur.blur_pictures(
+            blurred.values, width, height, sigma, radius, vertical=False, finish=False, blurred_out=self._half_way
+        )
+        blur.blur_pictures(
+            self._half_way, width, height, sigma, radius, vertical=True, finish=True, blurred_out=blurred.values
+        )
+
+    def freeze(self) -> None:
+        from warpprior.kernels import image
+        from warpprior.kernels.shading import fit_light
+
+        if not self._active:
+            return
+        motion, samples = self.problem.motion, self._samples
+        self._view.focal = motion.focal
+        image.see_samples(
+            motion.vertices,
+            samples.body,
+            self._areas,
+            self._view,
             self._pixels,
-            self._rays,
-            state.vertices,
-            corners,
-            self.channel,
-            0.0 if self.settings.literal else self.settings.least_cosine,
-            faces_out=self._faces,
+            self._blurred,
+            points_out=samples.points,
             normals_out=self._normals,
+            seen_out=samples.seen,
+            pixels_out=samples.pixels,
+            albedo_out=samples.albedo,
+            colors_out=samples.colors,
+            slopes_out=samples.slopes,
         )
-        if self.settings.literal:
-            return
-        shading.shade_samples(state.vertices, corners, self._colors, self._rays, self._faces, shades_out=self._shades)
-        shading.fit_light(
-            self._shades,
+        fit_light(
+            samples.albedo,
             self._normals,
-            self._observed,
-            self._faces,
-            self.sigma,
-            gains_out=self.gains,
-            offsets_out=self.offsets,
-            counts_out=self.counts,
+            samples.colors,
+            samples.seen,
+            self._sigma,
+            gains_out=samples.gains,
+            offsets_out=samples.offsets,
+            counts_out=self._counts,
         )
+        image.gauge_misses(samples, self.term.sigma_grey, sigmas_out=self.sigmas)
 
-    def evaluate(self, state: MotionState, rows: wp.array, row: int) -> None:
-        """Add each frame's mean difference to ``rows[row]``; gradients to ``state.vertices``."""
-        surface = (state.vertices, self.canvas.faces, self._colors, self._rays, self._faces, self._observed)
-        if self.settings.literal:
-            shading.add_image_literal(*surface, row, rows_out=rows)
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.image import add_image
+
+        if not self._active:
             return
-        shading.add_image(
-            *surface,
-            self.gains,
-            self.offsets,
-            self.counts,
-            self._least_counts,
-            self.sigma,
-            row,
-            rows_out=rows,
-        )
+        motion = self.problem.motion
+        poses = motion.states[self.body.name].poses
+        add_image(self._samples, self._trust, poses, motion.focal, system, lanes=self._lanes, cost_out=self.costs)
 
 
-def why_not(body: SceneBody, state: MotionState, labels: np.ndarray | None) -> str:
-    """Why a body's colours cannot be compared with the pictures, or ""."""
-    if body.known:
-        return f"{body.name} is known"
-    if state.scene.read_rgb is None:
-        return "the scene has no pictures"
-    if labels is None:
-        return "the scene has no label images"
-    colors = body.body.colors
-    if colors is None:
-        return f"{body.name} has no vertex colours"
-    if np.asarray(colors, dtype=np.float64).std(axis=0).max() < PLAIN:
-        return f"{body.name} has one colour all over: nothing to compare"
-    return ""
-
-
-def thin_out(mask: np.ndarray, count: int) -> np.ndarray:
-    """At most ``count`` pixels of a mask (height, width), evenly spread: flat indices (pixel,) int32, ascending.
-
-    Pixels are taken in the order of a low-discrepancy sequence in the plane (R2, Roberts 2018).
-    """
-    found = np.flatnonzero(mask)
-    rows, columns = np.divmod(found, mask.shape[1])
-    order = (0.7548776662466927 * columns + 0.5698402909980532 * rows) % 1.0
-    return np.sort(found[np.argsort(order, kind="stable")[:count]]).astype(np.int32)
+def surface_area(body: Body) -> float:
+    """Of a body at rest [m^2]."""
+    corners = body.vertices[body.faces].astype(np.float64)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return 0.5 * float(np.linalg.norm(normals, axis=1).sum())

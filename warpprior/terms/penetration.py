@@ -1,77 +1,126 @@
-"""Penetration (Eq. 3): points of one body should not be inside another."""
+"""Penetration (Eq. 3): points of one body stay out of another, from both sides."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from warpprior.kernels import contact
-from warpprior.terms.prior import check_positive, single
+from warpprior.support.limits import positive, weight
+from warpprior.terms.term import BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.penetration import Push
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.contacts import ContactPair
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+SURFACE_REACH_M = 0.04  # how deep points are found in a surface that bends
 
 
 @dataclass(frozen=True)
-class PenetrationSettings:
-    """How deep is too deep.
+class Penetration(Term):
+    """Depth of points inside another body, averaged over what is in contact.
+
+    The distance to a rigid body comes from its baked grid, that to a body that bends from its posed triangles.
 
     Attributes:
-        sigma_m: depth that counts as one sigma [m].
-        allowance_m: depth that costs nothing: soft tissue gives way, and true motions penetrate too [m].
-        cap_m: depth at which the cost levels off; deeper, the nearest way out says little [m].
-        knee: depth in sigmas beyond which the cost grows linearly.
-        literal: the paper's equation, mended in sign only: the sum of the depths [m], no allowance.
+        sigma_m: penetration beyond the allowance that counts one [m].
+        allowance_m: penetration that soft contact excuses [m].
     """
 
-    sigma_m: float = 0.001
-    allowance_m: float = 0.002
-    cap_m: float = 0.02
-    knee: float = 5.0
-    literal: bool = False
+    name: ClassVar[str] = "penetration"
 
-    def __post_init__(self):
-        check_positive("penetration", self, zero_allowed=("allowance_m",))
+    sigma_m: float = positive(0.002)
+    allowance_m: float = weight(0.001)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """For each estimated body the points of all others inside it; surfaces that bend must be closed."""
+        for body in problem.motion.estimated:
+            if body.body.is_rigid:
+                for pair in problem.contacts(body).pairs.values():
+                    yield BoundPenetration(self, body, pair, problem)
+            elif body.body.closed:
+                for partner in problem.partners(body):
+                    yield BoundBentPenetration(self, body, partner, problem)
 
 
-class PenetrationPrior:
-    """Contact points of ``body`` inside ``other``, averaged over the surface of ``body``.
+def push_in(term: Penetration, stage: Stage, *, both_estimated: bool) -> Push:
+    """What depth costs in a stage."""
+    from warpprior.kernels.penetration import Push
 
-    Two of these, with the bodies swapped, make the term two-sided.
+    push = Push()
+    hardness = stage.hardness if both_estimated else 1.0
+    push.weight = term.weight * stage.penetration_share * hardness / term.sigma_m**2
+    push.allowance, push.touching = term.allowance_m, stage.contact_distance_m
+    return push
 
-    Args:
-        body: name of the body whose points are tested.
-        other: name of the body they should stay out of.
-        field: the ``DistanceField`` or ``LinkFields`` of ``other``; kept alive here.
-        settings: sigmas and limits.
-        device: a Warp device or its name, that of ``field``.
 
-    Attributes:
-        sigma: ``settings.sigma_m`` on the device [1] float32; may be changed between iterations.
-    """
+class BoundPenetration(BoundTerm):
+    """One body's points in a rigid one."""
 
-    def __init__(self, body: str, other: str, field, settings: PenetrationSettings | None = None, device="cpu"):
-        self.settings = PenetrationSettings() if settings is None else settings
-        self.name = f"penetration {body} {other}"
-        self.unit = "m" if self.settings.literal else "sigma^2"
-        self.body, self.other, self.field = body, other, field
-        self.sigma = single(self.settings.sigma_m, device)
+    term: Penetration
 
-    def freeze(self, state) -> None:
-        """Nothing is frozen: distances are looked up on the tape."""
+    def __init__(self, term: Penetration, body: SceneBody, pair: ContactPair, problem: Problem):
+        import warp as wp
 
-    def evaluate(self, state, rows, row: int) -> None:
-        """Add each frame's penetration to ``rows[row]``; gradients to points of ``body`` and links of ``other``."""
-        points, links = state.points[self.body], state.states[self.other].links
-        grids, settings = self.field.grids.device_grids, self.settings
-        if settings.literal:
-            contact.add_penetration_literal(points, links, grids, row=row, rows_out=rows)
+        from warpprior.kernels.penetration import Push
+
+        super().__init__(term, body, problem)
+        self._pair = pair
+        self._push = wp.zeros(1, dtype=Push, device=problem.motion.device)
+
+    def enter(self, stage: Stage) -> None:
+        self._push.assign([push_in(self.term, stage, both_estimated=not self._pair.partner.known)])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.penetration import add_penetration
+
+        pair = self._pair
+        contacts = pair.held if alone else pair.contacts
+        add_penetration(contacts, self._push, system, lanes=pair.lanes, cost_out=self.costs)
+
+
+class BoundBentPenetration(BoundTerm):
+    """One body's points in a surface that bends."""
+
+    term: Penetration
+
+    def __init__(self, term: Penetration, body: SceneBody, partner: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.kernels.penetration import BentSurface, Push
+        from warpprior.system.contacts import point_body
+
+        super().__init__(term, body, problem)
+        motion, starts = problem.motion, problem.equations.starts
+        self._partner = partner
+        self._query = problem.surface_query(body, SURFACE_REACH_M)
+        self._points = motion.points[partner.name]
+        self._answers = self._query.answers(self._points.shape[1])
+        bent = self._bent = BentSurface()
+        bent.points, bent.areas = self._points, motion.point_areas[partner.name]
+        bent.body = point_body(partner, motion, starts.get(partner.name, -1))
+        bent.body_poses = motion.states[partner.name].poses
+        bent.start, bent.first_vertex = starts[body.name], motion.first_vertex(body.name)
+        bent.faces, bent.poses = motion.models[body.name].faces, motion.states[body.name].poses
+        bent.distances, bent.normals = self._answers.distances, self._answers.normals
+        bent.closest, bent.barycentrics = self._answers.faces, self._answers.barycentrics
+        self._push = wp.zeros(1, dtype=Push, device=motion.device)
+        self._active = True
+
+    def enter(self, stage: Stage) -> None:
+        push = push_in(self.term, stage, both_estimated=not self._partner.known)
+        self._active = push.weight > 0.0
+        self._push.assign([push])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.penetration import add_bent_penetration
+
+        if not self._active:
             return
-        contact.add_penetration(
-            points,
-            links,
-            grids,
-            state.point_areas[self.body],
-            sigma=self.sigma,
-            allowance=settings.allowance_m,
-            knee=settings.knee,
-            cap=settings.cap_m,
-            row=row,
-            rows_out=rows,
-        )
+        if system is not self.problem.gradient_system:  # it comes after the costs, at the same motion
+            self._query.query(self._points, self._answers)
+        add_bent_penetration(self._bent, self._push, system, cost_out=self.costs)

@@ -1,71 +1,83 @@
-"""Joint coordinates of an articulated body: limits, likely poses, the first guess, smoothness."""
+"""Pose: joints keep within their limits, and near to what is likely and to the first guess."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
 import numpy as np
-import warp as wp
 
-from warpprior.kernels.pose_fit import accumulate_pose
-from warpprior.scene import SceneBody
-from warpprior.system.problem import Problem
+from warpprior.support.limits import positive
+from warpprior.terms.term import BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.problem import Problem
 
 
-class JointTerms:
-    """What is known of joint coordinates without looking.
+@dataclass(frozen=True)
+class Pose(Term):
+    """What is known of joint coordinates without looking; wide, it decides about what pictures do not show.
 
-    Args:
-        body: an articulated moving body.
-        problem: the sequence's.
+    Attributes:
+        sigma_limit_rad: how far beyond a joint's limit counts one [rad or m].
+        sigma_prior: how unlikely a pose is, in sigmas of the body's pose prior, that counts one.
+        sigma_guess_rad: how far joint coordinates stray from the first guess [rad or m].
     """
 
-    def __init__(self, body: SceneBody, problem: Problem):
-        self.body, self.problem = body, problem
-        state, model = problem.state, body.body
-        device = state.device
+    name: ClassVar[str] = "pose"
 
-        def constant(values):
+    sigma_limit_rad: float = positive(0.05)
+    sigma_prior: float = positive(5.0)
+    sigma_guess_rad: float = positive(0.4)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated body with joints."""
+        return [BoundPose(self, body, problem) for body in problem.motion.estimated if body.body.coordinate_count]
+
+
+class BoundPose(BoundTerm):
+    """The joint coordinates of one body."""
+
+    term: Pose
+
+    def __init__(self, term: Pose, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.kernels.pose import Likely
+
+        super().__init__(term, body, problem)
+        device, model = problem.motion.device, body.body
+
+        def constant(values: np.ndarray) -> wp.array:
             return wp.array(np.ascontiguousarray(values, dtype=np.float32), dtype=wp.float32, device=device)
 
-        self.lower, self.upper = constant(model.lower), constant(model.upper)
         prior = model.pose_prior
-        self.mean = constant(np.zeros(0) if prior is None else prior.mean)
-        self.precision = constant(np.zeros((1, 1)) if prior is None else prior.precision)
-        self.guess = constant(body.initial.joints)
-        self.stiffness = wp.zeros(5, dtype=wp.float32, device=device)
-        self.start = problem.equations.starts[body.name] + 6
+        self._limits = constant(model.lower), constant(model.upper)
+        self._mean = constant(np.zeros(0) if prior is None else prior.mean)
+        self._precision = constant(np.zeros((1, 1)) if prior is None else prior.precision)
+        self._guess = constant(body.initial.joints)
+        likely = Likely()
+        likely.limit, likely.prior, likely.guess = (
+            term.weight / sigma**2 for sigma in (term.sigma_limit_rad, term.sigma_prior, term.sigma_guess_rad)
+        )
+        self._likely = wp.zeros(1, dtype=Likely, device=device)
+        self._likely.assign([likely])
+        self._start = problem.equations.starts[body.name] + 6
 
-    def enter(self) -> None:
-        """Take the scales of the settings."""
-        s, fps = self.problem.settings, self.problem.state.scene.fps
-        values = [
-            s.pose_weight / s.sigma_limit_rad**2,
-            s.pose_weight / s.sigma_prior**2,
-            s.pose_weight / s.sigma_guess_rad**2,
-            s.smoothness_weight * (fps**2 / s.sigma_joint_acceleration_rad_s2) ** 2,
-            s.consistency_weight * (fps / s.sigma_joint_velocity_rad_s) ** 2,
-        ]
-        self.stiffness.assign(np.array(values, dtype=np.float32))
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.pose import add_pose
 
-    def let_frames_go(self) -> None:
-        """Switch off what ties frames together."""
-        values = self.stiffness.numpy().copy()
-        values[3:] = 0.0
-        self.stiffness.assign(values)
-
-    def add(self, cost: wp.array) -> None:
-        """Add to the equations and to ``cost`` [frame]; launches only."""
-        equations, state = self.problem.equations, self.problem.state
-        accumulate_pose(
-            state.states[self.body.name].joints,
-            self.lower,
-            self.upper,
-            self.mean,
-            self.precision,
-            self.guess,
-            state.segments,
-            self.stiffness,
-            start=self.start,
-            hessian_out=equations.hessian,
-            gradient_out=equations.gradient,
-            cost_out=cost,
+        add_pose(
+            self.problem.motion.states[self.body.name].joints,
+            *self._limits,
+            self._mean,
+            self._precision,
+            self._guess,
+            self._likely,
+            self._start,
+            system,
+            cost_out=self.costs,
         )

@@ -1,36 +1,114 @@
-"""Smoothness (Eq. 5): a body's velocity changes little from one frame to the next."""
+"""Smoothness (Eq. 5): a body's velocity changes little; how little, what moves it says."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from warpprior.kernels import smoothness
-from warpprior.terms.prior import MotionPrior, check_positive
+import numpy as np
+
+from warpprior.support.limits import positive
+from warpprior.terms.term import BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.motion import MotionState
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+NEAREST_M = 0.05  # bodies nearer to the camera than this are taken to be here
 
 
 @dataclass(frozen=True)
-class SmoothnessSettings:
-    """Change of the motion per frame that counts as one sigma.
+class Smoothness(Term):
+    """Acceleration of root and joints, by the true times of frames; jumps cost in proportion.
+
+    Where known bodies, or without them the body itself across the line of sight, accelerate more than sigma in a tenth
+    of the frames, sigma grows with them: what a quick hand holds is quick.
 
     Attributes:
-        sigma_m: of a rigid body's surface, of an articulated body's root and of its slide joints [m per frame^2].
-        sigma_rad: of an articulated body's root rotation and of its other joints [rad per frame^2].
-        literal: the paper's equation: sums instead of means, without sigmas [m^2, rad^2].
+        sigma_m_s2: acceleration of the position that counts one [m/s^2].
+        sigma_rad_s2: of the rotation [rad/s^2].
+        sigma_joint_rad_s2: of joint coordinates [rad/s^2 or m/s^2].
     """
 
-    sigma_m: float = 0.002
-    sigma_rad: float = 0.03
-    literal: bool = False
+    name: ClassVar[str] = "smoothness"
+    ties_frames: ClassVar[bool] = True
 
-    def __post_init__(self):
-        check_positive("smoothness", self)
+    sigma_m_s2: float = positive(1.0)
+    sigma_rad_s2: float = positive(10.0)
+    sigma_joint_rad_s2: float = positive(30.0)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated body."""
+        return [BoundSmoothness(self, body, problem) for body in problem.motion.estimated]
 
 
-class SmoothnessPrior(MotionPrior):
-    """Acceleration of one body, each frame's value at the middle frame.  Arguments: :class:`MotionPrior`."""
+class BoundSmoothness(BoundTerm):
+    """The accelerations of one body."""
 
-    term = "smoothness"
-    settings = SmoothnessSettings
-    add_rigid = staticmethod(smoothness.add_rigid_acceleration)
-    add_root = staticmethod(smoothness.add_root_acceleration)
-    add_joints = staticmethod(smoothness.add_joint_acceleration)
+    term: Smoothness
+
+    def __init__(self, term: Smoothness, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.kernels.differences import Stiffness
+
+        super().__init__(term, body, problem)
+        self._stiffness = wp.zeros(1, dtype=Stiffness, device=problem.motion.device)
+        self._start = problem.equations.starts[body.name]
+
+    def enter(self, stage: Stage) -> None:
+        from warpprior.kernels.differences import Stiffness
+
+        term, rate = self.term, self.problem.motion.scene.fps**2
+        quick = max(1.0, usual_acceleration(self.body, self.problem.motion) / term.sigma_m_s2)
+        # The unseen turn of a symmetric body stays as it was estimated, noise and all: nothing to be smooth about.
+        turns = term.weight if self.body.symmetry == "none" else 0.0
+        stiffness = Stiffness()
+        stiffness.position = term.weight * (rate / (quick * term.sigma_m_s2)) ** 2
+        stiffness.rotation = turns * (rate / (quick * term.sigma_rad_s2)) ** 2
+        stiffness.joints = term.weight * (rate / term.sigma_joint_rad_s2) ** 2
+        self._stiffness.assign([stiffness])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.smoothness import add_joint_smoothness, add_root_smoothness
+
+        motion = self.problem.motion
+        own, frames = motion.states[self.body.name], (motion.segments, motion.paces)
+        add_root_smoothness(own.poses, *frames, self._stiffness, self._start, system, cost_out=self.costs)
+        if self.body.body.coordinate_count:
+            add_joint_smoothness(own.joints, *frames, self._stiffness, self._start + 6, system, cost_out=self.costs)
+
+
+def usual_acceleration(body: SceneBody, motion: MotionState) -> float:
+    """Acceleration to be ready for [m/s^2]: that of the known bodies, for what moves them moves others as fast.
+
+    Without known bodies it is the body's own across the line of sight, the direction that pictures tell best.
+    """
+    if motion.known:
+        return max(_acceleration(_path(known, motion), motion) for known in motion.known)
+    positions = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
+    depth = np.maximum(np.median(positions[:, 2]), NEAREST_M)
+    across = positions * (depth / np.maximum(positions[:, 2:], NEAREST_M))
+    return _acceleration(across, motion)
+
+
+def _acceleration(positions: np.ndarray, motion: MotionState) -> float:
+    """Acceleration that a track of positions (frame, 3) exceeds in a tenth of the frames [m/s^2]."""
+    from warpprior.system.motion import frame_paces
+
+    paces = frame_paces(motion.scene)[1:, None]
+    steps = np.diff(positions, axis=0) * paces
+    between = 2.0 / (1.0 / paces[1:] + 1.0 / paces[:-1])
+    changes = between * np.diff(steps, axis=0) * motion.scene.fps**2
+    return float(np.percentile(np.linalg.norm(changes, axis=1), 90)) if len(changes) else 0.0
+
+
+def _path(body: SceneBody, motion: MotionState) -> np.ndarray:
+    """Where a known body is (frame, 3) [m]: its root, or the middle of an animation, whose root may stay."""
+    if body.body.animation is None:
+        return body.initial.position
+    return motion.points[body.name].numpy().mean(axis=1, dtype=np.float64)

@@ -8,7 +8,7 @@ import warp as wp
 from warpprior.geometry.transfer import Transfer
 from warpprior.support.replay import Replay
 from warpprior.tracking.manifold import hat
-from warpprior.tracking.mirror import Mirror, mirrored
+from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 OUTPUTS = 6  # shift and rotation: one copy of the pair of frames for each, so that one pass differentiates them all
 PRIOR_ANGLE, PRIOR_SHIFT = 0.3, 0.1  # how far an object may go against its expected motion [rad], [m]
@@ -40,16 +40,16 @@ class Carry:
             pairs, device, contact_sigma_m=sigma_m, prior_angle=PRIOR_ANGLE, prior_shift_m=PRIOR_SHIFT
         )
         shape = (pairs, contact_count)
-        self._before = mirrored(shape, wp.vec3, device, requires_grad=differentiable)
-        self._after = mirrored(shape, wp.vec3, device, requires_grad=differentiable)
-        self._weights = mirrored(shape, wp.float32, device)
-        self._pose = mirrored(pairs, wp.transform, device)
-        self._prior = Mirror(self._transfer.prior_motions)
-        self._result = Mirror(self._transfer.poses_after)
+        self._before = twin_zeros(shape, wp.vec3, device, requires_grad=differentiable)
+        self._after = twin_zeros(shape, wp.vec3, device, requires_grad=differentiable)
+        self._weights = twin_zeros(shape, wp.float32, device)
+        self._pose = twin_zeros(pairs, wp.transform, device)
+        self._prior = TwinArray(self._transfer.prior_motions)
+        self._result = TwinArray(self._transfer.poses_after)
         self._carrying = Replay(self._launch, device, capture=True)
         self._tape, self._seeds = None, None
         if differentiable:
-            self._tape, self._seeds = wp.Tape(), mirrored(pairs, wp.transform, device)
+            self._tape, self._seeds = wp.Tape(), twin_zeros(pairs, wp.transform, device)
             self._pose.host[:, 6] = 1.0
             self._pose.push()
             with self._tape:

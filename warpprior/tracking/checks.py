@@ -1,4 +1,4 @@
-"""What a tracker is told has the form it needs, before anything of it is believed."""
+"""What a tracker is given has the form it needs, before anything of it is believed."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ import numbers
 
 import numpy as np
 
+from warpprior.observations import CHANNELS, HandPose, Observation
 from warpprior.scene import UNIT_TOLERANCE, Scene, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.tracking.observation import HandPose, Observation
 
-WORDS = {
-    "keypoints3d": "3D keypoints",
-    "keypoints2d": "2D keypoints",
-    "joints": "joints",
-    "centers": "centre",
-    "boxes": "box",
-}
 LEAST_STEP, MOST_STEP = 1e-6, 1e6  # [s]
+MOST_LATE = 10.0  # [s]
 MOST = 1000.0  # of poses [m, rad]: control is not judged, it is believed
 
 
@@ -29,6 +23,16 @@ def check_lag(lag: int) -> None:
     """
     if not isinstance(lag, numbers.Integral) or lag < 0:
         raise InputError("track: lag", repr(lag), "a whole number of frames, 0 or more")
+
+
+def check_late(late_s: float) -> None:
+    """Refuse what is no time, or too long to keep all that came in it.
+
+    Raises:
+        InputError: says what it is.
+    """
+    if not isinstance(late_s, numbers.Real) or not 0.0 <= late_s <= MOST_LATE:
+        raise InputError("track: late_s", repr(late_s), f"seconds from 0 to {MOST_LATE:g}")
 
 
 def check_time(timestamp: float, last: float | None) -> None:
@@ -58,10 +62,15 @@ def check_observation(observation: Observation, scene: Scene) -> None:
     bodies = {body.name: body for body in scene.bodies}
     for name, pose in observation.hands.items():
         _check_pose(_owner("pose", name, bodies), pose)
-    for key, words in WORDS.items():
-        for name, values in getattr(observation, key).items():
-            accepted = _shapes(key, _owner(words, name, bodies))
-            _check_array(f"{words} of {name!r}", values, accepted)
+    for channel in CHANNELS.values():
+        if channel.rows is None:
+            continue
+        for name, values in getattr(observation, channel.name).items():
+            owner = _owner(channel.words, name, bodies).body
+            shape = channel.shape(owner.keypoint_count, owner.coordinate_count)
+            without_confidence = ((*shape[:-1], 3),) if channel.name == "keypoints3d" else ()
+            accepted = (*without_confidence, shape)
+            _check_array(f"{channel.words} of {name!r}", values, accepted)
     size = (scene.camera.height, scene.camera.width)
     for words, picture in (("label image", observation.labels), ("depth image", observation.depth)):
         if picture is not None:
@@ -85,18 +94,6 @@ def _owner(words: str, name: str, bodies: dict[str, SceneBody]) -> SceneBody:
     if name not in bodies:
         raise InputError(f"{words} of {name!r}", "no such body", f"one of {', '.join(bodies)}")
     return bodies[name]
-
-
-def _shapes(key: str, owner: SceneBody) -> tuple[tuple[int, ...], ...]:
-    """Shapes that an array may have."""
-    count = owner.body.keypoint_count
-    return {
-        "keypoints3d": ((count, 3), (count, 4)),
-        "keypoints2d": ((count, 3),),
-        "joints": ((owner.body.coordinate_count,),),
-        "centers": ((3,),),
-        "boxes": ((4,),),
-    }[key]
 
 
 def _check_pose(owner: SceneBody, pose: HandPose) -> None:

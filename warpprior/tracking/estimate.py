@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
+from warpprior.tracking.hand_contacts import Contact
 from warpprior.tracking.prediction import HELD
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import ASSUMED, Innovation
@@ -29,10 +30,14 @@ class Estimate:
         covariance: of the errors by name (6 + coordinate, 6 + coordinate): shift [m] and rotation [rad] along the
             camera's axes, R_true = Exp(rotation) R, then joint coordinates.
         modes: what each object does: ``held``, ``touched``, ``rests``, ``flies`` or ``moves unseen``.
-        contacts: (hand, object, place in the camera frame (3,) [m]) of each contact.
+        contacts: of hands with objects, see :class:`warpprior.tracking.hand_contacts.Contact`: names, point, outward
+            normal, link, slip.
         ranks: degrees of freedom of each object that its contacts determine, 0 to 6.
         stiffness: smallest eigenvalue of the contacts' rotation information, for unit weights [m^2].
-        innovations: what each sensor told.
+        innovations: what each sensor said, beside what was expected.
+        twist: how fast each body moves, by name (6 + coordinate,): its origin [m/s], its rotation [rad/s], both along
+            the camera's axes, and joint coordinates; as of this time, in the light of the frames before.
+        twist_covariance: of that, by name (6 + coordinate, 6 + coordinate).
     """
 
     timestamp: float
@@ -41,10 +46,12 @@ class Estimate:
     joints: dict[str, np.ndarray]
     covariance: dict[str, np.ndarray]
     modes: dict[str, str]
-    contacts: tuple[tuple[str, str, np.ndarray], ...]
+    contacts: tuple[Contact, ...]
     ranks: dict[str, int]
     stiffness: dict[str, float]
     innovations: dict[str, Innovation]
+    twist: dict[str, np.ndarray]
+    twist_covariance: dict[str, np.ndarray]
 
 
 def tracked_result(
@@ -99,7 +106,7 @@ def _history(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
         columns[f"rejected/{sensor}"] = np.array([0 if t is None else t.rejected for t in told])
     for name in estimates[0].modes if estimates else ():
         columns[f"held/{name}"] = np.array([int(estimate.modes[name] == HELD) for estimate in estimates])
-        contacts = [sum(1 for contact in estimate.contacts if contact[1] == name) for estimate in estimates]
+        contacts = [sum(1 for contact in estimate.contacts if contact.object == name) for estimate in estimates]
         columns[f"contacts/{name}"] = np.array(contacts)
         columns[f"rank/{name}"] = np.array([estimate.ranks[name] for estimate in estimates])
         columns[f"stiffness/{name}"] = np.array([estimate.stiffness[name] for estimate in estimates])

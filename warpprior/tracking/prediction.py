@@ -1,4 +1,4 @@
-"""Dynamics: hands follow their control, objects follow the hands that hold them, rest, or fly."""
+"""Prediction: hands follow their control, objects follow the hands that hold them, rest, or fly."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from warpprior.tracking.actuators import Actuator
+from warpprior.observations import HandPose
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.carry import Carry
+from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, multiply
-from warpprior.tracking.observation import HandPose
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
@@ -23,14 +23,14 @@ NOWHERE = 1e4  # times the variances of a control: a hand that begins without an
 Earlier = Sequence[tuple[np.ndarray, np.ndarray]]  # of each hand before: places of its slots, and their Jacobians
 
 
-class Motion:
-    """The prediction of a belief.
+class Prediction:
+    """Moves a belief from one observation to the next.
 
     With anchors, the transfer gives the mean alone: what the hand says of the object comes as a measurement, that
     contacts stick.  Without, the transfer's Jacobians and covariance carry errors from the hand to the object.
 
     Args:
-        actuators: the hands.
+        hands: the hands.
         object_count: how many objects.
         slot_count: contacts at most.
         settings: of the tracker.
@@ -38,27 +38,27 @@ class Motion:
 
     Attributes:
         modes: what each object does (object,).
-        controls: the last pose that each hand was told to have (hand,); None where there was none.
-        silent: for how long each hand has been told nothing (hand,) [s].
-        touched: objects that a hand is near to, as told.
+        controls: the last control of each hand (hand,); None where there was none.
+        silent: for how long each hand has had no control (hand,) [s].
+        touched: objects that a hand is near to, as contacts say.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
         lost_s: for how long nothing that is seen of an object has been believed (object,) [s]; 0: it is not lost.
     """
 
     def __init__(
-        self, actuators: Sequence[Actuator], object_count: int, slot_count: int, settings: TrackSettings, device
+        self, hands: Sequence[TrackedHand], object_count: int, slot_count: int, settings: TrackSettings, device
     ):
-        self.settings, self._actuators = settings, actuators
+        self.settings, self._hands = settings, hands
         self.anchored = settings.anchors > 0
-        self.modes = [RESTS if actuators else UNSEEN] * object_count
-        self.controls: list[HandPose | None] = [None] * len(actuators)
-        self.silent = [0.0] * len(actuators)
+        self.modes = [RESTS if hands else UNSEEN] * object_count
+        self.controls: list[HandPose | None] = [None] * len(hands)
+        self.silent = [0.0] * len(hands)
         self.touched: set[int] = set()
         self.velocities = np.zeros((object_count, 6))
         self.lost_s = np.zeros(object_count)
         # With anchors the hand's errors have no other way into the transfer than its noise of contacts.
         slip = settings.sigma_slip_m * USUAL_STEP**0.5
-        unsure = max((_spread_m(actuator.noise) for actuator in actuators), default=0.0) if self.anchored else 0.0
+        unsure = max((_spread_m(carrier.noise) for carrier in hands), default=0.0) if self.anchored else 0.0
         sigma = float(np.linalg.norm([settings.sigma_contact_m, slip, unsure]))
         self._carries = [
             Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
@@ -66,7 +66,7 @@ class Motion:
         ]
 
     def predict(self, belief: Belief, controls: Sequence[HandPose | None], dt: float) -> np.ndarray:
-        """Move a belief to the next frame; actuators are placed, and their slots linearised, at the prediction.
+        """Move a belief to the next frame; hands are placed, and their slots linearised, at the prediction.
 
         Returns:
             How errors before follow into those after (width, width).
@@ -74,9 +74,9 @@ class Motion:
         follows, noise = np.eye(belief.width), np.zeros((belief.width, belief.width))
         earlier = None
         if not self.anchored:
-            for actuator in self._actuators:
-                actuator.linearise()
-            earlier = [(a.slot_points.astype(float), a.jacobians.astype(float)) for a in self._actuators]
+            for carrier in self._hands:
+                carrier.linearise()
+            earlier = [(a.slot_points.astype(float), a.jacobians.astype(float)) for a in self._hands]
         for hand, control in enumerate(controls):
             self._move_hand(belief, hand, control, dt, follows, noise)
         self.place_hands(belief)
@@ -93,22 +93,22 @@ class Motion:
         return follows
 
     def place_hands(self, belief: Belief, *, linearise: bool = True) -> None:
-        """Let actuators be where the belief says."""
-        for hand, actuator in enumerate(self._actuators):
-            actuator.place(belief.position[hand], belief.rotation[hand], belief.joints[hand])
+        """Let hands be where the belief says."""
+        for hand, carrier in enumerate(self._hands):
+            carrier.place(belief.position[hand], belief.rotation[hand], belief.joints[hand])
             if linearise:
-                actuator.linearise()
+                carrier.linearise()
 
     def begin(self, belief: Belief, controls: Sequence[HandPose | None]) -> None:
         """Let hands be at their first control."""
         for hand, control in enumerate(controls):
-            columns, actuator = belief.hand(hand), self._actuators[hand]
-            known = actuator.control(control) if control is not None else None
+            columns, carrier = belief.hand(hand), self._hands[hand]
+            known = carrier.control(control) if control is not None else None
             if known is not None:
                 self._take(belief, hand, known)
                 self.controls[hand] = known
             unsure = 1.0 if known is not None else NOWHERE
-            belief.covariance[columns, columns] = actuator.covariance(belief.position[hand]) * unsure
+            belief.covariance[columns, columns] = carrier.covariance(belief.position[hand]) * unsure
 
     @staticmethod
     def _take(belief: Belief, hand: int, control: HandPose) -> None:
@@ -125,16 +125,16 @@ class Motion:
         noise: np.ndarray,
     ) -> None:
         """The control plus what is left of its error; while it is silent, the hand is where it was, less and less."""
-        actuator, columns, settings = self._actuators[hand], belief.hand(hand), self.settings
+        carrier, columns, settings = self._hands[hand], belief.hand(hand), self.settings
         if control is None:
             self.silent[hand] += dt
-            spread = np.full(actuator.width, (settings.gap_speed_rad_s * dt) ** 2)
+            spread = np.full(carrier.width, (settings.gap_speed_rad_s * dt) ** 2)
             spread[:3] = (settings.gap_speed_m_s * dt) ** 2
             noise[columns, columns] += np.diag(spread)
             return
-        control = actuator.control(control)
+        control = carrier.control(control)
         before = self.controls[hand]
-        time = actuator.noise.correlation_s
+        time = carrier.noise.correlation_s
         remains = np.exp(-(dt + self.silent[hand]) / time) if time > 0.0 else 0.0
         if before is None or self.silent[hand] > 0.0 or not settings.control_noise:
             remains = 0.0
@@ -149,7 +149,7 @@ class Motion:
             belief.rotation[hand] = multiply(exp(turn), belief.rotation[hand])
             belief.joints[hand] += joints
         follows[columns, columns] *= remains
-        noise[columns, columns] += (1.0 - remains**2) * actuator.covariance(belief.position[hand])
+        noise[columns, columns] += (1.0 - remains**2) * carrier.covariance(belief.position[hand])
         self.controls[hand], self.silent[hand] = control, 0.0
 
     def _move_object(
@@ -157,11 +157,9 @@ class Motion:
     ) -> None:
         """What the object does by itself, or with the contacts that hold it; ``earlier`` is of no use with anchors."""
         columns, place = belief.object(index), belief.hand_count + index
-        slots = belief.held_by(index)
-        sound = slots[belief.anchor_misses[slots] == 0]
-        lead = sound if len(sound) else slots  # those that were just rejected lead nowhere
+        slots, lead = belief.held_by(index), self._leading(belief, index)
         mode = self.modes[index] = self._mode(index, len(slots))
-        variances = np.repeat(np.square(self._spread(belief, mode, lead, dt)), 3)
+        variances = self.variances(belief, index, dt)
         position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
         if mode == FLIES:
             belief.position[place] += self.velocities[index, :3] * dt
@@ -169,7 +167,7 @@ class Motion:
         if mode != HELD:
             noise[columns, columns] += np.diag(variances)
             return
-        after = self._at_slots(belief, lead, [actuator.slot_points for actuator in self._actuators])
+        after = self._at_slots(belief, lead, [carrier.slot_points for carrier in self._hands])
         if self.anchored:
             before = belief.anchors[lead]
         else:
@@ -184,6 +182,18 @@ class Motion:
         else:
             self._lead(belief, carry, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
+
+    @staticmethod
+    def _leading(belief: Belief, index: int) -> np.ndarray:
+        """Slots that hold an object; those that were just rejected lead nowhere, unless all were."""
+        slots = belief.held_by(index)
+        sound = slots[belief.anchor_misses[slots] == 0]
+        return sound if len(sound) else slots
+
+    def variances(self, belief: Belief, index: int, dt: float) -> np.ndarray:
+        """Of what an object may do in ``dt`` [s] beside its motion, by its mode: shift [m^2] and rotation (6,)."""
+        spread = self._spread(belief, self.modes[index], self._leading(belief, index), dt)
+        return np.repeat(np.square(spread), 3)
 
     def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
         """How far an object may go against its motion in ``dt`` [m], [rad]; ``lead`` are the slots that hold it."""
@@ -259,13 +269,13 @@ class Motion:
         noise[columns, columns] += carry.noise
         if not self.settings.control_noise:
             return
-        for hand, actuator in enumerate(self._actuators):
+        for hand, carrier in enumerate(self._hands):
             own = belief.hand(hand)
             picked = np.flatnonzero(belief.anchor_hand[slots] == hand)
             if not len(picked):
                 continue
             by_before = np.einsum("acx,cxd->ad", carry.by_before[:, picked], earlier[hand][1][slots[picked]])
-            by_after = np.einsum("acx,cxd->ad", carry.by_after[:, picked], actuator.jacobians[slots[picked]])
+            by_after = np.einsum("acx,cxd->ad", carry.by_after[:, picked], carrier.jacobians[slots[picked]])
             follows[columns, own] = by_before + by_after @ follows[own, own]
             fresh = by_after @ noise[own, own]
             noise[columns, own] += fresh
@@ -274,7 +284,7 @@ class Motion:
 
     def _mode(self, index: int, contact_count: int) -> str:
         """Held by a hand; else lost, or flying if it was let go or found again while it moved, until it rests."""
-        if not self._actuators:
+        if not self._hands:
             return UNSEEN
         if contact_count:
             return HELD
@@ -303,14 +313,14 @@ class Motion:
         self.velocities[index] += MEMORY * (newest - self.velocities[index])
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """What the motion remembers, to be kept."""
+        """What it remembers, to be kept."""
         kept = {"modes": np.array(self.modes), "velocities": self.velocities.copy(), "silent": np.array(self.silent)}
         kept["lost"] = self.lost_s.copy()
         for hand, control in enumerate(self.controls):
             if control is not None:
                 kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
-            if self._actuators[hand].surface is not None:
-                kept[f"surface/{hand}"] = self._actuators[hand].surface.copy()
+            if self._hands[hand].surface is not None:
+                kept[f"surface/{hand}"] = self._hands[hand].surface.copy()
         return kept
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
@@ -323,7 +333,7 @@ class Motion:
             values = kept.get(f"control/{hand}")
             self.controls[hand] = None if values is None else HandPose(values[:3], values[3:7], values[7:])
             if f"surface/{hand}" in kept:
-                self._actuators[hand].control(HandPose(vertices=kept[f"surface/{hand}"]))
+                self._hands[hand].control(HandPose(vertices=kept[f"surface/{hand}"]))
 
 
 def _spread_m(noise: ControlNoise) -> float:

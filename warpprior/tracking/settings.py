@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
+from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.support.errors import InputError
-from warpprior.support.limits import check_ranges
+from warpprior.support.limits import MOST_WHOLE, RANGE, check_ranges, number, weight
 
-DIVIDED = (  # by these, or by matrices of nothing else
-    *("initial_lateral_m", "initial_depth_m", "initial_rotation_rad", "sigma_contact_m", "sigma_slip_m"),
-    *("keypoint3d_m", "center_m", "keypoint2d_px", "box_px", "border_px", "border_length_px", "border_bias_px"),
-    *("joint_rad", "depth_m", "alike_frames"),
-)
-LEAST_SIGMA, MOST_SIGMA = 1e-6, 1e6  # their squares and sums stay well within double precision
+SIGMAS = {
+    "keypoints3d": "keypoint3d_m",
+    "centers": "center_m",
+    "keypoints2d": "keypoint2d_px",
+    "boxes": "box_px",
+    "labels": "border_px",
+    "joints": "joint_rad",
+    "depth": "depth_m",
+}
+"""Settings that stand in for a scene's noise, by name of the channel."""
+
+
+def sigma(default: float | None) -> Any:
+    """A field that is divided by; its square stays well within double precision."""
+    return number(default, LEAST_SIGMA, MOST_SIGMA)
+
+
 Robust = Literal["gate", "huber", "none"]
 
 
@@ -29,11 +42,11 @@ class ControlNoise:
         correlation_s: the errors of two frames this far apart are alike to 1/e [s]; 0: independent.
     """
 
-    lateral_m: float
-    depth_m: float
-    rotation_rad: float
-    joint_rad: float
-    correlation_s: float
+    lateral_m: float = weight(MISSING)
+    depth_m: float = weight(MISSING)
+    rotation_rad: float = weight(MISSING)
+    joint_rad: float = weight(MISSING)
+    correlation_s: float = weight(MISSING)
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class TrackSettings:
         sigma_contact_m: how far a contact gives way, in each frame anew.
         sigma_slip_m: how far a contact slips in a second, growing with the square root of time.
         keypoint3d_m, center_m, keypoint2d_px, box_px, joint_rad, depth_m: noise of the sensors, per coordinate;
-            ``keypoint2d_px`` over the confidence.
+            ``keypoint2d_px`` over the confidence.  None: what the scene says (:meth:`warpprior.Scene.sigma`), and so
         border_px: how far the borders of masks are off [px], alike over ``border_length_px`` along them, and
         border_bias_px: all along them.
         alike_frames: so many pictures in a row err alike; each mask, box and depth image counts that much less.
@@ -83,57 +96,53 @@ class TrackSettings:
 
     estimated: ControlNoise = field(default=ControlNoise(0.004, 0.008, 0.04, 0.12, 0.15))
     measured: ControlNoise = field(default=ControlNoise(0.001, 0.001, 0.003, 0.003, 1.0))
-    initial_lateral_m: float = 0.02
-    initial_depth_m: float = 0.04
-    initial_rotation_rad: float = 0.2
-    hold_speed_m_s: float = 0.2
-    hold_speed_rad_s: float = 1.2
-    touch_speed_m_s: float = 0.05
-    touch_speed_rad_s: float = 0.25
-    rest_speed_m_s: float = 0.01
-    rest_speed_rad_s: float = 0.05
-    free_acceleration_m_s2: float = 10.0
-    free_acceleration_rad_s2: float = 50.0
-    flight_speed_m_s: float = 0.3
-    gap_speed_m_s: float = 0.5
-    gap_speed_rad_s: float = 2.0
-    contact_distance_m: float = 0.008
-    stick_frames: int = 3
-    stick_distance_m: float = 0.005
-    release_distance_m: float = 0.02
-    contact_spacing_m: float = 0.015
-    contact_points: int = 384
-    anchors: int = 12
-    sigma_contact_m: float = 0.001
-    sigma_slip_m: float = 0.007
-    keypoint3d_m: float = 0.004
-    center_m: float = 0.015
-    keypoint2d_px: float = 5.0
-    box_px: float = 5.0
-    border_px: float = 2.0
-    border_length_px: float = 12.0
-    border_bias_px: float = 1.0
-    alike_frames: float = 4.0
-    joint_rad: float = 0.01
-    depth_m: float = 0.005
-    gate: float = 0.99
+    initial_lateral_m: float = sigma(0.02)
+    initial_depth_m: float = sigma(0.04)
+    initial_rotation_rad: float = sigma(0.2)
+    hold_speed_m_s: float = weight(0.2)
+    hold_speed_rad_s: float = weight(1.2)
+    touch_speed_m_s: float = weight(0.05)
+    touch_speed_rad_s: float = weight(0.25)
+    rest_speed_m_s: float = weight(0.01)
+    rest_speed_rad_s: float = weight(0.05)
+    free_acceleration_m_s2: float = weight(10.0)
+    free_acceleration_rad_s2: float = weight(50.0)
+    flight_speed_m_s: float = weight(0.3)
+    gap_speed_m_s: float = weight(0.5)
+    gap_speed_rad_s: float = weight(2.0)
+    contact_distance_m: float = weight(0.008)
+    stick_frames: int = number(3, 0, 1000)
+    stick_distance_m: float = weight(0.005)
+    release_distance_m: float = weight(0.02)
+    contact_spacing_m: float = weight(0.015)
+    contact_points: int = number(384, 1, 8192)
+    anchors: int = number(12, 0, 64)
+    sigma_contact_m: float = sigma(0.001)
+    sigma_slip_m: float = sigma(0.007)
+    keypoint3d_m: float | None = sigma(None)
+    center_m: float | None = sigma(None)
+    keypoint2d_px: float | None = sigma(None)
+    box_px: float | None = sigma(None)
+    border_px: float | None = sigma(None)
+    border_length_px: float = sigma(12.0)
+    border_bias_px: float = sigma(1.0)
+    alike_frames: float = sigma(4.0)
+    joint_rad: float | None = sigma(None)
+    depth_m: float | None = sigma(None)
+    gate: float = number(0.99, 0.0, 0.999999)
     robust: Robust = "gate"
-    contact_patience: int = 3
-    patience: int = 5
+    contact_patience: int = number(3, 1, 10_000)
+    patience: int = number(5, 1, 10_000)
     adaptive: bool = False
-    adaptive_window: int = 30
+    adaptive_window: int = number(30, 2, 100_000)
     control_noise: bool = True
     literal: bool = False
-    seed: int = 0
+    seed: int = number(0, 0, MOST_WHOLE)
 
     def __post_init__(self):
         check_ranges(self)
         if self.robust not in get_args(Robust):
             raise InputError("settings: robust", repr(self.robust), f"one of {', '.join(get_args(Robust))}")
-        for name in DIVIDED:
-            if not LEAST_SIGMA <= getattr(self, name) <= MOST_SIGMA:
-                accepted = f"a number from {LEAST_SIGMA:g} to {MOST_SIGMA:g}"
-                raise InputError(f"settings: {name}", repr(getattr(self, name)), accepted)
 
     @classmethod
     def paper_literal(cls) -> TrackSettings:
@@ -144,6 +153,19 @@ class TrackSettings:
         """The same settings with other control noise of estimated bodies; the fields of :class:`ControlNoise`."""
         return replace(self, estimated=replace(self.estimated, **estimated))
 
+    def with_sigmas(self, noise: Mapping[str, float]) -> TrackSettings:
+        """The same settings, in which no noise of a sensor is None.
+
+        Args:
+            noise: one sigma by name of the channel, as :attr:`warpprior.Scene.noise`; the table's default otherwise.
+        """
+        missing = {channel: name for channel, name in SIGMAS.items() if getattr(self, name) is None}
+        return replace(self, **{name: float(noise.get(key, CHANNELS[key].sigma)) for key, name in missing.items()})
+
     def as_dict(self) -> dict:
         """The settings as plain data."""
         return asdict(self)
+
+
+DIVIDED = tuple(own.name for own in fields(TrackSettings) if own.metadata.get(RANGE) == (LEAST_SIGMA, MOST_SIGMA))
+"""Settings that are divided by, or matrices of nothing else."""

@@ -9,7 +9,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.camera import project_points
-from warpprior.kernels.rows import Chains, Rows
+from warpprior.kernels.rows import ROWS, System
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window, whole_window
 from warpprior.scene import Poses, Scene, SceneBody
@@ -139,8 +139,8 @@ class PoseEquations:
         lanes: threads that gather rows.
 
     Attributes:
-        chains, rows: what the kernels ask for; no vertex has an entry.
-        outputs: hessian, gradient and cost, as the kernels name them.
+        system: what kernels add rows to; no vertex has an entry, and the one more unknown is the bias of labels.
+        cost: [1] float64.
     """
 
     def __init__(self, frame: SingleFrame, lanes: int):
@@ -149,22 +149,22 @@ class PoseEquations:
         def zeros(shape, dtype):
             return wp.zeros(shape, dtype=dtype, device=device)
 
-        self.chains, self.rows = Chains(), Rows()
-        self.chains.starts = zeros(frame.state.assembly.vertex_count + 1, wp.int32)
-        self.chains.columns = zeros(1, wp.int32)
-        self.chains.values = zeros((1, 1), wp.vec3)
-        self.rows.values = zeros((1, lanes, POSE + 1), wp.float32)
-        self.rows.marks = zeros((1, lanes, POSE + 1), wp.int32)
-        self.rows.active = zeros((1, lanes, POSE + 1), wp.int32)
-        self.outputs = {
-            "hessian_out": zeros((1, 4, POSE + 1, POSE + 1), wp.float64),
-            "gradient_out": zeros((1, 2, POSE + 1), wp.float64),
-            "cost_out": zeros(1, wp.float64),
-        }
+        system = self.system = System()
+        system.mode = ROWS
+        system.chain_starts = zeros(frame.state.assembly.vertex_count + 1, wp.int32)
+        system.chain_columns = zeros(1, wp.int32)
+        system.chain_values = zeros((1, 1), wp.vec3)
+        system.values = zeros((1, lanes, POSE + 1), wp.float32)
+        system.marks = zeros((1, lanes, POSE + 1), wp.int32)
+        system.active = zeros((1, lanes, POSE + 1), wp.int32)
+        system.hessian = zeros((1, 4, POSE + 1, POSE + 1), wp.float64)
+        system.gradient = zeros((1, 2, POSE + 1), wp.float64)
+        system.bias_column, system.focal_column = POSE, -1
+        self.cost = zeros(1, wp.float64)
 
     def clear(self) -> None:
         """Begin anew."""
-        for array in self.outputs.values():
+        for array in (self.system.hessian, self.system.gradient, self.cost):
             array.zero_()
 
     def read(self, frame: SingleFrame, body: SceneBody, sigma_extra: float = 1.0) -> Evidence:
@@ -173,9 +173,9 @@ class PoseEquations:
         The other unknown has a Gaussian of ``sigma_extra`` around zero; what it could explain is not held against the
         pose.
         """
-        lower = np.tril(self.outputs["hessian_out"].numpy()[0, 0])
+        lower = np.tril(self.system.hessian.numpy()[0, 0])
         whole = lower + np.tril(lower, -1).T
-        gradient = self.outputs["gradient_out"].numpy()[0, 0]
+        gradient = self.system.gradient.numpy()[0, 0]
         doubt, shared = whole[POSE, POSE] + 1.0 / sigma_extra**2, whole[:POSE, POSE]
         information = whole[:POSE, :POSE] - np.outer(shared, shared) / doubt
         vector = shared * (gradient[POSE] / doubt) - gradient[:POSE]
@@ -183,14 +183,14 @@ class PoseEquations:
         change = error_from_unknowns(frame.position(body.name), rotation)
         change = change @ without_unseen_turns(body.symmetry, rotation)
         information = change.T @ information @ change
-        cost = float(self.outputs["cost_out"].numpy()[0])
+        cost = float(self.cost.numpy()[0])
         return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
 
     def residual_px(self, frame: SingleFrame) -> float:
         """Root mean square of residuals that are distances in the picture, without those that count little [px]."""
-        diagonal = self.outputs["hessian_out"].numpy()[0, 0].diagonal()
+        diagonal = self.system.hessian.numpy()[0, 0].diagonal()
         weight = diagonal[0] / frame.camera.fx**2 + diagonal[1] / frame.camera.fy**2
-        return float(np.sqrt(self.outputs["cost_out"].numpy()[0] / weight)) if weight > 0.0 else 0.0
+        return float(np.sqrt(self.cost.numpy()[0] / weight)) if weight > 0.0 else 0.0
 
 
 def relinearise(

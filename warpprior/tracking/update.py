@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,7 @@ class Block:
         key: which measurement of the sensor, over time.
         start, stop: its rows.
         taken: it counts; the update leaves others out.
+        gate: share of true ones that pass; None: as many as the settings say.
     """
 
     sensor: str
@@ -33,6 +35,7 @@ class Block:
     start: int
     stop: int
     taken: bool = True
+    gate: float | None = None
 
 
 @dataclass
@@ -77,7 +80,9 @@ class Rows:
         self.count = 0
         self.blocks.clear()
 
-    def add(self, sensor: str, key: tuple, residual: np.ndarray, variance) -> np.ndarray | None:
+    def add(
+        self, sensor: str, key: tuple, residual: np.ndarray, variance, *, gate: float | None = None
+    ) -> np.ndarray | None:
         """Add one measurement.
 
         Args:
@@ -85,6 +90,7 @@ class Rows:
             key: which measurement.
             residual: (n,).
             variance: of all, or (n,).
+            gate: share of true measurements that pass; None: as many as the settings say.
 
         Returns:
             Its rows of the Jacobian (n, column), zero and to be filled; or None: it is not finite, or there is no room.
@@ -95,7 +101,7 @@ class Rows:
         start, self.count = self.count, self.count + count
         self.residual[start : self.count] = residual
         self.variance[start : self.count] = variance
-        self.blocks.append(Block(sensor, key, start, self.count))
+        self.blocks.append(Block(sensor, key, start, self.count, gate=gate))
         return self.jacobian[start : self.count]
 
     def add_many(
@@ -254,14 +260,22 @@ class Updater:
                 parts = parts - known @ known.transpose(0, 2, 1)
                 values = values - known @ told[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
-            gate = self._gates[min(size, len(self._gates) - 1)]
-            for number in np.flatnonzero(~(distances <= gate)):
+            usual = self._gates[min(size, len(self._gates) - 1)]
+            own_gates = [blocks[number].gate for number in chosen]
+            gates = np.array([usual if share is None else self._own_gate(share, size) for share in own_gates])
+            for number in np.flatnonzero(~(distances <= gates)):
                 if self.settings.robust == "huber":
-                    more = noise[own[number]] * (np.sqrt(distances[number] / gate) - 1.0)
+                    more = noise[own[number]] * (np.sqrt(distances[number] / gates[number]) - 1.0)
                     noise[own[number]] += more
                     innovation[own[number], own[number]] += more
                 else:
                     blocks[chosen[number]].taken = False
+
+    @staticmethod
+    @cache
+    def _own_gate(share: float, size: int) -> float:
+        """Squared distance within which this share of true blocks of so many rows is; 0: all pass."""
+        return float(chi2.ppf(share, size)) if share > 0.0 else np.inf
 
     def _measure(
         self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, expected: np.ndarray

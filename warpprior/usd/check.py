@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Finding:
 
 
 def check_stage(path: str | os.PathLike) -> list[Finding]:
-    """Everything wrong with a stage as far as we can tell; an empty list for a sound one.
+    """Everything that is found wrong with a stage; an empty list for a sound one.
 
     At every authored time: numbers finite, quaternions of unit length, face indices in range, primvars and normals as
     long as their interpolation asks for, extents around their points; all samples within the stage's time range, and a
@@ -173,7 +173,7 @@ def _codes(attribute: Usd.Attribute) -> list[Usd.TimeCode]:
     return [Usd.TimeCode.Default()] if attribute.HasAuthoredValue() else []
 
 
-def _numbers(value: object) -> np.ndarray | None:
+def _numbers(value: Any) -> np.ndarray | None:
     """The numbers in an attribute's value, or None for text and the like."""
     from pxr import Gf
 

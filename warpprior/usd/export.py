@@ -125,8 +125,8 @@ class _BodyWriter:
             self._links(poses, vertex_link, root, world_from_camera, device)
         else:
             surface = _posed(body, poses, device) if surface is None else surface
-            still = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
-            prims.define_frame(self.stage, self.path, still)
+            fixed = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
+            prims.define_frame(self.stage, self.path, fixed)
             world = composed(world_from_camera, np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
             positions = _moved(surface, world)
             mesh = prims.define_moving_mesh(self.stage, f"{self.path}/{self.name}", positions, body.faces)
@@ -174,8 +174,10 @@ class _BodyWriter:
         """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
         color = self.color[own] if self.color.ndim == 2 else self.color
         heat = None if self.heat is None else self.heat[:, own]
-        warm = heat is not None and heat.max() > _FAINT
-        prims.color_mesh(mesh, heat_colors(heat, color) if warm else linear_color(color), heat if warm else None)
+        if heat is not None and heat.max() > _FAINT:
+            prims.color_mesh(mesh, heat_colors(heat, color), heat)
+        else:
+            prims.color_mesh(mesh, linear_color(color), None)
         prims.bind_material(mesh, self.material)
         if not self.body.closed:
             mesh.CreateDoubleSidedAttr(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from warpprior.result import ContactPoints
 
@@ -76,6 +76,6 @@ def _warm(field: np.ndarray, surface: np.ndarray, points: np.ndarray, weight: np
         vertices = vertices[(place > low) & (place < high)]
     if len(vertices) == 0:
         return
-    pairs = cKDTree(surface[vertices]).sparse_distance_matrix(cKDTree(points), _REACH, output_type="coo_matrix")
+    pairs = KDTree(surface[vertices]).sparse_distance_matrix(KDTree(points), _REACH, output_type="coo_matrix")
     value = weight[pairs.col] * np.exp(-((pairs.data / SPREAD) ** 2))
     np.maximum.at(field, vertices[pairs.row], value.astype(np.float32))

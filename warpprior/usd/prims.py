@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def define_frame(stage: Usd.Stage, path: str, motion: FrameMotion) -> Usd.Prim:
-    """An Xform that follows a motion by translate and orient; one still for all frames gets no samples."""
+    """An Xform that follows a motion by translate and orient; one that does not move gets no samples."""
     from pxr import Gf, UsdGeom
 
     xform = UsdGeom.Xform.Define(stage, path)

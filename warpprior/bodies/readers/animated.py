@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
 from warpprior.bodies.readers.files import read_npz
+from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
 from warpprior.bodies.repair import MAX_FACES, repair_faces
 from warpprior.support.arrays import to_numpy
@@ -183,3 +185,35 @@ def _places_of_vertices(animation: np.ndarray) -> np.ndarray:
         return_inverse=True,
     )
     return first[ids.reshape(-1)]
+
+
+@dataclass(frozen=True)
+class AnimatedKeys:
+    """Keys of a surface at every frame in ``scene.toml``: prims of a USD file, see :func:`read_animated`."""
+
+    prim: str | None = None
+    camera: str | None = None
+
+
+class AnimatedKind(BodyKind):
+    """A surface at every frame, written as ``.npz``."""
+
+    name = "vertices"
+    Keys = AnimatedKeys
+    given = True
+
+    def read(self, source: BodySource) -> tuple[Body, None]:
+        """The surface at the frames of the sequence."""
+        keys, rate = source.keys, {"frame_count": source.frame_count, "fps": source.fps}
+        return read_animated(source.path, source.name, **rate, prim=keys.prim, camera=keys.camera), None
+
+    def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
+        """The surface at every frame of the scene, in the frame of the body's poses."""
+        shown = body.animation if target.moments is None else body.animation[target.moments]
+        arrays = {"vertices": shown, "faces": body.faces}
+        path = target.folder / f"{target.stem}.npz"
+        np.savez(path, **(arrays if body.colors is None else {**arrays, "colors": body.colors}))
+        return {"path": path.name}
+
+
+KIND = AnimatedKind()

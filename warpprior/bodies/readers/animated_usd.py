@@ -257,7 +257,7 @@ def _place(
                 found = f"{mesh.GetPath()} has {len(own)} points in frame {frame} and {count} in frame 0"
                 raise InputError(where, found, "the same number of points at every frame")
             to_camera = camera_from_world @ np.array(cache.GetLocalToWorldTransform(mesh.GetPrim())).T
-            with np.errstate(over="ignore", invalid="ignore"):  # numbers beyond all bounds are told of later
+            with np.errstate(over="ignore", invalid="ignore"):  # numbers beyond all bounds are reported later
                 points[frame, end - count : end] = unit * (own @ to_camera[:3, :3].T + to_camera[:3, 3])
     return points
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 import warpprior
 from warpprior.bodies.body import Body, JointType, Keypoints
 from warpprior.bodies.hand_prior import joint_limits, synergy_prior
+from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.support.errors import InputError
 
 _PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
@@ -111,3 +113,29 @@ def _reverse_frames(quaternions: np.ndarray) -> np.ndarray:
     """Frames in the root frame, mirrored in y and with all axes reversed: a half turn about y, then the same."""
     x, y, z, w = quaternions.T
     return np.stack([z, w, -x, -y], axis=1)
+
+
+@dataclass(frozen=True)
+class HandKeys:
+    """Keys of our hand in ``scene.toml``."""
+
+    side: Literal["left", "right"] = "right"
+
+
+class HandKind(BodyKind):
+    """Our own hand, which needs no file."""
+
+    name = "hand"
+    Keys = HandKeys
+    has_file = False
+
+    def read(self, source: BodySource) -> tuple[Body, None]:
+        """The hand of that side."""
+        return read_hand(source.keys.side, name=source.name), None
+
+    def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
+        """Nothing but its side."""
+        return {"side": body.side}
+
+
+KIND = HandKind()

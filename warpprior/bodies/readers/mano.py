@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from warpprior.bodies.blend_body import blend_body, with_lid
 from warpprior.bodies.body import Body, Keypoints, PosePrior
 from warpprior.bodies.closing import close_openings, is_closed
 from warpprior.bodies.hand_parts import FINGERS, KEYPOINT_NAMES, find_zones, palm_directions
+from warpprior.bodies.readers.conventions import MOST_COMPONENTS, Convention
+from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.model_file import Layout, ModelArrays, read_model_arrays
 from warpprior.support.errors import InputError
+from warpprior.support.limits import number
 
 CHAINS = ("index", "middle", "pinky", "ring", "thumb")  # in the order of the file's joints
 LINK_NAMES = ("wrist", *(f"{finger}{part}" for finger in CHAINS for part in (1, 2, 3)))
@@ -192,3 +196,44 @@ def _prior(arrays: ModelArrays, lower: np.ndarray, upper: np.ndarray) -> PosePri
     precision = np.linalg.inv(covariance)
     mean = np.clip(arrays.hands_mean, lower, upper)
     return PosePrior(mean.astype(np.float32), (0.5 * (precision + precision.T)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class ManoKeys:
+    """Keys of a MANO hand in ``scene.toml``: which hand it is, and what its poses were fitted with.
+
+    Attributes:
+        side: None takes what the file is.
+        correct_left_shape: see :func:`read_mano_model`.
+        flat_hand_mean, pca, translation: see :class:`~warpprior.bodies.readers.conventions.Convention`.
+    """
+
+    translation: Literal["root", "transl"] = "root"
+    side: Literal["left", "right"] | None = None
+    correct_left_shape: bool = False
+    flat_hand_mean: bool = True
+    pca: int | None = number(None, 1, MOST_COMPONENTS)
+
+
+class ManoKind(BodyKind):
+    """A MANO hand; its file is copied."""
+
+    name = "mano"
+    Keys = ManoKeys
+    fixed_joint_order = True
+
+    def read(self, source: BodySource) -> tuple[Body, Convention]:
+        """The hand, and what the numbers in its pose files mean."""
+        keys = source.keys
+        hand = read_mano_model(source.path, side=keys.side, correct_left_shape=keys.correct_left_shape)
+        convention = Convention(hand.arrays, hand, keys.pca, keys.flat_hand_mean, keys.translation)
+        return mano_body(hand, source.name), convention
+
+    def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
+        """Its file, which hand it is, and whether its shape directions were corrected when it was read."""
+        as_published = np.array_equal(read_mano(target.source_file(body)).shape_directions, body.shape_directions)
+        corrected = {} if as_published else {"correct_left_shape": True}
+        return {**super().write(body, target), "side": body.side, **corrected}
+
+
+KIND = ManoKind()

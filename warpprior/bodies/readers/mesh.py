@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.obj import read_obj
 from warpprior.bodies.readers.stl import read_stl
 from warpprior.bodies.readers.trimesh_files import read_glb, read_ply
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
+from warpprior.support.limits import ABOVE_ZERO, number, within
 
 READERS = {".obj": read_obj, ".ply": read_ply, ".stl": read_stl, ".glb": read_glb}
 MAX_EXTENT = 5.0  # [m]
@@ -35,7 +37,7 @@ def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
         InputError: the file is damaged or holds no surface, or its size cannot be in metres.
     """
     path = Path(path)
-    if not (math.isfinite(scale) and scale > 0.0):
+    if not within(scale, *ABOVE_ZERO):
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
     surface = read_surface(path)
     surface = repair_surface(str(path), replace(surface, vertices=surface.vertices * scale))
@@ -86,3 +88,34 @@ def check_size(where: str, vertices: np.ndarray, hint: str = "") -> tuple[str, .
     if distance > 2.0 * extent:
         return (f"it lies {distance:.3g} m from its own origin; small rotations will move it far",)
     return ()
+
+
+@dataclass(frozen=True)
+class MeshKeys:
+    """Keys of a mesh in ``scene.toml``: ``mesh_scale`` are metres per unit of the file."""
+
+    mesh_scale: float = number(1.0, *ABOVE_ZERO)
+
+
+class MeshKind(BodyKind):
+    """A rigid body; it is written as OBJ, as it was repaired."""
+
+    name = "mesh"
+    Keys = MeshKeys
+
+    def read(self, source: BodySource) -> tuple[Body, None]:
+        """The mesh in metres."""
+        return read_mesh(source.path, name=source.name, scale=source.keys.mesh_scale), None
+
+    def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
+        """An OBJ file, in metres."""
+        path = target.folder / f"{target.stem}.obj"
+        columns = [body.vertices] if body.colors is None else [body.vertices, body.colors]
+        rows = np.concatenate(columns, axis=1).astype(np.float64)
+        vertex_lines = ("v " + " ".join(f"{value:.9g}" for value in row) for row in rows)
+        face_lines = ("f {} {} {}".format(*(face + 1)) for face in body.faces)
+        path.write_text("\n".join([*vertex_lines, *face_lines, ""]), encoding="ascii", newline="\n")
+        return {"path": path.name}
+
+
+KIND = MeshKind()

@@ -14,6 +14,7 @@ from warpprior.bodies.hand_parts import find_zones, palm_directions
 from warpprior.bodies.readers import webxr
 from warpprior.bodies.readers.files import refuse_unreadable
 from warpprior.bodies.readers.glb import ACCEPTED, Glb
+from warpprior.bodies.readers.kinds import BodyKind, BodySource
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
@@ -308,3 +309,16 @@ def _named_side(path: Path, rig: _Rig) -> str | None:
     """The side a file says it is of, in its own name or in all names of its joints that name one."""
     sides = {side for text in (path.stem, *rig.names) for side in re.findall(r"left|right", text.lower())}
     return sides.pop() if len(sides) == 1 else None
+
+
+class SkinKind(BodyKind):
+    """A skinned mesh; its file is copied."""
+
+    name = "skin"
+
+    def read(self, source: BodySource) -> tuple[Body, None]:
+        """The skinned mesh."""
+        return read_skin(source.path, name=source.name), None
+
+
+KIND = SkinKind()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
 from warpprior.bodies.readers.urdf_geometry import ShapeReader, read_color, read_numbers, read_origin
@@ -296,3 +301,57 @@ def _assemble(
         closed=all(piece.closed for piece in pieces),
         warnings=tuple(warnings),
     )
+
+
+class UrdfKind(BodyKind):
+    """A robot; its file is copied with the meshes that it names, which keep their places."""
+
+    name = "urdf"
+
+    def read(self, source: BodySource) -> tuple[Body, None]:
+        """The robot; its meshes must lie in the topmost folder below the scene folder that holds its file."""
+        return read_urdf(source.path, name=source.name, mesh_folder=model_root(source.folder, source.path)), None
+
+    def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
+        """The file and its meshes, in a folder of their own."""
+        source, origin = target.source_file(body), target.origin
+        inside = origin is not None and source.is_relative_to(origin.resolve())
+        root = model_root(origin, source) if inside else source.parent
+        copy = _copy_with_meshes(source, root, target.folder / target.stem)
+        return {"path": copy.relative_to(target.folder).as_posix()}
+
+
+KIND = UrdfKind()
+
+
+def model_root(folder: Path, model: Path) -> Path:
+    """The folder a model's own files must lie in: the topmost one below the scene folder that holds the model.
+
+    Robots often come as ``robot/urdf/robot.urdf`` with meshes in ``robot/meshes``.
+    """
+    parts = model.relative_to(os.path.realpath(folder)).parts
+    return model.parents[len(parts) - 2] if len(parts) > 1 else model.parent
+
+
+def _copy_with_meshes(source: Path, root: Path, target: Path) -> Path:
+    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places; the copy's path."""
+    text = source.read_text(encoding="utf-8-sig")
+    names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
+    for origin in [source, *(file for name in names if (file := _find_file(name, source, root)))]:
+        copy = target / origin.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin, copy)
+    return target / source.relative_to(root)
+
+
+def _find_file(name: str, source: Path, root: Path) -> Path | None:
+    """A file a URDF names: beside it as written, or below the root without ``package://`` or also the package."""
+    scheme, separator, rest = name.partition("://")
+    candidates = (
+        [root / rest, root / rest.partition("/")[2]] if separator and scheme == "package" else [source.parent / name]
+    )
+    for candidate in candidates:
+        file = candidate.resolve()
+        if file.is_file() and file.is_relative_to(root):
+            return file
+    return None

@@ -1,0 +1,142 @@
+"""Contour (Eq. 2): a body's contour, drawn as if it were alone, comes to lie on the border of its label."""
+
+import warp as wp
+
+from warpprior.kernels.robust import Scale, trust_of
+from warpprior.kernels.rows import System, add_carried, add_entry, add_share, close_row
+from warpprior.kernels.silhouette import Outline, claim_key, cross_line, crossed_lines, is_dominant
+from warpprior.kernels.slabs import launch_slabs
+from warpprior.kernels.visibility import key_inverse_depth
+
+wp.set_module_options({"enable_backward": False})
+
+LOOSE = wp.constant(1.0e-6)  # [px] residuals this small are those of contours that may hide
+
+
+@wp.struct
+class Borders:
+    """Where a body's label ends, and what may hide that."""
+
+    fields: wp.array(dtype=wp.float32, ndim=3)  # [frame, 2, pixel] signed distances [px], see below
+    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of the other bodies
+    clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
+    shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
+    bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
+    focal: wp.vec2
+    center: wp.vec2
+
+
+@wp.func
+def sample_field(
+    fields: wp.array3d[wp.float32], frame: int, layer: int, x: float, y: float, width: int, height: int
+) -> wp.vec3:
+    """Bilinear value and gradient of a picture at (x, y) px from the crop's corner."""
+    u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
+    v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
+    column = wp.min(int(u), width - 2)  # the clamp itself is rounded in very wide pictures
+    row = wp.min(int(v), height - 2)
+    s = u - float(column)
+    t = v - float(row)
+    pixel = row * width + column
+    f00 = fields[frame, layer, pixel]
+    f10 = fields[frame, layer, pixel + 1]
+    f01 = fields[frame, layer, pixel + width]
+    f11 = fields[frame, layer, pixel + width + 1]
+    top = f00 + s * (f10 - f00)
+    bottom = f01 + s * (f11 - f01)
+    return wp.vec3(top + t * (bottom - top), (1.0 - t) * (f10 - f00) + t * (f11 - f01), bottom - top)
+
+
+@wp.kernel
+def _add_contour(
+    first_frame: int,
+    outline: Outline,
+    stride: int,
+    borders: Borders,
+    scale: wp.array[Scale],  # [1] of a pixel, per pixel of contour
+    poses: wp.array[wp.transform],  # [frame]
+    start: int,  # column of the body's root
+    system: System,
+    cost_out: wp.array[wp.float64],  # [frame] added to
+):
+    """Pull the visible contour towards the zero of a distance picture, along the contour's normal.
+
+    Where no other body is behind the contour, it may hide: the first picture is zero all over other bodies' labels.
+    Where another body is behind it, the body must end where its own label ends: the second picture.
+    """
+    slab_frame, lane = wp.tid()
+    frame = first_frame + slab_frame
+    origin = outline.origins[frame]
+    crop = outline.crop
+    pose = poses[frame]
+    width = scale[0].reach
+    believed = scale[0].weight * borders.shares[frame]
+    cost = wp.float64(0.0)
+    for slot in range(lane, outline.counts[frame], stride):
+        entry = outline.entries[frame, slot]
+        edge = outline.edges[entry // 2]
+        a = outline.screen[frame, edge[0]]
+        b = outline.screen[frame, edge[1]]
+        axis = int(1)
+        if is_dominant(a, b, 0):
+            axis = 0
+        along = wp.normalize(wp.vec2(b[0] - a[0], b[1] - a[1]))
+        normal = wp.vec2(along[1], -along[0])
+        if entry % 2 == 0:
+            normal = -normal
+        lines = crossed_lines(a, b, axis, origin, crop)
+        for line in range(lines[0], lines[1]):
+            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+            if crossing.valid == 1:
+                if outline.owners[frame, crossing.slot] == claim_key(outline.epoch[0], crossing, entry):
+                    t = crossing.weight
+                    x = a[0] + t * (b[0] - a[0])
+                    y = a[1] + t * (b[1] - a[1])
+                    depth = 1.0 / ((1.0 - t) / a[2] + t / b[2])
+                    layer = int(0)
+                    blocker = key_inverse_depth(borders.blockers[frame, crossing.inside])
+                    if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
+                        layer = 1
+                    u = x - float(origin[0])
+                    v = y - float(origin[1])
+                    found = sample_field(borders.fields, frame, layer, u, v, crop.width, crop.height)
+                    residual = found[0]
+                    biased = system.bias_column >= 0 and layer == 0 and wp.abs(residual) > LOOSE
+                    if biased:
+                        residual += borders.bias[0]
+                    slope_px = found[1] * normal[0] + found[2] * normal[1]
+                    trust = trust_of(residual, width)
+                    length = 1.0 / wp.max(wp.abs(along[1 - axis]), 0.5)
+                    weight = believed * trust * trust * length
+                    cost += wp.float64(believed * length * residual * residual * trust)
+                    pull = wp.float64(weight * residual)
+                    ray = wp.vec3(
+                        (x - borders.center[0]) / borders.focal[0], (y - borders.center[1]) / borders.focal[1], 1.0
+                    )
+                    pull_x = slope_px * normal[0] * borders.focal[0] / depth
+                    pull_y = slope_px * normal[1] * borders.focal[1] / depth
+                    direction = wp.vec3(pull_x, pull_y, -pull_x * ray[0] - pull_y * ray[1])
+                    # The point's share of the far end, in space: nearer ends are drawn larger.
+                    far = t * depth / b[2]
+                    count = add_carried(system, frame, frame, lane, 0, start, pose, ray * depth, direction, pull)
+                    count = add_share(system, frame, frame, lane, count, edge[0], direction * (1.0 - far), 1.0, pull)
+                    count = add_share(system, frame, frame, lane, count, edge[1], direction * far, 1.0, pull)
+                    if biased:
+                        count = add_entry(system, frame, frame, lane, count, system.bias_column, 1.0, pull)
+                    if system.focal_column >= 0:
+                        spread = slope_px * (normal[0] * (x - borders.center[0]) + normal[1] * (y - borders.center[1]))
+                        count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
+                    close_row(system, frame, lane, count, wp.float64(weight), pull)
+    if cost > wp.float64(0.0):
+        wp.atomic_add(cost_out, frame, cost)
+
+
+def add_contour(outline, borders, scale, poses, start, system, *, stride, cost_out):
+    """Launch :func:`_add_contour`; ``stride`` threads of a frame share the edges."""
+    launch_slabs(
+        _add_contour,
+        dim=(cost_out.shape[0], stride),
+        inputs=[outline, stride, borders, scale, poses, start, system],
+        outputs=[cost_out],
+        device=cost_out.device,
+    )

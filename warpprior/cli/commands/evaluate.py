@@ -1,0 +1,40 @@
+"""``warpprior evaluate``: measure a pose file, or the scene's initial poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from warpprior.cli.options import option
+from warpprior.cli.shared import Common, IntoFile, Measured, OnDevice
+
+PLACE = 5
+SUMMARY = "measure poses against labels, contact and truth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Measured, IntoFile, OnDevice, Common):
+    """Options of ``evaluate``."""
+
+    output: Path | None = option("write all numbers as JSON, per frame too", metavar="FILE")
+
+
+def run(options: Options) -> int:
+    """Measure, print a table, and write all numbers if asked."""
+    from warpprior import metrics
+    from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
+    from warpprior.io import load_scene, prepare_file
+    from warpprior.io.results import write_json
+    from warpprior.support.device import self_healing
+    from warpprior.support.tables import format_summary
+
+    if options.output is not None:
+        prepare_file(options.output, overwrite=options.overwrite)
+    device = start_warp(options.device, options.quiet)
+    scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
+    say_warnings(scene, options.quiet)
+    found = self_healing(lambda: metrics.evaluate(scene, poses, device=device))
+    if options.output is not None:
+        write_json(options.output, found)
+    say(options.quiet, format_summary(found, [body.name for body in scene.bodies]))
+    return OK

@@ -1,0 +1,39 @@
+"""``warpprior refine``: refine a scene folder and write a result folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from warpprior.cli.options import option
+from warpprior.cli.shared import Common, IntoFolder, OnDevice, OneScene, Refined, Started, folder
+
+PLACE = 1
+SUMMARY = "estimate the motion of every body that is not known"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OneScene, Refined, Started, IntoFolder, OnDevice, Common):
+    """Options of ``refine``."""
+
+    output_dir: Path = folder("result folder")
+    resume: bool = option("continue an interrupted run in --output-dir", False)
+
+
+def run(options: Options) -> int:
+    """Refine; everything that can be refused is refused before computing.
+
+    An interrupted run leaves its best so far, marked incomplete, and can be resumed.
+    """
+    from warpprior.cli.refining import chosen_settings, refine_into
+    from warpprior.cli.results import exit_code, places_of, read_start
+    from warpprior.cli.running import start_warp
+    from warpprior.io import prepare_output
+
+    settings = chosen_settings(options)
+    protect = places_of(options.scene, options.initial)
+    with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
+        device = start_warp(options.device, options.quiet)
+        scene = read_start(options.scene, options.initial, options.num_frames)
+        result = refine_into(options.output_dir, scene, settings, device, resume=options.resume, quiet=options.quiet)
+    return exit_code(result)

@@ -1,0 +1,121 @@
+"""From a scene folder to a result folder: what every command that estimates motion does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from warpprior.cli.running import INTERRUPTED, OK, first_frames, say, say_warnings
+from warpprior.result import Result
+from warpprior.scene import Scene
+from warpprior.support.device import self_healing
+from warpprior.support.errors import one_line
+from warpprior.support.progress import Progress, progress_bar
+from warpprior.support.tables import format_before_after
+
+
+def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None) -> Scene:
+    """The scene, cut to ``frame_count`` frames, with the poses to start from.
+
+    Args:
+        scene_folder: folder with ``scene.toml``.
+        initial: result folder or pose file whose poses replace the scene's initial ones, except those of known bodies;
+            None keeps them all.
+        frame_count: how many frames to use; None takes all.
+
+    Raises:
+        InputError: see :func:`warpprior.io.load_scene` and :func:`warpprior.io.load_result_poses`.
+    """
+    from warpprior.io import load_scene
+
+    if initial is None:
+        return load_scene(scene_folder, num_frames=frame_count)
+    scene, poses = first_frames(load_scene(scene_folder), initial, frame_count)
+    return scene.with_poses({name: poses[name] for name in _estimated(scene)})
+
+
+def places_of(scene_folder: Path, initial: Path | None) -> list[Path]:
+    """The folders that are read from, none of which may be written to."""
+    if initial is None:
+        return [scene_folder]
+    return [scene_folder, initial if initial.is_dir() else initial.parent]
+
+
+def run_into(
+    folder: Path,
+    scene: Scene,
+    run: Callable[[Progress], Result],
+    title: str,
+    device: str,
+    seed: int,
+    *,
+    remedy: str = "",
+    quiet: bool = False,
+    brief: bool = False,
+) -> Result:
+    """Estimate, measure, write the result folder and say what came out.
+
+    Args:
+        folder: result folder, prepared.
+        scene: what is estimated from.
+        run: estimates.
+        title: of the progress bar.
+        device: of the metrics and the drawings.
+        seed: for the record.
+        remedy: how to continue an interrupted run.
+        quiet: no progress bar and no table.
+        brief: a short table.
+
+    Returns:
+        The result with its numbers and contacts; not complete when it was interrupted.
+    """
+    from warpprior.io import save_result
+
+    say_warnings(scene, quiet)
+    start = time.perf_counter()
+    with progress_bar(title, quiet=quiet) as progress:
+        result = self_healing(lambda: run(progress))
+    result = self_healing(lambda: _measured(result, device))
+    result = self_healing(lambda: save_result(result, folder, device=device, seed=seed))
+    seconds = time.perf_counter() - start
+    say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
+    say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
+    if not result.complete:
+        print(f"warpprior: interrupted; the best so far is in {one_line(folder)}{remedy}", file=sys.stderr)
+    return result
+
+
+def exit_code(result: Result) -> int:
+    """What a command returns that ended with this result."""
+    return OK if result.complete else INTERRUPTED
+
+
+def _measured(result: Result, device: str) -> Result:
+    """The result with the metrics of its start and of its end, and with its contacts."""
+    from warpprior.contacts import find_contacts
+    from warpprior.metrics import Evaluator
+
+    evaluator = Evaluator(result.scene, device=device)
+    start = {body.name: body.initial for body in result.scene.bodies}
+    metrics = {"before": evaluator(start), "after": evaluator(result.poses)}
+    contacts = result.contacts or find_contacts(result.scene, result.poses, device=device)
+    return replace(result, metrics=metrics, contacts=contacts)
+
+
+def _estimated(scene: Scene) -> list[str]:
+    return [body.name for body in scene.bodies if not body.known]
+
+
+def _files_to_open(folder: Path) -> str:
+    """The files worth opening, those that were written, best first."""
+    meanings = {
+        "report.html": "numbers and pictures in one page",
+        "overlay.mp4": "before and after, over the images",
+        "scene.usdc": "the motion as a USD stage",
+        "poses.npz": "the poses",
+    }
+    lines = [f"  {folder / name}  {meaning}" for name, meaning in meanings.items() if (folder / name).is_file()]
+    return "\n".join(["open:", *lines])

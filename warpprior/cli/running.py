@@ -1,0 +1,63 @@
+"""What every command does: start Warp, refuse what must not be replaced, pick poses, and speak."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from warpprior.scene import Poses, Scene
+from warpprior.support.device import prepare_kernel_cache, resolve_device
+from warpprior.support.errors import InputError, one_line
+
+OK, INTERRUPTED = 0, 130
+MOST_LISTED_WARNINGS = 10
+
+
+def start_warp(device: str | None, quiet: bool = True) -> str:
+    """Start Warp with a usable kernel cache and choose the device; say so when kernels will be compiled first."""
+    cache = prepare_kernel_cache()
+    chosen = resolve_device(device)
+    if not any(cache.glob("wp_warpprior.kernels.*")):
+        say(quiet, "the first run compiles kernels, which takes up to a minute; later runs do not")
+    return chosen
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """An existing file, or a folder with something in it, is replaced only on demand."""
+    occupied = any(path.iterdir()) if path.is_dir() else path.exists()
+    if occupied and not overwrite:
+        raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
+
+
+def first_frames(scene: Scene, poses_file: Path | None, count: int | None) -> tuple[Scene, dict[str, Poses]]:
+    """Scene and poses cut to ``count`` frames; the pose file may hold the whole sequence or just those."""
+    if count is None or count >= scene.frame_count:
+        return scene, _poses(scene, poses_file)
+    short = scene.first_frames(count)
+    try:
+        poses = _poses(scene, poses_file)
+    except InputError:
+        return short, _poses(short, poses_file)
+    return short, {name: motion.frames(slice(0, count)) for name, motion in poses.items()}
+
+
+def _poses(scene: Scene, poses_file: Path | None) -> dict[str, Poses]:
+    """Poses of the file or result folder, or the initial ones of the scene."""
+    from warpprior.io import load_result_poses
+
+    if poses_file is None:
+        return {body.name: body.initial for body in scene.bodies}
+    return load_result_poses(poses_file, scene)
+
+
+def say_warnings(scene: Scene, quiet: bool) -> None:
+    for text in [] if quiet else scene.warnings[:MOST_LISTED_WARNINGS]:
+        print(f"warpprior: warning: {one_line(text)}", file=sys.stderr)
+    hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
+    if hidden > 0 and not quiet:
+        print(f"warpprior: warning: and {hidden} more, in the report", file=sys.stderr)
+
+
+def say(quiet: bool, *lines: str) -> None:
+    for line in [] if quiet else lines:
+        print(line, flush=True)

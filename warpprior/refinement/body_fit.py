@@ -1,0 +1,62 @@
+"""One rigid body tried out alone: every frame settles by itself, other bodies held where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from warpprior.refinement.steps import BodySteps
+from warpprior.system.problem import Problem
+from warpprior.terms.term import BoundTerm
+
+
+class BodyFit:
+    """The least squares of one body, without what ties frames together: a bad neighbour must not hold a frame back.
+
+    Args:
+        steps: of the body.
+        terms: those bound to it.
+        problem: the sequence's.
+        damping: relative Levenberg damping.
+    """
+
+    def __init__(self, steps: BodySteps, terms: Sequence[BoundTerm], problem: Problem, damping: float):
+        self.body, self.problem, self.motion = steps.body, problem, problem.motion
+        self._steps, self._damping = steps, damping
+        self._terms = [term for term in terms if not term.ties_frames]
+
+    @property
+    def poses(self) -> np.ndarray:
+        """Where the body is (frame, 7) float32."""
+        return self.motion.states[self.body.name].poses.numpy().copy()
+
+    def place(self, transforms: np.ndarray) -> None:
+        """Move the body to ``transforms`` (frame, 7)."""
+        self.motion.states[self.body.name].poses.assign(transforms.astype(np.float32))
+        self.motion.settle()
+        self.motion.pose()
+
+    def linearise(self) -> None:
+        """The equations at the current motion, the others being where they were drawn last; launches only."""
+        self.problem.refresh_body(self.body.name)
+        self.problem.equations.clear()
+        for term in self._terms:
+            term.costs.zero_()
+            term.freeze()
+            term.add(self.problem.system, alone=True)
+
+    def step(self) -> None:
+        """One iteration."""
+        steps, _ = self.problem.equations.solve(self._steps.columns, self._damping, self._steps.floor)
+        self._steps.take(steps)
+        self.motion.pose()
+        self.motion.settle()
+
+    def observed_costs(self) -> np.ndarray:
+        """How badly each frame fits what was observed, at the last linearisation (frame,)."""
+        total = np.zeros(self.motion.frame_count)
+        for term in self._terms:
+            if term.observes:
+                total = total + term.observed_costs()
+        return total

@@ -1,0 +1,124 @@
+"""Where bodies touch: points of others at the surface of a rigid one, looked up once for all terms that ask."""
+
+from __future__ import annotations
+
+import numpy as np
+import warp as wp
+
+from warpprior.geometry.signed_distance import DistanceField, shared_field
+from warpprior.kernels.contacts import Contacts, Reach, sum_weights, weigh_contacts
+from warpprior.kernels.rows import PointBody
+from warpprior.scene import SceneBody
+from warpprior.system.motion import MotionState
+from warpprior.system.stage import Stage
+
+
+def point_body(body: SceneBody, motion: MotionState, start: int) -> PointBody:
+    """Where the contact points of a body lie on its surface, and the column of its root, -1 to hold it."""
+    faces, barycentrics = motion.point_places(body.name)
+    first = 0 if body.known else motion.first_vertex(body.name)
+    corners = (body.body.faces[faces.numpy()] + first).astype(np.int32)
+    points = PointBody()
+    points.start = start
+    points.corners = wp.array(corners, dtype=wp.vec3i, device=motion.device)
+    points.barycentrics = barycentrics
+    return points
+
+
+class ContactPair:
+    """Points of ``partner`` at the surface of the rigid ``body``; each is estimated unless it is known.
+
+    Args:
+        body: the rigid body.
+        partner: the body whose points touch it; it may bend.
+        field: signed distance to ``body``.
+        motion: of all bodies.
+        starts: column of each estimated body's root, by name.
+
+    Attributes:
+        contacts: what the kernels take.
+        held: the same with the partner's unknowns held.
+    """
+
+    def __init__(
+        self,
+        body: SceneBody,
+        partner: SceneBody,
+        field: DistanceField,
+        motion: MotionState,
+        starts: dict[str, int],
+    ):
+        self.body, self.partner, self._field = body, partner, field
+        shape = motion.points[partner.name].shape
+        places, samples, weights = (
+            wp.zeros(shape, dtype=dtype, device=motion.device) for dtype in (wp.vec3, wp.vec4, wp.float32)
+        )
+        sums = wp.zeros((shape[0], 2), dtype=wp.float32, device=motion.device)
+
+        def pair(start: int) -> Contacts:
+            found = Contacts()
+            found.points, found.areas = motion.points[partner.name], motion.point_areas[partner.name]
+            found.body = point_body(partner, motion, start)
+            found.body_poses = motion.states[partner.name].poses
+            found.start, found.poses = starts.get(body.name, -1), motion.states[body.name].poses
+            found.places, found.samples, found.weights, found.sums = places, samples, weights, sums
+            return found
+
+        self.contacts, self.held = pair(starts.get(partner.name, -1)), pair(-1)
+        self.lanes = 1 if motion.device.is_cpu else 32
+
+    def look(self, reach: wp.array, *, hold_weights: bool) -> None:
+        """Where the points are now, and unless weights are held, which of them are contacts; launches only."""
+        found = self.contacts
+        weigh_contacts(
+            found.points,
+            found.areas,
+            found.poses,
+            self._field.grid,
+            self._field.origin,
+            self._field.inverse_spacing,
+            reach,
+            int(hold_weights),
+            places_out=found.places,
+            samples_out=found.samples,
+            weights_out=found.weights,
+        )
+
+
+class BodyContacts:
+    """Everything that may touch one rigid body.
+
+    Args:
+        body: an estimated rigid body.
+        motion: of all bodies.
+        starts: column of each estimated body's root, by name.
+
+    Attributes:
+        pairs: with every other body, by its name.
+        touch: contact weight shared with the frame before, over all pairs [frame].
+    """
+
+    def __init__(self, body: SceneBody, motion: MotionState, starts: dict[str, int]):
+        field = shared_field(body.body, motion.device, scale=body.initial.scale)
+        others = [other for other in motion.scene.bodies if other.name != body.name]
+        self.pairs = {other.name: ContactPair(body, other, field, motion, starts) for other in others}
+        self.touch = wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device)
+        self._reach = wp.zeros(1, dtype=Reach, device=motion.device)
+
+    def enter(self, stage: Stage) -> None:
+        """Take the scales of a stage."""
+        reach = Reach()
+        reach.distance, reach.softness = stage.contact_distance_m, stage.contact_softness_m
+        self._reach.assign([reach])
+
+    def update(self) -> None:
+        """Find what touches now; launches only."""
+        self.touch.zero_()
+        for pair in self.pairs.values():
+            pair.look(self._reach, hold_weights=False)
+            sum_weights(pair.contacts.weights, sums_out=pair.contacts.sums, touch_out=self.touch)
+
+    def look(self) -> None:
+        """Where the points are now, contact weights being held; launches only."""
+        for pair in self.pairs.values():
+            pair.look(self._reach, hold_weights=True)

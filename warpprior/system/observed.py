@@ -1,0 +1,110 @@
+"""What label images show, cut to a window around the estimated bodies, and what known bodies hide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import warp as wp
+
+from warpprior.kernels.visibility import read_channels
+from warpprior.render.window import Window, window_around
+from warpprior.scene import SceneBody
+from warpprior.system.backdrop import draw_known
+from warpprior.system.label_fields import contour_fields, label_boxes, unbias_labels
+from warpprior.system.mask_bias import measure_mask_bias
+from warpprior.system.motion import MotionState
+
+SMALLEST = (16, 16)  # of windows [px]
+
+
+@dataclass(frozen=True)
+class ObservedPicture:
+    """Observations within the window.
+
+    Attributes:
+        window: the crop of each frame.
+        labels: label images within it (frame, height, width) uint8, or None.
+        backdrop: keys of the known bodies, channels being their places in the scene [frame, pixel] uint64.
+        mask_bias: how far label borders lie outside the true ones, as the known bodies show [px].
+        unbiased_labels: labels of the estimated bodies with that corrected, to whole pixels, or None.
+    """
+
+    window: Window
+    labels: np.ndarray | None
+    backdrop: wp.array
+    mask_bias: float
+    unbiased_labels: np.ndarray | None
+
+    @cached_property
+    def unbiased_labels_on_device(self) -> wp.array:
+        """The same [frame, pixel] uint8, for all who compare drawings with them."""
+        images = self.unbiased_labels.reshape(len(self.unbiased_labels), -1)
+        return wp.array(images, dtype=wp.uint8, device=self.backdrop.device)
+
+    def shows(self, body: SceneBody) -> np.ndarray:
+        """Frames in which the body's label occurs (frame,) bool; none without labels."""
+        if self.labels is None:
+            return np.zeros(len(self.window.origins), dtype=bool)
+        return (self.labels == body.label).any(axis=(1, 2))
+
+    def contour_fields(self, body: SceneBody) -> wp.array:
+        """Signed distances of the body's contour to its place [frame, 2, pixel] float32 [px]; zero without labels."""
+        shape = (len(self.window.origins), 2, self.window.height * self.window.width)
+        if self.labels is None:
+            return wp.zeros(shape, dtype=wp.float32, device=self.backdrop.device)
+        fields = contour_fields(self.labels, body.label, self.mask_bias).reshape(shape)
+        return wp.array(fields, dtype=wp.float32, device=self.backdrop.device)
+
+    def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
+        """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
+        own = self.labels == label
+        within = window_around(label_boxes(self.labels, label), self.window.width, self.window.height, margin=0.0)
+        return Window(self.window.origins + within.origins, within.width, within.height), within.cut(own)
+
+
+def observe_picture(motion: MotionState, margin: float, *, calibrate: bool = True) -> ObservedPicture:
+    """Cut the window around the estimated bodies' labels and draw the known bodies in it.
+
+    Args:
+        motion: of all bodies.
+        margin: space around the labels, as a share of their size.
+        calibrate: measure the bias of the labels on the known bodies.
+    """
+    scene, camera = motion.scene, motion.scene.camera
+    boxes = np.full((len(motion.estimated), motion.frame_count, 4), np.nan)
+    if scene.labels is not None:
+        boxes = np.stack([label_boxes(scene.labels, body.label) for body in motion.estimated])
+    lowest = np.nanmin(np.where(np.isfinite(boxes), boxes, np.inf), axis=0)
+    highest = np.nanmax(np.where(np.isfinite(boxes), boxes, -np.inf), axis=0)
+    around = np.concatenate([lowest[:, :2], highest[:, 2:]], axis=1)
+    around[~np.isfinite(around).all(axis=1)] = np.nan
+    window = window_around(around, camera.width, camera.height, margin)
+    if scene.labels is None:
+        # Nothing is compared with drawings: they may be small.
+        window = Window(np.zeros((motion.frame_count, 2), dtype=np.int32), *SMALLEST)
+    labels = None if scene.labels is None else window.cut(scene.labels)
+    backdrop = draw_known(motion, window, [scene.bodies.index(body) for body in motion.known])
+    if backdrop is None:
+        shape = (motion.frame_count, window.width * window.height)
+        backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
+    bias = None
+    if calibrate and labels is not None and motion.known:
+        bias = measure_mask_bias(labels, _known_labels(motion, backdrop, labels.shape))
+    pixels = 0.0 if bias is None else bias.pixels
+    unbiased = labels
+    if pixels:
+        for body in motion.estimated:
+            unbiased = unbias_labels(unbiased, body.label, pixels)
+    return ObservedPicture(window, labels, backdrop, pixels, unbiased)
+
+
+def _known_labels(motion: MotionState, backdrop: wp.array, shape: tuple[int, ...]) -> np.ndarray:
+    """Labels of the known bodies as drawn in the window."""
+    values = np.zeros(16, dtype=np.uint8)
+    for body in motion.known:
+        values[motion.scene.bodies.index(body)] = body.label
+    drawn = wp.empty(backdrop.shape, dtype=wp.uint8, device=motion.device)
+    read_channels(backdrop, wp.array(values, dtype=wp.uint8, device=motion.device), channels_out=drawn)
+    return drawn.numpy().reshape(shape)

@@ -1,0 +1,28 @@
+"""Which unknowns all frames share, and what is likely of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warpprior.support.limits import positive
+
+
+@dataclass(frozen=True)
+class UnknownSettings:
+    """Unknowns besides poses; a Gaussian holds each at its first value.
+
+    Attributes:
+        estimate_mask_bias: estimate how much too large or too small all labels are, where no known body shows it.
+        sigma_mask_bias_px: how much that may be [px].
+        estimate_shape: estimate the shape parameters of estimated bodies that have some.
+        sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
+        estimate_focal: estimate the focal length.
+        sigma_focal: relative error of the camera's focal length.
+    """
+
+    estimate_mask_bias: bool = True
+    sigma_mask_bias_px: float = positive(1.5)
+    estimate_shape: bool = False
+    sigma_shape: float = positive(1.0)
+    estimate_focal: bool = False
+    sigma_focal: float = positive(0.05)

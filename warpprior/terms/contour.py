@@ -1,0 +1,108 @@
+"""Contour (Eq. 2): the contour of each body comes to lie on the border of its label.
+
+The contour is drawn as if the body were alone, and the depth of the other bodies says of each piece of it whether it
+may hide there or must coincide with the label's border: occlusion becomes evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from warpprior.support.limits import positive
+from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+
+@dataclass(frozen=True)
+class Contour(Term):
+    """Distance of contours from label borders along the contour's normal; a stage's ``reach_px`` bounds its pull.
+
+    Attributes:
+        sigma_px: error of label borders [px]; None: what the scene says.
+        correlation_px: neighbouring contour pixels err together over about this length [px].
+        clearance_m: another body must be this far behind the contour to count as behind it [m].
+    """
+
+    name: ClassVar[str] = "contour"
+    observes: ClassVar[bool] = True
+    compares_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("labels",)
+
+    sigma_px: float | None = positive(None)
+    correlation_px: float = positive(10.0)
+    clearance_m: float = positive(0.004)
+    solvers: tuple[str, ...] = (GAUSS_NEWTON,)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated body, where there are labels."""
+        if problem.observed.labels is None:
+            return []
+        return [BoundContour(self, body, problem) for body in problem.motion.estimated]
+
+
+class BoundContour(BoundTerm):
+    """The contour of one body."""
+
+    term: Contour
+
+    def __init__(self, term: Contour, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.kernels.contour import Borders
+        from warpprior.kernels.robust import Scale
+
+        super().__init__(term, body, problem)
+        motion, device = problem.motion, problem.motion.device
+        self._canvas, self._overlap = problem.drawings.alone[body.name], problem.overlap(body)
+        self._visible = problem.observed.shows(body).astype(np.float32)
+        borders = self._borders = Borders()
+        borders.fields = problem.observed.contour_fields(body)
+        borders.blockers = problem.drawings.others[body.name]
+        borders.clearance = term.clearance_m
+        borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
+        borders.bias, borders.center = problem.shared.bias, motion.center
+        sigma = term.sigma_px or motion.scene.sigma("labels")
+        self._weight = term.weight / (term.correlation_px * sigma**2)
+        self._scale = wp.zeros(1, dtype=Scale, device=device)
+        self._start = problem.equations.starts[body.name]
+        # Each thread has a row of its own.
+        self._stride = min(self._canvas.stride, problem.equations.row_values.shape[1])
+
+    def enter(self, stage: Stage) -> None:
+        from warpprior.kernels.robust import Scale
+
+        scale = Scale()
+        scale.weight, scale.reach = self._weight, stage.reach_px
+        self._scale.assign([scale])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.contour import add_contour
+
+        motion = self.problem.motion
+        self._borders.focal = motion.focal
+        add_contour(
+            self._canvas.outline(motion.screen),
+            self._borders,
+            self._scale,
+            motion.states[self.body.name].poses,
+            self._start,
+            system,
+            stride=self._stride,
+            cost_out=self.costs,
+        )
+
+    def observed_costs(self) -> np.ndarray:
+        """The contour alone would be content with a body that is out of sight: label pixels left bare cost, too."""
+        self._overlap.measure()
+        bare = self._overlap.labelled[:, 0] - self._overlap.shared
+        return self.costs.numpy() + np.float32(self._weight) * self._visible * bare

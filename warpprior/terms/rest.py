@@ -1,0 +1,110 @@
+"""Rest: a body that nothing touches, and that does not seem to move, does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from warpprior.support.limits import positive, weight
+from warpprior.terms.term import BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.scene import SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+REST_FRAMES = 7  # frames over which a body must seem to rest
+NEAREST_M = 0.05  # bodies nearer to the camera than this are taken to be here
+
+
+@dataclass(frozen=True)
+class Rest(Term):
+    """Motion between two frames of what rests; a Cauchy cost lets go of what moves all the same.
+
+    Attributes:
+        sigma_m: change of position between two frames at the nominal rate that counts one [m].
+        sigma_rad: of rotation [rad].
+        speed_m_s: what moves slower across the line of sight may be at rest.
+    """
+
+    name: ClassVar[str] = "rest"
+    ties_frames: ClassVar[bool] = True
+
+    sigma_m: float = positive(0.001)
+    sigma_rad: float = positive(0.01)
+    speed_m_s: float = weight(0.03)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated rigid body.
+
+        Without another body there is nothing to say what moves this one; with one, what it does not touch may rest.
+        """
+        bodies = problem.motion.estimated if len(problem.motion.scene.bodies) > 1 else ()
+        return [BoundRest(self, body, problem) for body in bodies if body.body.is_rigid]
+
+
+class BoundRest(BoundTerm):
+    """Where one rigid body rests."""
+
+    term: Rest
+
+    def __init__(self, term: Rest, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.kernels.differences import Stiffness
+
+        super().__init__(term, body, problem)
+        motion = problem.motion
+        self._touch = problem.contacts(body).touch
+        self._resting = wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device)
+        self._stiffness = wp.zeros(1, dtype=Stiffness, device=motion.device)
+        self._start, self._active = problem.equations.starts[body.name], False
+
+    def enter(self, stage: Stage) -> None:
+        from warpprior.kernels.differences import Stiffness
+
+        self._active = stage.rests
+        if not self._active:
+            return
+        self._resting.assign(self._seems_to_rest())
+        term = self.term
+        stiffness = Stiffness()
+        stiffness.position = term.weight / term.sigma_m**2
+        stiffness.rotation = (term.weight if self.body.symmetry == "none" else 0.0) / term.sigma_rad**2
+        self._stiffness.assign([stiffness])
+
+    def _seems_to_rest(self) -> np.ndarray:
+        """1 where the body moves slowly across the line of sight, the direction that pictures tell best (frame,)."""
+        from scipy.ndimage import median_filter
+
+        from warpprior.system.motion import frame_paces
+
+        motion = self.problem.motion
+        positions = motion.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)
+        bearings = positions[:, :2] / np.maximum(positions[:, 2:], NEAREST_M)
+        steps = np.linalg.norm(np.diff(bearings, axis=0), axis=1) * positions[1:, 2]
+        steps = steps * frame_paces(motion.scene)[1:]
+        speeds = median_filter(steps, size=REST_FRAMES, mode="nearest") * motion.scene.fps
+        return np.concatenate([[0.0], speeds < self.term.speed_m_s]).astype(np.float32)
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.rest import add_rest
+
+        if not self._active:
+            return
+        motion = self.problem.motion
+        add_rest(
+            motion.states[self.body.name].poses,
+            motion.segments,
+            motion.paces,
+            self._touch,
+            self._resting,
+            self._stiffness,
+            self._start,
+            system,
+            cost_out=self.costs,
+        )

@@ -1,0 +1,145 @@
+"""Term: what makes a motion right, as settings; bound to a problem it adds rows, or costs and their gradient.
+
+A term is a frozen dataclass of settings.  :meth:`Term.bind` gives, for each body or pair it concerns, a
+:class:`BoundTerm` with arrays of its own.  Its physics stands in one kernel, which hands each residual with weight and
+derivative to a :class:`warpprior.kernels.rows.System`; Gauss-Newton and the energy differ in what that does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from warpprior.support.errors import InputError
+from warpprior.support.limits import check_ranges
+from warpprior.support.limits import weight as weight_field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import warp as wp
+
+    from warpprior.kernels.rows import System
+    from warpprior.scene import Scene, SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+GAUSS_NEWTON, ADAM = "gauss_newton", "adam"
+SOLVERS = (GAUSS_NEWTON, ADAM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """Settings that all terms have.
+
+    Attributes:
+        name: of the term, wherever it is named: settings, ``--without``, history, report; a constant of the class.
+        uses: solvers that can use it: ``gauss_newton`` needs rows, ``adam`` an energy; a constant of the class.
+        ties_frames: its residuals join frames; left out where frames settle alone; a constant of the class.
+        observes: its cost says how well a frame fits what was observed; a constant of the class.
+        compares_labels: it holds drawings against label images; a constant of the class.
+        draws: it reads the drawings of bodies alone; a constant of the class.
+        reads: fields of a scene that it needs, all of them; a constant of the class.
+        weight: factor of its cost; 0 leaves it out.
+        solvers: those that use it here.
+    """
+
+    name: ClassVar[str] = ""
+    uses: ClassVar[tuple[str, ...]] = SOLVERS
+    ties_frames: ClassVar[bool] = False
+    observes: ClassVar[bool] = False
+    compares_labels: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
+
+    weight: float = weight_field(1.0)
+    solvers: tuple[str, ...] = SOLVERS
+
+    def __post_init__(self):
+        if not self.name.isidentifier():
+            raise InputError(f"term {type(self).__name__}", f"the name {self.name!r}", "a class attribute like 'table'")
+        check_ranges(self, prefix=f"{self.name}.")
+        for solver in self.solvers:
+            if solver not in SOLVERS:
+                raise InputError(f"settings: {self.name}.solvers", repr(solver), f"some of {', '.join(SOLVERS)}")
+            if solver not in self.uses:
+                accepted = f"only {', '.join(self.uses)}: it has no {'rows' if solver == GAUSS_NEWTON else 'energy'}"
+                raise InputError(f"settings: {self.name}.solvers", repr(solver), accepted)
+
+    def lacks(self, scene: Scene) -> tuple[str, ...]:
+        """Fields that the term needs and the scene does not have."""
+        return tuple(name for name in self.reads if _is_missing(getattr(scene, name)))
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """The term for each body or pair of the problem that it concerns; ``problem.note`` says why not.
+
+        Called once before a solver's first stage.  Everything is allocated here: nothing in the loop allocates.
+        """
+        raise TypeError(f"term {self.name!r} has no bind(problem)")
+
+
+class BoundTerm:
+    """A term bound to one estimated body, or to it and another.
+
+    Args:
+        term: the settings.
+        body: whose term it is: where this body is tried out alone, the term says what that costs.
+        problem: the sequence's.
+
+    Attributes:
+        name: of the term.
+        costs: of each frame at the last :meth:`add` [frame] float64, weight included.
+        factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
+    """
+
+    def __init__(self, term: Any, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        self.term, self.name, self.body, self.problem = term, term.name, body, problem
+        self.ties_frames, self.observes = term.ties_frames, term.observes
+        self.costs = wp.zeros(problem.motion.frame_count, dtype=wp.float64, device=problem.motion.device)
+        self.factor = 1.0
+
+    def enter(self, stage: Stage) -> None:
+        """Take the scales of a stage."""
+
+    def freeze(self) -> None:
+        """Find what is held until the next time: which samples there are and what they meet; launches only."""
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        """Add residuals at the current motion to ``system``, and their cost to :attr:`costs`; launches only.
+
+        With ``alone`` the unknowns of other bodies may be left out, which is quicker.
+        """
+        raise TypeError(f"term {self.name!r} has no rows")
+
+    def observed_costs(self) -> np.ndarray:
+        """Of a term that observes: how badly each frame fits at the last :meth:`add` (frame,); waits for the device."""
+        return self.costs.numpy()
+
+    def evaluate(self, rows: wp.array, row: int) -> None:
+        """Add each frame's value to ``rows[row]`` [term, frame] float32; on a tape, leave the adjoint there.
+
+        A term that adds rows need not write this; one whose kernels Warp differentiates launches them here.
+        """
+        import warp as wp
+
+        from warpprior.kernels.energy import add_costs
+        from warpprior.support.tape import record_adjoint, unrecorded
+
+        with unrecorded():
+            self.costs.zero_()
+            self.add(self.problem.costs_system)
+            add_costs(self.costs, row, rows_out=rows)
+
+        def push() -> None:
+            system = self.problem.gradient_system
+            wp.copy(system.seeds, rows.grad[row])
+            self.add(system)
+
+        record_adjoint(push, [rows])
+
+
+def _is_missing(value: Any) -> bool:
+    """No observation: None, or an empty table of bodies."""
+    return value is None or (isinstance(value, dict) and not value)

@@ -1,0 +1,308 @@
+"""The whole label image as an observation of the poses of rigid bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import warp as wp
+
+from warpprior.kernels.contour import Borders, add_contour
+from warpprior.kernels.robust import Scale
+from warpprior.kernels.visibility import read_channels
+from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.system.label_fields import contour_fields
+from warpprior.system.mask_bias import MaskBias, measure_mask_bias
+from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
+from warpprior.tracking.single_frame import WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
+
+SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
+DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
+PASSES = 4  # of the closed form that begins a search
+LEAST_PIXELS = 30  # of a drawing and a label that are compared
+SURE_FIT = 0.75  # one that was searched for must come so near: elsewhere a wrong turn may nearly fit
+FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place
+MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
+GPU_LANES = 256
+LOOKS = 24  # pictures whose borders of known bodies are compared
+LOOK_EVERY = 5  # frames between them
+BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
+BORDER_MARGIN = 12.0  # around known bodies [px]
+LEAST_SIGMA_BIAS = 0.2  # known bodies are not known better [px]
+
+
+class MaskResidual:
+    """Contours of rigid bodies onto the borders of their labels in one label image, Eq. 2, reduced to the poses.
+
+    Args:
+        scene: camera and bodies; bodies that are estimated and rigid are watched, all others only hide them.
+        device: Warp device.
+        frame: where the bodies are placed, to share it with other observations; None makes one.
+        sigma_border_px: error of label borders [px].
+        correlation_px: neighbouring pixels of a border err together over this length [px].  2 px over 12 px is what
+            simulated masks of level M1 show: 1.5 px, smooth over 20 px.
+        correlated_frames: so many pictures in a row err alike, and each counts that much less.
+        sigma_bias_px: how far all borders may lie outside the true ones, alike [px].  What that could explain is not
+            held against the pose; above all it is depth.
+        reaches_px: the contour is linearised so many times, each time where the time before led; residuals beyond
+            these count less and less [px].  It begins with wider ones where a prior says that the pose is less sure
+            than the first of them, and where the contour was not found in the picture before.
+        clearance_m: another body must be this far behind the contour to count as behind it [m].
+
+    Attributes:
+        bias_px, sigma_bias_px: how far label borders lie outside the true ones, and how sure that is [px].  Where there
+            are known bodies their borders tell, in the first 24 of every fifth picture.
+        frame_index: pictures so far.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        device="cpu",
+        *,
+        frame: SingleFrame | None = None,
+        sigma_border_px: float = 2.0,
+        correlation_px: float = 12.0,
+        correlated_frames: float = 1.0,
+        sigma_bias_px: float = 1.0,
+        reaches_px: tuple[float, ...] = (8.0, 4.0),
+        clearance_m: float = 0.004,
+    ):
+        self.frame = frame = SingleFrame(scene, device) if frame is None else frame
+        self.bias_px, self.sigma_bias_px, self.frame_index = 0.0, sigma_bias_px, 0
+        self._reaches, self._sigma_border = reaches_px, sigma_border_px
+        device, names = frame.device, [body.name for body in scene.bodies]
+        self._bias = wp.zeros(1, dtype=wp.float32, device=device)
+        self._views = {body.name: _View(body, frame, names, clearance_m, self._bias) for body in frame.watched}
+        self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
+        self._weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
+        self._scale = wp.zeros(1, dtype=Scale, device=device)
+        self._known = _KnownBorders(frame) if frame.known else None
+
+    def measure(
+        self,
+        labels: np.ndarray | None,
+        poses: Mapping[str, Poses],
+        *,
+        prior: Mapping[str, np.ndarray] | None = None,
+        surfaces: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, Evidence]:
+        """What a label image says about the errors of the watched bodies' poses, others being where they are.
+
+        Args:
+            labels: (height, width) uint8: 0 background, body labels, 255 don't care; None says nothing.
+            poses: predicted poses of one frame, by name.
+            prior: how sure they are: information (6, 6) in the error of the pose, by name.  It keeps later
+                linearisations near and is no part of what is returned.
+            surfaces: see :meth:`SingleFrame.place`.
+
+        Returns:
+            By name of watched body; all zero where its label is not in sight.  Where the contour does not come to lie
+            on the label's border, it is looked for where the label has its size and middle.  If that fails, too, the
+            border is taken to be wrong by as much as it was looked for, so that little is said.
+
+        Raises:
+            InputError: the label image has not the size of the camera's pictures.
+        """
+        found = dict.fromkeys(self._views, NO_EVIDENCE)
+        if labels is None:
+            return found
+        camera = self.frame.camera
+        if labels.shape != (camera.height, camera.width):
+            raise InputError("label image", f"shape {labels.shape}", f"shape {(camera.height, camera.width)}")
+        self.frame.place(poses, surfaces)
+        if self._known is not None and self.frame_index % LOOK_EVERY == 0 and self.frame_index < LOOKS * LOOK_EVERY:
+            self._learn_bias(labels)
+        self.frame_index += 1
+        self._bias.fill_(self.bias_px)
+        reaches = {name: self._plan(name, prior) for name in self._views}
+        for name, view in self._views.items():
+            view.look(labels, MARGIN + reaches[name][0])
+        active = {name: reaches[name] for name, view in self._views.items() if view.active}
+        found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
+        for name, view in self._views.items():
+            if view.active and self._fits(view):
+                self._missed[name] = 0
+            elif (labels == view.body.label).any():
+                self._missed[name] += 1
+                weak = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
+                found[name] = self._search(name, labels, poses[name], prior) or weak
+        return found
+
+    def _fits(self, view: _View, sigmas: float = FIT) -> bool:
+        """The contour came to lie on the label's border."""
+        return view.equations.residual_px(self.frame) <= sigmas * self._sigma_border
+
+    def _search(
+        self, name: str, labels: np.ndarray, pose: Poses, prior: Mapping[str, np.ndarray] | None
+    ) -> Evidence | None:
+        """Look for a contour where the whole picture has the label; None if it is not found.
+
+        The more pictures it was not found in, the more seldom.
+        """
+        if self._missed[name] & (self._missed[name] - 1):
+            return None  # only after one, two, four, eight...
+        view, frame = self._views[name], self.frame
+        frame.place({name: pose})
+        view.look(labels, frame.camera.width + frame.camera.height)
+        if not view.active:
+            return None
+        start = np.concatenate([view.find_label(labels, pose) - pose.position[0], np.zeros(3)])
+        loose = {name: DOUBTED * (WEAK if prior is None or name not in prior else prior[name])}
+        rounds = {name: coarse_to_fine(WIDEST, self._reaches, WIDEST)}
+        found = relinearise(frame, {name: pose}, rounds, loose, self._linearise, self._size, {name: start})[name]
+        fits = self._fits(view, SURE_FIT)
+        frame.place({name: pose})
+        return found if fits else None
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
+        bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
+        return {"bias": bias, "missed": np.array(list(self._missed.values()))}
+
+    def restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Take what :meth:`snapshot` returned."""
+        bias, sigma, index = kept["bias"]
+        self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
+        self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
+
+    def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
+        """Reaches, coarse to fine [px]."""
+        widest = self._reaches[0] * 2.0 ** min(self._missed[name], 10)
+        if prior is not None and name in prior:
+            widest = max(widest, SIGMAS * self._pixels(name, np.linalg.inv(prior[name])))
+        return coarse_to_fine(widest, self._reaches, WIDEST)
+
+    def _pixels(self, name: str, moment: np.ndarray) -> float:
+        """How far the contour of a body moves [px], see :meth:`SingleFrame.spread`."""
+        camera = self.frame.camera
+        scale = max(camera.fx, camera.fy) / max(self.frame.position(name)[2], 0.05)
+        return scale * self.frame.spread(name, moment)[0]
+
+    def _size(self, name: str, step: np.ndarray) -> float:
+        return self._pixels(name, np.outer(step, step))
+
+    def _learn_bias(self, labels: np.ndarray) -> None:
+        """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
+        found = self._known.compare(labels)
+        if found is not None:
+            sure = 1.0 / self.sigma_bias_px**2
+            told = found.count / BORDER_LENGTH / self._sigma_border**2
+            self.bias_px = (sure * self.bias_px + told * found.pixels) / (sure + told)
+            self.sigma_bias_px = max(1.0 / np.sqrt(sure + told), min(LEAST_SIGMA_BIAS, self.sigma_bias_px))
+
+    def _linearise(self, name: str, reach: float) -> Evidence:
+        view = self._views[name]
+        canvas, equations, state = view.canvas, view.equations, self.frame.state
+        scale = Scale()
+        scale.weight, scale.reach = self._weight, reach
+        self._scale.assign([scale])
+        canvas.draw(state.screen)
+        equations.clear()
+        poses = state.states[view.body.name].poses
+        add_contour(
+            canvas.outline(state.screen),
+            view.borders,
+            self._scale,
+            poses,
+            0,
+            equations.system,
+            stride=view.lanes,
+            cost_out=equations.cost,
+        )
+        return equations.read(self.frame, view.body, self.sigma_bias_px)
+
+
+class _View:
+    """One watched body: what is drawn of it, and where its label says its contour is."""
+
+    def __init__(self, body: SceneBody, frame: SingleFrame, names: list[str], clearance: float, bias: wp.array):
+        self.body, self._frame = body, frame
+        self.canvas = frame.canvas([body.name], outlined=True)
+        self.others = frame.canvas([name for name in names if name != body.name], outlined=False)
+        self.lanes = min(self.canvas.stride, GPU_LANES)
+        self.equations = PoseEquations(frame, self.lanes)
+        pixels = frame.camera.width * frame.camera.height
+        self.fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=frame.device)
+        borders = self.borders = Borders()
+        borders.fields, borders.clearance, borders.bias = self.fields, clearance, bias
+        borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=frame.device)
+        borders.focal, borders.center = frame.state.focal, frame.state.center
+        self.active = False
+
+    def look(self, labels: np.ndarray, margin: float) -> None:
+        """Look at the label image around the body; without its label there is nothing to see."""
+        window = self._frame.window([self.body], margin)
+        self.active = False
+        if window is None:
+            return
+        image = window.cut(labels[None])
+        self.active = bool((image == self.body.label).any())
+        if not self.active:
+            return
+        self.canvas.look_at(window)
+        self.others.look_at(window)
+        self.borders.blockers = self.others.keys
+        self.others.draw_faces(self._frame.state.screen)  # where they are predicted, whatever is found out later
+        fields = contour_fields(image, self.body.label).reshape(2, -1)
+        if self.fields.device.is_cpu:
+            self.fields.numpy()[0, :, : fields.shape[1]] = fields
+        else:
+            for layer in range(2):
+                given = wp.array(fields[layer], dtype=wp.float32, device=self.fields.device)
+                wp.copy(self.fields, given, dest_offset=layer * self.fields.shape[2], count=fields.shape[1])
+
+    def find_label(self, labels: np.ndarray, pose: Poses) -> np.ndarray:
+        """Where the body must be (3,) [m] for what is seen of it to have its label's size and middle.
+
+        The view looks at the whole picture, the body is placed at ``pose``, and how it is turned stays.
+        """
+        frame, camera, position = self._frame, self._frame.camera, pose.position[0]
+        window = self.canvas.window
+        wanted = _size_and_middle(window.cut(labels[None])[0] == self.body.label)
+        hidden = self.others.keys.numpy().reshape(window.height, window.width)
+        for _ in range(PASSES):
+            self.canvas.draw_faces(frame.state.screen)
+            drawn = self.canvas.keys.numpy().reshape(hidden.shape)
+            found = _size_and_middle(drawn > hidden)  # nearer keys are larger
+            if min(found[0], wanted[0]) < LEAST_PIXELS:
+                break
+            shift = (wanted[1:] - found[1:]) / [camera.fx, camera.fy]
+            bearing = np.append(position[:2] / position[2] + shift, 1.0)
+            position = position[2] * np.sqrt(found[0] / wanted[0]) * bearing
+            frame.place({self.body.name: replace(pose, position=position[None])})
+        return position
+
+
+def _size_and_middle(mask: np.ndarray) -> np.ndarray:
+    """Area [px^2], and mean column and row, of a mask (height, width)."""
+    rows, columns = np.nonzero(mask)
+    return np.array([len(rows), columns.mean(), rows.mean()]) if len(rows) else np.zeros(3)
+
+
+class _KnownBorders:
+    """The bodies whose poses are known as their label images should show them."""
+
+    def __init__(self, frame: SingleFrame):
+        self._frame = frame
+        self._canvas = frame.canvas([body.name for body in frame.known], outlined=False)
+        values = np.zeros(16, dtype=np.uint8)
+        # All are drawn on one channel: a border is one where known bodies meet the background, whichever they are.
+        values[0] = frame.known[0].label
+        self._values = wp.array(values, dtype=wp.uint8, device=frame.device)
+
+    def compare(self, labels: np.ndarray) -> MaskBias | None:
+        """How far borders of their labels (height, width) lie outside the drawn ones; None: too few are in sight."""
+        known = [body.label for body in self._frame.known]
+        window = self._frame.window(self._frame.known, BORDER_MARGIN)
+        if window is None:
+            return None
+        image = window.cut(labels[None])
+        image = np.where(np.isin(image, known), np.uint8(known[0]), image)
+        self._canvas.look_at(window)
+        self._canvas.draw_faces(self._frame.state.screen)
+        drawn = wp.empty(self._canvas.keys.shape, dtype=wp.uint8, device=self._frame.device)
+        read_channels(self._canvas.keys, self._values, channels_out=drawn)
+        return measure_mask_bias(image, drawn.numpy().reshape(image.shape))
