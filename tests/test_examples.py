@@ -98,7 +98,7 @@ def test_track_online(run, tmp_path, capsys):
 
 def test_own_tape(run, capsys):
     """Along the gradient the parcel comes back to within a millimetre."""
-    run("11_own_tape.py", "--num-frames", 4, "--num-steps", 100)
+    run("11_own_tape.py", "--num-frames", 4)
     off = [float(line.split()[-2]) for line in capsys.readouterr().out.splitlines() if line.startswith("step")]
     assert off[0] > 19.0 and off[-1] < 1.0
 
