@@ -92,7 +92,7 @@ class Clearance:
     def normals(self, points: np.ndarray) -> np.ndarray:
         """Outward normals of the object next to some points, in its frame (n, 3); as measured last."""
         slopes = self._gradient.pull()[self._chosen[points]].astype(float)
-        return slopes / np.maximum(np.linalg.norm(slopes, axis=1, keepdims=True), 1e-9)
+        return slopes / np.maximum(np.sqrt((slopes * slopes).sum(axis=1, keepdims=True)), 1e-9)
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
@@ -275,6 +275,8 @@ class Contacts:
             names: of the hands, and of the object.
         """
         slots = belief.held_by(index)
+        if not len(slots):
+            return []
         points = belief.anchors[slots]  # where they are: on the object if it remembers, else on the hand
         if not belief.remembers:
             for number, slot in enumerate(slots):
@@ -287,7 +289,8 @@ class Contacts:
                 continue
             candidates = belief.anchor_point[slots[chosen]]
             normals[chosen] = clearance.normals(candidates) @ turn.T
-            slips[chosen] = np.linalg.norm(clearance.local[candidates] - self._starts[slots[chosen]], axis=1)
+            slid = clearance.local[candidates] - self._starts[slots[chosen]]
+            slips[chosen] = np.sqrt((slid * slid).sum(axis=1))
             for number, candidate in zip(chosen.tolist(), candidates.tolist(), strict=True):
                 links[number] = self._hands[hand].links[candidate]
         owners = [names[0][hand] for hand in belief.anchor_hand[slots].tolist()]

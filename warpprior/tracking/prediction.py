@@ -157,9 +157,11 @@ class Prediction:
     ) -> None:
         """What the object does by itself, or with the contacts that hold it; ``earlier`` is of no use with anchors."""
         columns, place = belief.object(index), belief.hand_count + index
-        slots, lead = belief.held_by(index), self._leading(belief, index)
+        slots = belief.held_by(index)
+        sound = slots[belief.anchor_misses[slots] == 0]
+        lead = sound if len(sound) else slots  # those that were just rejected lead nowhere
         mode = self.modes[index] = self._mode(index, len(slots))
-        variances = self.variances(belief, index, dt)
+        variances = np.repeat(np.square(self._spread(belief, mode, lead, dt)), 3)
         position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
         if mode == FLIES:
             belief.position[place] += self.velocities[index, :3] * dt
@@ -182,18 +184,6 @@ class Prediction:
         else:
             self._lead(belief, carry, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
-
-    @staticmethod
-    def _leading(belief: Belief, index: int) -> np.ndarray:
-        """Slots that hold an object; those that were just rejected lead nowhere, unless all were."""
-        slots = belief.held_by(index)
-        sound = slots[belief.anchor_misses[slots] == 0]
-        return sound if len(sound) else slots
-
-    def variances(self, belief: Belief, index: int, dt: float) -> np.ndarray:
-        """Of what an object may do in ``dt`` [s] beside its motion, by its mode: shift [m^2] and rotation (6,)."""
-        spread = self._spread(belief, self.modes[index], self._leading(belief, index), dt)
-        return np.repeat(np.square(spread), 3)
 
     def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
         """How far an object may go against its motion in ``dt`` [m], [rad]; ``lead`` are the slots that hold it."""
