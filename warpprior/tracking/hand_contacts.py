@@ -152,7 +152,7 @@ class Contacts:
     def refresh(self, belief: Belief, *, first: bool = False) -> np.ndarray | None:
         """End contacts that are far from the surface, and begin new ones.  Hands are at the belief's mean.
 
-        In the ``first`` frame all that is near is in contact: nothing tells yet how it moves.
+        In the ``first`` frame all that is near is in contact: nothing says yet how it moves.
 
         Returns:
             How the errors before follow into those after (width, width), or None where all contacts stay.
@@ -259,7 +259,7 @@ class Contacts:
                 slot = block.key[0]
                 belief.anchor_misses[slot] = 0 if block.taken else belief.anchor_misses[slot] + 1
 
-    def let_go(self, belief: Belief, index: int) -> None:
+    def release(self, belief: Belief, index: int) -> None:
         """End all contacts of an object at the next refresh; new ones must stick first."""
         belief.anchor_misses[belief.held_by(index)] = self.settings.contact_patience
         for _, own, clearance in self._pairs:

@@ -8,9 +8,9 @@ import numpy as np
 
 from warpprior.observations import HandPose
 from warpprior.tracking.belief import Belief
-from warpprior.tracking.carry import Carry
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, multiply
+from warpprior.tracking.object_transfer import ObjectTransfer
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
@@ -60,8 +60,8 @@ class Prediction:
         slip = settings.sigma_slip_m * USUAL_STEP**0.5
         unsure = max((_spread_m(carrier.noise) for carrier in hands), default=0.0) if self.anchored else 0.0
         sigma = float(np.linalg.norm([settings.sigma_contact_m, slip, unsure]))
-        self._carries = [
-            Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
+        self._transfers = [
+            ObjectTransfer(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
             for _ in range(object_count)
         ]
 
@@ -174,15 +174,15 @@ class Prediction:
             before = belief.anchors[lead]
         else:
             before = self._at_slots(belief, lead, [points for points, _ in earlier])
-        carry = self._carries[index]
+        transfer = self._transfers[index]
         prior = STILL if self.settings.literal else (after - before).mean(axis=0)
-        belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
+        belief.position[place], belief.rotation[place] = transfer(before, after, position, rotation, prior)
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
         follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
         if self.anchored:
             self._take_along(belief, index, slots, position, turn, variances, follows, noise)
         else:
-            self._lead(belief, carry, lead, columns, follows, noise, earlier)
+            self._lead(belief, transfer, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
 
     def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
@@ -196,7 +196,7 @@ class Prediction:
         if mode == TOUCHED:
             return settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt
         if mode == HELD and any(self.silent[hand] > 0.0 for hand in set(belief.anchor_hand[lead].tolist())):
-            # Nobody tells where the hand goes, and the object goes with it.
+            # Nothing says where the hand goes, and the object goes with it.
             return settings.gap_speed_m_s * dt, settings.gap_speed_rad_s * dt
         return settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt
 
@@ -247,7 +247,7 @@ class Prediction:
     def _lead(
         self,
         belief: Belief,
-        carry: Carry,
+        transfer: ObjectTransfer,
         slots: np.ndarray,
         columns: slice,
         follows: np.ndarray,
@@ -255,8 +255,8 @@ class Prediction:
         earlier: Earlier,
     ) -> None:
         """Errors of the hands reach the object through its contacts (F and G of a filter without anchors)."""
-        carry.differentiate()
-        noise[columns, columns] += carry.noise
+        transfer.differentiate()
+        noise[columns, columns] += transfer.noise
         if not self.settings.control_noise:
             return
         for hand, carrier in enumerate(self._hands):
@@ -264,8 +264,8 @@ class Prediction:
             picked = np.flatnonzero(belief.anchor_hand[slots] == hand)
             if not len(picked):
                 continue
-            by_before = np.einsum("acx,cxd->ad", carry.by_before[:, picked], earlier[hand][1][slots[picked]])
-            by_after = np.einsum("acx,cxd->ad", carry.by_after[:, picked], carrier.jacobians[slots[picked]])
+            by_before = np.einsum("acx,cxd->ad", transfer.by_before[:, picked], earlier[hand][1][slots[picked]])
+            by_after = np.einsum("acx,cxd->ad", transfer.by_after[:, picked], carrier.jacobians[slots[picked]])
             follows[columns, own] = by_before + by_after @ follows[own, own]
             fresh = by_after @ noise[own, own]
             noise[columns, own] += fresh

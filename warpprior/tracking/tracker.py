@@ -328,7 +328,7 @@ class Tracker:
             if body in seen:
                 self._misses[name] = 0
             elif body >= belief.hand_count:
-                self._contacts.let_go(belief, about[1])
+                self._contacts.release(belief, about[1])
                 self._prediction.lose(about[1], misses * dt)
         for body in doubted:
             columns = belief.bodies[body]
