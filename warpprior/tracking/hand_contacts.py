@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -266,8 +267,10 @@ class Contacts:
             if own == index:
                 clearance.near[:] = 0
 
-    def describe(self, belief: Belief, index: int, names: tuple[Sequence[str], str]) -> list[Contact]:
-        """All contacts of an object, as of the last refresh.
+    def describe(
+        self, belief: Belief, index: int, names: tuple[Sequence[str], str]
+    ) -> tuple[np.ndarray, list[Contact]]:
+        """All contacts of an object, as of the last refresh: their points (contact, 3) [m], and all there is to say.
 
         Args:
             belief: where anchors are.
@@ -276,28 +279,26 @@ class Contacts:
         """
         slots = belief.held_by(index)
         if not len(slots):
-            return []
+            return np.zeros((0, 3)), []
         points = belief.anchors[slots]  # where they are: on the object if it remembers, else on the hand
         if not belief.remembers:
             for number, slot in enumerate(slots):
                 points[number] = self._hands[belief.anchor_hand[slot]].points[belief.anchor_point[slot]]
         turn = matrix(belief.rotation[belief.hand_count + index])
         normals, slips, links = np.zeros((len(slots), 3)), np.zeros(len(slots)), [""] * len(slots)
+        hands, candidates, starts = belief.anchor_hand[slots], belief.anchor_point[slots], self._starts[slots]
         for hand, own, clearance in self._pairs:
-            chosen = np.flatnonzero(belief.anchor_hand[slots] == hand)
-            if own != index or not len(chosen):
+            if own != index:
                 continue
-            candidates = belief.anchor_point[slots[chosen]]
-            normals[chosen] = clearance.normals(candidates) @ turn.T
-            slid = clearance.local[candidates] - self._starts[slots[chosen]]
+            chosen = np.flatnonzero(hands == hand)
+            touching = candidates[chosen]
+            normals[chosen] = clearance.normals(touching) @ turn.T
+            slid = clearance.local[touching] - starts[chosen]
             slips[chosen] = np.sqrt((slid * slid).sum(axis=1))
-            for number, candidate in zip(chosen.tolist(), candidates.tolist(), strict=True):
+            for number, candidate in zip(chosen.tolist(), touching.tolist(), strict=True):
                 links[number] = self._hands[hand].links[candidate]
-        owners = [names[0][hand] for hand in belief.anchor_hand[slots].tolist()]
-        return [
-            Contact(owner, names[1], point, normal, link, float(slip))
-            for owner, point, normal, link, slip in zip(owners, points, normals, links, slips, strict=True)
-        ]
+        owners = [names[0][hand] for hand in hands.tolist()]
+        return points, list(map(Contact, owners, repeat(names[1]), points, normals, links, slips.tolist()))
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What contacts are about to begin, to be kept."""

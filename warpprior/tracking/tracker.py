@@ -24,7 +24,7 @@ from warpprior.tracking.hand_contacts import SLOTS, Contacts, observability
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.late import TakenStep, TakenSteps, copied
 from warpprior.tracking.live import TrackedBody, live_scene
-from warpprior.tracking.manifold import covariance_at, difference, matrix
+from warpprior.tracking.manifold import covariance_at, matrix
 from warpprior.tracking.prediction import Prediction
 from warpprior.tracking.saved_state import check_state
 from warpprior.tracking.sensors import Sensor, SensorContext, Sensors, choose_sensors
@@ -252,12 +252,10 @@ class Tracker:
         if self._lag:
             self._steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
         if dt > 0.0:
+            step = self._twists.learn(belief, means, dt)
             for index in range(len(self.objects)):
-                place = belief.hand_count + index
-                turn = difference(belief.rotation[place], means["rotation"][place])
-                shift = belief.position[place] - means["position"][place]
-                prediction.learn_velocity(index, shift, turn, dt, seen=place in seen)
-            self._twists.learn(belief, means, dt)
+                own = step[belief.object(index)]
+                prediction.learn_velocity(index, own[:3], own[3:], dt, seen=belief.hand_count + index in seen)
         self._began = self._contacts.refresh(belief, first=first)
         prediction.touched = self._contacts.touched
         estimate = self._estimate(innovations)
@@ -364,14 +362,13 @@ class Tracker:
         position, rotation, joints, covariance = self._read(belief.means(), belief.covariance)
         contacts, ranks, stiffness, twist, spread = [], {}, {}, {}, {}
         for index, body in enumerate(self.objects):
-            held = self._contacts.describe(belief, index, (names, body.name))
-            points = np.array([contact.point for contact in held]).reshape(-1, 3)
+            points, held = self._contacts.describe(belief, index, (names, body.name))
             ranks[body.name], stiffness[body.name] = observability(points)
             contacts += held
         for number, name in enumerate(names):
             twist[name], spread[name] = self._twists.of(number)
             if number >= belief.hand_count:
-                to_origin = belief.to_origin(number - belief.hand_count)
+                to_origin = origin_from_middle(belief.position[number] - position[name])
                 twist[name], spread[name] = to_origin @ twist[name], to_origin @ spread[name] @ to_origin.T
         return Estimate(
             timestamp=self.timestamp,

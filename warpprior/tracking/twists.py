@@ -39,8 +39,8 @@ class Twists:
         self.spread = np.diag(variances)
         self._step = np.zeros(belief.first_anchor)
 
-    def learn(self, belief: Belief, before: dict[str, np.ndarray], dt: float) -> None:
-        """Take how bodies moved since ``before`` (:meth:`Belief.means`), ``dt`` [s] ago."""
+    def learn(self, belief: Belief, before: dict[str, np.ndarray], dt: float) -> np.ndarray:
+        """Take how bodies moved since ``before`` (:meth:`Belief.means`), ``dt`` [s] ago, and return that (column,)."""
         step, start = self._step, 0
         shifts = belief.position - before["position"]
         for body, columns in enumerate(self._bodies):
@@ -56,6 +56,7 @@ class Twists:
         self.rates += share * news
         self.spread += (share * news)[:, None] * news
         self.spread *= 1.0 - share
+        return step
 
     def of(self, body: int) -> tuple[np.ndarray, np.ndarray]:
         """Rates of a body (n,) and their covariance (n, n); of an object about its middle."""

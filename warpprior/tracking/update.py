@@ -261,8 +261,10 @@ class Updater:
                 values = values - known @ given[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             usual = self._gates[min(size, len(self._gates) - 1)]
-            own_gates = [blocks[number].gate for number in chosen]
-            gates = np.array([usual if share is None else self._own_gate(share, size) for share in own_gates])
+            gates = np.full(len(chosen), usual)
+            for place, number in enumerate(chosen.tolist()):
+                if blocks[number].gate is not None:
+                    gates[place] = self._own_gate(blocks[number].gate, size)
             for number in np.flatnonzero(~(distances <= gates)):
                 if self.settings.robust == "huber":
                     more = noise[own[number]] * (np.sqrt(distances[number] / gates[number]) - 1.0)
