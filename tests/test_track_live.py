@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import warpprior
-from tests.track_samples import CAMERA, FPS, make_gripper, make_scene
-from warpprior.scene import Camera
+from tests.track_samples import FPS, make_gripper, make_scene
+from warpprior.bodies import posed_vertices
 from warpprior.support.errors import InputError
 from warpprior.tracking.hand_contacts import Contact
 from warpprior.tracking.recorded import observe_frame
@@ -76,6 +76,21 @@ def test_bodies_may_be_a_model_and_a_first_pose(grip):
     assert [body.label for body in own.scene.bodies] == [5, 1]
     for frame in range(12):
         same(own.step(seen(grip, frame), grip.times[frame]), other.step(seen(grip, frame), grip.times[frame]))
+
+
+def test_a_live_hand_may_be_a_surface(grip):
+    """Given by its vertices in every observation, of which the model needs one frame only."""
+    hand, block = grip.bodies
+    vertices = posed_vertices(hand.body, hand.truth, "cpu")
+    surface = warpprior.animated_body("hand", vertices[:1], hand.body.faces)
+    bodies = [warpprior.TrackedBody(surface), replace(block, truth=None)]
+    tracker = Tracker(grip.camera, bodies, observe="center", device="cpu")
+    for frame in range(FRAMES):
+        pose = warpprior.HandPose(vertices=vertices[frame])
+        centers = {"block": grip.centers["block"][frame]}
+        estimate = tracker.step(warpprior.Observation(hands={"hand": pose}, centers=centers), grip.times[frame])
+    assert estimate.modes["block"] == "held"
+    assert np.linalg.norm(estimate.position["block"] - block.truth.position[-1]) < 0.02
 
 
 def test_noise_of_a_live_tracker_is_said_once(grip):
@@ -296,8 +311,3 @@ def test_a_state_remembers_velocities(grip):
     whole.step(seen(grip, 25), grip.times[25] - 0.01)
     with pytest.raises(InputError, match="timestamp"):
         fresh.step(seen(grip, 24), grip.times[24])
-
-
-def test_a_camera_is_a_camera():
-    """The one of the samples."""
-    assert isinstance(CAMERA, Camera)

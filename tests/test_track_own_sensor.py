@@ -1,10 +1,14 @@
 """A sensor from outside the package: a range finder that sees how far the block is, and sensors that are wrong."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import warpprior
 from tests.track_samples import make_scene
+from warpprior.observations import CHANNELS, SENSORS
+from warpprior.tracking import sensors
 from warpprior.tracking.recorded import observe_frame
 
 FRAMES = 20
@@ -202,3 +206,15 @@ def test_sensors_that_are_none_are_refused(grip, sensors, words):
     """When the tracker is made."""
     with pytest.raises(warpprior.InputError, match=words):
         warpprior.Tracker(grip, observe="center", sensors=sensors, device="cpu")
+
+
+def test_every_sensor_of_the_package_is_in_its_table_and_in_the_docs():
+    """Files of sensors are imported, each sensor has a channel, and the page on tracking lists all of them."""
+    files = {path.stem for path in Path(sensors.__file__).parent.glob("*.py")} - {"__init__", "base"}
+    assert files == {sensor.__module__.rpartition(".")[2] for sensor in SENSORS.values()}
+    assert {sensor.channel for sensor in SENSORS.values()} == set(CHANNELS)
+    page = (Path(__file__).resolve().parents[1] / "docs" / "tracking.md").read_text(encoding="utf-8")
+    table = page[page.index("| sensor | of | channel") : page.index("**Moments**")]
+    for name, sensor in SENSORS.items():
+        (row,) = (row for row in table.splitlines()[2:] if row.count("|") > 2 and f"`{name}`" in row.split("|")[1])
+        assert f"| `{sensor.channel}` |" in row and ("hands" in row) == (sensor.sees == "hands")
