@@ -114,12 +114,18 @@ def test_tracking_is_tuned_by_settings_that_exist():
 
 
 def test_tracking_from_python(capsys):
-    """The program of the tracking page runs, on few frames."""
-    (code,) = snippets("docs/tracking.md", "python")
+    """The programs of the tracking page run, on few frames."""
+    own, live, code = snippets("docs/tracking.md", "python")
     values = {}
     exec(code.replace("images=False", "images=False, frame_count=4"), values)
     assert "mug" in values["estimate"].position and "belief/covariance" in values["state"]
     assert capsys.readouterr().out.strip()
+    exec(own, values)
+    tracker = warpprior.Tracker(values["scene"], observe=(), sensors=[values["RangeFinder"]()], device="cpu")
+    found = tracker.step(warpprior.Observation(extra={"range": 0.5}), 0.0)
+    assert found.innovations["range"].dof + found.innovations["range"].rejected == 1
+    exec(live, values)
+    assert values["ahead"].timestamp == 0.03 and values["ahead"].twist["bottle"].shape == (6,)
 
 
 def test_terms_can_be_left_out(capsys):
