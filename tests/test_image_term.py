@@ -1,4 +1,4 @@
-"""Normal equations of colours against a float64 twin, what samples see, and blurred pictures."""
+"""Colours: rows and energy against a float64 twin, what samples see, and blurred pictures."""
 
 from dataclasses import replace
 
@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 from tests.body_samples import make_tree_body
 from tests.fit_samples import CAMERA, Sample, check_equations, wander
 from tests.gradcheck import POISON
-from tests.reference import image_fit as reference
+from tests.reference import image as reference
 from warpprior.bodies import rigid_body
-from warpprior.kernels import blur, image_fit
+from warpprior.kernels import blur
+from warpprior.kernels import image as image_kernels
 from warpprior.kernels.rows import PointBody
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
@@ -74,12 +75,12 @@ class Fit:
         self.samples.start = 0
         self.samples.corners = sample.constants(self.corners, wp.vec3i)
         self.samples.barycentrics = sample.constants(self.shares, wp.vec3)
-        blurred = image_fit.Blurred()
+        blurred = image_kernels.Blurred()
         blurred.values = sample.constants(self.pictures.reshape(len(self.pictures), -1, 4), wp.vec4)
         blurred.origins = sample.constants(np.tile(ORIGIN, (sample.frames, 1)), wp.vec2i)
         blurred.height, blurred.width, blurred.shrink = *SMALL, SHRINK
         blurred.sigma = self.sigma
-        view = image_fit.View()
+        view = image_kernels.View()
         view.keys, view.origins, view.faces = self.canvas.keys, self.canvas.origins, self.canvas.faces
         view.width, view.height, view.channel = CAMERA.width, CAMERA.height, 0
         view.colors = sample.constants(self.own, wp.vec3)
@@ -91,7 +92,7 @@ class Fit:
         self.points, self.normals, self.albedo, self.colors = (fill((), wp.vec3) for _ in range(4))
         self.slopes, self.pixels = fill((2,), wp.vec3), fill((), wp.float32)
         self.seen = wp.full(shape, 7, dtype=wp.int32, device=device)
-        image_fit.see_samples(
+        image_kernels.see_samples(
             sample.state.vertices,
             self.samples,
             sample.constants(self.areas),
@@ -116,7 +117,7 @@ class Fit:
         """Launch the accumulation, and return its twin."""
         sample = self.sample
         focal_column = sample.equations.shared.get("focal", -1)
-        image_fit.accumulate_image(
+        image_kernels.accumulate_image(
             self.points,
             self.seen,
             self.pixels,
@@ -319,7 +320,7 @@ def test_misses_are_gauged_by_their_hue(device):
     colors[seen < 0] = POISON
     make = lambda values, dtype: wp.array(np.asarray(values, np.float32), dtype=dtype, device=device)  # noqa: E731
     sigmas = make(np.full(frames, POISON), wp.float32)
-    image_fit.gauge_misses(
+    image_kernels.gauge_misses(
         wp.array(seen, dtype=wp.int32, device=device),
         make(own, wp.vec3),
         make(colors, wp.vec3),
