@@ -50,9 +50,7 @@ def keypoint_places(sample):
     table = np.column_stack([vertices, TREE.keypoints.links])
     places = wp.full((sample.frames, len(table)), wp.vec3(1e9), dtype=wp.vec3, device=sample.device)
     links = sample.state.states[TREE.name].links
-    keypoint_kernels.place_keypoints(
-        sample.constants(table, wp.vec2i), sample.state.vertices, links, points_out=places
-    )
+    keypoint_kernels.place_keypoints(sample.constants(table, wp.vec2i), sample.state.vertices, links, points_out=places)
     return places
 
 
