@@ -156,7 +156,7 @@ def test_equations_match_the_twin(device, name, place):
 
 @pytest.mark.parametrize("sigmas", [(10.0, 0.0), (0.01, 0.0), (0.02, 3.0)], ids=["squares", "robust", "hue"])
 def test_equations_at_all_sigmas(device, sigmas):
-    """Nearly least squares, residuals of tens of sigmas, and brightness that hardly counts; the focal length estimated."""
+    """Nearly least squares, residuals of tens of sigmas, and brightness that hardly counts; focal length, too."""
     body = BODIES["tree"]
     fit = Fit(body, wander(body, 3, seed=3), device, sigmas=sigmas, shared=("focal",), scales=[0.01, 0.0, 0.03])
     twin = fit.add()
