@@ -73,11 +73,13 @@ def exact(motion):
 
 
 def jitter(motion, size, seed):
-    """The motion with noise of its own in every frame: positions [m], joints [rad], nothing at rest."""
+    """The motion with noise of its own in every frame: positions [m], ten times as much turns and joints [rad]."""
     random = np.random.default_rng(seed)
     position = motion.position + size * random.normal(size=motion.position.shape)
     joints = motion.joints + 10.0 * size * random.normal(size=motion.joints.shape)
-    return exact(replace(motion, position=position, joints=joints))
+    turns = Rotation.from_rotvec(10.0 * size * random.normal(size=position.shape))
+    rotation = (Rotation.from_quat(motion.rotation) * turns).as_quat()
+    return exact(replace(motion, position=position, rotation=rotation, joints=joints))
 
 
 def touching_scene():
