@@ -132,7 +132,7 @@ def test_nothing_may_be_observed_if_that_is_said(grip):
 
 def test_old_names_of_sensors_are_taken_with_a_warning(grip):
     """And say the new one."""
-    with pytest.warns(UserWarning, match="--observe object-center is now called center"):
+    with pytest.warns(UserWarning, match="--observe object-center is called center"):
         assert Tracker(grip, observe="object-center", device="cpu").sensors == ("center",)
     with pytest.warns(DeprecationWarning, match="hands"):
         assert len(live(grip).actuators) == 1
