@@ -29,7 +29,7 @@ examples:
       a simulated hand lifts and turns a mug; refine both and look at the result
   warpprior refine recordings/mug --output-dir out/mug
       poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
-  warpprior refine recordings/mug --output-dir out/free --without sliding --set align.sigma_contour_px=3
+  warpprior refine recordings/mug --output-dir out/free --without sliding --set contour.sigma_px=3
       the same without one term, and with another setting
   warpprior track recordings/mug --output-dir out/tracked --observe fingertips,center --smooth
       frame by frame and with uncertainty, from measured fingertips and the object's place

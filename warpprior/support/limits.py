@@ -77,18 +77,29 @@ def without_range(settings: object) -> list[str]:
     return [key for key, field, _ in _numbers(settings, "") if RANGE not in field.metadata]
 
 
-def _numbers(settings: object, prefix: str) -> Iterator[tuple[str, dataclasses.Field, object]]:
+def named_items(values: tuple) -> list[tuple[str, Any]]:
+    """Items of a tuple with what they are called in keys: their ``name``, or their number."""
+    return [(str(getattr(item, "name", index)), item) for index, item in enumerate(values)]
+
+
+def open_fields(settings: object) -> tuple[str, ...]:
+    """Fields whose items are reached as if they were fields themselves; the class lists them in ``OPEN``."""
+    return getattr(type(settings), "OPEN", ())
+
+
+def _numbers(settings: Any, prefix: str) -> Iterator[tuple[str, dataclasses.Field, object]]:
     """Dotted key, field and value of each number."""
     for field in dataclasses.fields(settings):
         value, key = getattr(settings, field.name), prefix + field.name
         if dataclasses.is_dataclass(value):
             yield from _numbers(value, f"{key}.")
         elif isinstance(value, tuple):
-            for index, item in enumerate(value):
+            start = prefix if field.name in open_fields(settings) else f"{key}."
+            for name, item in named_items(value):
                 if dataclasses.is_dataclass(item):
-                    yield from _numbers(item, f"{key}.{index}.")
+                    yield from _numbers(item, f"{start}{name}.")
                 elif RANGE in field.metadata:
-                    yield f"{key}.{index}", field, item
+                    yield f"{key}.{name}", field, item
         elif _kind(field).startswith(("int", "float")):
             yield key, field, value
 
