@@ -89,7 +89,7 @@ def signed_distance(
         device: where to work; None takes the arrays' device, the CPU for arrays of the host.
 
     Returns:
-        Warp arrays where points or poses are; otherwise NumPy.
+        Warp arrays where points or poses are, or a device is given; otherwise NumPy.
 
     Raises:
         InputError: an array that is refused, frames that do not fit, no such method, or a grid of a body that bends.

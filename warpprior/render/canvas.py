@@ -25,12 +25,12 @@ class Canvas:
         assembly: topology of the whole scene; its vertices index ``screen``.
         channels: channel of each body of the assembly, None for bodies that are not on this layer.
         outlined: bodies whose silhouette edges carry coverage and gradients.
-        window: crop of the picture.
+        window: crop of the image.
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
 
     Raises:
-        InputError: more bodies than keys can tell apart.
+        InputError: more bodies than keys can distinguish.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Canvas:
         return other
 
     def look_at(self, window: Window) -> None:
-        """Draw another part of the picture from now on, of no more pixels than the one it was made for.
+        """Draw another part of the image from now on, of no more pixels than the one it was made for.
 
         Only for a canvas of one frame without a backdrop.
         """

@@ -70,7 +70,7 @@ def silhouette(
         canvas.draw(view.screen)
         own = images if occluded else images[:, index : index + 1]
         surface_image.fill_coverage(canvas.keys, coverage_out=own)
-        outlines.cover_pixels(*canvas.outline(view.screen), stride=canvas.stride, coverage_out=own)
+        outlines.cover_pixels(canvas.outline(view.screen), stride=canvas.stride, coverage_out=own)
         if grad:
             gradients = images.grad if occluded else images.grad[:, index : index + 1]
             _record_coverage(view.screen, canvas, gradients, images)
@@ -282,7 +282,7 @@ def _record_coverage(screen: wp.array, canvas: Canvas, gradients: wp.array, imag
 
     def push() -> None:
         outlines.push_coverage_gradient(
-            *canvas.outline(screen), gradients, 0, whole, stride=canvas.stride, screen_gradients_out=screen.grad
+            canvas.outline(screen), gradients, 0, whole, stride=canvas.stride, screen_gradients_out=screen.grad
         )
         gradients.zero_()
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from warpprior.observations import HandPose
 from warpprior.tracking.belief import Belief
-from warpprior.tracking.carry import Carry
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, multiply
+from warpprior.tracking.object_transfer import ObjectTransfer
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
@@ -60,8 +60,8 @@ class Prediction:
         slip = settings.sigma_slip_m * USUAL_STEP**0.5
         unsure = max((_spread_m(carrier.noise) for carrier in hands), default=0.0) if self.anchored else 0.0
         sigma = float(np.linalg.norm([settings.sigma_contact_m, slip, unsure]))
-        self._carries = [
-            Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
+        self._transfers = [
+            ObjectTransfer(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
             for _ in range(object_count)
         ]
 
@@ -157,9 +157,11 @@ class Prediction:
     ) -> None:
         """What the object does by itself, or with the contacts that hold it; ``earlier`` is of no use with anchors."""
         columns, place = belief.object(index), belief.hand_count + index
-        slots, lead = belief.held_by(index), self._leading(belief, index)
+        slots = belief.held_by(index)
+        sound = slots[belief.anchor_misses[slots] == 0]
+        lead = sound if len(sound) else slots  # those that were just rejected lead nowhere
         mode = self.modes[index] = self._mode(index, len(slots))
-        variances = self.variances(belief, index, dt)
+        variances = np.repeat(np.square(self._spread(belief, mode, lead, dt)), 3)
         position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
         if mode == FLIES:
             belief.position[place] += self.velocities[index, :3] * dt
@@ -172,28 +174,16 @@ class Prediction:
             before = belief.anchors[lead]
         else:
             before = self._at_slots(belief, lead, [points for points, _ in earlier])
-        carry = self._carries[index]
+        transfer = self._transfers[index]
         prior = STILL if self.settings.literal else (after - before).mean(axis=0)
-        belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
+        belief.position[place], belief.rotation[place] = transfer(before, after, position, rotation, prior)
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
         follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
         if self.anchored:
             self._take_along(belief, index, slots, position, turn, variances, follows, noise)
         else:
-            self._lead(belief, carry, lead, columns, follows, noise, earlier)
+            self._lead(belief, transfer, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
-
-    @staticmethod
-    def _leading(belief: Belief, index: int) -> np.ndarray:
-        """Slots that hold an object; those that were just rejected lead nowhere, unless all were."""
-        slots = belief.held_by(index)
-        sound = slots[belief.anchor_misses[slots] == 0]
-        return sound if len(sound) else slots
-
-    def variances(self, belief: Belief, index: int, dt: float) -> np.ndarray:
-        """Of what an object may do in ``dt`` [s] beside its motion, by its mode: shift [m^2] and rotation (6,)."""
-        spread = self._spread(belief, self.modes[index], self._leading(belief, index), dt)
-        return np.repeat(np.square(spread), 3)
 
     def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
         """How far an object may go against its motion in ``dt`` [m], [rad]; ``lead`` are the slots that hold it."""
@@ -206,7 +196,7 @@ class Prediction:
         if mode == TOUCHED:
             return settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt
         if mode == HELD and any(self.silent[hand] > 0.0 for hand in set(belief.anchor_hand[lead].tolist())):
-            # Nobody tells where the hand goes, and the object goes with it.
+            # Nothing says where the hand goes, and the object goes with it.
             return settings.gap_speed_m_s * dt, settings.gap_speed_rad_s * dt
         return settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt
 
@@ -257,7 +247,7 @@ class Prediction:
     def _lead(
         self,
         belief: Belief,
-        carry: Carry,
+        transfer: ObjectTransfer,
         slots: np.ndarray,
         columns: slice,
         follows: np.ndarray,
@@ -265,8 +255,8 @@ class Prediction:
         earlier: Earlier,
     ) -> None:
         """Errors of the hands reach the object through its contacts (F and G of a filter without anchors)."""
-        carry.differentiate()
-        noise[columns, columns] += carry.noise
+        transfer.differentiate()
+        noise[columns, columns] += transfer.noise
         if not self.settings.control_noise:
             return
         for hand, carrier in enumerate(self._hands):
@@ -274,8 +264,8 @@ class Prediction:
             picked = np.flatnonzero(belief.anchor_hand[slots] == hand)
             if not len(picked):
                 continue
-            by_before = np.einsum("acx,cxd->ad", carry.by_before[:, picked], earlier[hand][1][slots[picked]])
-            by_after = np.einsum("acx,cxd->ad", carry.by_after[:, picked], carrier.jacobians[slots[picked]])
+            by_before = np.einsum("acx,cxd->ad", transfer.by_before[:, picked], earlier[hand][1][slots[picked]])
+            by_after = np.einsum("acx,cxd->ad", transfer.by_after[:, picked], carrier.jacobians[slots[picked]])
             follows[columns, own] = by_before + by_after @ follows[own, own]
             fresh = by_after @ noise[own, own]
             noise[columns, own] += fresh
