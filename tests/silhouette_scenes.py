@@ -119,15 +119,19 @@ def shift(scene, name, steps):
     return scene.with_poses({name: moved(scene.body(name).initial, steps)})
 
 
-def bind(scene, labels, device, term, *, margin=10.0):
-    """The bound term of a scene with these labels, in a window as large as the picture; work arrays poisoned."""
-    motion = MotionState(replace(scene, labels=labels), device, point_count=16)
+def bind_all(scene, labels, device, term, *, margin=10.0):
+    """The bound terms of a scene with these labels, in a window as large as the picture."""
+    motion = MotionState(replace(scene, labels=labels), device, point_count=64)
     problem = Problem(motion, observe_picture(motion, margin, calibrate=False))
     problem.prepare_for([term])
-    (bound,) = term.bind(problem)
+    return list(term.bind(problem))
+
+
+def bind(scene, labels, device, term, *, margin=10.0):
+    """The one bound term of a scene; work arrays of its masks poisoned."""
+    (bound,) = bind_all(scene, labels, device, term, margin=margin)
     for mask in bound.masks:
-        if hasattr(mask, "differences"):
-            mask.differences.fill_(1e30)
+        mask.differences.fill_(1e30)
     return bound
 
 
