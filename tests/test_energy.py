@@ -16,7 +16,7 @@ from warpprior.system.stage import Stage
 from warpprior.terms import ADAM, Consistency, Coverage, Far, Penetration, Rest, Sliding, Smoothness, default
 
 FRAMES = 3
-STAGE = Stage(contact_distance_m=0.003, contact_softness_m=0.001, sigma_slip_m_s=0.03, free_normal=0.0)
+STAGE = Stage(contact_distance_m=0.003, contact_softness_m=0.001, sigma_slip_m_s=0.03, free_normal=1.0)
 PHYSICS = (Sliding(), Penetration(), Smoothness(), Consistency(weight=1.0), Rest(speed_m_s=1.0))
 
 
@@ -56,7 +56,7 @@ TERMS = {
 # Step of the differences, in the usual ones, and the largest error of an element.  Grids have kinks at their cells'
 # faces, where a difference straddles two slopes; what is far changes slowly, and its values are large.
 PRECISION = {
-    "sliding": (1.0, 0.1),
+    "sliding": (3.0, 0.1),
     "penetration": (0.2, 0.3),
     "smoothness": (1.0, 0.02),
     "consistency": (1.0, 0.02),

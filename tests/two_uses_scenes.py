@@ -291,7 +291,7 @@ def _sliding(bound, problem, motion):
     contacts, slip = bound._pair.contacts, bound._slip.numpy()[0]
     weights = _float(contacts.weights)
     assert (weights.sum(axis=1) > 1e-3).all()
-    points, normals = _touching_points(contacts.body), _float(contacts.samples)[..., :3]
+    points, normals = _touching_points(contacts.body), _float(contacts.frozen)[..., :3]
     name, paces = bound._pair.body.name, _paces(problem)
     scale, width, free_normal = (float(slip[key]) for key in ("weight", "width", "free_normal"))
 
