@@ -57,7 +57,7 @@ TERMS = {
 # faces, where a difference straddles two slopes; what is far changes slowly, and its values are large.
 PRECISION = {
     "sliding": (3.0, 0.1),
-    "penetration": (0.2, 0.3),
+    "penetration": (0.3, 0.3),
     "smoothness": (1.0, 0.02),
     "consistency": (1.0, 0.02),
     "rest": (1.0, 0.02),
