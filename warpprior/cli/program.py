@@ -140,8 +140,9 @@ def _pass_interrupt_on(event) -> None:
 
 
 def _interrupt_main() -> None:
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and thread is not None:
+        signal.pthread_kill(thread, signal.SIGINT)
     else:
         _thread.interrupt_main()
 

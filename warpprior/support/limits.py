@@ -43,8 +43,10 @@ def share(default: Any) -> Any:
 
 def within(value: object, low: float, high: float, *, whole: bool = False) -> bool:
     """Is the value a number (a whole one), and from ``low`` to ``high``?  NaN, truth values and texts are not."""
-    good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
-    return good and bool(low <= value <= high)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
+        return False
+    given: Any = value
+    return bool(low <= given <= high)
 
 
 def describe(low: float, high: float, *, whole: bool = False) -> str:

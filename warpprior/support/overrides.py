@@ -130,7 +130,7 @@ def _leaves(settings: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
-def _replaced(settings: Settings, path: list[str], text: str, key: str, known: list[str]) -> Settings:
+def _replaced(settings: Any, path: list[str], text: str, key: str, known: list[str]) -> Any:
     name, rest = path[0], path[1:]
     children = _children(settings)
     nested = bool(_children(children.get(name)))
