@@ -192,6 +192,28 @@ def test_measurements_that_do_not_fit_are_refused_and_harm_nothing(grip, changes
     tracker.step(observe_frame(grip, 3, ("center",)), grip.times[2] + 0.01)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_errors_of_a_sensor_come_through_and_harm_nothing(grip, late):
+    """Whatever they are: the tracker is where it was before the step."""
+
+    class Broken(RangeFinder):
+        def measure(self, observation, believed):
+            if observation.extra:
+                raise ZeroDivisionError("broken")
+            return []
+
+    tracker = warpprior.Tracker(
+        grip.camera, grip.bodies, observe="center", sensors=[Broken("block", 1.0)], device="cpu"
+    )
+    for frame in range(4):
+        tracker.step(observe_frame(grip, frame, ("center",)), grip.times[frame])
+    before = tracker.save()
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        tracker.step(warpprior.Observation(extra={"range": 1.0}), grip.times[2] + 0.01 if late else grip.times[4])
+    for name, values in tracker.save().items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("sensors", "words"),
     [

@@ -157,9 +157,12 @@ class SurfaceQuery:
         answers = self.answers(points.shape[1])
         if points.size:
             self.query(wp.array(points, dtype=wp.vec3, device=self.device), answers)
-        arrays = (answers.distances, answers.normals, answers.faces, answers.barycentrics)
-        shape = points.shape[:2]
-        return tuple(array.numpy().reshape(*shape, *array.numpy().shape[2:]).copy() for array in arrays)
+
+        def read(array: wp.array) -> np.ndarray:
+            values = array.numpy()
+            return values.reshape(*points.shape[:2], *values.shape[2:]).copy()
+
+        return read(answers.distances), read(answers.normals), read(answers.faces), read(answers.barycentrics)
 
 
 def _half_extent(body: Body) -> float:

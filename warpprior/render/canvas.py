@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -82,7 +83,7 @@ class Canvas:
         self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
-        self._outline: silhouette.Outline | None = None
+        self._outline: Any = None
 
     def again(self, window: Window) -> Canvas:
         """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
@@ -98,7 +99,8 @@ class Canvas:
         pixel_count = window.width * window.height
         self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
-        self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
+        keys: Any = self._all_keys.flatten()[:pixel_count]
+        self.keys = keys.reshape((1, pixel_count))
         self._outline = None
 
     def draw(self, screen: wp.array) -> bool:
@@ -139,8 +141,8 @@ class Canvas:
             keys_out=self.keys,
         )
 
-    def outline(self, screen: wp.array) -> silhouette.Outline:
-        """The silhouette drawn last, of ``screen`` [frame, vertex], for the kernels that walk it."""
+    def outline(self, screen: wp.array) -> Any:
+        """The :class:`warpprior.kernels.silhouette.Outline` drawn last, of ``screen`` [frame, vertex]."""
         if self._outline is None or self._outline.screen is not screen:
             outline = self._outline = silhouette.Outline()
             outline.screen, outline.edges, outline.origins, outline.crop = screen, self.edges, self.origins, self.crop

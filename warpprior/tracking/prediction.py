@@ -17,6 +17,7 @@ HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "move
 STILL = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
+IN_TIME = 0.9  # share of the last interval within which a control is not missing, but still to come
 MEMORY = 0.3  # share of the newest velocity in what is remembered
 NOWHERE = 1e4  # times the variances of a control: a hand that begins without any
 
@@ -40,6 +41,7 @@ class Prediction:
         modes: what each object does (object,).
         controls: the last control of each hand (hand,); None where there was none.
         silent: for how long each hand has had no control (hand,) [s].
+        intervals: between the last two controls of each hand (hand,) [s]; 0 without two.
         touched: objects that a hand is near to, as contacts say.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
         lost_s: for how long nothing that is seen of an object has been believed (object,) [s]; 0: it is not lost.
@@ -52,7 +54,7 @@ class Prediction:
         self.anchored = settings.anchors > 0
         self.modes = [RESTS if hands else UNSEEN] * object_count
         self.controls: list[HandPose | None] = [None] * len(hands)
-        self.silent = [0.0] * len(hands)
+        self.silent, self.intervals = [0.0] * len(hands), [0.0] * len(hands)
         self.touched: set[int] = set()
         self.velocities = np.zeros((object_count, 6))
         self.lost_s = np.zeros(object_count)
@@ -136,7 +138,8 @@ class Prediction:
         before = self.controls[hand]
         time = carrier.noise.correlation_s
         remains = np.exp(-(dt + self.silent[hand]) / time) if time > 0.0 else 0.0
-        if before is None or self.silent[hand] > 0.0 or not settings.control_noise:
+        between = self.silent[hand] < IN_TIME * self.intervals[hand]  # other sensors are faster: nothing was missing
+        if before is None or (self.silent[hand] > 0.0 and not between) or not settings.control_noise:
             remains = 0.0
         shift = turn = joints = 0.0
         if remains > 0.0:
@@ -150,6 +153,8 @@ class Prediction:
             belief.joints[hand] += joints
         follows[columns, columns] *= remains
         noise[columns, columns] += (1.0 - remains**2) * carrier.covariance(belief.position[hand])
+        if before is not None:
+            self.intervals[hand] = dt + self.silent[hand]
         self.controls[hand], self.silent[hand] = control, 0.0
 
     def _move_object(
@@ -305,7 +310,7 @@ class Prediction:
     def snapshot(self) -> dict[str, np.ndarray]:
         """What it remembers, to be kept."""
         kept = {"modes": np.array(self.modes), "velocities": self.velocities.copy(), "silent": np.array(self.silent)}
-        kept["lost"] = self.lost_s.copy()
+        kept["lost"], kept["intervals"] = self.lost_s.copy(), np.array(self.intervals)
         for hand, control in enumerate(self.controls):
             if control is not None:
                 kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
@@ -319,6 +324,7 @@ class Prediction:
         self.velocities[...] = kept["velocities"]
         self.lost_s[...] = kept["lost"]
         self.silent = [float(value) for value in kept["silent"]]
+        self.intervals = [float(value) for value in kept["intervals"]]
         for hand in range(len(self.controls)):
             values = kept.get(f"control/{hand}")
             self.controls[hand] = None if values is None else HandPose(values[:3], values[3:7], values[7:])

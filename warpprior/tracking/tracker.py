@@ -203,7 +203,7 @@ class Tracker:
             estimate = self._take(observation, timestamp)
             for step in later:
                 estimate = self._take(step.observation, step.timestamp)
-        except InputError:  # of a sensor of the user's
+        except Exception:  # of a sensor of the user's
             self._taken.take_from(later[0].before["timestamp"])
             for step in later:
                 self._taken.keep(step)
@@ -219,7 +219,7 @@ class Tracker:
         before = self.save()
         try:
             estimate = self._step(observation, timestamp)
-        except InputError:  # of a sensor of the user's
+        except Exception:  # of a sensor of the user's
             self._resume(before)
             raise
         if self._taken.span_s:
