@@ -128,21 +128,16 @@ def imports_point_down() -> Iterator[str]:
                 yield f"{at(path, node)}: warpprior.{own} imports {target}, which is on a higher floor"
 
 
-def is_prior(path: Path) -> bool:
-    """Does the file hold a term of the energy: ``sliding.py`` a class SlidingPrior?"""
-    name = path.stem.title().replace("_", "") + "Prior"
-    return any(isinstance(node, ast.ClassDef) and node.name == name for node in parse(path).body)
-
-
-def priors_and_estimators_stay_apart() -> Iterator[str]:
-    """Priors do not import each other, nor do the jobs among the estimators; what they share has a file of its own."""
-    priors = [path for path in python_files("warpprior/terms") if is_prior(path)]
+def terms_and_jobs_stay_apart() -> Iterator[str]:
+    """Terms do not import each other, nor do the jobs; what they share has a file of its own."""
+    shared = {"__init__", "term"}
+    terms = [path for path in python_files("warpprior/terms") if path.stem not in shared]
     jobs = [ROOT / "warpprior" / name / "run.py" for name in ("refinement", "tracking")]
-    for peers in (priors, jobs):
-        names = {module_name(path) for path in peers}
+    for peers in (terms, jobs):
+        names = {module_name(path) for path in peers} | ({"warpprior.terms"} if peers is terms else set())
         for path in peers:
             for node, target in imports_in(path):
-                sibling = ".".join(target.split(".")[:3])
+                sibling = target if target in names else ".".join(target.split(".")[:3])
                 if sibling in names - {module_name(path)}:
                     yield f"{at(path, node)}: {module_name(path)} imports its sibling {sibling}"
 
@@ -304,7 +299,7 @@ def every_test_is_a_documented_function() -> Iterator[str]:
 
 LAWS = [
     imports_point_down,
-    priors_and_estimators_stay_apart,
+    terms_and_jobs_stay_apart,
     kernels_import_warp_only,
     kernels_live_on_the_ground_floor,
     kernels_stand_above_their_launchers,

@@ -1,4 +1,4 @@
-"""Float64 twins of the image term: linear solves for where rays meet faces, least squares for gains."""
+"""Float64 twins of colours: linear solves for where rays meet faces, least squares for the light."""
 
 import numpy as np
 
@@ -13,11 +13,6 @@ def ray_colors(rays, corners, colors):
     return np.einsum("nk,nkc->nc", weights / weights.sum(axis=1, keepdims=True), colors)
 
 
-def charbonnier(ratio):
-    """Half the square near zero, linear far out."""
-    return np.sqrt(1.0 + ratio**2) - 1.0
-
-
 def fit_light(shade, normal, seen, sigma, ridge=1e-4, shade_ridge=1e-3, passes=3):
     """Gain of each sample and offset of one channel: reweighted least squares, the gain drawn to one everywhere."""
     columns = np.column_stack([shade, shade[:, None] * normal, np.ones(len(shade))])
@@ -29,13 +24,6 @@ def fit_light(shade, normal, seen, sigma, ridge=1e-4, shade_ridge=1e-3, passes=3
         rows = np.concatenate([np.sqrt(weight)[:, None] * columns, np.diag(pulls)])
         light = np.linalg.lstsq(rows, np.concatenate([np.sqrt(weight) * seen, pulls * [1, 0, 0, 0, 0]]), rcond=None)[0]
     return np.clip(light[0] + normal @ light[1:4], 0.1, 10.0), light[4]
-
-
-def image_cost(vertices, faces, colors, rays, seen, gains, offsets, sigma, least_count=1.0):
-    """Cost of one frame; ``faces`` (n, 3) are the corners that the n samples see, all of them seeing one."""
-    shades = ray_colors(rays, vertices[faces], colors[faces])
-    ratio = (gains * shades + offsets - seen) / sigma
-    return charbonnier(ratio).sum() / (3.0 * max(len(faces), least_count))
 
 
 def literal_cost(vertices, faces, colors, rays, seen):

@@ -9,6 +9,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.energy import spread_origins, spread_surface, spread_unknowns
+from warpprior.support.tape import record_adjoint
 from warpprior.system.problem import Problem
 from warpprior.system.stage import Stage
 
@@ -77,9 +78,8 @@ class Energy:
         system.place_gradients.zero_()
         system.unknown_gradients.zero_()
         motion.pose()
-        tape = wp._src.context.runtime.tape  # the only handle on the current tape that Warp has
         reached = [motion.vertices, *(motion.states[name].links for name in self._origins)]
-        tape.record_func(self._spread, [*reached, *motion.increments.values()])
+        record_adjoint(self._spread, [*reached, *motion.increments.values()])
         self._evaluate_terms()
 
     def differentiate(self) -> None:

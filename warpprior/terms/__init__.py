@@ -15,7 +15,13 @@ from warpprior.terms.depth import Depth
 from warpprior.terms.far import Far
 from warpprior.terms.image import Image
 from warpprior.terms.keypoints import Keypoints
-from warpprior.terms.literal import literal_terms
+from warpprior.terms.literal import (
+    LiteralConsistency,
+    LiteralImage,
+    LiteralPenetration,
+    LiteralSliding,
+    LiteralSmoothness,
+)
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.pose import Pose
 from warpprior.terms.rest import Rest
@@ -78,3 +84,15 @@ def default(scene: Scene | None = None) -> tuple[Term, ...]:
     """
     terms = tuple(term() for term in TERMS)
     return terms if scene is None else tuple(term for term in terms if not term.lacks(scene))
+
+
+def literal_terms() -> tuple[Term, ...]:
+    """The paper's energy.  It gives no weights; these make the terms of one size at a pose 1 cm off."""
+    return (
+        LiteralImage(weight=0.0),
+        Softras(weight=1e-3, normalise=False, solvers=(ADAM,)),
+        LiteralSliding(weight=50.0),
+        LiteralPenetration(weight=40.0),
+        LiteralConsistency(),
+        LiteralSmoothness(),
+    )

@@ -216,7 +216,7 @@ class BoundImage(BoundTerm):
 
     def freeze(self) -> None:
         from warpprior.kernels import image
-        from warpprior.kernels.shading import fit_light
+        from warpprior.kernels.light import fit_light
 
         if not self._active:
             return

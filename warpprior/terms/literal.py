@@ -14,7 +14,6 @@ import numpy as np
 
 from warpprior.support.errors import InputError
 from warpprior.support.limits import positive, weight
-from warpprior.terms.softras import Softras
 from warpprior.terms.term import ADAM, BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -25,18 +24,6 @@ if TYPE_CHECKING:
     from warpprior.render.canvas import Canvas
     from warpprior.scene import SceneBody
     from warpprior.system.problem import Problem
-
-
-def literal_terms() -> tuple[Term, ...]:
-    """The paper's energy.  It gives no weights; these make the terms of one size at a pose 1 cm off."""
-    return (
-        LiteralImage(weight=0.0),
-        Softras(weight=1e-3, normalise=False, solvers=(ADAM,)),
-        LiteralSliding(weight=50.0),
-        LiteralPenetration(weight=40.0),
-        LiteralConsistency(),
-        LiteralSmoothness(),
-    )
 
 
 @dataclass(frozen=True)

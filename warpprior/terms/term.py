@@ -125,7 +125,7 @@ class BoundTerm:
         import warp as wp
 
         from warpprior.kernels.energy import add_costs
-        from warpprior.render.silhouettes import record_adjoint
+        from warpprior.support.tape import record_adjoint
 
         self.costs.zero_()
         self.add(self.problem.costs_system)

@@ -1,4 +1,4 @@
-"""Float64 twin of consistency and smoothness: sums over points of the surface, rotation logarithms by SciPy."""
+"""Float64 twin of consistency and smoothness as printed: sums over surface points, rotation logarithms by SciPy."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation

@@ -1,4 +1,4 @@
-"""Consistency and smoothness kernels: values and gradients against sums over surface points in float64."""
+"""Consistency and smoothness as the paper prints them: values and gradients against sums over points in float64."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.gradcheck import compare_gradients, finite_difference
-from tests.reference import smoothness as reference
-from tests.reference.contact import moved
-from warpprior.kernels import smoothness
+from tests.reference import literal_motion as reference
+from tests.reference.literal_contact import moved
+from warpprior.kernels import literal_motion
 
 SIGMA, SIGMA_RAD = 0.004, 0.05
 ORDERS = {1: "velocity", 2: "acceleration"}
@@ -48,7 +48,7 @@ def run(device, order, kind, *, poses=None, joints=None, surface=None, sigmas=No
         "rows_out": rows,
     }
     sigma = wp.full(1, SIGMA, dtype=wp.float32, device=device)
-    launch = getattr(smoothness, f"add_{kind}_{ORDERS[order]}")
+    launch = getattr(literal_motion, f"add_{kind}_{ORDERS[order]}")
     if kind == "joint":
         given = wp.array(joints, dtype=wp.float32, device=device, requires_grad=True)
         extra = {"sigmas": wp.array(sigmas, dtype=wp.float32, device=device)}

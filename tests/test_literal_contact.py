@@ -1,4 +1,4 @@
-"""Contact kernels: values and gradients against float64 twins, at ordinary and at hard points."""
+"""Contact as the paper prints it: values and gradients against float64 twins, at ordinary and at hard points."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,15 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.gradcheck import compare_gradients, finite_difference
-from tests.reference import contact as reference
 from tests.reference import distance as distance_reference
-from tests.reference.contact import moved
+from tests.reference import literal_contact as reference
+from tests.reference.literal_contact import moved
 from warpprior.bodies import rigid_body
 from warpprior.geometry.signed_distance import DistanceField
-from warpprior.kernels import contact
+from warpprior.kernels import literal_contact
 
 SIZE = np.array([0.06, 0.08, 0.10])
-SIGMA, ALLOWANCE, KNEE, CAP, FLOOR = 0.001, 0.002, 5.0, 0.02, 0.001
-TAU, ETA = 0.003, 0.001
+TAU = 0.003
 
 
 @pytest.fixture(scope="module")
@@ -97,93 +96,38 @@ class Bench:
         self.points = wp.array(points, dtype=wp.vec3, device=device, requires_grad=True)
         self.poses = wp.array(poses[:, None], dtype=wp.transform, device=device, requires_grad=True)
         self.rows = wp.zeros((3, len(poses)), dtype=wp.float32, device=device, requires_grad=True)
-        shares = np.arange(1.0, points.shape[1] + 1.0)
-        self.areas = (shares / shares.sum()).astype(np.float32).astype(np.float64)
-        self.device_areas = wp.array(self.areas, dtype=wp.float32, device=device)
-        self.sigma = wp.full(1, SIGMA, dtype=wp.float32, device=device)
         self.segments = np.zeros(len(poses), dtype=np.int32)
         # Poisoned: whatever is not written shows.
         self.distance = wp.full(self.shape, np.nan, dtype=wp.float32, device=device)
-        self.normal = wp.full(self.shape, wp.vec3(np.nan), dtype=wp.vec3, device=device)
         self.grid = wp.full(self.shape, -7, dtype=wp.int32, device=device)
-        self.weight = wp.zeros(self.shape, dtype=wp.float32, device=device)
-        self.pair_weight = wp.full(self.shape, np.nan, dtype=wp.float32, device=device)
-        self.pair_normal = wp.full(self.shape, wp.vec3(np.nan), dtype=wp.vec3, device=device)
-        self.total = wp.zeros(len(poses), dtype=wp.float32, device=device)
 
-    def freeze(self, tau=TAU, eta=ETA):
-        """Find contacts."""
-        contact.weigh_contacts(
-            self.points,
-            self.poses,
-            self.field.grids.device_grids,
-            contact_distance=wp.full(1, tau, dtype=wp.float32, device=self.device),
-            softness=wp.full(1, eta, dtype=wp.float32, device=self.device),
-            distance_out=self.distance,
-            normal_out=self.normal,
-            grid_out=self.grid,
-            weight_out=self.weight,
-        )
-        self.total.zero_()
-        contact.pair_contacts(
-            self.weight,
-            self.normal,
-            self.grid,
-            self.device_areas,
-            wp.array(self.segments, dtype=wp.int32, device=self.device),
-            pair_weight_out=self.pair_weight,
-            pair_normal_out=self.pair_normal,
-            total_out=self.total,
-        )
+    def freeze(self):
+        """Find what is nearest."""
+        links, grids = self.poses, self.field.grids.device_grids
+        literal_contact.find_nearest(self.points, links, grids, distance_out=self.distance, grid_out=self.grid)
 
-    def launch(self, term):
+    def launch(self, term, threshold=TAU):
         """Add one term to row 1."""
         grids = self.field.grids
         to_rows = {"row": 1, "rows_out": self.rows}
         if term == "penetration":
-            contact.add_penetration(
-                self.points,
-                self.poses,
-                grids.device_grids,
-                self.device_areas,
-                sigma=self.sigma,
-                allowance=ALLOWANCE,
-                knee=KNEE,
-                cap=CAP,
-                **to_rows,
-            )
-        elif term == "penetration_literal":
-            contact.add_penetration_literal(self.points, self.poses, grids.device_grids, **to_rows)
-        elif term == "sliding":
-            contact.add_sliding(
-                self.points,
-                self.poses,
-                links=grids.links,
-                grid=self.grid,
-                pair_weight=self.pair_weight,
-                pair_normal=self.pair_normal,
-                total=self.total,
-                sigma=self.sigma,
-                knee=KNEE,
-                area_floor=FLOOR,
-                **to_rows,
-            )
-        else:
-            contact.add_sliding_literal(
-                self.points,
-                self.poses,
-                links=grids.links,
-                grid=self.grid,
-                distance=self.distance,
-                segment=wp.array(self.segments, dtype=wp.int32, device=self.device),
-                threshold=TAU,
-                **to_rows,
-            )
+            literal_contact.add_literal_penetration(self.points, self.poses, grids.device_grids, **to_rows)
+            return
+        literal_contact.add_literal_sliding(
+            self.points,
+            self.poses,
+            links=grids.links,
+            grid=self.grid,
+            distance=self.distance,
+            segment=wp.array(self.segments, dtype=wp.int32, device=self.device),
+            threshold=threshold,
+            **to_rows,
+        )
 
-    def run(self, term):
+    def run(self, term, threshold=TAU):
         """Values of the term (frame,), gradients of their seeded sum to points and, as tangents, to poses."""
         with wp.Tape() as tape:
-            self.launch(term)
+            self.launch(term, threshold)
         rows = self.rows.numpy()
         assert not rows[0].any() and not rows[2].any()
         seed = np.zeros_like(rows)
@@ -191,18 +135,12 @@ class Bench:
         tape.backward(grads={self.rows: wp.array(seed, dtype=wp.float32, device=self.device)})
         return rows[1], self.points.grad.numpy(), tangent(self.poses.numpy()[:, 0], self.poses.grad.numpy()[:, 0])
 
-    def twin(self, term, field):
-        """The float64 twin of a term: a function of points and poses; weights and normals are as frozen."""
-        weights, normals, distances = (a.numpy().astype(np.float64) for a in (self.weight, self.normal, self.distance))
+    def twin(self, term, field, threshold=TAU):
+        """The float64 twin of a term: a function of points and poses; distances are as frozen."""
         if term == "penetration":
-            limits = (SIGMA, ALLOWANCE, KNEE, CAP)
-            return lambda v, p: reference.penetration(v, p, twin_distance(field), self.areas, *limits)
-        if term == "penetration_literal":
-            return lambda v, p: reference.penetration_literal(v, p, twin_distance(field))
-        if term == "sliding":
-            limits = (self.areas, self.segments, SIGMA, KNEE, FLOOR)
-            return lambda v, p: reference.sliding(v, p, weights, normals, *limits)
-        return lambda v, p: reference.sliding_literal(v, p, distances, self.segments, TAU)
+            return lambda v, p: reference.penetration(v, p, twin_distance(field))
+        distances = self.distance.numpy().astype(np.float64)
+        return lambda v, p: reference.sliding(v, p, distances, self.segments, threshold)
 
 
 def seeds(frames):
@@ -217,37 +155,35 @@ def tangent(poses, gradient):
     return np.concatenate([gradient[:, :3], np.einsum("kqf,fq->fk", turned, gradient[:, 3:])], axis=1)
 
 
-def check(bench, field, term, name, worst=1e-3, step=1e-7):
+def check(bench, field, term, name, worst=1e-3, step=1e-7, threshold=TAU):
     """Compare values and both gradients of a term with its twin."""
-    values, by_points, by_poses = bench.run(term)
+    values, by_points, by_poses = bench.run(term, threshold)
     points, poses = bench.points.numpy().astype(np.float64), bench.poses.numpy()[:, 0].astype(np.float64)
-    twin, weights = bench.twin(term, field), seeds(len(poses))
+    twin, weights = bench.twin(term, field, threshold), seeds(len(poses))
     np.testing.assert_allclose(values, twin(points, poses), rtol=1e-3, atol=1e-4 if term == "sliding" else 1e-6)
     numeric = finite_difference(lambda v: weights @ twin(v, poses), points, step=step)
-    compare_gradients(by_points, numeric, name=f"add_{term} points, {name}", worst=worst, bias=worst)
+    compare_gradients(by_points, numeric, name=f"add_literal_{term} points, {name}", worst=worst, bias=worst)
 
     def of_tangent(steps):
         shifted = np.array([moved(pose, s[:3], s[3:]) for pose, s in zip(poses, steps, strict=True)])
         return weights @ twin(points, shifted)
 
     numeric = finite_difference(of_tangent, np.zeros((len(poses), 6)), step=step)
-    compare_gradients(by_poses, numeric, name=f"add_{term} poses, {name}", worst=worst, bias=worst)
+    compare_gradients(by_poses, numeric, name=f"add_literal_{term} poses, {name}", worst=worst, bias=worst)
 
 
-@pytest.mark.parametrize("term", ["penetration", "penetration_literal"])
 @pytest.mark.parametrize("name", ["ordinary", "no contact", "coplanar", "at an edge", "at a corner", "medial axis"])
-def test_penetration(device, field, term, name):
+def test_penetration(device, field, name):
     """Penetration depths, and their gradients to points and poses, from no contact to the medial axis."""
     poses = box_motion("ordinary", frames=2)
     local = places(name)
     if name in ("at an edge", "at a corner"):
         local = local - np.array([0.004, 0.0045, 0.005 if name == "at a corner" else 0.0])
     bench = Bench(field, poses, seen(poses, local, slip=1e-4), device)
-    check(bench, field, term, name, worst=1e-4)
+    check(bench, field, "penetration", name, worst=1e-4)
     assert bench.rows.numpy()[1].all() == (name != "no contact")
 
 
-@pytest.mark.parametrize("term", ["sliding", "sliding_literal"])
 @pytest.mark.parametrize(
     ("name", "motion", "slip"),
     [
@@ -260,92 +196,62 @@ def test_penetration(device, field, term, name):
         ("no contact", "ordinary", 0.001),
     ],
 )
-def test_sliding(device, field, term, name, motion, slip):
+def test_sliding(device, field, name, motion, slip):
     """Slip and its gradients for large and small motion, slips within and beyond the knee, and without contact."""
     poses = box_motion(motion)
     bench = Bench(field, poses, seen(poses, places(name), slip), device)
-    bench.freeze(tau=0.03 if slip > 0.01 else TAU, eta=0.01 if slip > 0.01 else ETA)
-    check(bench, field, term, f"{name}, {motion} motion, {1e3 * slip:g} mm slip", worst=2e-3)
-    assert bench.rows.numpy()[1, 1:].all() == (name != "no contact")
+    bench.freeze()
+    threshold = 0.03 if slip > 0.01 else TAU
+    name = f"{name}, {motion} motion, {1e3 * slip:g} mm slip"
+    check(bench, field, "sliding", name, worst=2e-3, threshold=threshold)
+    assert bench.rows.numpy()[1, 1:].all() == (not name.startswith("no contact"))
 
 
-@pytest.mark.parametrize("term", ["sliding", "sliding_literal"])
 @pytest.mark.parametrize("motion", ["ordinary", "still"])
-def test_exact_stick_costs_nothing(device, field, term, motion):
+def test_exact_stick_costs_nothing(device, field, motion):
     """Points that do not slip cost nothing but rounding, and a finite gradient: exactly zero when all is still."""
     poses = box_motion(motion)
     bench = Bench(field, poses, seen(poses, places("on a face")), device)
     bench.freeze()
-    values, by_points, by_poses = bench.run(term)
-    assert bench.total.numpy()[1:].min() > 0.1
+    values, by_points, by_poses = bench.run("sliding")
+    assert (bench.distance.numpy() < TAU).all()
     assert values.max() < 1e-5
     assert np.isfinite(by_points).all() and np.isfinite(by_poses).all()
     if motion == "still":
         assert not values.any() and not by_points.any() and not by_poses.any()
 
 
-def test_weights_match_their_twin(device, field):
-    """Soft weights, normals and distances of one call equal the twin; points just switched on keep their weight."""
+def test_distances_match_their_twin(device, field):
+    """What is nearest and how near, from deep inside to far outside."""
     poses = box_motion("ordinary")
-    half = 0.5 * SIZE[0]
     gaps = np.array([-0.03, -0.001, 0.0, 0.0019, 0.0021, 0.004, 0.0049, 0.0051, 0.05])
-    local = np.stack([half + gaps, np.full(9, 0.01), np.full(9, -0.012)], axis=1)
+    local = np.stack([0.5 * SIZE[0] + gaps, np.full(9, 0.01), np.full(9, -0.012)], axis=1)
     bench = Bench(field, poses, seen(poses, local), device)
     bench.freeze()
-    first = [reference.contact_weight(gap, TAU, ETA, False) for gap in gaps]
-    np.testing.assert_allclose(bench.weight.numpy(), [first] * 3, atol=2e-4)
     np.testing.assert_allclose(bench.distance.numpy()[:, 1:], [gaps[1:]] * 3, atol=1e-6)
-    np.testing.assert_allclose(bench.normal.numpy()[:, 1:8], np.tile([1.0, 0.0, 0.0], (3, 7, 1)), atol=1e-3)
-    bench.weight.fill_(0.5)
-    bench.freeze()
-    again = [reference.contact_weight(gap, TAU, ETA, True) for gap in gaps]
-    np.testing.assert_allclose(bench.weight.numpy(), [again] * 3, atol=2e-4)
-    assert np.count_nonzero(again) == np.count_nonzero(first) + 3
+    np.testing.assert_array_equal(bench.grid.numpy(), 0)
 
 
-def test_contacts_are_paired_within_a_sequence(device, field):
-    """The first frame of a sequence pairs with nothing; elsewhere weights multiply and sum to the total."""
+def test_slip_is_counted_within_a_sequence(device, field):
+    """The first frame of a sequence has nothing before it."""
     poses = box_motion("ordinary", frames=4)
-    bench = Bench(field, poses, seen(poses, places("on a face")), device)
+    bench = Bench(field, poses, seen(poses, places("on a face"), slip=1e-3), device)
     bench.segments = np.array([0, 0, 1, 1])
     bench.freeze()
-    weight, pair = bench.weight.numpy(), bench.pair_weight.numpy()
-    assert not pair[[0, 2]].any()
-    np.testing.assert_allclose(pair[[1, 3]], bench.areas * weight[[1, 3]] * weight[[0, 2]], rtol=1e-5)
-    np.testing.assert_allclose(bench.total.numpy(), pair.sum(axis=1), rtol=1e-5)
-
-
-def test_contact_value(device, field):
-    """1 on the surface and inside, s0 / phi outside, with its gradient; no pole at contact."""
-    poses = box_motion("ordinary", frames=1)
-    gaps = np.array([-0.01, 0.0, 0.0009, 0.0011, 0.003, 0.02])
-    local = np.stack([0.5 * SIZE[0] + gaps, np.full(6, 0.01), np.full(6, -0.012)], axis=1)
-    bench = Bench(field, poses, seen(poses, local), device)
-    values = wp.full(bench.shape, np.nan, dtype=wp.float32, device=device, requires_grad=True)
-    with wp.Tape() as tape:
-        contact.measure_contact_value(bench.points, bench.poses, field.grids.device_grids, 0.001, value_out=values)
-    tape.backward(grads={values: wp.ones(bench.shape, dtype=wp.float32, device=device)})
-    points, distance = bench.points.numpy().astype(np.float64), twin_distance(field)
-
-    def twin(v):
-        return np.array([reference.contact_value(distance(reference.to_link(poses[0], p)), 0.001) for p in v[0]])
-
-    np.testing.assert_allclose(values.numpy()[0], twin(points), rtol=2e-3)
-    np.testing.assert_array_equal(values.numpy()[0, :3], 1.0)
-    numeric = finite_difference(lambda v: twin(v).sum(), points, step=1e-7)
-    compare_gradients(bench.points.grad.numpy(), numeric, name="measure_contact_value points", worst=5e-3, bias=5e-3)
+    bench.launch("sliding")
+    found = bench.rows.numpy()[1]
+    assert not found[[0, 2]].any() and found[[1, 3]].all()
 
 
 def test_points_that_are_not_finite_touch_nothing(device, field):
-    """NaN and infinite points have no weight, no penetration and no slip, and leave the others' values alone."""
+    """NaN and infinite points have no penetration and no slip, and leave the others' values alone."""
     poses = box_motion("ordinary")
     points = seen(poses, places("coplanar"), slip=1e-3)
     points[:, 0] = np.nan
     points[:, 1] = np.inf
     bench = Bench(field, poses, points, device)
     bench.freeze()
-    assert not bench.weight.numpy()[:, :2].any() and bench.weight.numpy()[:, 2:].all()
-    for term in ("penetration", "penetration_literal", "sliding", "sliding_literal"):
+    for term in ("penetration", "sliding"):
         bench.rows.zero_()
         bench.launch(term)
         values = bench.rows.numpy()[1]
