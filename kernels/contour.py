@@ -4,7 +4,7 @@ import warp as wp
 
 from warpprior.kernels.robust import Scale, trust_of
 from warpprior.kernels.rows import System, add_carried, add_entry, add_share, close_row
-from warpprior.kernels.silhouette import Outline, claim_key, cross_line, crossed_lines, is_dominant
+from warpprior.kernels.silhouette import Outline, dominant_lines, is_dominant, visit_owned, walk_edge
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
 
@@ -67,66 +67,61 @@ def _add_contour(
     slab_frame, lane = wp.tid()
     frame = first_frame + slab_frame
     origin = outline.origins[frame]
-    crop = outline.crop
     pose = poses[frame]
     width = scale[0].reach
     believed = scale[0].weight * borders.shares[frame]
     cost = wp.float64(0.0)
     for slot in range(lane, outline.counts[frame], stride):
-        entry = outline.entries[frame, slot]
-        edge = outline.edges[entry // 2]
-        a = outline.screen[frame, edge[0]]
-        b = outline.screen[frame, edge[1]]
+        walk = walk_edge(outline, frame, slot)
         axis = int(1)
-        if is_dominant(a, b, 0):
+        if is_dominant(walk.a, walk.b, 0):
             axis = 0
-        along = wp.normalize(wp.vec2(b[0] - a[0], b[1] - a[1]))
+        along = wp.normalize(wp.vec2(walk.b[0] - walk.a[0], walk.b[1] - walk.a[1]))
         normal = wp.vec2(along[1], -along[0])
-        if entry % 2 == 0:
+        if walk.entry % 2 == 0:
             normal = -normal
-        lines = crossed_lines(a, b, axis, origin, crop)
-        for line in range(lines[0], lines[1]):
-            crossing = cross_line(a, b, entry % 2, axis, line, origin, crop)
+        lines = dominant_lines(walk)
+        for index in range(lines[0], lines[1]):
+            crossing = visit_owned(outline, walk, index)
             if crossing.valid == 1:
-                if outline.owners[frame, crossing.slot] == claim_key(outline.epoch[0], crossing, entry):
-                    t = crossing.weight
-                    x = a[0] + t * (b[0] - a[0])
-                    y = a[1] + t * (b[1] - a[1])
-                    depth = 1.0 / ((1.0 - t) / a[2] + t / b[2])
-                    layer = int(0)
-                    blocker = key_inverse_depth(borders.blockers[frame, crossing.inside])
-                    if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
-                        layer = 1
-                    u = x - float(origin[0])
-                    v = y - float(origin[1])
-                    found = sample_field(borders.fields, frame, layer, u, v, crop.width, crop.height)
-                    residual = found[0]
-                    biased = system.bias_column >= 0 and layer == 0 and wp.abs(residual) > LOOSE
-                    if biased:
-                        residual += borders.bias[0]
-                    slope_px = found[1] * normal[0] + found[2] * normal[1]
-                    trust = trust_of(residual, width)
-                    length = 1.0 / wp.max(wp.abs(along[1 - axis]), 0.5)
-                    weight = believed * trust * trust * length
-                    cost += wp.float64(believed * length * residual * residual * trust)
-                    pull = wp.float64(weight * residual)
-                    ray = wp.vec3(
-                        (x - borders.center[0]) / borders.focal[0], (y - borders.center[1]) / borders.focal[1], 1.0
-                    )
-                    pull_x = slope_px * normal[0] * borders.focal[0] / depth
-                    pull_y = slope_px * normal[1] * borders.focal[1] / depth
-                    direction = wp.vec3(pull_x, pull_y, -pull_x * ray[0] - pull_y * ray[1])
-                    # The point's share of the far end, in space: nearer ends are drawn larger.
-                    far = t * depth / b[2]
-                    count = add_carried(system, frame, frame, lane, 0, start, pose, ray * depth, direction, pull)
-                    count = add_share(system, frame, frame, lane, count, edge[0], direction * (1.0 - far), 1.0, pull)
-                    count = add_share(system, frame, frame, lane, count, edge[1], direction * far, 1.0, pull)
-                    if biased:
-                        count = add_entry(system, frame, frame, lane, count, system.bias_column, 1.0, pull)
-                    if system.focal_column >= 0:
-                        spread = slope_px * (normal[0] * (x - borders.center[0]) + normal[1] * (y - borders.center[1]))
-                        count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
-                    close_row(system, frame, lane, count, wp.float64(weight), pull)
+                t = crossing.weight
+                x = walk.a[0] + t * (walk.b[0] - walk.a[0])
+                y = walk.a[1] + t * (walk.b[1] - walk.a[1])
+                depth = 1.0 / ((1.0 - t) / walk.a[2] + t / walk.b[2])
+                layer = int(0)
+                blocker = key_inverse_depth(borders.blockers[frame, crossing.inside])
+                if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
+                    layer = 1
+                u = x - float(origin[0])
+                v = y - float(origin[1])
+                found = sample_field(borders.fields, frame, layer, u, v, outline.crop.width, outline.crop.height)
+                residual = found[0]
+                biased = system.bias_column >= 0 and layer == 0 and wp.abs(residual) > LOOSE
+                if biased:
+                    residual += borders.bias[0]
+                slope_px = found[1] * normal[0] + found[2] * normal[1]
+                trust = trust_of(residual, width)
+                length = 1.0 / wp.max(wp.abs(along[1 - axis]), 0.5)
+                weight = believed * trust * trust * length
+                cost += wp.float64(believed * length * residual * residual * trust)
+                pull = wp.float64(weight * residual)
+                ray_x = (x - borders.center[0]) / borders.focal[0]
+                ray_y = (y - borders.center[1]) / borders.focal[1]
+                pull_x = slope_px * normal[0] * borders.focal[0] / depth
+                pull_y = slope_px * normal[1] * borders.focal[1] / depth
+                direction = wp.vec3(pull_x, pull_y, -pull_x * ray_x - pull_y * ray_y)
+                place = wp.vec3(ray_x, ray_y, 1.0) * depth
+                # The point's share of the far end, in space: nearer ends are drawn larger.
+                far = t * depth / walk.b[2]
+                count = add_carried(system, frame, frame, lane, 0, start, pose, place, direction, pull)
+                count = add_share(system, frame, frame, lane, count, walk.ends[0], direction * (1.0 - far), 1.0, pull)
+                count = add_share(system, frame, frame, lane, count, walk.ends[1], direction * far, 1.0, pull)
+                if biased:
+                    count = add_entry(system, frame, frame, lane, count, system.bias_column, 1.0, pull)
+                if system.focal_column >= 0:
+                    spread = slope_px * (normal[0] * (x - borders.center[0]) + normal[1] * (y - borders.center[1]))
+                    count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
+                close_row(system, frame, lane, count, wp.float64(weight), pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

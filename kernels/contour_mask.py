@@ -14,7 +14,7 @@ from warpprior.kernels.visibility import key_channel
 wp.set_module_options({"enable_backward": False})
 
 BAND = wp.constant(6.0)  # the mask is 0 or 1 beyond this many tau
-UNKNOWN = wp.constant(1.0e6)  # distances of pixels that say nothing [px]
+UNKNOWN = wp.constant(1.0e6)  # distance of pixels whose label is unknown [px]
 OVERHANG = wp.constant(0.71)  # owned pieces of edges are lengthened by half a pixel's diagonal [px]
 
 
@@ -64,27 +64,10 @@ def reached_lines(a: float, b: float, reach: float, corner: int, count: int) -> 
     return wp.vec2i(first, stop)
 
 
-@wp.struct
-class Piece:
-    """A visible piece of contour, and the part of the crop that it may reach."""
-
-    head: wp.vec2  # its ends on the screen
-    tail: wp.vec2
-    rows: wp.vec2i  # first and one past the last
-    columns: wp.vec2i
-
-
 @wp.func
-def spread_piece(outline: Outline, walk: Walk, span: wp.vec2, reach: float) -> Piece:
-    """The piece of an edge between two places along it, and what lies within ``reach``."""
-    along = wp.vec2(walk.b[0] - walk.a[0], walk.b[1] - walk.a[1])
-    origin = outline.origins[walk.frame]
-    piece = Piece()
-    piece.head = wp.vec2(walk.a[0], walk.a[1]) + span[0] * along
-    piece.tail = wp.vec2(walk.a[0], walk.a[1]) + span[1] * along
-    piece.rows = reached_lines(piece.head[1], piece.tail[1], reach, origin[1], outline.crop.height)
-    piece.columns = reached_lines(piece.head[0], piece.tail[0], reach, origin[0], outline.crop.width)
-    return piece
+def place_on(walk: Walk, place: float) -> wp.vec2:
+    """Where on the screen a place along an edge is, from 0 at its start to 1 at its end."""
+    return wp.vec2(walk.a[0], walk.a[1]) + place * wp.vec2(walk.b[0] - walk.a[0], walk.b[1] - walk.a[1])
 
 
 @wp.func
@@ -103,7 +86,7 @@ def _spread_contour(
     stride: int,
     band_out: wp.array2d[wp.uint64],  # [frame, pixel] never cleared
 ):
-    """Tell the pixels around each piece of contour how near it is."""
+    """Write into the pixels around each piece of contour how near it is."""
     frame, start = wp.tid()
     origin = outline.origins[frame]
     reach = BAND * tau[0]
@@ -111,11 +94,14 @@ def _spread_contour(
         span = spans[frame, slot]
         if span[0] <= span[1]:
             walk = walk_edge(outline, frame, slot)
-            piece = spread_piece(outline, walk, span, reach)
-            for row in range(piece.rows[0], piece.rows[1]):
-                for column in range(piece.columns[0], piece.columns[1]):
+            head = place_on(walk, span[0])
+            tail = place_on(walk, span[1])
+            rows = reached_lines(head[1], tail[1], reach, origin[1], outline.crop.height)
+            columns = reached_lines(head[0], tail[0], reach, origin[0], outline.crop.width)
+            for row in range(rows[0], rows[1]):
+                for column in range(columns[0], columns[1]):
                     point = wp.vec2(float(origin[0] + column) + 0.5, float(origin[1] + row) + 0.5)
-                    found = edge_place(point, piece.head, piece.tail)
+                    found = edge_place(point, head, tail)
                     if found.square < reach * reach:
                         key = nearness_key(outline.epoch[0], found.square, reach, walk.entry)
                         wp.atomic_max(band_out, frame, row * outline.crop.width + column, key)
@@ -162,7 +148,7 @@ def _read_soft_mask(
     epoch: wp.array[wp.int32],  # [1]
     masks_out: wp.array2d[wp.float32],  # [frame, pixel]
 ):
-    """The soft mask as a picture."""
+    """The soft mask as an image."""
     frame, pixel = wp.tid()
     masks_out[frame, pixel] = soften(band_depth(keys[frame, pixel], band[frame, pixel], epoch[0]))
 
@@ -252,24 +238,26 @@ def _push_contour_gradient(
         span = spans[frame, slot]
         if span[0] <= span[1]:
             walk = walk_edge(outline, frame, slot)
-            piece = spread_piece(outline, walk, span, reach)
+            head = place_on(walk, span[0])
+            tail = place_on(walk, span[1])
+            rows = reached_lines(head[1], tail[1], reach, origin[1], outline.crop.height)
+            columns = reached_lines(head[0], tail[0], reach, origin[0], outline.crop.width)
             outward = wp.normalize(wp.vec2(walk.b[1] - walk.a[1], -(walk.b[0] - walk.a[0])))
             if walk.entry % 2 == 0:
                 outward = -outward
             start_gradient = wp.vec2(0.0, 0.0)
             end_gradient = wp.vec2(0.0, 0.0)
-            for line in range(piece.rows[0], piece.rows[1]):
-                for column in range(piece.columns[0], piece.columns[1]):
+            for line in range(rows[0], rows[1]):
+                for column in range(columns[0], columns[1]):
                     point = wp.vec2(float(origin[0] + column) + 0.5, float(origin[1] + line) + 0.5)
-                    found = edge_place(point, piece.head, piece.tail)
+                    found = edge_place(point, head, tail)
                     pixel = line * outline.crop.width + column
                     if found.square < reach * reach:
                         if band[frame, pixel] == nearness_key(outline.epoch[0], found.square, reach, walk.entry):
                             place = span[0] + found.place * (span[1] - span[0])
                             normal = outward
                             if found.square > 1.0e-6:
-                                beside = point - piece.head - found.place * (piece.tail - piece.head)
-                                normal = beside / wp.sqrt(found.square)
+                                normal = (point - head - found.place * (tail - head)) / wp.sqrt(found.square)
                                 if key_channel(outline.keys[frame, pixel]) == 0:
                                     normal = -normal
                             pull = normal * (differences[frame, pixel] * seed)

@@ -119,6 +119,7 @@ def adj_grid_distance(
     point: wp.vec3,
     adj_ret: float,
 ):
+    """Adjoint of :func:`grid_distance`: the gradient of the interpolant, to the point alone."""
     sample = grid_sample(values, origin, inverse_spacing, point)
     wp.adjoint[point] += wp.vec3(sample[0], sample[1], sample[2]) * adj_ret
 

@@ -89,6 +89,7 @@ def _shape_offsets(
 
 
 def shape_offsets(joint_offsets, joint_shape_directions, shape, scale, *, offsets_out):
+    """Launch :func:`_shape_offsets` over all links."""
     wp.launch(
         _shape_offsets,
         dim=offsets_out.shape[0],
@@ -115,6 +116,7 @@ def _pose_rest_links(
 
 
 def pose_rest_links(tree, offsets, *, rest_links_out):
+    """Launch :func:`_pose_rest_links`; one thread walks the tree."""
     wp.launch(
         _pose_rest_links,
         dim=1,
@@ -150,6 +152,7 @@ def _pose_links(
 
 
 def pose_links(tree, offsets, *, poses, joints, links_out):
+    """Launch :func:`_pose_links` over all frames."""
     wp.launch(
         _pose_links,
         dim=links_out.shape[0],
@@ -172,6 +175,7 @@ def _relate_to_rest(
 
 
 def relate_to_rest(links, rest_links, *, skin_out):
+    """Launch :func:`_relate_to_rest` over all frames and links."""
     wp.launch(
         _relate_to_rest,
         dim=skin_out.shape,
@@ -199,6 +203,7 @@ def _measure_turns(
 
 
 def measure_turns(tree, *, joints, turns_out):
+    """Launch :func:`_measure_turns` over all frames and links but the root."""
     wp.launch(
         _measure_turns,
         dim=turns_out.shape,

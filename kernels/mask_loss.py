@@ -24,7 +24,7 @@ wp.set_module_options({"enable_backward": False})
 
 @wp.func
 def hard_residual(label: int, target: int, channel: int) -> float:
-    """Rendered label minus target of a channel in one pixel; zero where the target says nothing."""
+    """Rendered label minus target of a channel in one pixel; zero where the target is ignored."""
     if target == IGNORE:
         return 0.0
     residual = float(0.0)

@@ -63,6 +63,7 @@ def project_rotation(moment: wp.mat33):
 
 @wp.func
 def frobenius_norm(a: wp.mat33) -> float:
+    """Square root of the sum of squares of all elements."""
     return wp.sqrt(wp.ddot(a, a))
 
 
@@ -80,6 +81,7 @@ def nearest_rotation(moment: wp.mat33, fallback: wp.mat33) -> wp.mat33:
 
 @wp.func_grad(nearest_rotation)
 def adj_nearest_rotation(moment: wp.mat33, fallback: wp.mat33, adj_ret: wp.mat33):
+    """Adjoint of :func:`nearest_rotation` in closed form; see the module."""
     scale = frobenius_norm(moment)
     determinant = float(0.0)
     if scale > 0.0 and wp.isfinite(scale):
@@ -111,6 +113,7 @@ def _sum_contacts(
     sums_before_out: wp.array[wp.vec3],  # [frame]
     sums_after_out: wp.array[wp.vec3],  # [frame]
 ):
+    """Weights and weighted offsets of the contacts of one frame."""
     frame = wp.tid()
     origin_before = wp.transform_get_translation(poses_before[frame])
     origin_after = origin_before + wp.transform_get_translation(prior_motions[frame])
@@ -168,6 +171,7 @@ def _correlate_contacts(
     sums_after: wp.array[wp.vec3],  # [frame]
     moments_out: wp.array[wp.mat33],  # [frame]
 ):
+    """Weighted correlation of the contacts of one frame before and after, with the prior."""
     frame = wp.tid()
     inverse = reciprocal(weight_sums[frame])
     offset_before = inverse * sums_before[frame]
@@ -233,6 +237,7 @@ def _carry_poses(
     rotations_out: wp.array[wp.mat33],  # [frame]
     poses_after_out: wp.array[wp.transform],  # [frame]
 ):
+    """Motion of one frame that best maps the contacts, and the pose that it leads to."""
     frame = wp.tid()
     inverse = reciprocal(weight_sums[frame])
     offset_before = inverse * sums_before[frame]
@@ -276,6 +281,7 @@ def _measure_transfer(
     rank_out: wp.array[int],  # [frame]
     smallest_out: wp.array[float],  # [frame]
 ):
+    """How well the contacts of one frame determine its motion."""
     frame = wp.tid()
     variance = contact_sigma[0] * contact_sigma[0]
     information = rotation_information(moments[frame], rotations[frame])

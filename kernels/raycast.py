@@ -13,7 +13,7 @@ FARTHEST = wp.constant(1.0e4)  # [m] rays end here
 
 @wp.struct
 class Hits:
-    """What the rays of a picture hit, as :func:`cast_pixels` writes it."""
+    """What the rays of an image hit, as :func:`cast_pixels` writes it."""
 
     depths: wp.array3d[wp.float32]  # [frame, row, column] [m], 0 where nothing was hit
     faces: wp.array3d[wp.int32]  # [frame, row, column] -1 where nothing was hit
@@ -23,7 +23,7 @@ class Hits:
 
 @wp.struct
 class Backdrop:
-    """A picture that lies behind everything."""
+    """An image that lies behind everything."""
 
     depths: wp.array2d[wp.float32]  # [row, column] [m], 0 where there is nothing
     colors: wp.array2d[wp.vec3]  # [row, column] in [0, 1]
@@ -56,6 +56,7 @@ def _bound_vertices(
     near: float,
     boxes_out: wp.array2d[int],  # [frame, 4] first row, first column, last row, last column (inclusive)
 ):
+    """Pixels that one vertex of one frame can cover, joined to those of the others."""
     frame, vertex = wp.tid()
     point = vertices[frame, vertex]
     # A vertex at or behind the camera may project anywhere: it opens the box on all sides.
@@ -101,6 +102,7 @@ def _cast_pixels(
     barycentrics_out: wp.array3d[wp.vec2],  # [frame, row, column] weights of the face's first two vertices
     normals_out: wp.array3d[wp.vec3],  # [frame, row, column] camera frame, towards the camera
 ):
+    """One ray through the centre of one pixel of one frame."""
     frame, row, column = wp.tid()
     label = wp.uint8(0)
     depth = float(0.0)
@@ -167,6 +169,7 @@ def _shade_pixels(
     center: wp.vec2,
     colors_out: wp.array3d[wp.vec3],  # [frame, row, column] in [0, 1]
 ):
+    """Colour of one pixel of one frame."""
     frame, row, column = wp.tid()
     face = hits.faces[frame, row, column]
     color = backdrop.colors[row, column]

@@ -6,7 +6,7 @@ pixel pair.  Owners carry everything: they add the analytic coverage that makes 
 the derivative of any loss of the mask back to the two vertices of their edge.  The work is proportional to the length
 of the silhouette; nothing is blurred, so nothing is biased.
 
-The derivative is that of the area each label covers (a boundary integral), not of the antialiased picture itself.
+The derivative is that of the area each label covers (a boundary integral), not of the antialiased image itself.
 """
 
 import warp as wp
@@ -18,12 +18,12 @@ from warpprior.kernels.visibility import key_channel, key_inverse_depth
 wp.set_module_options({"enable_backward": False})
 
 BACKGROUND = wp.constant(254)  # target channel of pixels where no body is
-IGNORE = wp.constant(255)  # target channel of pixels that say nothing
+IGNORE = wp.constant(255)  # target channel of pixels whose label is unknown
 
 
 @wp.struct
 class Crop:
-    """The window of the picture that buffers cover; its size is the same in all frames."""
+    """The window of the image that buffers cover; its size is the same in all frames."""
 
     width: wp.int32
     height: wp.int32
@@ -42,7 +42,7 @@ class Outline:
     edges: wp.array[wp.vec4i]  # [edge] two vertices, then the vertices opposite (the same twice at a boundary)
     counts: wp.array[wp.int32]  # [frame] how many edges are listed
     entries: wp.array2d[wp.int32]  # [frame, slot] 2 * edge + (1: body on the left of the edge)
-    keys: wp.array2d[wp.uint64]  # [frame, pixel] what each pixel sees
+    keys: wp.array2d[wp.uint64]  # [frame, pixel] the nearest face, see :mod:`visibility`
     owners: wp.array2d[wp.uint64]  # [frame, pixel pair: rows first, then columns] claims
     origins: wp.array[wp.vec2i]  # [frame] column, row of the crop's first pixel
     crop: Crop

@@ -23,6 +23,7 @@ def _shape_vertices(
 
 
 def shape_vertices(rest_vertices, shape_directions, shape, scale, *, vertices_out):
+    """Launch :func:`_shape_vertices` over all vertices of the body."""
     wp.launch(
         _shape_vertices,
         dim=vertices_out.shape[0],
@@ -39,6 +40,7 @@ def blend_turns(
     frame: int,
     vertex: int,
 ):
+    """Displacement of one vertex by the turns of all joints."""
     displacement = wp.vec3(0.0, 0.0, 0.0)
     for child in range(turns.shape[1]):
         displacement += pose_directions[vertex, child] * turns[frame, child]
@@ -60,6 +62,7 @@ def _blend_pose(
 
 
 def blend_pose(vertices, pose_directions, turns, scale, *, blended_out):
+    """Launch :func:`_blend_pose` over all frames and vertices."""
     wp.launch(
         _blend_pose,
         dim=blended_out.shape,
@@ -104,6 +107,7 @@ def _skin_vertices(
 
 
 def skin_vertices(skin, vertices, skin_links, skin_weights, *, vertex_offset, vertices_out):
+    """Launch :func:`_skin_vertices` over all frames and vertices; they are written from ``vertex_offset`` on."""
     wp.launch(
         _skin_vertices,
         dim=(vertices_out.shape[0], skin_links.shape[0]),
@@ -129,6 +133,7 @@ def _carry_vertices(
 
 
 def carry_vertices(skin, vertices, vertex_links, *, vertex_offset, vertices_out):
+    """Launch :func:`_carry_vertices` over all frames and vertices; they are written from ``vertex_offset`` on."""
     wp.launch(
         _carry_vertices,
         dim=(vertices_out.shape[0], vertex_links.shape[0]),
@@ -160,6 +165,7 @@ def _interpolate_points(
 
 
 def interpolate_points(vertices, faces, point_faces, barycentrics, *, vertex_offset, points_out):
+    """Launch :func:`_interpolate_points`; the body's vertices start at ``vertex_offset`` of the scene's."""
     wp.launch(
         _interpolate_points,
         dim=points_out.shape,

@@ -140,7 +140,7 @@ def corner_normal(surface: Surface, frame: int, vertex: int) -> wp.vec3:
 def feature_normal(surface: Surface, frame: int, face: int, weights: wp.vec3) -> wp.vec3:
     """Outward unit normal of the triangle, edge or vertex that a closest point lies on, by its barycentrics.
 
-    Its side tells inside from outside wherever the surface is closed (Baerentzen and Aanaes 2005).
+    Its side separates inside from outside wherever the surface is closed (Baerentzen and Aanaes 2005).
     """
     corners = surface.faces[face]
     own = face_normal(surface, frame, corners)

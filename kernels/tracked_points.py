@@ -119,6 +119,7 @@ def _measure_clearance(
     local_out: wp.array[wp.vec3],  # [point] body frame
     gradient_out: wp.array[wp.vec3],  # [point] body frame, of the distance
 ):
+    """One point: its distance from the body, and where it is in the frame of the body."""
     point = wp.tid()
     local = wp.transform_point(wp.transform_inverse(poses[0]), points[point])
     sample = grid_sample(values, origin, inverse_spacing, local)

@@ -1,8 +1,8 @@
 """Which face a pixel sees: all frames and bodies scatter into one key buffer per launch.  Forward only.
 
 A key packs, from high to low bits, the inverse depth (32, as float bits, so that nearer is larger), the channel (4) and
-the face (28); ``atomic_max`` keeps the nearest surface and an empty pixel is zero.  A channel is what a loss tells
-apart: a body's index in modal images, zero for all bodies in union images.
+the face (28); ``atomic_max`` keeps the nearest surface and an empty pixel is zero.  A channel is what a loss
+distinguishes: a body's index in modal images, zero for all bodies in union images.
 """
 
 import warp as wp

@@ -7,8 +7,14 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import JointType, posed_vertices, rigid_body
+from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.render.images import render_labels
 from warpprior.scene import Camera, Poses, Scene, SceneBody
+from warpprior.settings import RefineSettings
+from warpprior.support.history import History
+from warpprior.system.motion import MotionState
+from warpprior.system.observed import observe_picture
+from warpprior.system.problem import Problem
 
 CAMERA = Camera(96, 96, 230.0, 230.0, 48.0, 48.0)
 HALF = (0.03, 0.022, 0.016)  # of the box [m]
@@ -162,3 +168,43 @@ def mask_error(scene, poses):
     drawn = render_labels(scene, poses)
     wrong = (drawn != scene.labels).sum(axis=(1, 2))
     return wrong / np.maximum((scene.labels > 0).sum(axis=(1, 2)), 1)
+
+
+def change_terms(settings, **changes):
+    """The settings with other values in some of their terms: ``change_terms(settings, depth={"weight": 1.0})``."""
+    assert set(changes) <= {term.name for term in settings.terms}
+    return replace(settings, terms=tuple(replace(term, **changes.get(term.name, {})) for term in settings.terms))
+
+
+def make_problem(scene, device, *, points=128, unknowns=None):
+    """What terms share, of a scene."""
+    motion = MotionState(scene, device, point_count=points)
+    return Problem(motion, observe_picture(motion, 0.5), unknowns)
+
+
+def make_solver(scene, device, settings=None, **options):
+    """Gauss-Newton on a scene, its settings' points and unknowns."""
+    settings = RefineSettings(contact_points=128) if settings is None else settings
+    problem = make_problem(scene, device, points=settings.contact_points, unknowns=settings.unknowns)
+    return GaussNewton(problem, settings, **options)
+
+
+def enter(solver, stage):
+    """Let a solver's terms take the scales of a stage, or of one of its own by its number."""
+    stage = solver.stages[stage] if isinstance(stage, int) else stage
+    solver.problem.enter(stage)
+    for term in solver.terms:
+        term.enter(stage)
+
+
+def linearise(solver):
+    """Evaluate all equations where the motion is; returns the cost of each term."""
+    history = History(solver.names, 1, solver.problem.motion.device)
+    solver.linearise(history)
+    return dict(zip(solver.names, history.read()[0], strict=True))
+
+
+def frame_costs(solver, name, body=None):
+    """Cost of a term in each frame (frame,), of all bodies or of one."""
+    found = [term.costs.numpy() for term in solver.terms if term.name == name and body in (None, term.body.name)]
+    return np.sum(found, axis=0)

@@ -18,6 +18,7 @@ from warpprior.ablation.variants import FULL, LITERAL, choose_variants, variant_
 from warpprior.cli import main
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
+from warpprior.terms.term import SOLVERS
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +35,24 @@ def run_command(folder, output, *words):
     return main(["ablate", str(folder), "--output-dir", str(output), *fast, *words])
 
 
+def used(settings: RefineSettings) -> set[str]:
+    """Names of the terms that any solver uses."""
+    return {term.name for solver in SOLVERS for term in settings.used_by(solver)}
+
+
 def test_the_variants_leave_out_what_they_say():
-    """Weights are zero where a term is left out, and nothing else differs from the full settings."""
+    """Terms that are left out are used by no solver, and nothing else differs from the full settings."""
     found = choose_variants([], ["iterations=7"])
     assert list(found) == variant_names() and {FULL, LITERAL, "render only"} <= set(found)
     full = found[FULL]
     assert full == replace(RefineSettings(), iterations=7)
-    assert found["without sliding"].align.sliding_weight == 0.0
+    assert "sliding" not in used(found["without sliding"]) and "sliding" in used(full)
     assert found["without sliding"] == full.leaving_out(["sliding"])
-    bare = found["render only"].align
-    assert bare.sliding_weight == bare.penetration_weight == bare.smoothness_weight == bare.consistency_weight == 0.0
-    assert bare.contour_weight > 0.0
+    bare = used(found["render only"])
+    assert not bare & {"sliding", "penetration", "smoothness", "consistency"}
+    assert "contour" in bare
     assert found[LITERAL] == replace(RefineSettings.paper_literal(), iterations=7)
-    assert choose_variants(["without polish"]) == {"without polish": RefineSettings().leaving_out(["polish"])}
+    assert choose_variants(["without adam"]) == {"without adam": RefineSettings().leaving_out(["adam"])}
     with pytest.raises(InputError, match="without magic"):
         choose_variants(["without magic"])
 
@@ -94,7 +100,7 @@ def test_the_command_writes_runs_and_tables(scene_folder, tmp_path, capsys):
         assert words in said
     record = json.loads((tmp_path / "out" / "table.json").read_text())
     assert list(record["rows"]) == [START, "full", "without sliding"] and record["scenes"] == ["tiny"]
-    assert record["settings"]["without sliding"]["align"]["sliding_weight"] == 0.0
+    assert record["settings"]["without sliding"]["without"] == ["sliding"]
     assert {"environment", "command", "device", "written"} <= set(record)
     with open(tmp_path / "out" / "table.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -130,7 +136,7 @@ def test_processes_give_the_same_numbers(scene_folder, tmp_path):
     """Two processes find what one does, but for the times."""
     other = write_scene(tmp_path / "other")
     sources = collect_sources([scene_folder, other], None, [])
-    variants = choose_variants(["without align", "without smoothness"], ["iterations=2", "polish.iterations=0"])
+    variants = choose_variants(["without gauss_newton", "without smoothness"], ["iterations=2", "adam.iterations=0"])
     alone = ablate(sources, variants, tmp_path / "one")
     seen = []
     together = ablate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -155,11 +156,7 @@ def test_listing_runs_nothing(capsys):
 
 def test_without_a_checkout_it_says_so(monkeypatch, capsys):
     """An installed package has no benchmark and says where it is."""
-    import importlib
-
-    def missing(name):
-        raise ModuleNotFoundError(f"No module named {name!r}", name="warpprior.bench")
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    for name in ("warpprior.bench", "warpprior.bench.program"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert main(["bench"]) == 2
     assert "clone the repository" in capsys.readouterr().err

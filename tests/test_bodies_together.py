@@ -1,4 +1,4 @@
-"""All bodies aligned as one problem, end to end: tongs and what they hold, hands and boxes, keypoints on their own."""
+"""All bodies refined as one problem, end to end: tongs and what they hold, hands and boxes, keypoints on their own."""
 
 from dataclasses import replace
 
@@ -7,20 +7,29 @@ import pytest
 import trimesh
 import warp as wp
 
-from tests.estimator_scenes import add_millimetres, disturb, errors_of, make_block, make_motion, make_scene
+from tests.estimator_scenes import (
+    add_millimetres,
+    change_terms,
+    disturb,
+    enter,
+    errors_of,
+    frame_costs,
+    linearise,
+    make_block,
+    make_motion,
+    make_scene,
+    make_solver,
+)
 from tests.reference.equations import assemble
 from warpprior.bodies import JointType, posed_keypoints, posed_vertices, read_hand, rigid_body
-from warpprior.refinement.gauss_newton import COLUMNS, Alignment
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.run import refine
 from warpprior.scene import Camera
-from warpprior.settings import AlignSettings, RefineSettings
-from warpprior.support.history import History
-from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
+from warpprior.settings import GaussNewtonSettings, RefineSettings
+from warpprior.system.unknown_settings import UnknownSettings
 
 CAMERA = Camera(128, 112, 230.0, 230.0, 64.0, 56.0)
-SETTINGS = RefineSettings(contact_points=64, align=AlignSettings(estimate_mask_bias=False))
+SETTINGS = RefineSettings(contact_points=64, unknowns=UnknownSettings(estimate_mask_bias=False))
 
 
 def make_tongs(name="tongs"):
@@ -103,15 +112,9 @@ def seen_keypoints(body, poses):
     return np.concatenate([screen, np.ones((*screen.shape[:2], 1))], axis=2)
 
 
-def make_alignment(scene, device, settings=SETTINGS, **options):
-    """State and alignment of a scene."""
-    state = MotionState(scene, device, point_count=settings.contact_points)
-    return state, Alignment(state, prepare_picture(state, 0.5), settings, **options)
-
-
-def run_all(alignment):
+def run_all(solver):
     """All stages; returns the rows of the history."""
-    return [row for number in range(len(alignment.stages)) for row in alignment.run(number)]
+    return [row for number in range(len(solver.stages)) for row in solver.run(number)]
 
 
 def start_errors(scene, name):
@@ -128,7 +131,8 @@ def test_tongs_and_what_they_hold_are_both_found(device, tongs_scene):
         assert errors_of(result, name).max() < 2.0, name
     assert np.abs(result.poses["tongs"].joints).max() < 0.06
     assert result.notes == ()
-    assert result.history["contact"].any() and result.history["pose"].any()
+    for name in ("sliding", "penetration", "pose"):
+        assert result.history[name].any(), name
 
 
 def test_a_hand_and_a_box_are_both_found(device, hand_scene):
@@ -158,9 +162,9 @@ def test_two_blocks_that_overlap_part(device):
     frames, half = 2, 0.03
     truth = [make_motion((side * 0.026, 0.0, 0.5), (0.0, 0.0, 0.0), frames=frames) for side in (-1.0, 1.0)]
     scene = make_scene((make_block("left"), make_block("right")), truth, truth, camera=CAMERA)
-    state, alignment = make_alignment(replace(scene, labels=None), device)
-    run_all(alignment)
-    left, right = (state.read()[name].position for name in ("left", "right"))
+    solver = make_solver(replace(scene, labels=None), device, SETTINGS)
+    run_all(solver)
+    left, right = (solver.problem.motion.read()[name].position for name in ("left", "right"))
     gap = right[:, 0] - left[:, 0] - 2.0 * half
     assert (gap > -0.004).all() and (gap < 0.002).all(), gap
     moved = np.stack([left[:, 0] + 0.026, 0.026 - right[:, 0]])
@@ -173,16 +177,17 @@ def test_the_hand_is_pushed_as_the_box_is(device, hand_scene):
     hand = hand_scene.body("hand").truth
     inside = replace(hand_scene.body("box").truth, position=posed_vertices_middle(hand_scene))
     scene = replace(hand_scene.with_poses({"hand": hand, "box": inside}), labels=None, keypoints2d={})
-    settings = replace(SETTINGS, align=replace(SETTINGS.align, smoothness_weight=0.0, consistency_weight=0.0))
-    state, alignment = make_alignment(scene, device, settings)
-    before = sum_contact(alignment)
-    for aligner in alignment.aligners:
-        assert aligner.costs["contact"].numpy().all(), aligner.body.name
-    alignment.solve()
+    settings = change_terms(SETTINGS, smoothness={"weight": 0.0}, consistency={"weight": 0.0})
+    solver = make_solver(scene, device, settings)
+    enter(solver, -1)
+    before = sum_contact(solver)
     for name in ("hand", "box"):
-        assert np.abs(state.increments[name].numpy()[:, :3]).max() > 1e-4, name
-    alignment.advance()
-    assert sum_contact(alignment) < before
+        assert frame_costs(solver, "penetration", name).all(), name
+    solver.solve()
+    for name in ("hand", "box"):
+        assert np.abs(solver.problem.motion.increments[name].numpy()[:, :3]).max() > 1e-4, name
+    solver.advance()
+    assert sum_contact(solver) < before
 
 
 def posed_vertices_middle(scene):
@@ -191,25 +196,22 @@ def posed_vertices_middle(scene):
     return posed_vertices(part.body, part.truth).astype(float).mean(axis=1)
 
 
-def sum_contact(alignment):
-    """Cost of contact at the current motion, in the last stage's scales."""
-    for aligner in alignment.aligners:
-        aligner.enter(alignment.stages[-1])
-    alignment.linearise(History(COLUMNS, 1, alignment.state.device))
-    return sum(float(aligner.costs["contact"].numpy().sum()) for aligner in alignment.aligners)
+def sum_contact(solver):
+    """Cost of contact at the current motion."""
+    costs = linearise(solver)
+    return costs["sliding"] + costs["penetration"]
 
 
 @pytest.mark.parametrize("which", ["tongs", "hand"])
 def test_the_whole_matrix_has_no_negative_curvature(device, which, tongs_scene, hand_scene):
     """All bodies, joints, detections and the labels' bias: symmetric by construction, no eigenvalue below zero."""
     scene = tongs_scene if which == "tongs" else hand_scene
-    _, alignment = make_alignment(scene, device, RefineSettings(contact_points=64))
-    equations = alignment.problem.equations
+    solver = make_solver(scene, device, RefineSettings(contact_points=64))
+    equations = solver.problem.equations
     for stage in (0, 2):
-        for aligner in alignment.aligners:
-            aligner.enter(alignment.stages[stage])
-        alignment.linearise(History(COLUMNS, 1, device))
-        assert not equations.rows.marks.numpy().any()
+        enter(solver, stage)
+        linearise(solver)
+        assert not equations.row_marks.numpy().any()
         matrix, gradient = assemble(equations.hessian.numpy(), equations.gradient.numpy())
         assert np.isfinite(matrix).all() and np.isfinite(gradient).all()
         size = np.sqrt(np.diag(matrix) + 1e-12 * matrix.max())
@@ -218,19 +220,19 @@ def test_the_whole_matrix_has_no_negative_curvature(device, which, tongs_scene, 
     assert equations.hessian.numpy()[:, 0, column, column].all()
 
 
-def test_bias_is_sought_only_where_nothing_else_tells_it(device, tongs_scene, hand_scene):
-    """With a known body, without anything that bends, without labels, or when told not to, it is no unknown."""
-    seeking = RefineSettings(contact_points=16)
+def test_bias_is_estimated_only_where_nothing_else_shows_it(device, tongs_scene, hand_scene):
+    """With a known body, without anything that bends, without labels, or where settings say so, it is no unknown."""
+    estimating = RefineSettings(contact_points=16)
     known = replace(tongs_scene, bodies=(tongs_scene.bodies[0], replace(tongs_scene.bodies[1], known=True)))
     rigid = replace(tongs_scene, bodies=tongs_scene.bodies[1:])
     found = [
-        "bias" in make_alignment(scene, device, settings)[1].problem.shared.names
+        "bias" in make_solver(scene, device, settings).problem.shared.names
         for scene, settings in (
-            (tongs_scene, seeking),
+            (tongs_scene, estimating),
             (tongs_scene, SETTINGS),
-            (known, seeking),
-            (rigid, seeking),
-            (replace(hand_scene, labels=None), seeking),
+            (known, estimating),
+            (rigid, estimating),
+            (replace(hand_scene, labels=None), estimating),
         )
     ]
     assert found == [True, False, False, False, False]
@@ -242,25 +244,27 @@ def test_each_body_chooses_among_what_the_others_have_become(device, monkeypatch
     second = make_motion((0.025, 0.0, 0.4), drift=(-0.002, 0.002, 0.0), frames=3)
     bodies = (make_block("a"), make_block("b"))
     starts = (disturb(first, depth=0.05), disturb(second, depth=0.05, seed=4))
-    _, alignment = make_alignment(make_scene(bodies, (first, second), starts, camera=CAMERA), device)
-    drawings, seen = alignment.problem.drawings, []
+    solver = make_solver(make_scene(bodies, (first, second), starts, camera=CAMERA), device, SETTINGS)
+    drawings, seen = solver.problem.drawings, []
 
-    def check(aligner, rounds, **options):
-        others = drawings.others[aligner.body.name]
+    def check(fit, rounds, **options):
+        others = drawings.others[fit.body.name]
         given = others.numpy().copy()
         drawings.draw()
-        np.testing.assert_array_equal(given, others.numpy(), err_msg=aligner.body.name)
-        seen.append(choose_poses(aligner, rounds, **options))
+        np.testing.assert_array_equal(given, others.numpy(), err_msg=fit.body.name)
+        seen.append(choose_poses(fit, rounds, **options))
 
     monkeypatch.setattr("warpprior.refinement.gauss_newton.choose_poses", check)
-    alignment.run(0)
-    alignment.run(1)
+    solver.run(0)
+    solver.run(1)
     assert len(seen) == 2 and seen[0] > 0
 
 
 SHORT = replace(
     RefineSettings(contact_points=32),
-    align=AlignSettings(stages=tuple(replace(stage, iterations=6) for stage in AlignSettings().stages[::2])),
+    gauss_newton=GaussNewtonSettings(
+        stages=tuple(replace(stage, iterations=6) for stage in GaussNewtonSettings().stages[::2])
+    ),
 )
 
 
@@ -268,10 +272,10 @@ def test_replayed_graphs_give_the_same_bits(device, hand_scene, graphs_or_skip):
     """Stages of hand and box, bias and detections included, replayed from a graph and launched."""
     found = []
     for capture in (False, True):
-        state, alignment = make_alignment(hand_scene, device, SHORT, capture=capture)
+        solver = make_solver(hand_scene, device, SHORT, capture=capture)
         with graphs_or_skip():
-            rows = run_all(alignment)
-        found.append((state.read_transforms(), rows))
+            rows = run_all(solver)
+        found.append((solver.problem.motion.read_transforms(), rows))
     for name in ("hand", "box"):
         if wp.get_device(device).is_cuda:
             np.testing.assert_allclose(found[0][0][name], found[1][0][name], atol=1e-3)
@@ -286,9 +290,9 @@ def test_threads_and_repetition_give_the_same_bits(monkeypatch):
     scene, found = make_tongs_scene(9, distance=0.005), []
     for threads in ("1", "1", "2"):
         monkeypatch.setenv("WARPPRIOR_THREADS", threads)
-        state, alignment = make_alignment(scene, "cpu", SHORT)
-        rows = run_all(alignment)
-        found.append((state.read_transforms(), rows))
+        solver = make_solver(scene, "cpu", SHORT)
+        rows = run_all(solver)
+        found.append((solver.problem.motion.read_transforms(), rows))
     for poses, rows in found[1:]:
         for name in ("tongs", "box"):
             np.testing.assert_array_equal(poses[name], found[0][0][name])

@@ -129,6 +129,7 @@ def test_refine_hands_over_every_option(replaced):
         "seed": 3,
         "num_frames": 5,
         "without": ("sliding", "image"),
+        "own_terms": (),
         "assignments": ("a=1", "b.c=2"),
         "paper_literal": True,
         "resume": True,
@@ -412,7 +413,7 @@ def test_an_old_setting_says_its_new_name(tmp_path, capsys):
     words = ["refine", "missing", "--output-dir", str(tmp_path / "out"), "--set", "align.seek_focal=true"]
     assert main(words) == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "warpprior: warning: --set align.seek_focal: this setting is called align.estimate_focal now"
+    assert said[0] == "warpprior: warning: --set align.seek_focal: this setting is called unknowns.estimate_focal now"
     assert said[1].startswith("warpprior: error: missing")
 
 

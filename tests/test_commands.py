@@ -111,7 +111,7 @@ def test_settings_reach_the_record(scene, tmp_path):
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["seed"] == config["settings"]["seed"] == 5
     assert config["settings"]["contact_points"] == 64 and config["scene"]["frames"] == 2
-    assert config["settings"]["align"]["sliding_weight"] == 0.0
+    assert config["settings"]["without"] == ["sliding"]
     assert len(read_poses(tmp_path / "out")["box/position"]) == 2
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.estimator_scenes import CAMERA, disturb, make_ball, make_motion, make_scene
-from warpprior.refinement.start_from_detections import initialise_from_detections
+from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.system.motion import MotionState
-from warpprior.terms.detections import cut_off, telling_boxes
+from warpprior.terms.boxes import cut_off, useful_sides
 
 INSIDE = [20.0, 30.0, 60.0, 70.0]
 
@@ -38,7 +38,7 @@ def test_only_sides_inside_the_picture_say_where_a_body_ends():
     for side, border in enumerate(borders):
         boxes[side, side] = border
     boxes[5] = np.nan
-    found = telling_boxes(boxes, None, 1, CAMERA)
+    found = useful_sides(boxes, None, 1, CAMERA)
     np.testing.assert_array_equal(cut_off(boxes, CAMERA)[:4], np.eye(4, dtype=bool))
     np.testing.assert_array_equal(np.isnan(found[:4]), np.eye(4, dtype=bool))
     np.testing.assert_array_equal(found[4], INSIDE)
@@ -52,7 +52,7 @@ def test_labels_say_better_than_boxes():
     labels[0, 2:4, 3:5] = 2
     labels[1, 2:4, 3:5] = 1
     labels[2] = 255
-    found = telling_boxes(np.tile(INSIDE, (3, 1)), labels, 2, CAMERA)
+    found = useful_sides(np.tile(INSIDE, (3, 1)), labels, 2, CAMERA)
     assert np.isnan(found[0]).all()
     np.testing.assert_array_equal(found[1:], [INSIDE, INSIDE])
 
@@ -66,7 +66,7 @@ def test_start_from_boxes_that_are_cut_off(device, truth):
     scene = make_scene((ball,), (truth,), (disturb(truth, depth=0.2),))
     scene = replace(scene, labels=None, boxes={ball.name: boxes})
     state = MotionState(scene, device, point_count=8)
-    assert initialise_from_detections(scene.body(ball.name), state, passes=6)
+    assert start_from_detections(scene.body(ball.name), state, passes=6)
     np.testing.assert_allclose(state.read()[ball.name].position[:, 2], truth.position[:, 2], rtol=0.03)
 
 
@@ -78,6 +78,6 @@ def test_start_from_labels_where_there_are_some(device, truth):
     hidden = replace(scene, labels=np.zeros_like(scene.labels))
     for case, used in ((scene, False), (hidden, True)):
         state = MotionState(case, device, point_count=8)
-        assert initialise_from_detections(case.body(ball.name), state, passes=2) == used
+        assert start_from_detections(case.body(ball.name), state, passes=2) == used
         moved = state.read()[ball.name].position - case.body(ball.name).initial.position
         assert (np.abs(moved).max() > 0.01) == used

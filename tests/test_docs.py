@@ -1,5 +1,7 @@
 """What the documentation says is there: links, commands, options, settings and snippets."""
 
+import importlib
+import inspect
 import re
 import runpy
 import shlex
@@ -11,7 +13,7 @@ import pytest
 import warpprior
 from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES, write_image
 from warpprior.cli import build_parser
-from warpprior.support.overrides import apply_overrides
+from warpprior.support.overrides import apply_overrides, known_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
@@ -56,11 +58,14 @@ def test_commands_parse(page):
             build_parser().parse_args(words)
 
 
+SETTINGS = {key.partition(".")[0] for key in known_keys(warpprior.RefineSettings()) if "." in key} | {"align", "polish"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_exist(page):
     """Every ``key=value`` of the settings is accepted, in the order of the page, code by code."""
     for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8")):
-        pairs = [word for word in code.split() if re.fullmatch(r"(align|polish)\.[\w.]+=\S+", word)]
+        pairs = [word for word in code.split() if re.fullmatch(rf"({'|'.join(SETTINGS)})\.[\w.]+=\S+", word)]
         apply_overrides(warpprior.RefineSettings(), pairs)
 
 
@@ -82,6 +87,17 @@ def test_every_page_is_on_the_site():
         assert named - {"reference/index"} == there
 
 
+def test_every_public_name_is_described():
+    """What the reference lists has a docstring of its own, and every module with a page is one that exists."""
+    modules = [page_text(f"docs/reference/{path.name}") for path in ROOT.glob("docs/reference/*.md")]
+    names = [name for text in modules for name in re.findall(r"^```\{api\} (warpprior\S*)$", text, re.MULTILINE)]
+    assert "warpprior" in names
+    for module in map(importlib.import_module, names):
+        for name in getattr(module, "__all__", ()):
+            text = inspect.getdoc(getattr(module, name)) or ""
+            assert text and not text.startswith(f"{name}("), f"{module.__name__}.{name} has no docstring"
+
+
 def test_tracking_is_tuned_by_settings_that_exist():
     """What the tables of the tracking page and its examples of ``--set`` name."""
     text = page_text("docs/tracking.md")
@@ -98,12 +114,18 @@ def test_tracking_is_tuned_by_settings_that_exist():
 
 
 def test_tracking_from_python(capsys):
-    """The program of the tracking page runs, on few frames."""
-    (code,) = snippets("docs/tracking.md", "python")
+    """The programs of the tracking page run, on few frames."""
+    own, live, code = snippets("docs/tracking.md", "python")
     values = {}
     exec(code.replace("images=False", "images=False, frame_count=4"), values)
     assert "mug" in values["estimate"].position and "belief/covariance" in values["state"]
     assert capsys.readouterr().out.strip()
+    exec(own, values)
+    tracker = warpprior.Tracker(values["scene"], observe=(), sensors=[values["RangeFinder"]()], device="cpu")
+    found = tracker.step(warpprior.Observation(extra={"range": 0.5}), 0.0)
+    assert found.innovations["range"].dof + found.innovations["range"].rejected == 1
+    exec(live, values)
+    assert values["ahead"].timestamp == 0.03 and values["ahead"].twist["bottle"].shape == (6,)
 
 
 def test_terms_can_be_left_out(capsys):

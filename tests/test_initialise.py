@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.estimator_scenes import CAMERA, disturb, make_ball, make_block, make_motion, make_scene
-from warpprior.refinement.start import initialise
-from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
+from tests.estimator_scenes import CAMERA, disturb, make_ball, make_block, make_motion, make_problem, make_scene
+from warpprior.refinement.start import start_from_labels
 
 FRAMES = 5
 
@@ -26,10 +24,9 @@ def ball_scene(truth, start, **options):
 
 def start_of(scene, device, *, passes=4, name="ball"):
     """Pose of a body after the closed-form start, and the overlap it had before."""
-    state = MotionState(scene, device, point_count=8)
-    picture = prepare_picture(state, 0.5)
-    overlap = initialise(scene.body(name), state, picture.labels, picture.window, passes=passes)
-    return state.read()[name], overlap
+    problem = make_problem(scene, device, points=8)
+    overlap = start_from_labels(scene.body(name), problem, passes=passes)
+    return problem.motion.read()[name], overlap
 
 
 @pytest.mark.parametrize("depth", [0.12, 0.3, 0.6])

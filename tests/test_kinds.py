@@ -119,6 +119,27 @@ def test_keys_that_are_left_out_have_their_defaults(scene, tmp_path):
     np.testing.assert_allclose(np.ptp(load_scene(folder).body("wall").body.vertices, axis=0), 0.1, atol=1e-7)
 
 
+def test_the_kind_of_the_page_works(tmp_path):
+    """The program of docs/scene_format.md enters a kind whose bodies are closed, saved and read back."""
+    code = next(
+        code for code in re.findall(r"^```python\n(.*?)^```", FORMAT, re.DOTALL | re.MULTILINE) if "Kind" in code
+    )
+    before, values = dict(KINDS), {"__name__": "page"}
+    try:
+        exec(compile(code, "scene_format.md", "exec", dont_inherit=True), values)
+        source = kinds.BodySource("ball", None, Path(), 1, 30.0, values["BallKeys"](0.04))
+        body, _ = find_kind("ball").read(source)
+        corners = body.vertices[body.faces]
+        assert np.linalg.det(corners).min() > 0.0  # every face looks outward
+        poses = Poses(np.array([[0.0, 0.0, 1.0]]), np.array([[0.0, 0.0, 0.0, 1.0]]), np.zeros((1, 0)))
+        made = Scene("balls", Camera(64, 48, 60.0, 60.0, 32.0, 24.0), 30.0, (SceneBody(body, 1, False, poses),))
+        found = load_scene(save_scene(made, tmp_path / "scene")).body("ball").body
+        np.testing.assert_allclose(found.vertices, body.vertices, atol=1e-7)
+    finally:
+        KINDS.clear()
+        KINDS.update(before)
+
+
 def test_without_its_kind_a_scene_is_refused(scene, tmp_path):
     """A kind that is not in the table is neither read nor written; the message lists those there are."""
     folder = save_scene(scene, tmp_path / "scene")

@@ -130,6 +130,36 @@ def test_numbers_are_held_to_the_range_of_their_field(assignment, says):
     assert str(caught.value) == says
 
 
+@dataclass(frozen=True)
+class Stage:
+    name: str = "first"
+    count: int = number(5, 1, 9)
+
+
+@dataclass(frozen=True)
+class Staged:
+    OPEN: ClassVar[tuple[str, ...]] = ("parts",)
+    stages: tuple[Stage, ...] = (Stage(), Stage("second"))
+    parts: tuple[Stage, ...] = (Stage("wheel"),)
+
+
+def test_items_are_reached_by_their_names():
+    """What has a name is reached by it, or by its number; in an open tuple, as if it were a field."""
+    assert known_keys(Staged()) == ["stages.first.count", "stages.second.count", "wheel.count"]
+    for key, read in [
+        ("stages.second.count", lambda s: s.stages[1].count),
+        ("stages.1.count", lambda s: s.stages[1].count),
+        ("wheel.count", lambda s: s.parts[0].count),
+    ]:
+        assert read(apply_overrides(Staged(), [f"{key}=7"])) == 7
+    for key, named in [("stages.1.count", "stages.second.count"), ("wheel.count", "wheel.count")]:
+        with pytest.raises(InputError) as caught:
+            apply_overrides(Staged(), [f"{key}=0"])
+        assert str(caught.value) == f"settings: {named}: 0; a whole number from 1 to 9"
+    with pytest.raises(InputError, match="there is no such setting"):
+        apply_overrides(Staged(), ["wheel.name=tyre"])
+
+
 @pytest.mark.parametrize(
     ("assignment", "current", "read", "expected"),
     [

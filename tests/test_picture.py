@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from warpprior.render.window import Window
-from warpprior.system.picture import Picture
+from warpprior.system.observed import ObservedPicture
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def picture():
     labels[1, 20:24, 40:50] = 1
     labels[0, 30:32, 2:5] = 2
     window = Window(np.array([[100, 200], [110, 190]], dtype=np.int32), 60, 40)
-    return Picture(window, labels, None, 0.0, labels)
+    return ObservedPicture(window, labels, None, 0.0, labels)
 
 
 @pytest.mark.parametrize("label", [1, 2])

@@ -1,16 +1,18 @@
 """The public pictures: what they show, and gradients of silhouettes and depth on the caller's own tape."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import warp as wp
 from scipy.ndimage import gaussian_filter
-from scipy.spatial.transform import Rotation
 
 import warpprior.render.views as views
 from tests.estimator_scenes import make_arm, make_motion
 from tests.gradcheck import compare_gradients, finite_difference
+from tests.pose_gradients import analytic_by_pose, numeric_by_pose
 from tests.reference import surface_image as reference
 from tests.silhouette_scenes import make_camera, make_ellipsoid, make_poses, make_scene, true_coverage
 from warpprior import geometry, render
@@ -63,25 +65,6 @@ def test_bodies_alone_are_not_hidden(device, scene):
         own = render.silhouette(body.body, {body.name: body.initial}, camera=scene.camera, device=device).numpy()
         np.testing.assert_array_equal(together[:, index], own[:, 0])
     assert together[:, 1].sum() > 1.1 * render.silhouette(scene, poses_of(scene), device=device).numpy()[:, 1].sum()
-
-
-def numeric_by_pose(camera, bodies, poses, name, weights, *, samples=8):
-    """Central differences (6,) of weighted supersampled coverage, by position [m] and turns on the left [rad]."""
-    steps = np.array([*[5e-4] * 2, 2e-3, *[1e-2] * 3])
-    changes = np.concatenate([np.diag(steps), -np.diag(steps)])
-    many = {key: motion.frames([0] * 12) for key, motion in poses.items()}
-    turned = Rotation.from_rotvec(changes[:, 3:]) * Rotation.from_quat(many[name].rotation)
-    many[name] = replace(many[name], position=many[name].position + changes[:, :3], rotation=turned.as_quat())
-    coverage = true_coverage(camera, bodies, many, samples=samples)
-    totals = (weights * coverage).sum(axis=(1, 2, 3))
-    return (totals[:6] - totals[6:]) / (2.0 * steps)
-
-
-def analytic_by_pose(position, rotation):
-    """Gradient (6,) by position and turns on the left, from those of positions and quaternions of one frame."""
-    gradient, q = rotation.grad.numpy()[0].astype(float), rotation.numpy()[0].astype(float)
-    turns = [np.array([q[3], q[2], -q[1], -q[0]]), np.array([-q[2], q[3], q[0], -q[1]]), [q[1], -q[0], q[3], -q[2]]]
-    return np.concatenate([position.grad.numpy()[0], 0.5 * np.array(turns) @ gradient])
 
 
 @pytest.mark.parametrize("occluded", [True, False])
@@ -289,3 +272,34 @@ def test_what_is_refused(scene):
     with pytest.raises(InputError, match=r"surface of body 'object': shape \(2, 5, 3\)"):
         render.silhouette(scene, {**both, "object": np.zeros((2, 5, 3))})
     assert thing.name == "object"
+
+
+def page_snippets():
+    """The programs of docs/differentiable.md: Warp's, then torch's, which goes on from it."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "differentiable.md"
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_program_of_the_page_runs(capsys):
+    """As printed; the bottle's silhouette has a gradient."""
+    exec(page_snippets()[0], {})
+    assert "[" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("draw", [render.silhouette, render.depth])
+def test_the_callers_stream_is_used(device, scene, draw):
+    """On a stream of the caller's, pictures and gradients are those of the default stream."""
+    if wp.get_device(device).is_cpu:
+        pytest.skip("the CPU has no streams")
+    hand = scene.body("hand")
+    found = []
+    for stream in (None, wp.Stream(device)):
+        with wp.ScopedStream(stream):
+            surface = on_device(posed_vertices(hand.body, hand.initial), wp.vec3, device)
+            with wp.Tape() as tape:
+                image = draw(hand.body, {"hand": surface}, camera=scene.camera)
+            tape.backward(grads={image: wp.full(image.shape, 1.0, dtype=float, device=device)})
+            wp.synchronize_device(device)
+            found.append((image.numpy(), surface.grad.numpy()))
+    np.testing.assert_array_equal(found[1][0], found[0][0])
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-3, atol=1e-4 * np.abs(found[0][1]).max())

@@ -1,4 +1,4 @@
-"""Rows of a Jacobian: what they gather, add and forget; points carried by a pose's increment; the robust logarithm."""
+"""Rows of a Jacobian: what they gather, add and forget, for which use; points carried by a pose; robust functions."""
 
 import numpy as np
 import pytest
@@ -9,19 +9,17 @@ from tests.fit_samples import as_device
 from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference.camera import advance_pose
 from tests.reference.equations import assemble
-from warpprior.kernels.robust import log_one_plus
+from warpprior.kernels.robust import log_one_plus, trust_of
 from warpprior.kernels.rows import (
-    BEFORE,
-    OWN,
-    Chains,
-    Rows,
-    add_chain,
+    COSTS,
+    GRADIENT,
+    ROWS,
+    System,
     add_entry,
-    add_gradient,
-    add_product,
     add_root,
-    add_square,
-    clear_row,
+    add_share,
+    close_pair,
+    close_row,
     point_derivative,
     vec6d,
 )
@@ -31,14 +29,11 @@ WIDTH, LANES = 10, 4
 
 @wp.kernel(enable_backward=False)
 def _add_residuals(
-    chains: Chains,
-    rows: Rows,
+    system: System,
     roots: wp.array2d[wp.float32],  # [frame, 6]
     directions: wp.array[wp.vec3],  # [frame]
     residuals: wp.array[wp.float32],  # [frame]
     counts_out: wp.array2d[wp.int32],  # [frame, 2] entries of the rows of a frame
-    hessian_out: wp.array4d[wp.float64],  # [frame, 4, column, column]
-    gradient_out: wp.array3d[wp.float64],  # [frame, 2, column]
 ):
     """One residual that depends on a root, a chain that overlaps with it and one entry, now and the frame before."""
     frame = wp.tid()
@@ -46,23 +41,19 @@ def _add_residuals(
     for i in range(6):
         root[i] = wp.float64(roots[frame, i])
     weight = wp.float64(2.0)
-    scaled = weight * wp.float64(residuals[frame])
-    count = add_root(rows, frame, 0, 0, 1, root)
-    count = add_chain(rows, chains, frame, 0, count, 1, directions[frame])
-    count = add_entry(rows, frame, 0, count, 9, 0.5)
-    count = add_entry(rows, frame, 0, count, 9, 0.25)
+    pull = weight * wp.float64(residuals[frame])
+    count = add_root(system, frame, frame, 0, 0, 1, root, pull)
+    count = add_share(system, frame, frame, 0, count, 1, directions[frame], 1.0, pull)
+    count = add_entry(system, frame, frame, 0, count, 9, 0.5, pull)
+    count = add_entry(system, frame, frame, 0, count, 9, 0.25, pull)
     counts_out[frame, 0] = count
-    add_square(rows, frame, 0, count, weight, OWN, hessian_out)
-    add_gradient(rows, frame, 0, count, scaled, 0, gradient_out)
     if frame > 0:
-        before = add_chain(rows, chains, frame, 3, 0, 0, directions[frame])
-        before = add_entry(rows, frame, 3, before, 0, 1.5)
+        before = add_share(system, frame, frame - 1, 3, 0, 0, directions[frame], 0.5, pull)
+        before = add_entry(system, frame, frame - 1, 3, before, 0, 1.5, pull)
         counts_out[frame, 1] = before
-        add_square(rows, frame, 3, before, weight, BEFORE, hessian_out)
-        add_product(rows, frame, 0, count, 3, before, weight, hessian_out)
-        add_gradient(rows, frame, 3, before, scaled, 1, gradient_out)
-        clear_row(rows, frame, 3, before)
-    clear_row(rows, frame, 0, count)
+        close_pair(system, frame, 0, count, 3, before, weight, pull)
+    else:
+        close_row(system, frame, 0, count, weight, pull)
 
 
 class Rowed:
@@ -71,40 +62,55 @@ class Rowed:
     def __init__(self, device):
         random, frames = np.random.default_rng(2), 3
         self.columns = np.array([8, 5, 7, 5, 8])  # of the entries: one in two chains, one twice in a chain
-        starts = np.array([0, 2, 5])  # two vertices
-        values = random.normal(size=(frames, 5, 3)).astype(np.float32)
+        starts = np.array([0, 2, 5])  # two places
+        self.chain_values = random.normal(size=(frames, 5, 3)).astype(np.float32)
         roots = random.normal(size=(frames, 6)).astype(np.float32)
-        directions = random.normal(size=(frames, 3)).astype(np.float32)
+        self.directions = random.normal(size=(frames, 3)).astype(np.float32)
         residuals = random.normal(size=frames).astype(np.float32)
-        chains, self.rows = Chains(), Rows()
-        chains.starts, chains.columns = (as_device(v, wp.int32, device) for v in (starts, self.columns))
-        chains.values = as_device(values, wp.vec3, device)
+        self.seeds = random.uniform(0.5, 2.0, frames).astype(np.float32)
+        system = self.system = System()
+        system.mode = ROWS
+        system.chain_starts, system.chain_columns = (as_device(v, wp.int32, device) for v in (starts, self.columns))
+        system.chain_values = as_device(self.chain_values, wp.vec3, device)
         shape = (frames, LANES, WIDTH)
-        self.rows.values = wp.full(shape, POISON, dtype=wp.float32, device=device)
-        self.rows.marks = wp.zeros(shape, dtype=wp.int32, device=device)
-        self.rows.active = wp.full(shape, 2**30, dtype=wp.int32, device=device)
-        self.hessian = wp.zeros((frames, 4, WIDTH, WIDTH), dtype=wp.float64, device=device)
-        self.gradient = wp.zeros((frames, 2, WIDTH), dtype=wp.float64, device=device)
+        system.values = wp.full(shape, POISON, dtype=wp.float32, device=device)
+        system.marks = wp.zeros(shape, dtype=wp.int32, device=device)
+        system.active = wp.full(shape, 2**30, dtype=wp.int32, device=device)
+        system.hessian = wp.zeros((frames, 4, WIDTH, WIDTH), dtype=wp.float64, device=device)
+        system.gradient = wp.zeros((frames, 2, WIDTH), dtype=wp.float64, device=device)
+        system.seeds = as_device(self.seeds, float, device)
+        system.place_gradients = wp.zeros((frames, 2), dtype=wp.vec3, device=device)
+        system.unknown_gradients = wp.zeros((frames, WIDTH), dtype=wp.float32, device=device)
         self.counts = wp.full((frames, 2), 77, dtype=wp.int32, device=device)
         self._inputs = [
-            chains, self.rows, as_device(roots, float, device), as_device(directions, wp.vec3, device),
+            as_device(roots, float, device), as_device(self.directions, wp.vec3, device),
             as_device(residuals, float, device),
         ]  # fmt: skip
         self.jacobian, self.residuals = np.zeros((frames, frames, WIDTH)), residuals.astype(float)
         for frame in range(frames):
             own = self.jacobian[frame, frame]
             own[1:7] += roots[frame]
-            slopes = values[frame].astype(float) @ directions[frame]
-            np.add.at(own, self.columns[2:], slopes[2:])
+            np.add.at(own, self.columns[2:], self.slopes(frame, frame)[2:])
             own[9] += 0.75
             if frame > 0:
-                np.add.at(self.jacobian[frame, frame - 1], self.columns[:2], slopes[:2])
+                np.add.at(self.jacobian[frame, frame - 1], self.columns[:2], 0.5 * self.slopes(frame, frame - 1)[:2])
                 self.jacobian[frame, frame - 1, 0] += 1.5
 
-    def launch(self):
+    def slopes(self, frame, moment):
+        """Of all entries of a moment, along the direction of a frame (entry,)."""
+        return self.chain_values[moment].astype(float) @ self.directions[frame]
+
+    def launch(self, mode=ROWS):
         """Add all residuals."""
-        outputs = [self.counts, self.hessian, self.gradient]
-        wp.launch(_add_residuals, dim=3, inputs=self._inputs, outputs=outputs, device=self.hessian.device)
+        self.system.mode = mode
+        inputs = [self.system, *self._inputs]
+        wp.launch(_add_residuals, dim=3, inputs=inputs, outputs=[self.counts], device=self.counts.device)
+
+    @property
+    def sums(self):
+        """Copies of the normal equations, and of the gradients of the energy."""
+        names = ("hessian", "gradient", "place_gradients", "unknown_gradients")
+        return {name: getattr(self.system, name).numpy().copy() for name in names}
 
 
 @pytest.fixture
@@ -117,7 +123,7 @@ def rowed(device):
 
 def test_rows_make_the_normal_equations(rowed):
     """Twice J^T J and twice J^T r: entries of one column are summed before they are squared."""
-    matrix, gradient = assemble(rowed.hessian.numpy(), rowed.gradient.numpy())
+    matrix, gradient = assemble(rowed.system.hessian.numpy(), rowed.system.gradient.numpy())
     jacobian = rowed.jacobian.reshape(3, -1)
     np.testing.assert_allclose(matrix, 2.0 * jacobian.T @ jacobian, atol=1e-5)
     np.testing.assert_allclose(gradient.ravel(), 2.0 * jacobian.T @ rowed.residuals, atol=1e-5)
@@ -130,26 +136,60 @@ def test_each_column_is_counted_once(rowed):
 
 def test_rows_are_forgotten(rowed):
     """No mark is left, and a second round, in workspaces full of the first, adds the same again."""
-    once = rowed.hessian.numpy().copy(), rowed.gradient.numpy().copy()
-    assert not rowed.rows.marks.numpy().any()
+    once = rowed.system.hessian.numpy().copy(), rowed.system.gradient.numpy().copy()
+    assert not rowed.system.marks.numpy().any()
     rowed.launch()
-    assert not rowed.rows.marks.numpy().any()
-    np.testing.assert_allclose(rowed.hessian.numpy(), 2.0 * once[0], rtol=1e-12)
-    np.testing.assert_allclose(rowed.gradient.numpy(), 2.0 * once[1], rtol=1e-12)
+    assert not rowed.system.marks.numpy().any()
+    np.testing.assert_allclose(rowed.system.hessian.numpy(), 2.0 * once[0], rtol=1e-12)
+    np.testing.assert_allclose(rowed.system.gradient.numpy(), 2.0 * once[1], rtol=1e-12)
 
 
 def test_lanes_that_are_not_used_are_not_touched(rowed):
     """Each thread keeps to the lanes it was given."""
-    for array, rubbish in ((rowed.rows.values, POISON), (rowed.rows.active, 2**30)):
+    for array, rubbish in ((rowed.system.values, POISON), (rowed.system.active, 2**30)):
         np.testing.assert_array_equal(array.numpy()[:, 1:3], rubbish)
 
 
 def test_only_lower_triangles_of_own_blocks_are_written(rowed):
     """Above the diagonal of a frame's blocks with itself all stays zero; products with the frame before are full."""
-    blocks = rowed.hessian.numpy()
+    blocks = rowed.system.hessian.numpy()
     assert not np.triu(blocks[:, 0], 1).any() and not np.triu(blocks[:, 3], 1).any()
     assert np.triu(blocks[1:, 1], 1).any() and np.tril(blocks[1:, 1], -1).any()
     assert not blocks[:, 2].any() and not blocks[0, 1:].any()
+
+
+@pytest.mark.parametrize("mode", [COSTS, GRADIENT], ids=["costs", "gradient"])
+def test_rows_are_gathered_for_the_equations_alone(rowed, mode):
+    """In the other uses rows stay empty: no entry, no mark, nothing new in the equations."""
+    before = rowed.sums
+    rowed.launch(mode)
+    np.testing.assert_array_equal(rowed.counts.numpy(), [[0, 77], [0, 0], [0, 0]])
+    assert not rowed.system.marks.numpy().any()
+    for name, values in rowed.sums.items():
+        if mode == COSTS or name in ("hessian", "gradient"):
+            np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
+def test_equations_leave_the_energy_alone(rowed):
+    """Its gradients are not touched by rows."""
+    assert not rowed.sums["place_gradients"].any() and not rowed.sums["unknown_gradients"].any()
+
+
+def test_the_energy_s_gradient_is_the_rows_before_the_chains(rowed):
+    """Twice weight x residual x derivative x seed: of places at the moment they are in, of unknowns directly."""
+    rowed.launch(GRADIENT)
+    pulls = 2.0 * 2.0 * rowed.residuals * rowed.seeds
+    unknowns, places = np.zeros((3, WIDTH)), np.zeros((3, 2, 3))
+    for frame in range(3):
+        direct = rowed.jacobian[frame].copy()
+        np.add.at(direct[frame], rowed.columns[2:], -rowed.slopes(frame, frame)[2:])
+        places[frame, 1] += pulls[frame] * rowed.directions[frame]
+        if frame > 0:
+            np.add.at(direct[frame - 1], rowed.columns[:2], -0.5 * rowed.slopes(frame, frame - 1)[:2])
+            places[frame - 1, 0] += 0.5 * pulls[frame] * rowed.directions[frame]
+        unknowns += pulls[frame] * direct
+    np.testing.assert_allclose(rowed.sums["place_gradients"], places, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(rowed.sums["unknown_gradients"], unknowns, rtol=1e-5, atol=1e-5)
 
 
 @wp.kernel(enable_backward=False)
@@ -206,3 +246,21 @@ def test_the_robust_logarithm_is_precise_near_zero(device):
     inputs = [wp.array(x, dtype=wp.float64, device=device)]
     wp.launch(_take_logarithm, dim=len(x), inputs=inputs, outputs=[found], device=device)
     np.testing.assert_allclose(found.numpy(), np.log1p(x), rtol=2e-10, atol=0.0)
+
+
+@wp.kernel(enable_backward=False)
+def _take_trust(
+    misses: wp.array[wp.float32],  # [case]
+    trusts_out: wp.array[wp.float32],  # [case]
+):
+    case = wp.tid()
+    trusts_out[case] = trust_of(misses[case], 3.0)
+
+
+def test_trust_falls_with_the_square_of_what_is_missed(device):
+    """Geman-McClure: whole at zero, one half at the reach, on both sides alike, and never below zero."""
+    misses = np.array([0.0, 3.0, -3.0, 6.0, 3e4])
+    found = wp.full(len(misses), POISON, dtype=wp.float32, device=device)
+    inputs = [as_device(misses, float, device)]
+    wp.launch(_take_trust, dim=len(misses), inputs=inputs, outputs=[found], device=device)
+    np.testing.assert_allclose(found.numpy(), [1.0, 0.5, 0.5, 0.2, 1e-8], rtol=1e-6)

@@ -38,7 +38,7 @@ def check_shape(sample, name, frame, label, most=40):
     points = differentiate_rows(lambda row: sample.twin.keypoints(name, frame, row), sample.width, 0.1)
     numeric = np.concatenate([surface, points])[..., columns]
     numeric[np.abs(numeric) < 1e-12] = 0.0
-    chains = [*(first + chosen), *sample.surfaces.keypoint_chains[name]]
+    chains = [*(first + chosen), *sample.surfaces.keypoint_places[name]]
     found = np.stack([entries(sample, frame, chain)[:, columns] for chain in chains])
     compare_gradients(found, numeric, name=f"shape_motion {label}", worst=1e-4, cosine=0.99999999, bias=1e-6)
     np.testing.assert_allclose(found, numeric, atol=1e-7)
@@ -58,7 +58,7 @@ def test_joint_columns_stay_as_they_were(device, bodies):
     body = bodies["tree"]
     sample = Sample([body], [wander(body, 2)], device, shapes=(body.name,), points=4)
     alone = Sample([body], [wander(body, 2)], device, points=4)
-    for chain in range(len(alone.surfaces.chains.starts) - 1):
+    for chain in range(len(alone.surfaces.starts) - 1):
         np.testing.assert_array_equal(entries(sample, 1, chain)[:, : alone.width], entries(alone, 1, chain))
 
 
@@ -70,7 +70,7 @@ def test_a_larger_body_changes_more(device, bodies):
 
 
 def test_bodies_keep_to_their_own_shapes(device, bodies):
-    """Two bodies whose shapes are sought, one whose is not, and a rigid one, with a shared unknown before them."""
+    """Two bodies whose shapes are estimated, one whose is not, and a rigid one, with a shared unknown before them."""
     tree, hand = replace(bodies["tree"], name="tree"), bodies["ball joints"]
     other = replace(bodies["one influence"], name="other")
     parts = [tree, make_rigid_body(), other, hand]
@@ -79,7 +79,7 @@ def test_bodies_keep_to_their_own_shapes(device, bodies):
     assert sample.shape_starts == {"tree": sample.inner + 1, hand.name: sample.inner + 1 + tree.shape_count}
     for body in (tree, hand):
         check_shape(sample, body.name, 1, f"{body.name} among others", most=8)
-    for chain in sample.surfaces.keypoint_chains["other"]:
+    for chain in sample.surfaces.keypoint_places["other"]:
         assert not entries(sample, 1, chain)[:, sample.inner :].any()
 
 

@@ -5,17 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.estimator_scenes import errors_of, make_grasp, make_motion, make_scene
+from tests.estimator_scenes import change_terms, errors_of, make_grasp, make_motion, make_scene
 from tests.test_bodies_together import CAMERA, SETTINGS, make_tongs_scene, seen_keypoints, shifted
 from warpprior.bodies import posed_vertices, read_hand
 from warpprior.io import load_result_poses, save_result
 from warpprior.refinement.run import refine
 from warpprior.render.images import render_depth
-from warpprior.settings import AlignSettings, RefineSettings
+from warpprior.settings import RefineSettings
 from warpprior.support.overrides import apply_overrides
 from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
+from warpprior.system.observed import observe_picture
 from warpprior.system.shared_unknowns import LARGEST_SHAPE, LARGEST_ZOOM, SHAPE_STEP, ZOOM_STEP, SharedUnknowns
+from warpprior.system.unknown_settings import UnknownSettings
 
 SIZE = np.array([1.5, *np.zeros(9)])
 
@@ -33,9 +34,10 @@ def make_hand_scene(shape, *, frames=2, depth=False):
     return replace(scene, keypoints2d={"hand": seen_keypoints(hand, truth)}, read_depth=read_depth)
 
 
-def with_align(**changes):
-    """The tests' settings with some of the alignment changed."""
-    return replace(SETTINGS, align=replace(SETTINGS.align, **changes))
+def estimating(**changes):
+    """The tests' settings with other unknowns: ``estimating(shape=True)``."""
+    changes = {f"estimate_{name}": value for name, value in changes.items()}
+    return replace(SETTINGS, unknowns=replace(SETTINGS.unknowns, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,8 @@ def large_hand():
 
 def test_the_size_of_a_hand_is_found_where_depth_is_measured(device, large_hand):
     """Within 0.3 of 1.5, which brings the surface within 4 mm; the result carries the shape, the other is 4 cm off."""
-    settings = replace(with_align(estimate_shape=True, depth_weight=1.0, sigma_depth_m=0.002), contact_points=256)
+    settings = change_terms(estimating(shape=True), depth={"weight": 1.0, "sigma_m": 0.002})
+    settings = replace(settings, contact_points=256)
     found = refine(large_hand, settings, device=device)
     np.testing.assert_allclose(found.poses["hand"].shape[0], 1.5, atol=0.3)
     assert errors_of(found, "hand").max() < 4.0
@@ -57,7 +60,7 @@ def test_the_size_of_a_hand_is_found_where_depth_is_measured(device, large_hand)
 
 def test_results_keep_the_shape(device, large_hand, tmp_path):
     """In the pose file, and so in surfaces made from it."""
-    result = refine(large_hand, with_align(estimate_shape=True, depth_weight=1.0), device=device)
+    result = refine(large_hand, change_terms(estimating(shape=True), depth={"weight": 1.0}), device=device)
     save_result(result, tmp_path, video=False, usd=False, report=False)
     read = load_result_poses(tmp_path, large_hand)["hand"]
     np.testing.assert_array_equal(read.shape, result.poses["hand"].shape)
@@ -70,8 +73,9 @@ def test_proportions_are_seen_without_depth(device):
     shape = np.zeros(10)
     shape[1] = 2.0
     scene = make_hand_scene(shape)
-    sharp = {"sigma_keypoint_px": 0.5, "sigma_contour_px": 0.5}
-    found = refine(scene, with_align(estimate_shape=True, **sharp), device=device).poses["hand"].shape
+    sharp = {"sigma_px": 0.5}
+    settings = change_terms(estimating(shape=True), keypoints=sharp, contour=sharp)
+    found = refine(scene, settings, device=device).poses["hand"].shape
     assert found[1] > 1.0
     assert np.abs(found[[0, *range(2, 10)]]).max() < 0.8
 
@@ -80,9 +84,9 @@ def test_only_what_is_asked_for_changes(device):
     """Without settings there are no shared unknowns but the bias; a known hand keeps its shape."""
     scene = make_hand_scene(SIZE)
     state = MotionState(scene, device, point_count=8)
-    picture = prepare_picture(state, 0.5)
-    assert SharedUnknowns(state, picture, AlignSettings()).names == ("bias",)
-    settings = AlignSettings(estimate_shape=True, estimate_focal=True, estimate_mask_bias=False)
+    picture = observe_picture(state, 0.5)
+    assert SharedUnknowns(state, picture, UnknownSettings()).names == ("bias",)
+    settings = UnknownSettings(estimate_shape=True, estimate_focal=True, estimate_mask_bias=False)
     names = ("focal", *(f"hand shape {k}" for k in range(10)))
     assert SharedUnknowns(state, picture, settings).names == names
     known = replace(scene, bodies=(replace(scene.bodies[0], known=True),), keypoints2d={})
@@ -90,15 +94,15 @@ def test_only_what_is_asked_for_changes(device):
     known = replace(known, bodies=(*known.bodies, replace(other, label=2, initial=other.initial.frames(slice(0, 2)),
                     truth=None)))  # fmt: skip
     state = MotionState(known, device, point_count=8)
-    assert SharedUnknowns(state, prepare_picture(state, 0.5), settings).names == ("focal",)
+    assert SharedUnknowns(state, observe_picture(state, 0.5), settings).names == ("focal",)
 
 
 def test_values_reach_the_motion_and_stay_within_bounds(device):
     """Focal length and shape follow; steps end where values would leave their range."""
     scene = make_hand_scene(SIZE)
     state = MotionState(scene, device, point_count=8)
-    settings = AlignSettings(estimate_shape=True, estimate_focal=True, estimate_mask_bias=False)
-    shared = SharedUnknowns(state, prepare_picture(state, 0.5), settings)
+    settings = UnknownSettings(estimate_shape=True, estimate_focal=True, estimate_mask_bias=False)
+    shared = SharedUnknowns(state, observe_picture(state, 0.5), settings)
     np.testing.assert_array_equal(shared.pull, np.zeros(11))
     np.testing.assert_allclose(shared.bounds[1], [ZOOM_STEP, *[SHAPE_STEP] * 10])
     values = np.array([0.02, *np.linspace(-1.0, 1.0, 10)])
@@ -116,7 +120,7 @@ def test_values_reach_the_motion_and_stay_within_bounds(device):
 
 
 def test_initial_shapes_come_back_bit_for_bit(device):
-    """Nothing is lost on the device unless the shape was sought."""
+    """Nothing is lost on the device unless the shape was estimated."""
     shape = np.random.default_rng(0).normal(size=10)
     scene = make_hand_scene(shape)
     scene = scene.with_poses({"hand": replace(scene.body("hand").initial, shape=shape)})
@@ -136,7 +140,7 @@ def test_a_known_body_tells_the_focal_length(device, grasp, factor):
     """3 % off in pictures of 96 pixels, it is found to 1 %; poses, note and camera say so."""
     camera = grasp.camera
     wrong = replace(grasp, camera=replace(camera, fx=camera.fx * factor, fy=camera.fy * factor))
-    found = refine(wrong, with_align(estimate_focal=True), device=device)
+    found = refine(wrong, estimating(focal=True), device=device)
     assert abs(found.scene.camera.fx / camera.fx - 1.0) < 0.01
     assert found.scene.camera.fy == pytest.approx(found.scene.camera.fx)
     assert any("focal length" in note for note in found.notes)
@@ -148,7 +152,7 @@ def test_the_result_folder_says_the_refined_camera(device, grasp, tmp_path):
     """config.json holds the camera that poses and pictures are for."""
     import json
 
-    result = refine(grasp, with_align(estimate_focal=True), device=device)
+    result = refine(grasp, estimating(focal=True), device=device)
     save_result(result, tmp_path, video=False, usd=False, report=False)
     stored = json.loads((tmp_path / "config.json").read_text())["scene"]["camera"]
     assert stored == vars(result.scene.camera)
@@ -156,14 +160,14 @@ def test_the_result_folder_says_the_refined_camera(device, grasp, tmp_path):
 
 def test_without_anything_that_tells_the_run_warns(device):
     """A hand alone: perspective hardly tells the focal length."""
-    settings = replace(with_align(estimate_focal=True), iterations=1)
+    settings = replace(estimating(focal=True), iterations=1)
     notes = refine(make_hand_scene(SIZE), settings, device=device).notes
     assert any("neither a known body nor depth" in note for note in notes)
 
 
 def test_a_run_goes_on_with_what_frames_share(device, large_hand):
     """Interrupted after a stage, resumed: the same shape and focal length, bit for bit."""
-    settings = with_align(estimate_shape=True, estimate_focal=True, depth_weight=1.0)
+    settings = change_terms(estimating(shape=True, focal=True), depth={"weight": 1.0})
     kept = []
     whole = refine(large_hand, settings, device=device, keep=kept.append)
     resumed = refine(large_hand, settings, device=device, resume_from=kept[1])
@@ -173,7 +177,7 @@ def test_a_run_goes_on_with_what_frames_share(device, large_hand):
 
 
 def test_settings_can_be_given_as_texts():
-    """As `--set align.estimate_shape=true` gives them."""
-    settings = apply_overrides(RefineSettings(), ["align.estimate_shape=true", "align.estimate_focal=true"])
-    assert settings.align.estimate_shape and settings.align.estimate_focal
-    assert not (RefineSettings().align.estimate_shape or RefineSettings().align.estimate_focal)
+    """As `--set unknowns.estimate_shape=true` gives them."""
+    settings = apply_overrides(RefineSettings(), ["unknowns.estimate_shape=true", "unknowns.estimate_focal=true"])
+    assert settings.unknowns.estimate_shape and settings.unknowns.estimate_focal
+    assert not (RefineSettings().unknowns.estimate_shape or RefineSettings().unknowns.estimate_focal)

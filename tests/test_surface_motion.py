@@ -31,7 +31,7 @@ def bodies():
 
 def entries(sample, frame, chain):
     """Derivative (3, column) of one chain of a frame."""
-    chains = sample.surfaces.chains
+    chains = sample.surfaces
     first, last = chains.starts.numpy()[chain : chain + 2]
     table = np.zeros((3, sample.width))
     for column, value in zip(chains.columns.numpy()[first:last], chains.values.numpy()[frame, first:last], strict=True):
@@ -56,7 +56,7 @@ def check_surface(sample, name, frame, label, most=40):
     if body.keypoints is not None:
         numeric = differentiate_rows(lambda row: sample.twin.keypoints(name, frame, row), sample.width)
         numeric[..., ~joints] = 0.0
-        found = np.stack([entries(sample, frame, chain) for chain in sample.surfaces.keypoint_chains[name]])
+        found = np.stack([entries(sample, frame, chain) for chain in sample.surfaces.keypoint_places[name]])
         np.testing.assert_allclose(found, numeric, atol=2e-6)
 
 
@@ -114,7 +114,7 @@ def test_bodies_keep_to_their_own_columns(device, bodies):
     tree, hand = replace(bodies["tree"], name="tree"), bodies["ball joints"]
     parts = [tree, bodies["rigid"], hand]
     sample = Sample(parts, [wander(body, 2, seed=k) for k, body in enumerate(parts)], device, points=4)
-    starts, chains = sample.equations.starts, sample.surfaces.chains
+    starts, chains = sample.equations.starts, sample.surfaces
     assert starts == {"tree": 0, "rigid": 14, "sample": 20}
     lengths = np.diff(chains.starts.numpy())
     rigid = sample.state.first_vertex("rigid")
@@ -124,14 +124,14 @@ def test_bodies_keep_to_their_own_columns(device, bodies):
 
 
 def test_known_bodies_have_no_entries(device, bodies):
-    """Only what is sought has columns: a known hand beside a moving tree leaves the tree's chains as they are."""
+    """Only what is estimated has columns: a known hand beside a moving tree leaves the tree's chains as they are."""
     tree, hand = replace(bodies["tree"], name="tree"), bodies["ball joints"]
     motions = [wander(tree, 1), wander(hand, 1, seed=1)]
     alone = Sample([tree], motions[:1], device, points=4).surfaces
     beside = Sample([tree, hand], motions, device, known=("sample",), points=4).surfaces
     for name in ("starts", "columns", "values"):
-        np.testing.assert_array_equal(getattr(alone.chains, name).numpy(), getattr(beside.chains, name).numpy())
-    assert set(beside.keypoint_chains) == {"tree"}
+        np.testing.assert_array_equal(getattr(alone, name).numpy(), getattr(beside, name).numpy())
+    assert set(beside.keypoint_places) == {"tree"}
 
 
 def test_faint_influences_have_no_entries(device, bodies):
@@ -141,7 +141,7 @@ def test_faint_influences_have_no_entries(device, bodies):
     links = np.column_stack([np.zeros(24), np.full(24, 6)]).astype(np.int32)
     faint = replace(body, skin_links=links, skin_weights=weights, keypoints=None)
     sample = Sample([faint], [wander(faint, 1)], device, points=4)
-    assert not np.diff(sample.surfaces.chains.starts.numpy()).any()
+    assert not np.diff(sample.surfaces.starts.numpy()).any()
 
 
 def test_scale_and_shape_are_part_of_the_lever(device, bodies):
@@ -157,6 +157,6 @@ def test_threads_give_the_same_bits(monkeypatch, bodies):
     for threads in ("1", "2"):
         monkeypatch.setenv("WARPPRIOR_THREADS", threads)
         sample = Sample([body], [wander(body, 9)], "cpu", points=4)
-        found.append(sample.surfaces.chains.values.numpy().copy())
+        found.append(sample.surfaces.values.numpy().copy())
     np.testing.assert_array_equal(*found)
     assert (np.abs(found[0]) < 10.0).all()  # no rubbish is left in entries

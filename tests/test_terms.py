@@ -1,143 +1,228 @@
-"""What holds for every term: one name, documented settings with ranges, solvers that can use it, a history column."""
+"""Terms as settings: what they refuse, what they need of a scene, who uses them, and one of a user's own."""
 
-import inspect
-import pkgutil
-import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
+import numpy as np
 import pytest
+import warp as wp
 
-from tests.estimator_scenes import make_grasp
+from tests.estimator_scenes import errors_of, make_grasp, make_problem
 from warpprior import terms
-from warpprior.refinement.adam import Adam
-from warpprior.refinement.gauss_newton import GaussNewton
+from warpprior.kernels.rows import System, add_place, close_row
 from warpprior.refinement.run import refine
-from warpprior.settings import TERMS as NAMES
-from warpprior.settings import AdamSettings, RefineSettings
+from warpprior.settings import TERMS, AdamSettings, RefineSettings
 from warpprior.support.errors import InputError
+from warpprior.support.limits import weight as weight_field
 from warpprior.support.limits import without_range
-from warpprior.system.motion import MotionState
-from warpprior.system.observed import observe_picture
-from warpprior.system.problem import Problem
-from warpprior.terms import ADAM, GAUSS_NEWTON, SOLVERS, TERMS, Term, default, literal_terms
-from warpprior.terms.term import BoundTerm
+from warpprior.terms import ADAM, GAUSS_NEWTON, SOLVERS, BoundTerm, Term
 
-EVERY = (*TERMS, *{type(term): None for term in literal_terms() if type(term) not in TERMS})
-
-
-def documented(kind):
-    """Names in the ``Attributes`` section of a class's docstring."""
-    _, _, listed = inspect.getdoc(kind).partition("Attributes:\n")
-    return {name for found in re.findall(r"^    ([a-z_0-9, ]+):", listed, re.M) for name in found.split(", ")}
+ENERGY_ALONE = {"coverage", "far", "softras"}
+NEEDS = {
+    **{name: {"labels"} for name in ("contour", "coverage", "softras", "far")},
+    "image": {"read_rgb", "labels"},
+    "keypoints": {"keypoints2d"},
+    "boxes": {"boxes"},
+    "depth": {"read_depth"},
+}
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-def test_every_setting_is_documented_and_has_a_range(kind):
-    """Fields are explained where they are declared, those of all terms in the base class; numbers declare ranges."""
-    own = {field.name for field in fields(kind)} - {field.name for field in fields(Term)}
-    explained = documented(kind) | set().union(*(documented(base) for base in kind.__mro__[1:-1] if base is not Term))
-    assert own <= explained, f"undocumented: {own - explained}"
-    assert documented(kind) <= {field.name for field in fields(kind)}, "documented, but not there"
-    assert not without_range(kind())
+@pytest.fixture(scope="module")
+def scene():
+    """A box in a known clamp, with labels and nothing else."""
+    return make_grasp(4)
 
 
-def test_settings_of_all_terms_are_documented_once():
-    """What all terms have, constants of the class included."""
-    constants = {name for name in Term.__annotations__ if name != "name"} | {"name"}
-    assert documented(Term) == constants
+@pytest.mark.parametrize("name", ["", "my term", "3d", "a-b", "contour.sigma"])
+def test_names_are_words(name):
+    """As settings name them: nothing that ``--set NAME.weight=1`` could not reach."""
+    with pytest.raises(InputError, match="class attribute like 'table'"):
+        _named(name)()
 
 
-def test_names_are_unique_and_those_of_their_files():
-    """The file is called as the term is, and every file holds one that is listed."""
-    names = [kind.name for kind in TERMS]
-    assert len(set(names)) == len(names)
-    for kind in TERMS:
-        assert kind.__module__ == f"warpprior.terms.{kind.name}"
-    files = {module.name for module in pkgutil.iter_modules(terms.__path__)}
-    assert files == {*names, "term", "literal"}
-    assert tuple(names) == NAMES
+def _named(name):
+    return dataclass(frozen=True)(type("Mine", (Term,), {"name": name, "__annotations__": {}}))
 
 
-def test_the_printed_equations_bear_the_names_of_what_they_stand_in_for():
-    """So that one word leaves either out."""
-    names = [term.name for term in literal_terms()]
-    assert len(set(names)) == len(names)
-    assert set(names) <= set(NAMES)
-    assert all(term.solvers == (ADAM,) for term in literal_terms())
-
-
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-def test_a_solver_that_cannot_use_a_term_refuses_it(kind):
-    """By name, with what it can do; solvers that do not exist are refused, too."""
-    assert set(kind().solvers) <= set(kind.uses) <= set(SOLVERS)
-    for solver in set(SOLVERS) - set(kind.uses):
-        with pytest.raises(InputError, match=f"{kind.name}.solvers"):
-            kind(solvers=(solver,))
-    with pytest.raises(InputError, match=f"{kind.name}.solvers"):
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_unknown_solvers_are_refused(kind):
+    """By name of the setting, with those there are."""
+    with pytest.raises(InputError, match=rf"settings: {kind.name}\.solvers: 'newton'.*gauss_newton, adam"):
         kind(solvers=("newton",))
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-def test_a_term_has_what_its_solvers_need(kind):
-    """One that Gauss-Newton uses adds rows; one without rows evaluates itself."""
-    source = inspect.getmodule(kind)
-    bound = [
-        value
-        for value in vars(source).values()
-        if inspect.isclass(value) and issubclass(value, BoundTerm) and value is not BoundTerm
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_solvers_that_have_no_use_for_a_term_are_refused(kind):
+    """Coverage, far and SoftRas have an energy and no rows; all others have both; literal ones are energies."""
+    assert (kind.uses == (ADAM,)) == (kind.name in ENERGY_ALONE)
+    for solver in SOLVERS:
+        if solver in kind.uses:
+            assert kind(solvers=(solver,)).solvers == (solver,)
+        else:
+            with pytest.raises(InputError, match=rf"{kind.name}\.solvers: '{solver}'.*only adam: it has no rows"):
+                kind(solvers=(solver,))
+    assert set(kind().solvers) <= set(kind.uses)
+
+
+def test_a_term_of_rows_alone_is_refused_by_adam():
+    """In the words of what it lacks."""
+    rows = dataclass(frozen=True)(
+        type(
+            "Rows",
+            (Term,),
+            {"name": "rows", "uses": (GAUSS_NEWTON,), "solvers": (GAUSS_NEWTON,), "__annotations__": {}},
+        )
+    )
+    with pytest.raises(InputError, match="rows.solvers: 'adam'.*only gauss_newton: it has no energy"):
+        rows(solvers=(ADAM,))
+
+
+def _numbers(kind):
+    """Names of a term's numbers."""
+    return [field.name for field in fields(kind) if str(field.type).startswith(("float", "int"))]
+
+
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_every_number_has_a_range_and_is_held_against_it(kind):
+    """NaN, infinity, minus one and texts are refused with the term's name and the setting's."""
+    assert without_range(kind()) == []
+    for name in _numbers(kind):
+        for value in (np.nan, np.inf, -1.0, "1"):
+            with pytest.raises(InputError, match=rf"settings: {kind.name}\.{name}: "):
+                kind(**{name: value})
+    for name in _numbers(kind):
+        if name.startswith("sigma") and name != "sigma_shade":
+            with pytest.raises(InputError, match=rf"{kind.name}\.{name}: 0"):
+                kind(**{name: 0.0})
+
+
+def test_a_weight_of_zero_leaves_a_term_out():
+    """It is a setting like another, and no solver uses the term then."""
+    settings = RefineSettings(terms=(terms.Contour(weight=0.0), terms.Smoothness()))
+    assert [term.name for term in settings.used_by(GAUSS_NEWTON)] == ["smoothness"]
+    assert settings.leaving_out(["smoothness"]).used_by(GAUSS_NEWTON) == []
+
+
+def test_a_name_is_given_once():
+    """Two terms of one name would share a column and a setting."""
+    with pytest.raises(InputError, match="'pose' twice"):
+        RefineSettings(terms=(terms.Pose(), terms.Pose(weight=2.0)))
+
+
+def test_names_are_those_of_the_table():
+    """Each its own, and all of them may be left out."""
+    names = [kind.name for kind in terms.TERMS]
+    assert tuple(names) == TERMS and len(set(names)) == len(names)
+    assert {type(term) for term in terms.default()} == set(terms.TERMS)
+    assert RefineSettings().leaving_out(names).used_by(GAUSS_NEWTON) == []
+
+
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_terms_say_what_they_lack(scene, kind):
+    """Fields that a scene does not have, or has empty; nothing where it has them all."""
+    assert set(kind.reads) == NEEDS.get(kind.name, set())
+    full = replace(
+        scene,
+        read_rgb=lambda frame: None,
+        read_depth=lambda frame: None,
+        keypoints2d={"box": np.zeros((4, 0, 3))},
+        boxes={"box": np.ones((4, 4))},
+    )
+    bare = replace(scene, labels=None)
+    assert kind().lacks(full) == ()
+    assert set(kind().lacks(bare)) == NEEDS.get(kind.name, set())
+    assert set(kind().lacks(scene)) == NEEDS.get(kind.name, set()) - {"labels"}
+
+
+def test_default_terms_of_a_scene(scene):
+    """Those that find something in it, in the order of all."""
+    found = [term.name for term in terms.default(scene)]
+    assert found == [kind.name for kind in terms.TERMS if NEEDS.get(kind.name, set()) <= {"labels"}]
+    assert [term.name for term in terms.default(replace(scene, labels=None))] == [
+        kind.name for kind in terms.TERMS if kind.name not in NEEDS
     ]
-    rows = {one.add is not BoundTerm.add for one in bound}
-    own = {one.evaluate is not BoundTerm.evaluate for one in bound}
-    assert rows == {GAUSS_NEWTON in kind.uses}
-    assert own == {GAUSS_NEWTON not in kind.uses}
 
 
-def make_problem(scene):
-    """The problem of a scene on the CPU."""
-    motion = MotionState(scene, "cpu", point_count=16)
-    return Problem(motion, observe_picture(motion, 0.5))
+def test_what_a_term_has_not_is_said(scene, device):
+    """A term without ``bind``, and a bound one without rows, say their name."""
+    mine = _named("mine")()
+    problem = make_problem(scene, device, points=8)
+    with pytest.raises(TypeError, match="'mine' has no bind"):
+        mine.bind(problem)
+    bound = BoundTerm(mine, scene.body("box"), problem)
+    with pytest.raises(TypeError, match="'mine' has no rows"):
+        bound.add(problem.system)
 
 
-def test_history_columns_are_names():
-    """Both solvers report each term that they use by its one name, whatever number of bodies it concerns."""
-    scene, settings = make_grasp(3), RefineSettings(iterations=2, adam=AdamSettings(iterations=2))
-    result = refine(scene, settings)
-    newton, adam = GaussNewton(make_problem(scene), settings), Adam(make_problem(scene), settings)
-    assert set(newton.names) <= set(NAMES) and set(adam.energy.names) <= set(NAMES)
-    assert set(newton.names) == {term.name for term in settings.used_by(GAUSS_NEWTON)}
-    assert set(adam.energy.names) <= {term.name for term in settings.used_by(ADAM)}
-    assert set(result.history) - {"stage", "iteration"} == {*newton.names, *adam.energy.names}
-    assert {"contour", "coverage", "sliding", "penetration"} <= set(result.history)
+@wp.kernel
+def _add_height(
+    vertices: wp.array2d[wp.vec3],  # [frame, vertex] camera frame
+    first: int,
+    poses: wp.array[wp.transform],  # [frame]
+    start: int,
+    height: float,
+    weight: float,
+    system: System,
+    cost_out: wp.array[wp.float64],  # [frame]
+):
+    """Pull one vertex to a height."""
+    frame = wp.tid()
+    miss = vertices[frame, first][1] - height
+    pull = wp.float64(weight * miss)
+    wp.atomic_add(cost_out, frame, wp.float64(weight * miss * miss))
+    direction = wp.vec3(0.0, 1.0, 0.0)
+    count = add_place(system, frame, 0, start, poses[frame], first, vertices[frame, first], direction, pull)
+    close_row(system, frame, 0, count, wp.float64(weight), pull)
 
 
-def test_terms_that_find_nothing_in_a_scene_are_left_out():
-    """A scene with labels alone has no terms of keypoints, boxes or depth; its other terms stay in order."""
-    scene = make_grasp(2)
-    lacking = {"keypoints", "boxes", "depth", "image"}
-    assert [term.name for term in default(scene)] == [name for name in NAMES if name not in lacking]
-    for term in default():
-        assert bool(term.lacks(scene)) == (term.name in lacking)
+@dataclass(frozen=True)
+class Height(Term):
+    """The first vertex of each estimated body is at a height."""
+
+    name: ClassVar[str] = "height"
+
+    height_m: float = weight_field(0.0)
+
+    def bind(self, problem):
+        """One for each estimated body."""
+        return [BoundHeight(self, body, problem) for body in problem.motion.estimated]
 
 
-def test_a_term_needs_a_name_and_a_binding():
-    """What a user forgets is said: a name that no word can be made of, and no ``bind``."""
+class BoundHeight(BoundTerm):
+    """Of one body."""
 
-    @dataclass(frozen=True)
-    class Nameless(Term):
-        pass
-
-    @dataclass(frozen=True)
-    class Loose(Term):
-        name = "loose"
-
-    with pytest.raises(InputError, match="Nameless"):
-        Nameless()
-    with pytest.raises(TypeError, match=r"'loose' has no bind"):
-        Loose().bind(None)
+    def add(self, system, *, alone=False):
+        """A row per frame."""
+        motion, term = self.problem.motion, self.term
+        inputs = [motion.vertices, motion.first_vertex(self.body.name), motion.states[self.body.name].poses]
+        inputs += [self.problem.equations.starts[self.body.name], term.height_m, term.weight, system]
+        device = motion.device
+        wp.launch(_add_height, self.costs.shape[0], inputs, [self.costs], device=device, record_tape=False)
 
 
-def test_a_bound_term_without_rows_says_so():
-    """Where Gauss-Newton asks for them all the same."""
-    bound = BoundTerm(Term.__new__(terms.Far), None, make_problem(make_grasp(1)))
-    with pytest.raises(TypeError, match="'far' has no rows"):
-        bound.add(bound.problem.system)
+def first_heights(result):
+    """Where the first vertex of the box is (frame,) [m]."""
+    from warpprior.bodies import posed_vertices
+
+    body = result.scene.body("box").body
+    return posed_vertices(body, result.poses["box"])[:, 0, 1]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_term_of_ones_own(device, scene, solver):
+    """A kernel and a few lines: rows for Gauss-Newton and an energy for Adam; it may be set and left out by name."""
+    settings = RefineSettings(contact_points=32, guard=False)  # which would undo what leaves the labels
+    if solver == ADAM:
+        settings = replace(settings, adam=AdamSettings(iterations=120)).leaving_out(["gauss_newton"])
+    else:
+        settings = settings.leaving_out(["adam"])
+    mine = Height(height_m=0.05, weight=1e8)
+    ours = [*terms.default(scene), mine]
+    pulled = refine(scene, settings, terms=ours, device=device)
+    left = refine(scene, settings.leaving_out([]), device=device)
+    assert np.abs(first_heights(pulled) - 0.05).max() < 2e-3
+    assert np.abs(first_heights(left) - 0.05).min() > 0.01
+    assert "height" in pulled.history and pulled.history["height"][-1] < pulled.history["height"][0]
+    without = replace(settings, terms=tuple(ours), without=(*settings.without, "height"))
+    assert "height" not in refine(scene, without, device=device).history
+    assert errors_of(left, "box").max() < 10.0

@@ -136,6 +136,8 @@ BROKEN = {
     "covariances are not symmetric": lambda kept: (
         kept | {"belief/covariance": kept["belief/covariance"] + np.eye(50, k=3)}
     ),
+    "velocities surer than sure": lambda kept: kept | {"twists/spread": -kept["twists/spread"]},
+    "no velocities": lambda kept: {name: kept[name] for name in kept if name != "twists/rates"},
     "modes of another version": lambda kept: kept | {"motion/modes": np.array(["asleep"])},
     "contacts of no hand": lambda kept: kept | {"belief/anchor_hand": np.full(12, 7)},
     "contacts of no point": lambda kept: kept | {"belief/anchor_point": np.full(12, 3)},

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.gradcheck import compare_gradients
 from tests.reference.tracking import differentiate, kabsch_motion
-from warpprior.tracking.carry import PRIOR_ANGLE, PRIOR_SHIFT, Carry
+from warpprior.tracking.object_transfer import PRIOR_ANGLE, PRIOR_SHIFT, ObjectTransfer
 
 SIGMA = 0.007
 WEIGHT, STRENGTH = SIGMA**2 / PRIOR_SHIFT**2, SIGMA**2 / (2.0 * PRIOR_ANGLE**2)
@@ -53,7 +53,7 @@ def test_objects_go_with_their_contacts(device, kind):
     before = make_contacts(kind)
     after = carried(before)
     prior = (after - before).mean(axis=0)
-    found = told(*Carry(12, SIGMA, device)(before, after, POSITION, ROTATION.as_quat(), prior))
+    found = told(*ObjectTransfer(12, SIGMA, device)(before, after, POSITION, ROTATION.as_quat(), prior))
     expected = kabsch_motion(before, after, POSITION, ROTATION, prior, WEIGHT, STRENGTH)
     np.testing.assert_allclose(found[:3], expected[:3], atol=3e-6)
     np.testing.assert_allclose(found[3:], expected[3:], atol=2e-4)
@@ -65,7 +65,7 @@ def test_derivatives_by_contacts_match_finite_differences(device, kind):
     before = make_contacts(kind)
     after = carried(before)
     prior = (after - before).mean(axis=0)
-    carry = Carry(12, SIGMA, device, differentiable=True)
+    carry = ObjectTransfer(12, SIGMA, device, differentiable=True)
     result = told(*carry(before, after, POSITION, ROTATION.as_quat(), prior))
     carry.differentiate()
     count = len(before)
@@ -82,7 +82,7 @@ def test_derivatives_by_contacts_match_finite_differences(device, kind):
     for side, found in ((0, carry.by_before), (1, carry.by_after)):
         assert found.shape == (6, 12, 3) and not found[:, count:].any()
         for part, rows in (("shift", slice(0, 3)), ("turn", slice(3, 6))):
-            name = f"Carry {part} by contacts {('before', 'after')[side]}, {kind}"
+            name = f"ObjectTransfer {part} by contacts {('before', 'after')[side]}, {kind}"
             wanted = numeric[rows, side].copy()
             wanted[np.abs(wanted) < 1e-9] = 0.0
             compare_gradients(found[rows, :count], wanted, name=name, worst=2e-2, cosine=0.9999, bias=1e-3)
@@ -93,7 +93,7 @@ def test_noise_is_that_of_independent_contacts(device):
     before = make_contacts("many")
     after = carried(before)
     prior = (after - before).mean(axis=0)
-    carry = Carry(len(before), SIGMA, device, differentiable=True)
+    carry = ObjectTransfer(len(before), SIGMA, device, differentiable=True)
     carry(before, after, POSITION, ROTATION.as_quat(), prior)
     carry.differentiate()
     random = np.random.default_rng(1)
@@ -112,7 +112,7 @@ def test_far_contacts_keep_their_digits(device):
     after = carried(before)
     offset = np.array([3.0, -4.0, 9.0])
     prior = (after - before).mean(axis=0)
-    carry = Carry(12, SIGMA, device)
+    carry = ObjectTransfer(12, SIGMA, device)
     near = told(*carry(before, after, POSITION, ROTATION.as_quat(), prior))
     place, turn = carry(before + offset, after + offset, POSITION + offset, ROTATION.as_quat(), prior)
     np.testing.assert_allclose(told(place - offset, turn), near, atol=1e-6)
@@ -121,7 +121,7 @@ def test_far_contacts_keep_their_digits(device):
 def test_nothing_is_left_of_earlier_contacts(device):
     """Fewer contacts after more: as if there had never been others."""
     many, two = make_contacts("many"), make_contacts("two")
-    carry, fresh = (Carry(12, SIGMA, device, differentiable=True) for _ in range(2))
+    carry, fresh = (ObjectTransfer(12, SIGMA, device, differentiable=True) for _ in range(2))
     prior = np.zeros(3)
     carry(many, carried(many), POSITION, ROTATION.as_quat(), prior)
     carry.differentiate()
@@ -135,7 +135,7 @@ def test_nothing_is_left_of_earlier_contacts(device):
 
 def test_without_contacts_objects_follow_their_prior(device):
     """Shift and turn as expected."""
-    carry = Carry(12, SIGMA, device)
+    carry = ObjectTransfer(12, SIGMA, device)
     nothing = np.zeros((0, 3))
     place, turn = carry(nothing, nothing, POSITION, ROTATION.as_quat(), SHIFT, TURN.as_quat())
     np.testing.assert_allclose(told(place, turn), np.concatenate([SHIFT, TURN.as_rotvec()]), atol=1e-6)
@@ -145,8 +145,8 @@ def test_as_printed_no_object_ever_shifts(device):
     """Its position and all derivatives of it stay; how it turns is the same."""
     before = make_contacts("many")
     after = carried(before)
-    ours = Carry(12, SIGMA, device, differentiable=True)
-    printed = Carry(12, SIGMA, device, differentiable=True, literal=True)
+    ours = ObjectTransfer(12, SIGMA, device, differentiable=True)
+    printed = ObjectTransfer(12, SIGMA, device, differentiable=True, literal=True)
     answers = [carry(before, after, POSITION, ROTATION.as_quat(), np.zeros(3)) for carry in (ours, printed)]
     np.testing.assert_array_equal(answers[1][0], POSITION)
     np.testing.assert_array_equal(answers[1][1], answers[0][1])

@@ -175,7 +175,7 @@ def test_letting_go_ends_all_contacts_and_new_ones_must_stick(grasp):
     """Even of jaws that stay where they are."""
     grasp.refresh(grasp.settings.stick_frames + 1)
     assert len(grasp.held)
-    grasp.contacts.let_go(grasp.belief, 0)
+    grasp.contacts.release(grasp.belief, 0)
     for _ in range(grasp.settings.stick_frames):
         grasp.refresh()
         assert not len(grasp.held)

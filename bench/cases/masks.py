@@ -9,7 +9,9 @@ from warpprior.render.images import render_labels
 from warpprior.render.window import whole_window, window_around
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.system.motion import MotionState
-from warpprior.terms.silhouette import SilhouettePrior, SilhouetteSettings
+from warpprior.system.observed import ObservedPicture
+from warpprior.system.problem import Problem
+from warpprior.terms import BoundTerm, Coverage, Softras
 
 RADII = {"hand": (0.045, 0.06, 0.03), "object": (0.075, 0.06, 0.045)}
 PLACES = {"hand": (-0.025, 0.012, 0.62), "object": (0.03, -0.01, 0.70)}
@@ -39,45 +41,48 @@ def _scene(width: int, height: int, focal: float) -> Scene:
     return Scene("bench", camera, 30.0, scene.with_poses(shifted).bodies, labels)
 
 
-def _slope(prior: SilhouettePrior, state: MotionState, rows: wp.array) -> float:
+def _slope(masks: BoundTerm, motion: MotionState, rows: wp.array) -> float:
     """Derivative of the value when everything moves along u, by central differences [1/px]."""
-    screen, values = state.screen.numpy().copy(), []
+    screen, values = motion.screen.numpy().copy(), []
     for step in (0.1, -0.1):
-        state.screen.assign(screen + np.array([step, 0.0, 0.0], dtype=np.float32))
+        motion.screen.assign(screen + np.array([step, 0.0, 0.0], dtype=np.float32))
         rows.zero_()
-        prior.evaluate(state, rows, 0)
+        masks.evaluate(rows, 0)
         values.append(float(rows.numpy()[0, 0]))
-    state.screen.assign(screen)
+    motion.screen.assign(screen)
     return (values[0] - values[1]) / 0.2
 
 
-def _trial(device: str, width: int, height: int, focal: float, *, method: str = "edge", cropped: bool = False) -> Trial:
+def _trial(device: str, width: int, height: int, focal: float, *, soft: bool = False, cropped: bool = False) -> Trial:
     scene = _scene(width, height, focal)
     labels = scene.labels
     assert labels is not None
-    state = MotionState(scene, device, point_count=16)
-    gradient = state.screen.grad
+    motion = MotionState(scene, device, point_count=16)
+    gradient = motion.screen.grad
     assert gradient is not None
     window = whole_window(1, width, height)
     if cropped:
         rows, columns = np.nonzero(labels[0])
         box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=float)
         window = window_around(box, width, height, margin=0.05)
-    prior = SilhouettePrior(state, window.cut(labels), window, SilhouetteSettings(method=method))
+    cut = window.cut(labels)
+    backdrop = wp.zeros((1, window.width * window.height), dtype=wp.uint64, device=device)
+    problem = Problem(motion, ObservedPicture(window, cut, backdrop, 0.0, cut))
+    (masks,) = (Softras() if soft else Coverage()).bind(problem)
     rows = wp.zeros((1, 1), dtype=wp.float32, device=device, requires_grad=True)
     seed = wp.ones((1, 1), dtype=wp.float32, device=device)
 
     def run() -> None:
         rows.zero_()
         with wp.Tape() as tape:
-            prior.evaluate(state, rows, 0)
+            masks.evaluate(rows, 0)
         gradient.zero_()
         tape.backward(grads={rows: seed})
 
     def check() -> str | None:
         value, pull = float(rows.numpy()[0, 0]), float(gradient.numpy()[0, :, 0].sum())
-        if method == "softras":
-            slope = _slope(prior, state, rows)
+        if soft:
+            slope = _slope(masks, motion, rows)
             return None if abs(pull - slope) < 0.01 * abs(slope) else f"pull {pull:.3f}, by differences {slope:.3f}"
         # The contour is off by SHIFT_PX along u: the mean distance along its normal is about 2 / pi of that.
         low, high = 0.5 * SHIFT_PX, 0.8 * SHIFT_PX
@@ -108,4 +113,4 @@ def prepare_cropped(device: str) -> Trial:
 @case("mask/softras_640x480", unit="ms", target=100.0, reference="PyTorch3D (backward repaired) 6,490 ms")
 def prepare_softras(device: str) -> Trial:
     """The paper's product over faces, sigma 1e-4."""
-    return _trial(device, 640, 480, 794.0, method="softras")
+    return _trial(device, 640, 480, 794.0, soft=True)

@@ -5,17 +5,16 @@ from functools import cache
 import numpy as np
 
 from warpprior.bench.harness import Trial, case
-from warpprior.refinement.adam import Descent
-from warpprior.refinement.adam_terms import build_terms
-from warpprior.refinement.gauss_newton import COLUMNS, Alignment
+from warpprior.refinement.adam import Adam
+from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.run import refine
-from warpprior.refinement.start import initialise
+from warpprior.refinement.start import start_from_labels
 from warpprior.scene import Poses, Scene
 from warpprior.settings import RefineSettings
 from warpprior.support.history import History
-from warpprior.system.energy import Energy
 from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
+from warpprior.system.observed import observe_picture
+from warpprior.system.problem import Problem
 
 FRAMES = 30
 GRASP_FRAMES = 12
@@ -75,27 +74,29 @@ def prepare_grasp(device: str) -> Trial:
 def prepare_gauss_newton(device: str) -> Trial:
     """One iteration per frame: drawing, contours, contact, smoothness, the banded solution."""
     settings = RefineSettings()
-    state = MotionState(_scene(), device)
-    picture = prepare_picture(state, settings.window_margin)
-    labels = picture.unbiased_labels
-    assert labels is not None
-    for body in state.estimated:
-        initialise(body, state, labels, picture.window, passes=4)
-    alignment = Alignment(state, picture, settings)
-    for number in range(len(alignment.stages)):
-        alignment.run(number)
-    history = History(COLUMNS, 1, device)
+    problem = _problem(_scene(), device, settings)
+    for body in problem.motion.estimated:
+        start_from_labels(body, problem, passes=4)
+    solver = GaussNewton(problem, settings)
+    for number in range(len(solver.stages)):
+        solver.run(number)
+    history = History(solver.names, 1, device)
 
     def run() -> None:
-        alignment.linearise(history)
-        alignment.solve()
-        alignment.advance()
+        solver.linearise(history)
+        solver.solve()
+        solver.advance()
 
     return Trial(
         run=run,
-        check=lambda: _miss(state.read()["bottle"]),
+        check=lambda: _miss(problem.motion.read()["bottle"]),
         per=FRAMES,
     )
+
+
+def _problem(scene: Scene, device: str, settings: RefineSettings) -> Problem:
+    motion = MotionState(scene, device)
+    return Problem(motion, observe_picture(motion, settings.window_margin), settings.unknowns)
 
 
 @case("refine/adam", unit="ms", reference="mask term alone, 640x480: 0.8 ms")
@@ -105,16 +106,15 @@ def prepare_adam(device: str) -> Trial:
     truth = scene.body("bottle").truth
     assert truth is not None
     scene = scene.with_poses({"bottle": truth})
-    state = MotionState(scene, device)
-    settings = RefineSettings().polish
-    terms = build_terms(state, prepare_picture(state, 0.5), settings, lambda text: None)
-    descent = Descent(state, Energy(state, terms), settings)
+    settings = RefineSettings(window_margin=0.5)
+    problem = _problem(scene, device, settings)
+    descent = Adam(problem, settings)
 
     def run() -> None:
         descent.run(1, lambda done: None)
 
     return Trial(
         run=run,
-        check=lambda: _miss(state.read()["bottle"]),
+        check=lambda: _miss(problem.motion.read()["bottle"]),
         per=FRAMES,
     )

@@ -1,4 +1,4 @@
-"""Float64 twin of contact as the paper prints it, point by point; ``distance(point) -> float`` is the touched body's."""
+"""Float64 twin of contact as the paper prints it, by points; ``distance(point) -> float`` is the touched body's."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation

@@ -1,20 +1,24 @@
 """The torch door: shared memory, gradients against finite differences, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import torch
 import warp as wp
 from scipy.ndimage import gaussian_filter
 
 import warpprior.torch as door
 from tests.body_samples import make_motion, make_tree_body
 from tests.estimator_scenes import make_block
+from tests.pose_gradients import analytic_by_pose, numeric_by_pose
 from tests.silhouette_scenes import make_camera, make_ellipsoid, make_poses, make_scene
-from tests.test_render_public import analytic_by_pose, numeric_by_pose
-from warpprior import Poses, geometry, render
+from tests.test_render_public import page_snippets
+from warpprior import Observation, Poses, geometry, render, rigid_body
 from warpprior.support.arrays import is_torch, to_numpy, to_warp
 from warpprior.support.errors import InputError
 from warpprior.torch.recorded import as_array, record
+
+torch = pytest.importorskip("torch", reason="torch is not installed; make test-torch installs it")
 
 TREE = make_tree_body(vertices=20)
 BLOCK = make_block()
@@ -105,8 +109,6 @@ def test_transfer_agrees_with_differences():
 def test_depth_agrees_with_differences():
     """By the pose of a body that covers the whole picture, whose faces are large: differences cross few edges."""
     corners = np.array([[-1.0, -1.0, 0.3], [1.0, -1.0, 0.0], [1.0, 1.0, -0.2], [-1.0, 1.0, 0.1]])
-    from warpprior import rigid_body
-
     sheet = rigid_body("sheet", corners, np.array([[0, 1, 2], [0, 2, 3]]), closed=False)
     camera = make_camera(48, 48)
     tensors = {"position": leaf([[0.05, -0.03, 0.9]]), "rotation": leaf([[0.05, 0.02, 0.01, 1.0]])}
@@ -181,6 +183,17 @@ def test_poses_of_tensors():
         Poses(leaf(poses[:, :3]), tensors[1], tensors[2])
 
 
+def test_observations_of_tensors():
+    """Images and detections may be tensors; one that requires grad is refused in one sentence."""
+    scene = make_scene(labels=torch.zeros(1, 128, 128, dtype=torch.uint8))
+    assert isinstance(scene.labels, np.ndarray) and scene.labels.dtype == np.uint8
+    read = replace(scene, read_depth=lambda frame: torch.ones(128, 128)).read_depth
+    assert isinstance(read(0), np.ndarray)
+    assert isinstance(Observation(centers={"mug": torch.zeros(3)}).centers["mug"], np.ndarray)
+    with pytest.raises(InputError, match="observation: centers of 'mug': a tensor that requires grad"):
+        Observation(centers={"mug": leaf(np.zeros(3))})
+
+
 def test_values_are_those_of_warp():
     """Whatever is asked, the answer is the public function's; doubles are converted, and so are their gradients."""
     poses = block_poses()
@@ -228,3 +241,11 @@ def test_on_a_tape_of_warps_the_door_is_closed():
         door.skin(BLOCK, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, 0.0, 1.0]]))
     with pytest.raises(InputError, match=r"rotation: shape \(2, 4\); shape \(1, 4\)"):
         door.skin(BLOCK, torch.zeros(1, 3), torch.zeros(2, 4))
+
+
+def test_the_programs_of_the_page_run(capsys):
+    """As printed, one after the other."""
+    values = {}
+    for code in page_snippets():
+        exec(code, values)
+    assert values["position"].grad.abs().min() > 0.0 and "tensor" in capsys.readouterr().out

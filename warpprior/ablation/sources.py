@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from warpprior.scene import Scene
 from warpprior.support.errors import InputError
@@ -42,9 +43,9 @@ class Source:
             return load_scene(self.folder, num_frames=self.frame_count)
         from warpprior.scenes import simulate
 
-        frames = {} if self.frame_count is None else {"frame_count": self.frame_count}
+        frames: dict[str, Any] = {} if self.frame_count is None else {"frame_count": self.frame_count}
         return simulate(
-            self.simulated,
+            str(self.simulated),
             seed=self.seed,
             object=self.object,
             mask_noise=self.mask_noise,

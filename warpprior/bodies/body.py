@@ -142,30 +142,37 @@ class Body:
 
     @property
     def vertex_count(self) -> int:
+        """Vertices of the surface."""
         return len(self.vertices)
 
     @property
     def keypoint_count(self) -> int:
+        """Named points; none for most bodies."""
         return 0 if self.keypoints is None else len(self.keypoints.names)
 
     @property
     def face_count(self) -> int:
+        """Triangles of the surface."""
         return len(self.faces)
 
     @property
     def link_count(self) -> int:
+        """Links of the tree, the root among them."""
         return len(self.parents)
 
     @property
     def coordinate_count(self) -> int:
+        """Joint coordinates; the pose of the root is not among them."""
         return len(self.coordinate_names)
 
     @property
     def shape_count(self) -> int:
+        """Shape parameters; none for most bodies."""
         return self.shape_directions.shape[2]
 
     @property
     def is_rigid(self) -> bool:
+        """One link, one shape, no animation: its pose says all about where its surface is."""
         return self.link_count == 1 and self.shape_count == 0 and self.animation is None
 
     @property
@@ -272,12 +279,21 @@ def rigid_body(
     closed: bool = True,
     warnings: tuple[str, ...] = (),
 ) -> Body:
-    """A body of one link: surface (vertex, 3) [m] and triangles (face, 3), as given, in the body's own frame.
+    """A body of one link, its surface as given; :func:`read_mesh` repairs what it reads, this does not.
+
+    Args:
+        name: unique key of the body in pose files.
+        vertices: in the body's own frame (vertex, 3) [m].
+        faces: triangles, counter-clockwise seen from outside (face, 3).
+        colors: vertex colours in [0, 1] (vertex, 3), or None.
+        closed: the surface has an inside.
+        warnings: sentences about the surface, for the report.
 
     Arrays may be any that :mod:`warpprior.support.arrays` takes; those that fit as they are keep their memory.
 
     Raises:
         InputError: not numbers, or a torch tensor that requires grad.
+        ValueError: arrays do not fit together, are not finite, or name vertices that are not there.
     """
     where = f"body {name!r}"
     vertices, faces = to_numpy(vertices, f"{where}: vertices"), to_numpy(faces, f"{where}: faces")

@@ -47,6 +47,7 @@ class BodyState:
 
     @property
     def frame_count(self) -> int:
+        """Frames of the motion."""
         return self.poses.shape[0]
 
 

@@ -36,6 +36,10 @@ class Motion(Protocol):
 def assign_poses(state: BodyState, poses: Motion) -> None:
     """Copy a motion into the device arrays of ``state``; :meth:`BodyModel.shape` and :meth:`BodyModel.pose` are due.
 
+    Args:
+        state: made by :meth:`BodyModel.state` for as many frames.
+        poses: the motion, camera_from_body.
+
     Raises:
         ValueError: the number of frames, coordinates or shape parameters is not that of ``state``, or an animation
             does not have these frames.
@@ -74,7 +78,16 @@ def posed_state(body: Body, poses: Motion, device="cpu") -> tuple[BodyModel, Bod
 
 
 def posed_vertices(body: Body, poses: Motion, device="cpu") -> np.ndarray:
-    """The surface at each frame (frame, vertex, 3) float32 [m], camera frame."""
+    """The surface at each frame (frame, vertex, 3) float32 [m], camera frame.
+
+    Args:
+        body: whose surface.
+        poses: its motion, camera_from_body.
+        device: Warp device that computes it.
+
+    Raises:
+        ValueError: the motion does not fit the body; see :func:`assign_poses`.
+    """
     model, state = posed_state(body, poses, device)
     vertices = wp.zeros((state.frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
     model.skin(state, vertices)
@@ -82,13 +95,31 @@ def posed_vertices(body: Body, poses: Motion, device="cpu") -> np.ndarray:
 
 
 def link_transforms(body: Body, poses: Motion, device="cpu") -> np.ndarray:
-    """camera_from_link at each frame (frame, link, 7) float32: position [m], then quaternion xyzw."""
+    """camera_from_link at each frame (frame, link, 7) float32: position [m], then quaternion xyzw.
+
+    Args:
+        body: whose links.
+        poses: its motion, camera_from_body.
+        device: Warp device that computes them.
+
+    Raises:
+        ValueError: the motion does not fit the body; see :func:`assign_poses`.
+    """
     _, state = posed_state(body, poses, device)
     return state.links.numpy().reshape(state.frame_count, body.link_count, 7)
 
 
 def posed_keypoints(body: Body, poses: Motion, device="cpu") -> np.ndarray:
-    """The body's keypoints at each frame (frame, keypoint, 3) float32 [m], camera frame; none for most bodies."""
+    """The body's keypoints at each frame (frame, keypoint, 3) float32 [m], camera frame; none for most bodies.
+
+    Args:
+        body: whose keypoints.
+        poses: its motion, camera_from_body.
+        device: Warp device that computes them.
+
+    Raises:
+        ValueError: the motion does not fit the body; see :func:`assign_poses`.
+    """
     frame_count = len(poses.position)
     if body.keypoints is None:
         return np.zeros((frame_count, 0, 3), dtype=np.float32)

@@ -57,7 +57,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def argument(metavar: str, meaning: str, default: Any = REQUIRED, **more: Any) -> Any:
+def argument(metavar: str, meaning: str | Callable[[], str], default: Any = REQUIRED, **more: Any) -> Any:
     """A field that is given by its place on the command line, without a flag; arguments as of :func:`option`."""
     return option(meaning, default, flag="", metavar=metavar, **more)
 

@@ -29,7 +29,7 @@ examples:
       a simulated hand lifts and turns a mug; refine both and look at the result
   warpprior refine recordings/mug --output-dir out/mug
       poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
-  warpprior refine recordings/mug --output-dir out/free --without sliding --set align.sigma_contour_px=3
+  warpprior refine recordings/mug --output-dir out/free --without sliding --set contour.sigma_px=3
       the same without one term, and with another setting
   warpprior track recordings/mug --output-dir out/tracked --observe fingertips,center --smooth
       frame by frame and with uncertainty, from measured fingertips and the object's place
@@ -140,8 +140,9 @@ def _pass_interrupt_on(event) -> None:
 
 
 def _interrupt_main() -> None:
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and thread is not None:
+        signal.pthread_kill(thread, signal.SIGINT)
     else:
         _thread.interrupt_main()
 

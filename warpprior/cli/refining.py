@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warpprior.cli.own_terms import load_term
 from warpprior.cli.results import run_into
 from warpprior.cli.shared import Refined
 from warpprior.result import Result
@@ -26,6 +28,8 @@ def chosen_settings(options: Refined) -> RefineSettings:
 
     direct = [f"seed={options.seed}"] + ([] if options.iterations is None else [f"iterations={options.iterations}"])
     start = RefineSettings.paper_literal() if options.paper_literal else RefineSettings()
+    if options.own_terms:
+        start = replace(start, terms=(*start.terms, *map(load_term, options.own_terms)))
     settings = apply_overrides(start, [*direct, *options.assignments])
     return settings.leaving_out(options.without)
 

@@ -59,7 +59,7 @@ class Tuned:
     """Of commands whose settings can be changed."""
 
     assignments: tuple[str, ...] = option(
-        "change a setting, for instance align.sigma_contour_px=3; repeatable", (), flag="--set", metavar="KEY=VALUE"
+        "change a setting, for instance contour.sigma_px=3; repeatable", (), flag="--set", metavar="KEY=VALUE"
     )
     paper_literal: bool = option("start from the paper's equations as printed, to compare", False)
 
@@ -70,6 +70,9 @@ class Refined(Tuned):
 
     iterations: int | None = option("iterations at most", number(None, 1, MOST_WHOLE), metavar="N")
     seed: int = option("seed", number(0, 0, MOST_WHOLE), metavar="N")
+    own_terms: tuple[str, ...] = option(
+        "add a term of your own, FILE.py:NAME or MODULE:NAME; repeatable", (), flag="--term", metavar="PLACE"
+    )
     without: tuple[str, ...] = option(lambda: f"leave out {parts_of_refinement()}; repeatable", (), metavar="TERM")
 
 

@@ -12,7 +12,7 @@ from warpprior.bodies.body import Body, JointType
 from warpprior.kernels import surface_query
 from warpprior.support.errors import InputError
 
-ANCHORS = 32  # vertices that tell where the middle of a surface is
+ANCHORS = 32  # vertices whose mean is taken as the middle of a surface
 SHAPE_ROOM = 1.5  # shape parameters may make a body this much larger than at rest
 SLIDE_ROOM = 1.0  # how far sliding joints without limits are taken to go [m]
 CORNER_LIMIT = 2**31 - 1  # corners of triangles are numbered in 32 bits
@@ -38,7 +38,7 @@ class SurfaceAnswers:
 class SurfaceQuery:
     """Exact signed distance from points to the surface of one body, which may bend, in every frame.
 
-    Inside and outside are told by the normal of the closest triangle, edge or vertex, weighted by angle.  That is
+    Inside and outside are decided by the normal of the closest triangle, edge or vertex, weighted by angle.  That is
     exact for a closed surface that does not intersect itself.  Where one does, points outside stay outside; a point
     inside whose closest triangle is buried in another part of the body counts as outside.  Winding numbers are right
     there, too, but taking the surface then costs about fifteen times as much.
@@ -49,7 +49,7 @@ class SurfaceQuery:
         device: a Warp device or its name.
         reach_m: farther than this is a miss [m].
         scale: size factor of the body.
-        winding: winding numbers tell inside (above one half) from outside.
+        winding: winding numbers decide: inside above one half.
 
     Attributes:
         usable: 1 where the surface of a frame is finite and not torn apart [frame] int32; elsewhere all queries miss.
@@ -157,9 +157,12 @@ class SurfaceQuery:
         answers = self.answers(points.shape[1])
         if points.size:
             self.query(wp.array(points, dtype=wp.vec3, device=self.device), answers)
-        arrays = (answers.distances, answers.normals, answers.faces, answers.barycentrics)
-        shape = points.shape[:2]
-        return tuple(array.numpy().reshape(*shape, *array.numpy().shape[2:]).copy() for array in arrays)
+
+        def read(array: wp.array) -> np.ndarray:
+            values = array.numpy()
+            return values.reshape(*points.shape[:2], *values.shape[2:]).copy()
+
+        return read(answers.distances), read(answers.normals), read(answers.faces), read(answers.barycentrics)
 
 
 def _half_extent(body: Body) -> float:

@@ -79,7 +79,7 @@ def skin(
         device: where to work; None takes the arrays' device, the CPU for arrays of the host.
 
     Returns:
-        [frame, vertex] vec3 on the device where any argument is a Warp array; otherwise NumPy (frame, vertex, 3)
+        [frame, vertex] vec3 where any argument is a Warp array or a device is given; otherwise NumPy (frame, vertex, 3)
         float32.  An animated body shows its first frames, or those that the poses say.
 
     Raises:

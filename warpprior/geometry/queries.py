@@ -89,7 +89,7 @@ def signed_distance(
         device: where to work; None takes the arrays' device, the CPU for arrays of the host.
 
     Returns:
-        Warp arrays where points or poses are; otherwise NumPy.
+        Warp arrays where points or poses are, or a device is given; otherwise NumPy.
 
     Raises:
         InputError: an array that is refused, frames that do not fit, no such method, or a grid of a body that bends.
@@ -183,7 +183,8 @@ def _shared_query(body: Body, frame_count: int, device: Any, reach_m: float, sca
 
 
 def _push(points: wp.array, surface: wp.array, answers: SurfaceAnswers, corners: wp.array) -> None:
-    gradients, normals = answers.distances.grad, answers.normals
+    gradients: Any = answers.distances.grad
+    normals = answers.normals
     if points.requires_grad:
         posed_distance.push_to_points(gradients, normals, point_gradients_out=points.grad)
     if surface.requires_grad:
@@ -194,7 +195,8 @@ def _push(points: wp.array, surface: wp.array, answers: SurfaceAnswers, corners:
 
 
 def _read_grid(body: Body, points: wp.array, poses: Any, scale: float) -> Distances:
-    device, frame_count = points.device, points.shape[0]
+    device: Any = points.device
+    frame_count = points.shape[0]
     if poses is None:
         poses = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], (frame_count, 1))
     transforms = poses_of(poses, f"poses of body {body.name!r}", device, count=frame_count)

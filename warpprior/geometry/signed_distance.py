@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -223,11 +224,11 @@ class Grids:
         self.device_grids.inverse_spacings, self.device_grids.links = self.inverse_spacings, self.links
         baked: dict[int, int] = {}
         for index, surface in enumerate(surfaces):
-            first = baked.setdefault(id(surface), index)
+            first, values = baked.setdefault(id(surface), index), cast(wp.array, self.values[index])
             if first < index:
-                wp.copy(self.values[index], self.values[first])
+                wp.copy(values, cast(wp.array, self.values[first]))
             else:
-                self._bake(surface, wp.vec3(*origins[index]), float(self.spacings[index]), self.values[index])
+                self._bake(surface, wp.vec3(*origins[index]), float(self.spacings[index]), values)
 
     @staticmethod
     def _bake(surface: Surface, origin: wp.vec3, spacing: float, values: wp.array) -> None:
@@ -271,7 +272,8 @@ def _close_openings(values: np.ndarray, spacing: float) -> np.ndarray:
     inside = values < 0.0
     if inside.all() or not inside.any():
         return values
-    to_other = spacing * (distance_transform_edt(inside) + distance_transform_edt(~inside))
+    nodes: Any = distance_transform_edt(inside), distance_transform_edt(~inside)
+    to_other = spacing * (nodes[0] + nodes[1])
     return np.clip(values, -to_other, to_other).astype(np.float32)
 
 
@@ -391,7 +393,8 @@ class LinkFields:
             # Hands repeat their fingers: links of one shape share one surface.
             twin = next((i for i, shape in enumerate(shapes) if _same_shape(shape, shapes[-1])))
             name = f"{where}: link {body.link_names[link]!r}"
-            self.surfaces.append(self.surfaces[twin] if twin < len(links) else Surface(*shapes[-1], name, device))
+            new = twin == len(links)
+            self.surfaces.append(Surface(points, shapes[-1][1], name, device) if new else self.surfaces[twin])
             links.append(int(link))
         self.grids = Grids(self.surfaces, links, resolution, padding, self.device)
         firsts = {id(surface): i for i, surface in reversed(list(enumerate(self.surfaces)))}

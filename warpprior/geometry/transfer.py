@@ -59,7 +59,7 @@ def transfer(
         device: where to work; None takes the arrays' device, the CPU for arrays of the host.
 
     Returns:
-        Warp arrays where any argument is one; otherwise NumPy.
+        Warp arrays where any argument is one, or a device is given; otherwise NumPy.
 
     Raises:
         InputError: an array that is refused, shapes that do not fit each other, or a sigma that is not positive.

@@ -210,6 +210,7 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
     if len(name) > NAME_LIMIT:
         raise InputError(table.place("name"), f"has {len(name)} characters", f"at most {NAME_LIMIT}")
     kind = find_kind(table.choice("kind", tuple(KINDS)))
+    assert kind is not None  # it is one of the table
     entry = BodyEntry(
         name=name,
         kind=kind,

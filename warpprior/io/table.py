@@ -113,8 +113,9 @@ class Table:
         kinds = typing.get_type_hints(options)
         return options(**{field.name: self._field(field, kinds[field.name]) for field in dataclasses.fields(options)})
 
-    def _field(self, field: dataclasses.Field, kind):
-        key, default = field.name, _REQUIRED if field.default is dataclasses.MISSING else field.default
+    def _field(self, field: dataclasses.Field, kind: Any) -> Any:
+        key = field.name
+        default: Any = _REQUIRED if field.default is dataclasses.MISSING else field.default
         if self.value(key, default) is None:
             return None
         if typing.get_origin(kind) in (typing.Union, types.UnionType):
@@ -124,7 +125,8 @@ class Table:
         if kind is bool:
             return self.boolean(key, default)
         if kind is int:
-            return self.integer(key, *field.metadata[RANGE], default)
+            low, high = field.metadata[RANGE]
+            return self.integer(key, low, high, default)
         if kind is float:
             return self.number(key, default, limits=field.metadata[RANGE])
         return self.text(key, default)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -25,12 +26,12 @@ class Canvas:
         assembly: topology of the whole scene; its vertices index ``screen``.
         channels: channel of each body of the assembly, None for bodies that are not on this layer.
         outlined: bodies whose silhouette edges carry coverage and gradients.
-        window: crop of the picture.
+        window: crop of the image.
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
 
     Raises:
-        InputError: more bodies than keys can tell apart.
+        InputError: more bodies than keys can distinguish.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Canvas:
         self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
-        self._outline: silhouette.Outline | None = None
+        self._outline: Any = None
 
     def again(self, window: Window) -> Canvas:
         """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
@@ -91,14 +92,15 @@ class Canvas:
         return other
 
     def look_at(self, window: Window) -> None:
-        """Draw another part of the picture from now on, of no more pixels than the one it was made for.
+        """Draw another part of the image from now on, of no more pixels than the one it was made for.
 
         Only for a canvas of one frame without a backdrop.
         """
         pixel_count = window.width * window.height
         self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
-        self.keys = self._all_keys.flatten()[:pixel_count].reshape((1, pixel_count))
+        keys: Any = self._all_keys.flatten()[:pixel_count]
+        self.keys = keys.reshape((1, pixel_count))
         self._outline = None
 
     def draw(self, screen: wp.array) -> bool:
@@ -139,8 +141,8 @@ class Canvas:
             keys_out=self.keys,
         )
 
-    def outline(self, screen: wp.array) -> silhouette.Outline:
-        """The silhouette drawn last, of ``screen`` [frame, vertex], for the kernels that walk it."""
+    def outline(self, screen: wp.array) -> Any:
+        """The :class:`warpprior.kernels.silhouette.Outline` drawn last, of ``screen`` [frame, vertex]."""
         if self._outline is None or self._outline.screen is not screen:
             outline = self._outline = silhouette.Outline()
             outline.screen, outline.edges, outline.origins, outline.crop = screen, self.edges, self.origins, self.crop

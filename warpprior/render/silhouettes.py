@@ -79,7 +79,7 @@ class ContourMask:
 
     Args:
         canvas: layer to draw, of one channel.
-        distances: signed distance of the label, plus inside, 1e6 where it says nothing (frame, height, width) [px].
+        distances: signed distance of the label, plus inside, 1e6 where it is unknown (frame, height, width) [px].
         scales: loss per pixel of squared error, times sigma (frame,).
         sigma: contour displacement that counts as one [1] float32 [px].
         tau: width of the blur [1] float32 [px].
@@ -151,7 +151,7 @@ class SoftrasMask:
     Args:
         assembly: topology of the moving bodies; its vertices index ``screen``.
         channels: channel of each body, None for bodies that are left out.
-        window: crop of the picture.
+        window: crop of the image.
         targets: channel each pixel should show, 254 background, 255 ignored (frame, height, width) uint8.
         scales: loss per pixel of squared error, times sigma (frame, channel).
         sigma: contour displacement that counts as one [1] float32 [px].

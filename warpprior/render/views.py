@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import warp as wp
@@ -27,9 +27,12 @@ from warpprior.support.tape import record_adjoint
 CHUNK_PIXELS = 8_000_000  # drawn at once where nothing is kept for a backward pass
 PLAIN = 0.7  # grey level of bodies without colours
 
+Drawable: TypeAlias = "Scene | Body | Sequence[Body]"
+"""What the functions below draw."""
+
 
 def silhouette(
-    scene: Scene | Body | Sequence[Body],
+    scene: Drawable,
     poses: Mapping[str, Any] | None = None,
     *,
     camera: Camera | None = None,
@@ -66,19 +69,18 @@ def silhouette(
     images = wp.zeros(shape, dtype=wp.float32, device=view.device, requires_grad=grad)
     layers = [tuple(range(count))] if occluded else [_alone(index, count) for index in range(count)]
     for index, channels in enumerate(layers):
-        canvas = view.canvas(channels, outlined=True)
+        canvas, cut = view.canvas(channels, outlined=True), slice(None) if occluded else slice(index, index + 1)
         canvas.draw(view.screen)
-        own = images if occluded else images[:, index : index + 1]
+        own: Any = images[:, cut]
         surface_image.fill_coverage(canvas.keys, coverage_out=own)
-        outlines.cover_pixels(*canvas.outline(view.screen), stride=canvas.stride, coverage_out=own)
+        outlines.cover_pixels(canvas.outline(view.screen), stride=canvas.stride, coverage_out=own)
         if grad:
-            gradients = images.grad if occluded else images.grad[:, index : index + 1]
-            _record_coverage(view.screen, canvas, gradients, images)
+            _record_coverage(view.screen, canvas, images, cut)
     return images.reshape((view.frame_count, count, view.camera.height, view.camera.width))
 
 
 def depth(
-    scene: Scene | Body | Sequence[Body],
+    scene: Drawable,
     poses: Mapping[str, Any] | None = None,
     *,
     camera: Camera | None = None,
@@ -102,12 +104,13 @@ def depth(
         canvas = view.canvas(tuple(range(len(view.bodies))), outlined=False)
         canvas.draw_faces(view.screen)
         visibility.read_depths(canvas.keys, depths_out=images)
+        gradients: Any = images.grad
 
         def push() -> None:
             surface_image.push_depths(
-                canvas.keys, view.screen, canvas.faces, camera.width, images.grad, screen_gradients_out=view.screen.grad
+                canvas.keys, view.screen, canvas.faces, camera.width, gradients, screen_gradients_out=view.screen.grad
             )
-            images.grad.zero_()
+            gradients.zero_()
 
         record_adjoint(push, [view.screen, images])
     else:
@@ -117,7 +120,7 @@ def depth(
 
 
 def labels(
-    scene: Scene | Body | Sequence[Body],
+    scene: Drawable,
     poses: Mapping[str, Any] | None = None,
     *,
     camera: Camera | None = None,
@@ -139,7 +142,7 @@ def labels(
 
 
 def normals(
-    scene: Scene | Body | Sequence[Body],
+    scene: Drawable,
     poses: Mapping[str, Any] | None = None,
     *,
     camera: Camera | None = None,
@@ -161,7 +164,7 @@ def normals(
 
 
 def colors(
-    scene: Scene | Body | Sequence[Body],
+    scene: Drawable,
     poses: Mapping[str, Any] | None = None,
     *,
     camera: Camera | None = None,
@@ -241,15 +244,17 @@ class _View:
         for start in range(0, self.frame_count, together):
             cut = slice(start, min(start + together, self.frame_count))
             canvas = self.canvas(tuple(range(len(self.bodies))), outlined=False, frame_count=cut.stop - cut.start)
-            canvas.draw_faces(self.screen[cut])
-            yield canvas, self.screen[cut], cut
+            screen: Any = self.screen[cut]
+            canvas.draw_faces(screen)
+            yield canvas, screen, cut
 
     def read(self, dtype: Any, read: Callable[[Canvas, wp.array, wp.array], None]) -> wp.array:
         """An image [frame, height, width] that ``read(canvas, screen, out)`` fills part by part."""
         height, width = self.camera.height, self.camera.width
         images = wp.zeros((self.frame_count, height * width), dtype=dtype, device=self.device)
         for canvas, screen, cut in self.parts():
-            read(canvas, screen, images[cut])
+            own: Any = images[cut]
+            read(canvas, screen, own)
         return images.reshape((self.frame_count, height, width))
 
 
@@ -276,14 +281,16 @@ def _check_names(bodies: Sequence[Body], poses: Mapping[str, Any]) -> None:
         raise InputError("poses", f"of a body {unknown[0]!r}", f"of some of {names}")
 
 
-def _record_coverage(screen: wp.array, canvas: Canvas, gradients: wp.array, images: wp.array) -> None:
-    """The adjoint of a layer's masks, whose gradients are part of those of the images."""
+def _record_coverage(screen: wp.array, canvas: Canvas, images: wp.array, cut: slice) -> None:
+    """The adjoint of a layer's masks, which are some channels of the images."""
     whole = wp.full((1, screen.shape[0]), 1.0, dtype=wp.float32, device=canvas.device)
+    gradients: Any = images.grad
 
     def push() -> None:
+        own = gradients[:, cut]
         outlines.push_coverage_gradient(
-            *canvas.outline(screen), gradients, 0, whole, stride=canvas.stride, screen_gradients_out=screen.grad
+            canvas.outline(screen), own, 0, whole, stride=canvas.stride, screen_gradients_out=screen.grad
         )
-        gradients.zero_()
+        own.zero_()
 
     record_adjoint(push, [screen, images])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -23,8 +24,8 @@ class Window:
     width: int
     height: int
 
-    def crop(self, channel_count: int) -> Crop:
-        """The struct the kernels take."""
+    def crop(self, channel_count: int) -> Any:
+        """The :class:`warpprior.kernels.silhouette.Crop` that kernels take."""
         crop = Crop()
         crop.width, crop.height, crop.channel_count = self.width, self.height, channel_count
         return crop
@@ -52,7 +53,7 @@ def window_around(boxes: np.ndarray, width: int, height: int, margin: float = 0.
 
     Each crop is as large as the largest box and a margin on each side, shifted to lie within the picture.
     """
-    finite = np.isfinite(boxes).all(axis=1)
+    finite: Any = np.isfinite(boxes).all(axis=1)
     if not finite.any():
         return whole_window(len(boxes), width, height)
     boxes = np.where(finite[:, None], boxes, np.median(boxes[finite], axis=0))

@@ -87,8 +87,9 @@ def _loss_figure(result: Result) -> Figure | None:
         style = {"color": INK, "linewidth": 2.4} if total else {"color": next(colors), "linewidth": 1.3}
         axes.plot(iteration[picked], heights, label=plain(name), zorder=1 if total else 2, **style)
     stage = np.nan_to_num(history.get("stage", np.zeros(1)))  # the descent has no stages
+    places = history.get("iteration", np.arange(len(stage)))
     for turn in np.flatnonzero(np.diff(stage)):
-        axes.axvline(history.get("iteration", np.arange(len(stage)))[turn + 1], color=FAINT, linewidth=3.0, zorder=0)
+        axes.axvline(float(places[turn + 1]), color=FAINT, linewidth=3.0, zorder=0)
     set_logarithmic(axes)
     dress(axes, "Energy by term", "iteration", "cost")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=INK)

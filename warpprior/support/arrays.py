@@ -8,6 +8,7 @@ to drop them silently would be worse.  :mod:`warpprior.torch` holds the function
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,32 @@ def to_warp(values: object, where: str, dtype: Any, ndim: int, device: Any, *, s
     return values if values.dtype == dtype and values.ndim == ndim else _seen_as(values, where, dtype, found[:ndim])
 
 
+def take(owner: Any, name: str, where: str, dtype: type | None = None, *, arrays_only: bool = False) -> None:
+    """Have a field of a frozen dataclass hold NumPy arrays: one that is already is kept, others become copies.
+
+    Args:
+        owner: the dataclass.
+        name: of the field: an array, a mapping of arrays, or None.
+        where: names the field in errors.
+        dtype: of the copies; None for the type they come in.
+        arrays_only: what is no array of any library is left as it is, to whoever checks it.
+
+    Raises:
+        InputError: as for :func:`to_numpy`.
+    """
+    values = getattr(owner, name)
+
+    def copied(value: object, place: str) -> object:
+        kept = value is None or isinstance(value, np.ndarray) or (arrays_only and not _is_array(value))
+        return value if kept else np.array(to_numpy(value, place), dtype=dtype)
+
+    if not isinstance(values, Mapping):
+        object.__setattr__(owner, name, copied(values, where))
+    elif not all(isinstance(value, np.ndarray) for value in values.values()):
+        copies = {key: copied(value, f"{where} of {key!r}") for key, value in values.items()}
+        object.__setattr__(owner, name, copies)
+
+
 def device_of(*values: object, device: Any = None) -> Any:
     """The Warp device to work on: the one asked for, else that of the first Warp array or tensor, else the CPU."""
     import warp as wp
@@ -107,6 +134,10 @@ def device_of(*values: object, device: Any = None) -> Any:
         if is_torch(value):
             return wp.device_from_torch(value.device)
     return wp.get_device("cpu")
+
+
+def _is_array(values: object) -> bool:
+    return isinstance(values, np.ndarray) or is_warp(values) or is_torch(values) or hasattr(values, "__dlpack__")
 
 
 def _read(values: object, where: str) -> np.ndarray:

@@ -21,30 +21,32 @@ ABOVE_ZERO = (5e-324, 1e300)
 _WORDS = {FINITE: "a finite number", ABOVE_ZERO: "a finite number greater than zero"}
 
 
-def number(default: float | None, low: float, high: float = MOST) -> Any:
+def number(default: Any, low: float, high: float = MOST) -> Any:
     """A field of a dataclass that takes numbers from ``low`` to ``high``, ends included; None where it may be None."""
     return dataclasses.field(default=default, metadata={RANGE: (low, high)})
 
 
-def positive(default: float | None) -> Any:
+def positive(default: Any) -> Any:
     """A field that is divided by, as a sigma is."""
     return number(default, LEAST)
 
 
-def weight(default: float) -> Any:
+def weight(default: Any) -> Any:
     """A field that may be zero, which switches something off."""
     return number(default, 0.0)
 
 
-def share(default: float) -> Any:
+def share(default: Any) -> Any:
     """A field from 0 to 1."""
     return number(default, 0.0, 1.0)
 
 
 def within(value: object, low: float, high: float, *, whole: bool = False) -> bool:
     """Is the value a number (a whole one), and from ``low`` to ``high``?  NaN, truth values and texts are not."""
-    good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
-    return good and bool(low <= value <= high)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
+        return False
+    given: Any = value
+    return bool(low <= given <= high)
 
 
 def describe(low: float, high: float, *, whole: bool = False) -> str:
@@ -55,7 +57,7 @@ def describe(low: float, high: float, *, whole: bool = False) -> str:
 
 
 def check_ranges(settings: object, what: str = "settings", *, prefix: str = "") -> None:
-    """Hold every number in a dataclass, and in those inside it, against the range of its field.
+    """Hold every number in a dataclass, and in those inside it, against the range of its field, else finite ones.
 
     Args:
         settings: the dataclass.
@@ -66,7 +68,7 @@ def check_ranges(settings: object, what: str = "settings", *, prefix: str = "") 
         InputError: names the setting with dots, its value and its range.
     """
     for key, field, value in _numbers(settings, prefix):
-        low, high = field.metadata[RANGE] if RANGE in field.metadata else _guess(field.name)
+        low, high = field.metadata.get(RANGE, FINITE)
         kind = _kind(field)
         whole, may_be_none = kind.startswith("int"), "None" in kind
         if not (value is None and may_be_none) and not within(value, low, high, whole=whole):
@@ -78,18 +80,29 @@ def without_range(settings: object) -> list[str]:
     return [key for key, field, _ in _numbers(settings, "") if RANGE not in field.metadata]
 
 
-def _numbers(settings: object, prefix: str) -> Iterator[tuple[str, dataclasses.Field, object]]:
+def named_items(values: tuple) -> list[tuple[str, Any]]:
+    """Items of a tuple with what they are called in keys: their ``name``, or their number."""
+    return [(str(getattr(item, "name", index)), item) for index, item in enumerate(values)]
+
+
+def open_fields(settings: object) -> tuple[str, ...]:
+    """Fields whose items are reached as if they were fields themselves; the class lists them in ``OPEN``."""
+    return getattr(type(settings), "OPEN", ())
+
+
+def _numbers(settings: Any, prefix: str) -> Iterator[tuple[str, dataclasses.Field, object]]:
     """Dotted key, field and value of each number."""
     for field in dataclasses.fields(settings):
         value, key = getattr(settings, field.name), prefix + field.name
         if dataclasses.is_dataclass(value):
             yield from _numbers(value, f"{key}.")
         elif isinstance(value, tuple):
-            for index, item in enumerate(value):
+            start = prefix if field.name in open_fields(settings) else f"{key}."
+            for name, item in named_items(value):
                 if dataclasses.is_dataclass(item):
-                    yield from _numbers(item, f"{key}.{index}.")
+                    yield from _numbers(item, f"{start}{name}.")
                 elif RANGE in field.metadata:
-                    yield f"{key}.{index}", field, item
+                    yield f"{key}.{name}", field, item
         elif _kind(field).startswith(("int", "float")):
             yield key, field, value
 
@@ -98,31 +111,3 @@ def _kind(field: dataclasses.Field) -> str:
     """The annotation as text; that of its items for a tuple."""
     kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
     return kind.removeprefix("tuple[")
-
-
-# What follows guesses from the names of fields that declare no range; a test lists them.
-_RANGES = {
-    "seed": (0, MOST_WHOLE),
-    "iterations": (0, 50_000),  # a captured graph draws at most warpprior.render.canvas.EPOCH_LIMIT times
-    "initialise_passes": (0, 100),
-    "seeding_rounds": (0, 10_000),
-    "contact_points": (1, 8192),
-    "anchors": (0, 64),
-    "gate": (0, 0.999999),
-    "stick_frames": (0, 1000),
-    "patience": (1, 10_000),
-    "contact_patience": (1, 10_000),
-    "adaptive_window": (2, 100_000),
-    "sample_count": (1, 1_000_000),
-    "margin_px": (0, 10_000),
-    "window_margin": (0, 10),
-    "tolerance": (0, 1),
-    "final_rate": (0, 1),
-    "free_normal": (0, 1),
-    "penetration_share": (0, 1),
-}
-_POSITIVE = {"sigma", "softness", "reach", "tau", "knee", "rate"}  # words of names whose values are divided by
-
-
-def _guess(name: str) -> tuple[float, float]:
-    return _RANGES.get(name, (LEAST if _POSITIVE & set(name.split("_")) else 0, MOST))

@@ -19,7 +19,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from warpprior.support.errors import InputError
-from warpprior.support.limits import check_ranges
+from warpprior.support.limits import check_ranges, named_items, open_fields
 
 Settings = TypeVar("Settings")
 
@@ -106,21 +106,20 @@ def _old_keys(settings: object, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _children(value: object) -> dict[str, Any]:
     """What a dot leads to: fields of a dataclass, items of a tuple of dataclasses by name or number; else nothing.
 
-    Items of a tuple that its dataclass names in ``OPEN`` are reached as if they were fields.
+    Items of a tuple that its dataclass names in ``OPEN`` are reached as if they were fields.  A field ``name`` is what
+    its dataclass is reached by, and no setting.
     """
     if dataclasses.is_dataclass(value):
         found = {}
         for field in dataclasses.fields(value):
+            if field.name == "name":
+                continue
             child = getattr(value, field.name)
-            found.update(_children(child) if field.name in _open_fields(value) else {field.name: child})
+            found.update(_children(child) if field.name in open_fields(value) else {field.name: child})
         return found
     if isinstance(value, tuple) and value and all(dataclasses.is_dataclass(item) for item in value):
-        return {str(getattr(item, "name", index)): item for index, item in enumerate(value)}
+        return dict(named_items(value))
     return {}
-
-
-def _open_fields(value: object) -> tuple[str, ...]:
-    return getattr(type(value), "OPEN", ())
 
 
 def _leaves(settings: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -131,7 +130,7 @@ def _leaves(settings: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
-def _replaced(settings: Settings, path: list[str], text: str, key: str, known: list[str]) -> Settings:
+def _replaced(settings: Any, path: list[str], text: str, key: str, known: list[str]) -> Any:
     name, rest = path[0], path[1:]
     children = _children(settings)
     nested = bool(_children(children.get(name)))
@@ -140,7 +139,7 @@ def _replaced(settings: Settings, path: list[str], text: str, key: str, known: l
     if isinstance(settings, tuple):
         index = [*children].index(name)
         return (*settings[:index], _replaced(settings[index], rest, text, key, known), *settings[index + 1 :])
-    for opened in _open_fields(settings):
+    for opened in open_fields(settings):
         if name in _children(getattr(settings, opened)):
             items = _replaced(getattr(settings, opened), path, text, key, known)
             return dataclasses.replace(settings, **{opened: items})

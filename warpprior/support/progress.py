@@ -24,7 +24,7 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
 
     with tqdm(desc=title, leave=False, file=sys.stderr, dynamic_ncols=True) as bar:
 
-        def show(done: int, total: int, text: str) -> None:
+        def show(done: float, total: int, text: str) -> None:
             bar.total = total
             bar.set_postfix_str(text, refresh=False)
             bar.update(done - bar.n)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+Class = TypeVar("Class", bound=type)
 
 
-def renamed_fields(**renamed: str):
+def renamed_fields(**renamed: str) -> Callable[[Class], Class]:
     """A class decorator for dataclasses: ``old="new"`` takes ``old`` as an argument and as an attribute.
 
     Both warn (DeprecationWarning) and name the new field.  Given beside the new name, the old one counts: so
     ``dataclasses.replace``, which hands over every field, takes old names, too.
     """
 
-    def decorate(cls: type) -> type:
+    def decorate(cls: Class) -> Class:
         plain = cls.__init__
 
         @functools.wraps(plain)
@@ -24,7 +28,7 @@ def renamed_fields(**renamed: str):
                     named[new] = named.pop(old)
             plain(self, *values, **named)
 
-        cls.__init__ = init
+        setattr(cls, "__init__", init)  # noqa: B010 - which a type checker lets pass
         for old, new in renamed.items():
             setattr(cls, old, _old_attribute(cls, old, new))
         return cls

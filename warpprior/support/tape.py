@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -19,3 +20,16 @@ def record_adjoint(adjoint: Callable[[], None], arrays: list[Any]) -> None:
     tape = current_tape()
     if tape is not None:
         tape.record_func(adjoint, arrays)
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Within it nothing is recorded on the tape that is recording, if any."""
+    import warp as wp
+
+    tape = current_tape()
+    wp._src.context.runtime.tape = None
+    try:
+        yield
+    finally:
+        wp._src.context.runtime.tape = tape

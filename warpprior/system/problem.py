@@ -10,10 +10,10 @@ import numpy as np
 import warp as wp
 
 from warpprior.geometry.bending_surface import SurfaceQuery
-from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, System
+from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, PointBody, System
 from warpprior.scene import SceneBody
 from warpprior.system.backdrop import draw_known
-from warpprior.system.contacts import BodyContacts
+from warpprior.system.contacts import BodyContacts, point_body
 from warpprior.system.drawings import Drawings
 from warpprior.system.equations import Equations
 from warpprior.system.motion import MotionState
@@ -115,6 +115,10 @@ class Problem:
     def partners(self, body: SceneBody) -> list[SceneBody]:
         """All other bodies."""
         return [other for other in self.motion.scene.bodies if other.name != body.name]
+
+    def point_body(self, body: SceneBody) -> PointBody:
+        """Where a body's contact points lie on its surface, and which unknowns move them; what rows ask for."""
+        return point_body(body, self.motion, self.equations.starts.get(body.name, -1))
 
     def contacts(self, body: SceneBody) -> BodyContacts:
         """What may touch an estimated rigid body; looked up once for all terms."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from warpprior.support.errors import InputError
-from warpprior.support.limits import positive
+from warpprior.support.limits import positive, weight
 from warpprior.terms.term import ADAM, BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Coverage(Term):
     compares_labels: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("labels",)
 
+    weight: float = weight(40.0)  # a contour of some 400 px errs alike over 10: it counts as so many measurements
     method: Literal["edge", "soft"] = "edge"
     mode: Literal["", "modal", "amodal-ignore", "union"] = ""
     sigma_px: float = positive(1.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from warpprior.support.errors import InputError
-from warpprior.support.limits import positive, share
+from warpprior.support.limits import positive, share, weight
 from warpprior.terms.term import ADAM, BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Far(Term):
     draws: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("labels",)
 
+    weight: float = weight(4.0)
     sigma_px: float = positive(1.0)
     overlap_begin: float = share(0.3)
     overlap_end: float = share(0.5)

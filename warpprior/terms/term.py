@@ -125,11 +125,12 @@ class BoundTerm:
         import warp as wp
 
         from warpprior.kernels.energy import add_costs
-        from warpprior.support.tape import record_adjoint
+        from warpprior.support.tape import record_adjoint, unrecorded
 
-        self.costs.zero_()
-        self.add(self.problem.costs_system)
-        add_costs(self.costs, row, rows_out=rows)
+        with unrecorded():
+            self.costs.zero_()
+            self.add(self.problem.costs_system)
+            add_costs(self.costs, row, rows_out=rows)
 
         def push() -> None:
             system = self.problem.gradient_system

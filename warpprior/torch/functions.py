@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from warpprior.bodies.body import Body
-from warpprior.scene import Camera, Scene
+from warpprior.scene import Camera
 from warpprior.support.arrays import is_torch
 from warpprior.torch.recorded import load_torch, record
+
+if TYPE_CHECKING:
+    from warpprior.render.views import Drawable
 
 
 def skin(
@@ -42,7 +45,7 @@ def skin(
 
 
 def silhouette(
-    scene: Scene | Body | Sequence[Body],
+    scene: Drawable,
     poses: Mapping[str, Any],
     *,
     camera: Camera | None = None,
@@ -67,7 +70,7 @@ def silhouette(
     ))  # fmt: skip
 
 
-def depth(scene: Scene | Body | Sequence[Body], poses: Mapping[str, Any], *, camera: Camera | None = None) -> Any:
+def depth(scene: Drawable, poses: Mapping[str, Any], *, camera: Camera | None = None) -> Any:
     """Depth of what is seen, as :func:`warpprior.render.depth` has it, with its errors.
 
     Args:

@@ -44,8 +44,6 @@ def record(function: Callable[..., Sequence[Any]], *values: Any) -> tuple[Any, .
     places = [index for index, value in enumerate(values) if is_torch(value)]
     tensors = [values[index] for index in places]
     for tensor in tensors:
-        if not tensor.is_floating_point() and not tensor.dtype.is_complex:
-            continue  # faces and other indices
         if tensor.device != tensors[0].device:
             raise InputError("tensors", f"on {tensors[0].device} and {tensor.device}", "all on one device")
         if not tensor.is_floating_point() or tensor.layout != torch.strided:
@@ -65,10 +63,7 @@ def as_array(tensor: Any, requires_grad: bool = False) -> Any:
     import warp as wp
 
     torch = load_torch()
-    values = tensor.detach()
-    if values.is_floating_point():
-        values = values.to(torch.float32)
-    return wp.from_torch(values.contiguous(), requires_grad=requires_grad)
+    return wp.from_torch(tensor.detach().to(torch.float32).contiguous(), requires_grad=requires_grad)
 
 
 @cache

@@ -94,16 +94,16 @@ def tracked_result(
 
 
 def _history(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
-    """One row per frame: what sensors told, and what held the objects."""
+    """One row per frame: what sensors said, and what held the objects."""
     columns = {
         "frame": np.arange(len(estimates)),
         "timestamp": np.array([estimate.timestamp for estimate in estimates]),
     }
     for sensor in dict.fromkeys(name for estimate in estimates for name in estimate.innovations):
-        told = [estimate.innovations.get(sensor) for estimate in estimates]
-        columns[f"nis/{sensor}"] = np.array([t.nis if t is not None and t.dof else np.nan for t in told])
-        columns[f"dof/{sensor}"] = np.array([0 if t is None else t.dof for t in told])
-        columns[f"rejected/{sensor}"] = np.array([0 if t is None else t.rejected for t in told])
+        said = [estimate.innovations.get(sensor) for estimate in estimates]
+        columns[f"nis/{sensor}"] = np.array([t.nis if t is not None and t.dof else np.nan for t in said])
+        columns[f"dof/{sensor}"] = np.array([0 if t is None else t.dof for t in said])
+        columns[f"rejected/{sensor}"] = np.array([0 if t is None else t.rejected for t in said])
     for name in estimates[0].modes if estimates else ():
         columns[f"held/{name}"] = np.array([int(estimate.modes[name] == HELD) for estimate in estimates])
         contacts = [sum(1 for contact in estimate.contacts if contact.object == name) for estimate in estimates]
@@ -128,8 +128,8 @@ def _notes(filtered: Sequence[Estimate], chosen: Sequence[Estimate]) -> list[str
         if sigma[:3].max() > UNSURE_M:
             notes.append(f"{name}: where it is, is not observed at the end: {1e3 * sigma[:3].max():.0f} mm (1 sigma).")
         if sigma[3:].max() > UNSURE_RAD:
-            told = f"{np.degrees(sigma[3:].max()):.0f} degrees (1 sigma)"
-            notes.append(f"{name}: how it is turned is not observed at the end: {told}.")
+            spread = f"{np.degrees(sigma[3:].max()):.0f} degrees (1 sigma)"
+            notes.append(f"{name}: how it is turned is not observed at the end: {spread}.")
     said = [(sensor, own.dof) for estimate in filtered for sensor, own in estimate.innovations.items()]
     for sensor in dict.fromkeys(sensor for sensor, _ in said if sensor not in ASSUMED):
         believed = [dof > 0 for name, dof in said if name == sensor]

@@ -82,7 +82,7 @@ def move(poses: Poses, error: np.ndarray) -> Poses:
 
 
 def seen_from(evidence: Evidence, error: np.ndarray) -> Evidence:
-    """What was found at a pose moved by ``error`` (6,), told about the pose before that."""
+    """What was found at a pose moved by ``error`` (6,), expressed about the pose before that."""
     change = np.eye(6)
     change[3:, 3:] = left_jacobian(error[3:])
     information = change.T @ evidence.information @ change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +93,7 @@ class Clearance:
     def normals(self, points: np.ndarray) -> np.ndarray:
         """Outward normals of the object next to some points, in its frame (n, 3); as measured last."""
         slopes = self._gradient.pull()[self._chosen[points]].astype(float)
-        return slopes / np.maximum(np.linalg.norm(slopes, axis=1, keepdims=True), 1e-9)
+        return slopes / np.maximum(np.sqrt((slopes * slopes).sum(axis=1, keepdims=True)), 1e-9)
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
@@ -152,7 +153,7 @@ class Contacts:
     def refresh(self, belief: Belief, *, first: bool = False) -> np.ndarray | None:
         """End contacts that are far from the surface, and begin new ones.  Hands are at the belief's mean.
 
-        In the ``first`` frame all that is near is in contact: nothing tells yet how it moves.
+        In the ``first`` frame all that is near is in contact: nothing says yet how it moves.
 
         Returns:
             How the errors before follow into those after (width, width), or None where all contacts stay.
@@ -259,15 +260,17 @@ class Contacts:
                 slot = block.key[0]
                 belief.anchor_misses[slot] = 0 if block.taken else belief.anchor_misses[slot] + 1
 
-    def let_go(self, belief: Belief, index: int) -> None:
+    def release(self, belief: Belief, index: int) -> None:
         """End all contacts of an object at the next refresh; new ones must stick first."""
         belief.anchor_misses[belief.held_by(index)] = self.settings.contact_patience
         for _, own, clearance in self._pairs:
             if own == index:
                 clearance.near[:] = 0
 
-    def describe(self, belief: Belief, index: int, names: tuple[Sequence[str], str]) -> list[Contact]:
-        """All contacts of an object, as of the last refresh.
+    def describe(
+        self, belief: Belief, index: int, names: tuple[Sequence[str], str]
+    ) -> tuple[np.ndarray, list[Contact]]:
+        """All contacts of an object, as of the last refresh: their points (contact, 3) [m], and all there is to say.
 
         Args:
             belief: where anchors are.
@@ -275,26 +278,27 @@ class Contacts:
             names: of the hands, and of the object.
         """
         slots = belief.held_by(index)
+        if not len(slots):
+            return np.zeros((0, 3)), []
         points = belief.anchors[slots]  # where they are: on the object if it remembers, else on the hand
         if not belief.remembers:
             for number, slot in enumerate(slots):
                 points[number] = self._hands[belief.anchor_hand[slot]].points[belief.anchor_point[slot]]
         turn = matrix(belief.rotation[belief.hand_count + index])
         normals, slips, links = np.zeros((len(slots), 3)), np.zeros(len(slots)), [""] * len(slots)
+        hands, candidates, starts = belief.anchor_hand[slots], belief.anchor_point[slots], self._starts[slots]
         for hand, own, clearance in self._pairs:
-            chosen = np.flatnonzero(belief.anchor_hand[slots] == hand)
-            if own != index or not len(chosen):
+            if own != index:
                 continue
-            candidates = belief.anchor_point[slots[chosen]]
-            normals[chosen] = clearance.normals(candidates) @ turn.T
-            slips[chosen] = np.linalg.norm(clearance.local[candidates] - self._starts[slots[chosen]], axis=1)
-            for number, candidate in zip(chosen.tolist(), candidates.tolist(), strict=True):
+            chosen = np.flatnonzero(hands == hand)
+            touching = candidates[chosen]
+            normals[chosen] = clearance.normals(touching) @ turn.T
+            slid = clearance.local[touching] - starts[chosen]
+            slips[chosen] = np.sqrt((slid * slid).sum(axis=1))
+            for number, candidate in zip(chosen.tolist(), touching.tolist(), strict=True):
                 links[number] = self._hands[hand].links[candidate]
-        owners = [names[0][hand] for hand in belief.anchor_hand[slots].tolist()]
-        return [
-            Contact(owner, names[1], point, normal, link, float(slip))
-            for owner, point, normal, link, slip in zip(owners, points, normals, links, slips, strict=True)
-        ]
+        owners = [names[0][hand] for hand in hands.tolist()]
+        return points, list(map(Contact, owners, repeat(names[1]), points, normals, links, slips.tolist()))
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What contacts are about to begin, to be kept."""

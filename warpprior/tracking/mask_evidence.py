@@ -53,7 +53,7 @@ class MaskResidual:
 
     Attributes:
         bias_px, sigma_bias_px: how far label borders lie outside the true ones, and how sure that is [px].  Where there
-            are known bodies their borders tell, in the first 24 of every fifth picture.
+            are known bodies their borders say, in the first 24 of every fifth picture.
         frame_index: pictures so far.
     """
 
@@ -189,9 +189,9 @@ class MaskResidual:
         found = self._known.compare(labels)
         if found is not None:
             sure = 1.0 / self.sigma_bias_px**2
-            told = found.count / BORDER_LENGTH / self._sigma_border**2
-            self.bias_px = (sure * self.bias_px + told * found.pixels) / (sure + told)
-            self.sigma_bias_px = max(1.0 / np.sqrt(sure + told), min(LEAST_SIGMA_BIAS, self.sigma_bias_px))
+            weight = found.count / BORDER_LENGTH / self._sigma_border**2
+            self.bias_px = (sure * self.bias_px + weight * found.pixels) / (sure + weight)
+            self.sigma_bias_px = max(1.0 / np.sqrt(sure + weight), min(LEAST_SIGMA_BIAS, self.sigma_bias_px))
 
     def _linearise(self, name: str, reach: float) -> Evidence:
         view = self._views[name]

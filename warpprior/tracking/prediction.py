@@ -8,15 +8,16 @@ import numpy as np
 
 from warpprior.observations import HandPose
 from warpprior.tracking.belief import Belief
-from warpprior.tracking.carry import Carry
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, multiply
+from warpprior.tracking.object_transfer import ObjectTransfer
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
 STILL = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
+IN_TIME = 0.9  # share of the last interval within which a control is not missing, but still to come
 MEMORY = 0.3  # share of the newest velocity in what is remembered
 NOWHERE = 1e4  # times the variances of a control: a hand that begins without any
 
@@ -40,6 +41,7 @@ class Prediction:
         modes: what each object does (object,).
         controls: the last control of each hand (hand,); None where there was none.
         silent: for how long each hand has had no control (hand,) [s].
+        intervals: between the last two controls of each hand (hand,) [s]; 0 without two.
         touched: objects that a hand is near to, as contacts say.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
         lost_s: for how long nothing that is seen of an object has been believed (object,) [s]; 0: it is not lost.
@@ -52,7 +54,7 @@ class Prediction:
         self.anchored = settings.anchors > 0
         self.modes = [RESTS if hands else UNSEEN] * object_count
         self.controls: list[HandPose | None] = [None] * len(hands)
-        self.silent = [0.0] * len(hands)
+        self.silent, self.intervals = [0.0] * len(hands), [0.0] * len(hands)
         self.touched: set[int] = set()
         self.velocities = np.zeros((object_count, 6))
         self.lost_s = np.zeros(object_count)
@@ -60,8 +62,8 @@ class Prediction:
         slip = settings.sigma_slip_m * USUAL_STEP**0.5
         unsure = max((_spread_m(carrier.noise) for carrier in hands), default=0.0) if self.anchored else 0.0
         sigma = float(np.linalg.norm([settings.sigma_contact_m, slip, unsure]))
-        self._carries = [
-            Carry(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
+        self._transfers = [
+            ObjectTransfer(slot_count, sigma, device, differentiable=not self.anchored, literal=settings.literal)
             for _ in range(object_count)
         ]
 
@@ -136,7 +138,8 @@ class Prediction:
         before = self.controls[hand]
         time = carrier.noise.correlation_s
         remains = np.exp(-(dt + self.silent[hand]) / time) if time > 0.0 else 0.0
-        if before is None or self.silent[hand] > 0.0 or not settings.control_noise:
+        between = self.silent[hand] < IN_TIME * self.intervals[hand]  # other sensors are faster: nothing was missing
+        if before is None or (self.silent[hand] > 0.0 and not between) or not settings.control_noise:
             remains = 0.0
         shift = turn = joints = 0.0
         if remains > 0.0:
@@ -150,6 +153,8 @@ class Prediction:
             belief.joints[hand] += joints
         follows[columns, columns] *= remains
         noise[columns, columns] += (1.0 - remains**2) * carrier.covariance(belief.position[hand])
+        if before is not None:
+            self.intervals[hand] = dt + self.silent[hand]
         self.controls[hand], self.silent[hand] = control, 0.0
 
     def _move_object(
@@ -157,9 +162,11 @@ class Prediction:
     ) -> None:
         """What the object does by itself, or with the contacts that hold it; ``earlier`` is of no use with anchors."""
         columns, place = belief.object(index), belief.hand_count + index
-        slots, lead = belief.held_by(index), self._leading(belief, index)
+        slots = belief.held_by(index)
+        sound = slots[belief.anchor_misses[slots] == 0]
+        lead = sound if len(sound) else slots  # those that were just rejected lead nowhere
         mode = self.modes[index] = self._mode(index, len(slots))
-        variances = self.variances(belief, index, dt)
+        variances = np.repeat(np.square(self._spread(belief, mode, lead, dt)), 3)
         position, rotation = belief.position[place].copy(), belief.rotation[place].copy()
         if mode == FLIES:
             belief.position[place] += self.velocities[index, :3] * dt
@@ -172,28 +179,16 @@ class Prediction:
             before = belief.anchors[lead]
         else:
             before = self._at_slots(belief, lead, [points for points, _ in earlier])
-        carry = self._carries[index]
+        transfer = self._transfers[index]
         prior = STILL if self.settings.literal else (after - before).mean(axis=0)
-        belief.position[place], belief.rotation[place] = carry(before, after, position, rotation, prior)
+        belief.position[place], belief.rotation[place] = transfer(before, after, position, rotation, prior)
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
         follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
         if self.anchored:
             self._take_along(belief, index, slots, position, turn, variances, follows, noise)
         else:
-            self._lead(belief, carry, lead, columns, follows, noise, earlier)
+            self._lead(belief, transfer, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
-
-    @staticmethod
-    def _leading(belief: Belief, index: int) -> np.ndarray:
-        """Slots that hold an object; those that were just rejected lead nowhere, unless all were."""
-        slots = belief.held_by(index)
-        sound = slots[belief.anchor_misses[slots] == 0]
-        return sound if len(sound) else slots
-
-    def variances(self, belief: Belief, index: int, dt: float) -> np.ndarray:
-        """Of what an object may do in ``dt`` [s] beside its motion, by its mode: shift [m^2] and rotation (6,)."""
-        spread = self._spread(belief, self.modes[index], self._leading(belief, index), dt)
-        return np.repeat(np.square(spread), 3)
 
     def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
         """How far an object may go against its motion in ``dt`` [m], [rad]; ``lead`` are the slots that hold it."""
@@ -206,7 +201,7 @@ class Prediction:
         if mode == TOUCHED:
             return settings.touch_speed_m_s * dt, settings.touch_speed_rad_s * dt
         if mode == HELD and any(self.silent[hand] > 0.0 for hand in set(belief.anchor_hand[lead].tolist())):
-            # Nobody tells where the hand goes, and the object goes with it.
+            # Nothing says where the hand goes, and the object goes with it.
             return settings.gap_speed_m_s * dt, settings.gap_speed_rad_s * dt
         return settings.hold_speed_m_s * dt, settings.hold_speed_rad_s * dt
 
@@ -257,7 +252,7 @@ class Prediction:
     def _lead(
         self,
         belief: Belief,
-        carry: Carry,
+        transfer: ObjectTransfer,
         slots: np.ndarray,
         columns: slice,
         follows: np.ndarray,
@@ -265,8 +260,8 @@ class Prediction:
         earlier: Earlier,
     ) -> None:
         """Errors of the hands reach the object through its contacts (F and G of a filter without anchors)."""
-        carry.differentiate()
-        noise[columns, columns] += carry.noise
+        transfer.differentiate()
+        noise[columns, columns] += transfer.noise
         if not self.settings.control_noise:
             return
         for hand, carrier in enumerate(self._hands):
@@ -274,8 +269,8 @@ class Prediction:
             picked = np.flatnonzero(belief.anchor_hand[slots] == hand)
             if not len(picked):
                 continue
-            by_before = np.einsum("acx,cxd->ad", carry.by_before[:, picked], earlier[hand][1][slots[picked]])
-            by_after = np.einsum("acx,cxd->ad", carry.by_after[:, picked], carrier.jacobians[slots[picked]])
+            by_before = np.einsum("acx,cxd->ad", transfer.by_before[:, picked], earlier[hand][1][slots[picked]])
+            by_after = np.einsum("acx,cxd->ad", transfer.by_after[:, picked], carrier.jacobians[slots[picked]])
             follows[columns, own] = by_before + by_after @ follows[own, own]
             fresh = by_after @ noise[own, own]
             noise[columns, own] += fresh
@@ -315,7 +310,7 @@ class Prediction:
     def snapshot(self) -> dict[str, np.ndarray]:
         """What it remembers, to be kept."""
         kept = {"modes": np.array(self.modes), "velocities": self.velocities.copy(), "silent": np.array(self.silent)}
-        kept["lost"] = self.lost_s.copy()
+        kept["lost"], kept["intervals"] = self.lost_s.copy(), np.array(self.intervals)
         for hand, control in enumerate(self.controls):
             if control is not None:
                 kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
@@ -329,6 +324,7 @@ class Prediction:
         self.velocities[...] = kept["velocities"]
         self.lost_s[...] = kept["lost"]
         self.silent = [float(value) for value in kept["silent"]]
+        self.intervals = [float(value) for value in kept["intervals"]]
         for hand in range(len(self.controls)):
             values = kept.get(f"control/{hand}")
             self.controls[hand] = None if values is None else HandPose(values[:3], values[3:7], values[7:])

@@ -55,7 +55,7 @@ def track(
         check_lag(lag)
     count = scene.frame_count
     reach = count if smooth else min(lag or 0, count)
-    tracker = Tracker(scene, settings, observe=observe, sensors=sensors, device=device, lag=reach, late_s=0.0)
+    tracker = Tracker(scene, settings, observe=observe, sensors=sensors, device=device, lag=reach)
     filtered: list[Estimate] = []
     chosen: list[Estimate] = []
     complete = True

@@ -73,6 +73,8 @@ def _check_values(kept: dict[str, np.ndarray], hands: Sequence[TrackedHand]) -> 
     covariance = kept["belief/covariance"]
     if not np.allclose(covariance, covariance.T) or (np.diagonal(covariance) < 0.0).any():
         raise _refused("'belief/covariance' that is none")
+    if (np.diagonal(kept["twists/spread"]) < 0.0).any():
+        raise _refused("'twists/spread' that is no covariance")
     modes = kept["motion/modes"]
     if not set(modes.tolist()) <= {HELD, TOUCHED, RESTS, FLIES, UNSEEN}:
         raise _refused("'motion/modes' of another version")

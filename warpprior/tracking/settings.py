@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.support.errors import InputError
-from warpprior.support.limits import RANGE, check_ranges, number
+from warpprior.support.limits import MOST_WHOLE, RANGE, check_ranges, number, weight
 
 SIGMAS = {
     "keypoints3d": "keypoint3d_m",
@@ -42,11 +42,11 @@ class ControlNoise:
         correlation_s: the errors of two frames this far apart are alike to 1/e [s]; 0: independent.
     """
 
-    lateral_m: float
-    depth_m: float
-    rotation_rad: float
-    joint_rad: float
-    correlation_s: float
+    lateral_m: float = weight(MISSING)
+    depth_m: float = weight(MISSING)
+    rotation_rad: float = weight(MISSING)
+    joint_rad: float = weight(MISSING)
+    correlation_s: float = weight(MISSING)
 
 
 @dataclass(frozen=True)
@@ -99,24 +99,24 @@ class TrackSettings:
     initial_lateral_m: float = sigma(0.02)
     initial_depth_m: float = sigma(0.04)
     initial_rotation_rad: float = sigma(0.2)
-    hold_speed_m_s: float = 0.2
-    hold_speed_rad_s: float = 1.2
-    touch_speed_m_s: float = 0.05
-    touch_speed_rad_s: float = 0.25
-    rest_speed_m_s: float = 0.01
-    rest_speed_rad_s: float = 0.05
-    free_acceleration_m_s2: float = 10.0
-    free_acceleration_rad_s2: float = 50.0
-    flight_speed_m_s: float = 0.3
-    gap_speed_m_s: float = 0.5
-    gap_speed_rad_s: float = 2.0
-    contact_distance_m: float = 0.008
-    stick_frames: int = 3
-    stick_distance_m: float = 0.005
-    release_distance_m: float = 0.02
-    contact_spacing_m: float = 0.015
-    contact_points: int = 384
-    anchors: int = 12
+    hold_speed_m_s: float = weight(0.2)
+    hold_speed_rad_s: float = weight(1.2)
+    touch_speed_m_s: float = weight(0.05)
+    touch_speed_rad_s: float = weight(0.25)
+    rest_speed_m_s: float = weight(0.01)
+    rest_speed_rad_s: float = weight(0.05)
+    free_acceleration_m_s2: float = weight(10.0)
+    free_acceleration_rad_s2: float = weight(50.0)
+    flight_speed_m_s: float = weight(0.3)
+    gap_speed_m_s: float = weight(0.5)
+    gap_speed_rad_s: float = weight(2.0)
+    contact_distance_m: float = weight(0.008)
+    stick_frames: int = number(3, 0, 1000)
+    stick_distance_m: float = weight(0.005)
+    release_distance_m: float = weight(0.02)
+    contact_spacing_m: float = weight(0.015)
+    contact_points: int = number(384, 1, 8192)
+    anchors: int = number(12, 0, 64)
     sigma_contact_m: float = sigma(0.001)
     sigma_slip_m: float = sigma(0.007)
     keypoint3d_m: float | None = sigma(None)
@@ -129,15 +129,15 @@ class TrackSettings:
     alike_frames: float = sigma(4.0)
     joint_rad: float | None = sigma(None)
     depth_m: float | None = sigma(None)
-    gate: float = 0.99
+    gate: float = number(0.99, 0.0, 0.999999)
     robust: Robust = "gate"
-    contact_patience: int = 3
-    patience: int = 5
+    contact_patience: int = number(3, 1, 10_000)
+    patience: int = number(5, 1, 10_000)
     adaptive: bool = False
-    adaptive_window: int = 30
+    adaptive_window: int = number(30, 2, 100_000)
     control_noise: bool = True
     literal: bool = False
-    seed: int = 0
+    seed: int = number(0, 0, MOST_WHOLE)
 
     def __post_init__(self):
         check_ranges(self)

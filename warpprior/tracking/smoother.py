@@ -32,7 +32,7 @@ def smooth_steps(belief: Belief, steps: list[Step]) -> list[tuple[dict[str, np.n
     """Means and covariances of every frame in the light of the later ones.
 
     Args:
-        belief: tells the columns; it is not changed.
+        belief: has the columns; it is not changed.
         steps: of the frames, in order.
 
     Returns:

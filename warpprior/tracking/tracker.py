@@ -24,7 +24,7 @@ from warpprior.tracking.hand_contacts import SLOTS, Contacts, observability
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.late import TakenStep, TakenSteps, copied
 from warpprior.tracking.live import TrackedBody, live_scene
-from warpprior.tracking.manifold import covariance_at, difference, matrix
+from warpprior.tracking.manifold import covariance_at, matrix
 from warpprior.tracking.prediction import Prediction
 from warpprior.tracking.saved_state import check_state
 from warpprior.tracking.sensors import Sensor, SensorContext, Sensors, choose_sensors
@@ -36,7 +36,7 @@ from warpprior.tracking.update import Innovation, Rows, Updater
 DOUBT = 3.0  # a sensor that is rejected again and again makes what it sees so many times more uncertain,
 WIDENINGS = 3  # of what is believed of the first poses
 MOST_DOUBT_M, MOST_DOUBT_RAD = 0.3, 1.0  # until it is this uncertain
-LATE_S = 0.2  # how late an observation may come, unless the user says [s]
+LATE_S = 0.2  # how late an observation of a live system may come, unless the user says [s]
 
 
 class Tracker:
@@ -55,7 +55,8 @@ class Tracker:
         noise: with a camera: one sigma by name of the channel, as :attr:`warpprior.Scene.noise`.
         device: Warp device; None takes a GPU if there is one.
         lag: keep what it takes to smooth the last so many frames, see :meth:`smoothed`.
-        late_s: an observation may come so late [s]; the steps after it are then taken again.  0: none may.
+        late_s: an observation may come so late [s]; the steps after it are then taken again.  None: 0.2 with a camera,
+            0 with a recorded scene, which is in order.
 
     Bodies that are estimated and rigid are objects; all others are hands: they move as their control says, nearly.
 
@@ -85,11 +86,12 @@ class Tracker:
         noise: Mapping[str, float] | None = None,
         device: str | None = None,
         lag: int = 0,
-        late_s: float = LATE_S,
+        late_s: float | None = None,
     ):
+        live = isinstance(scene, Camera)
+        late_s = (LATE_S if live else 0.0) if late_s is None else late_s
         check_lag(lag)
         check_late(late_s)
-        live = isinstance(scene, Camera)
         if isinstance(bodies, TrackSettings):  # Tracker(scene, settings)
             bodies, settings = None, bodies
         if live != (bodies is not None) or (noise is not None and not live):
@@ -188,10 +190,8 @@ class Tracker:
         if not 0.0 <= time <= MOST_STEP:
             accepted = f"a time from the newest observation on, {self.timestamp}"
             raise InputError("track: predict", f"{timestamp}", accepted)
-        wander = {hand.name: np.zeros(hand.width) for hand in self.hands}
-        for index, body in enumerate(self.objects):
-            wander[body.name] = self._prediction.variances(self.belief, index, time)
-        return extrapolated(self._estimate({}), time, wander)
+        newest = self._estimate({})
+        return extrapolated(newest, time) if time > 0.0 else newest
 
     def _merge(self, observation: Observation, timestamp: float) -> Estimate:
         """Go back to the state before a late observation, and take it and all that came after it."""
@@ -203,7 +203,7 @@ class Tracker:
             estimate = self._take(observation, timestamp)
             for step in later:
                 estimate = self._take(step.observation, step.timestamp)
-        except InputError:  # of a sensor of the user's
+        except Exception:  # of a sensor of the user's
             self._taken.take_from(later[0].before["timestamp"])
             for step in later:
                 self._taken.keep(step)
@@ -219,7 +219,7 @@ class Tracker:
         before = self.save()
         try:
             estimate = self._step(observation, timestamp)
-        except InputError:  # of a sensor of the user's
+        except Exception:  # of a sensor of the user's
             self._resume(before)
             raise
         if self._taken.span_s:
@@ -252,12 +252,10 @@ class Tracker:
         if self._lag:
             self._steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
         if dt > 0.0:
+            step = self._twists.learn(belief, means, dt)
             for index in range(len(self.objects)):
-                place = belief.hand_count + index
-                turn = difference(belief.rotation[place], means["rotation"][place])
-                shift = belief.position[place] - means["position"][place]
-                prediction.learn_velocity(index, shift, turn, dt, seen=place in seen)
-            self._twists.learn(belief, means, dt)
+                own = step[belief.object(index)]
+                prediction.learn_velocity(index, own[:3], own[3:], dt, seen=belief.hand_count + index in seen)
         self._began = self._contacts.refresh(belief, first=first)
         prediction.touched = self._contacts.touched
         estimate = self._estimate(innovations)
@@ -328,7 +326,7 @@ class Tracker:
             if body in seen:
                 self._misses[name] = 0
             elif body >= belief.hand_count:
-                self._contacts.let_go(belief, about[1])
+                self._contacts.release(belief, about[1])
                 self._prediction.lose(about[1], misses * dt)
         for body in doubted:
             columns = belief.bodies[body]
@@ -364,14 +362,13 @@ class Tracker:
         position, rotation, joints, covariance = self._read(belief.means(), belief.covariance)
         contacts, ranks, stiffness, twist, spread = [], {}, {}, {}, {}
         for index, body in enumerate(self.objects):
-            held = self._contacts.describe(belief, index, (names, body.name))
-            points = np.array([contact.point for contact in held]).reshape(-1, 3)
+            points, held = self._contacts.describe(belief, index, (names, body.name))
             ranks[body.name], stiffness[body.name] = observability(points)
             contacts += held
-        for number, (name, columns) in enumerate(zip(names, belief.bodies, strict=True)):
-            twist[name], spread[name] = self._twists.rates[columns].copy(), self._twists.spreads[number].copy()
+        for number, name in enumerate(names):
+            twist[name], spread[name] = self._twists.of(number)
             if number >= belief.hand_count:
-                to_origin = belief.to_origin(number - belief.hand_count)
+                to_origin = origin_from_middle(belief.position[number] - position[name])
                 twist[name], spread[name] = to_origin @ twist[name], to_origin @ spread[name] @ to_origin.T
         return Estimate(
             timestamp=self.timestamp,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,54 +27,53 @@ class Twists:
 
     Attributes:
         rates: of all bodies' columns: [m/s], [rad/s], and those of joints (column,).
-        spreads: covariance of each body's rates (columns of the body, likewise).
+        spread: their covariance (column, column).
     """
 
     def __init__(self, belief: Belief):
+        self._bodies, self._hand_count = belief.bodies, belief.hand_count
         self.rates = np.zeros(belief.first_anchor)
-        self.spreads = []
+        variances = np.full(belief.first_anchor, UNKNOWN_RAD_S**2)
         for columns in belief.bodies:
-            variances = np.full(columns.stop - columns.start, UNKNOWN_RAD_S**2)
-            variances[:3] = UNKNOWN_M_S**2
-            self.spreads.append(np.diag(variances))
+            variances[columns.start : columns.start + 3] = UNKNOWN_M_S**2
+        self.spread = np.diag(variances)
+        self._step = np.zeros(belief.first_anchor)
 
-    def learn(self, belief: Belief, before: dict[str, np.ndarray], dt: float) -> None:
-        """Take how bodies moved since ``before`` (:meth:`Belief.means`), ``dt`` [s] ago."""
-        share, start = 1.0 - np.exp(-dt / MEMORY_S), 0
-        for body, columns in enumerate(belief.bodies):
-            newest = np.empty(columns.stop - columns.start)
-            newest[:3] = belief.position[body] - before["position"][body]
-            newest[3:6] = difference(belief.rotation[body], before["rotation"][body])
-            if body < belief.hand_count:
-                stop = start + len(newest) - 6
-                newest[6:] = belief.joints[body] - before["joints"][start:stop]
-                start = stop
-            news = newest / dt - self.rates[columns]
-            self.rates[columns] += share * news
-            spread = self.spreads[body]
-            spread += share * (news[:, None] * news)
-            spread *= 1.0 - share
+    def learn(self, belief: Belief, before: dict[str, np.ndarray], dt: float) -> np.ndarray:
+        """Take how bodies moved since ``before`` (:meth:`Belief.means`), ``dt`` [s] ago, and return that (column,)."""
+        step, start = self._step, 0
+        shifts = belief.position - before["position"]
+        for body, columns in enumerate(self._bodies):
+            first = columns.start
+            step[first : first + 3] = shifts[body]
+            step[first + 3 : first + 6] = difference(belief.rotation[body], before["rotation"][body])
+            if body < self._hand_count:
+                joints = belief.joints[body]
+                step[first + 6 : columns.stop] = joints - before["joints"][start : start + len(joints)]
+                start += len(joints)
+        share = 1.0 - math.exp(-dt / MEMORY_S)
+        news = step / dt - self.rates
+        self.rates += share * news
+        self.spread += (share * news)[:, None] * news
+        self.spread *= 1.0 - share
+        return step
+
+    def of(self, body: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rates of a body (n,) and their covariance (n, n); of an object about its middle."""
+        columns = self._bodies[body]
+        return self.rates[columns].copy(), self.spread[columns, columns].copy()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What is known of velocities, to be kept."""
-        spreads = {f"spread/{body}": spread.copy() for body, spread in enumerate(self.spreads)}
-        return {"rates": self.rates.copy(), **spreads}
+        return {"rates": self.rates.copy(), "spread": self.spread.copy()}
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
-        self.rates[...] = kept["rates"]
-        for body, spread in enumerate(self.spreads):
-            spread[...] = kept[f"spread/{body}"]
+        self.rates[...], self.spread[...] = kept["rates"], kept["spread"]
 
 
-def extrapolated(estimate: Estimate, time: float, wander: dict[str, np.ndarray]) -> Estimate:
-    """An estimate some time later, every body moving on as it does.
-
-    Args:
-        estimate: the newest.
-        time: how much later [s].
-        wander: variance of what each body may do besides, in that time, by name (6 + coordinate,).
-    """
+def extrapolated(estimate: Estimate, time: float) -> Estimate:
+    """An estimate some time [s] later, every body moving on as it does, as unsure as that is."""
     moved = {name: dict(values) for name, values in _parts(estimate).items()}
     turns = {}
     for name, twist in estimate.twist.items():
@@ -88,7 +88,7 @@ def extrapolated(estimate: Estimate, time: float, wander: dict[str, np.ndarray])
         follows[3:6, 3:6] = turns[name]
         reach[3:6, 3:6] = time * left_jacobian(change[3:6])
         covariance = follows @ estimate.covariance[name] @ follows.T
-        covariance += reach @ estimate.twist_covariance[name] @ reach.T + np.diag(wander[name])
+        covariance += reach @ estimate.twist_covariance[name] @ reach.T
         moved["covariance"][name] = 0.5 * (covariance + covariance.T)
     contacts = tuple(_carried(contact, estimate, moved, turns) for contact in estimate.contacts)
     return replace(estimate, timestamp=estimate.timestamp + time, contacts=contacts, innovations={}, **moved)

@@ -1,4 +1,4 @@
-"""The stacked update of an error-state filter: gating, robust weights, Joseph form, and what innovations tell."""
+"""The stacked update of an error-state filter: gating, robust weights, Joseph form, and what innovations say."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Updater:
         """Update a belief.
 
         Returns:
-            The change of the mean (width,), and what each sensor told.
+            The change of the mean (width,), and what each sensor said.
         """
         count, used = rows.count, belief.used
         change = np.zeros(belief.width)
@@ -186,10 +186,10 @@ class Updater:
         diagonal = innovation.reshape(-1)[:: count + 1]
         diagonal += noise
         self._judge(rows, residual, innovation, noise)
-        told = self._measure(rows, residual, innovation, expected)
+        innovations = self._measure(rows, residual, innovation, expected)
         kept = _picked([block for block in rows.blocks if block.taken])
         if kept is None:
-            return change, told
+            return change, innovations
         if isinstance(kept, np.ndarray) or kept != slice(0, count):
             jacobian, residual, noise = jacobian[kept], residual[kept], noise[kept]
             spread, innovation = spread[:, kept], _part(innovation, kept, kept)
@@ -205,7 +205,7 @@ class Updater:
         belief.move(change)
         belief.reset(change)
         belief.symmetrise()
-        return change, told
+        return change, innovations
 
     def judge(self, belief: Belief, rows: Rows) -> None:
         """Mark the blocks that would be left out, and change nothing else."""
@@ -227,11 +227,11 @@ class Updater:
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
         self._judge_blocks(observed, residual, innovation, noise)
         seen = _picked([block for block in observed if block.taken])
-        told = None
+        given = None
         if assumed and seen is not None:
             across = np.column_stack([_part(innovation, seen, _picked(assumed)), residual[seen]])
-            told = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
-        self._judge_blocks(assumed, residual, innovation, noise, told)
+            given = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
+        self._judge_blocks(assumed, residual, innovation, noise, given)
 
     def _judge_blocks(
         self,
@@ -239,14 +239,14 @@ class Updater:
         residual: np.ndarray,
         innovation: np.ndarray,
         noise: np.ndarray,
-        told: np.ndarray | None = None,
+        given: np.ndarray | None = None,
     ) -> None:
         """Judge blocks by their residuals and by how large these are expected to be.
 
         Args:
             blocks: to be judged.
             residual, innovation, noise: of all rows.
-            told: what other rows say of these, if anything: their whitened covariance with the rows of the blocks, and
+            given: what other rows say of these, if anything: their whitened covariance with the rows of the blocks, and
                 last their whitened residual (other row, row + 1).
         """
         sizes = [block.stop - block.start for block in blocks]
@@ -255,14 +255,16 @@ class Updater:
             chosen = np.flatnonzero(np.array(sizes) == size)
             own = starts[chosen, None] + np.arange(size)
             parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
-            if told is not None:
-                known = told.T[places[chosen, None] + np.arange(size)]
+            if given is not None:
+                known = given.T[places[chosen, None] + np.arange(size)]
                 parts = parts - known @ known.transpose(0, 2, 1)
-                values = values - known @ told[:, -1]
+                values = values - known @ given[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             usual = self._gates[min(size, len(self._gates) - 1)]
-            own_gates = [blocks[number].gate for number in chosen]
-            gates = np.array([usual if share is None else self._own_gate(share, size) for share in own_gates])
+            gates = np.full(len(chosen), usual)
+            for place, number in enumerate(chosen.tolist()):
+                if blocks[number].gate is not None:
+                    gates[place] = self._own_gate(blocks[number].gate, size)
             for number in np.flatnonzero(~(distances <= gates)):
                 if self.settings.robust == "huber":
                     more = noise[own[number]] * (np.sqrt(distances[number] / gates[number]) - 1.0)
@@ -280,7 +282,7 @@ class Updater:
     def _measure(
         self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, expected: np.ndarray
     ) -> dict[str, Innovation]:
-        told = {}
+        found = {}
         blocks: dict[str, list[Block]] = {}
         for block in rows.blocks:
             blocks.setdefault(block.sensor, []).append(block)
@@ -288,14 +290,14 @@ class Updater:
             taken = [block for block in own if block.taken]
             rejected = len(own) - len(taken)
             if not taken:
-                told[sensor] = Innovation(0.0, 0, rejected, np.zeros(0))
+                found[sensor] = Innovation(0.0, 0, rejected, np.zeros(0))
                 continue
             pick = _picked(taken)
             white = dtrtrs(_root(_part(innovation, pick, pick)), residual[pick], lower=1)[0]
-            told[sensor] = Innovation(float(white @ white), len(white), rejected, white)
+            found[sensor] = Innovation(float(white @ white), len(white), rejected, white)
             if self.settings.adaptive:
                 self._learn(sensor, residual[pick], expected[pick], rows.variance[pick])
-        return told
+        return found
 
     def _learn(self, sensor: str, residual: np.ndarray, expected: np.ndarray, noise: np.ndarray) -> None:
         """Sage-Husa in one number: the noise is what innovations have beyond what the belief expects."""

@@ -205,14 +205,16 @@ class AnimatedKind(BodyKind):
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The surface at the frames of the sequence."""
         keys, rate = source.keys, {"frame_count": source.frame_count, "fps": source.fps}
-        return read_animated(source.path, source.name, **rate, prim=keys.prim, camera=keys.camera), None
+        return read_animated(source.file, source.name, **rate, prim=keys.prim, camera=keys.camera), None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """The surface at every frame of the scene, in the frame of the body's poses."""
-        shown = body.animation if target.moments is None else body.animation[target.moments]
-        arrays = {"vertices": shown, "faces": body.faces}
+        shown = np.asarray(body.animation)[slice(None) if target.moments is None else target.moments]
+        arrays: dict[str, Any] = {"vertices": shown, "faces": body.faces}
+        if body.colors is not None:
+            arrays["colors"] = body.colors
         path = target.folder / f"{target.stem}.npz"
-        np.savez(path, **(arrays if body.colors is None else {**arrays, "colors": body.colors}))
+        np.savez(path, **arrays)
         return {"path": path.name}
 
 

@@ -105,7 +105,7 @@ def _mirror(hand: Body) -> Body:
         joint_offsets=offsets,
         shape_directions=hand.shape_directions * flip[:, None],
         joint_shape_directions=hand.joint_shape_directions * signs[:, :, None],
-        texture_coordinates=np.ascontiguousarray(hand.texture_coordinates[:, ::-1]),
+        texture_coordinates=np.ascontiguousarray(np.asarray(hand.texture_coordinates)[:, ::-1]),
     )
 
 

@@ -45,6 +45,13 @@ class BodySource:
     fps: float
     keys: Any
 
+    @property
+    def file(self) -> Path:
+        """``path``, of a kind that has one."""
+        if self.path is None:
+            raise InputError(f"body {self.name!r}", "has no file", "give the path of its model")
+        return self.path
+
 
 @dataclass(frozen=True)
 class BodyTarget:

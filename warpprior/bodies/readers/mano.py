@@ -225,7 +225,7 @@ class ManoKind(BodyKind):
     def read(self, source: BodySource) -> tuple[Body, Convention]:
         """The hand, and what the numbers in its pose files mean."""
         keys = source.keys
-        hand = read_mano_model(source.path, side=keys.side, correct_left_shape=keys.correct_left_shape)
+        hand = read_mano_model(source.file, side=keys.side, correct_left_shape=keys.correct_left_shape)
         convention = Convention(hand.arrays, hand, keys.pca, keys.flat_hand_mean, keys.translation)
         return mano_body(hand, source.name), convention
 

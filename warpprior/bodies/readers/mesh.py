@@ -105,7 +105,7 @@ class MeshKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The mesh in metres."""
-        return read_mesh(source.path, name=source.name, scale=source.keys.mesh_scale), None
+        return read_mesh(source.file, name=source.name, scale=source.keys.mesh_scale), None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """An OBJ file, in metres."""

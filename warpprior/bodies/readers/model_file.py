@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,11 +127,11 @@ def _checked(where: str, layout: Layout, arrays: dict[str, np.ndarray]) -> Model
             raise InputError(f"{where}: {name}", f"has shape {found.shape} and type {found.dtype}", accepted)
         if not np.isfinite(found).all():
             raise InputError(f"{where}: {name}", "is not finite", accepted)
-    found = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
-    found["f"], found["kintree_table"] = (arrays[name].astype(np.int64) for name in ("f", "kintree_table"))
-    _check_values(where, layout, found, accepted)
-    found["shapedirs"] = found["shapedirs"][:, :, : layout.shapes]
-    return ModelArrays(**found)
+    read: dict[str, Any] = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
+    read["f"], read["kintree_table"] = (arrays[name].astype(np.int64) for name in ("f", "kintree_table"))
+    _check_values(where, layout, read, accepted)
+    read["shapedirs"] = read["shapedirs"][:, :, : layout.shapes]
+    return ModelArrays(**read)
 
 
 def _check_values(where: str, layout: Layout, arrays: dict[str, np.ndarray], accepted: str) -> None:

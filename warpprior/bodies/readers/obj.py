@@ -82,7 +82,7 @@ def _parse(path: Path, text: str) -> _Polygons:
             if colored:
                 polygons.colors.append(values[-3:])
         elif key == "vt":
-            polygons.texture.append((*_numbers(where, words, (1, 2, 3)), 0.0)[:2])
+            polygons.texture.append([*_numbers(where, words, (1, 2, 3)), 0.0][:2])
         elif key == "f":
             corners, textures = _corners(where, words, len(polygons.vertices), len(polygons.texture))
             polygons.corners.append(corners)

@@ -7,6 +7,7 @@ arrays are nodes of its graph.  The few kinds of nodes that occur are computed h
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import numpy as np
 
@@ -107,16 +108,17 @@ class PickledArrays:
         shape, kind, fortran, raw = node.state[-4:]
         return self._from_bytes(self._shape(shape), kind, raw, "F" if fortran else "C")
 
-    def _from_bytes(self, shape: tuple[int, ...], kind: object, raw: object, order: str) -> np.ndarray:
-        kind, raw = self._kind(kind), _bytes(raw)
+    def _from_bytes(self, shape: tuple[int, ...], kind: object, raw: object, order: Literal["C", "F"]) -> np.ndarray:
+        dtype, data = self._kind(kind), _bytes(raw)
         count = int(np.prod(shape))
-        if raw is None or len(raw) != count * kind.itemsize:
+        if data is None or len(data) != count * dtype.itemsize:
             raise self._refuse("has another number of bytes than its shape needs")
-        values = np.frombuffer(raw, dtype=kind).reshape(shape, order=order)
-        return values.astype(kind.newbyteorder("="))
+        values = np.frombuffer(data, dtype=dtype).reshape(shape, order=order)
+        return values.astype(dtype.newbyteorder("="))
 
     def _scalar(self, node: Made, depth: int) -> np.ndarray:
-        return self._from_bytes((), *node.arguments, "C")
+        kind, raw = node.arguments
+        return self._from_bytes((), kind, raw, "C")
 
     def _buffer(self, node: Made, depth: int) -> np.ndarray:
         raw, kind, shape, order = node.arguments

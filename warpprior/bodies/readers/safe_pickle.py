@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import struct
 from pathlib import Path
+from typing import Any
 
 from warpprior.bodies.readers.files import read_bytes, refuse_unreadable
 from warpprior.support.errors import InputError
@@ -54,7 +55,8 @@ class Made:
     __slots__ = ("arguments", "name", "state")
 
     def __init__(self, name: str, arguments: tuple):
-        self.name, self.arguments, self.state = name, arguments, None
+        self.name, self.arguments = name, arguments
+        self.state: Any = None
 
 
 def read_pickle(path: Path | str, what: str) -> object:

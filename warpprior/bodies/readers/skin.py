@@ -206,9 +206,9 @@ def _joint_parents(joints: list[int], node_parents: np.ndarray, names: tuple[str
     parents = np.full(len(joints), -1)
     flat = webxr.is_webxr(names)
     for index, joint in enumerate(joints):
-        node = node_parents[joint]
+        node = int(node_parents[joint])
         while node != -1 and node not in number:
-            node = node_parents[node]
+            node = int(node_parents[node])
         parents[index] = number.get(node, -1)
         if flat and parents[index] == -1 and names[index] in webxr.PARENTS:
             parents[index] = names.index(webxr.PARENTS[names[index]])
@@ -244,7 +244,7 @@ def _body(name: str, rig: _Rig, warnings: tuple[str, ...]) -> Body:
     from scipy.spatial.transform import Rotation
 
     links = len(rig.names)
-    moving = (rig.weights > 0.0).any(axis=0)
+    moving = np.asarray((rig.weights > 0.0).any(axis=0))
     for link in range(links - 1, 0, -1):  # a joint also moves what hangs from it
         moving[rig.parents[link]] |= moving[link]
     types = np.where(moving, JointType.BALL, JointType.FIXED)
@@ -318,7 +318,7 @@ class SkinKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The skinned mesh."""
-        return read_skin(source.path, name=source.name), None
+        return read_skin(source.file, name=source.name), None
 
 
 KIND = SkinKind()

@@ -58,7 +58,7 @@ class SmplKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, Convention]:
         """The person, and what the positions in pose files mean."""
-        arrays = read_model_arrays(source.path, LAYOUT)
+        arrays = read_model_arrays(source.file, LAYOUT)
         return smpl_body(arrays, source.name), Convention(arrays, translation=source.keys.translation)
 
 

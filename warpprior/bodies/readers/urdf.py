@@ -310,13 +310,14 @@ class UrdfKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The robot; its meshes must lie in the topmost folder below the scene folder that holds its file."""
-        return read_urdf(source.path, name=source.name, mesh_folder=model_root(source.folder, source.path)), None
+        return read_urdf(source.file, name=source.name, mesh_folder=model_root(source.folder, source.file)), None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """The file and its meshes, in a folder of their own."""
         source, origin = target.source_file(body), target.origin
-        inside = origin is not None and source.is_relative_to(origin.resolve())
-        root = model_root(origin, source) if inside else source.parent
+        root = source.parent
+        if origin is not None and source.is_relative_to(origin.resolve()):
+            root = model_root(origin, source)
         copy = _copy_with_meshes(source, root, target.folder / target.stem)
         return {"path": copy.relative_to(target.folder).as_posix()}
 

@@ -120,6 +120,7 @@ class ShapeReader:
 
     def _read_mesh(self, where: str, mesh: ElementTree.Element) -> Surface:
         file = self._find(where, mesh.get("filename", ""))
+        assert file is not None  # those that are not there were refused all together
         if file.suffix.lower() not in READERS:
             found = f"{file.name!r} is not a format that is read"
             raise InputError(f"{where}: <mesh>", found, f"convert it to one of {', '.join(READERS)}")

@@ -14,7 +14,8 @@ SUMMARY = "track hands and objects frame by frame, with a covariance for each po
 
 
 def _observations() -> str:
-    from warpprior.tracking.observation import SENSORS
+    import warpprior.tracking.sensors  # noqa: F401 - they enter themselves
+    from warpprior.observations import SENSORS
 
     return f"observations, separated by commas: {', '.join(SENSORS)}; or auto, what the scene offers"
 

@@ -126,7 +126,7 @@ def _renamed(given: str) -> str:
         accepted = "keypoints3d for those in space, keypoints2d for those in the picture"
         raise InputError("--observe", "'keypoints' may mean two things", accepted)
     if given in RENAMED:
-        warnings.warn(f"--observe {given} is now called {RENAMED[given]}", UserWarning, stacklevel=4)
+        warnings.warn(f"--observe {given} is called {RENAMED[given]}", UserWarning, stacklevel=4)
     return RENAMED.get(given, given)
 
 

@@ -1,24 +1,26 @@
-"""The alignment's stages, its settling, and good frames that seed broken neighbours."""
+"""Hypotheses: good frames mend broken neighbours, half turns are found, and the cheapest path is, by true times."""
 
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
-import warp as wp
 from scipy.spatial.transform import Rotation
 
-from tests.estimator_scenes import add_millimetres, make_block, make_clamp, make_grasp, make_motion, make_scene
-from warpprior.refinement.aligner import BodyAligner
-from warpprior.refinement.gauss_newton import COLUMNS, Alignment
+from tests.estimator_scenes import (
+    add_millimetres,
+    enter,
+    make_block,
+    make_clamp,
+    make_grasp,
+    make_motion,
+    make_scene,
+    make_solver,
+)
+from warpprior.refinement import hypotheses
+from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import cheapest_path, choose_poses, keep_unseen_turn
-from warpprior.settings import AlignSettings, RefineSettings
-from warpprior.support.history import History
-from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
-from warpprior.system.problem import Problem
-
-SETTINGS = RefineSettings(contact_points=128)
+from warpprior.refinement.steps import BodySteps
 
 
 def at_truth(scene, broken=(), degrees=60.0):
@@ -33,11 +35,12 @@ def at_truth(scene, broken=(), degrees=60.0):
 
 
 def problem(scene, device):
-    """State and aligner of the box, in the second stage."""
-    state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-    aligner = BodyAligner(scene.body("box"), Problem(state, prepare_picture(state, 0.5), SETTINGS.align))
-    aligner.enter(SETTINGS.align.stages[1])
-    return state, aligner
+    """Motion and fit of the box alone, in the second stage."""
+    solver = make_solver(scene, device)
+    enter(solver, 1)
+    steps = BodySteps(scene.body("box"), solver.problem)
+    fit = BodyFit(steps, solver.terms, solver.problem, solver.settings.gauss_newton.damping)
+    return solver.problem.motion, fit
 
 
 def errors(scene, state):
@@ -50,17 +53,17 @@ def errors(scene, state):
 def test_good_frames_mend_broken_ones(device, broken):
     """Frames turned 60 degrees away take a neighbour's pose, carried along by the clamp; good ones stay good."""
     scene = at_truth(make_grasp(6), broken)
-    state, aligner = problem(scene, device)
+    state, fit = problem(scene, device)
     assert errors(scene, state)[list(broken)].min() > 15.0
-    assert choose_poses(aligner, 6) >= len(broken)
+    assert choose_poses(fit, 6) >= len(broken)
     assert errors(scene, state).max() < 8.0
 
 
 def test_seeding_travels_no_farther_than_asked(device):
     """Each round reaches one frame on."""
     scene = at_truth(make_grasp(6), (2, 3, 4, 5))
-    state, aligner = problem(scene, device)
-    choose_poses(aligner, 1)
+    state, fit = problem(scene, device)
+    choose_poses(fit, 1)
     found = errors(scene, state)
     assert found[:3].max() < 8.0
     assert found[4:].min() > 8.0
@@ -69,13 +72,13 @@ def test_seeding_travels_no_farther_than_asked(device):
 def test_good_frames_stay_good(device):
     """At the truth nothing moves by more than a millimetre, and a frame without neighbours not at all."""
     scene = at_truth(make_grasp(5))
-    state, aligner = problem(scene, device)
-    choose_poses(aligner, 6)
+    state, fit = problem(scene, device)
+    choose_poses(fit, 6)
     assert errors(scene, state).max() < 1.0
     alone = at_truth(make_grasp(1))
-    state, aligner = problem(alone, device)
+    state, fit = problem(alone, device)
     start = state.read_transforms()["box"]
-    assert choose_poses(aligner, 6) == 0
+    assert choose_poses(fit, 6) == 0
     np.testing.assert_array_equal(state.read_transforms()["box"], start)
 
 
@@ -88,14 +91,15 @@ def test_half_turns_are_found(device, turned):
     start = truth.rotation.copy()
     start[list(turned)] = upside_down[list(turned)]
     scene = make_scene((make_clamp("box"),), (truth,), (replace(truth, rotation=start),))
-    state, aligner = problem(scene, device)
-    assert choose_poses(aligner, 0, turns=False) == 0
-    assert choose_poses(aligner, 4) >= len(turned)
+    state, fit = problem(scene, device)
+    assert choose_poses(fit, 0, turns=False) == 0
+    assert choose_poses(fit, 4) >= len(turned)
     assert errors(scene, state).max() < 4.0
 
 
+@pytest.mark.parametrize("pace", [1.0, 2.5, np.array([1.0, 10.0, 1.0, 3.0])], ids=["even", "slow", "uneven"])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_cheapest_path_is_the_cheapest_of_all(seed):
+def test_the_cheapest_path_is_the_cheapest_of_all(seed, pace):
     """Against every path there is: costs of frames, jumps within a sequence, and how far from the first guess."""
     random = np.random.default_rng(seed)
     count, frames = 3, 5
@@ -105,7 +109,7 @@ def test_the_cheapest_path_is_the_cheapest_of_all(seed):
     costs[1, 2] = np.nan  # a pose that became useless
     joined = np.array([True, True, False, True])
     guess = Rotation.from_rotvec(0.4 * random.normal(size=(frames, 3))).as_quat()
-    found = cheapest_path(list(zip(poses, costs, strict=True)), joined, guess)
+    found = cheapest_path(list(zip(poses, costs, strict=True)), joined, guess, pace=pace)
     totals = {}
     usable = np.where(np.isnan(costs), np.inf, costs)
     jump = 3.0 * np.median(usable.min(axis=0)) + 5.0
@@ -115,6 +119,7 @@ def test_the_cheapest_path_is_the_cheapest_of_all(seed):
         stray = (Rotation.from_quat(guess).inv() * turns).magnitude() / 0.6
         leaps = ((turns[:-1].inv() * turns[1:]).magnitude() / 0.3) ** 2
         leaps += (np.linalg.norm(np.diff(chosen[:, :3], axis=0), axis=1) / 0.03) ** 2
+        leaps = leaps / pace**2
         jumps = np.where(joined, leaps / (1.0 + leaps), 0.0).sum()
         strayed = 0.5 * (stray**2 / (1.0 + stray**2)).sum()
         totals[path] = usable[list(path), range(frames)].sum() + jump * (jumps + strayed)
@@ -133,9 +138,9 @@ def test_equal_hypotheses_leave_the_first():
 def test_seeding_stops_at_the_end_of_a_sequence(device):
     """A pose is not carried from one sequence into the next."""
     scene = at_truth(make_grasp(6), (3, 4, 5))
-    state, aligner = problem(scene, device)
+    state, fit = problem(scene, device)
     state.segments.assign(np.array([0, 0, 0, 1, 1, 1], dtype=np.int32))
-    choose_poses(aligner, 6)
+    choose_poses(fit, 6)
     assert errors(scene, state)[3:].min() > 8.0
 
 
@@ -143,8 +148,8 @@ def test_seeding_without_other_bodies(device):
     """A body on its own takes its neighbour's pose as it is."""
     truth = make_grasp(5).body("box").truth
     alone = at_truth(make_scene((make_block(),), (truth,), (truth,)), (2,))
-    state, aligner = problem(alone, device)
-    assert choose_poses(aligner, 3) >= 1
+    state, fit = problem(alone, device)
+    assert choose_poses(fit, 3) >= 1
     assert errors(alone, state)[2] < 10.0
 
 
@@ -172,62 +177,42 @@ def test_unseen_turns_are_kept():
     assert np.isfinite(keep_unseen_turn(opposite, own, "z")).all()
 
 
-def test_a_stage_ends_when_its_costs_settle(device):
-    """At the truth a stage needs no more than two looks at its costs, and takes no more than its iterations."""
-    scene = at_truth(make_grasp(4))
-    state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-    picture = prepare_picture(state, 0.5)
-    lenient = replace(SETTINGS, align=AlignSettings(tolerance=1.0))
-    assert len(Alignment(state, picture, lenient).run(0)) == 8
-    strict = replace(SETTINGS, align=AlignSettings(tolerance=0.0))
-    rows = Alignment(state, picture, strict).run(0)
-    assert len(rows) == SETTINGS.align.stages[0].iterations
-    assert set(rows[0]) == {"stage", *COLUMNS}
-    assert errors(scene, state).max() < 5.0
+def paces_of(scene, device, monkeypatch):
+    """How much farther bodies are taken to move than at 30 Hz, from each frame to the next, in a search of a scene."""
+    given = []
+
+    def watch(*arguments, pace):
+        given.append(pace)
+        return cheapest_path(*arguments, pace=pace)
+
+    monkeypatch.setattr(hypotheses, "cheapest_path", watch)
+    choose_poses(problem(scene, device)[1], 1)
+    (first, *others) = given
+    assert all(np.array_equal(first, other) for other in others)
+    return first
 
 
-def test_steps_are_bounded(device):
-    """However wrong the picture, no step exceeds what a linearisation can be trusted for."""
-    scene = at_truth(make_grasp(4), (0, 1, 2, 3), degrees=90.0)
-    state, aligner = problem(scene, device)
-    for _ in range(4):
-        aligner.linearise()
-        aligner.solve()
-        step = np.abs(state.increments["box"].numpy())
-        assert np.isfinite(step).all()
-        assert (step <= np.array([0.05, 0.05, 0.1, 0.2, 0.2, 0.2]) * (1 + 1e-5)).all()
-        state.pose()
-        state.settle()
+def test_more_time_allows_for_more_motion(device, monkeypatch):
+    """Paths are searched by true times: after a gap bodies may be elsewhere; frames taken sooner change nothing."""
+    scene = at_truth(make_grasp(5))
+    times = np.array([0.0, 1.0, 11.0, 11.5, 14.5]) / 30.0
+    for case, expected in (
+        (scene, [1.0, 1.0, 1.0, 1.0]),
+        (replace(scene, timestamps=np.arange(5) / 30.0), [1.0, 1.0, 1.0, 1.0]),
+        (replace(scene, timestamps=times), [1.0, 10.0, 1.0, 3.0]),
+        (replace(scene, timestamps=times, fps=60.0), [1.0, 10.0, 1.0, 3.0]),
+        (replace(scene, fps=10.0), [3.0, 3.0, 3.0, 3.0]),
+        (replace(scene, fps=120.0), [1.0, 1.0, 1.0, 1.0]),
+    ):
+        np.testing.assert_allclose(paces_of(case, device, monkeypatch), expected, rtol=1e-6)
 
 
-def test_history_rows_are_the_costs_of_the_iterations(device):
-    """One row per iteration, each the sum over the frames of what was linearised."""
-    scene = make_grasp(3)
-    state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-    alignment = Alignment(state, prepare_picture(state, 0.5), SETTINGS)
-    aligner = alignment.aligners[0]
-    aligner.enter(SETTINGS.align.stages[0])
-    aligner.linearise()
-    expected = [float(aligner.costs[term].numpy().sum()) for term in COLUMNS]
-    history = History(COLUMNS, 2, device)
-    alignment.linearise(history)
-    alignment.linearise(history)
-    np.testing.assert_allclose(history.read()[0], expected, rtol=1e-12)
-    assert history.read().shape == (2, len(COLUMNS))
-
-
-def test_replayed_graphs_give_the_same_bits(device, graphs_or_skip):
-    """A stage replayed from a graph moves poses as a launched one does."""
-    found = []
-    for capture in (False, True):
-        scene = make_grasp(6)
-        state = MotionState(scene, device, point_count=SETTINGS.contact_points)
-        alignment = Alignment(state, prepare_picture(state, 0.5), SETTINGS, capture=capture)
-        with graphs_or_skip():
-            rows = alignment.run(0)
-        found.append((state.read_transforms()["box"], rows))
-    if wp.get_device(device).is_cuda:
-        np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-4)
-    else:
-        np.testing.assert_array_equal(found[0][0], found[1][0])
-        assert found[0][1] == found[1][1]
+def test_a_jump_is_believed_where_there_was_time_for_it():
+    """The better of two poses ten centimetres apart is taken after a gap of ten frames, not from one to the next."""
+    near = np.tile([0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 1.0], (4, 1))
+    far = near + np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    costs = np.array([0.0, 0.0, 1.5, 1.5])
+    given, joined = [(near, costs), (far, 1.5 - costs)], np.ones(3, dtype=bool)
+    for gap, expected in ((1.0, [0.0] * 4), (10.0, [0.0, 0.0, 0.1, 0.1])):
+        path = cheapest_path(given, joined, near[:, 3:], pace=np.array([1.0, gap, 1.0]))
+        np.testing.assert_array_equal(path[:, 0], expected)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_arm, make_block, make_clamp
@@ -12,16 +11,16 @@ from tests.fit_samples import wander
 from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes.noise import MASK_NOISE, disturb_labels, sensor_picture
 from warpprior.scenes.observe import Actor, Light, cast_actors
-from warpprior.settings import AlignSettings
+from warpprior.settings import STAGES
 from warpprior.support.errors import InputError
+from warpprior.system.colors import why_no_colors
 from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
+from warpprior.system.observed import observe_picture
 from warpprior.system.problem import Problem
-from warpprior.terms.image_rows import ImageFit
-from warpprior.terms.image_settings import ImageFitSettings
+from warpprior.terms.image import BoundImage, Image
 
 STUDIO = Camera(320, 260, 700.0, 700.0, 160.0, 130.0)
-STAGES = (4.0, 2.0, 1.0)  # blur [px]
+BLURS = (4.0, 2.0, 1.0)  # of one stage after another [px]
 
 
 def painted(body, wave=0.03):
@@ -56,22 +55,21 @@ def disturbed(poses, degrees, metres, joint_degrees=0.0, seed=1):
     return replace(poses, position=poses.position + metres * ways, rotation=turned.as_quat(), joints=bent)
 
 
-def fit_colors(scene, name, device, *, iterations=6, settings=None):
+def fit_colors(scene, name, device, *, iterations=6):
     """Where colours alone take a body; returns its poses and the term."""
     state = MotionState(scene, device, point_count=8)
-    problem = Problem(state, prepare_picture(state, 0.25), AlignSettings())
-    fit = ImageFit(scene.body(name), problem, settings)
-    assert fit.active, fit.reason
-    cost = wp.zeros(state.frame_count, dtype=wp.float64, device=device)
+    problem = Problem(state, observe_picture(state, 0.25))
+    fit = BoundImage(Image(), scene.body(name), problem)
     equations, floor = problem.equations, np.ones(problem.equations.width)
     columns = slice(equations.starts[name], equations.starts[name] + equations.counts[name])
-    for blur_px in STAGES:
-        fit.enter(blur_px)
+    for blur_px in BLURS:
+        fit.enter(replace(STAGES[0], image_blur_px=blur_px))
         for _ in range(iterations):
             equations.clear()
-            problem.surfaces.update()
-            cost.zero_()
-            fit.add(cost)
+            problem.refresh()
+            fit.costs.zero_()
+            fit.freeze()
+            fit.add(problem.system)
             steps, _ = equations.solve(columns, 1e-3, floor[columns])
             state.increments[name].assign(steps.astype(np.float32))
             state.pose()
@@ -158,26 +156,52 @@ def test_frames_without_picture_or_label_add_nothing(device, held_box):
     np.testing.assert_allclose(found.position[[1, 3]], start.position[[1, 3]], atol=1e-6)
 
 
-def test_without_colors_or_pictures_it_says_so(held_box):
-    """Reasons are given, and what is not active does nothing."""
+def test_without_colors_or_pictures_there_is_no_term(held_box):
+    """Reasons are given where colours or pictures are missing; a body whose label is nowhere has no term either."""
     box = held_box.body("box")
     plain = replace(held_box, bodies=(held_box.bodies[0], replace(box, body=replace(box.body, colors=None))))
+    grey = replace(box.body, colors=np.full_like(box.body.colors, 0.5))
+    grey = replace(held_box, bodies=(held_box.bodies[0], replace(box, body=grey)))
     hidden = replace(held_box, labels=np.where(held_box.labels == 2, 0, held_box.labels))
     blind = replace(held_box, read_rgb=None)
     unlabelled = replace(held_box, labels=None)
-    for scene, reason in ((plain, "colours"), (hidden, "no picture"), (blind, "pictures"), (unlabelled, "label")):
+    for scene, reason in (
+        (plain, "colours"),
+        (grey, "one colour"),
+        (hidden, ""),
+        (blind, "pictures"),
+        (unlabelled, "label"),
+    ):
         state = MotionState(scene, "cpu", point_count=8)
-        problem = Problem(state, prepare_picture(state, 0.25), AlignSettings())
-        fit = ImageFit(scene.body("box"), problem)
-        assert not fit.active and reason in fit.reason
-        cost = wp.zeros(5, dtype=wp.float64)
-        fit.enter(2.0)
-        fit.add(cost)
-        assert not cost.numpy().any() and not problem.equations.hessian.numpy().any()
+        found = why_no_colors(scene.body("box"), state)
+        assert reason in found and (reason != "") == (found != "")
+        assert not list(Image().bind(Problem(state, observe_picture(state, 0.25))))
+
+
+def test_bodies_that_bend_have_no_term():
+    """Colours are compared of rigid bodies alone, though what bends has some."""
+    arm = painted(make_arm(influences=2))
+    scene = film([arm], [wander(arm, 1, seed=5, middle=(-0.04, 0.0, 0.3), bend=0.4)], light=Light())
+    state = MotionState(scene, "cpu", point_count=8)
+    assert not why_no_colors(scene.body("arm"), state)
+    assert not list(Image().bind(Problem(state, observe_picture(state, 0.25))))
+
+
+def test_stages_without_blur_compare_nothing(device, held_box):
+    """Until a stage says how much pictures are blurred the term costs nothing and adds nothing."""
+    state = MotionState(held_box, device, point_count=8)
+    problem = Problem(state, observe_picture(state, 0.25))
+    (fit,) = Image().bind(problem)
+    for blur_px in (None, 0.0):
+        if blur_px is not None:
+            fit.enter(replace(STAGES[0], image_blur_px=blur_px))
+        fit.freeze()
+        fit.add(problem.system)
+        assert not fit.costs.numpy().any() and not problem.equations.hessian.numpy().any()
 
 
 def test_settings_are_checked():
     """Numbers out of range raise errors that name them."""
     for name, value in (("sigma_grey", 0.0), ("sigma_shade", -0.1), ("sample_count", 10.5), ("least_cosine", 1.0)):
-        with pytest.raises(InputError, match=name):
-            ImageFitSettings(**{name: value})
+        with pytest.raises(InputError, match=f"image.{name}"):
+            Image(**{name: value})

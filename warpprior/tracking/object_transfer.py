@@ -1,4 +1,4 @@
-"""Carry: where one object goes when its contacts move, and how that depends on them, in one batched backward pass."""
+"""The quasi-static transfer of one object: where it goes when its contacts move, and how that depends on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRIOR_ANGLE, PRIOR_SHIFT = 0.3, 0.1  # how far an object may go against its expe
 IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 
 
-class Carry:
+class ObjectTransfer:
     """The quasi-static transfer of one object from one frame to the next.
 
     Args:
@@ -67,7 +67,7 @@ class Carry:
         prior_shift: np.ndarray,
         prior_turn: np.ndarray = IDENTITY,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Carry an object.
+        """ObjectTransfer an object.
 
         Args:
             before, after: contact points (contact, 3), camera frame [m].

@@ -1,7 +1,6 @@
-"""Normal equations of detected keypoints and boxes against float64 twins, at link origins and at vertices."""
+"""Detected keypoints and boxes, at link origins and at vertices, for rows and energy, against float64 twins."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +8,14 @@ import warp as wp
 
 from tests.body_samples import make_tree_body
 from tests.fit_samples import CAMERA, Sample, check_equations, wander, with_keypoints
-from tests.reference.keypoint_fit import Boxes, Keypoints
-from warpprior.kernels.keypoint_fit import accumulate_boxes, accumulate_keypoints, place_keypoints
-from warpprior.settings import AlignSettings
-from warpprior.terms.detections import Detections
+from tests.reference.keypoints import Boxes, Keypoints
+from warpprior import terms
+from warpprior.kernels import boxes as box_kernels
+from warpprior.kernels import keypoints as keypoint_kernels
+from warpprior.kernels.robust import Scale
+from warpprior.settings import STAGES
+from warpprior.system.observed import observe_picture
+from warpprior.system.problem import Problem
 
 FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
 TREE = with_keypoints(make_tree_body(vertices=24, pose_blend=False))
@@ -47,29 +50,25 @@ def keypoint_places(sample):
     table = np.column_stack([vertices, TREE.keypoints.links])
     places = wp.full((sample.frames, len(table)), wp.vec3(1e9), dtype=wp.vec3, device=sample.device)
     links = sample.state.states[TREE.name].links
-    place_keypoints(sample.constants(table, wp.vec2i), sample.state.vertices, links, places_out=places)
+    keypoint_kernels.place_keypoints(sample.constants(table, wp.vec2i), sample.state.vertices, links, points_out=places)
     return places
 
 
 def add_keypoints(sample, detected, *, scale=SCALE, places=None):
-    """Launch the accumulation, and return its twin."""
+    """Add the term's residuals, and return its twin."""
     state = sample.state
-    focal_column = sample.equations.shared.get("focal", -1)
-    accumulate_keypoints(
+    sample.add(
+        keypoint_kernels.add_keypoints,
         keypoint_places(sample) if places is None else places,
-        sample.constants(sample.surfaces.keypoint_chains[TREE.name], wp.int32),
+        sample.constants(sample.surfaces.keypoint_places[TREE.name], wp.int32),
         sample.constants(detected, wp.vec3),
         state.states[TREE.name].poses,
         state.focal,
         state.center,
-        sample.constants(scale),
-        sample.surfaces.chains,
-        sample.equations.rows,
-        start=sample.equations.starts[TREE.name],
-        focal_column=focal_column,
-        **sample.outputs,
+        sample.one(Scale, weight=scale[0], reach=scale[1]),
+        sample.equations.starts[TREE.name],
     )
-    return Keypoints(detected, sample.twin, TREE.name, FOCAL, CENTER, scale, focal_column)
+    return Keypoints(detected, sample.twin, TREE.name, FOCAL, CENTER, scale, sample.system.focal_column)
 
 
 def test_keypoints_are_where_the_twin_has_them(sample):
@@ -83,9 +82,9 @@ def test_keypoints_are_where_the_twin_has_them(sample):
 def test_keypoint_gradient_and_curvature_match_the_twin(sample, reach):
     """Root, hinge, slide, ball and mimic joints and the focal length; outliers far beyond the reach hardly pull."""
     twin = add_keypoints(sample, detections(sample), scale=(0.04, reach))
-    check_equations(sample, twin, f"keypoint_fit reach {reach:.0f}")
+    check_equations(sample, twin, f"keypoints reach {reach:.0f}")
     others = [*range(sample.equations.counts["other"])]
-    assert not sample.gradient.numpy()[..., others].any()
+    assert not sample.system.gradient.numpy()[..., others].any()
 
 
 @pytest.mark.parametrize("bend", ["zero", "pi", 3.0])
@@ -93,7 +92,7 @@ def test_hard_joint_angles(device, bend):
     """Joints at zero, half a turn and near it."""
     sample = Sample([TREE], [wander(TREE, 1, bend=bend, wag=0.01)], device, points=4)
     twin = add_keypoints(sample, detections(sample), scale=(0.04, 1e4))
-    check_equations(sample, twin, f"keypoint_fit joints at {bend}")
+    check_equations(sample, twin, f"keypoints joints at {bend}")
 
 
 def test_what_is_not_seen_adds_nothing(nan_allowed, sample):
@@ -117,7 +116,7 @@ def test_keypoints_behind_the_camera_add_nothing(device):
     assert (depths[1] > 0.05).any() and (depths[1] < 0.05).any()
     detected = np.tile([40.0, 40.0, 0.8], (2, TREE.keypoint_count, 1))
     twin = add_keypoints(sample, detected, scale=(1e-4, 1e3))
-    check_equations(sample, twin, "keypoint_fit behind the camera", worst=3e-3)
+    check_equations(sample, twin, "keypoints behind the camera", worst=3e-3)
     sample.clear()
     places = keypoint_places(sample).numpy().copy()
     places[1, :, 2] = np.minimum(places[1, :, 2], 0.05) * np.linspace(-1.0, 1.0, TREE.keypoint_count)
@@ -141,9 +140,10 @@ BOXES = np.array([[20.0, 15.0, 70.0, 60.0], [30.0, np.nan, 80.0, np.nan], [np.na
 
 
 def add_boxes(sample, boxes, *, scale=SCALE):
-    """Launch the accumulation, and return its twin."""
+    """Add the term's residuals, and return its twin."""
     state = sample.state
-    accumulate_boxes(
+    sample.add(
+        box_kernels.add_boxes,
         state.screen,
         state.vertices,
         state.first_vertex(TREE.name),
@@ -151,23 +151,19 @@ def add_boxes(sample, boxes, *, scale=SCALE):
         sample.constants(boxes),
         state.states[TREE.name].poses,
         state.focal,
-        sample.constants(scale),
-        sample.surfaces.chains,
-        sample.equations.rows,
-        start=sample.equations.starts[TREE.name],
-        focal_column=sample.equations.shared.get("focal", -1),
-        **sample.outputs,
+        sample.one(Scale, weight=scale[0], reach=scale[1]),
+        sample.equations.starts[TREE.name],
     )
-    return Boxes(boxes, sample.twin, TREE.name, FOCAL, CENTER, scale, sample.equations.shared.get("focal", -1))
+    return Boxes(boxes, sample.twin, TREE.name, FOCAL, CENTER, scale, sample.system.focal_column)
 
 
 @pytest.mark.parametrize("reach", [1e4, 15.0], ids=["squares", "robust"])
 def test_box_gradient_and_curvature_match_the_twin(nan_allowed, sample, reach):
     """Four sides, two sides and none: the outermost vertices are pulled to what is known."""
     twin = add_boxes(sample, BOXES, scale=(0.04, reach))
-    cost = check_equations(sample, twin, f"box_fit reach {reach:.0f}")
+    cost = check_equations(sample, twin, f"boxes reach {reach:.0f}")
     assert cost[0] > 0.0 and cost[1] > 0.0 and cost[2] == 0.0
-    assert not sample.gradient.numpy()[2].any()
+    assert not sample.system.gradient.numpy()[2].any()
 
 
 def test_boxes_of_bodies_that_the_near_plane_cuts(device):
@@ -178,7 +174,7 @@ def test_boxes_of_bodies_that_the_near_plane_cuts(device):
     sample = Sample([TREE], [replace(motion, position=position)], device, points=4)
     assert (sample.state.screen.numpy()[1, :, 2] < 0.05).any()
     twin = add_boxes(sample, np.tile(BOXES[:1], (2, 1)), scale=(1e-4, 1e4))
-    check_equations(sample, twin, "box_fit behind the camera", worst=3e-3)
+    check_equations(sample, twin, "boxes behind the camera", worst=3e-3)
     sample.clear()
     screen = sample.state.screen.numpy().copy()
     screen[1, :, 2] = -0.1
@@ -201,24 +197,30 @@ def test_detections_that_are_not_finite_never_reach_the_kernels(device):
             if bad:
                 given[frame, keypoint] = [40.0, 40.0, 1.0]
                 given[frame, keypoint, part] = value
-        costs.append(detection_cost(sample, given))
+        costs.append(term_cost(sample, given))
     assert np.isfinite(costs).all() and costs[0].any()
     np.testing.assert_array_equal(*costs)
 
 
-def detection_cost(sample, keypoints):
-    """Cost of each frame (frame,) as the alignment accumulates it."""
-    state = sample.state
-    state.scene = replace(sample.scene, keypoints2d={TREE.name: keypoints})
-    problem = SimpleNamespace(
-        state=state, equations=sample.equations, surfaces=sample.surfaces, settings=AlignSettings()
-    )
-    found = Detections(state.scene.body(TREE.name), problem)
-    found.enter(6.0)
-    sample.clear()
-    found.add(sample.cost)
-    assert np.isfinite(sample.hessian.numpy()).all()
-    return sample.cost.numpy().copy()
+def term_cost(sample, keypoints, **settings):
+    """Cost of each frame (frame,) as the term adds it up."""
+    sample.state.scene = replace(sample.scene, keypoints2d={TREE.name: keypoints})
+    problem = Problem(sample.state, observe_picture(sample.state, 0.25))
+    (term,) = terms.Keypoints(**settings).bind(problem)
+    term.enter(replace(STAGES[0], reach_sigmas=6.0))
+    term.add(problem.system)
+    assert np.isfinite(problem.equations.hessian.numpy()).all()
+    return term.costs.numpy()
+
+
+def test_the_scene_says_how_well_keypoints_are_detected(device):
+    """Where the settings say nothing: noise given with the scene counts as that given with the term."""
+    sample = Sample([TREE], [wander(TREE, 3, bend=0.7)], device, points=4)
+    detected = detections(sample)
+    said = term_cost(sample, detected, sigma_px=3.0)
+    sample.scene = replace(sample.scene, noise={"keypoints2d": 3.0})
+    np.testing.assert_array_equal(term_cost(sample, detected), said)
+    assert not np.array_equal(term_cost(sample, detected, sigma_px=4.0), said)
 
 
 def test_adding_twice_adds_twice(sample):

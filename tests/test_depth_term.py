@@ -1,4 +1,4 @@
-"""Measured depth: matches against what NumPy looks up, normal equations against a float64 twin, and its worth."""
+"""Measured depth: matches against what NumPy looks up, rows and energy against a float64 twin, and its worth."""
 
 from dataclasses import replace
 
@@ -9,18 +9,20 @@ import warp as wp
 from tests.body_samples import make_tree_body
 from tests.estimator_scenes import errors_of, make_block, make_motion, make_scene
 from tests.fit_samples import CAMERA, POISON, Sample, Spread, check_equations, wander
-from tests.reference.depth_fit import Depths as Twin
-from warpprior.kernels.depth_fit import DepthView, accumulate_depths, match_depths
+from tests.reference.depth import Depths as Twin
+from warpprior import terms
+from warpprior.kernels.depth import DepthView, add_depths, match_depths
+from warpprior.kernels.robust import Scale
 from warpprior.kernels.rows import PointBody
 from warpprior.refinement.run import refine
 from warpprior.render.images import render_depth
-from warpprior.settings import AlignSettings, RefineSettings
+from warpprior.settings import STAGES, RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.system.motion import MotionState
-from warpprior.system.picture import prepare_picture
+from warpprior.system.observed import observe_picture
 from warpprior.system.problem import Problem
-from warpprior.terms.depth import LEAST_COSINE, Depths
 
+LEAST_COSINE = terms.Depth().least_cosine
 TREE = make_tree_body(vertices=24, influences=2, pose_blend=False)
 SCALE = (4.0e4, 0.02)
 FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
@@ -49,26 +51,19 @@ class Seen:
         return values.astype(np.float32).astype(float)
 
     def add(self, scale=SCALE, lanes=1):
-        """Launch the accumulation; returns its twin."""
+        """Add the term's residuals; returns its twin."""
         sample, state = self.sample, self.sample.state
-        body = PointBody()
-        body.start = sample.equations.starts[TREE.name]
-        body.corners = sample.constants(self.corners + state.first_vertex(TREE.name), wp.vec3i)
-        body.barycentrics = sample.constants(self.barycentrics, wp.vec3)
-        column = sample.equations.shared.get("focal", -1)
-        accumulate_depths(
+        sample.add(
+            add_depths,
             state.points[TREE.name],
             sample.constants(self.observed, wp.vec3),
             sample.constants(self.normals, wp.vec3),
-            body,
+            sample.points_of(TREE.name),
             state.states[TREE.name].poses,
-            sample.constants(scale),
-            sample.surfaces.chains,
-            sample.equations.rows,
+            sample.one(Scale, weight=scale[0], reach=scale[1]),
             lanes=lanes,
-            focal_column=column,
-            **sample.outputs,
         )
+        column = sample.system.focal_column
         twin = Twin(sample.twin, TREE.name, self.corners, self.barycentrics, self.observed, self.normals, scale, column)
         return Spread(twin, sample.inner)
 
@@ -78,15 +73,15 @@ def test_gradient_and_curvature_match_the_twin(device, reach):
     """Root, joints of all types, focal length and shape; what is far beyond the reach hardly pulls."""
     seen = Seen(device)
     twin = seen.add((4.0e4, reach))
-    check_equations(seen.sample, twin, f"depth_fit reach {reach:g}")
+    check_equations(seen.sample, twin, f"depth reach {reach:g}")
     others = [*range(seen.sample.equations.counts["other"])]
-    assert not seen.sample.gradient.numpy()[..., others].any()
+    assert not seen.sample.system.gradient.numpy()[..., others].any()
 
 
 def test_without_focal_length_or_shape(device):
     """The columns of the body only."""
     seen = Seen(device, shared=(), shapes=())
-    check_equations(seen.sample, seen.add(), "depth_fit alone")
+    check_equations(seen.sample, seen.add(), "depth alone")
 
 
 def test_lanes_share_the_points(device):
@@ -119,10 +114,12 @@ def make_depth_scene(frames=3, *, off=0.03, camera=CAMERA, drift=(0.004, 0.0, 0.
     return replace(scene, read_depth=lambda frame: depths[frame], **change), depths
 
 
-def make_problem(scene, device, **settings):
-    """The alignment's problem of a scene."""
+def bound_depth(scene, device):
+    """The term, bound to a scene's body."""
     state = MotionState(scene, device, point_count=200)
-    return Problem(state, prepare_picture(state, 0.5), AlignSettings(depth_weight=1.0, **settings))
+    problem = Problem(state, observe_picture(state, 0.5))
+    (term,) = terms.Depth(weight=1.0).bind(problem)
+    return term
 
 
 @pytest.mark.parametrize("labels", [True, False])
@@ -131,13 +128,13 @@ def test_matches_are_what_was_measured_in_the_pixel_of_the_point(device, labels)
     scene, depths = make_depth_scene()
     depths[:, :, :75] *= np.where(np.arange(75) % 2, 1.0, 0.0)  # every other column is not measured
     scene = scene if labels else replace(scene, labels=None, keypoints2d={}, boxes={"box": np.ones((3, 4))})
-    problem = make_problem(scene, device)
-    body, state = scene.bodies[0], problem.state
-    term = Depths(body, problem)
-    term.observed.fill_(POISON)
-    term.normals.fill_(POISON)
-    term.enter(20.0)
-    term.add(wp.zeros(3, dtype=wp.float64, device=device))
+    term = bound_depth(scene, device)
+    body, state = scene.bodies[0], term.problem.motion
+    term._seen.fill_(POISON)
+    term._normals.fill_(POISON)
+    term.enter(STAGES[0])
+    term.freeze()
+    term.add(term.problem.system)
     points = state.points["box"].numpy().astype(float)
     faces = state.point_places("box")[0].numpy()
     corners = state.vertices.numpy()[:, body.body.faces[faces]].astype(float)
@@ -151,17 +148,17 @@ def test_matches_are_what_was_measured_in_the_pixel_of_the_point(device, labels)
         measured = np.where(scene.labels[frames, pixels[..., 1], pixels[..., 0]] == 1, measured, 0.0)
     counts = (cosines > LEAST_COSINE) & (measured > 0.0)
     sure = np.abs(cosines - LEAST_COSINE) > 1e-4
-    found = np.linalg.norm(term.normals.numpy(), axis=2) > 0.5
+    found = np.linalg.norm(term._normals.numpy(), axis=2) > 0.5
     assert 60 < counts.sum() < 500
     assert not found[sure & ~counts].any()
     # Pixels are as wide as the clearance: where faces are steep, a neighbour may hide them from its pixel's centre.
     assert (counts & ~found)[sure].sum() <= (0.05 * counts.sum() if labels else 0)
     rays = np.concatenate([(pixels + 0.5 - CENTER) / FOCAL, np.ones((*pixels.shape[:2], 1))], axis=2)
     expected = rays * measured[..., None]
-    np.testing.assert_allclose(term.observed.numpy()[found], expected[found], atol=1e-6)
-    np.testing.assert_allclose(term.normals.numpy()[found], normals[found], atol=1e-4)
-    assert not term.normals.numpy()[~found].any()
-    assert not term.observed.numpy()[~found].any()
+    np.testing.assert_allclose(term._seen.numpy()[found], expected[found], atol=1e-6)
+    np.testing.assert_allclose(term._normals.numpy()[found], normals[found], atol=1e-4)
+    assert not term._normals.numpy()[~found].any()
+    assert not term._seen.numpy()[~found].any()
 
 
 def test_what_the_body_itself_hides_is_not_matched(device):
@@ -198,17 +195,21 @@ def test_what_the_body_itself_hides_is_not_matched(device):
     np.testing.assert_array_equal(found[True], [True, False])
 
 
-ALONE = RefineSettings(
-    initialise_passes=0, contact_points=200, align=AlignSettings(contour_weight=0.0, depth_weight=1.0)
-)  # measured depth and nothing else that looks
+# Measured depth and nothing else that looks.
+ALONE = RefineSettings(start_passes=0, contact_points=200, without=("contour", "image"))
+
+
+def with_depth(settings=ALONE, **changes):
+    """Settings in which depth counts."""
+    others = [term for term in settings.terms if term.name != "depth"]
+    return replace(settings, terms=(*others, terms.Depth(weight=1.0, **changes)))
 
 
 def test_measured_depth_alone_takes_a_depth_error_away(device):
     """From 3 cm off to less than a millimetre; without the term it stays off."""
     scene, _ = make_depth_scene()
-    assert errors_of(refine(scene, ALONE, device=device), "box").max() < 1.0
-    blind = replace(ALONE, align=replace(ALONE.align, depth_weight=0.0))
-    assert errors_of(refine(scene, blind, device=device), "box").min() > 25.0
+    assert errors_of(refine(scene, with_depth(), device=device), "box").max() < 1.0
+    assert errors_of(refine(scene, ALONE, device=device), "box").min() > 25.0
 
 
 def test_something_else_in_the_way_hardly_matters(device):
@@ -216,14 +217,14 @@ def test_something_else_in_the_way_hardly_matters(device):
     scene, depths = make_depth_scene()
     depths[:, ::2, ::2] -= 0.1
     depths[:, 1::8, 1::8] = np.nan
-    assert errors_of(refine(scene, ALONE, device=device), "box").max() < 4.0
+    assert errors_of(refine(scene, with_depth(), device=device), "box").max() < 4.0
 
 
 def test_frames_without_a_depth_image(device):
     """They follow the others."""
     scene, depths = make_depth_scene(5, drift=(0.0, 0.0, 0.0))
     scene = replace(scene, read_depth=lambda frame: None if frame == 2 else depths[frame])
-    result = refine(scene, RefineSettings(contact_points=200, align=AlignSettings(depth_weight=1.0)), device=device)
+    result = refine(scene, with_depth(RefineSettings(contact_points=200)), device=device)
     assert errors_of(result, "box").max() < 1.5
     assert result.history["depth"][-1] > 0.0
 
@@ -233,4 +234,4 @@ def test_a_depth_image_of_another_size_is_refused(device):
     scene, _ = make_depth_scene()
     scene = replace(scene, read_depth=lambda frame: np.ones((4, 5), dtype=np.float32))
     with pytest.raises(InputError, match=r"frame 0.*shape \(4, 5\)"):
-        refine(scene, ALONE, device=device)
+        refine(scene, with_depth(), device=device)

@@ -1,4 +1,4 @@
-"""Contour normal equations: residuals, gradient and curvature against a float64 twin built from convex hulls."""
+"""Contour: residuals, gradient and curvature, for rows and energy, against a float64 twin built from convex hulls."""
 
 from dataclasses import replace
 
@@ -10,10 +10,11 @@ from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
 from tests.fit_samples import CAMERA, Sample, check_equations
-from tests.reference.contour_fit import LOOSE, Contour, robust_cost
+from tests.reference.contour import LOOSE, Contour, robust_cost
 from warpprior.bodies import JointType, rigid_body
 from warpprior.bodies.primitives import make_box, make_cylinder
-from warpprior.kernels.contour_fit import accumulate_contour
+from warpprior.kernels.contour import Borders, add_contour
+from warpprior.kernels.robust import Scale
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
 from warpprior.scene import Poses
@@ -112,31 +113,22 @@ class Problem:
         self.hessian, self.gradient = self.blocks[:, 0], self.gradients[:, 0]
 
     def add(self):
-        """Launch the accumulation."""
-        sample, state, canvas = self.sample, self.sample.state, self.canvas
-        accumulate_contour(
-            (
-                state.screen, canvas.edges, canvas.counts, canvas.entries, canvas.owners, canvas.origins,
-                canvas.crop, canvas.epoch,
-            ),
-            sample.constants(self.fields),
-            wp.array(self.blockers, dtype=wp.uint64, device=sample.device),
-            sample.constants([self.clearance]),
+        """Add the term's residuals."""
+        sample, state, borders = self.sample, self.sample.state, Borders()
+        borders.fields = sample.constants(self.fields)
+        borders.blockers = wp.array(self.blockers, dtype=wp.uint64, device=sample.device)
+        borders.clearance, borders.shares = self.clearance, sample.constants(self.scales)
+        borders.bias, borders.focal, borders.center = sample.constants([self.bias]), state.focal, state.center
+        sample.add(
+            add_contour,
+            self.canvas.outline(state.screen),
+            borders,
+            sample.one(Scale, weight=1.0, reach=self.reach),
             state.states[self.body.name].poses,
-            state.focal,
-            state.center,
-            sample.constants(self.scales),
-            sample.constants([self.reach]),
-            sample.surfaces.chains,
-            sample.equations.rows,
-            sample.constants([self.bias]),
-            start=0,
-            bias_column=self.columns.get("bias", -1),
-            focal_column=self.columns.get("focal", -1),
-            stride=canvas.stride,
-            **sample.outputs,
-        )  # fmt: skip
-        assert not sample.equations.rows.marks.numpy().any(), "a row was not cleared"
+            0,
+            stride=self.canvas.stride,
+        )
+        assert not sample.equations.row_marks.numpy().any(), "a row was not cleared"
 
     def twin(self, layer=0):
         """Cost and residuals of all frames as functions of steps; layers of pixels where there are two."""

@@ -1,4 +1,4 @@
-"""Normal equations of colours against a float64 twin, what samples see, and blurred pictures."""
+"""Colours: rows and energy against a float64 twin, what samples see, and blurred pictures."""
 
 from dataclasses import replace
 
@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 from tests.body_samples import make_tree_body
 from tests.fit_samples import CAMERA, Sample, check_equations, wander
 from tests.gradcheck import POISON
-from tests.reference import image_fit as reference
+from tests.reference import image as reference
 from warpprior.bodies import rigid_body
-from warpprior.kernels import blur, image_fit
+from warpprior.kernels import blur
+from warpprior.kernels import image as image_kernels
 from warpprior.kernels.rows import PointBody
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
@@ -70,16 +71,16 @@ class Fit:
     def _see(self):
         """Launch what looks at the pictures, outputs poisoned."""
         sample, device = self.sample, self.sample.device
-        self.samples = PointBody()
-        self.samples.start = 0
-        self.samples.corners = sample.constants(self.corners, wp.vec3i)
-        self.samples.barycentrics = sample.constants(self.shares, wp.vec3)
-        blurred = image_fit.Blurred()
+        self.places = PointBody()
+        self.places.start = 0
+        self.places.corners = sample.constants(self.corners, wp.vec3i)
+        self.places.barycentrics = sample.constants(self.shares, wp.vec3)
+        blurred = image_kernels.Blurred()
         blurred.values = sample.constants(self.pictures.reshape(len(self.pictures), -1, 4), wp.vec4)
         blurred.origins = sample.constants(np.tile(ORIGIN, (sample.frames, 1)), wp.vec2i)
         blurred.height, blurred.width, blurred.shrink = *SMALL, SHRINK
         blurred.sigma = self.sigma
-        view = image_fit.View()
+        view = image_kernels.View()
         view.keys, view.origins, view.faces = self.canvas.keys, self.canvas.origins, self.canvas.faces
         view.width, view.height, view.channel = CAMERA.width, CAMERA.height, 0
         view.colors = sample.constants(self.own, wp.vec3)
@@ -91,9 +92,9 @@ class Fit:
         self.points, self.normals, self.albedo, self.colors = (fill((), wp.vec3) for _ in range(4))
         self.slopes, self.pixels = fill((2,), wp.vec3), fill((), wp.float32)
         self.seen = wp.full(shape, 7, dtype=wp.int32, device=device)
-        image_fit.see_samples(
+        image_kernels.see_samples(
             sample.state.vertices,
-            self.samples,
+            self.places,
             sample.constants(self.areas),
             view,
             wp.array(marks, dtype=wp.uint8, device=device),
@@ -113,35 +114,21 @@ class Fit:
         return self.seen.numpy() >= 0
 
     def add(self):
-        """Launch the accumulation, and return its twin."""
-        sample = self.sample
-        focal_column = sample.equations.shared.get("focal", -1)
-        image_fit.accumulate_image(
-            self.points,
-            self.seen,
-            self.pixels,
-            self.albedo,
-            self.colors,
-            self.slopes,
-            sample.constants(self.gains),
-            sample.constants(self.offsets),
-            sample.constants(self.scales),
-            sample.constants(np.full(sample.frames, self.sigmas[0])),
-            sample.constants([self.sigmas[1]]),
-            self.samples,
-            sample.state.states[self.body.name].poses,
-            sample.state.focal,
-            sample.surfaces.chains,
-            sample.equations.rows,
-            lanes=3,
-            focal_column=focal_column,
-            **sample.outputs,
-        )
+        """Add the term's residuals, and return its twin."""
+        sample, samples, trust = self.sample, image_kernels.Samples(), image_kernels.Trust()
+        samples.body, samples.points, samples.seen, samples.pixels = self.places, self.points, self.seen, self.pixels
+        samples.albedo, samples.colors, samples.slopes = self.albedo, self.colors, self.slopes
+        samples.gains, samples.offsets = sample.constants(self.gains), sample.constants(self.offsets)
+        trust.shares = sample.constants(self.scales)
+        trust.sigmas = sample.constants(np.full(sample.frames, self.sigmas[0]))
+        trust.shade = self.sigmas[1]
+        poses = sample.state.states[self.body.name].poses
+        sample.add(image_kernels.add_image, samples, trust, poses, sample.state.focal, lanes=3)
         expected = self.albedo.numpy().astype(float) * self.gains + self.offsets[:, None]
         return reference.Colors(
             sample.twin, self.body.name, self.corners, self.shares.astype(float), FOCAL, CENTER, self.pictures,
             np.tile(ORIGIN, (sample.frames, 1)), SHRINK, self.seen_samples, self.pixels.numpy().astype(float), expected,
-            self.scales.astype(float), self.sigmas, focal_column,
+            self.scales.astype(float), self.sigmas, sample.system.focal_column,
         )  # fmt: skip
 
 
@@ -169,7 +156,7 @@ def test_equations_match_the_twin(device, name, place):
 
 @pytest.mark.parametrize("sigmas", [(10.0, 0.0), (0.01, 0.0), (0.02, 3.0)], ids=["squares", "robust", "hue"])
 def test_equations_at_all_sigmas(device, sigmas):
-    """Nearly least squares, residuals of tens of sigmas, and brightness that hardly counts; the focal length sought."""
+    """Nearly least squares, residuals of tens of sigmas, and brightness that hardly counts; focal length, too."""
     body = BODIES["tree"]
     fit = Fit(body, wander(body, 3, seed=3), device, sigmas=sigmas, shared=("focal",), scales=[0.01, 0.0, 0.03])
     twin = fit.add()
@@ -319,15 +306,11 @@ def test_misses_are_gauged_by_their_hue(device):
     colors[seen < 0] = POISON
     make = lambda values, dtype: wp.array(np.asarray(values, np.float32), dtype=dtype, device=device)  # noqa: E731
     sigmas = make(np.full(frames, POISON), wp.float32)
-    image_fit.gauge_misses(
-        wp.array(seen, dtype=wp.int32, device=device),
-        make(own, wp.vec3),
-        make(colors, wp.vec3),
-        make(gains, wp.float32),
-        make(offsets, wp.float32),
-        make([0.02], wp.float32),
-        sigmas_out=sigmas,
-    )
+    samples = image_kernels.Samples()
+    samples.seen = wp.array(seen, dtype=wp.int32, device=device)
+    samples.albedo, samples.colors = make(own, wp.vec3), make(colors, wp.vec3)
+    samples.gains, samples.offsets = make(gains, wp.float32), make(offsets, wp.float32)
+    image_kernels.gauge_misses(samples, 0.02, sigmas_out=sigmas)
     np.testing.assert_allclose(sigmas.numpy(), [0.02, 0.06, 0.15], rtol=0.04)
 
 

@@ -1,0 +1,63 @@
+"""Terms from outside the package, named on the command line; their file is a program, and is run as one."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from warpprior.support.errors import InputError
+
+if TYPE_CHECKING:
+    from warpprior.terms import Term
+
+ACCEPTED = "FILE.py:NAME or MODULE:NAME, of a term or of what makes one without arguments"
+
+
+def load_term(place: str) -> Term:
+    """The term at ``FILE.py:NAME`` or ``MODULE:NAME``.
+
+    Raises:
+        InputError: it is not there, or no term.
+    """
+    from warpprior.terms import Term
+
+    source, _, name = place.rpartition(":")
+    if not source or not name.isidentifier():
+        raise InputError("--term", repr(place), ACCEPTED)
+    try:
+        module = _load(source)
+    except FileNotFoundError:
+        raise InputError(f"--term {place}", "there is no such file", ACCEPTED) from None
+    except ModuleNotFoundError as error:
+        raise InputError(f"--term {place}", f"there is no module {error.name!r}", ACCEPTED) from error
+    except Exception as error:  # whatever their program raises
+        raise InputError(
+            f"--term {place}", f"{type(error).__name__}: {error}", "a program that can be loaded"
+        ) from error
+    found = getattr(module, name, None)
+    try:
+        term = found() if callable(found) else found
+    except TypeError as error:
+        raise InputError(f"--term {place}", str(error), ACCEPTED) from error
+    if not isinstance(term, Term):
+        raise InputError(f"--term {place}", f"is {type(term).__name__}", ACCEPTED)
+    return term
+
+
+def _load(source: str) -> ModuleType:
+    if not source.endswith(".py"):
+        return importlib.import_module(source)
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(source)
+    name = f"warpprior_term_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and Warp look their module up
+    spec.loader.exec_module(module)
+    return module
