@@ -20,6 +20,7 @@ from tests.estimator_scenes import (
     make_solver,
 )
 from tests.fit_samples import Sample, Spread, check_equations, wander
+from tests.gradcheck import POISON
 from tests.reference.penetration import BentPenetration
 from warpprior.bodies import rigid_body
 from warpprior.kernels.penetration import BentSurface, Push, add_bent_penetration
@@ -88,6 +89,7 @@ class Entered:
         bent.distances, bent.normals = sample.constants(self.distances), sample.constants(self.normals, wp.vec3)
         bent.closest = sample.constants(self.closest, wp.int32)
         bent.barycentrics = sample.constants(np.tile(self.shares, (sample.frames, 1, 1)), wp.vec3)
+        bent.shares = wp.full(sample.frames, POISON, dtype=wp.float32, device=sample.device)
         pushes = sample.one(Push, weight=push[0], allowance=push[1], touching=TOUCHING)
         sample.add(add_bent_penetration, bent, pushes)
 
