@@ -17,7 +17,7 @@ ROOMS = {
     "support": "errors, devices, ranges, texts",
     "bodies": "what moves; readers of its files",
     "geometry": "distance, sampling, transfer",
-    "observations": "the channels",
+    "observations": "channels, noise",
     "scene": "known and observed",
     "result": "what came out",
     "uncertainty": "covariances",
@@ -38,8 +38,8 @@ ROOMS = {
     "cli": "the commands, a file each",
 }
 # Where the label image (numbers) and the setting (letters) of docs/architecture.md stop.
-LABELS = {"io": "1", "scene": "2", "system": "3", "render": "4", "terms": "5", "kernels": "5", "refinement": "6", "tracking": "7",
-          "metrics": "8", "report": "8"}  # fmt: skip
+LABELS = {"io": "1", "scene": "2", "system": "3", "render": "4", "terms": "5", "kernels": "5", "refinement": "6",
+          "tracking": "7", "metrics": "8", "report": "8"}  # fmt: skip
 SETTING = {"cli": "a", "support": "b", "settings": "c", "terms": "d", "kernels": "e", "io": "f"}
 WIDTH, ROW, GAP, LEFT = 960, 52, 8, 12
 BLUE, ORANGE, INK, FILL, EDGE = "#1f5fa8", "#b4530f", "#20242b", "#f3f1ec", "#b9b4a8"

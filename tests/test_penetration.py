@@ -20,6 +20,7 @@ from tests.estimator_scenes import (
     make_solver,
 )
 from tests.fit_samples import Sample, Spread, check_equations, wander
+from tests.gradcheck import POISON
 from tests.reference.penetration import BentPenetration
 from warpprior.bodies import rigid_body
 from warpprior.kernels.penetration import BentSurface, Push, add_bent_penetration
@@ -76,8 +77,8 @@ class Entered:
         self.closest[0, 1] = -1  # of one point nothing is near
         self.areas = state.point_areas[self.partner.name].numpy().astype(float)
 
-    def add(self, *, push=PUSH):
-        """Add the term's residuals."""
+    def add(self, *, push=PUSH, shares=None):
+        """Add the term's residuals; ``shares`` (frame,) of what touches are held where given."""
         sample, state = self.sample, self.sample.state
         starts, bent = sample.equations.starts, BentSurface()
         bent.points, bent.areas = state.points[self.partner.name], state.point_areas[self.partner.name]
@@ -88,8 +89,10 @@ class Entered:
         bent.distances, bent.normals = sample.constants(self.distances), sample.constants(self.normals, wp.vec3)
         bent.closest = sample.constants(self.closest, wp.int32)
         bent.barycentrics = sample.constants(np.tile(self.shares, (sample.frames, 1, 1)), wp.vec3)
+        bent.shares = sample.constants(np.full(sample.frames, POISON) if shares is None else shares)
         pushes = sample.one(Push, weight=push[0], allowance=push[1], touching=TOUCHING)
-        sample.add(add_bent_penetration, bent, pushes)
+        sample.add(add_bent_penetration, bent, pushes, hold_shares=int(shares is not None))
+        return bent.shares.numpy()
 
     def twin(self, push=PUSH):
         """The float64 twin of :meth:`add`."""
@@ -140,6 +143,20 @@ def test_points_in_a_bent_surface_match_the_twin(device, kind):
     entered = Entered(device, kind)
     entered.add()
     check_equations(entered.sample, entered.twin(), f"penetration of a bent surface, {kind}")
+
+
+def test_what_touches_may_be_held(device):
+    """Costs are divided by the share of the surface that touched when that was last taken, here half of it."""
+    entered = Entered(device)
+    shares = entered.add()
+    touching = np.where(entered.distances < TOUCHING, entered.areas, 0.0).sum(axis=1)
+    np.testing.assert_allclose(shares, touching, rtol=1e-5)
+    free = entered.sample.cost.numpy().copy()
+    entered.sample.clear()
+    held = np.full(2, 0.5, dtype=np.float32)
+    np.testing.assert_array_equal(entered.add(shares=held), held)
+    expected = free * (touching + 1e-4) / (0.5 + 1e-4)
+    np.testing.assert_allclose(entered.sample.cost.numpy(), expected, rtol=1e-5)
 
 
 def test_deep_points_are_pushed_no_harder(device):

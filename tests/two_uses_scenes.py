@@ -6,13 +6,13 @@ import numpy as np
 import trimesh
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
-from tests.reference.contour_fit import Contour as Crossings
-from tests.reference.image_fit import color_axes
 
 from tests.body_samples import MANO_PARENTS, make_ball_body, make_tree_body
 from tests.estimator_scenes import make_arm, make_motion, make_scene
 from tests.fit_samples import wander, with_keypoints
 from tests.reference import two_uses as twin
+from tests.reference.contour import Contour as Crossings
+from tests.reference.image import color_axes
 from warpprior.bodies import rigid_body
 from warpprior.bodies.body import PosePrior
 from warpprior.render.images import render_depth
