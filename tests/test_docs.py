@@ -249,7 +249,7 @@ def test_own_data(tmp_path, monkeypatch):
 def test_python_example(tmp_path, monkeypatch, capsys):
     """The example of the Python functions runs as printed, on few frames, and gets better."""
     monkeypatch.chdir(tmp_path)
-    code = next(code for code in snippets("README.md", "python") if "warpprior.refine" in code)
+    code = next(code for code in snippets("README.md", "python") if "warpprior.save_result" in code)
     exec(code.replace("frame_count=20", "frame_count=6"), {})
     before, after = (float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[-2:])
     assert after < 0.2 * before
