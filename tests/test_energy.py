@@ -254,7 +254,7 @@ def test_terms_of_a_scene(device):
     for name in ("far", "smoothness", "consistency", "rest"):
         assert who(energy, name) == [("box",), ("clamp",)]
     weights = dict(zip(energy.names, energy.weights.numpy()[:, 0], strict=True))
-    assert weights["coverage"] == 3.0 and weights["far"] == 1.0
+    assert weights["coverage"] == 3.0 and weights["far"] == Far().weight
     assert weights["sliding"] == 1.0  # in the cost itself
 
 

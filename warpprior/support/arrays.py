@@ -19,17 +19,17 @@ HOST_DEVICES = (1, 3)  # DLPack's numbers of plain and of pinned host memory
 TAKEN = "a NumPy array, a Warp array, a torch tensor or an object with DLPack"
 
 
-def is_warp(values: object) -> bool:
+def is_warp(values: Any) -> bool:
     """Is it an array of Warp's?"""
     return type(values).__module__.partition(".")[0] == "warp" and hasattr(values, "numpy")
 
 
-def is_torch(values: object) -> bool:
+def is_torch(values: Any) -> bool:
     """Is it a tensor of torch's, or of a class derived from it?"""
     return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.Tensor" for kind in type(values).__mro__)
 
 
-def to_numpy(values: object, where: str, *, shape: tuple[int | None, ...] | None = None, finite: bool = False):
+def to_numpy(values: Any, where: str, *, shape: tuple[int | None, ...] | None = None, finite: bool = False):
     """Numbers on the host, in the type they come in; NumPy arrays themselves, others copied where they lie elsewhere.
 
     Args:
@@ -52,7 +52,7 @@ def to_numpy(values: object, where: str, *, shape: tuple[int | None, ...] | None
     return array
 
 
-def to_warp(values: object, where: str, dtype: Any, ndim: int, device: Any, *, shape: tuple | None = None) -> Any:
+def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shape: tuple | None = None) -> Any:
     """A Warp array of ``dtype`` with ``ndim`` axes on the device.
 
     Warp arrays on the device and float32 tensors there keep their memory, and Warp arrays their gradients: a plain
@@ -122,7 +122,7 @@ def take(owner: Any, name: str, where: str, dtype: type | None = None, *, arrays
         object.__setattr__(owner, name, copies)
 
 
-def device_of(*values: object, device: Any = None) -> Any:
+def device_of(*values: Any, device: Any = None) -> Any:
     """The Warp device to work on: the one asked for, else that of the first Warp array or tensor, else the CPU."""
     import warp as wp
 
@@ -136,11 +136,11 @@ def device_of(*values: object, device: Any = None) -> Any:
     return wp.get_device("cpu")
 
 
-def _is_array(values: object) -> bool:
+def _is_array(values: Any) -> bool:
     return isinstance(values, np.ndarray) or is_warp(values) or is_torch(values) or hasattr(values, "__dlpack__")
 
 
-def _read(values: object, where: str) -> np.ndarray:
+def _read(values: Any, where: str) -> np.ndarray:
     """NumPy's view of what was given, or a copy of it."""
     if isinstance(values, np.ndarray):
         return values
@@ -154,11 +154,12 @@ def _read(values: object, where: str) -> np.ndarray:
             return _try(lambda: np.from_dlpack(values), values, where)
         import warp as wp
 
-        return _try(lambda: wp.from_dlpack(values).numpy(), values, where)
+        other: Any = _try(lambda: wp.from_dlpack(values), values, where)
+        return other.numpy()
     return _try(lambda: np.asarray(values), values, where)
 
 
-def _try(read, values: object, where: str):
+def _try(read, values: Any, where: str):
     """Call ``read()``; what a library makes of values that it cannot take becomes one sentence."""
     try:
         return read()

@@ -90,8 +90,8 @@ class Energy:
         self._tape.backward(grads={self.rows: self.weights})
 
     def clear(self) -> None:
-        """Zero all gradients, once they were used."""
-        self._tape.zero()
+        """Zero all gradients, once they were used, and forget the tape: its functions hold this energy in a circle."""
+        self._tape.reset()
 
     def _evaluate_terms(self) -> None:
         self.problem.look()
