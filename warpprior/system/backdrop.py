@@ -23,7 +23,7 @@ def known_screen(state: MotionState) -> tuple[Assembly, wp.array]:
 
 
 def draw_known(state: MotionState, window: Window, channels: list[int]) -> wp.array | None:
-    """Key buffer of the known bodies on the given channels [frame, pixel], None without any."""
+    """Key buffer of the known bodies on the given channels [frame, pixel], None without known bodies."""
     if not state.known:
         return None
     assembly, screen = known_screen(state)

@@ -1,4 +1,4 @@
-"""MotionState: a scene's motion as arrays on a device, ready for priors and estimators."""
+"""MotionState: a scene's motion as arrays on a device, ready for terms and solvers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CONTACT_POINTS = 512  # per body, spread over its surface
 class MotionState:
     """Poses of all bodies, the surfaces of the estimated ones, and contact points of all, on one device.
 
-    Poses of an estimated body are a base and an increment: the increment is what solvers differentiate and step,
-    :meth:`settle` folds it into the base, where rotations stay on the manifold.
+    The poses of an estimated body are a base and an increment: the increment is what solvers
+    differentiate and step, :meth:`settle` folds it into the base, where rotations stay on the manifold.
 
     Args:
         scene: the scene; the initial poses of its bodies are the start.
@@ -33,7 +33,7 @@ class MotionState:
 
     Attributes:
         estimated, known: the scene's bodies.
-        assembly: topology of the estimated bodies, None without any.
+        assembly: topology of the estimated bodies.
         vertices, screen: their surfaces in the camera frame, and projected: u, v [px], depth [m]
             [frame, vertex] vec3, with gradients.
         poses: camera_from_body by body name [frame] transform, with gradients.
