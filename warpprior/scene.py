@@ -121,6 +121,7 @@ class SceneBody:
         """The same body cut to the first ``count`` frames of its motion."""
         cut = slice(0, count)
         initial, truth = self.initial.frames(cut), None if self.truth is None else self.truth.frames(cut)
+        assert initial.moments is not None  # cutting frames names them
         body = self.body.first_moments(int(initial.moments.max(initial=0)) + 1)
         return replace(self, body=body, initial=initial, truth=truth)
 

@@ -28,7 +28,7 @@ def is_torch(values: object) -> bool:
     return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.Tensor" for kind in type(values).__mro__)
 
 
-def to_numpy(values: object, where: str, *, shape: tuple[int | None, ...] | None = None, finite: bool = False):
+def to_numpy(values: Any, where: str, *, shape: tuple[int | None, ...] | None = None, finite: bool = False):
     """Numbers on the host, in the type they come in; NumPy arrays themselves, others copied where they lie elsewhere.
 
     Args:
@@ -51,7 +51,7 @@ def to_numpy(values: object, where: str, *, shape: tuple[int | None, ...] | None
     return array
 
 
-def to_warp(values: object, where: str, dtype: Any, ndim: int, device: Any, *, shape: tuple | None = None) -> Any:
+def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shape: tuple | None = None) -> Any:
     """A Warp array of ``dtype`` with ``ndim`` axes on the device.
 
     Warp arrays on the device and float32 tensors there keep their memory, and Warp arrays their gradients: a plain
@@ -95,7 +95,7 @@ def to_warp(values: object, where: str, dtype: Any, ndim: int, device: Any, *, s
     return values if values.dtype == dtype and values.ndim == ndim else _seen_as(values, where, dtype, found[:ndim])
 
 
-def device_of(*values: object, device: Any = None) -> Any:
+def device_of(*values: Any, device: Any = None) -> Any:
     """The Warp device to work on: the one asked for, else that of the first Warp array or tensor, else the CPU."""
     import warp as wp
 
@@ -109,7 +109,7 @@ def device_of(*values: object, device: Any = None) -> Any:
     return wp.get_device("cpu")
 
 
-def _read(values: object, where: str) -> np.ndarray:
+def _read(values: Any, where: str) -> np.ndarray:
     """NumPy's view of what was given, or a copy of it."""
     if isinstance(values, np.ndarray):
         return values
@@ -123,7 +123,8 @@ def _read(values: object, where: str) -> np.ndarray:
             return _try(lambda: np.from_dlpack(values), values, where)
         import warp as wp
 
-        return _try(lambda: wp.from_dlpack(values).numpy(), values, where)
+        dlpack: Any = wp.from_dlpack  # of arrays, never a texture
+        return _try(lambda: dlpack(values).numpy(), values, where)
     return _try(lambda: np.asarray(values), values, where)
 
 

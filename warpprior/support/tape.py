@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def current_tape() -> Any:
-    """The tape that is recording, or None."""
+def _runtime() -> Any:
+    """Warp's state, which holds the tape that is recording; nothing public does."""
     import warp as wp
 
     wp.init()
-    return wp._src.context.runtime.tape  # the only handle on it that Warp has
+    return wp._src.context.runtime  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def current_tape() -> Any:
+    """The tape that is recording, or None."""
+    return _runtime().tape
 
 
 def record_adjoint(adjoint: Callable[[], None], arrays: list[Any]) -> None:
@@ -25,11 +30,9 @@ def record_adjoint(adjoint: Callable[[], None], arrays: list[Any]) -> None:
 @contextmanager
 def unrecorded() -> Iterator[None]:
     """Within it nothing is recorded on the tape that is recording, if any."""
-    import warp as wp
-
-    tape = current_tape()
-    wp._src.context.runtime.tape = None
+    runtime = _runtime()
+    tape, runtime.tape = runtime.tape, None
     try:
         yield
     finally:
-        wp._src.context.runtime.tape = tape
+        runtime.tape = tape
