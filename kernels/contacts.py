@@ -39,6 +39,7 @@ class Contacts:
     poses: wp.array(dtype=wp.transform)  # [frame] camera_from_object, of the rigid body
     places: wp.array(dtype=wp.vec3, ndim=2)  # [frame, point] object frame
     samples: wp.array(dtype=wp.vec4, ndim=2)  # [frame, point] gradient and value of the signed distance
+    frozen: wp.array(dtype=wp.vec4, ndim=2)  # [frame, point] the same, where weights were last taken
     weights: wp.array(dtype=wp.float32, ndim=2)  # [frame, point] area times contact weight
     sums: wp.array(dtype=wp.float32, ndim=2)  # [frame, 2] of the weights, and of them with those of the frame before
 

@@ -37,6 +37,7 @@ class BentSurface:
     normals: wp.array(dtype=wp.vec3, ndim=2)  # [frame, point] outward
     closest: wp.array(dtype=wp.int32, ndim=2)  # [frame, point] face, -1 for none
     barycentrics: wp.array(dtype=wp.vec3, ndim=2)  # [frame, point] closest point on it
+    shares: wp.array(dtype=wp.float32)  # [frame] of the points' surface that touches, as last taken
 
 
 @wp.func
@@ -127,6 +128,7 @@ def _add_bent_penetration(
     first_frame: int,
     bent: BentSurface,
     push: wp.array[Push],  # [1]
+    hold_shares: int,  # 1: divide by what touched when that was last taken
     system: System,
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
@@ -135,7 +137,9 @@ def _add_bent_penetration(
     if push[0].weight == 0.0:
         return
     cost = wp.float64(0.0)
-    push_scale = push[0].weight / (touching_share(bent, frame, push[0].touching) + 1.0e-4)
+    if hold_shares == 0:
+        bent.shares[frame] = touching_share(bent, frame, push[0].touching)
+    push_scale = push[0].weight / (bent.shares[frame] + 1.0e-4)
     for point in range(bent.areas.shape[0]):
         depth = -bent.distances[frame, point] - push[0].allowance
         face = bent.closest[frame, point]
@@ -155,12 +159,12 @@ def _add_bent_penetration(
         wp.atomic_add(cost_out, frame, cost)
 
 
-def add_bent_penetration(bent, push, system, *, cost_out):
+def add_bent_penetration(bent, push, system, *, hold_shares=0, cost_out):
     """Launch :func:`_add_bent_penetration` over all frames."""
     launch_slabs(
         _add_bent_penetration,
         dim=(cost_out.shape[0],),
-        inputs=[bent, push, system],
+        inputs=[bent, push, hold_shares, system],
         outputs=[cost_out],
         device=cost_out.device,
     )

@@ -24,7 +24,7 @@ class Slip:
 @wp.func
 def slip_of(contacts: Contacts, slip: Slip, frame: int, point: int) -> wp.vec3:
     """How far a point moved on the object since the frame before, object frame [m]."""
-    sample = contacts.samples[frame, point]
+    sample = contacts.frozen[frame, point]
     normal = wp.vec3(sample[0], sample[1], sample[2])
     move = contacts.places[frame, point] - contacts.places[frame - 1, point]
     return move - normal * (slip.free_normal * wp.dot(normal, move))
@@ -60,7 +60,7 @@ def _add_sliding(
     for point in range(lane, contacts.weights.shape[1], lanes):
         weight = wp.sqrt(contacts.weights[frame, point] * contacts.weights[frame - 1, point])
         if weight > LEAST_SHARE * contacts.areas[point]:
-            sample = contacts.samples[frame, point]
+            sample = contacts.frozen[frame, point]
             normal = wp.vec3(sample[0], sample[1], sample[2])
             move = slip_of(contacts, slip[0], frame, point) * pace
             square = wp.dot(move, move) / (width * width)

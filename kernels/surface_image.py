@@ -6,6 +6,7 @@ inverse depth is affine.  Everything here is held to the face: that another face
 
 import warp as wp
 
+from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_channel, key_face
 
 wp.set_module_options({"enable_backward": False})
@@ -162,26 +163,18 @@ def push_depths(keys, screen, faces, width, depth_gradients, *, screen_gradients
 
 @wp.kernel
 def _fill_coverage(
+    first_frame: int,
     keys: wp.array2d[wp.uint64],  # [frame, pixel]
-    coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] 1 where the pixel's centre sees the channel
+    coverage_out: wp.array3d[wp.float32],  # [frame, channel, pixel] zeroed before
 ):
-    """Hard masks, to which antialiasing is added."""
-    frame, pixel = wp.tid()
+    """Hard masks, to which antialiasing is added: 1 where the pixel's centre sees the channel."""
+    slab_frame, pixel = wp.tid()
+    frame = first_frame + slab_frame
     seen = key_channel(keys[frame, pixel])
-    for channel in range(coverage_out.shape[1]):
-        covered = float(0.0)
-        if channel == seen:
-            covered = 1.0
-        coverage_out[frame, channel, pixel] = covered
+    if seen < coverage_out.shape[1]:
+        coverage_out[frame, seen, pixel] = 1.0
 
 
 def fill_coverage(keys, *, coverage_out):
-    """Launch :func:`_fill_coverage` over all pixels."""
-    wp.launch(
-        _fill_coverage,
-        dim=keys.shape,
-        inputs=[keys],
-        outputs=[coverage_out],
-        device=coverage_out.device,
-        record_tape=False,
-    )
+    """Launch :func:`_fill_coverage` over all pixels; ``coverage_out`` must have been zeroed."""
+    launch_slabs(_fill_coverage, dim=keys.shape, inputs=[keys], outputs=[coverage_out], device=coverage_out.device)

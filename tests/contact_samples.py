@@ -76,6 +76,7 @@ class Pair:
         found.start = sample.equations.starts.get(self.touched.name, -1)
         found.poses = state.states[self.touched.name].poses
         found.places, found.samples = sample.constants(self.places, wp.vec3), sample.constants(self.samples, wp.vec4)
+        found.frozen = found.samples
         found.weights = sample.constants(weights)
         found.sums = wp.full((sample.frames, 2), 1e9, dtype=wp.float32, device=sample.device)
         touch = wp.full(sample.frames, 0.25, dtype=wp.float32, device=sample.device)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import trimesh
 import warp as wp
 from scipy.spatial.transform import Rotation
@@ -12,8 +13,12 @@ from warpprior.bodies.assembly import assemble
 from warpprior.bodies.posing import posed_vertices
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.visibility import read_channels, scatter_faces
+from warpprior.render.images import render_labels
 from warpprior.render.window import whole_window
 from warpprior.scene import Camera, Poses, Scene, SceneBody
+from warpprior.system.motion import MotionState
+from warpprior.system.observed import observe_picture
+from warpprior.system.problem import Problem
 
 HAND, OBJECT = 1, 2
 
@@ -102,3 +107,107 @@ def true_coverage(camera, bodies, poses, *, samples=16, device="cpu"):
         blocks = seen.numpy().reshape(camera.height, samples, camera.width, samples)
         shares.append([(blocks == index).mean(axis=(1, 3), dtype=np.float32) for index in range(len(bodies))])
     return np.array(shares)
+
+
+def draw_labels(scene, device="cpu"):
+    """Label images at the bodies' initial poses."""
+    return render_labels(scene, {body.name: body.initial for body in scene.bodies}, device)
+
+
+def shift(scene, name, steps):
+    """The scene with one body's motion changed by increments (frame, 6)."""
+    return scene.with_poses({name: moved(scene.body(name).initial, steps)})
+
+
+def bind_all(scene, labels, device, term, *, margin=10.0):
+    """The bound terms of a scene with these labels, in a window as large as the picture."""
+    motion = MotionState(replace(scene, labels=labels), device, point_count=64)
+    problem = Problem(motion, observe_picture(motion, margin, calibrate=False))
+    problem.prepare_for([term])
+    return list(term.bind(problem))
+
+
+def bind(scene, labels, device, term, *, margin=10.0):
+    """The one bound term of a scene; work arrays of its masks poisoned."""
+    (bound,) = bind_all(scene, labels, device, term, margin=margin)
+    for mask in bound.masks:
+        mask.differences.fill_(1e30)
+    return bound
+
+
+def evaluate(bound, *, row=0, terms=1, times=1):
+    """Values (frame,) and the gradients (frame, 6) by each estimated body's increments."""
+    motion = bound.problem.motion
+    rows = wp.zeros((terms, motion.frame_count), dtype=wp.float32, device=motion.device, requires_grad=True)
+    tape = wp.Tape()
+    with tape:
+        motion.pose()
+        for _ in range(times):
+            bound.evaluate(rows, row)
+    bound.freeze()
+    tape.backward(grads={rows: wp.ones(rows.shape, dtype=wp.float32, device=motion.device)})
+    gradients = {name: array.grad.numpy()[:, :6].astype(np.float64) for name, array in motion.increments.items()}
+    tape.zero()
+    return rows.numpy()[row].astype(np.float64), gradients
+
+
+def depth_optimum(losses, steps):
+    """Least point of a parabola through the losses around the smallest."""
+    near = np.argsort(losses)[:7]
+    curve = np.polyfit(steps[near], losses[near], 2)
+    best = -curve[1] / (2.0 * curve[0])
+    print(f"optimum at {100.0 * np.expm1(best):+.2f} % of the depth")
+    return best
+
+
+def depth_scan(body_radii, steps, device, term):
+    """Values of the term with one body's depth changed by factors exp(step), one per frame."""
+    camera = make_camera(256, 256)
+    thing = make_ellipsoid("object", body_radii, 4)
+    body = SceneBody(thing, OBJECT, False, make_poses((0.006, -0.004, 0.5), (0.3, 0.2, 0.4), frames=len(steps)))
+    scene = Scene("depth", camera, 30.0, (body,))
+    labels = draw_labels(scene)
+    scan = np.zeros((len(steps), 6))
+    scan[:, 2] = steps
+    return evaluate(bind(shift(scene, "object", scan), labels, device, term, margin=0.25))[0]
+
+
+def check_replay(term, device):
+    """Forward and backward, captured once, give the eager result at poses set after the capture."""
+    if not hasattr(wp, "capture_begin"):
+        pytest.skip("this Warp cannot capture")
+    scene = make_scene()
+    bound = bind(scene, draw_labels(scene), device, term)
+    motion = bound.problem.motion
+    rows = wp.zeros((1, 1), dtype=wp.float32, device=device, requires_grad=True)
+    ones = wp.ones((1, 1), dtype=wp.float32, device=device)
+    step = np.array([[0.008, -0.005, 0.01, 0.1, 0.0, 0.0]], dtype=np.float32)
+    increments = motion.increments["object"]
+
+    def iterate():
+        rows.zero_()
+        tape = wp.Tape()
+        with tape:
+            motion.pose()
+            bound.evaluate(rows, 0)
+        tape.backward(grads={rows: ones})
+        return tape
+
+    iterate().zero()
+    increments.assign(step)
+    tape = iterate()
+    expected, pull = rows.numpy().copy(), increments.grad.numpy().copy()
+    tape.zero()
+    increments.zero_()
+    try:
+        with wp.ScopedCapture(device=device) as capture:
+            tape = iterate()
+    except (RuntimeError, ValueError) as error:
+        if wp.get_device(device).is_cuda:  # every Warp captures there
+            raise
+        pytest.skip(f"this Warp cannot capture on {device}: {error}")
+    tape.zero()
+    increments.assign(step)
+    wp.capture_launch(capture.graph)
+    np.testing.assert_allclose(rows.numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(increments.grad.numpy(), pull, rtol=1e-5, atol=1e-5)

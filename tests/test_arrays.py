@@ -1,6 +1,7 @@
 """The one door for arrays: what it takes, in which memory, and what it refuses in which words."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,13 @@ class Exchanged:
 
     def __dlpack_device__(self):
         return self._values.__dlpack_device__()
+
+
+class Unreadable(Exchanged):
+    """An array that cannot be had."""
+
+    def __dlpack__(self, **words):
+        raise BufferError("not now")
 
 
 class Foreign:
@@ -144,6 +152,30 @@ def test_observations_of_other_arrays_become_numpy(device):
     scene = Scene("box", CAMERA, 30.0, (body,), labels, boxes={"box": boxes}, timestamps=times)
     assert scene.labels.dtype == np.uint8 and scene.timestamps.tolist() == [0.0, 0.1]
     assert isinstance(scene.boxes["box"], np.ndarray)
+
+
+def test_readers_may_return_other_arrays(device):
+    """Images that a scene reads become NumPy, once, however often the scene is copied."""
+    motion = make_motion((0.0, 0.0, 0.4), frames=1)
+    depth = wp.full((CAMERA.height, CAMERA.width), 0.4, dtype=wp.float32, device=device)
+    body = SceneBody(make_block(), 1, False, motion)
+    scene = Scene("box", CAMERA, 30.0, (body,), read_depth=lambda frame: depth, read_rgb=lambda frame: None)
+    copied = replace(scene, name="copy")
+    assert isinstance(copied.read_depth(0), np.ndarray) and copied.read_rgb(0) is None
+    assert copied.read_depth is scene.read_depth
+
+
+def test_what_a_tracker_is_given(device):
+    """Poses of hands and observations of one moment, lists and Warp arrays, become NumPy."""
+    hand = warpprior.HandPose([0.0, 0.0, 0.4], wp.array([0.0, 0.0, 0.0, 1.0], device=device), [0.1, 0.2])
+    labels = wp.zeros((4, 5), dtype=wp.uint8, device=device)
+    seen = warpprior.Observation({"hand": hand}, centers={"mug": wp.zeros(3, device=device)}, labels=labels)
+    for values in (hand.position, hand.rotation, hand.joints, seen.centers["mug"], seen.labels):
+        assert isinstance(values, np.ndarray)
+    assert seen.labels.dtype == np.uint8 and seen.hands["hand"] is hand
+    assert warpprior.Observation(boxes={"mug": [1.0, 2.0, 3.0, 4.0]}).boxes["mug"] == [1.0, 2.0, 3.0, 4.0]
+    with pytest.raises(InputError, match="observation: labels: a .*Unreadable that cannot be read"):
+        warpprior.Observation(labels=Unreadable([0.0]))
 
 
 def test_bodies_of_other_arrays(device):

@@ -221,7 +221,7 @@ def test_the_whole_matrix_has_no_negative_curvature(device, which, tongs_scene, 
 
 
 def test_bias_is_estimated_only_where_nothing_else_shows_it(device, tongs_scene, hand_scene):
-    """With a known body, without anything that bends, without labels, or when told not to, it is no unknown."""
+    """With a known body, without anything that bends, without labels, or where settings say so, it is no unknown."""
     estimating = RefineSettings(contact_points=16)
     known = replace(tongs_scene, bodies=(tongs_scene.bodies[0], replace(tongs_scene.bodies[1], known=True)))
     rigid = replace(tongs_scene, bodies=tongs_scene.bodies[1:])

@@ -5,6 +5,8 @@ import inspect
 import re
 import runpy
 import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,11 @@ import pytest
 
 import warpprior
 from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES, write_image
-from warpprior.cli import build_parser
+from warpprior.cli import build_parser, main
+from warpprior.cli import commands as commands_folder
+from warpprior.cli.commands import load_command
+from warpprior.cli.options import read_options
+from warpprior.cli.refining import chosen_settings
 from warpprior.support.overrides import apply_overrides, known_keys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,6 +132,72 @@ def test_tracking_from_python(capsys):
     assert found.innovations["range"].dof + found.innovations["range"].rejected == 1
     exec(live, values)
     assert values["ahead"].timestamp == 0.03 and values["ahead"].twist["bottle"].shape == (6,)
+
+
+def named_files(page: str, folder: Path) -> None:
+    """Write the code blocks of a page that begin with the name of a file."""
+    for code in snippets(page, "python"):
+        name = re.match(r"# (\w+\.py)\n", code)
+        if name:
+            (folder / name[1]).write_text(code.partition("\n")[2], encoding="utf-8")
+
+
+@pytest.fixture
+def extending(tmp_path, monkeypatch):
+    """The page's files as modules, and its other programs, by a word that they contain."""
+    named_files("docs/extending.md", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for path in tmp_path.glob("*.py"):
+        monkeypatch.delitem(sys.modules, path.stem, raising=False)
+    yield lambda word: next(
+        code for code in snippets("docs/extending.md", "python") if word in code and not code.startswith("# ")
+    )
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def test_terms_of_ones_own(extending, tmp_path):
+    """The terms of the page run, by name, and their derivatives are right by the page's own recipe."""
+    values = {}
+    exec(extending("TablePlane(offset_m=-0.17)"), values)
+    assert values["result"].history["table"].any() and values["result"].settings["table"]["offset_m"] == -0.17
+    options = build_parser().parse_args(
+        ["refine", "S", "--output-dir", "O", "--term", "table.py:TablePlane", "--set", "table.sigma_m=0.002"]
+    )
+    settings = chosen_settings(read_options(load_command("refine").Options, options))
+    assert settings.terms[-1].sigma_m == 0.002
+
+    exec(extending("def slopes"), values)
+    bodies = tuple(replace(body, known=False) for body in values["scene"].bodies)
+    robot = replace(values["scene"], bodies=bodies, labels=None, read_rgb=None)
+    held, lifted = importlib.import_module("held"), importlib.import_module("lifted")
+    joint = robot.body("hand").body.coordinate_names[0]
+    for term in (
+        settings.terms[-1],
+        held.Level(sigma_m_s=0.1),
+        held.Held(joint=joint, angle_rad=0.5),
+        lifted.Lifted(offset_m=0.05, sigma_m=0.01),
+    ):
+        energy, rows, numeric = values["slopes"](robot, replace(term, weight=0.1))
+        assert energy == pytest.approx(numeric, rel=0.02) and abs(numeric) > 0.0, term.name
+        assert rows == pytest.approx(energy if "gauss_newton" in term.uses else 0.0, rel=1e-3, abs=1e-6), term.name
+
+
+def test_a_sensor_and_a_command_of_ones_own(extending, tmp_path, monkeypatch, capsys):
+    """The sensor of the page tracks, and its command, found in the folder of commands, lists the bodies of a scene."""
+    values = {}
+    exec(extending("warpprior.track"), values)
+    assert values["result"].history["dof/marker"].sum() > 0.0 and np.isfinite(float(capsys.readouterr().out))
+
+    warpprior.save_scene(values["scene"], tmp_path / "scene")
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    (tmp_path / "bodies.py").rename(folder / "bodies.py")
+    monkeypatch.setattr(commands_folder, "__path__", [*commands_folder.__path__, str(folder)])
+    assert main(["bodies", str(tmp_path / "scene"), "--sizes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["hand", "hand"], ["mug", "mesh"]]
 
 
 def test_terms_can_be_left_out(capsys):

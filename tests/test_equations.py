@@ -209,6 +209,6 @@ def test_bands_of_any_width_are_solved(frames, size, lags):
     np.testing.assert_allclose(solve_band(own, back, right), np.linalg.solve(matrix, right), rtol=1e-9, atol=1e-12)
 
 
-def test_an_indefinite_band_is_told():
+def test_an_indefinite_band_has_no_solution():
     """No solution rather than a wrong one."""
     assert solve_band(-np.ones((2, 1, 1)), [np.zeros((1, 1, 1))], np.ones((2, 1))) is None

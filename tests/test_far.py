@@ -6,15 +6,24 @@ import warp as wp
 
 from tests.gradcheck import compare_gradients, finite_difference
 from tests.reference import far as twin
-from tests.silhouette_scenes import HAND, OBJECT, make_camera, make_ellipsoid, make_poses, make_scene, moved
+from tests.silhouette_scenes import (
+    HAND,
+    OBJECT,
+    bind_all,
+    make_camera,
+    make_ellipsoid,
+    make_poses,
+    make_scene,
+    moved,
+)
 from warpprior.kernels.far import close_gates, compare_moments, gather_moments
 from warpprior.render.images import render_labels
-from warpprior.render.window import Window, whole_window
+from warpprior.render.window import Window
 from warpprior.scene import Scene, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.system.motion import MotionState
 from warpprior.system.targets import TARGET_BACKGROUND, TARGET_IGNORE
-from warpprior.terms.far import FarPrior, FarSettings, label_moments
+from warpprior.terms import Far
+from warpprior.terms.far import label_moments
 
 FOCAL = (320.0, 310.0)
 
@@ -87,28 +96,30 @@ def make_lone_scene(steps):
 
 
 def descend(scene, labels, device, iterations=60):
-    """Plain steps along the normalised gradient; returns final increments' gates and the state."""
-    state = MotionState(scene, device)
-    prior = FarPrior(scene.bodies[0], state, labels, whole_window(scene.frame_count, 128, 128))
+    """Plain steps along the normalised gradient; returns the motion and the term, frozen where they end."""
+    (bound,) = bind_all(scene, labels, device, Far())
+    motion = bound.problem.motion
     rows = wp.zeros((1, scene.frame_count), dtype=wp.float32, device=device, requires_grad=True)
     ones = wp.ones(rows.shape, dtype=wp.float32, device=device)
     for _ in range(iterations):
-        prior.freeze(state)
+        bound.problem.refresh()
+        bound.freeze()
         rows.zero_()
         tape = wp.Tape()
         with tape:
-            state.pose()
-            prior.evaluate(state, rows, 0)
+            motion.pose()
+            bound.evaluate(rows, 0)
         tape.backward(grads={rows: ones})
-        gradient = state.increments["object"].grad.numpy().astype(np.float64)
+        gradient = motion.increments["object"].grad.numpy().astype(np.float64)
         tape.zero()
         assert np.isfinite(gradient).all()
         step = -gradient * [3.0 / 320.0**2, 3.0 / 320.0**2, 0.002, 0.0, 0.0, 0.0]
-        state.increments["object"].assign(step.astype(np.float32))
-        state.pose()
-        state.settle()
-    prior.freeze(state)
-    return state, prior
+        motion.increments["object"].assign(step.astype(np.float32))
+        motion.pose()
+        motion.settle()
+    bound.problem.refresh()
+    bound.freeze()
+    return motion, bound
 
 
 def test_bodies_come_back_from_outside(device):
@@ -116,9 +127,9 @@ def test_bodies_come_back_from_outside(device):
     steps = np.zeros((3, 6))
     steps[0, 0], steps[1, :2], steps[2, 2] = 0.15, (-0.3, 0.25), -0.7
     scene, labels = make_lone_scene(steps)
-    state, prior = descend(scene, labels, device)
-    assert (prior.gates.numpy() < 1.0).all()
-    screen = state.poses["object"].numpy()[:, :3]
+    motion, bound = descend(scene, labels, device)
+    assert (bound.gates.numpy() < 1.0).all()
+    screen = motion.poses["object"].numpy()[:, :3]
     offset = 320.0 * (screen[:, :2] / screen[:, 2:] - [0.02, -0.02])
     assert np.abs(offset).max() < 12.0  # of a radius of twenty: the gate closes on the way
     assert np.abs(np.log(screen[2, 2] / 0.5)) < 0.45
@@ -128,19 +139,18 @@ def test_closed_where_masks_overlap_and_without_labels(device):
     """At the truth, and in frames without a label: no value and no gradient."""
     scene, labels = make_lone_scene(np.zeros((2, 6)))
     labels[1] = 0
-    _, prior = descend(scene, labels, device, iterations=1)
-    assert (prior.gates.numpy() == 0.0).all()
+    _, bound = descend(scene, labels, device, iterations=1)
+    assert (bound.gates.numpy() == 0.0).all()
 
 
 def test_bodies_behind_others(device):
     """The overlap is judged where nothing hides the body: an occluder's label does not open the gate."""
     scene = make_scene()
     labels = render_labels(scene, {body.name: body.initial for body in scene.bodies})
-    state = MotionState(scene, device)
-    for body in scene.bodies:
-        prior = FarPrior(body, state, labels, whole_window(1, 128, 128))
-        prior.freeze(state)
-        assert prior.gates.numpy()[0] == 0.0
+    for bound in bind_all(scene, labels, device, Far()):
+        bound.problem.refresh()
+        bound.freeze()
+        assert bound.gates.numpy()[0] == 0.0
     assert {HAND, OBJECT} <= set(np.unique(labels))
 
 
@@ -162,4 +172,4 @@ def test_moments_of_labels():
 def test_bad_settings_are_named(settings):
     """The message names the setting."""
     with pytest.raises(InputError, match=next(iter(settings)).split("_")[0]):
-        FarSettings(**settings)
+        Far(**settings)

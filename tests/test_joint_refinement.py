@@ -75,7 +75,7 @@ def medians(scene):
     ("missing", "hand", "box"),
     [
         ({}, 2.0, 2.0),
-        ({"keypoints": {}, "boxes": {}}, 2.5, 2.0),
+        ({"keypoints2d": {}, "boxes": {}}, 2.5, 2.0),
         ({"labels": None}, 10.0, 35.0),
         ({"labels": None, "boxes": {}}, 5.0, np.inf),
     ],

@@ -8,10 +8,23 @@ import warp as wp
 
 from tests.body_samples import make_tree_body
 from tests.contact_samples import NO_SLIP, PAIRS, PUSH, TREE, Pair
+from tests.estimator_scenes import (
+    enter,
+    frame_costs,
+    linearise,
+    make_arm,
+    make_block,
+    make_motion,
+    make_problem,
+    make_scene,
+    make_solver,
+)
 from tests.fit_samples import Sample, Spread, check_equations, wander
+from tests.gradcheck import POISON
 from tests.reference.penetration import BentPenetration
 from warpprior.bodies import rigid_body
 from warpprior.kernels.penetration import BentSurface, Push, add_bent_penetration
+from warpprior.terms import Penetration
 
 HAND = replace(make_tree_body(vertices=24, influences=2, pose_blend=False, shapes=0), name="hand")
 TWIN = replace(HAND, name="twin")
@@ -64,8 +77,8 @@ class Entered:
         self.closest[0, 1] = -1  # of one point nothing is near
         self.areas = state.point_areas[self.partner.name].numpy().astype(float)
 
-    def add(self, *, push=PUSH):
-        """Add the term's residuals."""
+    def add(self, *, push=PUSH, shares=None):
+        """Add the term's residuals; ``shares`` (frame,) of what touches are held where given."""
         sample, state = self.sample, self.sample.state
         starts, bent = sample.equations.starts, BentSurface()
         bent.points, bent.areas = state.points[self.partner.name], state.point_areas[self.partner.name]
@@ -76,8 +89,10 @@ class Entered:
         bent.distances, bent.normals = sample.constants(self.distances), sample.constants(self.normals, wp.vec3)
         bent.closest = sample.constants(self.closest, wp.int32)
         bent.barycentrics = sample.constants(np.tile(self.shares, (sample.frames, 1, 1)), wp.vec3)
+        bent.shares = sample.constants(np.full(sample.frames, POISON) if shares is None else shares)
         pushes = sample.one(Push, weight=push[0], allowance=push[1], touching=TOUCHING)
-        sample.add(add_bent_penetration, bent, pushes)
+        sample.add(add_bent_penetration, bent, pushes, hold_shares=int(shares is not None))
+        return bent.shares.numpy()
 
     def twin(self, push=PUSH):
         """The float64 twin of :meth:`add`."""
@@ -130,6 +145,20 @@ def test_points_in_a_bent_surface_match_the_twin(device, kind):
     check_equations(entered.sample, entered.twin(), f"penetration of a bent surface, {kind}")
 
 
+def test_what_touches_may_be_held(device):
+    """Costs are divided by the share of the surface that touched when that was last taken, here half of it."""
+    entered = Entered(device)
+    shares = entered.add()
+    touching = np.where(entered.distances < TOUCHING, entered.areas, 0.0).sum(axis=1)
+    np.testing.assert_allclose(shares, touching, rtol=1e-5)
+    free = entered.sample.cost.numpy().copy()
+    entered.sample.clear()
+    held = np.full(2, 0.5, dtype=np.float32)
+    np.testing.assert_array_equal(entered.add(shares=held), held)
+    expected = free * (touching + 1e-4) / (0.5 + 1e-4)
+    np.testing.assert_allclose(entered.sample.cost.numpy(), expected, rtol=1e-5)
+
+
 def test_deep_points_are_pushed_no_harder(device):
     """Two centimetres in and more, the far side may be nearer: the push is that of two."""
     entered = Entered(device, "rigid", frames=1, bend=0.4)
@@ -170,3 +199,45 @@ def test_threads_give_the_same_bits(monkeypatch):
     for one, two, twice in zip(*found, entered.sample.bits(), strict=True):
         np.testing.assert_array_equal(two, one)
         np.testing.assert_allclose(twice, 2.0 * one, rtol=1e-12, atol=1e-12 * np.abs(one).max())
+
+
+def overlapping_blocks(known=()):
+    """Two blocks, a few millimetres one in the other."""
+    motions = [make_motion((side * 0.027, 0.0, 0.5), (0.0, 0.0, 0.0), frames=2) for side in (-1.0, 1.0)]
+    return make_scene((make_block("left"), make_block("right")), motions, motions, known=known)
+
+
+def penetration_costs(scene, device, **stage):
+    """Cost of penetration of each body in a stage."""
+    solver = make_solver(scene, device)
+    enter(solver, replace(solver.stages[2], **stage))
+    linearise(solver)
+    return {body.name: frame_costs(solver, "penetration", body.name).sum() for body in solver.problem.motion.estimated}
+
+
+@pytest.mark.parametrize(("known", "factor"), [((), 20.0), (("left",), 1.0)], ids=["both estimated", "one known"])
+def test_what_is_estimated_is_harder_than_what_is_known(device, known, factor):
+    """The surface of a known body may be a shell around what really touches: hardness is between estimated ones."""
+    scene = overlapping_blocks(known)
+    soft, hard = (penetration_costs(scene, device, hardness=hardness) for hardness in (1.0, 20.0))
+    assert set(soft) == {"left", "right"} - set(known) and all(cost > 0.0 for cost in soft.values())
+    for name, cost in soft.items():
+        assert hard[name] == pytest.approx(factor * cost, rel=1e-5)
+
+
+def test_stages_let_a_share_of_penetration_act(device):
+    """None, a tenth, all of it."""
+    none, tenth, whole = (
+        penetration_costs(overlapping_blocks(), device, penetration_share=share)["left"] for share in (0.0, 0.1, 1.0)
+    )
+    assert none == 0.0 and tenth == pytest.approx(0.1 * whole, rel=1e-5)
+
+
+def test_penetration_is_felt_from_both_sides(device):
+    """A rigid body feels every other body's points, one that bends does where its surface is closed."""
+    arm, block = make_arm(influences=2), make_block()
+    motions = (wander(arm, 2, bend=0.3), wander(block, 2, seed=1))
+    for closed, expected in ((True, {"arm", "box"}), (False, {"box"})):
+        scene = make_scene((replace(arm, closed=closed), block), motions, motions)
+        bound = list(Penetration().bind(make_problem(scene, device, points=8)))
+        assert {term.body.name for term in bound} == expected and len(bound) == len(expected)

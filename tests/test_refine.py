@@ -25,7 +25,8 @@ from warpprior.bodies import read_urdf
 from warpprior.refinement.run import refine
 from warpprior.scene import Camera
 from warpprior.scenes.robot_hand import URDF_PATH
-from warpprior.settings import AlignSettings, RefineSettings
+from warpprior.settings import RefineSettings
+from warpprior.system.unknown_settings import UnknownSettings
 
 CLOSE = 1.5  # ADD that counts as recovered [mm]; a pixel is 2 mm wide at the box
 
@@ -213,7 +214,7 @@ def test_labels_too_large_or_too_small_are_measured_and_put_right(device, pixels
 def test_an_arm_finds_its_pose_and_joints(device, influences):
     """A body of links and one that bends, root, depth and joints off, seen in exact labels: all are found."""
     scene = make_arm_scene(influences=influences)
-    settings = RefineSettings(contact_points=64, align=AlignSettings(estimate_mask_bias=False))
+    settings = RefineSettings(contact_points=64, unknowns=UnknownSettings(estimate_mask_bias=False))
     result = refine(scene, settings, device=device)
     before = mask_error(scene, {"arm": scene.body("arm").initial}).mean()
     assert mask_error(scene, result.poses).mean() < 0.1 * before
@@ -224,13 +225,13 @@ def test_an_arm_finds_its_pose_and_joints(device, influences):
 
 
 @pytest.mark.parametrize("influences", [1, 2], ids=["links", "skin"])
-def test_without_known_bodies_the_bias_of_labels_is_sought_with_the_joints(device, influences):
+def test_without_known_bodies_the_bias_of_labels_is_estimated_with_the_joints(device, influences):
     """Labels two pixels too large about an arm six pixels wide: it would end up far too near, and no longer does."""
     scene = make_arm_scene(influences=influences)
     scene = with_labels(scene, lambda labels: labels.__setitem__(slice(None), grown(labels, 2)))
     errors = []
-    for seek in (True, False):
-        settings = RefineSettings(contact_points=64, align=AlignSettings(estimate_mask_bias=seek))
+    for estimated in (True, False):
+        settings = RefineSettings(contact_points=64, unknowns=UnknownSettings(estimate_mask_bias=estimated))
         errors.append(np.median(errors_of(refine(scene, settings, device=device), "arm")))
     assert errors[1] > 80.0
     assert errors[0] < 0.4 * errors[1]

@@ -9,7 +9,7 @@ from tests.estimator_scenes import disturb, make_grasp
 from warpprior.contacts import find_contacts
 from warpprior.metrics import evaluate
 from warpprior.refinement.run import refine
-from warpprior.settings import PolishSettings, RefineSettings
+from warpprior.settings import AdamSettings, RefineSettings
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def scenes():
 
 def test_scale_is_the_same_as_a_larger_body(scenes, device):
     """Alignment, every term of the descent, metrics and contacts agree; on a CPU to the last bit."""
-    settings = RefineSettings(polish=PolishSettings(iterations=4))
+    settings = RefineSettings(adam=AdamSettings(iterations=4))
     plain, scaled = (refine(scene, settings, device=device) for scene in scenes)
     assert (plain.poses["box"].scale, scaled.poses["box"].scale) == (1.0, 2.0)
     tolerance = {"rtol": 1e-3, "atol": 1e-4} if device != "cpu" else {"rtol": 0.0, "atol": 0.0}

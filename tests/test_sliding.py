@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.contact_samples import NO_PUSH, PACES, PAIRS, SLIP, TREE, Pair
 from tests.fit_samples import Spread, check_equations, fold
+from tests.gradcheck import POISON
+from warpprior.kernels.sliding import Slip, add_sliding
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +206,20 @@ def test_the_solution_knows_what_couples_a_shape_with_two_frames(device):
     rest = full[np.ix_(own, np.arange(inner, sample.width))] @ cut_shapes
     expected = np.linalg.solve(full[np.ix_(own, own)], -gradient.ravel()[own] - rest)
     np.testing.assert_allclose(cut.ravel(), expected, atol=1e-7 * np.abs(expected).max())
+
+
+def test_normals_are_held_with_the_weights(device):
+    """The free share of slip is along the normals where contacts were found, whatever has been looked up since."""
+    pair, found = Pair(device, segments=[0, 0, 0]), []
+    for looked_up_again in (False, True):
+        sample = pair.sample
+        sample.clear()
+        contacts, _ = pair.contacts(pair.weights)
+        if looked_up_again:
+            contacts.samples = wp.full(pair.weights.shape, wp.vec4(POISON), dtype=wp.vec4, device=device)
+        slip = sample.one(Slip, weight=SLIP[0], width=SLIP[1], free_normal=0.5)
+        sample.add(add_sliding, contacts, sample.state.segments, sample.constants(np.ones(3)), slip, lanes=1)
+        found.append(sample.bits())
+    for one, other in zip(*found, strict=True):
+        assert one.any()
+        np.testing.assert_array_equal(other, one)

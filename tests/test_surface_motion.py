@@ -124,7 +124,7 @@ def test_bodies_keep_to_their_own_columns(device, bodies):
 
 
 def test_known_bodies_have_no_entries(device, bodies):
-    """Only what is sought has columns: a known hand beside a moving tree leaves the tree's chains as they are."""
+    """Only what is estimated has columns: a known hand beside a moving tree leaves the tree's chains as they are."""
     tree, hand = replace(bodies["tree"], name="tree"), bodies["ball joints"]
     motions = [wander(tree, 1), wander(hand, 1, seed=1)]
     alone = Sample([tree], motions[:1], device, points=4).surfaces

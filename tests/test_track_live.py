@@ -326,8 +326,10 @@ def test_nothing_comes_before_the_first_observation(grip):
 def test_a_state_remembers_velocities(grip):
     """Restored, the twist goes on; what could come late is forgotten."""
     whole, fresh = live(grip), live(grip)
-    walk(whole, grip, range(25))
+    last = walk(whole, grip, range(25))[-1]
     fresh.restore(whole.save())
+    same(fresh.predict(last.timestamp), last)
+    same(fresh.predict(last.timestamp + 0.1), whole.predict(last.timestamp + 0.1))
     same(*(walk(tracker, grip, [26])[0] for tracker in (whole, fresh)))
     same(fresh.predict(1.0), whole.predict(1.0))
     whole.step(seen(grip, 25), grip.times[25] - 0.01)

@@ -6,13 +6,13 @@ import numpy as np
 import trimesh
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
-from tests.reference.contour_fit import Contour as Crossings
-from tests.reference.image_fit import color_axes
 
 from tests.body_samples import MANO_PARENTS, make_ball_body, make_tree_body
 from tests.estimator_scenes import make_arm, make_motion, make_scene
 from tests.fit_samples import wander, with_keypoints
 from tests.reference import two_uses as twin
+from tests.reference.contour import Contour as Crossings
+from tests.reference.image import color_axes
 from warpprior.bodies import rigid_body
 from warpprior.bodies.body import PosePrior
 from warpprior.render.images import render_depth
@@ -108,7 +108,7 @@ def tree_scene():
     return observed(Scene("tree", CAMERA, 30.0, (body,), timestamps=TIMES))
 
 
-def observed(scene):
+def observed(scene, error_px=4.0):
     """The scene with keypoints and boxes some pixels and depth some centimetres off; one outlier of each."""
     random = np.random.default_rng(5)
     keypoints, boxes = {}, {}
@@ -116,14 +116,14 @@ def observed(scene):
     for body in scene.bodies:
         screen = problem.motion.screen.numpy()[:, problem.motion.first_vertex(body.name) :][:, : body.body.vertex_count]
         sides = np.concatenate([screen.min(axis=1)[:, :2], screen.max(axis=1)[:, :2]], axis=1)
-        boxes[body.name] = sides + 4.0 * random.normal(size=sides.shape)
+        boxes[body.name] = sides + error_px * random.normal(size=sides.shape)
         boxes[body.name][1, 2] = np.nan
         table = body.body.keypoints
         if table is not None:
             places = problem.surfaces.keypoint_places[body.name]
             points = stance_of(problem).start.places[:, places]
-            seen = twin.project(points, [CAMERA.fx, CAMERA.fy], [CAMERA.cx, CAMERA.cy])
-            seen = seen + 4.0 * random.normal(size=seen.shape)
+            seen = twin.project(points, *_camera(problem))
+            seen = seen + error_px * random.normal(size=seen.shape)
             seen[-1, 2] += 60.0
             found = np.concatenate([seen, random.uniform(0.3, 1.0, (*seen.shape[:2], 1))], axis=2)
             found[0, 1, 2] = 0.0
@@ -291,7 +291,7 @@ def _sliding(bound, problem, motion):
     contacts, slip = bound._pair.contacts, bound._slip.numpy()[0]
     weights = _float(contacts.weights)
     assert (weights.sum(axis=1) > 1e-3).all()
-    points, normals = _touching_points(contacts.body), _float(contacts.samples)[..., :3]
+    points, normals = _touching_points(contacts.body), _float(contacts.frozen)[..., :3]
     name, paces = bound._pair.body.name, _paces(problem)
     scale, width, free_normal = (float(slip[key]) for key in ("weight", "width", "free_normal"))
 

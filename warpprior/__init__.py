@@ -62,7 +62,7 @@ _homes = {
 __all__ = [*_homes]  # noqa: PLE0604 - all of them are strings
 
 # Public packages, imported when first used; not in __all__, where ``torch`` would take the place of another.
-_rooms = ("geometry", "render", "torch")
+_rooms = ("geometry", "render", "terms", "torch")
 
 
 def __getattr__(name: str):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from warpprior.support.arrays import take
 from warpprior.support.errors import InputError
 
 LEAST_SIGMA, MOST_SIGMA = 1e-6, 1e6  # their squares and sums stay well within double precision
@@ -173,6 +174,9 @@ class HandPose:
         joints: joint coordinates (coordinate,) [rad or m].
         vertices: of a hand that is given by its surface alone, in the camera frame (vertex, 3) [m]; then the pose
             does not matter.
+
+    Raises:
+        InputError: on construction: an array that :mod:`warpprior.support.arrays` refuses.
     """
 
     position: np.ndarray = field(default_factory=lambda: np.zeros(3))
@@ -181,6 +185,8 @@ class HandPose:
     vertices: np.ndarray | None = None
 
     def __post_init__(self):
+        for name in ("position", "rotation", "joints", "vertices"):
+            take(self, name, f"hand: {name}", arrays_only=True)
         for name in ("position", "rotation", "joints"):  # lists are as good
             object.__setattr__(self, name, np.asarray(getattr(self, name)))
 
@@ -199,6 +205,9 @@ class Observation:
         labels: label image (height, width) uint8.
         depth: depth image (height, width) float32 [m], 0 for unmeasured.
         extra: what sensors of your own look at, by their names.
+
+    Raises:
+        InputError: on construction: an array that :mod:`warpprior.support.arrays` refuses.
     """
 
     hands: Mapping[str, HandPose] = field(default_factory=dict)
@@ -210,3 +219,7 @@ class Observation:
     labels: np.ndarray | None = None
     depth: np.ndarray | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in CHANNELS:
+            take(self, name, f"observation: {name}", arrays_only=True)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
-from warpprior.support.arrays import to_numpy
+from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.renamed import renamed_fields
 
@@ -65,9 +66,9 @@ class Poses:
 
     def __post_init__(self):
         for name in ("position", "rotation", "joints", "shape", "covariance"):
-            _take(self, name, f"poses: {name}", np.float64)
+            take(self, name, f"poses: {name}", np.float64)
         for name, kind in (("imputed", bool), ("moments", np.int64)):
-            _take(self, name, f"poses: {name}", kind)
+            take(self, name, f"poses: {name}", kind)
 
     @staticmethod
     def identity(frame_count: int) -> Poses:
@@ -221,23 +222,21 @@ class Scene:
         )
 
 
-def _take(owner: Poses | Scene, name: str, where: str, dtype: type | None = None) -> None:
-    """Have a field hold a NumPy array: one that is already is kept, others become copies on the host."""
-    values = getattr(owner, name)
-    if values is not None and not isinstance(values, np.ndarray):
-        object.__setattr__(owner, name, np.array(to_numpy(values, where), dtype=dtype))
-
-
 def _take_observations(scene: Scene) -> None:
-    """Observations in memory as NumPy arrays, whatever arrays they came as."""
+    """Observations as NumPy arrays, whatever arrays they come as, and whatever the readers of images return."""
     where = f"scene {scene.name!r}"
-    for name in ("labels", "timestamps"):
-        _take(scene, name, f"{where}: {name}")
-    for key in DETECTIONS:
-        given = getattr(scene, key)
-        if not all(isinstance(values, np.ndarray) for values in given.values()):
-            taken = {name: np.array(to_numpy(values, f"{where}: {key} of {name!r}")) for name, values in given.items()}
-            object.__setattr__(scene, key, taken)
+    for name in ("labels", "timestamps", *DETECTIONS):
+        take(scene, name, f"{where}: {name}")
+    for name in ("read_rgb", "read_depth"):
+        read = getattr(scene, name)
+        if read is not None and getattr(read, "func", None) is not _read_image:
+            object.__setattr__(scene, name, partial(_read_image, f"{where}: {name}", read))
+
+
+def _read_image(where: str, read: Callable[[int], object], frame: int) -> np.ndarray | None:
+    """What a reader returns of a frame, as NumPy."""
+    image = read(frame)
+    return None if image is None else to_numpy(image, f"{where}({frame})")
 
 
 def box_center(body: Body, scale: float = 1.0) -> np.ndarray:

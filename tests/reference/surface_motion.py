@@ -15,7 +15,7 @@ class MovingBodies:
         bodies: by name.
         motions: by name, exact in float32: position, rotation, joints, shape, scale.
         starts: column of the root, by name; bodies without one do not move.
-        shape_starts: column of the first shape parameter, by name, of bodies whose shape is sought.
+        shape_starts: column of the first shape parameter, by name, of bodies whose shape is estimated.
     """
 
     def __init__(self, bodies, motions, starts, shape_starts=None):

@@ -1,5 +1,7 @@
 """The torch door: shared memory, gradients against finite differences, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import warp as wp
@@ -11,7 +13,7 @@ from tests.estimator_scenes import make_block
 from tests.pose_gradients import analytic_by_pose, numeric_by_pose
 from tests.silhouette_scenes import make_camera, make_ellipsoid, make_poses, make_scene
 from tests.test_render_public import page_snippets
-from warpprior import Poses, geometry, render, rigid_body
+from warpprior import Observation, Poses, geometry, render, rigid_body
 from warpprior.support.arrays import is_torch, to_numpy, to_warp
 from warpprior.support.errors import InputError
 from warpprior.torch.recorded import as_array, record
@@ -179,6 +181,17 @@ def test_poses_of_tensors():
     np.testing.assert_array_equal(found.position, poses[:, :3])
     with pytest.raises(InputError, match="poses: position: a tensor that requires grad"):
         Poses(leaf(poses[:, :3]), tensors[1], tensors[2])
+
+
+def test_observations_of_tensors():
+    """Images and detections may be tensors; one that requires grad is refused in one sentence."""
+    scene = make_scene(labels=torch.zeros(1, 128, 128, dtype=torch.uint8))
+    assert isinstance(scene.labels, np.ndarray) and scene.labels.dtype == np.uint8
+    read = replace(scene, read_depth=lambda frame: torch.ones(128, 128)).read_depth
+    assert isinstance(read(0), np.ndarray)
+    assert isinstance(Observation(centers={"mug": torch.zeros(3)}).centers["mug"], np.ndarray)
+    with pytest.raises(InputError, match="observation: centers of 'mug': a tensor that requires grad"):
+        Observation(centers={"mug": leaf(np.zeros(3))})
 
 
 def test_values_are_those_of_warp():

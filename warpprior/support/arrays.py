@@ -8,6 +8,7 @@ to drop them silently would be worse.  :mod:`warpprior.torch` holds the function
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ HOST_DEVICES = (1, 3)  # DLPack's numbers of plain and of pinned host memory
 TAKEN = "a NumPy array, a Warp array, a torch tensor or an object with DLPack"
 
 
-def is_warp(values: object) -> bool:
+def is_warp(values: Any) -> bool:
     """Is it an array of Warp's?"""
     return type(values).__module__.partition(".")[0] == "warp" and hasattr(values, "numpy")
 
 
-def is_torch(values: object) -> bool:
+def is_torch(values: Any) -> bool:
     """Is it a tensor of torch's, or of a class derived from it?"""
     return any(f"{kind.__module__}.{kind.__qualname__}" == "torch.Tensor" for kind in type(values).__mro__)
 
@@ -95,6 +96,32 @@ def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shap
     return values if values.dtype == dtype and values.ndim == ndim else _seen_as(values, where, dtype, found[:ndim])
 
 
+def take(owner: Any, name: str, where: str, dtype: type | None = None, *, arrays_only: bool = False) -> None:
+    """Have a field of a frozen dataclass hold NumPy arrays: one that is already is kept, others become copies.
+
+    Args:
+        owner: the dataclass.
+        name: of the field: an array, a mapping of arrays, or None.
+        where: names the field in errors.
+        dtype: of the copies; None for the type they come in.
+        arrays_only: what is no array of any library is left as it is, to whoever checks it.
+
+    Raises:
+        InputError: as for :func:`to_numpy`.
+    """
+    values = getattr(owner, name)
+
+    def copied(value: object, place: str) -> object:
+        kept = value is None or isinstance(value, np.ndarray) or (arrays_only and not _is_array(value))
+        return value if kept else np.array(to_numpy(value, place), dtype=dtype)
+
+    if not isinstance(values, Mapping):
+        object.__setattr__(owner, name, copied(values, where))
+    elif not all(isinstance(value, np.ndarray) for value in values.values()):
+        copies = {key: copied(value, f"{where} of {key!r}") for key, value in values.items()}
+        object.__setattr__(owner, name, copies)
+
+
 def device_of(*values: Any, device: Any = None) -> Any:
     """The Warp device to work on: the one asked for, else that of the first Warp array or tensor, else the CPU."""
     import warp as wp
@@ -107,6 +134,10 @@ def device_of(*values: Any, device: Any = None) -> Any:
         if is_torch(value):
             return wp.device_from_torch(value.device)
     return wp.get_device("cpu")
+
+
+def _is_array(values: Any) -> bool:
+    return isinstance(values, np.ndarray) or is_warp(values) or is_torch(values) or hasattr(values, "__dlpack__")
 
 
 def _read(values: Any, where: str) -> np.ndarray:
@@ -123,12 +154,12 @@ def _read(values: Any, where: str) -> np.ndarray:
             return _try(lambda: np.from_dlpack(values), values, where)
         import warp as wp
 
-        dlpack: Any = wp.from_dlpack  # of arrays, never a texture
-        return _try(lambda: dlpack(values).numpy(), values, where)
+        other: Any = _try(lambda: wp.from_dlpack(values), values, where)
+        return other.numpy()
     return _try(lambda: np.asarray(values), values, where)
 
 
-def _try(read, values: object, where: str):
+def _try(read, values: Any, where: str):
     """Call ``read()``; what a library makes of values that it cannot take becomes one sentence."""
     try:
         return read()

@@ -69,8 +69,9 @@ def check_ranges(settings: object, what: str = "settings", *, prefix: str = "") 
     """
     for key, field, value in _numbers(settings, prefix):
         low, high = field.metadata.get(RANGE, FINITE)
-        whole = _kind(field).startswith("int")
-        if value is not None and not within(value, low, high, whole=whole):
+        kind = _kind(field)
+        whole, may_be_none = kind.startswith("int"), "None" in kind
+        if not (value is None and may_be_none) and not within(value, low, high, whole=whole):
             raise InputError(f"{what}: {key}", f"{value!r}", describe(low, high, whole=whole))
 
 

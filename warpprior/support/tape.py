@@ -8,11 +8,11 @@ from typing import Any
 
 
 def _runtime() -> Any:
-    """Warp's state, which holds the tape that is recording; nothing public does."""
+    """Warp's own state, the only handle on the current tape that it has."""
     import warp as wp
 
     wp.init()
-    return wp._src.context.runtime  # pyright: ignore[reportAttributeAccessIssue]
+    return getattr(wp, "_src").context.runtime  # noqa: B009 - types do not know of it
 
 
 def current_tape() -> Any:

@@ -51,8 +51,8 @@ class ContactPair:
     ):
         self.body, self.partner, self._field = body, partner, field
         shape = motion.points[partner.name].shape
-        places, samples, weights = (
-            wp.zeros(shape, dtype=dtype, device=motion.device) for dtype in (wp.vec3, wp.vec4, wp.float32)
+        places, samples, frozen, weights = (
+            wp.zeros(shape, dtype=dtype, device=motion.device) for dtype in (wp.vec3, wp.vec4, wp.vec4, wp.float32)
         )
         sums = wp.zeros((shape[0], 2), dtype=wp.float32, device=motion.device)
 
@@ -62,14 +62,15 @@ class ContactPair:
             found.body = point_body(partner, motion, start)
             found.body_poses = motion.states[partner.name].poses
             found.start, found.poses = starts.get(body.name, -1), motion.states[body.name].poses
-            found.places, found.samples, found.weights, found.sums = places, samples, weights, sums
+            found.places, found.samples, found.frozen = places, samples, frozen
+            found.weights, found.sums = weights, sums
             return found
 
         self.contacts, self.held = pair(starts.get(partner.name, -1)), pair(-1)
         self.lanes = 1 if motion.device.is_cpu else 32
 
     def look(self, reach: wp.array, *, hold_weights: bool) -> None:
-        """Where the points are now, and unless weights are held, which of them are contacts; launches only."""
+        """Where the points are now, and unless weights are held, which touch and along which normals; launches only."""
         found = self.contacts
         weigh_contacts(
             found.points,
@@ -84,6 +85,8 @@ class ContactPair:
             samples_out=found.samples,
             weights_out=found.weights,
         )
+        if not hold_weights:
+            wp.copy(found.frozen, found.samples)
 
 
 class BodyContacts:

@@ -90,8 +90,9 @@ class Energy:
         self._tape.backward(grads={self.rows: self.weights})
 
     def clear(self) -> None:
-        """Zero all gradients, once they were used."""
+        """Zero all gradients, once they were used, and forget what was recorded, which refers to this energy."""
         self._tape.zero()
+        self._tape.reset()
 
     def _evaluate_terms(self) -> None:
         self.problem.look()

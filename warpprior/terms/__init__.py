@@ -22,6 +22,7 @@ from warpprior.terms.literal import (
     LiteralSliding,
     LiteralSmoothness,
 )
+from warpprior.terms.loss import Loss
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.pose import Pose
 from warpprior.terms.rest import Rest
@@ -46,6 +47,7 @@ __all__ = [
     "Far",
     "Image",
     "Keypoints",
+    "Loss",
     "Penetration",
     "Pose",
     "Rest",

@@ -108,6 +108,8 @@ class BoundBentPenetration(BoundTerm):
         bent.faces, bent.poses = motion.models[body.name].faces, motion.states[body.name].poses
         bent.distances, bent.normals = self._answers.distances, self._answers.normals
         bent.closest, bent.barycentrics = self._answers.faces, self._answers.barycentrics
+        bent.shares = wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device)
+        self._shares_held = False
         self._push = wp.zeros(1, dtype=Push, device=motion.device)
         self._active = True
 
@@ -116,6 +118,10 @@ class BoundBentPenetration(BoundTerm):
         self._active = push.weight > 0.0
         self._push.assign([push])
 
+    def freeze(self) -> None:
+        """What touches is found where residuals are added next, for that takes the distances anyway."""
+        self._shares_held = False
+
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.penetration import add_bent_penetration
 
@@ -123,4 +129,6 @@ class BoundBentPenetration(BoundTerm):
             return
         if system is not self.problem.gradient_system:  # it comes after the costs, at the same motion
             self._query.query(self._points, self._answers)
-        add_bent_penetration(self._bent, self._push, system, cost_out=self.costs)
+        held = int(self._shares_held)
+        add_bent_penetration(self._bent, self._push, system, hold_shares=held, cost_out=self.costs)
+        self._shares_held = True

@@ -7,5 +7,6 @@ cannot be differentiated twice.
 """
 
 from warpprior.torch.functions import depth, signed_distance, silhouette, skin, transfer
+from warpprior.torch.terms import loss
 
-__all__ = ["depth", "signed_distance", "silhouette", "skin", "transfer"]
+__all__ = ["depth", "loss", "signed_distance", "silhouette", "skin", "transfer"]

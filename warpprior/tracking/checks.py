@@ -10,6 +10,7 @@ from warpprior.observations import CHANNELS, HandPose, Observation
 from warpprior.scene import UNIT_TOLERANCE, Scene, SceneBody
 from warpprior.support.errors import InputError
 
+BY_BODY = tuple(channel for channel in CHANNELS.values() if channel.rows is not None)
 LEAST_STEP, MOST_STEP = 1e-6, 1e6  # [s]
 MOST_LATE = 10.0  # [s]
 MOST = 1000.0  # of poses [m, rad]: control is not judged, it is believed
@@ -62,9 +63,7 @@ def check_observation(observation: Observation, scene: Scene) -> None:
     bodies = {body.name: body for body in scene.bodies}
     for name, pose in observation.hands.items():
         _check_pose(_owner("pose", name, bodies), pose)
-    for channel in CHANNELS.values():
-        if channel.rows is None:
-            continue
+    for channel in BY_BODY:
         for name, values in getattr(observation, channel.name).items():
             owner = _owner(channel.words, name, bodies).body
             shape = channel.shape(owner.keypoint_count, owner.coordinate_count)
@@ -106,8 +105,9 @@ def _check_pose(owner: SceneBody, pose: HandPose) -> None:
     for name, width in widths.items():
         where, values = f"pose of {owner.name!r}: {name}", getattr(pose, name)
         _check_array(where, values, ((width,),))
-        if width and np.isfinite(values).all() and np.abs(values).max() > MOST:
-            raise InputError(where, f"{np.abs(values).max():g}", f"metres and radians, at most {MOST:g}")
-    length = float(np.linalg.norm(pose.rotation))
+        largest = float(np.abs(values).max()) if width else 0.0
+        if MOST < largest < np.inf:  # what is not finite is missing
+            raise InputError(where, f"{largest:g}", f"metres and radians, at most {MOST:g}")
+    length = float(pose.rotation @ pose.rotation) ** 0.5
     if abs(length - 1.0) > UNIT_TOLERANCE:  # NaN is not greater: such a pose is a missing one
         raise InputError(f"pose of {owner.name!r}: rotation", f"length {length:.4g}", "a unit quaternion xyzw")

@@ -75,8 +75,8 @@ class Clearance:
         self._pose.host[0, :3], self._pose.host[0, 3:] = position, rotation
         self._pose.push()
         self._measuring()
-        self.distance = self._distance.pull()[self._chosen]
-        self.local = self._local.pull()[self._chosen]
+        self.distance = self._distance.pull().take(self._chosen)
+        self.local = self._local.pull().take(self._chosen, axis=0)
 
     def _launch(self) -> None:
         measure_clearance(
@@ -97,7 +97,9 @@ class Clearance:
 
     def remember(self, reach: float) -> None:
         """Note which points are nearer than ``reach`` [m], and where they are."""
-        self.past[:-1], self.path[:-1] = self.past[1:], self.path[1:]
+        for track in (self.past, self.path):
+            for frame in range(len(track) - 1):  # one by one they do not overlap
+                track[frame] = track[frame + 1]
         self.past[-1], self.path[-1] = self.local, self._hand.points
         self.near += 1
         self.near[self.distance >= reach] = 0
@@ -235,6 +237,11 @@ class Contacts:
         rows[:] = 0.0
         rows[:, belief.hand(hand)] = self._hands[hand].jacobians[slot]
 
+    def measure(self, belief: Belief) -> None:
+        """Measure all clearances anew where the belief has hands and objects."""
+        for _, index, clearance in self._pairs:
+            clearance.measure(belief.origin(index), belief.rotation[belief.hand_count + index])
+
     def add_anchors(self, belief: Belief, rows: Rows) -> None:
         """Contacts stick: the hand's point is where the object's anchor is.  Slots are linearised at the mean."""
         for hand, carrier in enumerate(self._hands):
@@ -285,20 +292,19 @@ class Contacts:
             for number, slot in enumerate(slots):
                 points[number] = self._hands[belief.anchor_hand[slot]].points[belief.anchor_point[slot]]
         turn = matrix(belief.rotation[belief.hand_count + index])
-        normals, slips, links = np.zeros((len(slots), 3)), np.zeros(len(slots)), [""] * len(slots)
+        normals, slips, links = np.empty((len(slots), 3)), np.empty(len(slots)), np.empty(len(slots), dtype=object)
         hands, candidates, starts = belief.anchor_hand[slots], belief.anchor_point[slots], self._starts[slots]
         for hand, own, clearance in self._pairs:
             if own != index:
                 continue
-            chosen = np.flatnonzero(hands == hand)
+            chosen = hands == hand
             touching = candidates[chosen]
             normals[chosen] = clearance.normals(touching) @ turn.T
             slid = clearance.local[touching] - starts[chosen]
             slips[chosen] = np.sqrt((slid * slid).sum(axis=1))
-            for number, candidate in zip(chosen.tolist(), touching.tolist(), strict=True):
-                links[number] = self._hands[hand].links[candidate]
+            links[chosen] = self._hands[hand].links[touching]
         owners = [names[0][hand] for hand in hands.tolist()]
-        return points, list(map(Contact, owners, repeat(names[1]), points, normals, links, slips.tolist()))
+        return points, list(map(Contact, owners, repeat(names[1]), points, normals, links.tolist(), slips.tolist()))
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What contacts are about to begin, to be kept."""
@@ -329,7 +335,7 @@ def observability(points: np.ndarray) -> tuple[int, float]:
     """
     if not len(points):
         return 0, 0.0
-    arms = points - points.mean(axis=0)
+    arms = points - points.sum(axis=0) / len(points)
     moment = arms.T @ arms
     values = np.linalg.eigvalsh((arms * arms).sum() * EYE - moment)
     least, middle, most = values.tolist()

@@ -56,7 +56,7 @@ class TrackedHand:
         touching = reduced.chosen[self.candidates]
         heaviest = body.body.skin_weights[touching].argmax(axis=1)
         followed = np.take_along_axis(body.body.skin_links[touching], heaviest[:, None], axis=1)[:, 0]
-        self.links = [body.body.link_names[link] for link in followed.tolist()]
+        self.links = np.array(body.body.link_names, dtype=object)[followed]
         self.surface: np.ndarray | None = None
         self.model = BodyModel(reduced.body, device)
         self.state = self.model.state(1, requires_grad=False)
@@ -88,7 +88,7 @@ class TrackedHand:
 
     @property
     def points(self) -> np.ndarray:
-        return self._vertices.host[0, self.candidates]
+        return self._vertices.host[0].take(self.candidates, axis=0)
 
     @property
     def device_points(self) -> wp.array:

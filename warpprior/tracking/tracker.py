@@ -425,3 +425,4 @@ class Tracker:
         self._began = kept["began"].copy() if "began" in kept else None
         self._prediction.touched = self._contacts.touched
         self._prediction.place_hands(self.belief)
+        self._contacts.measure(self.belief)

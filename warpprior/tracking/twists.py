@@ -37,7 +37,7 @@ class Twists:
         for columns in belief.bodies:
             variances[columns.start : columns.start + 3] = UNKNOWN_M_S**2
         self.spread = np.diag(variances)
-        self._step = np.zeros(belief.first_anchor)
+        self._step, self._square = np.zeros(belief.first_anchor), np.zeros_like(self.spread)
 
     def learn(self, belief: Belief, before: dict[str, np.ndarray], dt: float) -> np.ndarray:
         """Take how bodies moved since ``before`` (:meth:`Belief.means`), ``dt`` [s] ago, and return that (column,)."""
@@ -54,7 +54,8 @@ class Twists:
         share = 1.0 - math.exp(-dt / MEMORY_S)
         news = step / dt - self.rates
         self.rates += share * news
-        self.spread += (share * news)[:, None] * news
+        np.multiply((share * news)[:, None], news, out=self._square)
+        self.spread += self._square
         self.spread *= 1.0 - share
         return step
 

@@ -250,6 +250,7 @@ class Updater:
                 last their whitened residual (other row, row + 1).
         """
         sizes = [block.stop - block.start for block in blocks]
+        gated = any(block.gate is not None for block in blocks)
         starts, places = np.array([block.start for block in blocks]), np.cumsum([0, *sizes])
         for size in sorted(set(sizes)):
             chosen = np.flatnonzero(np.array(sizes) == size)
@@ -262,7 +263,7 @@ class Updater:
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             usual = self._gates[min(size, len(self._gates) - 1)]
             gates = np.full(len(chosen), usual)
-            for place, number in enumerate(chosen.tolist()):
+            for place, number in enumerate(chosen.tolist() if gated else ()):
                 if blocks[number].gate is not None:
                     gates[place] = self._own_gate(blocks[number].gate, size)
             for number in np.flatnonzero(~(distances <= gates)):

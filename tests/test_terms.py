@@ -1,0 +1,228 @@
+"""Terms as settings: what they refuse, what they need of a scene, who uses them, and one of a user's own."""
+
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import warp as wp
+
+from tests.estimator_scenes import errors_of, make_grasp, make_problem
+from warpprior import terms
+from warpprior.kernels.rows import System, add_place, close_row
+from warpprior.refinement.run import refine
+from warpprior.settings import TERMS, AdamSettings, RefineSettings
+from warpprior.support.errors import InputError
+from warpprior.support.limits import weight as weight_field
+from warpprior.support.limits import without_range
+from warpprior.terms import ADAM, GAUSS_NEWTON, SOLVERS, BoundTerm, Term
+
+ENERGY_ALONE = {"coverage", "far", "softras"}
+NEEDS = {
+    **{name: {"labels"} for name in ("contour", "coverage", "softras", "far")},
+    "image": {"read_rgb", "labels"},
+    "keypoints": {"keypoints2d"},
+    "boxes": {"boxes"},
+    "depth": {"read_depth"},
+}
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A box in a known clamp, with labels and nothing else."""
+    return make_grasp(4)
+
+
+@pytest.mark.parametrize("name", ["", "my term", "3d", "a-b", "contour.sigma"])
+def test_names_are_words(name):
+    """As settings name them: nothing that ``--set NAME.weight=1`` could not reach."""
+    with pytest.raises(InputError, match="class attribute like 'table'"):
+        _named(name)()
+
+
+def _named(name):
+    return dataclass(frozen=True)(type("Mine", (Term,), {"name": name, "__annotations__": {}}))
+
+
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_unknown_solvers_are_refused(kind):
+    """By name of the setting, with those there are."""
+    with pytest.raises(InputError, match=rf"settings: {kind.name}\.solvers: 'newton'.*gauss_newton, adam"):
+        kind(solvers=("newton",))
+
+
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_solvers_that_have_no_use_for_a_term_are_refused(kind):
+    """Coverage, far and SoftRas have an energy and no rows; all others have both; literal ones are energies."""
+    assert (kind.uses == (ADAM,)) == (kind.name in ENERGY_ALONE)
+    for solver in SOLVERS:
+        if solver in kind.uses:
+            assert kind(solvers=(solver,)).solvers == (solver,)
+        else:
+            with pytest.raises(InputError, match=rf"{kind.name}\.solvers: '{solver}'.*only adam: it has no rows"):
+                kind(solvers=(solver,))
+    assert set(kind().solvers) <= set(kind.uses)
+
+
+def test_a_term_of_rows_alone_is_refused_by_adam():
+    """In the words of what it lacks."""
+    rows = dataclass(frozen=True)(
+        type(
+            "Rows",
+            (Term,),
+            {"name": "rows", "uses": (GAUSS_NEWTON,), "solvers": (GAUSS_NEWTON,), "__annotations__": {}},
+        )
+    )
+    with pytest.raises(InputError, match="rows.solvers: 'adam'.*only gauss_newton: it has no energy"):
+        rows(solvers=(ADAM,))
+
+
+def _numbers(kind):
+    """Names of a term's numbers."""
+    return [field.name for field in fields(kind) if str(field.type).startswith(("float", "int"))]
+
+
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_every_number_has_a_range_and_is_held_against_it(kind):
+    """NaN, infinity, minus one and texts are refused with the term's name and the setting's."""
+    assert without_range(kind()) == []
+    for name in _numbers(kind):
+        for value in (np.nan, np.inf, -1.0, "1"):
+            with pytest.raises(InputError, match=rf"settings: {kind.name}\.{name}: "):
+                kind(**{name: value})
+    for name in _numbers(kind):
+        if name.startswith("sigma") and name != "sigma_shade":
+            with pytest.raises(InputError, match=rf"{kind.name}\.{name}: 0"):
+                kind(**{name: 0.0})
+
+
+def test_a_weight_of_zero_leaves_a_term_out():
+    """It is a setting like another, and no solver uses the term then."""
+    settings = RefineSettings(terms=(terms.Contour(weight=0.0), terms.Smoothness()))
+    assert [term.name for term in settings.used_by(GAUSS_NEWTON)] == ["smoothness"]
+    assert settings.leaving_out(["smoothness"]).used_by(GAUSS_NEWTON) == []
+
+
+def test_a_name_is_given_once():
+    """Two terms of one name would share a column and a setting."""
+    with pytest.raises(InputError, match="'pose' twice"):
+        RefineSettings(terms=(terms.Pose(), terms.Pose(weight=2.0)))
+
+
+def test_names_are_those_of_the_table():
+    """Each its own, and all of them may be left out."""
+    names = [kind.name for kind in terms.TERMS]
+    assert tuple(names) == TERMS and len(set(names)) == len(names)
+    assert {type(term) for term in terms.default()} == set(terms.TERMS)
+    assert RefineSettings().leaving_out(names).used_by(GAUSS_NEWTON) == []
+
+
+@pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
+def test_terms_say_what_they_lack(scene, kind):
+    """Fields that a scene does not have, or has empty; nothing where it has them all."""
+    assert set(kind.reads) == NEEDS.get(kind.name, set())
+    full = replace(
+        scene,
+        read_rgb=lambda frame: None,
+        read_depth=lambda frame: None,
+        keypoints2d={"box": np.zeros((4, 0, 3))},
+        boxes={"box": np.ones((4, 4))},
+    )
+    bare = replace(scene, labels=None)
+    assert kind().lacks(full) == ()
+    assert set(kind().lacks(bare)) == NEEDS.get(kind.name, set())
+    assert set(kind().lacks(scene)) == NEEDS.get(kind.name, set()) - {"labels"}
+
+
+def test_default_terms_of_a_scene(scene):
+    """Those that find something in it, in the order of all."""
+    found = [term.name for term in terms.default(scene)]
+    assert found == [kind.name for kind in terms.TERMS if NEEDS.get(kind.name, set()) <= {"labels"}]
+    assert [term.name for term in terms.default(replace(scene, labels=None))] == [
+        kind.name for kind in terms.TERMS if kind.name not in NEEDS
+    ]
+
+
+def test_what_a_term_has_not_is_said(scene, device):
+    """A term without ``bind``, and a bound one without rows, say their name."""
+    mine = _named("mine")()
+    problem = make_problem(scene, device, points=8)
+    with pytest.raises(TypeError, match="'mine' has no bind"):
+        mine.bind(problem)
+    bound = BoundTerm(mine, scene.body("box"), problem)
+    with pytest.raises(TypeError, match="'mine' has no rows"):
+        bound.add(problem.system)
+
+
+@wp.kernel
+def _add_height(
+    vertices: wp.array2d[wp.vec3],  # [frame, vertex] camera frame
+    first: int,
+    poses: wp.array[wp.transform],  # [frame]
+    start: int,
+    height: float,
+    weight: float,
+    system: System,
+    cost_out: wp.array[wp.float64],  # [frame]
+):
+    """Pull one vertex to a height."""
+    frame = wp.tid()
+    miss = vertices[frame, first][1] - height
+    pull = wp.float64(weight * miss)
+    wp.atomic_add(cost_out, frame, wp.float64(weight * miss * miss))
+    direction = wp.vec3(0.0, 1.0, 0.0)
+    count = add_place(system, frame, 0, start, poses[frame], first, vertices[frame, first], direction, pull)
+    close_row(system, frame, 0, count, wp.float64(weight), pull)
+
+
+@dataclass(frozen=True)
+class Height(Term):
+    """The first vertex of each estimated body is at a height."""
+
+    name: ClassVar[str] = "height"
+
+    height_m: float = weight_field(0.0)
+
+    def bind(self, problem):
+        """One for each estimated body."""
+        return [BoundHeight(self, body, problem) for body in problem.motion.estimated]
+
+
+class BoundHeight(BoundTerm):
+    """Of one body."""
+
+    def add(self, system, *, alone=False):
+        """A row per frame."""
+        motion, term = self.problem.motion, self.term
+        inputs = [motion.vertices, motion.first_vertex(self.body.name), motion.states[self.body.name].poses]
+        inputs += [self.problem.equations.starts[self.body.name], term.height_m, term.weight, system]
+        device = motion.device
+        wp.launch(_add_height, self.costs.shape[0], inputs, [self.costs], device=device, record_tape=False)
+
+
+def first_heights(result):
+    """Where the first vertex of the box is (frame,) [m]."""
+    from warpprior.bodies import posed_vertices
+
+    body = result.scene.body("box").body
+    return posed_vertices(body, result.poses["box"])[:, 0, 1]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_term_of_ones_own(device, scene, solver):
+    """A kernel and a few lines: rows for Gauss-Newton and an energy for Adam; it may be set and left out by name."""
+    settings = RefineSettings(contact_points=32, guard=False)  # which would undo what leaves the labels
+    if solver == ADAM:
+        settings = replace(settings, adam=AdamSettings(iterations=120)).leaving_out(["gauss_newton"])
+    else:
+        settings = settings.leaving_out(["adam"])
+    mine = Height(height_m=0.05, weight=1e8)
+    ours = [*terms.default(scene), mine]
+    pulled = refine(scene, settings, terms=ours, device=device)
+    left = refine(scene, settings.leaving_out([]), device=device)
+    assert np.abs(first_heights(pulled) - 0.05).max() < 2e-3
+    assert np.abs(first_heights(left) - 0.05).min() > 0.01
+    assert "height" in pulled.history and pulled.history["height"][-1] < pulled.history["height"][0]
+    without = replace(settings, terms=tuple(ours), without=(*settings.without, "height"))
+    assert "height" not in refine(scene, without, device=device).history
+    assert errors_of(left, "box").max() < 10.0

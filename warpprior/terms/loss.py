@@ -1,0 +1,188 @@
+"""Loss: the cost of a motion by any terms, frame by frame, differentiable on the caller's own tape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from warpprior.support.errors import InputError
+from warpprior.system.stage import Stage
+from warpprior.terms.term import ADAM, Term
+
+if TYPE_CHECKING:
+    import warp as wp
+
+    from warpprior.scene import Scene, SceneBody
+
+
+class Loss:
+    """The cost of the estimated bodies' motion, as :func:`warpprior.refine` has it.
+
+    ::
+
+        loss = warpprior.terms.Loss(scene, ["coverage", "penetration"])
+        with wp.Tape() as tape:
+            costs = loss({"mug": (position, rotation)})  # [frame]
+        tape.backward(grads={costs: seeds})
+
+    Each call finds anew what is held while differentiating: contacts, matches, visibility.
+
+    Args:
+        scene: camera, bodies and observations.
+        terms: names of terms, or terms with settings of their own; None takes those that Adam uses by default and that
+            find something in the scene.
+        device: Warp device; None takes a GPU if there is one.
+        stage: how coarsely terms look; by default as at the end of a refinement.
+        contact_points: points per body that feel contact.
+        window_margin: space around the labels, as a share of their size.
+
+    Attributes:
+        terms: the terms.
+        device: the Warp device.
+
+    Raises:
+        InputError: no body is estimated, there is no such term, or it has no energy.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        terms: Sequence[str | Term] | None = None,
+        *,
+        device: Any = None,
+        stage: Stage | None = None,
+        contact_points: int = 512,
+        window_margin: float = 0.25,
+    ):
+        import warp as wp
+
+        from warpprior.support.device import resolve_device
+        from warpprior.system.energy import Energy
+        from warpprior.system.motion import MotionState
+        from warpprior.system.observed import observe_picture
+        from warpprior.system.problem import Problem
+
+        if all(body.known for body in scene.bodies):
+            raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
+        self.terms = chosen_terms(scene, terms)
+        self.device = wp.get_device(resolve_device(device))
+        self._motion = MotionState(scene, self.device, point_count=contact_points)
+        problem = Problem(self._motion, observe_picture(self._motion, window_margin))
+        problem.prepare_for(self.terms)
+        self._energy = Energy(problem, [bound for term in self.terms for bound in term.bind(problem)])
+        stage = Stage() if stage is None else stage
+        problem.enter(stage)
+        for bound in self._energy.terms:
+            bound.enter(stage)
+        self._factors = wp.array(self._energy.factors.astype(np.float32), dtype=wp.float32, device=self.device)
+
+    def __call__(self, poses: Mapping[str, Any]) -> wp.array:
+        """The cost of each frame.
+
+        Args:
+            poses: by name of an estimated body: a tuple of position (frame, 3) [m], rotation (quaternions xyzw or
+                matrices) and joints (frame, coordinate), [frame] transform, (frame, 7), or a
+                :class:`warpprior.Poses`.  Bodies that are left out are where the scene has them first.
+
+        Returns:
+            [frame] float32, all terms together; on the tape that is recording, gradients reach poses and joints.
+
+        Raises:
+            InputError: a body that is not estimated, an array that is refused, or shapes that do not fit.
+        """
+        import warp as wp
+
+        from warpprior.kernels.energy import sum_rows
+        from warpprior.support.tape import record_adjoint, unrecorded
+
+        given = {name: self._read(name, values) for name, values in poses.items()}
+        needed = any(array.requires_grad for pair in given.values() for array in pair if array is not None)
+        totals = wp.zeros(self._motion.frame_count, dtype=wp.float32, device=self.device, requires_grad=needed)
+        with unrecorded():
+            self._move(given)
+            self._energy.freeze()
+            self._energy.evaluate()
+            sum_rows(self._energy.rows, self._factors, totals_out=totals)
+        if needed:
+            arrays = [array for pair in given.values() for array in pair if array is not None]
+            record_adjoint(lambda: self._push(given, totals), [totals, *arrays])
+        return totals
+
+    @property
+    def by_term(self) -> dict[str, np.ndarray]:
+        """Costs at the last call, by name of the term (frame,)."""
+        rows = self._energy.rows.numpy() * self._energy.factors[:, None]
+        return dict(zip(self._energy.names, rows, strict=True))
+
+    def _read(self, name: str, values: Any) -> tuple[wp.array, wp.array | None]:
+        """Poses [frame] transform of a body, and its joints, if given."""
+        from warpprior.geometry.posed import poses_of
+        from warpprior.support.arrays import to_warp
+
+        body = self._body(name)
+        where, count = f"poses of {name!r}", self._motion.frame_count
+        joints = values[2] if isinstance(values, tuple) and len(values) > 2 else getattr(values, "joints", None)
+        transforms = poses_of(values, where, self.device, count=count)
+        if joints is None or not body.body.coordinate_count:
+            return transforms, None
+        shape = (count, body.body.coordinate_count)
+        return transforms, to_warp(joints, f"joints of {name!r}", float, 2, self.device, shape=shape)
+
+    def _body(self, name: str) -> SceneBody:
+        for body in self._motion.estimated:
+            if body.name == name:
+                return body
+        accepted = f"one of {', '.join(body.name for body in self._motion.estimated)}"
+        raise InputError("loss", f"no estimated body {name!r}", accepted)
+
+    def _move(self, given: Mapping[str, tuple[wp.array, wp.array | None]]) -> None:
+        import warp as wp
+
+        motion = self._motion
+        for name, (transforms, joints) in given.items():
+            wp.copy(motion.base_poses[name], transforms)
+            if joints is not None:
+                wp.copy(motion.base_joints[name], joints)
+            motion.increments[name].zero_()
+        motion.pose()
+
+    def _push(self, given: Mapping[str, tuple[wp.array, wp.array | None]], totals: wp.array) -> None:
+        """The adjoint; another call may have moved the bodies since."""
+        from warpprior.kernels.energy import pull_joints, pull_poses, seed_rows
+
+        self._move(given)
+        self._energy.freeze()
+        seed_rows(totals.grad, self._factors, seeds_out=self._energy.weights)
+        self._energy.differentiate()
+        for name, (transforms, joints) in given.items():
+            increments = self._motion.increments[name]
+            if transforms.requires_grad:
+                pull_poses(transforms, increments.grad, pose_gradients_out=transforms.grad)
+            if joints is not None and joints.requires_grad:
+                pull_joints(increments.grad, joint_gradients_out=joints.grad)
+        self._energy.clear()
+
+
+def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]:
+    """Terms by name or as they are, each with an energy.
+
+    Raises:
+        InputError: there is no such term, or it has no energy.
+    """
+    from warpprior.terms import TERMS, default
+
+    if terms is None:
+        return [term for term in default(scene) if ADAM in term.solvers and term.weight > 0.0]
+    by_name = {kind.name: kind for kind in TERMS}
+    chosen = []
+    for term in terms:
+        if isinstance(term, str):
+            if term not in by_name:
+                raise InputError("terms", f"no term {term!r}", f"some of {', '.join(by_name)}")
+            term = by_name[term]()
+        if ADAM not in term.uses:
+            raise InputError("terms", f"{term.name!r} has no energy", "terms that Adam can use")
+        chosen.append(term)
+    return chosen
