@@ -24,10 +24,10 @@ ROOMS = {
     "render": "labels, depth, silhouettes",
     "system": "unknowns, equations",
     "terms": "one file per term",
-    "settings": "of all of them",
+    "settings": "of a refinement",
     "refinement": "a whole sequence: Gauss-Newton, Adam",
     "tracking": "frame by frame: a Kalman filter",
-    "torch": "the same as functions of tensors",
+    "torch": "gradients for torch; imported by nothing else",
     "metrics": "errors",
     "io": "files",
     "usd": "stages",
@@ -35,13 +35,12 @@ ROOMS = {
     "contacts": "who touches whom",
     "scenes": "simulated scenes with known truth",
     "ablation": "what each part is worth",
-    "commands": "what each command does",
-    "cli": "how it is parsed",
+    "cli": "the commands, a file each",
 }
 # Where the label image (numbers) and the setting (letters) of docs/architecture.md stop.
-LABELS = {"io": "1", "scene": "2", "system": "3", "render": "4", "kernels": "5", "refinement": "6", "tracking": "7",
-          "metrics": "8", "report": "8"}  # fmt: skip
-SETTING = {"cli": "a", "commands": "b", "support": "b", "settings": "c", "refinement": "d", "kernels": "e", "io": "f"}
+LABELS = {"io": "1", "scene": "2", "system": "3", "render": "4", "terms": "5", "kernels": "5", "refinement": "6",
+          "tracking": "7", "metrics": "8", "report": "8"}  # fmt: skip
+SETTING = {"cli": "a", "support": "b", "settings": "c", "terms": "d", "kernels": "e", "io": "f"}
 WIDTH, ROW, GAP, LEFT = 960, 52, 8, 12
 BLUE, ORANGE, INK, FILL, EDGE = "#1f5fa8", "#b4530f", "#20242b", "#f3f1ec", "#b9b4a8"
 

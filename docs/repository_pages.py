@@ -211,6 +211,8 @@ def find_reference(app, env, node, content):
     if node.get("refdomain") != "py" or "reftarget" not in node:
         return None
     target = node["reftarget"]
+    if node["reftype"] == "attr":
+        target = owner_of(target, node.get("py:class")) or target
     name = target.rpartition(".")[2]
     domain = env.get_domain("py")
     for place in (f"{module}.{name}" for module in [*MODULES, *sorted(sys.modules)]):
@@ -222,6 +224,17 @@ def find_reference(app, env, node, content):
     shown(app).add(path)
     link = os.path.relpath(DOCS / source_page(path), (DOCS / node["refdoc"]).parent)
     return nodes.reference("", "", content, refuri=f"{link}.html", internal=True)
+
+
+def owner_of(target: str, here: str | None) -> str | None:
+    """The class whose docstring describes an attribute, where the attribute has no place of its own."""
+    owner, _, name = target.rpartition(".")
+    owner = (owner or here or "").rpartition(".")[2]
+    for module in [module for key, module in sorted(sys.modules.items()) if key.split(".")[0] == "warpprior"]:
+        text = inspect.getdoc(getattr(module, owner, None)) or ""
+        if owner and re.search(rf"^ +([\w, ]+, )?{name}(, [\w, ]+)?:", text, re.MULTILINE):
+            return owner
+    return None
 
 
 def defining_file(target: str) -> Path | None:
@@ -242,7 +255,10 @@ def short_defaults(app, what: str, name: str, value, options, signature: str | N
     """Signatures of classes with long default values, or such as are made anew, say ``...`` for them."""
     if not dataclasses.is_dataclass(value) or not signature:
         return None
-    whole = inspect.signature(value)
+    try:
+        whole = inspect.signature(value, eval_str=True)  # full names, of which there may be two of one short form
+    except NameError:  # named for the type checker alone
+        whole = inspect.signature(value)
     shown = [
         parameter.replace(default=Elided()) if len(repr(parameter.default)) > 40 or factory(parameter) else parameter
         for parameter in whole.parameters.values()

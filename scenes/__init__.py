@@ -3,7 +3,7 @@
 if __name__ == "scenes":
     raise ImportError("this folder is the package 'warpprior.scenes'; import it under that name")
 
-from warpprior.scenes.options import SceneOptions
 from warpprior.scenes.registry import SCENES, simulate
+from warpprior.scenes.scene_options import SceneOptions
 
 __all__ = ["SCENES", "SceneOptions", "simulate"]

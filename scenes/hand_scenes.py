@@ -14,7 +14,7 @@ from warpprior.bodies.readers.hand import read_hand
 from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scene import IGNORE_LABEL, Camera, Scene, SceneBody
 from warpprior.scenes import noise as noises
-from warpprior.scenes import stage
+from warpprior.scenes import studio
 from warpprior.scenes.hand_grasp import Surroundings, find_hand_grasp
 from warpprior.scenes.hand_scenes_act import perform
 from warpprior.scenes.hand_scenes_handover import hand_over
@@ -22,8 +22,8 @@ from warpprior.scenes.hold import Holder
 from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
 from warpprior.scenes.observe import Actor, Pictures, cast_actors
-from warpprior.scenes.options import SceneOptions, chosen_options
 from warpprior.scenes.puppet import Puppet, human_digits
+from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
 
 HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
@@ -67,10 +67,10 @@ class Prop:
         """Height of the table it stands on [m]."""
         return float(self.standing.vertices[:, 2].min())
 
-    def track(self, position: np.ndarray, rotation: Rotation) -> stage.Track:
+    def track(self, position: np.ndarray, rotation: Rotation) -> studio.Track:
         """Motion of the object's own origin, given that of its middle and its turn since it stood."""
         joints = np.zeros((len(position), 0))
-        return stage.Track(self.model, position - rotation.apply(self.center), rotation * self.rest, joints)
+        return studio.Track(self.model, position - rotation.apply(self.center), rotation * self.rest, joints)
 
 
 def hand_scene(name: str, options: SceneOptions | None = None, **changes: Any) -> Scene:
@@ -108,7 +108,7 @@ def hand_scene(name: str, options: SceneOptions | None = None, **changes: Any) -
 
     heading = float(np.arctan2(*approach[[1, 0]]))
     seen = slice(frame_count // 8, 3 * frame_count // 4 if len(hands) > 1 else None, 4)
-    view = stage.choose_view(
+    view = studio.choose_view(
         camera,
         hands,
         thing,
@@ -176,7 +176,7 @@ def _act(name: str, side: str, prop: Prop, frame_count: int, fps: float, random)
             puppet, second, distance, prop.holds, prop.table, frame_count, fps, random["grasp"], script, shake
         )
         pairs = ((hand, acted.giver), (other, acted.taker))
-        hands = [stage.Track(body, path.position, path.rotation, path.joints) for body, path in pairs]
+        hands = [studio.Track(body, path.position, path.rotation, path.joints) for body, path in pairs]
         return hands, prop.track(acted.position, acted.rotation), acted.approach
     turned = name == "in_hand_turn"
     around = Surroundings(table=-np.inf if turned else prop.table)
@@ -194,7 +194,7 @@ def _act(name: str, side: str, prop: Prop, frame_count: int, fps: float, random)
             break
     assert best is not None
     _, grasp, motion = best
-    hands = [stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)]
+    hands = [studio.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)]
     return hands, prop.track(motion.object_position, motion.object_rotation), grasp.approach
 
 
@@ -228,7 +228,7 @@ def _prop(model: Body, rest: Rotation, symmetry: str, holds: tuple[Hold, ...]) -
     return Prop(model, symmetry, rest, center, standing, holds)
 
 
-def _set_aside(other: Prop, prop: Prop, tracks: list[stage.Track], random: np.random.Generator) -> stage.Track:
+def _set_aside(other: Prop, prop: Prop, tracks: list[studio.Track], random: np.random.Generator) -> studio.Track:
     """A second object on the same table, where neither hand nor object comes; two of a kind get two names."""
     frame_count = len(tracks[0].position)
     taken = np.concatenate([track.points() for track in tracks])
@@ -264,8 +264,8 @@ def _film(camera, view, actors, table, hidden, images, noise, random, device):
     """Exact pictures of the actors, and a reader of noisy colour frames (None without images)."""
     if not images:
         return cast_actors(camera, actors, device=device), None
-    light = stage.camera_light(view, stage.world_light())
-    backdrop = stage.build_backdrop(camera, view, table, None, light)
+    light = studio.camera_light(view, studio.world_light())
+    backdrop = studio.build_backdrop(camera, view, table, None, light)
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
     gains = noises.draw_gains(len(hidden), noise, random)
     frames = []

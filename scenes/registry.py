@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from warpprior.scenes.options import SceneOptions, chosen_options
+from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from warpprior.bodies.body import Body, rigid_body
 from warpprior.geometry.signed_distance import DistanceField
 from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes import noise as noises
-from warpprior.scenes import stage
+from warpprior.scenes import studio
 from warpprior.scenes.grasp import find_grasp
 from warpprior.scenes.lift import Script, act
 from warpprior.scenes.objects import OBJECTS
 from warpprior.scenes.observe import Actor, cast_actors
-from warpprior.scenes.options import SceneOptions, chosen_options
 from warpprior.scenes.play import Motion
 from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
+from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
@@ -83,10 +83,10 @@ def held_object(
     motion = _place(motion, center)
 
     heading = np.arctan2(*grasp.rotation.as_matrix()[[1, 0], 0])
-    hand_track = stage.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
+    hand_track = studio.Track(hand, motion.hand_position, motion.hand_rotation, motion.joints)
     no_joints = np.zeros((frame_count, 0))
-    object_track = stage.Track(model, motion.object_position, motion.object_rotation * rest, no_joints)
-    view = stage.choose_view(camera, [hand_track], object_track, heading, view_random)
+    object_track = studio.Track(model, motion.object_position, motion.object_rotation * rest, no_joints)
+    view = studio.choose_view(camera, [hand_track], object_track, heading, view_random)
     hand_poses, object_poses = hand_track.poses(view), object_track.poses(view)
     actors = [Actor(hand, HAND_LABEL, hand_poses), Actor(model, OBJECT_LABEL, object_poses)]
     pictures, read_rgb = _film(
@@ -127,18 +127,18 @@ def _film(camera, view, actors, standing: Body, grasp_height: float, images: boo
     if not images:
         return cast_actors(camera, actors, device=device), None
     bottom = float(standing.vertices[:, 2].min())
-    table = min(bottom, grasp_height - stage.HAND_CLEARANCE)
+    table = min(bottom, grasp_height - studio.HAND_CLEARANCE)
     width = float(np.ptp(standing.vertices[:, :2], axis=0).min())
     pedestal = (0.8 * width, bottom - table) if bottom - table > 1e-3 else None
-    light = stage.camera_light(view, stage.world_light())
-    backdrop = stage.build_backdrop(camera, view, table, pedestal, light)
+    light = studio.camera_light(view, studio.world_light())
+    backdrop = studio.build_backdrop(camera, view, table, pedestal, light)
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
     assert pictures.colors is not None  # there is a light
     frames = [noises.sensor_picture(colors, random) for colors in pictures.colors]
     return replace(pictures, colors=None), frames.__getitem__
 
 
-def _fingertips(puppet: Puppet, motion: Motion, view: stage.View, camera: Camera) -> np.ndarray:
+def _fingertips(puppet: Puppet, motion: Motion, view: studio.View, camera: Camera) -> np.ndarray:
     """Centre and radius in the image of every fingertip (frame, finger, 3) [px]."""
     points = puppet.points(motion.hand_position, motion.hand_rotation, motion.joints)
     tips = []

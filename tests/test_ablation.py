@@ -10,10 +10,10 @@ from scipy.stats import bootstrap, wilcoxon
 
 from tests.small_scene import edit_poses, write_scene
 from warpprior.ablation import ablate
-from warpprior.ablation.figures import START, summarise_runs
+from warpprior.ablation.run_figures import START, summarise_runs
 from warpprior.ablation.sources import Source, collect_sources, parse_seeds
 from warpprior.ablation.statistics import holm, median_interval, paired_difference, wilson
-from warpprior.ablation.table import format_tables, write_tables
+from warpprior.ablation.study_table import format_tables, write_tables
 from warpprior.ablation.variants import FULL, LITERAL, choose_variants, variant_names
 from warpprior.cli import main
 from warpprior.settings import RefineSettings

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from warpprior.metrics import evaluate
-from warpprior.metrics.consistency import consistency, describe_squares, level_of, mean_band
+from warpprior.metrics.calibration import consistency, describe_squares, level_of, mean_band
 from warpprior.scene import Poses
 from warpprior.uncertainty import (
     POSITION_LIMIT,

@@ -332,7 +332,7 @@ def test_a_killed_writer_leaves_whole_files(tmp_path):
     script = """
         import sys
         import numpy as np
-        from warpprior.io.arrays import write_arrays
+        from warpprior.io.array_files import write_arrays
         print("writing", flush=True)
         while True:
             for value in range(250):

@@ -137,7 +137,7 @@ OLD = [
 ]
 
 
-@pytest.mark.parametrize(("assignment", "current", "read", "value"), OLD, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("assignment", "current", "read", "value"), OLD, ids=[row[0] for row in OLD])
 def test_settings_of_earlier_versions_are_taken(assignment, current, read, value):
     """Old keys set the new ones, and a warning names them."""
     read = read or (lambda s: s.gauss_newton.stages[1].carry_frames)

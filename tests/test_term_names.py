@@ -50,7 +50,7 @@ def test_names_are_unique_and_those_of_their_files():
     for kind in TERMS:
         assert kind.__module__ == f"warpprior.terms.{kind.name}"
     files = {module.name for module in pkgutil.iter_modules(terms.__path__)}
-    assert files == {*names, "term", "literal"}
+    assert files == {*names, "term", "literal", "loss"}
     assert tuple(names) == NAMES
 
 

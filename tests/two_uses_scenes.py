@@ -93,6 +93,13 @@ def touching_scene():
     return observed(replace(scene, labels=None, timestamps=TIMES))
 
 
+def known_in_touch(name):
+    """The same with one of the two bodies known."""
+    scene = touching_scene()
+    bodies = tuple(replace(body, known=body.name == name) for body in scene.bodies)
+    return replace(scene, bodies=bodies, keypoints2d={}, boxes={}, read_depth=None)
+
+
 def tree_scene():
     """A tree of all joint types with a pose prior, whose coordinates leave their limits."""
     random = np.random.default_rng(3)
@@ -156,7 +163,14 @@ def swelling_scene(swell=0.002):
     return observed(Scene("hand", CAMERA, 30.0, (SceneBody(hand, 1, False, motion, motion),)))
 
 
-SCENES = {"touching": touching_scene, "tree": tree_scene, "seen": seen_scene, "hand": swelling_scene}
+SCENES = {
+    "touching": touching_scene,
+    "known arm": lambda: known_in_touch("arm"),
+    "known box": lambda: known_in_touch("box"),
+    "tree": tree_scene,
+    "seen": seen_scene,
+    "hand": swelling_scene,
+}
 
 
 def problem_of(scene, device, points=120):
@@ -282,8 +296,12 @@ def _image(bound, problem, motion):
     return lambda stance: twin.image(stance, corners, shares, seen, *held, start, focal, center)
 
 
-def _touching_points(places):
-    corners, shares = places.corners.numpy(), _float(places.barycentrics)
+def _touching_points(body, points):
+    """Points [frame, point] of a body as a function of the stance; those of a known body stay."""
+    if body.start < 0:
+        held = _float(points)
+        return lambda stance: held
+    corners, shares = body.corners.numpy(), _float(body.barycentrics)
     return lambda stance: twin.between(stance.places, corners, shares)
 
 
@@ -291,7 +309,7 @@ def _sliding(bound, problem, motion):
     contacts, slip = bound._pair.contacts, bound._slip.numpy()[0]
     weights = _float(contacts.weights)
     assert (weights.sum(axis=1) > 1e-3).all()
-    points, normals = _touching_points(contacts.body), _float(contacts.frozen)[..., :3]
+    points, normals = _touching_points(contacts.body, contacts.points), _float(contacts.frozen)[..., :3]
     name, paces = bound._pair.body.name, _paces(problem)
     scale, width, free_normal = (float(slip[key]) for key in ("weight", "width", "free_normal"))
 
@@ -308,7 +326,11 @@ def _penetration(bound, problem, motion):
 
 def _rigid_penetration(bound, motion):
     contacts, push = bound._pair.contacts, bound._push.numpy()[0]
-    points, samples, name = _touching_points(contacts.body), _float(contacts.samples), bound._pair.body.name
+    points, samples, name = (
+        _touching_points(contacts.body, contacts.points),
+        _float(contacts.samples),
+        bound._pair.body.name,
+    )
     start = twin.on_body(motion.start.poses[name], points(motion.start))
     scales = float(push["weight"]) * _float(contacts.areas) / (_float(contacts.sums)[:, :1] + 1e-4)
     assert (-samples[..., 3] > push["allowance"]).sum() > 5
@@ -323,7 +345,7 @@ def _rigid_penetration(bound, motion):
 def _bent_penetration(bound, motion):
     bent, push = bound._bent, bound._push.numpy()[0]
     bound._query.query(bound._points, bound._answers)
-    points, normals, distances = _touching_points(bent.body), _float(bent.normals), _float(bent.distances)
+    points, normals, distances = _touching_points(bent.body, bent.points), _float(bent.normals), _float(bent.distances)
     closest, shares = bent.closest.numpy(), _float(bent.barycentrics)
     corners = np.where(closest[..., None] >= 0, bent.faces.numpy()[closest], 0) + bent.first_vertex
     areas = _float(bent.areas)

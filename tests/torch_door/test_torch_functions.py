@@ -16,7 +16,7 @@ from tests.test_render_public import page_snippets
 from warpprior import Observation, Poses, geometry, render, rigid_body
 from warpprior.support.arrays import is_torch, to_numpy, to_warp
 from warpprior.support.errors import InputError
-from warpprior.torch.recorded import as_array, record
+from warpprior.torch.recording import as_array, record
 
 torch = pytest.importorskip("torch", reason="torch is not installed; make test-torch installs it")
 

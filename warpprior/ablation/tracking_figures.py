@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from warpprior.ablation.figures import TOUCH_MM, Samples
+from warpprior.ablation.run_figures import TOUCH_MM, Samples
 from warpprior.ablation.statistics import median_interval, wilson
 from warpprior.ablation.tracking_runs import ERRORS, NEES
 from warpprior.ablation.tracking_trials import (
@@ -18,7 +18,7 @@ from warpprior.ablation.tracking_trials import (
     all_cases,
     hidden_frames,
 )
-from warpprior.metrics.consistency import describe_squares, mean_band
+from warpprior.metrics.calibration import describe_squares, mean_band
 
 SETTLED = 10  # frames in which the first pose is found; what is worst counts from then on
 DIVERGED_MM = 100.0  # of ADD

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from warpprior.ablation.table import EMPTY, Column, align
+from warpprior.ablation.study_table import EMPTY, Column, align
 from warpprior.ablation.tracking_claims import judge_claims
 from warpprior.ablation.tracking_figures import summarise_tracking
 from warpprior.ablation.tracking_trials import (

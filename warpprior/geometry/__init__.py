@@ -1,6 +1,6 @@
 """Surfaces in space: skinning, signed distance, closest points, samples, and how contacts carry an object.
 
-The functions take NumPy arrays and return NumPy arrays; or they take ``wp.array``s, launch everything on the arrays'
+The functions take NumPy arrays and return NumPy arrays; or they take Warp arrays, launch everything on the arrays'
 device and its current stream, and are recorded on the tape that is recording::
 
     with wp.Tape() as tape:

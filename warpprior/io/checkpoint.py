@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.io.array_files import read_arrays, write_arrays
 from warpprior.io.output import CHECKPOINT_FILE
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError

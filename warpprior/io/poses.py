@@ -17,7 +17,7 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
-from warpprior.io.arrays import read_arrays, write_arrays
+from warpprior.io.array_files import read_arrays, write_arrays
 from warpprior.io.coordinates import read_joints
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.rotations import read_rotations

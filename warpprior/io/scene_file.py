@@ -10,7 +10,7 @@ from typing import Any
 
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.images import PIXEL_LIMIT
-from warpprior.io.table import Table, read_table
+from warpprior.io.toml_table import Table, read_table
 from warpprior.io.wording import shown
 from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera

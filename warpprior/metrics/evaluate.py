@@ -9,7 +9,7 @@ import numpy as np
 from warpprior.bodies import posed_vertices
 from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
-from warpprior.metrics.consistency import consistency, stated_errors
+from warpprior.metrics.calibration import consistency, stated_errors
 from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors

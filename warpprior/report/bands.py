@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.metrics.consistency import BAND, error_sigmas, level_of, mean_band, symmetric_errors
+from warpprior.metrics.calibration import BAND, error_sigmas, level_of, mean_band, symmetric_errors
 from warpprior.metrics.pose_errors import fill_holes
 from warpprior.report.axes import INK, LINES, dress, new_figure, plain, set_logarithmic, set_margins
 from warpprior.report.uncertainty import SIGMAS

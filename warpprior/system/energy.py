@@ -90,8 +90,7 @@ class Energy:
         self._tape.backward(grads={self.rows: self.weights})
 
     def clear(self) -> None:
-        """Zero all gradients, once they were used, and forget what was recorded, which refers to this energy."""
-        self._tape.zero()
+        """Zero all gradients, once they were used, and forget the tape: its functions hold this energy in a circle."""
         self._tape.reset()
 
     def _evaluate_terms(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from warpprior.bodies.body import Body
 from warpprior.scene import Camera
 from warpprior.support.arrays import is_torch
-from warpprior.torch.recorded import load_torch, record
+from warpprior.torch.recording import load_torch, record
 
 if TYPE_CHECKING:
     from warpprior.render.views import Drawable

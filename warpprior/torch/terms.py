@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from warpprior.terms import Loss, Term
-from warpprior.torch.recorded import load_torch, record
+from warpprior.torch.recording import load_torch, record
 
 if TYPE_CHECKING:
     from warpprior.scene import Scene

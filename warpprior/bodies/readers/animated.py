@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.readers.animated_usd import MOST_BYTES, MOST_PLACES, read_usd_animation
 from warpprior.bodies.readers.files import read_npz
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
@@ -17,8 +18,6 @@ from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
 
 USD_SUFFIXES = (".usd", ".usda", ".usdc")
-MOST_PLACES = 1 << 27  # vertices times frames
-MOST_BYTES = 2 << 30  # of a file
 FAR_M = 100.0
 _KEYS = ("vertices", "faces", "colors")
 
@@ -61,8 +60,6 @@ def read_animated(
     if suffix not in USD_SUFFIXES:
         found = f"{path.suffix!r} files are not read" if suffix else "has no file extension"
         raise InputError(str(path), found, f"give one of .npz, {', '.join(USD_SUFFIXES)}")
-    from warpprior.bodies.readers.animated_usd import read_usd_animation
-
     vertices, faces, notes = read_usd_animation(path, frame_count, fps, prim, camera)
     return animated_body(name, vertices, faces, where=str(path), notes=notes)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.bodies.readers.animated import MOST_BYTES, MOST_PLACES
 from warpprior.bodies.readers.files import refuse_unreadable
 from warpprior.support.errors import InputError, MissingExtraError
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from pxr import Sdf, Usd, UsdGeom
 
 MOST_MESHES = 256
+MOST_PLACES = 1 << 27  # vertices times frames, whatever the file
+MOST_BYTES = 2 << 30  # of a file
 _OPENCV_FROM_USD = np.diag([1.0, -1.0, -1.0, 1.0])  # USD cameras look down -Z with +Y up
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from warpprior.support.errors import InputError
 
 if TYPE_CHECKING:
-    from warpprior.bodies.readers.mano import ManoModel
     from warpprior.bodies.readers.model_file import ModelArrays
 
 MOST_COMPONENTS = 45
+
+
+class HandModel(Protocol):
+    """A hand's model file that knows the conventions of its joints."""
+
+    def full_pose(self, stored: np.ndarray, *, pca: bool, flat_hand_mean: bool) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,7 @@ class Convention:
     """
 
     arrays: ModelArrays
-    hand: ManoModel | None = None
+    hand: HandModel | None = None
     pca: int | None = None
     flat_hand_mean: bool = True
     translation: str = "root"

@@ -36,7 +36,7 @@ def run(options: Options) -> int:
     """Refine the scenes with every variant, keep the runs, and write and print the tables."""
     from warpprior.ablation import ablate
     from warpprior.ablation.sources import collect_sources
-    from warpprior.ablation.table import TABLE_FILE, format_tables, write_tables
+    from warpprior.ablation.study_table import TABLE_FILE, format_tables, write_tables
     from warpprior.ablation.variants import choose_variants
     from warpprior.cli.running import OK, say, start_warp
     from warpprior.cli.studies import runs_in

@@ -30,7 +30,7 @@ def run(options: Options) -> int:
     from warpprior.bodies.readers.mano import read_mano_model
     from warpprior.cli.running import OK, say
     from warpprior.io import prepare_file
-    from warpprior.io.arrays import write_arrays
+    from warpprior.io.array_files import write_arrays
     from warpprior.support.errors import InputError
 
     if options.output.suffix.lower() != ".npz":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from warpprior.ablation.figures import summarise_runs
+from warpprior.ablation.run_figures import summarise_runs
 from warpprior.io.atomic import atomic_write
 from warpprior.io.results import write_json
 from warpprior.support.environment import info
