@@ -144,8 +144,8 @@ class Trials:
             bodies.append(replace(body, initial=initial))
         random, settings = self._random("points"), self._settings
         stray = OUTLIER_SHARE if case.trial in OUTLIERS else 0.0
-        assert settings.keypoint3d_m is not None and settings.center_m is not None, "with_sigmas has filled them in"
-        noise = Point3DNoise(settings.keypoint3d_m, settings.center_m, outliers=stray, outlier_distance=OUTLIER_M)
+        sigmas = settings.noise_of("keypoints3d"), settings.noise_of("centers")
+        noise = Point3DNoise(*sigmas, outliers=stray, outlier_distance=OUTLIER_M)
         keypoints = {
             hand.name: measure_keypoints(hand.body, true_motion(hand), scene.camera, random, noise)
             for hand in self._hands
