@@ -19,8 +19,13 @@ FOLDERS = {
     "warpprior/scenes": "scenes",
     "warpprior/bench": "bench",
 }
-# ``wp.empty`` does not say that its dtype may be any type, so that one that is not its default seems wrong.
-NOT_OURS = re.compile(r'is not assignable to "type\[float\]"')
+# What Warp's annotations leave out: the dtype of ``wp.empty`` may be any type, and ``@wp.struct`` makes a class that is
+# a type to annotate with and a dtype.
+NOT_OURS = re.compile(
+    r'is not assignable to "type\[float\]"'
+    r'|Expected class but received "Struct"'
+    r'|"Struct" is not assignable to "type"'
+)
 
 
 def copy_package() -> None:

@@ -90,7 +90,6 @@ def test_the_command_writes_depth_images(tmp_path):
 
 def test_depth_helps_hand_and_object(device, lift):
     """Both end nearer to the truth than without, along the line of sight above all."""
-    lift = replace(lift, noise={"keypoints2d": 8.0, "boxes": 10.0})  # [px] they are seen on what is half hidden
     settings = RefineSettings(contact_points=256)
     depth = terms.Depth(weight=1.0)
     measured = replace(settings, terms=[depth if term.name == depth.name else term for term in settings.terms])

@@ -57,6 +57,15 @@ def test_scene_from_arrays(run, capsys):
     assert after < 2.0 < before
 
 
+def test_own_term(run, capsys):
+    """The table holds the parcel up, and has a column of its own in the history."""
+    run("10_own_term.py", "--num-frames", 6, "--device", "cpu")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "below it" in line]
+    without, with_it = (float(line.split("below it, ")[1].split()[0]) for line in lines)
+    assert with_it < 0.4 * without
+    assert lines[1].endswith(", table") and not lines[0].endswith("table")
+
+
 def test_hand_and_mug(run, tmp_path, capsys):
     """Both get better, and a result folder is written."""
     run("05_hand_and_mug.py", "--num-frames", 6, "--device", "cpu", "--output-dir", "out")

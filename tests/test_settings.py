@@ -1,6 +1,8 @@
 """Settings: leaving out terms and steps, the paper's own, and their plain form."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -143,6 +145,14 @@ def test_settings_of_earlier_versions_are_taken(assignment, current, read, value
     with pytest.warns(UserWarning, match=f"--set {old}: this setting is called {current} now"):
         settings = apply_overrides(RefineSettings(), [assignment])
     assert read(settings) == value
+
+
+@pytest.mark.parametrize("module", ["warpprior.settings", "warpprior.terms", "warpprior.tracking.settings"])
+def test_settings_load_without_warp(module):
+    """Help and completion read settings: a term imports its kernels when it is bound."""
+    script = f"import sys, {module}; assert 'warp' not in sys.modules and 'scipy' not in sys.modules"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
 
 
 def test_every_old_key_leads_somewhere():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from warpprior.support.errors import InputError
 
 LEAST_SIGMA, MOST_SIGMA = 1e-6, 1e6  # their squares and sums stay well within double precision
 Entry = TypeVar("Entry", bound=Callable)
+SensorClass = TypeVar("SensorClass", bound=type[Any])  # one of warpprior.tracking.sensors, which stands above
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ CHANNELS: dict[str, Channel] = {
     channel.name: channel
     for channel in (
         Channel(
-            *("keypoints2d", "2D keypoints", "px", ("u", "v", "confidence"), "keypoint", 5.0, 4.0),
+            *("keypoints2d", "2D keypoints", "px", ("u", "v", "confidence"), "keypoint", 7.0, 4.0),
             "of each axis of a keypoint of confidence 1 in the picture",
             "keypoints2d",
         ),
@@ -110,7 +111,7 @@ DETECTIONS = tuple(name for name, channel in CHANNELS.items() if channel.stored 
 READERS: dict[str, Callable] = {}
 """What reads a channel from a file, by name of the channel; see :func:`reads`."""
 
-SENSORS: dict[str, type] = {}
+SENSORS: dict[str, type[Any]] = {}
 """Classes of the tracker's sensors, by their own names; each has its ``channel``; see :func:`senses`."""
 
 
@@ -136,11 +137,11 @@ def reads(name: str) -> Callable[[Entry], Entry]:
     return enter
 
 
-def senses(name: str) -> Callable[[Entry], Entry]:
+def senses(name: str) -> Callable[[SensorClass], SensorClass]:
     """A class decorator that enters a sensor of the tracker under the channel that it looks at."""
     channel(name)
 
-    def enter(sensor: Entry) -> Entry:
+    def enter(sensor: SensorClass) -> SensorClass:
         sensor.channel = name
         SENSORS[sensor.name] = sensor
         return sensor

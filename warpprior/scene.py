@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -123,8 +122,8 @@ class SceneBody:
         """The same body cut to the first ``count`` frames of its motion."""
         cut = slice(0, count)
         initial, truth = self.initial.frames(cut), None if self.truth is None else self.truth.frames(cut)
-        moments: Any = initial.moments
-        body = self.body.first_moments(int(moments.max(initial=0)) + 1)
+        assert initial.moments is not None  # cutting frames names them
+        body = self.body.first_moments(int(initial.moments.max(initial=0)) + 1)
         return replace(self, body=body, initial=initial, truth=truth)
 
 

@@ -59,7 +59,7 @@ def ablate(
     for task, count in work(run_variants, tasks, jobs):
         done += count
         report(done, total, task[0].name)
-    return [read_run(_path(folder, name, source)) for name in variants for source in sources]
+    return [kept_run(_path(folder, name, source)) for name in variants for source in sources]
 
 
 def run_variants(
@@ -127,6 +127,13 @@ def run_key(source: Source, settings) -> str:
 
 def _path(folder: Path, variant: str, source: Source) -> Path:
     return folder / RUNS_FOLDER / variant.replace(" ", "_") / f"{source.name}.json"
+
+
+def kept_run(path: Path) -> dict:
+    """A run that was written or found to be there."""
+    run = read_run(path)
+    assert run is not None, f"{path} was written"
+    return run
 
 
 def read_run(path: Path) -> dict | None:

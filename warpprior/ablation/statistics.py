@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,15 +30,15 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
     """
     from scipy.stats import norm
 
-    values = np.sort(np.asarray(values, dtype=np.float64))
-    if len(values) == 0:
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if len(ordered) == 0:
         return float("nan"), float("nan")
-    if values[0] == values[-1]:
-        return float(values[0]), float(values[0])
-    drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
-    medians = np.sort(np.median(values[drawn], axis=1))
-    below = np.mean(medians < np.median(values)) + 0.5 * np.mean(medians == np.median(values))
-    jackknife = np.array([np.median(np.delete(values, k)) for k in range(len(values))])
+    if ordered[0] == ordered[-1]:
+        return float(ordered[0]), float(ordered[0])
+    drawn = np.random.default_rng(0).integers(0, len(ordered), (RESAMPLES, len(ordered)))
+    medians = np.sort(np.median(ordered[drawn], axis=1))
+    below = np.mean(medians < np.median(ordered)) + 0.5 * np.mean(medians == np.median(ordered))
+    jackknife = np.array([np.median(np.delete(ordered, k)) for k in range(len(ordered))])
     off = jackknife.mean() - jackknife
     spread = np.sum(off**2)
     wanted = np.array([0.5 * (1.0 - LEVEL), 0.5 * (1.0 + LEVEL)])
@@ -60,7 +61,8 @@ def paired_difference(values: Sequence[float], others: Sequence[float]) -> float
     difference = difference[difference != 0.0]
     if len(difference) < 5:
         return None
-    return float(wilcoxon(difference).pvalue)
+    result: Any = wilcoxon(difference)  # SciPy puts its class together when it is imported
+    return float(result.pvalue)
 
 
 def holm(probabilities: dict[str, float | None]) -> dict[str, float | None]:

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.ablation.runs import RUNS_FOLDER, read_run, run_key
+from warpprior.ablation.runs import RUNS_FOLDER, kept_run, read_run, run_key
 from warpprior.ablation.sources import Source
-from warpprior.ablation.tracking_trials import LAG, LAG_FRAMES, SMOOTHED, Case, Trials, all_cases, case_settings
+from warpprior.ablation.tracking_trials import (
+    LAG,
+    LAG_FRAMES,
+    SMOOTHED,
+    Case,
+    Trials,
+    all_cases,
+    case_settings,
+    true_motion,
+)
 from warpprior.ablation.workers import work
 from warpprior.bodies import posed_vertices
 from warpprior.geometry.signed_distance import Surface
@@ -72,7 +81,7 @@ def track_cases(
     for task, count in work(run_cases, tasks, jobs):
         done += count
         report(done, total, task[0].name)
-    return [read_run(_path(folder, source)) for source in sources]
+    return [kept_run(_path(folder, source)) for source in sources]
 
 
 def _path(folder: Path, source: Source) -> Path:
@@ -90,7 +99,7 @@ def run_cases(source: Source, settings: TrackSettings, folder: Path, device: str
         "seed": source.seed,
         "frames": scene.frame_count,
         "device": device,
-        "truth_distance_mm": score.distance(scene, {body.name: body.truth for body in scene.bodies}),
+        "truth_distance_mm": score.distance(scene, {body.name: true_motion(body) for body in scene.bodies}),
         "runs": {},
     }
     for case in all_cases():
@@ -113,7 +122,7 @@ class Score:
 
     def __init__(self, thing: SceneBody, device: str):
         self.thing, self.device = thing, device
-        scale = thing.truth.scale
+        scale = true_motion(thing).scale
         self._evaluators: dict[bytes, Evaluator] = {}  # by the times of their frames
         self._surface = Surface(thing.body.vertices * np.float32(scale), thing.body.faces, thing.name, device)
 
@@ -128,7 +137,8 @@ class Score:
         kept = {name: rows[name] for name in ERRORS if name in rows}
         kept["dof"] = {"nees": summary["consistency"]["pose"]["dof"]}
         if self.thing.symmetry == "none":
-            errors = pose_errors(poses, scene.body(self.thing.name).truth)
+            assert poses.covariance is not None, "a tracker says how sure it is"
+            errors = pose_errors(poses, true_motion(scene.body(self.thing.name)))
             for name, own in NEES.items():
                 if name != "nees":
                     lengths = 3 if own.start == 0 else 0

@@ -98,6 +98,12 @@ def tracked_object(scene: Scene) -> SceneBody:
     return found[0]
 
 
+def true_motion(body: SceneBody) -> Poses:
+    """The truth of a body, which the scenes of the study have of all."""
+    assert body.truth is not None, "tracked_object has seen to it"
+    return body.truth
+
+
 class Trials:
     """One simulated scene as each case shows it to a tracker.
 
@@ -138,13 +144,14 @@ class Trials:
             bodies.append(replace(body, initial=initial))
         random, settings = self._random("points"), self._settings
         stray = OUTLIER_SHARE if case.trial in OUTLIERS else 0.0
-        noise = Point3DNoise(settings.keypoint3d_m, settings.center_m, outliers=stray, outlier_distance=OUTLIER_M)
+        sigmas = settings.noise_of("keypoints3d"), settings.noise_of("centers")
+        noise = Point3DNoise(*sigmas, outliers=stray, outlier_distance=OUTLIER_M)
         keypoints = {
-            hand.name: measure_keypoints(hand.body, hand.truth, scene.camera, random, noise)
+            hand.name: measure_keypoints(hand.body, true_motion(hand), scene.camera, random, noise)
             for hand in self._hands
             if hand.body.keypoints is not None
         }
-        center = measure_center(thing.body, thing.truth, scene.camera, random, replace(noise, outliers=0.0))
+        center = measure_center(thing.body, true_motion(thing), scene.camera, random, replace(noise, outliers=0.0))
         if case.trial == HIDDEN:
             center[list(hidden_frames(scene.frame_count))] = np.nan
         shown = Scene(
@@ -193,7 +200,7 @@ def suppose_control(hand: SceneBody, noise: ControlNoise, fps: float, random: np
         fps: frames per second.
         random: source of the noise.
     """
-    truth, body = hand.truth, hand.body
+    truth, body = true_motion(hand), hand.body
     correlation = float(np.exp(-1.0 / (fps * noise.correlation_s))) if noise.correlation_s > 0.0 else 0.0
     errors = correlated(random, truth.frame_count, 6 + body.coordinate_count, correlation)
     turns = Rotation.from_rotvec(noise.rotation_rad * errors[:, 3:6])
@@ -212,7 +219,8 @@ def suppose_start(thing: SceneBody, settings: TrackSettings, random: np.random.G
 
     Only the first frame is used by a tracker; the others are as far off.
     """
-    truth, arm = thing.truth, box_center(thing.body, thing.truth.scale)
+    truth = true_motion(thing)
+    arm = box_center(thing.body, truth.scale)
     rotation = Rotation.from_quat(truth.rotation)
     middle = truth.position + rotation.apply(arm)
     errors = random.normal(size=(1, 6))

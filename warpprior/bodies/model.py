@@ -61,7 +61,7 @@ class BodyModel:
     Nothing is allocated by :meth:`shape`, :meth:`pose` and :meth:`skin`; :meth:`state` allocates what they fill.
     """
 
-    def __init__(self, body: Body, device="cpu"):
+    def __init__(self, body: Body, device: wp.DeviceLike = "cpu"):
         self.body = body
         self.device = wp.get_device(device)
         self.vertices = self._array(body.vertices, wp.vec3)

@@ -67,7 +67,7 @@ def assign_poses(state: BodyState, poses: Motion) -> None:
         state.animated.assign(state.animation[moments])
 
 
-def posed_state(body: Body, poses: Motion, device="cpu") -> tuple[BodyModel, BodyState]:
+def posed_state(body: Body, poses: Motion, device: wp.DeviceLike = "cpu") -> tuple[BodyModel, BodyState]:
     """Model and state of a body at a given motion, without gradients; link transforms are evaluated."""
     model = BodyModel(body, device)
     state = model.state(len(poses.position), requires_grad=False)
@@ -77,7 +77,7 @@ def posed_state(body: Body, poses: Motion, device="cpu") -> tuple[BodyModel, Bod
     return model, state
 
 
-def posed_vertices(body: Body, poses: Motion, device="cpu") -> np.ndarray:
+def posed_vertices(body: Body, poses: Motion, device: wp.DeviceLike = "cpu") -> np.ndarray:
     """The surface at each frame (frame, vertex, 3) float32 [m], camera frame.
 
     Args:
@@ -94,7 +94,7 @@ def posed_vertices(body: Body, poses: Motion, device="cpu") -> np.ndarray:
     return vertices.numpy()
 
 
-def link_transforms(body: Body, poses: Motion, device="cpu") -> np.ndarray:
+def link_transforms(body: Body, poses: Motion, device: wp.DeviceLike = "cpu") -> np.ndarray:
     """camera_from_link at each frame (frame, link, 7) float32: position [m], then quaternion xyzw.
 
     Args:
@@ -109,7 +109,7 @@ def link_transforms(body: Body, poses: Motion, device="cpu") -> np.ndarray:
     return state.links.numpy().reshape(state.frame_count, body.link_count, 7)
 
 
-def posed_keypoints(body: Body, poses: Motion, device="cpu") -> np.ndarray:
+def posed_keypoints(body: Body, poses: Motion, device: wp.DeviceLike = "cpu") -> np.ndarray:
     """The body's keypoints at each frame (frame, keypoint, 3) float32 [m], camera frame; none for most bodies.
 
     Args:

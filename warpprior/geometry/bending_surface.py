@@ -63,7 +63,7 @@ class SurfaceQuery:
         self,
         body: Body,
         frame_count: int,
-        device="cpu",
+        device: wp.DeviceLike = "cpu",
         reach_m: float = 0.05,
         *,
         scale: float = 1.0,

@@ -42,7 +42,7 @@ class Surface:
         InputError: a vertex is not finite, a face refers to no vertex, or no face has area.
     """
 
-    def __init__(self, vertices: np.ndarray, faces: np.ndarray, where: str, device="cpu"):
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray, where: str, device: wp.DeviceLike = "cpu"):
         self.device = wp.get_device(device)
         self.notes: list[str] = []
         self.vertices, self.faces = self._clean(vertices, faces, where)
@@ -316,7 +316,13 @@ class DistanceField:
     """
 
     def __init__(
-        self, body: Body, device="cpu", *, resolution: int = 64, padding: float | None = None, scale: float = 1.0
+        self,
+        body: Body,
+        device: wp.DeviceLike = "cpu",
+        *,
+        resolution: int = 64,
+        padding: float | None = None,
+        scale: float = 1.0,
     ):
         _check_settings(resolution, padding, scale)
         if body.link_count != 1 or body.animation is not None:
@@ -347,7 +353,7 @@ class DistanceField:
 _FIELDS: WeakKeyDictionary[Body, dict[tuple[str, float], DistanceField]] = WeakKeyDictionary()
 
 
-def shared_field(body: Body, device="cpu", *, scale: float = 1.0) -> DistanceField:
+def shared_field(body: Body, device: wp.DeviceLike = "cpu", *, scale: float = 1.0) -> DistanceField:
     """A :class:`DistanceField` that is baked once and kept as long as its body lives; not to be written to."""
     kept, key = _FIELDS.setdefault(body, {}), (str(wp.get_device(device)), float(scale))
     if key not in kept:
@@ -369,7 +375,13 @@ class LinkFields:
     """
 
     def __init__(
-        self, body: Body, device="cpu", *, resolution: int = 32, padding: float | None = None, scale: float = 1.0
+        self,
+        body: Body,
+        device: wp.DeviceLike = "cpu",
+        *,
+        resolution: int = 32,
+        padding: float | None = None,
+        scale: float = 1.0,
     ):
         _check_settings(resolution, padding, scale)
         where = f"body {body.name!r}"

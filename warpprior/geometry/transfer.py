@@ -104,7 +104,7 @@ class Transfer:
     def __init__(
         self,
         pair_count: int,
-        device="cpu",
+        device: wp.DeviceLike = "cpu",
         *,
         contact_sigma_m: float = 1e-3,
         prior_angle: float = 0.3,

@@ -21,7 +21,7 @@ from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
 from warpprior.support.errors import InputError
 
-STORED = {name: CHANNELS[name].stored for name in DETECTIONS}
+STORED = {name: stored for name in DETECTIONS if (stored := CHANNELS[name].stored) is not None}
 """Fields of a scene, and what they are called in files."""
 FIELDS = (*STORED.values(), "keypoint_names")
 FAR = 10.0  # image sizes outside the picture: nothing that is looked for

@@ -50,7 +50,8 @@ class Adam:
         self._buffers = {}
         for body in motion.estimated:
             increments = motion.increments[body.name]
-            steps = [s.step_px / motion.focal[0], s.step_px / motion.focal[1], s.step_log_depth]
+            focal: list[float] = list(motion.focal)
+            steps = [s.step_px / focal[0], s.step_px / focal[1], s.step_log_depth]
             steps += [s.step_rad] * 3 + [s.step_joint] * body.body.coordinate_count
             self._buffers[body.name] = (
                 wp.array(np.array(steps, dtype=np.float32), dtype=wp.float32, device=device),

@@ -95,7 +95,9 @@ class _Search:
         for _ in range(rounds):
             before = path
             for source, target in ((earlier, later), (later, earlier)):
-                transfer.carry(points[source], points[target], weights[source], poses[source])
+                # Slices of arrays are arrays.
+                moved = (points[source], points[target], weights[source])
+                transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
                 tried = path.copy()
                 carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], fit.body.symmetry)
                 tried[target] = np.where(self._joined[:, None], carried, path[target])

@@ -213,6 +213,7 @@ class _Run:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
 
     def _align(self, number: int) -> None:
+        assert self.gauss_newton is not None, "it has the stage"
         self.rows += self.gauss_newton.run(number)
 
     def _descend(self, iterations: int) -> None:

@@ -62,7 +62,7 @@ def _measure(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarr
         usable |= enough
     if not usable.any():
         return None
-    return usable, shift, np.clip(factor, 1.0 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return np.asarray(usable), shift, np.clip(factor, 1.0 / LARGEST_FACTOR, LARGEST_FACTOR)
 
 
 def _shown_by_labels(body: SceneBody, scene: Scene) -> bool:
@@ -96,7 +96,9 @@ def _drawn_keypoints(body: SceneBody, motion: MotionState) -> np.ndarray:
     camera, first = motion.scene.camera, motion.first_vertex(body.name)
     links = motion.states[body.name].links.numpy().reshape(motion.frame_count, -1, 7)
     surface = motion.vertices.numpy()[:, first : first + body.body.vertex_count]
-    points = body.body.keypoints.places(links, surface).astype(float)
+    keypoints = body.body.keypoints
+    assert keypoints is not None, "it has what was detected of it"
+    points = keypoints.places(links, surface).astype(float)
     depth = points[:, :, 2:]
     places = points[:, :, :2] / np.where(depth > NEAREST_M, depth, np.nan)
     return places * [camera.fx, camera.fy] + [camera.cx, camera.cy]

@@ -69,6 +69,7 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
     try:
         with _driver_warning_dropped() if quiet else nullcontext():
             wp.init()
+        assert wp.config.kernel_cache_dir is not None  # wp.init has chosen one
         cache = Path(wp.config.kernel_cache_dir)
         problem = _write_problem(cache)
     except OSError as error:
@@ -114,7 +115,7 @@ def _silence_warp() -> None:
     if hasattr(wp, "LOG_WARNING"):
         wp.config.log_level = wp.LOG_WARNING
     else:  # older Warp
-        wp.config.quiet = True
+        wp.config.quiet = True  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @contextmanager

@@ -17,7 +17,8 @@ def point_body(body: SceneBody, motion: MotionState, start: int) -> PointBody:
     """Where the contact points of a body lie on its surface, and the column of its root, -1 to hold it."""
     faces, barycentrics = motion.point_places(body.name)
     first = 0 if body.known else motion.first_vertex(body.name)
-    corners = (body.body.faces[faces.numpy()] + first).astype(np.int32)
+    chosen: np.ndarray = faces.numpy()
+    corners = (body.body.faces[chosen] + first).astype(np.int32)
     points = PointBody()
     points.start = start
     points.corners = wp.array(corners, dtype=wp.vec3i, device=motion.device)

@@ -163,8 +163,9 @@ def solve_band(own: np.ndarray, back: Sequence[np.ndarray], right: np.ndarray) -
             target = as_strided(band[0, lag * n :], (len(blocks), n, n), (block, row, column), writeable=True)
             target[...] = blocks
     with one_thread():
-        factor, info = lapack.dpbtrf(band.T, lower=1, overwrite_ab=1)
+        # SciPy makes these functions when it is imported.
+        factor, info = lapack.dpbtrf(band.T, lower=1, overwrite_ab=1)  # pyright: ignore[reportAttributeAccessIssue]
         if info != 0:
             return None
-        solution, info = lapack.dpbtrs(factor, right, lower=1)
+        solution, info = lapack.dpbtrs(factor, right, lower=1)  # pyright: ignore[reportAttributeAccessIssue]
     return solution if info == 0 and np.isfinite(solution).all() else None

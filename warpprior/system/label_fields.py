@@ -18,7 +18,7 @@ def distance_to(mask: np.ndarray) -> np.ndarray:
     except ImportError:
         from scipy.ndimage import distance_transform_edt
 
-        return distance_transform_edt(~mask).astype(np.float32)
+        return np.asarray(distance_transform_edt(~mask), dtype=np.float32)
     distances = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # OpenCV's last bit depends on where in memory it works; squares of these distances are whole numbers.
     return np.sqrt(np.rint(distances * distances))

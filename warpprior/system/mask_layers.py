@@ -43,9 +43,11 @@ def mask_layers(problem: Problem, mode: str) -> list[MaskLayer]:
     """
     motion, observed = problem.motion, problem.observed
     estimated, camera = motion.estimated, motion.scene.camera
+    labels = observed.unbiased_labels
+    assert labels is not None, "the sequence has labels"
 
     def layer(places: list[int | None], channels: dict[int, int], backdrop: wp.array | None) -> MaskLayer:
-        targets = channel_targets(observed.unbiased_labels, channels, observed.window, camera)
+        targets = channel_targets(labels, channels, observed.window, camera)
         return MaskLayer(places, targets, backdrop)
 
     if mode == "modal":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import warp as wp
 
-from warpprior.bodies.assembly import assemble
+from warpprior.bodies.assembly import Assembly, assemble
 from warpprior.bodies.model import BodyModel
 from warpprior.bodies.posing import assign_poses
 from warpprior.geometry.sampling import sample_surface
@@ -33,7 +34,7 @@ class MotionState:
 
     Attributes:
         estimated, known: the scene's bodies.
-        assembly: topology of the estimated bodies.
+        assembly: topology of the estimated bodies, where there are some.
         vertices, screen: their surfaces in the camera frame, and projected: u, v [px], depth [m]
             [frame, vertex] vec3, with gradients.
         poses: camera_from_body by body name [frame] transform, with gradients.
@@ -45,7 +46,9 @@ class MotionState:
         camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
     """
 
-    def __init__(self, scene: Scene, device="cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0):
+    def __init__(
+        self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0
+    ):
         self.scene = scene
         self.device = wp.get_device(device)
         self.frame_count = scene.frame_count
@@ -53,7 +56,7 @@ class MotionState:
         self.zoom(0.0)
         self.estimated = tuple(body for body in scene.bodies if not body.known)
         self.known = tuple(body for body in scene.bodies if body.known)
-        self.assembly = assemble([body.body for body in self.estimated]) if self.estimated else None
+
         vertex_count = self.assembly.vertex_count if self.estimated else 0
         self.vertices = self._zeros((self.frame_count, vertex_count), wp.vec3)
         self.screen = self._zeros((self.frame_count, vertex_count), wp.vec3)
@@ -111,6 +114,10 @@ class MotionState:
         current = self.states[name].shape.numpy()
         given = np.zeros(len(current)) if np.size(initial) == 0 else np.asarray(initial)
         return initial if np.array_equal(current, given.astype(np.float32)) else current.astype(np.float64)
+
+    @cached_property
+    def assembly(self) -> Assembly:
+        return assemble([body.body for body in self.estimated])
 
     @property
     def poses(self) -> dict[str, wp.array]:

@@ -40,8 +40,9 @@ class ObservedPicture:
     @cached_property
     def unbiased_labels_on_device(self) -> wp.array:
         """The same [frame, pixel] uint8, for all who compare drawings with them."""
-        images = self.unbiased_labels.reshape(len(self.unbiased_labels), -1)
-        return wp.array(images, dtype=wp.uint8, device=self.backdrop.device)
+        images = self.unbiased_labels
+        assert images is not None, "the sequence has labels"
+        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.backdrop.device)
 
     def shows(self, body: SceneBody) -> np.ndarray:
         """Frames in which the body's label occurs (frame,) bool; none without labels."""
@@ -59,6 +60,7 @@ class ObservedPicture:
 
     def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
         """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
+        assert self.labels is not None, "the sequence has labels"
         own = self.labels == label
         within = window_around(label_boxes(self.labels, label), self.window.width, self.window.height, margin=0.0)
         return Window(self.window.origins + within.origins, within.width, within.height), within.cut(own)
@@ -94,7 +96,7 @@ def observe_picture(motion: MotionState, margin: float, *, calibrate: bool = Tru
         bias = measure_mask_bias(labels, _known_labels(motion, backdrop, labels.shape))
     pixels = 0.0 if bias is None else bias.pixels
     unbiased = labels
-    if pixels:
+    if unbiased is not None and pixels:
         for body in motion.estimated:
             unbiased = unbias_labels(unbiased, body.label, pixels)
     return ObservedPicture(window, labels, backdrop, pixels, unbiased)

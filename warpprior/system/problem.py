@@ -137,10 +137,8 @@ class Problem:
             self._queries[body.name] = query
         return self._queries[body.name]
 
-    def overlap(self, body: SceneBody) -> Overlap | None:
-        """Comparison of an estimated body with its label; None without labels."""
-        if self.observed.labels is None:
-            return None
+    def overlap(self, body: SceneBody) -> Overlap:
+        """Comparison of an estimated body with its label; the sequence must have labels."""
         if body.name not in self._overlaps:
             labels, canvas = self.observed.unbiased_labels_on_device, self.drawings.alone[body.name]
             self._overlaps[body.name] = Overlap(body.label, labels, canvas)
@@ -181,4 +179,6 @@ class Problem:
         """Draw the known bodies anew where the focal length may have changed."""
         if self.estimates_focal and self.motion.known:
             channels = [self.motion.scene.bodies.index(body) for body in self.motion.known]
-            wp.copy(self.observed.backdrop, draw_known(self.motion, self.observed.window, channels))
+            backdrop = draw_known(self.motion, self.observed.window, channels)
+            assert backdrop is not None, "there are known bodies"
+            wp.copy(self.observed.backdrop, backdrop)

@@ -188,10 +188,11 @@ def _moved_vertices(body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of a vertex and a joint that moves it, by vertex."""
     follows = np.zeros((body.vertex_count, body.link_count), dtype=bool)
     strong = body.skin_weights > FAINT
-    vertices = np.broadcast_to(np.arange(body.vertex_count)[:, None], strong.shape)
-    follows[vertices[strong], body.skin_links[strong]] = True
+    owners = np.broadcast_to(np.arange(body.vertex_count)[:, None], strong.shape)
+    follows[owners[strong], body.skin_links[strong]] = True
     moved = follows.astype(np.int32) @ descendants(body).T > 0
-    return np.nonzero(moved & (_widths(body) > 0))
+    vertices, joints = np.nonzero(moved & (_widths(body) > 0))
+    return vertices, joints
 
 
 def _moved_origins(body: Body) -> np.ndarray:

@@ -128,6 +128,7 @@ def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarr
 
     motion, observed = problem.motion, problem.observed
     scene, camera = motion.scene, motion.scene.camera
+    assert scene.read_depth is not None, "the scene has depth"
     window = whole_window(motion.frame_count, camera.width, camera.height)
     own = None
     if observed.labels is not None:

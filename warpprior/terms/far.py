@@ -85,7 +85,9 @@ class BoundFar(BoundTerm):
         self._overlap = problem.overlap(body)
         self._moments = wp.zeros(motion.frame_count, dtype=wp.vec3, device=device, requires_grad=True)
         self.gates = wp.zeros(motion.frame_count, dtype=wp.float32, device=device)
-        targets = channel_targets(observed.unbiased_labels, {body.label: 0}, observed.window, motion.scene.camera)
+        labels = observed.unbiased_labels
+        assert labels is not None, "the sequence has labels"
+        targets = channel_targets(labels, {body.label: 0}, observed.window, motion.scene.camera)
         goals = label_moments(targets, observed.window) - [motion.center[0], motion.center[1], 0.0, 0.0]
         goals[:, 2] *= self._surface_ratio()
         self._targets = wp.array(goals.astype(np.float32), dtype=wp.vec4, device=device)

@@ -111,10 +111,12 @@ class BoundImage(BoundTerm):
         from warpprior.kernels.image import Blurred
 
         motion, observed = self.problem.motion, self.problem.observed
+        read_rgb = motion.scene.read_rgb
+        assert read_rgb is not None, "the scene has pictures"
         window, own = observed.crop_around(self.body.label)
         pixels = np.zeros((motion.frame_count, window.height, window.width, 4), dtype=np.uint8)
         for frame, mask in enumerate(own):
-            image = motion.scene.read_rgb(frame) if mask.any() else None
+            image = read_rgb(frame) if mask.any() else None
             if image is None:
                 continue
             if self.term.margin_px:

@@ -53,6 +53,7 @@ class BoundKeypoints(BoundTerm):
         detected = np.array(motion.scene.keypoints2d[body.name], dtype=np.float32)
         detected[~np.isfinite(detected).all(axis=2)] = 0.0
         keypoints = body.body.keypoints
+        assert keypoints is not None, "it has what was detected of it"
         vertices = np.where(keypoints.vertices >= 0, keypoints.vertices + motion.first_vertex(body.name), -1)
         table = np.column_stack([vertices, keypoints.links]).astype(np.int32)
         self._detected = wp.array(detected, dtype=wp.vec3, device=device)

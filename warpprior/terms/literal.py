@@ -290,8 +290,9 @@ class BoundLiteralImage(BoundTerm):
 
     def _choose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """Pixels of the window to compare in a frame (sample,), and their colours (sample, 3) in [0, 1]."""
-        observed = self.problem.observed
-        image = self.problem.motion.scene.read_rgb(frame)
+        observed, read_rgb = self.problem.observed, self.problem.motion.scene.read_rgb
+        assert read_rgb is not None and observed.labels is not None, "the scene has pictures and labels"
+        image = read_rgb(frame)
         if image is None:
             return np.zeros(0, dtype=np.int32), np.zeros((0, 3), dtype=np.float32)
         window, (column, row) = observed.window, observed.window.origins[frame]

@@ -134,7 +134,8 @@ class BoundTerm:
 
         def push() -> None:
             system = self.problem.gradient_system
-            wp.copy(system.seeds, rows.grad[row])
+            assert rows.grad is not None, "a tape comes back through gradients of the rows"
+            wp.copy(system.seeds, rows.grad[row])  # pyright: ignore[reportArgumentType] - a row is an array
             self.add(system)
 
         record_adjoint(push, [rows])

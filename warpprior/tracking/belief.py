@@ -92,7 +92,9 @@ class Belief:
     @property
     def used(self) -> int:
         """How many columns come before the first from which on no anchor is held: errors of those behind are alone."""
-        held = np.flatnonzero(self.anchor_hand >= 0) if self.remembers else ()
+        if not self.remembers:
+            return self.first_anchor
+        held = np.flatnonzero(self.anchor_hand >= 0)
         return self.first_anchor + 3 * (int(held[-1]) + 1 if len(held) else 0)
 
     def held_by(self, index: int) -> np.ndarray:

@@ -40,7 +40,7 @@ class DepthResidual:
     def __init__(
         self,
         scene: Scene,
-        device="cpu",
+        device: wp.DeviceLike = "cpu",
         *,
         frame: SingleFrame | None = None,
         sigma_depth_m: float = 0.005,
@@ -111,6 +111,7 @@ class DepthResidual:
         scale = Scale()
         scale.weight, scale.reach = self._weight, reach
         self._scale.assign([scale])
+        assert view.window is not None, "an active view has looked"
         self._canvas.look_at(view.window)
         self._canvas.draw_faces(state.screen)
         view.match(self._canvas)
@@ -140,7 +141,8 @@ class _View:
         self._faces, self._barycentrics = state.point_places(body.name)
         self.places = PointBody()
         self.places.start = 0
-        corners = body.body.faces[self._faces.numpy()] + self._first
+        chosen: np.ndarray = self._faces.numpy()
+        corners = body.body.faces[chosen] + self._first
         self.places.corners = wp.array(corners.astype(np.int32), dtype=wp.vec3i, device=device)
         self.places.barycentrics = self._barycentrics
         self.points = state.points[body.name]

@@ -290,7 +290,7 @@ class Contacts:
         points = belief.anchors[slots]  # where they are: on the object if it remembers, else on the hand
         if not belief.remembers:
             for number, slot in enumerate(slots):
-                points[number] = self._hands[belief.anchor_hand[slot]].points[belief.anchor_point[slot]]
+                points[number] = self._hands[int(belief.anchor_hand[slot])].points[belief.anchor_point[slot]]
         turn = matrix(belief.rotation[belief.hand_count + index])
         normals, slips, links = np.empty((len(slots), 3)), np.empty(len(slots)), np.empty(len(slots), dtype=object)
         hands, candidates, starts = belief.anchor_hand[slots], belief.anchor_point[slots], self._starts[slots]

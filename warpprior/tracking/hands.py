@@ -93,7 +93,7 @@ class TrackedHand:
     @property
     def device_points(self) -> wp.array:
         """Keypoint vertices and candidates, camera frame [point] vec3."""
-        return self._vertices.array[0]
+        return self._vertices.array[0]  # pyright: ignore[reportReturnType] - a row is an array
 
     @property
     def slot_points(self) -> np.ndarray:
@@ -105,7 +105,7 @@ class TrackedHand:
 
     def control(self, pose: HandPose) -> HandPose:
         """A control as this body takes it: a hand of vertices alone turns about their middle."""
-        if not self.animated:
+        if self._rest is None:
             return pose
         vertices = self.surface = np.asarray(pose.vertices, dtype=np.float64)
         middle = vertices.mean(axis=0)

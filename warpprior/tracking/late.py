@@ -90,5 +90,5 @@ def _copied(value: object) -> object:
     """A copy of an array, a list or a pose; anything else as it is."""
     if isinstance(value, HandPose):
         parts = {own.name: getattr(value, own.name) for own in fields(HandPose)}
-        return HandPose(**{name: None if part is None else np.array(part) for name, part in parts.items()})
+        return replace(value, **{name: np.array(part) for name, part in parts.items() if part is not None})
     return np.array(value) if isinstance(value, (np.ndarray, list, tuple)) else value

@@ -60,7 +60,7 @@ class MaskResidual:
     def __init__(
         self,
         scene: Scene,
-        device="cpu",
+        device: wp.DeviceLike = "cpu",
         *,
         frame: SingleFrame | None = None,
         sigma_border_px: float = 2.0,
@@ -186,6 +186,7 @@ class MaskResidual:
 
     def _learn_bias(self, labels: np.ndarray) -> None:
         """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
+        assert self._known is not None, "bodies are known"
         found = self._known.compare(labels)
         if found is not None:
             sure = 1.0 / self.sigma_bias_px**2
@@ -247,11 +248,11 @@ class _View:
         self.borders.blockers = self.others.keys
         self.others.draw_faces(self._frame.state.screen)  # where they are predicted, whatever is found out later
         fields = contour_fields(image, self.body.label).reshape(2, -1)
-        if self.fields.device.is_cpu:
+        if self._frame.device.is_cpu:
             self.fields.numpy()[0, :, : fields.shape[1]] = fields
         else:
             for layer in range(2):
-                given = wp.array(fields[layer], dtype=wp.float32, device=self.fields.device)
+                given = wp.array(fields[layer], dtype=wp.float32, device=self._frame.device)
                 wp.copy(self.fields, given, dest_offset=layer * self.fields.shape[2], count=fields.shape[1])
 
     def find_label(self, labels: np.ndarray, pose: Poses) -> np.ndarray:

@@ -47,9 +47,8 @@ class ObjectTransfer:
         self._prior = TwinArray(self._transfer.prior_motions)
         self._result = TwinArray(self._transfer.poses_after)
         self._carrying = Replay(self._launch, device, capture=True)
-        self._tape, self._seeds = None, None
+        self._tape, self._seeds = wp.Tape(), twin_zeros(pairs, wp.transform, device)
         if differentiable:
-            self._tape, self._seeds = wp.Tape(), twin_zeros(pairs, wp.transform, device)
             self._pose.host[:, 6] = 1.0
             self._pose.push()
             with self._tape:
@@ -101,8 +100,10 @@ class ObjectTransfer:
         seeds[3:, 6] = -2.0 * q[:3]
         self._tape.zero()
         self._tape.backward(grads={self._transfer.poses_after: self._seeds.push()})
-        self.by_before = self._before.array.grad.numpy().astype(np.float64)
-        self.by_after = self._after.array.grad.numpy().astype(np.float64)
+        before, after = self._before.array.grad, self._after.array.grad
+        assert before is not None and after is not None, "made to be differentiated"
+        self.by_before = before.numpy().astype(np.float64)
+        self.by_after = after.numpy().astype(np.float64)
         if self._literal:
             self.by_before[:3] = 0.0
             self.by_after[:3] = 0.0

@@ -141,13 +141,14 @@ class Prediction:
         between = self.silent[hand] < IN_TIME * self.intervals[hand]  # other sensors are faster: nothing was missing
         if before is None or (self.silent[hand] > 0.0 and not between) or not settings.control_noise:
             remains = 0.0
-        shift = turn = joints = 0.0
-        if remains > 0.0:
+        error = None
+        if before is not None and remains > 0.0:
             shift = remains * (belief.position[hand] - before.position)
             turn = remains * difference(belief.rotation[hand], before.rotation)
-            joints = remains * (belief.joints[hand] - before.joints)
+            error = shift, turn, remains * (belief.joints[hand] - before.joints)
         self._take(belief, hand, control)
-        if remains > 0.0:
+        if error is not None:
+            shift, turn, joints = error
             belief.position[hand] += shift
             belief.rotation[hand] = multiply(exp(turn), belief.rotation[hand])
             belief.joints[hand] += joints
@@ -160,7 +161,7 @@ class Prediction:
     def _move_object(
         self, belief: Belief, index: int, dt: float, follows: np.ndarray, noise: np.ndarray, earlier: Earlier | None
     ) -> None:
-        """What the object does by itself, or with the contacts that hold it; ``earlier`` is of no use with anchors."""
+        """What the object does by itself, or with the contacts that hold it; ``earlier`` is None with anchors."""
         columns, place = belief.object(index), belief.hand_count + index
         slots = belief.held_by(index)
         sound = slots[belief.anchor_misses[slots] == 0]
@@ -175,7 +176,7 @@ class Prediction:
             noise[columns, columns] += np.diag(variances)
             return
         after = self._at_slots(belief, lead, [carrier.slot_points for carrier in self._hands])
-        if self.anchored:
+        if earlier is None:
             before = belief.anchors[lead]
         else:
             before = self._at_slots(belief, lead, [points for points, _ in earlier])
@@ -184,7 +185,7 @@ class Prediction:
         belief.position[place], belief.rotation[place] = transfer(before, after, position, rotation, prior)
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
         follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
-        if self.anchored:
+        if earlier is None:
             self._take_along(belief, index, slots, position, turn, variances, follows, noise)
         else:
             self._lead(belief, transfer, lead, columns, follows, noise, earlier)
@@ -314,8 +315,9 @@ class Prediction:
         for hand, control in enumerate(self.controls):
             if control is not None:
                 kept[f"control/{hand}"] = np.concatenate([control.position, control.rotation, control.joints])
-            if self._hands[hand].surface is not None:
-                kept[f"surface/{hand}"] = self._hands[hand].surface.copy()
+            surface = self._hands[hand].surface
+            if surface is not None:
+                kept[f"surface/{hand}"] = surface.copy()
         return kept
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:

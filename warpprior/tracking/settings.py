@@ -162,6 +162,12 @@ class TrackSettings:
         missing = {channel: name for channel, name in SIGMAS.items() if getattr(self, name) is None}
         return replace(self, **{name: float(noise.get(key, CHANNELS[key].sigma)) for key, name in missing.items()})
 
+    def noise_of(self, channel: str) -> float:
+        """Standard deviation of a channel of :data:`SIGMAS`, once :meth:`with_sigmas` has filled it in."""
+        found = getattr(self, SIGMAS[channel])
+        assert found is not None, f"with_sigmas fills in {SIGMAS[channel]}"
+        return found
+
     def as_dict(self) -> dict:
         """The settings as plain data."""
         return asdict(self)

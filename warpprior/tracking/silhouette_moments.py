@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -89,7 +90,7 @@ class SilhouetteMoments:
         camera: Camera,
         bodies: Sequence[SceneBody],
         watched: str,
-        device="cpu",
+        device: wp.DeviceLike = "cpu",
         *,
         size: tuple[int, int] = (96, 96),
         watched_faces: int = WATCHED_FACES,
@@ -154,11 +155,13 @@ class SilhouetteMoments:
         """The body's motion, as views of the arrays that hold all bodies'."""
         model = self._models[index]
         state = model.state(1, requires_grad=False)
-        poses = self._poses.array[index : index + 1]
+        all_poses: Any = self._poses.array  # of which a slice is an array, too
+        all_joints: Any = self._joints.array
+        poses = all_poses[index : index + 1]
         first, stop = self._joint_starts[index : index + 2]
         links = poses.reshape((1, 1)) if model.follows_pose else state.links
         skin = links if model.follows_pose else state.skin
-        joints = self._joints.array[first:stop].reshape((1, stop - first)) if stop > first else state.joints
+        joints = all_joints[first:stop].reshape((1, stop - first)) if stop > first else state.joints
         state = replace(state, poses=poses, joints=joints, links=links, skin=skin)
         if np.size(body.initial.shape):
             state.shape.assign(np.asarray(body.initial.shape, dtype=np.float32))

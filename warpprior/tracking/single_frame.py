@@ -44,7 +44,7 @@ class SingleFrame:
         known: the bodies whose poses are given.
     """
 
-    def __init__(self, scene: Scene, device="cpu", *, point_count: int = CONTACT_POINTS):
+    def __init__(self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS):
         self.camera = scene.camera
         model = Scene(scene.name, scene.camera, scene.fps, tuple(_any_moment(body) for body in scene.bodies))
         self.state = MotionState(model, device, point_count=point_count)

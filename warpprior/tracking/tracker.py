@@ -97,7 +97,10 @@ class Tracker:
         if live != (bodies is not None) or (noise is not None and not live):
             found = "a camera without bodies" if live else "a scene, and bodies or noise beside it"
             raise InputError("track", found, "Tracker(camera, bodies, noise=...) or Tracker(scene)")
-        self.scene: Scene = live_scene(scene, bodies, noise or {}) if live else scene
+        if isinstance(scene, Camera):
+            assert bodies is not None, "a camera has bodies beside it"
+            scene = live_scene(scene, bodies, noise or {})
+        self.scene: Scene = scene
         self.settings = settings = (settings or TrackSettings()).with_sigmas(self.scene.noise)
         device = resolve_device(device)
         self.objects: list[SceneBody] = [b for b in self.scene.bodies if not b.known and b.body.is_rigid]
@@ -204,7 +207,7 @@ class Tracker:
             for step in later:
                 estimate = self._take(step.observation, step.timestamp)
         except Exception:  # of a sensor of the user's
-            self._taken.take_from(later[0].before["timestamp"])
+            self._taken.take_from(float(later[0].before["timestamp"]))
             for step in later:
                 self._taken.keep(step)
             self._steps, self._recent = steps, recent
@@ -230,15 +233,14 @@ class Tracker:
         belief, prediction, rows = self.belief, self._prediction, self._rows
         controls = [self._control(observation, hand) for hand in self.hands]
         means = belief.means()
-        dt = 0.0
-        first = self.timestamp is None
-        if first:
+        dt, last = 0.0, self.timestamp
+        if last is None:
             follows = np.eye(belief.width)
             prediction.begin(belief, controls)
             prediction.place_hands(belief)
             self._place_widely(observation)
         else:
-            dt = timestamp - self.timestamp
+            dt = timestamp - last
             follows = prediction.predict(belief, controls, dt)
             if self._lag and self._began is not None:
                 follows = follows @ self._began
@@ -249,14 +251,14 @@ class Tracker:
         self._contacts.count_misses(belief, rows)
         seen = self._doubt(rows, dt)
         prediction.place_hands(belief, linearise=False)
-        if self._lag:
+        if predicted is not None:
             self._steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
         if dt > 0.0:
             step = self._twists.learn(belief, means, dt)
             for index in range(len(self.objects)):
                 own = step[belief.object(index)]
                 prediction.learn_velocity(index, own[:3], own[3:], dt, seen=belief.hand_count + index in seen)
-        self._began = self._contacts.refresh(belief, first=first)
+        self._began = self._contacts.refresh(belief, first=last is None)
         prediction.touched = self._contacts.touched
         estimate = self._estimate(innovations)
         if self._lag:
@@ -303,7 +305,10 @@ class Tracker:
         pose = observation.hands.get(hand.name)
         if pose is None:
             return None
-        parts = (pose.vertices,) if hand.animated else (pose.position, pose.rotation, pose.joints)
+        if hand.animated:
+            assert pose.vertices is not None, "an observation is checked before"
+            return pose if np.isfinite(pose.vertices).all() else None
+        parts = (pose.position, pose.rotation, pose.joints)
         return pose if all(np.isfinite(values).all() for values in parts) else None
 
     def _doubt(self, rows: Rows, dt: float) -> set[int]:
@@ -360,6 +365,7 @@ class Tracker:
     def _estimate(self, innovations: dict[str, Innovation]) -> Estimate:
         belief, names = self.belief, self.names
         position, rotation, joints, covariance = self._read(belief.means(), belief.covariance)
+        assert self.timestamp is not None, "a step was taken"
         contacts, ranks, stiffness, twist, spread = [], {}, {}, {}, {}
         for index, body in enumerate(self.objects):
             points, held = self._contacts.describe(belief, index, (names, body.name))

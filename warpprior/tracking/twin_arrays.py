@@ -19,7 +19,7 @@ class TwinArray:
 
     def __init__(self, array: wp.array):
         self.array = array
-        self._shared = self.array.device.is_cpu
+        self._shared = wp.get_device(self.array.device).is_cpu
         self.host = self.array.numpy() if self._shared else np.array(self.array.numpy())
 
     def push(self) -> wp.array:

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs  # pyright: ignore[reportAttributeAccessIssue] - made at import
 from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
@@ -126,7 +126,7 @@ class Rows:
         size = residuals.shape[1]
         good = np.isfinite(residuals).all(axis=1)
         if not good.all():
-            keys = [key for key, own in zip(keys, good, strict=True) if own]
+            keys = [keys[number] for number in np.flatnonzero(good).tolist()]
             residuals, jacobians = residuals[good], jacobians[good]
             variances = variances[good] if np.ndim(variances) else variances
         start, stop = self.count, self.count + residuals.size
@@ -187,9 +187,10 @@ class Updater:
         diagonal += noise
         self._judge(rows, residual, innovation, noise)
         innovations = self._measure(rows, residual, innovation, expected)
-        kept = _picked([block for block in rows.blocks if block.taken])
-        if kept is None:
+        taken = [block for block in rows.blocks if block.taken]
+        if not taken:
             return change, innovations
+        kept = _picked(taken)
         if isinstance(kept, np.ndarray) or kept != slice(0, count):
             jacobian, residual, noise = jacobian[kept], residual[kept], noise[kept]
             spread, innovation = spread[:, kept], _part(innovation, kept, kept)
@@ -226,9 +227,10 @@ class Updater:
         observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
         self._judge_blocks(observed, residual, innovation, noise)
-        seen = _picked([block for block in observed if block.taken])
+        taken = [block for block in observed if block.taken]
         given = None
-        if assumed and seen is not None:
+        if assumed and taken:
+            seen = _picked(taken)
             across = np.column_stack([_part(innovation, seen, _picked(assumed)), residual[seen]])
             given = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
         self._judge_blocks(assumed, residual, innovation, noise, given)
@@ -249,6 +251,8 @@ class Updater:
             given: what other rows say of these, if anything: their whitened covariance with the rows of the blocks, and
                 last their whitened residual (other row, row + 1).
         """
+        gates_by_size = self._gates
+        assert gates_by_size is not None, "blocks are judged only by settings with a gate"
         sizes = [block.stop - block.start for block in blocks]
         gated = any(block.gate is not None for block in blocks)
         starts, places = np.array([block.start for block in blocks]), np.cumsum([0, *sizes])
@@ -261,7 +265,7 @@ class Updater:
                 parts = parts - known @ known.transpose(0, 2, 1)
                 values = values - known @ given[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
-            usual = self._gates[min(size, len(self._gates) - 1)]
+            usual = gates_by_size[min(size, len(gates_by_size) - 1)]
             gates = np.full(len(chosen), usual)
             for place, number in enumerate(chosen.tolist() if gated else ()):
                 if blocks[number].gate is not None:
@@ -322,10 +326,8 @@ class Updater:
         self._windows = {name: [tuple(row) for row in values] for kind, name, values in split if kind == "window"}
 
 
-def _picked(blocks: Sequence[Block]) -> slice | np.ndarray | None:
-    """The rows of blocks, in their order; None without any."""
-    if not blocks:
-        return None
+def _picked(blocks: Sequence[Block]) -> slice | np.ndarray:
+    """The rows of blocks, in their order; there must be some."""
     if all(block.stop == after.start for block, after in pairwise(blocks)):
         return slice(blocks[0].start, blocks[-1].stop)
     return np.concatenate([np.arange(block.start, block.stop) for block in blocks])

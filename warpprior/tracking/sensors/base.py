@@ -45,14 +45,14 @@ class SensorContext:
         hands: the bodies that move objects, in the belief's order.
         objects: the objects, likewise.
         settings: of the tracker, every sigma filled in.
-        device: Warp device.
+        device: name of the Warp device.
     """
 
     scene: Scene
     hands: Sequence[TrackedHand]
     objects: Sequence[SceneBody]
     settings: TrackSettings
-    device: object
+    device: str
 
     @cached_property
     def single_frame(self) -> SingleFrame:

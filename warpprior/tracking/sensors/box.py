@@ -26,7 +26,7 @@ class Box(Sensor):
     def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         """Each side of a box is a row of the corner of the hull that is farthest out."""
         settings, camera = self.context.settings, self.context.scene.camera
-        variance = settings.alike_frames * settings.box_px**2
+        variance = settings.alike_frames * settings.noise_of("boxes") ** 2
         for index, body in enumerate(self.context.objects):
             seen = observation.boxes.get(body.name)
             if seen is None:

@@ -18,13 +18,14 @@ class Center(Sensor):
 
     def add(self, belief: Belief, observation: Observation, rows: Rows) -> None:
         """One block of three rows for each object."""
+        variance = self.context.settings.noise_of("centers") ** 2
         for index, body in enumerate(self.context.objects):
             seen = observation.centers.get(body.name)
             if seen is None:
                 continue
             seen = np.asarray(seen, dtype=float)
             place = belief.hand_count + index
-            own = rows.add(self.name, (index,), seen - belief.position[place], self.context.settings.center_m**2)
+            own = rows.add(self.name, (index,), seen - belief.position[place], variance)
             if own is not None:
                 start = belief.object(index).start
                 own[:, start : start + 3] = np.eye(3)

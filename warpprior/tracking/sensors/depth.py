@@ -22,7 +22,7 @@ class Depth(Sensor):
         self._residual = DepthResidual(
             context.scene,
             frame=context.single_frame,
-            sigma_depth_m=settings.depth_m,
+            sigma_depth_m=settings.noise_of("depth"),
             correlated_frames=settings.alike_frames,
         )
 

@@ -28,7 +28,7 @@ class Joints(Sensor):
                 self.name,
                 [(hand, joint) for joint in range(wanted)],
                 (np.asarray(seen, dtype=float) - belief.joints[hand])[:, None],
-                self.context.settings.joint_rad**2,
+                self.context.settings.noise_of("joints") ** 2,
                 np.eye(wanted, carrier.width, 6)[:, None],
                 belief.hand(hand),
             )

@@ -33,7 +33,7 @@ class Keypoints2D(Sensor):
                 self.name,
                 [(hand, keypoint) for keypoint in chosen.tolist()],
                 seen[chosen, :2] - expected,
-                (self.context.settings.keypoint2d_px / confidence[chosen]) ** 2,
+                (self.context.settings.noise_of("keypoints2d") / confidence[chosen]) ** 2,
                 slopes @ carrier.jacobians[slots[chosen]],
                 belief.hand(hand),
             )

@@ -37,7 +37,7 @@ class Keypoints3D(Sensor):
                 self.name,
                 [(hand, keypoint) for keypoint in chosen.tolist()],
                 seen[chosen, :3] - carrier.slot_points[slots[chosen]],
-                self.context.settings.keypoint3d_m**2,
+                self.context.settings.noise_of("keypoints3d") ** 2,
                 carrier.jacobians[slots[chosen]],
                 belief.hand(hand),
             )

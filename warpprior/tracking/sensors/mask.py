@@ -26,7 +26,7 @@ class Mask(Sensor):
         self._residual = MaskResidual(
             context.scene,
             frame=context.single_frame,
-            sigma_border_px=settings.border_px,
+            sigma_border_px=settings.noise_of("labels"),
             correlation_px=settings.border_length_px,
             correlated_frames=settings.alike_frames,
             sigma_bias_px=settings.border_bias_px,

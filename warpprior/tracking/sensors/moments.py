@@ -75,7 +75,7 @@ class MomentSensor(Sensor):
         expected = silhouette.measure(placed, surfaces)
         if expected.values[0] < LEAST_AREA:
             return
-        noise = expected.noise(settings.border_px, settings.border_length_px, settings.border_bias_px)
+        noise = expected.noise(settings.noise_of("labels"), settings.border_length_px, settings.border_bias_px)
         whiten = np.linalg.inv(np.linalg.cholesky(noise[np.ix_(pick, pick)] * settings.alike_frames))
         sure = belief.information(index)
 
