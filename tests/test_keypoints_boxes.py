@@ -207,7 +207,7 @@ def term_cost(sample, keypoints, **settings):
     sample.state.scene = replace(sample.scene, keypoints2d={TREE.name: keypoints})
     problem = Problem(sample.state, observe_picture(sample.state, 0.25))
     (term,) = terms.Keypoints(**settings).bind(problem)
-    term.enter(replace(STAGES[0], reach_sigmas=6.0))
+    term.enter(replace(STAGES[0], reach_factor=1.5))
     term.add(problem.system)
     assert np.isfinite(problem.equations.hessian.numpy()).all()
     return term.costs.numpy()

@@ -117,7 +117,7 @@ def test_stages_go_from_coarse_to_fine():
     """Reaches, contact distances and slips shrink from stage to stage, and penetration comes in."""
     stages = RefineSettings().gauss_newton.stages
     assert [stage.name for stage in stages] == ["coarse", "middle", "fine", "firm"]
-    for name in ("reach_px", "reach_sigmas", "contact_distance_m", "contact_softness_m", "sigma_slip_m_s"):
+    for name in ("reach_px", "reach_factor", "contact_distance_m", "contact_softness_m", "sigma_slip_m_s"):
         values = [getattr(stage, name) for stage in stages]
         assert values == sorted(values, reverse=True)
     shares = [stage.penetration_share for stage in stages]

@@ -11,6 +11,7 @@ import warp as wp
 
 from warpprior.geometry.bending_surface import SurfaceQuery
 from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, PointBody, System
+from warpprior.observations import channel
 from warpprior.scene import SceneBody
 from warpprior.system.backdrop import draw_known
 from warpprior.system.contacts import BodyContacts, point_body
@@ -106,6 +107,15 @@ class Problem:
         terms = list(terms)
         self.compares_labels = any(term.compares_labels for term in terms)
         self._draws = any(term.draws for term in terms)
+
+    def noise(self, name: str, stated: float | None = None) -> tuple[float, float]:
+        """One sigma of a channel's observations, in its unit, and their robust reach in sigmas.
+
+        Args:
+            name: of the channel.
+            stated: a sigma that stands in for the scene's.
+        """
+        return stated or self.motion.scene.sigma(name), channel(name).reach
 
     def note(self, text: str) -> None:
         """Have a sentence said in the report, once."""

@@ -16,7 +16,8 @@ class Stage:
         name: of the stage, in progress and history.
         iterations: at most.
         reach_px: contour residuals beyond this count less and less [px].
-        reach_sigmas: detections and depths farther off than about this many sigmas count less and less.
+        reach_factor: keypoints, boxes and depths farther off than this times the robust reach of their channel
+            (:data:`warpprior.observations.CHANNELS`) count less and less.
         contact_distance_m: points of other bodies closer than this count as contacts [m].
         contact_softness_m: how gradually they begin to [m].
         sigma_slip_m_s: how fast contacts slip [m/s].
@@ -33,7 +34,7 @@ class Stage:
     """
 
     OLD_KEYS: ClassVar[dict[str, str]] = {
-        "keypoint_reach": "reach_sigmas",
+        "keypoint_reach": "set reach_factor, in units of the channel's reach of 4 sigmas",
         "seeding_rounds": "carry_frames",
         "for_hands": "articulated_only",
     }
@@ -41,7 +42,7 @@ class Stage:
     name: str = "stage"
     iterations: int = number(12, 0, 50_000)  # a captured graph draws at most warpprior.render.canvas.EPOCH_LIMIT times
     reach_px: float = positive(3.0)
-    reach_sigmas: float = positive(4.0)
+    reach_factor: float = positive(1.0)
     contact_distance_m: float = positive(0.004)
     contact_softness_m: float = positive(0.001)
     sigma_slip_m_s: float = positive(0.0125)

@@ -61,9 +61,9 @@ class BoundBoxes(BoundTerm):
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
 
-        sigma = self.term.sigma_px or self.problem.motion.scene.sigma("boxes")
+        sigma, reach = self.problem.noise("boxes", self.term.sigma_px)
         scale = Scale()
-        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_sigmas * sigma
+        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_factor * reach * sigma
         self._scale.assign([scale])
 
     def add(self, system: System, *, alone: bool = False) -> None:

@@ -71,7 +71,7 @@ class BoundContour(BoundTerm):
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
-        sigma = term.sigma_px or motion.scene.sigma("labels")
+        sigma, _ = problem.noise("labels", term.sigma_px)
         self._weight = term.weight / (term.correlation_px * sigma**2)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]

@@ -47,7 +47,6 @@ class Coverage(Term):
     mode: Literal["", "modal", "amodal-ignore", "union"] = ""
     sigma_px: float = positive(1.0)
     tau_px: float = positive(1.0)
-    solvers: tuple[str, ...] = (ADAM,)
 
     def __post_init__(self):
         super().__post_init__()

@@ -91,10 +91,10 @@ class BoundDepth(BoundTerm):
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
 
-        sigma = self.term.sigma_m or self.problem.motion.scene.sigma("depth")
+        sigma, reach = self.problem.noise("depth", self.term.sigma_m)
         scale = Scale()
         scale.weight = self.term.weight / (self.term.correlated_points * sigma**2)
-        scale.reach = stage.reach_sigmas * sigma
+        scale.reach = stage.reach_factor * reach * sigma
         self._scale.assign([scale])
 
     def freeze(self) -> None:

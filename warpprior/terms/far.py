@@ -43,7 +43,6 @@ class Far(Term):
     sigma_px: float = positive(1.0)
     overlap_begin: float = share(0.3)
     overlap_end: float = share(0.5)
-    solvers: tuple[str, ...] = (ADAM,)
 
     def __post_init__(self):
         super().__post_init__()

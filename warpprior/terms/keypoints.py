@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Keypoints(Term):
-    """Distance of projected keypoints from detected ones; a stage's ``reach_sigmas`` makes outliers count less.
+    """Distance of projected keypoints from detected ones; a stage's ``reach_factor`` makes outliers count less.
 
     Attributes:
         sigma_px: error of detected keypoints [px]; None: what the scene says, :meth:`warpprior.Scene.sigma`.
@@ -66,9 +66,9 @@ class BoundKeypoints(BoundTerm):
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
 
-        sigma = self.term.sigma_px or self.problem.motion.scene.sigma("keypoints2d")
+        sigma, reach = self.problem.noise("keypoints2d", self.term.sigma_px)
         scale = Scale()
-        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_sigmas * sigma
+        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_factor * reach * sigma
         self._scale.assign([scale])
 
     def add(self, system: System, *, alone: bool = False) -> None:

@@ -38,7 +38,6 @@ class LiteralSliding(Term):
     uses: ClassVar[tuple[str, ...]] = (ADAM,)
 
     threshold_m: float = positive(0.001)
-    solvers: tuple[str, ...] = (ADAM,)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each ordered pair of bodies of which one is estimated."""
@@ -96,8 +95,6 @@ class LiteralPenetration(Term):
     name: ClassVar[str] = "penetration"
     uses: ClassVar[tuple[str, ...]] = (ADAM,)
 
-    solvers: tuple[str, ...] = (ADAM,)
-
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each ordered pair of bodies of which one is estimated."""
         return [BoundLiteralPenetration(self, *pair, problem) for pair in touching_pairs(problem)]
@@ -153,8 +150,6 @@ class LiteralMotion(Term):
 
     uses: ClassVar[tuple[str, ...]] = (ADAM,)
     order: ClassVar[str] = ""  # which kernels of warpprior.kernels.literal_motion
-
-    solvers: tuple[str, ...] = (ADAM,)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated body."""
@@ -235,7 +230,6 @@ class LiteralImage(Term):
     uses: ClassVar[tuple[str, ...]] = (ADAM,)
 
     weight: float = weight(0.0)
-    solvers: tuple[str, ...] = (ADAM,)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated rigid body whose model and pictures have colours."""

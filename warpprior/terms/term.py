@@ -41,7 +41,7 @@ class Term:
         draws: it reads the drawings of bodies alone; a constant of the class.
         reads: fields of a scene that it needs, all of them; a constant of the class.
         weight: factor of its cost; 0 leaves it out.
-        solvers: those that use it here.
+        solvers: those that use it here; ``all`` that it has a use for.
     """
 
     name: ClassVar[str] = ""
@@ -53,12 +53,14 @@ class Term:
     reads: ClassVar[tuple[str, ...]] = ()
 
     weight: float = weight_field(1.0)
-    solvers: tuple[str, ...] = SOLVERS
+    solvers: tuple[str, ...] = ("all",)
 
     def __post_init__(self):
         if not self.name.isidentifier():
             raise InputError(f"term {type(self).__name__}", f"the name {self.name!r}", "a class attribute like 'table'")
         check_ranges(self, prefix=f"{self.name}.")
+        if self.solvers == ("all",):
+            object.__setattr__(self, "solvers", self.uses)
         for solver in self.solvers:
             if solver not in SOLVERS:
                 raise InputError(f"settings: {self.name}.solvers", repr(solver), f"some of {', '.join(SOLVERS)}")
