@@ -279,7 +279,7 @@ class Prediction:
             noise[columns, columns] += fresh @ by_after.T
 
     def _mode(self, index: int, contact_count: int) -> str:
-        """Held by a hand; else lost, or flying if it was let go or found again while it moved, until it rests."""
+        """Held by a hand; else lost, or flying if it was released or found again while it moved, until it rests."""
         if not self._hands:
             return UNSEEN
         if contact_count:

@@ -315,7 +315,7 @@ class Tracker:
         """A sensor that is rejected again and again may be right: make room for it; returns which bodies were seen.
 
         Where nothing that is seen of an object is believed any more, room is made in every frame until something is,
-        and contacts, which are only assumed, let go of it.
+        and contacts, which are only assumed, end.
         """
         belief, settings = self.belief, self.settings
         taken = rows.believed()

@@ -220,7 +220,7 @@ class Updater:
         """Leave unlikely blocks out, or trust them less: first what was observed, then what is only assumed.
 
         Contacts that stick are judged in the light of what was observed.  They are many and agree with each other:
-        together they would outvote the mask that shows that the hand has let go.
+        together they would outvote the mask that shows the release.
         """
         if self._gates is None or self.settings.robust == "none":
             return

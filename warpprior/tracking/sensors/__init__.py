@@ -155,6 +155,6 @@ def _offered(scene: Scene) -> set[str]:
 
 
 def _worthwhile(offered: set[str]) -> set[str]:
-    """What ``auto`` takes: everything but what another sensor tells better."""
+    """What ``auto`` takes: everything but what another sensor says better."""
     found = offered - {"fingertips", "center2d", "area", "joints"}  # each is part of another
     return found - {"moments", "box"} if "mask" in found else found
