@@ -12,7 +12,7 @@ from warpprior.system.motion import MotionState
 
 
 def known_screen(state: MotionState) -> tuple[Assembly, wp.array]:
-    """Topology of the still bodies and their vertices on the screen [frame, vertex] u, v [px], depth [m]."""
+    """Topology of the known bodies and their vertices on the screen [frame, vertex] u, v [px], depth [m]."""
     assembly = assemble([body.body for body in state.known])
     vertices = wp.zeros((state.frame_count, assembly.vertex_count), dtype=wp.vec3, device=state.device)
     for index, body in enumerate(state.known):
@@ -23,7 +23,7 @@ def known_screen(state: MotionState) -> tuple[Assembly, wp.array]:
 
 
 def draw_known(state: MotionState, window: Window, channels: list[int]) -> wp.array | None:
-    """Key buffer of the still bodies on the given channels [frame, pixel], None without still bodies."""
+    """Key buffer of the known bodies on the given channels [frame, pixel], None without known bodies."""
     if not state.known:
         return None
     assembly, screen = known_screen(state)

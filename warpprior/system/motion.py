@@ -1,4 +1,4 @@
-"""MotionState: a scene's motion as arrays on a device, ready for priors and estimators."""
+"""MotionState: a scene's motion as arrays on a device, ready for terms and solvers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CONTACT_POINTS = 512  # per body, spread over its surface
 
 
 class MotionState:
-    """Poses of all bodies, the surfaces of the moving ones, and contact points of all, on one device.
+    """Poses of all bodies, the surfaces of the estimated ones, and contact points of all, on one device.
 
-    A *moving* body is one that is estimated.  Its poses are a base and an increment: the increment is what estimators
-    differentiate and step, :meth:`settle` folds it into the base, where rotations stay on the manifold.
+    The poses of an estimated body are a base and an increment: the increment is what solvers differentiate and step,
+    :meth:`settle` folds it into the base, where rotations stay on the manifold.
 
     Args:
         scene: the scene; the initial poses of its bodies are the start.
@@ -33,12 +33,12 @@ class MotionState:
         seed: of the contact points.
 
     Attributes:
-        moving, still: the scene's estimated and known bodies.
-        assembly: topology of the moving bodies, where there are some.
+        estimated, known: the scene's bodies of either kind.
+        assembly: topology of the estimated bodies, where there are some.
         vertices, screen: their surfaces in the camera frame, and projected: u, v [px], depth [m]
             [frame, vertex] vec3, with gradients.
         poses: camera_from_body by body name [frame] transform, with gradients.
-        increments: (x/z, y/z, log z, rotation vector, joints...) by name of moving body [frame, 6 + coordinate].
+        increments: (x/z, y/z, log z, rotation vector, joints...) by name of estimated body [frame, 6 + coordinate].
         points: contact points in the camera frame by body name [frame, point] vec3, with gradients.
         point_areas: share of the body's surface that each point stands for, by body name [point].
         segments: sequence that each frame belongs to [frame] int32.
@@ -128,7 +128,7 @@ class MotionState:
         return {name: state.joints for name, state in self.states.items()}
 
     def first_vertex(self, name: str) -> int:
-        """Where a moving body's vertices start in :attr:`vertices`."""
+        """Where an estimated body's vertices start in :attr:`vertices`."""
         return int(self.assembly.vertex_starts[[body.name for body in self.estimated].index(name)])
 
     def _pose_known(self, body: SceneBody) -> None:
@@ -158,7 +158,7 @@ class MotionState:
         )
 
     def pose(self) -> None:
-        """Poses, surfaces, projections and contact points of the moving bodies; what a tape records."""
+        """Poses, surfaces, projections and contact points of the estimated bodies; what a tape records."""
         for index, body in enumerate(self.estimated):
             name, state = body.name, self.states[body.name]
             first = int(self.assembly.vertex_starts[index])
@@ -186,7 +186,7 @@ class MotionState:
             self.increments[body.name].zero_()
 
     def assign(self, poses: dict[str, Poses]) -> None:
-        """Take other base poses for the moving bodies among ``poses`` and pose them."""
+        """Take other base poses for the estimated bodies among ``poses`` and pose them."""
         for body in self.estimated:
             if body.name in poses:
                 assign_poses(self.states[body.name], poses[body.name])
@@ -209,7 +209,7 @@ class MotionState:
         return {body.name: motions[body.name] for body in self.scene.bodies}
 
     def read_transforms(self) -> dict[str, np.ndarray]:
-        """Base poses and joints of the moving bodies, bit for bit: {name: (frame, 7 + coordinate) float32}."""
+        """Base poses and joints of the estimated bodies, bit for bit: {name: (frame, 7 + coordinate) float32}."""
         return {
             name: np.concatenate([poses.numpy(), self.base_joints[name].numpy()], axis=1)
             for name, poses in self.base_poses.items()
