@@ -1,4 +1,4 @@
-"""A hand that is known as a moving surface, from whatever tracked it, tells where the object it holds is.
+"""A hand that is known as a moving surface, from whatever tracked it, shows where the object it holds is.
 
 Command: python examples/08_hand_of_vertices.py
 """

@@ -44,7 +44,7 @@ class Robust:
 
 @wp.func
 def pseudo_huber(size: float, stiffness: float) -> Robust:
-    """A jump costs in proportion, so that stray frames are still called back."""
+    """A jump costs in proportion, so that stray frames are called back."""
     sigmas = size * wp.sqrt(stiffness) / JUMP_SIGMAS
     root = wp.sqrt(1.0 + sigmas * sigmas)
     found = Robust()

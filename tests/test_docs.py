@@ -6,7 +6,7 @@ import re
 import runpy
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +212,27 @@ def test_terms_can_be_left_out(capsys):
     assert f"leave out a term ({', '.join(TERMS)}) or a step ({', '.join(STEPS)})" in text
 
 
+def test_the_method_has_the_terms_and_stages_that_there_are():
+    """Its table of terms names each, with its file and the solvers that use it; that of stages has their numbers."""
+    from warpprior.settings import LAST_OF_ADAM, STAGES
+    from warpprior.terms import TERMS
+
+    text = page_text("docs/method.md")
+    rows = re.findall(r"^\| \[`(\w+)`\]\(\.\./warpprior/terms/(\w+)\.py\) \| .*? \| (.*?) \|", text, re.MULTILINE)
+    words = {("gauss_newton", "adam"): "both", ("gauss_newton",): "Gauss-Newton", ("adam",): "Adam", (): "none"}
+    assert [name for name, *_ in rows] == [file for _, file, _ in rows] == [term.name for term in TERMS]
+    for (_, _, used), term in zip(rows, TERMS, strict=True):
+        assert used.startswith(words[term().solvers])
+
+    table = text[text.index("### Stages") : text.index("### Costs")]
+    rows = re.findall(r"^\| `(\w+)`[^|]*\|(.*)\|$", table, re.MULTILINE)
+    assert {name for name, _ in rows} == {field.name for field in fields(STAGES[0])} - {"name"}
+    says = {"yes": 1.0, "no": 0.0, "off": 0.0}
+    for name, cells in rows:
+        for stage, cell in zip((*STAGES, LAST_OF_ADAM), map(str.strip, cells.split("|")), strict=True):
+            assert not cell or float(says.get(cell, cell)) == float(getattr(stage, name)), (name, stage.name)
+
+
 def test_own_data(tmp_path, monkeypatch):
     """The scene of the README, its pose and keypoint files, and the robot that may be added, are a scene."""
     (pair,), (robot,) = snippets("README.md", "toml"), snippets("docs/inputs.md", "toml")
@@ -249,7 +270,7 @@ def test_own_data(tmp_path, monkeypatch):
 def test_python_example(tmp_path, monkeypatch, capsys):
     """The example of the Python functions runs as printed, on few frames, and gets better."""
     monkeypatch.chdir(tmp_path)
-    code = next(code for code in snippets("README.md", "python") if "warpprior.refine" in code)
+    code = next(code for code in snippets("README.md", "python") if "warpprior.save_result" in code)
     exec(code.replace("frame_count=20", "frame_count=6"), {})
     before, after = (float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[-2:])
     assert after < 0.2 * before

@@ -3,6 +3,7 @@
 import numpy as np
 import warp as wp
 
+from tests.gradcheck import POISON
 from tests.reference import shading as reference
 from warpprior.kernels.light import fit_light
 
@@ -20,9 +21,9 @@ def test_light_matches_least_squares_despite_highlights(device):
     faces = np.zeros((3, 200), dtype=np.int32)
     faces[0, ::7] = -1
     faces[2] = -1
-    gains = wp.full((3, 200, 3), np.nan, dtype=wp.float32, device=device)
-    offsets = wp.full((3, 3), np.nan, dtype=wp.float32, device=device)
-    counts = wp.full(3, np.nan, dtype=wp.float32, device=device)
+    gains = wp.full((3, 200, 3), POISON, dtype=wp.float32, device=device)
+    offsets = wp.full((3, 3), POISON, dtype=wp.float32, device=device)
+    counts = wp.full(3, POISON, dtype=wp.float32, device=device)
     fit_light(
         wp.array(shades, dtype=wp.vec3, device=device),
         wp.array(normals, dtype=wp.vec3, device=device),

@@ -6,7 +6,7 @@ import trimesh
 import warp as wp
 from scipy.spatial.transform import Rotation
 
-from tests.gradcheck import compare_gradients, finite_difference
+from tests.gradcheck import POISON, compare_gradients, finite_difference
 from tests.reference import distance as distance_reference
 from tests.reference import literal_contact as reference
 from tests.reference.literal_contact import moved
@@ -98,7 +98,7 @@ class Bench:
         self.rows = wp.zeros((3, len(poses)), dtype=wp.float32, device=device, requires_grad=True)
         self.segments = np.zeros(len(poses), dtype=np.int32)
         # Poisoned: whatever is not written shows.
-        self.distance = wp.full(self.shape, np.nan, dtype=wp.float32, device=device)
+        self.distance = wp.full(self.shape, POISON, dtype=wp.float32, device=device)
         self.grid = wp.full(self.shape, -7, dtype=wp.int32, device=device)
 
     def freeze(self):
@@ -243,7 +243,7 @@ def test_slip_is_counted_within_a_sequence(device, field):
     assert not found[[0, 2]].any() and found[[1, 3]].all()
 
 
-def test_points_that_are_not_finite_touch_nothing(device, field):
+def test_points_that_are_not_finite_touch_nothing(nan_allowed, device, field):
     """NaN and infinite points have no penetration and no slip, and leave the others' values alone."""
     poses = box_motion("ordinary")
     points = seen(poses, places("coplanar"), slip=1e-3)

@@ -124,7 +124,6 @@ def observed(scene, error_px=4.0):
         screen = problem.motion.screen.numpy()[:, problem.motion.first_vertex(body.name) :][:, : body.body.vertex_count]
         sides = np.concatenate([screen.min(axis=1)[:, :2], screen.max(axis=1)[:, :2]], axis=1)
         boxes[body.name] = sides + error_px * random.normal(size=sides.shape)
-        boxes[body.name][1, 2] = np.nan
         table = body.body.keypoints
         if table is not None:
             places = problem.surfaces.keypoint_places[body.name]

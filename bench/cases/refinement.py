@@ -40,7 +40,7 @@ def _miss(poses: Poses) -> str | None:
 
 @case("refine/robot_lift", unit="ms", target=200.0, reference="the paper: 5830 ms per frame on a GPU")
 def prepare_refine(device: str) -> Trial:
-    """The whole estimate per frame, without files: set-up, start, alignment."""
+    """The whole estimate per frame, without files: set-up, start, Gauss-Newton."""
     found = []
     scene = _scene()
     return Trial(

@@ -1,5 +1,6 @@
 """The torch example runs as it is printed, on fewer frames and steps."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -18,3 +19,13 @@ def test_torch_loop(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert float(lines[0].split("off by")[1].split()[0]) > 19.9
     assert float(lines[-1].split("off by")[1].split()[0]) < 2.0
+
+
+def test_the_program_of_the_readme_runs():
+    """As printed: the loss has gradients by position and rotation."""
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    code = next(code for code in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.M) if "import torch" in code)
+    values = {}
+    exec(code, values)
+    assert values["position"].grad.abs().max() > 0.0 and values["rotation"].grad.abs().max() > 0.0
+    assert "penetration" in values["result"].history

@@ -116,9 +116,9 @@ class Transfer:
         variance = contact_sigma_m**2
         self._weight = wp.array([variance / prior_shift_m**2], dtype=float, device=device)
         self._strength = wp.array([variance / (2.0 * prior_angle**2)], dtype=float, device=device)
-        still = np.zeros((pair_count, 7), dtype=np.float32)
-        still[:, 6] = 1.0
-        self.prior_motions = wp.array(still, dtype=wp.transform, device=device)
+        no_motion = np.zeros((pair_count, 7), dtype=np.float32)
+        no_motion[:, 6] = 1.0
+        self.prior_motions = wp.array(no_motion, dtype=wp.transform, device=device)
         self._sums = (zeros(float), zeros(wp.vec3), zeros(wp.vec3))
         self._moments = zeros(wp.mat33)
         self._rotations = zeros(wp.mat33)

@@ -19,7 +19,7 @@ JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a 
 JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
-STANDS_STILL = 0.02  # jumps smaller than this are no news
+SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
 
@@ -80,7 +80,7 @@ class _Search:
         return path
 
     def carry(self, rounds: int) -> None:
-        """Try the poses of the frames before and after, moved along with the contacts, until the path stands still.
+        """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
         Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
         """
@@ -103,7 +103,7 @@ class _Search:
                 tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
-            if _jumps(before, path).max() < STANDS_STILL:
+            if _jumps(before, path).max() < SETTLED:
                 break
 
 

@@ -44,7 +44,7 @@ def format_before_after(metrics: dict, bodies: Sequence[str], *, brief: bool = F
     Args:
         metrics: two answers of :func:`warpprior.metrics.evaluate`, under ``before`` and ``after``.
         bodies: names of the bodies to show, each with the pairs it is part of.
-        brief: only what tells most.
+        brief: only what says most.
     """
     before, after = metrics.get("before", {}), metrics.get("after", {})
     lines = []

@@ -1,4 +1,4 @@
-"""Mask bias: by how much label borders lie too far out, told by bodies whose poses are known."""
+"""Mask bias: by how much label borders lie too far out, as bodies show whose poses are known."""
 
 from __future__ import annotations
 

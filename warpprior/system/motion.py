@@ -23,8 +23,8 @@ CONTACT_POINTS = 512  # per body, spread over its surface
 class MotionState:
     """Poses of all bodies, the surfaces of the estimated ones, and contact points of all, on one device.
 
-    The poses of an estimated body are a base and an increment: the increment is what solvers differentiate and step,
-    :meth:`settle` folds it into the base, where rotations stay on the manifold.
+    The poses of an estimated body are a base and an increment: the increment is what solvers
+    differentiate and step, :meth:`settle` folds it into the base, where rotations stay on the manifold.
 
     Args:
         scene: the scene; the initial poses of its bodies are the start.
@@ -33,7 +33,7 @@ class MotionState:
         seed: of the contact points.
 
     Attributes:
-        estimated, known: the scene's bodies of either kind.
+        estimated, known: the scene's bodies.
         assembly: topology of the estimated bodies, where there are some.
         vertices, screen: their surfaces in the camera frame, and projected: u, v [px], depth [m]
             [frame, vertex] vec3, with gradients.

@@ -70,7 +70,7 @@ class SharedUnknowns:
         return np.where(self._held, 0.0, low), np.where(self._held, 0.0, high)
 
     def drop_small_bias(self) -> None:
-        """Take labels to be exact where the bias found so far is too small to be told from none."""
+        """Take labels to be exact where the bias found so far is too small to differ from none."""
         if "bias" in self.names:
             place = self.names.index("bias")
             if abs(self.values[place]) < SMALL_BIAS:

@@ -23,7 +23,7 @@ NEAREST_M = 0.05  # bodies nearer to the camera than this are taken to be here
 
 @dataclass(frozen=True)
 class Rest(Term):
-    """Motion between two frames of what rests; a Cauchy cost lets go of what moves all the same.
+    """Motion between two frames of what rests; by a Cauchy cost, what moves all the same is an outlier.
 
     Attributes:
         sigma_m: change of position between two frames at the nominal rate that counts one [m].

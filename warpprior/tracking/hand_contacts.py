@@ -113,16 +113,16 @@ class Clearance:
         long = np.flatnonzero(self.near > self._frames)
         if not len(long):
             return long
-        slid, went = self._moved(long, np.full(len(long), self._frames))
+        slid, went = self._moved(long, self._frames)
         sticks = (slid < distance) | ((slid < 2.0 * distance) & (went < distance))
         slid, went = self._moved(long, np.minimum(self.near[long] - 1, len(self.past) - 1))
         return long[sticks | ((went > CARRIED * distance) & (slid < WITH_IT * went))]
 
-    def _moved(self, points: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _moved(self, points: np.ndarray, frames: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
         """How far points have moved over the object, and in space, in so many frames each (point,) [m]."""
         begin = len(self.past) - 1 - frames
         slid, went = (track[-1, points] - track[begin, points] for track in (self.past, self.path))
-        return np.linalg.norm(slid, axis=1), np.linalg.norm(went, axis=1)
+        return np.sqrt((slid * slid).sum(axis=1)), np.sqrt((went * went).sum(axis=1))
 
 
 class Contacts:
