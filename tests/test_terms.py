@@ -154,6 +154,27 @@ def test_what_a_term_has_not_is_said(scene, device):
         bound.add(problem.system)
 
 
+@dataclass(frozen=True)
+class Absent(Term):
+    """A term that finds nothing to do, and says so."""
+
+    name: ClassVar[str] = "absent"
+
+    def bind(self, problem):
+        """None."""
+        problem.note("absent: nothing here.")
+        return []
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_what_a_term_notes_is_in_the_result_once(device, scene, solver):
+    """Whichever solver runs."""
+    others = [name for name in ("gauss_newton", "adam") if name != solver]
+    settings = RefineSettings(contact_points=32, iterations=1).leaving_out(others)
+    result = refine(scene, settings, terms=[*terms.default(scene), Absent()], device=device)
+    assert result.notes.count("absent: nothing here.") == 1
+
+
 @wp.kernel
 def _add_height(
     vertices: wp.array2d[wp.vec3],  # [frame, vertex] camera frame

@@ -239,7 +239,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(self.notes),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes])),
             complete=complete,
         )
 

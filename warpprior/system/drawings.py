@@ -1,4 +1,4 @@
-"""Every estimated body drawn alone, with its contour, and what else is in the observed."""
+"""Every estimated body drawn alone, with its contour, and what else is in the picture."""
 
 from __future__ import annotations
 
