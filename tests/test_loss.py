@@ -102,10 +102,26 @@ def test_poses_come_in_any_form(scene, device):
     np.testing.assert_allclose(loss(parts_of(scene)).numpy(), expected, rtol=1e-3)
 
 
+def test_bodies_left_out_are_where_the_scene_has_them(scene, device):
+    """Wherever an earlier call put them; joints that are left out likewise."""
+    loss = Loss(scene, ["pose", "keypoints"], device=device, contact_points=16)
+    expected = loss({}).numpy()
+    motions = {body.name: body.initial for body in scene.bodies if not body.known}
+    assert np.abs(loss(parts_of(scene, 0.2)).numpy() - expected).max() > 1e-3
+    np.testing.assert_array_equal(loss({}).numpy(), expected)
+    loss(parts_of(scene, 0.2))
+    bare = {name: (motion.position, motion.rotation) for name, motion in motions.items()}
+    np.testing.assert_allclose(loss(bare).numpy(), expected, rtol=1e-5)
+
+
 def test_what_cannot_be_is_refused(scene, device):
     """One sentence each."""
     with pytest.raises(InputError, match="no term 'penetratio'"):
         Loss(scene, ["penetratio"], device=device)
+    with pytest.raises(InputError, match="'pose' twice"):
+        Loss(scene, ["pose", Pose(weight=2.0)], device=device)
+    with pytest.raises(InputError, match="'depth', which has no weight by default"):
+        Loss(scene, ["depth"], device=device)
     known = tuple(replace(body, known=True) for body in scene.bodies)
     with pytest.raises(InputError, match="every body is known"):
         Loss(replace(scene, bodies=known), device=device)

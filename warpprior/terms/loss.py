@@ -43,7 +43,7 @@ class Loss:
         device: the Warp device.
 
     Raises:
-        InputError: no body is estimated, there is no such term, or it has no energy.
+        InputError: no body is estimated, or a term is refused, as :func:`chosen_terms` says.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Loss:
         self.terms = chosen_terms(scene, terms)
         self.device = wp.get_device(resolve_device(device))
         self._motion = MotionState(scene, self.device, point_count=contact_points)
+        self._first_poses = {name: wp.clone(poses) for name, poses in self._motion.base_poses.items()}
+        self._first_joints = {name: wp.clone(joints) for name, joints in self._motion.base_joints.items()}
         problem = Problem(self._motion, observe_picture(self._motion, window_margin))
         problem.prepare_for(self.terms)
         self._energy = Energy(problem, [bound for term in self.terms for bound in term.bind(problem)])
@@ -141,10 +143,11 @@ class Loss:
         import warp as wp
 
         motion = self._motion
-        for name, (transforms, joints) in given.items():
+        for name in motion.base_poses:
+            # What is not given is where the scene has it, wherever an earlier call moved it.
+            transforms, joints = given.get(name, (self._first_poses[name], None))
             wp.copy(motion.base_poses[name], transforms)
-            if joints is not None:
-                wp.copy(motion.base_joints[name], joints)
+            wp.copy(motion.base_joints[name], self._first_joints[name] if joints is None else joints)
             motion.increments[name].zero_()
         motion.pose()
 
@@ -169,7 +172,8 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
     """Terms by name or as they are, each with an energy.
 
     Raises:
-        InputError: there is no such term, or it has no energy.
+        InputError: there is no such term, it is named twice, it is off unless it is given a weight, or it has no
+            energy.
     """
     from warpprior.terms import TERMS, default
 
@@ -182,6 +186,11 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
             if term not in by_name:
                 raise InputError("terms", f"no term {term!r}", f"some of {', '.join(by_name)}")
             term = by_name[term]()
+            if term.weight == 0.0:
+                accepted = f"warpprior.terms.{type(term).__name__}(weight=...)"
+                raise InputError("terms", f"{term.name!r}, which has no weight by default", accepted)
+        if any(term.name == other.name for other in chosen):
+            raise InputError("terms", f"{term.name!r} twice", "one term of each name")
         if ADAM not in term.uses:
             raise InputError("terms", f"{term.name!r} has no energy", "terms that Adam can use")
         chosen.append(term)
