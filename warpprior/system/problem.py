@@ -160,18 +160,23 @@ class Problem:
         for contacts in self._contacts.values():
             contacts.enter(stage)
 
-    def refresh(self) -> None:
-        """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only."""
+    def refresh(self, *, chains: bool = True) -> None:
+        """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only.
+
+        Without ``chains`` the derivatives of surfaces stay as they are: rows alone ask for them.
+        """
         if self._draws:
             self.drawings.draw()
-        self.surfaces.update()
+        if chains:
+            self.surfaces.update()
         for contacts in self._contacts.values():
             contacts.update()
         self._refit()
 
     def refresh_body(self, name: str) -> None:
         """The same for one rigid body that alone has moved; launches only."""
-        self.drawings.draw_alone(name)
+        if self._draws:
+            self.drawings.draw_alone(name)
         if name in self._contacts:
             self._contacts[name].update()
 
