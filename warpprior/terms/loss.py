@@ -78,6 +78,7 @@ class Loss:
         problem.enter(stage)
         for bound in self._energy.terms:
             bound.enter(stage)
+        self._call: object = None  # the one that the bodies and what is held are of
         self._factors = wp.array(self._energy.factors.astype(np.float32), dtype=wp.float32, device=self.device)
 
     def __call__(self, poses: Mapping[str, Any]) -> wp.array:
@@ -102,14 +103,14 @@ class Loss:
         given = {name: self._read(name, values) for name, values in poses.items()}
         needed = any(array.requires_grad for pair in given.values() for array in pair if array is not None)
         totals = wp.zeros(self._motion.frame_count, dtype=wp.float32, device=self.device, requires_grad=needed)
+        call = object()
         with unrecorded():
-            self._move(given)
-            self._energy.freeze()
+            self._hold(given, call)
             self._energy.evaluate()
             sum_rows(self._energy.rows, self._factors, totals_out=totals)
         if needed:
             arrays = [array for pair in given.values() for array in pair if array is not None]
-            record_adjoint(lambda: self._push(given, totals), [totals, *arrays])
+            record_adjoint(lambda: self._push(given, totals, call), [totals, *arrays])
         return totals
 
     @property
@@ -139,7 +140,8 @@ class Loss:
         accepted = f"one of {', '.join(body.name for body in self._motion.estimated)}"
         raise InputError("loss", f"no estimated body {name!r}", accepted)
 
-    def _move(self, given: Mapping[str, tuple[wp.array, wp.array | None]]) -> None:
+    def _hold(self, given: Mapping[str, tuple[wp.array, wp.array | None]], call: object) -> None:
+        """Move the bodies where a call has them, and find what is held there."""
         import warp as wp
 
         motion = self._motion
@@ -150,13 +152,15 @@ class Loss:
             wp.copy(motion.base_joints[name], self._first_joints[name] if joints is None else joints)
             motion.increments[name].zero_()
         motion.pose()
+        self._energy.freeze()
+        self._call = call
 
-    def _push(self, given: Mapping[str, tuple[wp.array, wp.array | None]], totals: wp.array) -> None:
+    def _push(self, given: Mapping[str, tuple[wp.array, wp.array | None]], totals: wp.array, call: object) -> None:
         """The adjoint; another call may have moved the bodies since."""
         from warpprior.kernels.energy import pull_joints, pull_poses, seed_rows
 
-        self._move(given)
-        self._energy.freeze()
+        if self._call is not call:
+            self._hold(given, call)
         seed_rows(totals.grad, self._factors, seeds_out=self._energy.weights)
         self._energy.differentiate()
         for name, (transforms, joints) in given.items():
