@@ -130,6 +130,14 @@ def test_what_cannot_be_is_refused(scene, device):
         loss({"thing": parts_of(scene)})
 
 
+def test_a_loss_makes_no_normal_equations(scene, device):
+    """They would be most of its memory, and nothing adds to them."""
+    loss = Loss(scene, ["pose", "keypoints", "smoothness"], device=device, contact_points=16)
+    differentiate(loss, on_tape(parts_of(scene, 0.01), device), np.ones(scene.frame_count, dtype=np.float32))
+    made = vars(loss._energy.problem.equations)
+    assert not {"hessian", "gradient", "row_values", "row_marks", "row_active"} & set(made)
+
+
 def test_the_default_terms_are_those_of_adam(scene):
     """Those that find something in the scene."""
     names = [term.name for term in Loss(scene, device="cpu", contact_points=16).terms]
