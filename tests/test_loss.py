@@ -122,6 +122,10 @@ def test_what_cannot_be_is_refused(scene, device):
         Loss(scene, ["pose", Pose(weight=2.0)], device=device)
     with pytest.raises(InputError, match="'depth', which has no weight by default"):
         Loss(scene, ["depth"], device=device)
+    bare = replace(scene, keypoints2d={})
+    for term in ("keypoints", Keypoints()):
+        with pytest.raises(InputError, match="'keypoints', but scene .* has no keypoints2d"):
+            Loss(bare, [term], device=device)
     known = tuple(replace(body, known=True) for body in scene.bodies)
     with pytest.raises(InputError, match="every body is known"):
         Loss(replace(scene, bodies=known), device=device)

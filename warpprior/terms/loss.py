@@ -176,8 +176,8 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
     """Terms by name or as they are, each with an energy.
 
     Raises:
-        InputError: there is no such term, it is named twice, it is off unless it is given a weight, or it has no
-            energy.
+        InputError: there is no such term, it is named twice, it is off unless it is given a weight, it has no energy,
+            or the scene lacks what it reads.
     """
     from warpprior.terms import TERMS, default
 
@@ -197,5 +197,9 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
             raise InputError("terms", f"{term.name!r} twice", "one term of each name")
         if ADAM not in term.uses:
             raise InputError("terms", f"{term.name!r} has no energy", "terms that Adam can use")
+        lacks = term.lacks(scene)
+        if lacks:
+            found = f"{term.name!r}, but scene {scene.name!r} has no {' and no '.join(lacks)}"
+            raise InputError("terms", found, "terms that find something in the scene")
         chosen.append(term)
     return chosen
