@@ -45,8 +45,10 @@ def _add_boxes(
     cost = wp.float64(0.0)
     for side in range(4):
         edge = boxes[frame, side]
-        vertex = outermost(screen, frame, first, count, side)
-        if wp.isfinite(edge) and vertex >= 0:
+        vertex = int(-1)
+        if wp.isfinite(edge):  # of most frames, whose labels say more, no side counts
+            vertex = outermost(screen, frame, first, count, side)
+        if vertex >= 0:
             axis = side % 2
             miss = screen[frame, vertex][axis] - edge
             trust = trust_of(miss, scale[0].reach)

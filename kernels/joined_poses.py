@@ -1,4 +1,4 @@
-"""Poses of positions and rotations that come apart: quaternions of any length, or matrices."""
+"""Poses of positions and rotations, together or apart: quaternions of any length, or matrices."""
 
 import warp as wp
 
@@ -24,6 +24,7 @@ def _join_quaternions(
 
 
 def join_quaternions(positions, rotations, *, poses_out):
+    """Launch :func:`_join_quaternions` over all frames."""
     wp.launch(
         _join_quaternions,
         dim=poses_out.shape[0],
@@ -45,6 +46,7 @@ def _join_matrices(
 
 
 def join_matrices(positions, rotations, *, poses_out):
+    """Launch :func:`_join_matrices` over all frames."""
     wp.launch(
         _join_matrices,
         dim=poses_out.shape[0],
@@ -52,3 +54,19 @@ def join_matrices(positions, rotations, *, poses_out):
         outputs=[poses_out],
         device=poses_out.device,
     )
+
+
+@wp.kernel
+def _unit_poses(
+    poses: wp.array[wp.transform],  # [frame] quaternions of any length
+    poses_out: wp.array[wp.transform],  # [frame]
+):
+    """One frame's pose.  Gradients: poses; none along a quaternion, whose length does not matter."""
+    frame = wp.tid()
+    rotation = unit_quaternion(wp.transform_get_rotation(poses[frame]))
+    poses_out[frame] = wp.transform(wp.transform_get_translation(poses[frame]), rotation)
+
+
+def unit_poses(poses, *, poses_out):
+    """Launch :func:`_unit_poses` over all frames."""
+    wp.launch(_unit_poses, dim=poses_out.shape[0], inputs=[poses], outputs=[poses_out], device=poses_out.device)

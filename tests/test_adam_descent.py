@@ -14,9 +14,11 @@ from warpprior.refinement.run import refine
 from warpprior.scene import Scene, SceneBody
 from warpprior.settings import AdamSettings, RefineSettings
 from warpprior.support.history import History
+from warpprior.system.backdrop import draw_known
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
 from warpprior.system.problem import Problem
+from warpprior.system.unknown_settings import UnknownSettings
 
 PHYSICS = ("sliding", "penetration", "smoothness", "consistency", "rest")
 
@@ -63,6 +65,20 @@ def test_the_energy_goes_down(device):
     assert adam.skipped == 0
     motion = adam.problem.motion
     assert mask_error(motion.scene, motion.read()).max() < 0.08
+
+
+def test_known_bodies_are_drawn_for_the_focal_length_found(device):
+    """What hides others is where Gauss-Newton's last focal length puts it."""
+    motion = MotionState(near_grasp(), device, point_count=64)
+    observed = observe_picture(motion, 0.5, calibrate=False)
+    problem = Problem(motion, observed, UnknownSettings(estimate_focal=True))
+    before = observed.backdrop.numpy().copy()
+    problem.shared.assign(np.array([0.1]))
+    motion.pose()
+    Adam(problem, RefineSettings())
+    expected = draw_known(motion, observed.window, [motion.scene.bodies.index(body) for body in motion.known])
+    np.testing.assert_array_equal(observed.backdrop.numpy(), expected.numpy())
+    assert (before != expected.numpy()).any()
 
 
 def test_replayed_graphs_give_the_same_bits(device, graphs_or_skip):

@@ -64,6 +64,7 @@ def test_skin_takes_poses_in_every_form(device):
         geometry.skin(TREE, position, 3.0 * rotation, joints, **words),
         geometry.skin(TREE, position, matrices, joints, **words),
         geometry.skin(TREE, whole, joints=joints, **words),
+        geometry.skin(TREE, np.hstack([position, 1.5 * rotation]), joints=joints, **words),
         geometry.skin(TREE, on_device(whole, wp.transform, device), joints=joints, **words).numpy(),
         geometry.skin(TREE, on_device(position, float, device), rotation, joints, **words).numpy(),
         geometry.skin(TREE, position, rotation, joints, shape=shape, scale=on_device(scale, float, device)).numpy(),
@@ -126,6 +127,25 @@ def test_rotation_matrices_pass_gradients_of_turns(device):
     axes = np.cross(np.eye(3)[:, None], np.eye(3)[None]).swapaxes(1, 2)  # generators of turns
     tangent = np.einsum("fxy,axz,fzy->fa", gradient, axes, matrices)
     compare_gradients(tangent, numeric, name="join_matrices by turns", worst=2e-3)
+
+
+@pytest.mark.parametrize("method", ["exact", "grid"])
+def test_the_length_of_a_quaternion_in_whole_poses_does_not_matter(device, method):
+    """A descent on position and quaternion leaves the sphere; the body stays as large, and no gradient goes along."""
+    poses = block_poses()
+    points = points_about(poses)
+    found = []
+    for length in (1.0, 1.3):
+        longer = poses * [1.0, 1.0, 1.0, length, length, length, length]
+        whole = wp.array(longer.astype(np.float32), dtype=wp.transform, device=device, requires_grad=True)
+        with wp.Tape() as tape:
+            distance = geometry.signed_distance(BLOCK, points, whole, method=method, device=device).distance
+        tape.backward(grads={distance: wp.full(distance.shape, 1.0, dtype=wp.float32, device=device)})
+        gradient = whole.grad.numpy() * [1.0, 1.0, 1.0, length, length, length, length]
+        assert np.abs((gradient[:, 3:] * longer[:, 3:]).sum(axis=1)).max() < 1e-3 * np.abs(gradient[:, 3:]).max()
+        found.append((distance.numpy(), gradient))
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=2e-3 * np.abs(found[0][1]).max())
 
 
 def test_a_quaternion_without_length_is_no_rotation(device):

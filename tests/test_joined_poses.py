@@ -5,7 +5,7 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.gradcheck import POISON
-from warpprior.kernels.joined_poses import join_matrices, join_quaternions
+from warpprior.kernels.joined_poses import join_matrices, join_quaternions, unit_poses
 
 FRAMES = 9
 
@@ -21,6 +21,12 @@ def test_both_forms_of_rotations_join(device):
         poses = wp.empty(FRAMES, dtype=wp.transform, device=device)
         poses.fill_(POISON)
         join(positions, rotations, poses_out=poses)
+        again = wp.empty(FRAMES, dtype=wp.transform, device=device)
+        again.fill_(POISON)
+        unit_poses(
+            wp.array(poses.numpy() * [*[1.0] * 3, *[2.5] * 4], dtype=wp.transform, device=device), poses_out=again
+        )
+        np.testing.assert_allclose(again.numpy(), poses.numpy(), atol=1e-6)
         np.testing.assert_array_equal(poses.numpy()[:, :3], positions.numpy())
         np.testing.assert_allclose(np.linalg.norm(poses.numpy()[:, 3:], axis=1), 1.0, atol=1e-6)
         assert (Rotation.from_quat(poses.numpy()[:, 3:]) * turns.inv()).magnitude().max() < 1e-6

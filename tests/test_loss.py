@@ -102,16 +102,44 @@ def test_poses_come_in_any_form(scene, device):
     np.testing.assert_allclose(loss(parts_of(scene)).numpy(), expected, rtol=1e-3)
 
 
+def test_bodies_left_out_are_where_the_scene_has_them(scene, device):
+    """Wherever an earlier call put them; joints that are left out likewise."""
+    loss = Loss(scene, ["pose", "keypoints"], device=device, contact_points=16)
+    expected = loss({}).numpy()
+    motions = {body.name: body.initial for body in scene.bodies if not body.known}
+    assert np.abs(loss(parts_of(scene, 0.2)).numpy() - expected).max() > 1e-3
+    np.testing.assert_array_equal(loss({}).numpy(), expected)
+    loss(parts_of(scene, 0.2))
+    bare = {name: (motion.position, motion.rotation) for name, motion in motions.items()}
+    np.testing.assert_allclose(loss(bare).numpy(), expected, rtol=1e-5)
+
+
 def test_what_cannot_be_is_refused(scene, device):
     """One sentence each."""
     with pytest.raises(InputError, match="no term 'penetratio'"):
         Loss(scene, ["penetratio"], device=device)
+    with pytest.raises(InputError, match="'pose' twice"):
+        Loss(scene, ["pose", Pose(weight=2.0)], device=device)
+    with pytest.raises(InputError, match="'depth', which has no weight by default"):
+        Loss(scene, ["depth"], device=device)
+    bare = replace(scene, keypoints2d={})
+    for term in ("keypoints", Keypoints()):
+        with pytest.raises(InputError, match="'keypoints', but scene .* has no keypoints2d"):
+            Loss(bare, [term], device=device)
     known = tuple(replace(body, known=True) for body in scene.bodies)
     with pytest.raises(InputError, match="every body is known"):
         Loss(replace(scene, bodies=known), device=device)
     loss = Loss(scene, ["pose"], device=device, contact_points=16)
     with pytest.raises(InputError, match="no estimated body 'thing'"):
         loss({"thing": parts_of(scene)})
+
+
+def test_a_loss_makes_no_normal_equations(scene, device):
+    """They would be most of its memory, and nothing adds to them."""
+    loss = Loss(scene, ["pose", "keypoints", "smoothness"], device=device, contact_points=16)
+    differentiate(loss, on_tape(parts_of(scene, 0.01), device), np.ones(scene.frame_count, dtype=np.float32))
+    made = vars(loss._energy.problem.equations)
+    assert not {"hessian", "gradient", "row_values", "row_marks", "row_active"} & set(made)
 
 
 def test_the_default_terms_are_those_of_adam(scene):

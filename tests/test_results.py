@@ -205,7 +205,7 @@ def test_checkpoints_come_back_and_belong_to_their_run(result, tmp_path):
 
 
 def test_the_fingerprint_notices_every_input(result):
-    """Labels, poses, models, camera and settings change it; truth and names of folders do not."""
+    """Labels, poses, models, camera, times and settings change it; truth and names of folders do not."""
     scene = result.scene
     base = fingerprint(scene)
     assert fingerprint(replace(scene, folder=Path("elsewhere"), name="other")) == base
@@ -224,9 +224,10 @@ def test_the_fingerprint_notices_every_input(result):
         replace(scene, bodies=(scene.bodies[0], replace(box, body=replace(box.body, vertices=vertices)))),
         replace(scene, camera=replace(scene.camera, fx=60.1)),
         replace(scene, bodies=(scene.bodies[0], replace(box, known=True))),
+        replace(scene, timestamps=scene.times**1.1),
     ]
     prints = [fingerprint(changed) for changed in changes] + [fingerprint(scene, {"a": 1})]
-    assert len({base, *prints}) == 7
+    assert len({base, *prints}) == 8
 
 
 def test_an_output_folder_is_made_and_unmade(tmp_path):

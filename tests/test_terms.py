@@ -229,6 +229,17 @@ def first_heights(result):
     return posed_vertices(body, result.poses["box"])[:, 0, 1]
 
 
+def test_a_term_of_a_known_body_is_refused(device, scene):
+    """Its body is whose unknowns it pulls; left out without a word, it would do nothing."""
+
+    class OfKnown(Height):
+        def bind(self, problem):
+            return [BoundHeight(self, body, problem) for body in problem.motion.known]
+
+    with pytest.raises(InputError, match="term 'height': bound to 'clamp', which is known"):
+        refine(scene, RefineSettings(contact_points=32), terms=[OfKnown()], device=device)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_term_of_ones_own(device, scene, solver):
     """A kernel and a few lines: rows for Gauss-Newton and an energy for Adam; it may be set and left out by name."""

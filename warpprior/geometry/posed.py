@@ -71,7 +71,8 @@ def skin(
     Args:
         body: the body.
         position: camera_from_body [frame] vec3 or (frame, 3) [m]; or whole poses, then without ``rotation``:
-            [frame] transform, (frame, 7), or a :class:`warpprior.Poses`, which has joints, shape and scale, too.
+            [frame] transform or (frame, 7), quaternions of any length, or a :class:`warpprior.Poses`, which has joints,
+            shape and scale, too.
         rotation: quaternions xyzw of any length [frame] quat or (frame, 4), or matrices (frame, 3, 3).
         joints: joint coordinates (frame, coordinate) [rad or m]; None for all zero.
         shape: shape parameters (shape,); None for the mean.
@@ -136,16 +137,24 @@ def surface_of(body: Body, poses: Any, device: Any = None, extras: tuple = ()) -
     device = device_of(poses, *extras, device=device)
     if len(_full_shape(poses)) == 3:
         return to_warp(poses, f"surface of body {body.name!r}", wp.vec3, 2, device, shape=(None, body.vertex_count))
-    return _skinned(body, to_warp(poses, f"poses of body {body.name!r}", wp.transform, 1, device), *extras)
+    transforms = to_warp(poses, f"poses of body {body.name!r}", wp.transform, 1, device)
+    return _skinned(body, _of_unit_length(transforms), *extras)
 
 
 def poses_of(poses: Any, where: str, device: Any, *, count: int) -> wp.array:
     """camera_from_body [frame] transform for poses as :func:`surface_of` takes them, but not for a surface."""
     if isinstance(poses, tuple):
-        poses = join_poses(*poses[:2], device=device)
+        return to_warp(join_poses(*poses[:2], device=device), where, wp.transform, 1, device, shape=(count,))
     if hasattr(poses, "position"):
         poses = np.concatenate([poses.position, poses.rotation], axis=1)
-    return to_warp(poses, where, wp.transform, 1, device, shape=(count,))
+    return _of_unit_length(to_warp(poses, where, wp.transform, 1, device, shape=(count,)))
+
+
+def _of_unit_length(poses: wp.array) -> wp.array:
+    """The same poses [frame] transform, whatever the length of their quaternions; differentiable."""
+    unit = wp.zeros(poses.shape, dtype=wp.transform, device=poses.device, requires_grad=poses.requires_grad)
+    joined_poses.unit_poses(poses, poses_out=unit)
+    return unit
 
 
 def _skinned(body: Body, poses: wp.array, joints: Any = None, shape: Any = None, scale: Any = 1.0) -> wp.array:

@@ -18,7 +18,7 @@ _META = "__meta__"
 
 
 def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
-    """Hash of everything an estimate depends on: camera, models, labels, initial poses and settings.
+    """Hash of everything an estimate depends on: camera, times, models, labels, initial poses and settings.
 
     Truth, names of folders and pictures' file names do not count; colour and depth pictures are represented by their
     presence.
@@ -37,6 +37,8 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> str:
         add("depth")
     if scene.labels is not None:
         add(scene.labels)
+    if scene.timestamps is not None:
+        add(scene.timestamps)
     if scene.noise:
         add(dict(scene.noise))
     for found in (scene.keypoints2d, scene.boxes):

@@ -40,6 +40,7 @@ class Adam:
         self._capture = capture
         used = settings.used_by(ADAM)
         problem.prepare_for(used)
+        problem.refresh_backdrop()
         self.energy = Energy(problem, [term for kind in used for term in kind.bind(problem)])
         motion, s = problem.motion, settings.adam
         device = motion.device

@@ -11,6 +11,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.steps import BodySteps
 from warpprior.settings import RefineSettings
+from warpprior.support.errors import InputError
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
@@ -32,6 +33,9 @@ class GaussNewton:
         stages: those that apply to this scene.
         terms: bound terms, those of each body together.
         names: of the terms, columns of the history.
+
+    Raises:
+        InputError: a term is bound to a known body.
     """
 
     def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
@@ -44,6 +48,10 @@ class GaussNewton:
         used = settings.used_by(GAUSS_NEWTON)
         problem.prepare_for(used)
         bound = [term for kind in used for term in kind.bind(problem)]
+        for term in bound:
+            if term.body.known:
+                found = f"bound to {term.body.name!r}, which is known"
+                raise InputError(f"term {term.name!r}", found, "a body that is estimated, whose unknowns it pulls")
         self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
         self.names = tuple(kind.name for kind in used)
         self._bodies = [BodySteps(body, problem) for body in estimated]

@@ -45,13 +45,12 @@ class Drawings:
 
     def draw(self) -> None:
         """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with."""
-        if not self._compares:
-            return
         for name in self.alone:
             self.draw_alone(name)
-        for canvas in self._together:
+        for canvas in self._together if self._compares else ():
             canvas.draw_faces(self._motion.screen)
 
     def draw_alone(self, name: str) -> None:
-        """Draw one body anew; launches only."""
-        self.alone[name].draw(self._motion.screen)
+        """Draw one body anew, likewise; launches only."""
+        if self._compares:
+            self.alone[name].draw(self._motion.screen)

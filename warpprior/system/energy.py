@@ -61,7 +61,7 @@ class Energy:
 
     def freeze(self) -> None:
         """Refresh what gradients do not flow through, at the current motion."""
-        self.problem.refresh()
+        self.problem.refresh(chains=False)
         for term in self.terms:
             term.freeze()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import warp as wp
@@ -35,9 +36,13 @@ class Equations:
         starts: column of each body's root, by name.
         shared: column of each shared unknown, by name.
         width: columns of a frame, without the shared ones.
+        total: columns with the shared ones.
+        lanes: as given.
         hessian: blocks [frame, 4, column, column] float64; of blocks of a frame with itself the lower triangle counts.
         gradient: of a frame, and what it adds to the frame before [frame, 2, column] float64.
         row_values, row_marks, row_active: workspace of the kernels [frame, lane, column].
+
+    Arrays are made when first asked for: an energy that is differentiated needs none of them.
     """
 
     def __init__(self, bodies: Sequence[SceneBody], shared: Sequence[str], frame_count: int, lanes: int, device):
@@ -48,17 +53,31 @@ class Equations:
         self.width = int(ends[-1])
         self.shared = {name: self.width + index for index, name in enumerate(shared)}
         self.frame_count = frame_count
-        total = self.width + len(shared)
-        device = wp.get_device(device)
+        self.total, self.lanes = self.width + len(shared), lanes
+        self._device = wp.get_device(device)
 
-        def zeros(shape, dtype):
-            return wp.zeros(shape, dtype=dtype, device=device)
+    @cached_property
+    def hessian(self) -> wp.array:
+        return self._zeros(wp.float64, BLOCKS, self.total, self.total)
 
-        self.hessian = zeros((frame_count, BLOCKS, total, total), wp.float64)
-        self.gradient = zeros((frame_count, 2, total), wp.float64)
-        self.row_values = zeros((frame_count, lanes, total), wp.float32)
-        self.row_marks = zeros((frame_count, lanes, total), wp.int32)
-        self.row_active = zeros((frame_count, lanes, total), wp.int32)
+    @cached_property
+    def gradient(self) -> wp.array:
+        return self._zeros(wp.float64, 2, self.total)
+
+    @cached_property
+    def row_values(self) -> wp.array:
+        return self._zeros(wp.float32, self.lanes, self.total)
+
+    @cached_property
+    def row_marks(self) -> wp.array:
+        return self._zeros(wp.int32, self.lanes, self.total)
+
+    @cached_property
+    def row_active(self) -> wp.array:
+        return self._zeros(wp.int32, self.lanes, self.total)
+
+    def _zeros(self, dtype: type, *inner: int) -> wp.array:
+        return wp.zeros((self.frame_count, *inner), dtype=dtype, device=self._device)
 
     def clear(self) -> None:
         """Begin a new linearisation."""

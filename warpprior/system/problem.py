@@ -49,7 +49,6 @@ class Problem:
         shared: the unknowns that all frames share.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the estimated bodies.
-        system: what kernels add rows to.
         estimates_focal: the focal length is an unknown.
         compares_labels: some term of the solver that runs holds drawings against labels.
         notes: what terms have to say about the scene, one sentence each.
@@ -66,7 +65,6 @@ class Problem:
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
         self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
         self.drawings = Drawings(motion, observed)
-        self.system = self._system(ROWS)
         self.compares_labels, self._draws = False, True
         self.notes: list[str] = []
         self._stage: Stage | None = None
@@ -80,10 +78,16 @@ class Problem:
         system.mode = mode
         system.chain_starts, system.chain_columns = self.surfaces.starts, self.surfaces.columns
         system.chain_values = self.surfaces.values
-        system.values, system.marks, system.active = equations.row_values, equations.row_marks, equations.row_active
-        system.hessian, system.gradient = equations.hessian, equations.gradient
         system.bias_column = equations.shared.get("bias", -1)
         system.focal_column = equations.shared.get("focal", -1)
+        return system
+
+    @cached_property
+    def system(self) -> System:
+        """What kernels add rows to."""
+        system, equations = self._system(ROWS), self.equations
+        system.values, system.marks, system.active = equations.row_values, equations.row_marks, equations.row_active
+        system.hessian, system.gradient = equations.hessian, equations.gradient
         return system
 
     @cached_property
@@ -95,7 +99,7 @@ class Problem:
     def gradient_system(self) -> System:
         """What kernels add the energy's gradient to; see :class:`warpprior.system.energy.Energy`."""
         system, device = self._system(GRADIENT), self.motion.device
-        frame_count, total = self.motion.frame_count, self.equations.gradient.shape[2]
+        frame_count, total = self.motion.frame_count, self.equations.total
         place_count = self.surfaces.starts.shape[0] - 1
         system.seeds = wp.zeros(frame_count, dtype=wp.float32, device=device)
         system.place_gradients = wp.zeros((frame_count, place_count), dtype=wp.vec3, device=device)
@@ -160,18 +164,23 @@ class Problem:
         for contacts in self._contacts.values():
             contacts.enter(stage)
 
-    def refresh(self) -> None:
-        """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only."""
+    def refresh(self, *, chains: bool = True) -> None:
+        """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only.
+
+        Without ``chains`` the derivatives of surfaces stay as they are: rows alone ask for them.
+        """
         if self._draws:
             self.drawings.draw()
-        self.surfaces.update()
+        if chains:
+            self.surfaces.update()
         for contacts in self._contacts.values():
             contacts.update()
         self._refit()
 
     def refresh_body(self, name: str) -> None:
         """The same for one rigid body that alone has moved; launches only."""
-        self.drawings.draw_alone(name)
+        if self._draws:
+            self.drawings.draw_alone(name)
         if name in self._contacts:
             self._contacts[name].update()
 

@@ -76,7 +76,7 @@ class BoundContour(BoundTerm):
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
         # Each thread has a row of its own.
-        self._stride = min(self._canvas.stride, problem.equations.row_values.shape[1])
+        self._stride = min(self._canvas.stride, problem.equations.lanes)
 
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale

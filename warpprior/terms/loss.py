@@ -43,7 +43,7 @@ class Loss:
         device: the Warp device.
 
     Raises:
-        InputError: no body is estimated, there is no such term, or it has no energy.
+        InputError: no body is estimated, or a term is refused, as :func:`chosen_terms` says.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Loss:
         self.terms = chosen_terms(scene, terms)
         self.device = wp.get_device(resolve_device(device))
         self._motion = MotionState(scene, self.device, point_count=contact_points)
+        self._first_poses = {name: wp.clone(poses) for name, poses in self._motion.base_poses.items()}
+        self._first_joints = {name: wp.clone(joints) for name, joints in self._motion.base_joints.items()}
         problem = Problem(self._motion, observe_picture(self._motion, window_margin))
         problem.prepare_for(self.terms)
         self._energy = Energy(problem, [bound for term in self.terms for bound in term.bind(problem)])
@@ -76,6 +78,7 @@ class Loss:
         problem.enter(stage)
         for bound in self._energy.terms:
             bound.enter(stage)
+        self._call: object = None  # the one that the bodies and what is held are of
         self._factors = wp.array(self._energy.factors.astype(np.float32), dtype=wp.float32, device=self.device)
 
     def __call__(self, poses: Mapping[str, Any]) -> wp.array:
@@ -100,14 +103,14 @@ class Loss:
         given = {name: self._read(name, values) for name, values in poses.items()}
         needed = any(array.requires_grad for pair in given.values() for array in pair if array is not None)
         totals = wp.zeros(self._motion.frame_count, dtype=wp.float32, device=self.device, requires_grad=needed)
+        call = object()
         with unrecorded():
-            self._move(given)
-            self._energy.freeze()
+            self._hold(given, call)
             self._energy.evaluate()
             sum_rows(self._energy.rows, self._factors, totals_out=totals)
         if needed:
             arrays = [array for pair in given.values() for array in pair if array is not None]
-            record_adjoint(lambda: self._push(given, totals), [totals, *arrays])
+            record_adjoint(lambda: self._push(given, totals, call), [totals, *arrays])
         return totals
 
     @property
@@ -137,23 +140,27 @@ class Loss:
         accepted = f"one of {', '.join(body.name for body in self._motion.estimated)}"
         raise InputError("loss", f"no estimated body {name!r}", accepted)
 
-    def _move(self, given: Mapping[str, tuple[wp.array, wp.array | None]]) -> None:
+    def _hold(self, given: Mapping[str, tuple[wp.array, wp.array | None]], call: object) -> None:
+        """Move the bodies where a call has them, and find what is held there."""
         import warp as wp
 
         motion = self._motion
-        for name, (transforms, joints) in given.items():
+        for name in motion.base_poses:
+            # What is not given is where the scene has it, wherever an earlier call moved it.
+            transforms, joints = given.get(name, (self._first_poses[name], None))
             wp.copy(motion.base_poses[name], transforms)
-            if joints is not None:
-                wp.copy(motion.base_joints[name], joints)
+            wp.copy(motion.base_joints[name], self._first_joints[name] if joints is None else joints)
             motion.increments[name].zero_()
         motion.pose()
+        self._energy.freeze()
+        self._call = call
 
-    def _push(self, given: Mapping[str, tuple[wp.array, wp.array | None]], totals: wp.array) -> None:
+    def _push(self, given: Mapping[str, tuple[wp.array, wp.array | None]], totals: wp.array, call: object) -> None:
         """The adjoint; another call may have moved the bodies since."""
         from warpprior.kernels.energy import pull_joints, pull_poses, seed_rows
 
-        self._move(given)
-        self._energy.freeze()
+        if self._call is not call:
+            self._hold(given, call)
         seed_rows(totals.grad, self._factors, seeds_out=self._energy.weights)
         self._energy.differentiate()
         for name, (transforms, joints) in given.items():
@@ -169,7 +176,8 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
     """Terms by name or as they are, each with an energy.
 
     Raises:
-        InputError: there is no such term, or it has no energy.
+        InputError: there is no such term, it is named twice, it is off unless it is given a weight, it has no energy,
+            or the scene lacks what it reads.
     """
     from warpprior.terms import TERMS, default
 
@@ -182,7 +190,16 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
             if term not in by_name:
                 raise InputError("terms", f"no term {term!r}", f"some of {', '.join(by_name)}")
             term = by_name[term]()
+            if term.weight == 0.0:
+                accepted = f"warpprior.terms.{type(term).__name__}(weight=...)"
+                raise InputError("terms", f"{term.name!r}, which has no weight by default", accepted)
+        if any(term.name == other.name for other in chosen):
+            raise InputError("terms", f"{term.name!r} twice", "one term of each name")
         if ADAM not in term.uses:
             raise InputError("terms", f"{term.name!r} has no energy", "terms that Adam can use")
+        lacks = term.lacks(scene)
+        if lacks:
+            found = f"{term.name!r}, but scene {scene.name!r} has no {' and no '.join(lacks)}"
+            raise InputError("terms", found, "terms that find something in the scene")
         chosen.append(term)
     return chosen

@@ -124,10 +124,11 @@ class BoundBentPenetration(BoundTerm):
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.penetration import add_bent_penetration
+        from warpprior.kernels.rows import GRADIENT
 
         if not self._active:
             return
-        if system is not self.problem.gradient_system:  # it comes after the costs, at the same motion
+        if system.mode != GRADIENT:  # that comes after the costs, at the same motion
             self._query.query(self._points, self._answers)
         held = int(self._shares_held)
         add_bent_penetration(self._bent, self._push, system, hold_shares=held, cost_out=self.costs)

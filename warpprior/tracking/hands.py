@@ -128,8 +128,8 @@ class TrackedHand:
         self._poses.host[0, :3], self._poses.host[0, 3:] = position, rotation
         self._origins.host[0] = position
         self._joints.host[0] = joints
-        for mirror in (self._poses, self._origins, self._joints):
-            mirror.push()
+        for twin in (self._poses, self._origins, self._joints):
+            twin.push()
         self._placing()
         self._vertices.pull()
 

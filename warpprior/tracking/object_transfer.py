@@ -66,7 +66,7 @@ class ObjectTransfer:
         prior_shift: np.ndarray,
         prior_turn: np.ndarray = IDENTITY,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """ObjectTransfer an object.
+        """Carry the object along with its contacts.
 
         Args:
             before, after: contact points (contact, 3), camera frame [m].
@@ -83,8 +83,8 @@ class ObjectTransfer:
         self._after.host[:, : len(after)] = after - position
         self._pose.host[:, :3], self._pose.host[:, 3:] = 0.0, rotation
         self._prior.host[:, :3], self._prior.host[:, 3:] = prior_shift, prior_turn
-        for mirror in (self._weights, self._before, self._after, self._pose, self._prior):
-            mirror.push()
+        for twin in (self._weights, self._before, self._after, self._pose, self._prior):
+            twin.push()
         self._carrying()
         found = self._result.pull()[0].astype(np.float64)
         place = position if self._literal else position + found[:3]

@@ -14,7 +14,7 @@ from warpprior.tracking.object_transfer import ObjectTransfer
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
 HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
-STILL = np.zeros(3)
+NO_SHIFT = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
 IN_TIME = 0.9  # share of the last interval within which a control is not missing, but still to come
@@ -181,7 +181,7 @@ class Prediction:
         else:
             before = self._at_slots(belief, lead, [points for points, _ in earlier])
         transfer = self._transfers[index]
-        prior = STILL if self.settings.literal else (after - before).mean(axis=0)
+        prior = NO_SHIFT if self.settings.literal else (after - before).mean(axis=0)
         belief.position[place], belief.rotation[place] = transfer(before, after, position, rotation, prior)
         turn = matrix(belief.rotation[place]) @ matrix(rotation).T
         follows[columns, columns][:3, :3] = follows[columns, columns][3:, 3:] = turn
