@@ -106,6 +106,12 @@ def test_what_cannot_be_is_refused(scene, device):
     """One sentence each."""
     with pytest.raises(InputError, match="no term 'penetratio'"):
         Loss(scene, ["penetratio"], device=device)
+    with pytest.raises(InputError, match="'pose' twice"):
+        Loss(scene, ["pose", "pose"], device=device)
+    with pytest.raises(InputError, match="the class Coverage"):
+        Loss(scene, [Coverage], device=device)
+    with pytest.raises(InputError, match="'pose'; a list"):
+        Loss(scene, "pose", device=device)
     known = tuple(replace(body, known=True) for body in scene.bodies)
     with pytest.raises(InputError, match="every body is known"):
         Loss(replace(scene, bodies=known), device=device)

@@ -6,6 +6,7 @@ stages, and Adam on the energy of everything that is estimated.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term
+from warpprior.terms.term import check_terms
 
 TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
 ADAM_ITERATIONS = 200
@@ -65,7 +67,7 @@ def refine(
     """
     settings = RefineSettings() if settings is None else settings
     if terms is not None:
-        settings = replace(settings, terms=tuple(terms))
+        settings = replace(settings, terms=check_terms(terms))
     _check(scene)
     run = _Run(scene, settings, resolve_device(device), progress, keep)
     if resume_from is not None:
@@ -239,7 +241,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *_infinite_costs(self.rows)])),
             complete=complete,
         )
 
@@ -256,6 +258,12 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
     if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
         notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
     return notes
+
+
+def _infinite_costs(rows: list[dict[str, float]]) -> list[str]:
+    """A sentence for each term whose cost was not finite in some iteration."""
+    counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
+    return [f"{name}: its cost was not a finite number in {n} of {len(rows)} iterations." for name, n in counts.items()]
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from warpprior.support.errors import InputError
 from warpprior.system.stage import Stage
-from warpprior.terms.term import ADAM, Term
+from warpprior.terms.term import ADAM, Term, bind_terms, check_names
 
 if TYPE_CHECKING:
     import warp as wp
@@ -43,7 +43,7 @@ class Loss:
         device: the Warp device.
 
     Raises:
-        InputError: no body is estimated, there is no such term, or it has no energy.
+        InputError: no body is estimated, there is no such term, it has no energy, or is named twice.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Loss:
         self._motion = MotionState(scene, self.device, point_count=contact_points)
         problem = Problem(self._motion, observe_picture(self._motion, window_margin))
         problem.prepare_for(self.terms)
-        self._energy = Energy(problem, [bound for term in self.terms for bound in term.bind(problem)])
+        self._energy = Energy(problem, bind_terms(self.terms, problem))
         stage = Stage() if stage is None else stage
         problem.enter(stage)
         for bound in self._energy.terms:
@@ -125,9 +125,11 @@ class Loss:
         where, count = f"poses of {name!r}", self._motion.frame_count
         joints = values[2] if isinstance(values, tuple) and len(values) > 2 else getattr(values, "joints", None)
         transforms = poses_of(values, where, self.device, count=count)
-        if joints is None or not body.body.coordinate_count:
-            return transforms, None
         shape = (count, body.body.coordinate_count)
+        if not shape[1] and joints is not None and 0 not in np.shape(joints):
+            raise InputError(f"joints of {name!r}", "some", "none: it has no joints")
+        if joints is None or not shape[1]:
+            return transforms, None
         return transforms, to_warp(joints, f"joints of {name!r}", float, 2, self.device, shape=shape)
 
     def _body(self, name: str) -> SceneBody:
@@ -169,20 +171,26 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
     """Terms by name or as they are, each with an energy.
 
     Raises:
-        InputError: there is no such term, or it has no energy.
+        InputError: there is no such term, it has no energy, or is named twice.
     """
     from warpprior.terms import TERMS, default
 
     if terms is None:
         return [term for term in default(scene) if ADAM in term.solvers and term.weight > 0.0]
     by_name = {kind.name: kind for kind in TERMS}
+    if isinstance(terms, str) or not isinstance(terms, Iterable):
+        raise InputError("terms", repr(terms), "a list of terms or of their names")
     chosen = []
     for term in terms:
         if isinstance(term, str):
             if term not in by_name:
                 raise InputError("terms", f"no term {term!r}", f"some of {', '.join(by_name)}")
             term = by_name[term]()
+        if not isinstance(term, Term):
+            found = f"the class {term.__name__}" if isinstance(term, type) else f"a {type(term).__name__}"
+            raise InputError("terms", found, "names of terms, or terms with their settings, as Mine()")
         if ADAM not in term.uses:
             raise InputError("terms", f"{term.name!r} has no energy", "terms that Adam can use")
         chosen.append(term)
+    check_names(chosen, "terms")
     return chosen
