@@ -17,7 +17,7 @@ from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.result import Result
-from warpprior.scene import Scene
+from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
@@ -65,6 +65,7 @@ def refine(
     Raises:
         InputError: nothing to estimate, or nothing to estimate it from.
     """
+    check_is_scene(scene, "refine")
     settings = RefineSettings() if settings is None else settings
     if terms is not None:
         settings = replace(settings, terms=check_terms(terms))

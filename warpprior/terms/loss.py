@@ -58,12 +58,14 @@ class Loss:
     ):
         import warp as wp
 
+        from warpprior.scene import check_is_scene
         from warpprior.support.device import resolve_device
         from warpprior.system.energy import Energy
         from warpprior.system.motion import MotionState
         from warpprior.system.observed import observe_picture
         from warpprior.system.problem import Problem
 
+        check_is_scene(scene, "loss")
         if all(body.known for body in scene.bodies):
             raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
         self.terms = chosen_terms(scene, terms)
@@ -97,6 +99,8 @@ class Loss:
         from warpprior.kernels.energy import sum_rows
         from warpprior.support.tape import record_adjoint, unrecorded
 
+        if not isinstance(poses, Mapping):
+            raise InputError("loss: poses", f"a {type(poses).__name__}", "a dict by name of the body")
         given = {name: self._read(name, values) for name, values in poses.items()}
         needed = any(array.requires_grad for pair in given.values() for array in pair if array is not None)
         totals = wp.zeros(self._motion.frame_count, dtype=wp.float32, device=self.device, requires_grad=needed)
