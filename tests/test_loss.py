@@ -126,6 +126,10 @@ def test_what_cannot_be_is_refused(scene, device):
     for term in ("keypoints", Keypoints()):
         with pytest.raises(InputError, match="'keypoints', but scene .* has no keypoints2d"):
             Loss(bare, [term], device=device)
+    with pytest.raises(InputError, match="the class Coverage"):
+        Loss(scene, [Coverage], device=device)
+    with pytest.raises(InputError, match="'pose'; a list"):
+        Loss(scene, "pose", device=device)
     known = tuple(replace(body, known=True) for body in scene.bodies)
     with pytest.raises(InputError, match="every body is known"):
         Loss(replace(scene, bodies=known), device=device)

@@ -154,6 +154,68 @@ def test_what_a_term_has_not_is_said(scene, device):
         bound.add(problem.system)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("contour", "a str; a list of terms"),
+        (["contour"], "'contour'; a list of terms"),
+        ([None], "a NoneType"),
+        ([terms.Contour], r"the class Contour; Contour\(\)"),
+        (terms.Contour(), "a Contour; a list"),
+        ([terms.Contour(), terms.Contour()], "'contour' twice"),
+    ],
+)
+def test_what_is_no_list_of_terms_is_refused(scene, given, words):
+    """A class would have been left out without a word."""
+    with pytest.raises(InputError, match=words):
+        refine(scene, terms=given)
+    with pytest.raises(InputError, match=words):
+        RefineSettings(terms=given)
+
+
+def test_a_bind_that_returns_nothing_is_refused(scene, device):
+    """A forgotten return."""
+
+    class Forgotten(Term):
+        """Binds to nothing."""
+
+        name = "forgotten"
+
+        def bind(self, problem):
+            """Nothing."""
+
+    with pytest.raises(InputError, match="'forgotten': bind: returned NoneType; a list"):
+        refine(scene, terms=[Forgotten()], device=device)
+
+
+class BoundUndefined(BoundTerm):
+    """Its cost is no number."""
+
+    def add(self, system, *, alone=False):
+        """NaN in every frame."""
+        self.costs.fill_(float("nan"))
+
+
+@dataclass(frozen=True)
+class Undefined(Term):
+    """A term that divides zero by zero."""
+
+    name: ClassVar[str] = "undefined"
+
+    def bind(self, problem):
+        """One for each estimated body."""
+        return [BoundUndefined(self, body, problem) for body in problem.motion.estimated]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_cost_that_is_no_number_is_said(device, scene, solver):
+    """In the notes, which the report shows, with the name of the term."""
+    others = [name for name in ("gauss_newton", "adam") if name != solver]
+    settings = RefineSettings(contact_points=32, iterations=1).leaving_out(others)
+    result = refine(scene, settings, terms=[*terms.default(scene), Undefined()], device=device)
+    assert any(note.startswith("undefined: its cost was not a finite number") for note in result.notes)
+
+
 @dataclass(frozen=True)
 class Absent(Term):
     """A term that finds nothing to do, and says so."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import warpprior
 from tests.track_samples import make_scene
 from warpprior.observations import HandPose, Observation
 from warpprior.support.errors import InputError, RunError
@@ -86,6 +87,7 @@ def test_times_advance_in_seconds(grip, tracker, time):
 
 
 STRAIGHT = [0.0, 0.0, 0.0, 1.0]
+SIZE = (make_scene(2).camera.height, make_scene(2).camera.width)
 UNUSABLE = {
     "a hand far away": ({"hands": {"hand": HandPose([0.0, 0.0, 1e30], STRAIGHT, [0.0, 0.0])}}, "at most 1000"),
     "joints out of all proportion": (
@@ -98,8 +100,31 @@ UNUSABLE = {
     "keypoints of words": ({"keypoints3d": {"hand": np.full((8, 4), "a")}}, "real numbers"),
     "keypoints of different lengths": ({"keypoints3d": {"hand": [[0.0, 0.0], [1.0]]}}, "different lengths"),
     "complex keypoints": ({"keypoints3d": {"hand": np.zeros((8, 4), complex)}}, "real numbers"),
+    "labels between two": ({"labels": np.full(SIZE, 0.5)}, "label image: 0.5 at row 0"),
+    "labels of more than a byte": ({"labels": np.full(SIZE, 300)}, "label image: 300 at row 0"),
+    "labels that are no numbers": ({"labels": np.full(SIZE, np.nan)}, "label image: nan at row 0"),
     "labels of another size": ({"labels": np.zeros((3, 3), np.uint8)}, "shape"),
 }
+
+
+@pytest.mark.parametrize("time", ["soon", None, [0.0, 1.0]])
+def test_times_are_numbers(grip, tracker, time):
+    """Or are named."""
+    with pytest.raises(InputError, match="timestamp: .*; seconds, a number"):
+        tracker.step(observe_frame(grip, 1, tracker.sensors), time)
+
+
+def test_an_observation_is_one(tracker):
+    """Not what might become one."""
+    with pytest.raises(InputError, match="observation: a dict; a warpprior.Observation"):
+        tracker.step({"hands": {}}, 0.03)
+
+
+@pytest.mark.parametrize("use", [warpprior.refine, warpprior.track, warpprior.Tracker, warpprior.terms.Loss])
+def test_the_name_of_a_folder_is_no_scene(use):
+    """And it is said how it becomes one."""
+    with pytest.raises(InputError, match=r"scene: 'recordings/mug'; a warpprior.Scene, as warpprior.load_scene"):
+        use("recordings/mug")
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

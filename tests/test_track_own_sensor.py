@@ -215,6 +215,27 @@ def test_errors_of_a_sensor_come_through_and_harm_nothing(grip, late):
 
 
 @pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (None, "measure returned NoneType; measurements"),
+        (warpprior.Measurement("block", [0.0], np.zeros((1, 6)), sigma=1.0), "measure returned Measurement"),
+        ([("block", [0.0])], "a tuple; a warpprior.Measurement"),
+    ],
+    ids=["nothing", "one", "tuples"],
+)
+def test_what_is_no_measurement_is_refused(grip, returned, words):
+    """With the sensor's name."""
+
+    class Hasty(RangeFinder):
+        def measure(self, observation, believed):
+            return returned
+
+    tracker = warpprior.Tracker(grip, observe="center", sensors=[Hasty("block", 1.0)], device="cpu")
+    with pytest.raises(warpprior.InputError, match=words):
+        tracker.step(observe_frame(grip, 0, ("center",)), grip.times[0])
+
+
+@pytest.mark.parametrize(
     ("sensors", "words"),
     [
         ([RangeFinder], "a type; instances of warpprior.Sensor"),

@@ -302,6 +302,17 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
 
 
+def check_is_scene(scene: object, where: str) -> None:
+    """Refuse what is no scene, such as the name of its folder.
+
+    Raises:
+        InputError: says what it is.
+    """
+    if not isinstance(scene, Scene):
+        found = repr(scene) if isinstance(scene, str) else f"a {type(scene).__name__}"
+        raise InputError(f"{where}: scene", found, "a warpprior.Scene, as warpprior.load_scene(folder) reads it")
+
+
 def check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
     """Times of frames have the right shape and are finite, each later than the one before.
 

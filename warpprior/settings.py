@@ -16,6 +16,7 @@ from warpprior.system.stage import Stage
 from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import TERMS as TERM_CLASSES
 from warpprior.terms import Term, default, literal_terms
+from warpprior.terms.term import check_terms
 
 TERMS = tuple(term.name for term in TERM_CLASSES)
 STEPS = ("start", "gauss_newton", "hypotheses", "adam")
@@ -219,10 +220,8 @@ class RefineSettings:
 
     def __post_init__(self):
         check_ranges(self)
+        object.__setattr__(self, "terms", check_terms(self.terms))
         names = [term.name for term in self.terms]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputError("settings: terms", f"{twice[0]!r} twice", "one term of each name")
         known = (*dict.fromkeys((*TERMS, *names)), *STEPS)
         for name in self.without:
             if name not in known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from warpprior.terms import Term
 
 ACCEPTED = "FILE.py:NAME or MODULE:NAME, of a term or of what makes one without arguments"
+
+
+_LOADED: set[str] = set()  # names of modules that --term named
+
+
+def place_in_own_terms(error: BaseException) -> str | None:
+    """File and line of the innermost frame of an error that lies in what ``--term`` loaded; None if none does."""
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") in _LOADED:
+            found = f"{frame.f_code.co_filename}, line {line}"
+    return found
 
 
 def load_term(place: str) -> Term:
@@ -38,7 +51,10 @@ def load_term(place: str) -> Term:
         raise InputError(
             f"--term {place}", f"{type(error).__name__}: {error}", "a program that can be loaded"
         ) from error
-    found = getattr(module, name, None)
+    if not hasattr(module, name):
+        raise InputError(f"--term {place}", f"nothing is called {name!r} there", ACCEPTED)
+    _LOADED.add(module.__name__)
+    found = getattr(module, name)
     try:
         term = found() if callable(found) else found
     except TypeError as error:

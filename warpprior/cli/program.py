@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import warpprior
 from warpprior.cli.commands import command_names, load_command, load_commands
 from warpprior.cli.options import Parser, read_options
+from warpprior.cli.own_terms import place_in_own_terms
 from warpprior.support.errors import WarppriorError, one_line
 
 INTERRUPTED = 130
@@ -88,7 +89,11 @@ def _answer(given: argparse.Namespace) -> int:
         if options.debug:
             traceback.print_exc()
         summary = " ".join(str(error).split()) or "no message"
-        _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")
+        place = place_in_own_terms(error)
+        if place is None:
+            _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")
+        else:
+            _say(f"error: {place}: {type(error).__name__}: {summary}; --debug shows the way there")
         return 1
 
 

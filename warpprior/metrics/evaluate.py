@@ -16,7 +16,7 @@ from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_erro
 from warpprior.metrics.summary import diameter, listed, summarise
 from warpprior.metrics.surfaces import PosedBody, SurfacePoints
 from warpprior.render.images import render_labels
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 
@@ -47,6 +47,7 @@ class Evaluator:
     """
 
     def __init__(self, scene: Scene, *, device: str | None = None):
+        check_is_scene(scene, "evaluate")
         self._scene, self._device = scene, resolve_device(device)
         self._points = {item.name: SurfacePoints(item.body) for item in scene.bodies}
         self._surfaces: dict[tuple[str, float], Surface] = {}

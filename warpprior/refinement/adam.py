@@ -17,6 +17,7 @@ from warpprior.support.replay import Replay
 from warpprior.system.energy import Energy
 from warpprior.system.problem import Problem
 from warpprior.terms import ADAM
+from warpprior.terms.term import bind_terms
 
 ROUND = 10  # iterations between changes of rates and scales
 DECAYS = (0.9, 0.99)
@@ -41,7 +42,7 @@ class Adam:
         used = settings.used_by(ADAM)
         problem.prepare_for(used)
         problem.refresh_backdrop()
-        self.energy = Energy(problem, [term for kind in used for term in kind.bind(problem)])
+        self.energy = Energy(problem, bind_terms(used, problem))
         motion, s = problem.motion, settings.adam
         device = motion.device
         self._rate = wp.full(1, s.rate, dtype=wp.float32, device=device)

@@ -16,6 +16,7 @@ from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
 from warpprior.terms import GAUSS_NEWTON
+from warpprior.terms.term import bind_terms
 
 BIAS_SETTLED = 2  # stages after which the bias of labels is as well known as it gets
 CHECK_EVERY = 4  # iterations between looks at the cost
@@ -47,7 +48,7 @@ class GaussNewton:
         self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
         used = settings.used_by(GAUSS_NEWTON)
         problem.prepare_for(used)
-        bound = [term for kind in used for term in kind.bind(problem)]
+        bound = bind_terms(used, problem)
         for term in bound:
             if term.body.known:
                 found = f"bound to {term.body.name!r}, which is known"

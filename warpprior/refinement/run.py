@@ -6,6 +6,7 @@ stages, and Adam on the energy of everything that is estimated.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.result import Result
-from warpprior.scene import Scene
+from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
@@ -26,6 +27,7 @@ from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term
+from warpprior.terms.term import check_terms
 
 TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
 ADAM_ITERATIONS = 200
@@ -63,9 +65,10 @@ def refine(
     Raises:
         InputError: nothing to estimate, or nothing to estimate it from.
     """
+    check_is_scene(scene, "refine")
     settings = RefineSettings() if settings is None else settings
     if terms is not None:
-        settings = replace(settings, terms=tuple(terms))
+        settings = replace(settings, terms=check_terms(terms))
     _check(scene)
     run = _Run(scene, settings, resolve_device(device), progress, keep)
     if resume_from is not None:
@@ -239,7 +242,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *_infinite_costs(self.rows)])),
             complete=complete,
         )
 
@@ -256,6 +259,12 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
     if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
         notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
     return notes
+
+
+def _infinite_costs(rows: list[dict[str, float]]) -> list[str]:
+    """A sentence for each term whose cost was not finite in some iteration."""
+    counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
+    return [f"{name}: its cost was not a finite number in {n} of {len(rows)} iterations." for name, n in counts.items()]
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:

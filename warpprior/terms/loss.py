@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from warpprior.support.errors import InputError
 from warpprior.system.stage import Stage
-from warpprior.terms.term import ADAM, Term
+from warpprior.terms.term import ADAM, Term, bind_terms, check_names
 
 if TYPE_CHECKING:
     import warp as wp
@@ -58,12 +58,14 @@ class Loss:
     ):
         import warp as wp
 
+        from warpprior.scene import check_is_scene
         from warpprior.support.device import resolve_device
         from warpprior.system.energy import Energy
         from warpprior.system.motion import MotionState
         from warpprior.system.observed import observe_picture
         from warpprior.system.problem import Problem
 
+        check_is_scene(scene, "loss")
         if all(body.known for body in scene.bodies):
             raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
         self.terms = chosen_terms(scene, terms)
@@ -73,7 +75,7 @@ class Loss:
         self._first_joints = {name: wp.clone(joints) for name, joints in self._motion.base_joints.items()}
         problem = Problem(self._motion, observe_picture(self._motion, window_margin))
         problem.prepare_for(self.terms)
-        self._energy = Energy(problem, [bound for term in self.terms for bound in term.bind(problem)])
+        self._energy = Energy(problem, bind_terms(self.terms, problem))
         stage = Stage() if stage is None else stage
         problem.enter(stage)
         for bound in self._energy.terms:
@@ -100,6 +102,8 @@ class Loss:
         from warpprior.kernels.energy import sum_rows
         from warpprior.support.tape import record_adjoint, unrecorded
 
+        if not isinstance(poses, Mapping):
+            raise InputError("loss: poses", f"a {type(poses).__name__}", "a dict by name of the body")
         given = {name: self._read(name, values) for name, values in poses.items()}
         needed = any(array.requires_grad for pair in given.values() for array in pair if array is not None)
         totals = wp.zeros(self._motion.frame_count, dtype=wp.float32, device=self.device, requires_grad=needed)
@@ -128,9 +132,11 @@ class Loss:
         where, count = f"poses of {name!r}", self._motion.frame_count
         joints = values[2] if isinstance(values, tuple) and len(values) > 2 else getattr(values, "joints", None)
         transforms = poses_of(values, where, self.device, count=count)
-        if joints is None or not body.body.coordinate_count:
-            return transforms, None
         shape = (count, body.body.coordinate_count)
+        if not shape[1] and joints is not None and 0 not in np.shape(joints):
+            raise InputError(f"joints of {name!r}", "some", "none: it has no joints")
+        if joints is None or not shape[1]:
+            return transforms, None
         return transforms, to_warp(joints, f"joints of {name!r}", float, 2, self.device, shape=shape)
 
     def _body(self, name: str) -> SceneBody:
@@ -184,6 +190,8 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
     if terms is None:
         return [term for term in default(scene) if ADAM in term.solvers and term.weight > 0.0]
     by_name = {kind.name: kind for kind in TERMS}
+    if isinstance(terms, str) or not isinstance(terms, Iterable):
+        raise InputError("terms", repr(terms), "a list of terms or of their names")
     chosen = []
     for term in terms:
         if isinstance(term, str):
@@ -193,8 +201,9 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
             if term.weight == 0.0:
                 accepted = f"warpprior.terms.{type(term).__name__}(weight=...)"
                 raise InputError("terms", f"{term.name!r}, which has no weight by default", accepted)
-        if any(term.name == other.name for other in chosen):
-            raise InputError("terms", f"{term.name!r} twice", "one term of each name")
+        if not isinstance(term, Term):
+            found = f"the class {term.__name__}" if isinstance(term, type) else f"a {type(term).__name__}"
+            raise InputError("terms", found, "names of terms, or terms with their settings, as Mine()")
         if ADAM not in term.uses:
             raise InputError("terms", f"{term.name!r} has no energy", "terms that Adam can use")
         lacks = term.lacks(scene)
@@ -202,4 +211,5 @@ def chosen_terms(scene: Scene, terms: Sequence[str | Term] | None) -> list[Term]
             found = f"{term.name!r}, but scene {scene.name!r} has no {' and no '.join(lacks)}"
             raise InputError("terms", found, "terms that find something in the scene")
         chosen.append(term)
+    check_names(chosen, "terms")
     return chosen

@@ -143,6 +143,53 @@ class BoundTerm:
         record_adjoint(push, [rows])
 
 
+def bind_terms(terms: Iterable[Term], problem: Problem) -> list[BoundTerm]:
+    """All terms bound to a problem.
+
+    Raises:
+        InputError: a term's ``bind`` returns nothing that can be gone through.
+    """
+    bound: list[BoundTerm] = []
+    for term in terms:
+        found = term.bind(problem)
+        if not isinstance(found, Iterable):
+            accepted = "a list of bound terms, [] for none"
+            raise InputError(f"term {term.name!r}: bind", f"returned {type(found).__name__}", accepted)
+        bound += found
+    return bound
+
+
+def check_terms(terms: object) -> tuple[Term, ...]:
+    """Terms as settings hold them.
+
+    Raises:
+        InputError: not a list of terms, or two of one name.
+    """
+    where, accepted = "settings: terms", "a list of terms with their settings, as [*warpprior.terms.default(), Mine()]"
+    if isinstance(terms, str) or not isinstance(terms, Iterable):
+        raise InputError(where, f"a {type(terms).__name__}", accepted)
+    taken = tuple(terms)
+    for term in taken:
+        if isinstance(term, type):
+            raise InputError(where, f"the class {term.__name__}", f"{term.__name__}(), with its settings")
+        if not isinstance(term, Term):
+            raise InputError(where, repr(term) if isinstance(term, str) else f"a {type(term).__name__}", accepted)
+    check_names(taken, where)
+    return taken
+
+
+def check_names(terms: Iterable[Term], where: str) -> None:
+    """Refuse two terms of one name.
+
+    Raises:
+        InputError: says which.
+    """
+    names = [term.name for term in terms]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(where, f"{twice[0]!r} twice", "one term of each name")
+
+
 def _is_missing(value: Any) -> bool:
     """No observation: None, or an empty table of bodies."""
     return value is None or (isinstance(value, dict) and not value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from warpprior.support.errors import InputError
 from warpprior.terms import Loss, Term
 from warpprior.torch.recording import load_torch, record
 
@@ -49,6 +50,8 @@ class loss:
         Raises:
             InputError: a body that is not estimated, a tensor that is refused, or shapes that do not fit.
         """
+        if not isinstance(poses, Mapping):
+            raise InputError("loss: poses", f"a {type(poses).__name__}", "a dict by name of the body")
         names, parts = list(poses), []
         for values in poses.values():
             parts.append(values if isinstance(values, tuple) else (values,))

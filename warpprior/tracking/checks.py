@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 
 from warpprior.observations import CHANNELS, HandPose, Observation
-from warpprior.scene import UNIT_TOLERANCE, Scene, SceneBody
+from warpprior.scene import IGNORE_LABEL, UNIT_TOLERANCE, Scene, SceneBody
 from warpprior.support.errors import InputError
 
 BY_BODY = tuple(channel for channel in CHANNELS.values() if channel.rows is not None)
@@ -36,6 +36,18 @@ def check_late(late_s: float) -> None:
         raise InputError("track: late_s", repr(late_s), f"seconds from 0 to {MOST_LATE:g}")
 
 
+def read_time(timestamp: object) -> float:
+    """A time as a number.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(timestamp)  # pyright: ignore[reportArgumentType] - whatever float takes
+    except (TypeError, ValueError):
+        raise InputError("track: timestamp", repr(timestamp), "seconds, a number") from None
+
+
 def check_time(timestamp: float, last: float | None) -> None:
     """Refuse times that do not advance, or so far that they cannot be seconds.
 
@@ -60,6 +72,8 @@ def check_observation(observation: Observation, scene: Scene) -> None:
     Raises:
         InputError: names the body, what was found, and what is accepted.
     """
+    if not isinstance(observation, Observation):
+        raise InputError("track: observation", f"a {type(observation).__name__}", "a warpprior.Observation")
     bodies = {body.name: body for body in scene.bodies}
     for name, pose in observation.hands.items():
         _check_pose(_owner("pose", name, bodies), pose)
@@ -74,6 +88,21 @@ def check_observation(observation: Observation, scene: Scene) -> None:
     for words, picture in (("label image", observation.labels), ("depth image", observation.depth)):
         if picture is not None:
             _check_array(words, picture, (size,))
+    if observation.labels is not None:
+        _check_labels(np.asarray(observation.labels))
+
+
+def _check_labels(labels: np.ndarray) -> None:
+    """Every pixel is a label; a picture of probabilities is none."""
+    if labels.dtype in (np.uint8, np.bool_):
+        return
+    wrong = ~((labels >= 0) & (labels <= IGNORE_LABEL))
+    if labels.dtype.kind == "f":
+        wrong |= labels != np.round(labels)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        found = f"{labels[row, column]} at row {row}, column {column}"
+        raise InputError("label image", found, f"whole numbers from 0 to {IGNORE_LABEL}")
 
 
 def _check_array(where: str, values: object, accepted: tuple[tuple[int, ...], ...]) -> None:

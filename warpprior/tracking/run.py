@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from warpprior.result import Result
-from warpprior.scene import Scene
+from warpprior.scene import Scene, check_is_scene
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 from warpprior.tracking.checks import check_lag
@@ -49,6 +49,7 @@ def track(
     Raises:
         InputError: nothing to track, no such sensor, no such lag, or both ``smooth`` and ``lag``.
     """
+    check_is_scene(scene, "track")
     if smooth and lag is not None:
         raise InputError("track", "smooth and lag", "one of them")
     if lag is not None:

@@ -13,12 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.observations import HandPose, Observation
-from warpprior.scene import Camera, Scene, SceneBody, box_center
+from warpprior.scene import Camera, Scene, SceneBody, box_center, check_is_scene
 from warpprior.support.blas import one_thread
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError, RunError
 from warpprior.tracking.belief import Belief, origin_from_middle
-from warpprior.tracking.checks import MOST_STEP, check_lag, check_late, check_observation, check_time
+from warpprior.tracking.checks import MOST_STEP, check_lag, check_late, check_observation, check_time, read_time
 from warpprior.tracking.estimate import Estimate
 from warpprior.tracking.hand_contacts import SLOTS, Contacts, observability
 from warpprior.tracking.hands import TrackedHand
@@ -100,6 +100,7 @@ class Tracker:
         if isinstance(scene, Camera):
             assert bodies is not None, "a camera has bodies beside it"
             scene = live_scene(scene, bodies, noise or {})
+        check_is_scene(scene, "track")
         self.scene: Scene = scene
         self.settings = settings = (settings or TrackSettings()).with_sigmas(self.scene.noise)
         device = resolve_device(device)
@@ -163,7 +164,7 @@ class Tracker:
             InputError: the time does not advance and is too late, or an array has the wrong shape; nothing is changed.
             RunError: numbers of too different size in the covariance; the tracker is of no more use.
         """
-        timestamp = float(timestamp)
+        timestamp = read_time(timestamp)
         with one_thread():
             try:
                 check_observation(observation, self.scene)
@@ -189,7 +190,7 @@ class Tracker:
         """
         if self.timestamp is None:
             raise InputError("track: predict", "nothing was observed yet", "a step first")
-        time = float(timestamp) - self.timestamp
+        time = read_time(timestamp) - self.timestamp
         if not 0.0 <= time <= MOST_STEP:
             accepted = f"a time from the newest observation on, {self.timestamp}"
             raise InputError("track: predict", f"{timestamp}", accepted)

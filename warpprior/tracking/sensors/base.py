@@ -201,7 +201,13 @@ class Sensor:
             InputError: a measurement is of no body, of one that the sensor does not see, or its shapes do not fit.
         """
         believed = Believed(belief, self.context)
-        for measured in self.measure(observation, believed):
+        found = self.measure(observation, believed)
+        if not isinstance(found, Iterable):
+            accepted = "measurements, one after the other (yield), or a list of them"
+            raise InputError(f"sensor {self.name!r}", f"measure returned {type(found).__name__}", accepted)
+        for measured in found:
+            if not isinstance(measured, Measurement):
+                raise InputError(f"sensor {self.name!r}", f"a {type(measured).__name__}", "a warpprior.Measurement")
             self._add_measurement(belief, believed, measured, rows)
 
     def _add_measurement(self, belief: Belief, believed: Believed, measured: Measurement, rows: Rows) -> None:
