@@ -217,14 +217,22 @@ class _Run:
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
-        self.rows += self.gauss_newton.run(number)
+        self._record(self.gauss_newton.run(number))
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
-        self.rows += descent.run(iterations, lambda done: self._report("Adam", done / iterations))
+        self._record(descent.run(iterations, lambda done: self._report("Adam", done / iterations)))
         self.notes += self.problem.notes
         if descent.skipped:
             self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
+
+    def _record(self, rows: list[dict[str, float]]) -> None:
+        """Add a part's rows to the history, and say whose costs were no numbers."""
+        self.rows += rows
+        part, _ = self.parts[self.done]
+        counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
+        for name, count in counts.items():
+            self.notes.append(f"{name}: its cost was not finite in {count} of {len(rows)} iterations of {part}.")
 
     def _report(self, name: str, share: float) -> None:
         if self.progress is not None:
@@ -242,7 +250,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *_infinite_costs(self.rows)])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes])),
             complete=complete,
         )
 
@@ -259,12 +267,6 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
     if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
         notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
     return notes
-
-
-def _infinite_costs(rows: list[dict[str, float]]) -> list[str]:
-    """A sentence for each term whose cost was not finite in some iteration."""
-    counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
-    return [f"{name}: its cost was not a finite number in {n} of {len(rows)} iterations." for name, n in counts.items()]
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:
