@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.scene import SceneBody
-from warpprior.system.motion import MotionState
+from warpprior.system.motion import NEAREST_M, MotionState
 
-NEAREST_M = 0.05  # what is nearer, or behind the camera, is taken to be here
 LARGEST_FACTOR = 2.0  # of depth in one pass
 
 

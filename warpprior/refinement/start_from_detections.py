@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.refinement.rays import LARGEST_FACTOR, NEAREST_M, move_along_rays
+from warpprior.refinement.rays import LARGEST_FACTOR, move_along_rays
 from warpprior.scene import Scene, SceneBody
-from warpprior.system.motion import MotionState
+from warpprior.system.motion import NEAREST_M, MotionState
 from warpprior.terms.boxes import cut_off
 
 FEWEST_KEYPOINTS = 4

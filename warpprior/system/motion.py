@@ -18,6 +18,7 @@ from warpprior.kernels.skinning import interpolate_points
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 
 CONTACT_POINTS = 512  # per body, spread over its surface
+NEAREST_M = 0.05  # origins nearer to the camera than this, or behind it, are taken to be here
 
 
 class MotionState:

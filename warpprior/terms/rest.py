@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from warpprior.system.stage import Stage
 
 REST_FRAMES = 7  # frames over which a body must seem to rest
-NEAREST_M = 0.05  # bodies nearer to the camera than this are taken to be here
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class BoundRest(BoundTerm):
         """1 where the body moves slowly across the line of sight, the direction that pictures tell best (frame,)."""
         from scipy.ndimage import median_filter
 
-        from warpprior.system.motion import frame_paces
+        from warpprior.system.motion import NEAREST_M, frame_paces
 
         motion = self.problem.motion
         positions = motion.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
 
-NEAREST_M = 0.05  # bodies nearer to the camera than this are taken to be here
-
 
 @dataclass(frozen=True)
 class Smoothness(Term):
@@ -88,6 +86,8 @@ def usual_acceleration(body: SceneBody, motion: MotionState) -> float:
 
     Without known bodies it is the body's own across the line of sight, the direction that pictures tell best.
     """
+    from warpprior.system.motion import NEAREST_M
+
     if motion.known:
         return max(_acceleration(_path(known, motion), motion) for known in motion.known)
     positions = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
