@@ -1,6 +1,8 @@
 """The signed distance of a body of links: one grid per link, placed by its pose."""
 
+import gc
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.grasp_scenes import make_finger, make_motion
 from warpprior.bodies import link_transforms
-from warpprior.geometry.signed_distance import LinkFields
+from warpprior.geometry.signed_distance import LinkFields, shared_link_fields
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +49,14 @@ def test_links_of_one_shape_share_their_surface(device, finger):
     assert fields.surfaces[0] is fields.surfaces[1]
     np.testing.assert_array_equal(*fields.grids.values.numpy())
     np.testing.assert_array_equal(*fields.grids.origins.numpy())
+
+
+def test_they_are_baked_once_for_all_terms_that_ask(device, finger):
+    """As those of rigid bodies are; they go when the body does."""
+    body = replace(finger)
+    fields = shared_link_fields(body, device)
+    assert shared_link_fields(body, device) is fields and shared_link_fields(finger, device) is not fields
+    kept = ref(fields)
+    del body, fields
+    gc.collect()
+    assert kept() is None

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import UNIT_TOLERANCE, Body
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.renamed import renamed_fields
 
 IGNORE_LABEL = 255  # label pixels that say nothing
-UNIT_TOLERANCE = 1e-3  # of the length of quaternions
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
 
 

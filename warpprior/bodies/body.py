@@ -9,6 +9,8 @@ import numpy as np
 
 from warpprior.support.arrays import to_numpy
 
+UNIT_TOLERANCE = 1e-3  # of the length of quaternions
+
 
 class JointType(IntEnum):
     """How a link moves relative to its parent.  The root link is always FREE (its pose is the body's pose)."""

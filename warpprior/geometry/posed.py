@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import warp as wp
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import UNIT_TOLERANCE, Body
 from warpprior.bodies.model import BodyModel
 from warpprior.bodies.posing import Motion, assign_poses
 from warpprior.kernels import joined_poses, skinning
@@ -129,9 +129,8 @@ def surface_of(body: Body, poses: Any, device: Any = None, extras: tuple = ()) -
     or the surface itself, as :func:`skin` returns it.
     """
     if isinstance(poses, tuple):
-        position, rotation, *more = poses
         device = device_of(*poses, *extras, device=device)
-        return _skinned(body, join_poses(position, rotation, device=device), *(more or extras))
+        return _skinned(body, _joined(poses, f"poses of body {body.name!r}", device), *(poses[2:] or extras))
     if hasattr(poses, "position"):
         return _posed(body, poses, wp.get_device(device or "cpu"))
     device = device_of(poses, *extras, device=device)
@@ -144,10 +143,17 @@ def surface_of(body: Body, poses: Any, device: Any = None, extras: tuple = ()) -
 def poses_of(poses: Any, where: str, device: Any, *, count: int) -> wp.array:
     """camera_from_body [frame] transform for poses as :func:`surface_of` takes them, but not for a surface."""
     if isinstance(poses, tuple):
-        return to_warp(join_poses(*poses[:2], device=device), where, wp.transform, 1, device, shape=(count,))
+        return to_warp(_joined(poses, where, device), where, wp.transform, 1, device, shape=(count,))
     if hasattr(poses, "position"):
         poses = np.concatenate([poses.position, poses.rotation], axis=1)
     return _of_unit_length(to_warp(poses, where, wp.transform, 1, device, shape=(count,)))
+
+
+def _joined(parts: tuple, where: str, device: Any) -> wp.array:
+    """Poses [frame] transform of a tuple that begins with position and rotation."""
+    if len(parts) < 2:
+        raise InputError(where, f"a tuple of {len(parts)}", "position, rotation and, if there are any, joints")
+    return join_poses(*parts[:2], device=device)
 
 
 def _of_unit_length(poses: wp.array) -> wp.array:
@@ -184,6 +190,11 @@ def _skinned(body: Body, poses: wp.array, joints: Any = None, shape: Any = None,
 
 def _posed(body: Body, poses: Motion, device: Any) -> wp.array:
     """Surface at poses of the host, which carry no gradients."""
+    lengths = np.linalg.norm(poses.rotation, axis=1)
+    wrong = np.flatnonzero(np.abs(lengths - 1.0) > UNIT_TOLERANCE)
+    if len(wrong):
+        found = f"a quaternion of length {lengths[wrong[0]]:.4g}"
+        raise InputError(f"poses of body {body.name!r}, frame {wrong[0]}", found, "unit quaternions xyzw")
     model = shared_model(body, device)
     state = model.state(len(poses.position), requires_grad=False)
     try:

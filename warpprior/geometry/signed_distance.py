@@ -350,14 +350,23 @@ class DistanceField:
         return points - distances[:, None] * normals + missing, normals + missing
 
 
-_FIELDS: WeakKeyDictionary[Body, dict[tuple[str, float], DistanceField]] = WeakKeyDictionary()
+_FIELDS: WeakKeyDictionary[Body, dict[tuple[type, str, float], Any]] = WeakKeyDictionary()
 
 
 def shared_field(body: Body, device: wp.DeviceLike = "cpu", *, scale: float = 1.0) -> DistanceField:
     """A :class:`DistanceField` that is baked once and kept as long as its body lives; not to be written to."""
-    kept, key = _FIELDS.setdefault(body, {}), (str(wp.get_device(device)), float(scale))
+    return _shared(DistanceField, body, device, scale)
+
+
+def shared_link_fields(body: Body, device: wp.DeviceLike = "cpu", *, scale: float = 1.0) -> LinkFields:
+    """:class:`LinkFields` likewise."""
+    return _shared(LinkFields, body, device, scale)
+
+
+def _shared(kind: type, body: Body, device: wp.DeviceLike, scale: float) -> Any:
+    kept, key = _FIELDS.setdefault(body, {}), (kind, str(wp.get_device(device)), float(scale))
     if key not in kept:
-        kept[key] = DistanceField(body, device, scale=scale)
+        kept[key] = kind(body, device, scale=scale)
     return kept[key]
 
 

@@ -127,14 +127,14 @@ def touching_pairs(problem: Problem) -> Iterator[tuple[SceneBody, SceneBody, Dis
 
     Surfaces that bend are left out: no rigid grid can hold their inside.
     """
-    from warpprior.geometry.signed_distance import LinkFields, shared_field
+    from warpprior.geometry.signed_distance import shared_field, shared_link_fields
 
     scene, device = problem.motion.scene, problem.motion.device
     for other in scene.bodies:
         partners = [body for body in scene.bodies if body is not other and not (body.known and other.known)]
         if not partners:
             continue
-        build = shared_field if other.body.is_rigid else LinkFields
+        build = shared_field if other.body.is_rigid else shared_link_fields
         try:
             field = build(other.body, device, scale=other.initial.scale)
         except InputError as error:

@@ -150,7 +150,7 @@ class Loss:
         """Move the bodies where a call has them, and find what is held there."""
         import warp as wp
 
-        motion = self._motion
+        motion, self._call = self._motion, None  # until it is done: a term may raise
         for name in motion.base_poses:
             # What is not given is where the scene has it, wherever an earlier call moved it.
             transforms, joints = given.get(name, (self._first_poses[name], None))

@@ -6,8 +6,9 @@ import numbers
 
 import numpy as np
 
+from warpprior.bodies.body import UNIT_TOLERANCE
 from warpprior.observations import CHANNELS, HandPose, Observation
-from warpprior.scene import IGNORE_LABEL, UNIT_TOLERANCE, Scene, SceneBody
+from warpprior.scene import IGNORE_LABEL, Scene, SceneBody
 from warpprior.support.errors import InputError
 
 BY_BODY = tuple(channel for channel in CHANNELS.values() if channel.rows is not None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from warpprior.scene import UNIT_TOLERANCE
+from warpprior.bodies.body import UNIT_TOLERANCE
 from warpprior.support.errors import InputError
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
