@@ -9,6 +9,7 @@ import warp as wp
 
 from tests.estimator_scenes import errors_of, make_grasp, make_problem
 from warpprior import terms
+from warpprior.cli.own_terms import load_term, programs_of
 from warpprior.kernels.rows import System, add_place, close_row
 from warpprior.refinement.run import refine
 from warpprior.settings import TERMS, AdamSettings, RefineSettings
@@ -171,6 +172,26 @@ def test_what_is_no_list_of_terms_is_refused(scene, given, words):
         refine(scene, terms=given)
     with pytest.raises(InputError, match=words):
         RefineSettings(terms=given)
+
+
+def test_a_chosen_term_without_its_observations_is_said(scene, device):
+    """Who gives a term, or settings of it, hears that it has no say; of a default nobody needs to hear."""
+    settings = RefineSettings(contact_points=32, iterations=1)
+    chosen = refine(scene, settings, terms=[terms.Contour(), terms.Boxes(sigma_px=3.0)], device=device)
+    assert "boxes: left without a say, for the scene has no boxes." in chosen.notes
+    default = refine(scene, settings, terms=[terms.Contour(), terms.Boxes()], device=device)
+    assert not any(note.startswith("boxes:") for note in default.notes)
+
+
+def test_the_program_of_a_term_from_outside_is_known(tmp_path):
+    """So that a run is not resumed with another term of the same name and settings."""
+    place = tmp_path / "mine.py"
+    source = "from warpprior.terms import Term\n\n\nclass Mine(Term):\n    name = 'mine'\n"
+    place.write_text(source)
+    one = programs_of([*terms.default(), load_term(f"{place}:Mine")])
+    assert list(one) == ["mine"] and programs_of([load_term(f"{place}:Mine")]) == one
+    place.write_text(source + "    offset = 1.0\n")
+    assert programs_of([load_term(f"{place}:Mine")]) != one
 
 
 def test_a_bind_that_returns_nothing_is_refused(scene, device):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -62,6 +65,17 @@ def load_term(place: str) -> Term:
     if not isinstance(term, Term):
         raise InputError(f"--term {place}", f"is {type(term).__name__}", ACCEPTED)
     return term
+
+
+def programs_of(terms: Iterable[Term]) -> dict[str, str]:
+    """Hash of the program that each term from outside the package comes from, by its name: all of it that is not in its
+    settings.
+    """
+    from warpprior.terms import Term
+
+    package = Term.__module__.partition(".")[0]
+    own = (term for term in terms if type(term).__module__.partition(".")[0] != package)
+    return {term.name: hashlib.sha256(Path(inspect.getfile(type(term))).read_bytes()).hexdigest() for term in own}
 
 
 def _load(source: str) -> ModuleType:

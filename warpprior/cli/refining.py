@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warpprior.cli.own_terms import load_term
+from warpprior.cli.own_terms import load_term, programs_of
 from warpprior.cli.results import run_into
 from warpprior.cli.shared import Refined
 from warpprior.result import Result
@@ -48,7 +48,7 @@ def refine_into(
     from warpprior.io import fingerprint, load_checkpoint, save_checkpoint
     from warpprior.refinement.run import refine
 
-    inputs = fingerprint(scene, settings.as_dict())
+    inputs = fingerprint(scene, {**settings.as_dict(), "programs": programs_of(settings.terms)})
     found = load_checkpoint(folder, expected_fingerprint=inputs) if resume else None
 
     def run(progress: Progress) -> Result:

@@ -26,7 +26,7 @@ from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
-from warpprior.terms import ADAM, GAUSS_NEWTON, Term
+from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
 from warpprior.terms.term import check_terms
 
 TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
@@ -264,6 +264,11 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
     measured = problem.motion.scene.read_depth is not None and any(
         term.name == "depth" for term in settings.used_by(GAUSS_NEWTON)
     )
+    scene = problem.motion.scene
+    for term in (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM)):
+        lacks = term.lacks(scene)
+        if lacks and term not in default():  # who gives a term, or settings of it, wants it to do something
+            notes.append(f"{term.name}: left without a say, for the scene has no {' and no '.join(lacks)}.")
     if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
         notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
     return notes

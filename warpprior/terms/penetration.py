@@ -45,6 +45,8 @@ class Penetration(Term):
             elif body.body.closed:
                 for partner in problem.partners(body):
                     yield BoundBentPenetration(self, body, partner, problem)
+            elif problem.partners(body):
+                problem.note(f"penetration: nothing is kept out of {body.name}, which bends and whose surface is open.")
 
 
 def push_in(term: Penetration, stage: Stage, *, both_estimated: bool) -> Push:
