@@ -67,6 +67,8 @@ def refine(
     """
     check_is_scene(scene, "refine")
     settings = RefineSettings() if settings is None else settings
+    if not isinstance(settings, RefineSettings):
+        raise InputError("refine: settings", f"a {type(settings).__name__}", "a warpprior.RefineSettings")
     if terms is not None:
         settings = replace(settings, terms=check_terms(terms))
     _check(scene)
