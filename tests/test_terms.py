@@ -173,6 +173,11 @@ def test_what_is_no_list_of_terms_is_refused(scene, given, words):
         RefineSettings(terms=given)
 
 
+def test_no_terms_leave_the_start_alone(scene, device):
+    """And it is said."""
+    assert any(note.startswith("there is no term") for note in refine(scene, terms=[], device=device).notes)
+
+
 def test_a_bind_that_returns_nothing_is_refused(scene, device):
     """A forgotten return."""
 
