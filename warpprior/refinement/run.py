@@ -6,7 +6,6 @@ stages, and Adam on the energy of everything that is estimated.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -219,14 +218,18 @@ class _Run:
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
-        self.rows += self.gauss_newton.run(number)
+        self._add_rows(self.gauss_newton.run(number))
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
-        self.rows += descent.run(iterations, lambda done: self._report("Adam", done / iterations))
+        self._add_rows(descent.run(iterations, lambda done: self._report("Adam", done / iterations)))
         self.notes += self.problem.notes
         if descent.skipped:
             self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
+
+    def _add_rows(self, rows: list[dict[str, float]]) -> None:
+        self.rows += rows
+        self.notes += _infinite_costs(rows)
 
     def _report(self, name: str, share: float) -> None:
         if self.progress is not None:
@@ -244,7 +247,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *_infinite_costs(self.rows)])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes])),
             complete=complete,
         )
 
@@ -267,8 +270,8 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
 
 def _infinite_costs(rows: list[dict[str, float]]) -> list[str]:
     """A sentence for each term whose cost was not finite in some iteration."""
-    counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
-    return [f"{name}: its cost was not a finite number in {n} of {len(rows)} iterations." for name, n in counts.items()]
+    names = dict.fromkeys(name for row in rows for name, value in row.items() if not np.isfinite(value))
+    return [f"{name}: its cost was not a finite number in some iterations." for name in names]
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:

@@ -99,7 +99,7 @@ def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shap
     if len(found) != len(wanted) or any(w not in (None, n) for w, n in zip(wanted, found, strict=True)):
         raise InputError(where, f"shape {found}", f"shape {_wording(wanted)}")
     if device.is_cpu and values.size:
-        _check_finite(values.numpy(), where)
+        _check_finite(_read(values, where), where)
     return values if values.dtype == dtype and values.ndim == ndim else _seen_as(values, where, dtype, found[:ndim])
 
 
