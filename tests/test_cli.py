@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import textwrap
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pytest
 
 import warpprior
 from warpprior.cli import build_parser, commands, main
+from warpprior.cli.options import Parser, option
+from warpprior.cli.own_terms import load_term
 from warpprior.support.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -259,6 +261,47 @@ def test_a_command_is_one_file(tmp_path, monkeypatch, capsys):
     with pytest.raises(InputError, match="options: number: 0; a whole number from 1 to 9"):
         commands.load_command("count-up").Options(number=0)
     monkeypatch.delitem(sys.modules, "warpprior.cli.commands.count_up")
+
+
+def test_an_option_without_a_range_says_which_it_is():
+    """What a new command most easily forgets."""
+
+    @dataclass(frozen=True)
+    class Forgetful:
+        """Options of a command."""
+
+        count: int = option("how many", 1)
+
+    with pytest.raises(TypeError, match="option 'count': a number without a range"):
+        Parser().add_options(Forgetful)
+
+
+OWN_TERM = """
+from warpprior.terms import Term
+
+class Broken(Term):
+    name = "broken"
+
+    def bind(self, problem):
+        raise LookupError("no plane")
+"""
+
+
+def test_an_error_in_a_users_term_names_its_line(tmp_path, replaced, capsys):
+    """It is not to be reported to this project."""
+    (tmp_path / "broken.py").write_text(OWN_TERM)
+    term = load_term(f"{tmp_path / 'broken.py'}:Broken")
+    replaced("refine", lambda: term.bind(None))
+    assert main(["refine", "S", "--output-dir", "O"]) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'broken.py'}, line 8: LookupError: no plane; --debug" in said and "report it" not in said
+
+
+def test_a_name_that_the_file_does_not_have_is_refused(tmp_path):
+    """With the name."""
+    (tmp_path / "broken.py").write_text(OWN_TERM)
+    with pytest.raises(InputError, match="nothing is called 'Brokn' there"):
+        load_term(f"{tmp_path / 'broken.py'}:Brokn")
 
 
 def test_every_number_of_a_command_has_a_range():

@@ -150,6 +150,31 @@ def test_without_its_kind_a_scene_is_refused(scene, tmp_path):
         save_scene(scene, tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        (lambda: rigid_body("wall", np.full((3, 3), np.nan), np.array([[0, 1, 2]])), "vertices is not finite; a body"),
+        (lambda: rigid_body("wall", np.eye(3), np.array([[0, 1, 2]])), "read returned a Body; a body and its"),
+    ],
+    ids=["no numbers", "body alone"],
+)
+def test_a_reader_that_returns_no_body_is_refused(scene, tmp_path, monkeypatch, returned, says):
+    """With the file, the body and the kind."""
+    folder = save_scene(scene, tmp_path / "scene")
+    monkeypatch.setattr(BrickKind, "read", lambda self, source: returned())
+    with pytest.raises(InputError, match=rf"scene.toml: body 'wall' of kind 'brick': .*{says}"):
+        load_scene(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [(BrickKind, "the class BrickKind"), (None, "a NoneType"), (BodyKind(), "kind BodyKind: no name")]
+)
+def test_what_is_no_kind_is_refused(kind, says):
+    """It would be found in the middle of a scene otherwise."""
+    with pytest.raises(InputError, match=says):
+        register_kind(kind)
+
+
 def test_a_name_is_taken_once(brick):
     """Entering one kind twice is refused where it would hide another."""
     with pytest.raises(InputError, match="kind 'brick': there is one of that name"):

@@ -7,6 +7,7 @@ import pytest
 import warp as wp
 
 import warpprior
+from tests.estimator_scenes import make_grasp
 from tests.two_uses_scenes import STAGE, tree_scene
 from warpprior.support.errors import InputError
 from warpprior.terms import Coverage, Keypoints, Loss, Pose, Smoothness
@@ -134,6 +135,8 @@ def test_what_cannot_be_is_refused(scene, device):
     with pytest.raises(InputError, match="every body is known"):
         Loss(replace(scene, bodies=known), device=device)
     loss = Loss(scene, ["pose"], device=device, contact_points=16)
+    with pytest.raises(InputError, match="poses: a tuple; a dict"):
+        loss(tuple(parts_of(scene).values()))
     with pytest.raises(InputError, match="no estimated body 'thing'"):
         loss({"thing": parts_of(scene)})
 
@@ -144,6 +147,31 @@ def test_a_loss_makes_no_normal_equations(scene, device):
     differentiate(loss, on_tape(parts_of(scene, 0.01), device), np.ones(scene.frame_count, dtype=np.float32))
     made = vars(loss._energy.problem.equations)
     assert not {"hessian", "gradient", "row_values", "row_marks", "row_active"} & set(made)
+
+
+def test_poses_that_are_none_are_refused(scene):
+    """Where numbers lie on the host, Warp arrays too: NaN costs as much as a body that is out of sight."""
+    loss = Loss(scene, ["pose"], device="cpu", contact_points=16)
+    for name, parts in on_tape(parts_of(scene), "cpu").items():
+        position, rotation, joints = parts
+        undefined = wp.array(np.full((*position.shape, 3), np.nan, np.float32), dtype=wp.vec3, device="cpu")
+        with pytest.raises(InputError, match=r"position at \(0, 0\): nan; finite numbers"):
+            loss({name: (undefined, rotation, joints)})
+        empty = np.zeros((len(rotation), 4))
+        with pytest.raises(InputError, match="rotation, frame 0: a quaternion of length 0"):
+            loss({name: (position, empty, joints)})
+        with pytest.raises(InputError, match="frame 0: a quaternion of length 0"):
+            loss({name: np.zeros((len(rotation), 7))})
+
+
+def test_joints_of_a_rigid_body_are_refused():
+    """They would be dropped."""
+    grasp = make_grasp(2)
+    box = grasp.body("box").initial
+    loss = Loss(grasp, ["pose"], device="cpu", contact_points=16)
+    assert np.isfinite(loss({"box": box}).numpy()).all()
+    with pytest.raises(InputError, match="joints of 'box': some; none"):
+        loss({"box": (box.position, box.rotation, np.zeros((2, 3)))})
 
 
 def test_the_default_terms_are_those_of_adam(scene):

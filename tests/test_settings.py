@@ -77,6 +77,8 @@ def test_unknown_terms_are_refused_with_the_nearest(term, near):
 
 def test_no_name_is_no_term():
     """An empty name is refused like any other that there is not."""
+    with pytest.raises(InputError, match="without: 'mask'; called contour and coverage and softras now"):
+        RefineSettings(without=("mask",))
     with pytest.raises(InputError, match="--without: no term ''"):
         RefineSettings().leaving_out([""])
 

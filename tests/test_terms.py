@@ -194,6 +194,11 @@ def test_the_program_of_a_term_from_outside_is_known(tmp_path):
     assert programs_of([load_term(f"{place}:Mine")]) != one
 
 
+def test_no_terms_leave_the_start_alone(scene, device):
+    """And it is said."""
+    assert any(note.startswith("there is no term") for note in refine(scene, terms=[], device=device).notes)
+
+
 def test_a_bind_that_returns_nothing_is_refused(scene, device):
     """A forgotten return."""
 

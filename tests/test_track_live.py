@@ -104,6 +104,13 @@ def test_noise_of_a_live_tracker_is_said_once(grip):
         live(grip, noise={"center": 0.003})
 
 
+def test_an_object_without_a_first_position_is_refused(grip):
+    """It would begin inside the camera."""
+    block = warpprior.TrackedBody(grip.body("block").body)
+    with pytest.raises(warpprior.InputError, match="body 'block': an object at the camera's centre; position="):
+        warpprior.Tracker(grip.camera, [block], observe=["mask"], device="cpu")
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

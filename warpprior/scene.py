@@ -331,6 +331,8 @@ def check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
 
 def _check_motion(where: str, body: SceneBody, poses: Poses, frame_count: int, *, gaps: bool) -> None:
     """Shapes, finite numbers, unit quaternions; with ``gaps``, frames may be NaN."""
+    if not isinstance(poses, Poses):
+        raise InputError(where, f"a {type(poses).__name__}", "a warpprior.Poses")
     if frame_count == 0:
         raise InputError(where, "no frames", "at least one frame")
     widths = {"position": 3, "rotation": 4, "joints": body.body.coordinate_count}

@@ -225,6 +225,8 @@ class RefineSettings:
         known = (*dict.fromkeys((*TERMS, *names)), *STEPS)
         for name in self.without:
             if name not in known:
+                if name in OLD_NAMES:
+                    raise InputError("without", repr(name), f"called {' and '.join(OLD_NAMES[name])} now")
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise InputError("--without", f"no term {name!r}", f"{hint}one of {', '.join(known)}")

@@ -132,8 +132,11 @@ def _reading(field: dataclasses.Field, spec: dict, kind: Any) -> dict[str, Any]:
     if typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
         many = {} if "nargs" in spec["argument"] else {"action": "append"}
-    reader = _number_reader(kind, field.metadata[RANGE]) if kind in (int, float) else kind
-    return {"type": reader, **many}
+    if kind not in (int, float):
+        return {"type": kind, **many}
+    if RANGE not in field.metadata:
+        raise TypeError(f"option {field.name!r}: a number without a range; option(..., number(1, 0, 10))")
+    return {"type": _number_reader(kind, field.metadata[RANGE]), **many}
 
 
 def _number_reader(kind: type, limits: tuple[float, float]) -> Callable[[str], Any]:

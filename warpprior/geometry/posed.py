@@ -45,7 +45,9 @@ def join_poses(position: Any, rotation: Any, *, device: Any = None) -> wp.array:
     position = to_warp(position, "position", wp.vec3, 1, device)
     count = position.shape[0]
     matrices = len(_full_shape(rotation)) == 3
+    given = rotation
     rotation = to_warp(rotation, "rotation", wp.mat33 if matrices else wp.quat, 1, device, shape=(count,))
+    _check_lengths(given, "rotation")
     grad = position.requires_grad or rotation.requires_grad
     poses = wp.zeros(count, dtype=wp.transform, device=device, requires_grad=grad)
     join = joined_poses.join_matrices if matrices else joined_poses.join_quaternions
@@ -136,6 +138,7 @@ def surface_of(body: Body, poses: Any, device: Any = None, extras: tuple = ()) -
     device = device_of(poses, *extras, device=device)
     if len(_full_shape(poses)) == 3:
         return to_warp(poses, f"surface of body {body.name!r}", wp.vec3, 2, device, shape=(None, body.vertex_count))
+    _check_lengths(poses, f"poses of body {body.name!r}")
     transforms = to_warp(poses, f"poses of body {body.name!r}", wp.transform, 1, device)
     return _skinned(body, _of_unit_length(transforms), *extras)
 
@@ -146,6 +149,7 @@ def poses_of(poses: Any, where: str, device: Any, *, count: int) -> wp.array:
         return to_warp(_joined(poses, where, device), where, wp.transform, 1, device, shape=(count,))
     if hasattr(poses, "position"):
         poses = np.concatenate([poses.position, poses.rotation], axis=1)
+    _check_lengths(poses, where)
     return _of_unit_length(to_warp(poses, where, wp.transform, 1, device, shape=(count,)))
 
 
@@ -161,6 +165,18 @@ def _of_unit_length(poses: wp.array) -> wp.array:
     unit = wp.zeros(poses.shape, dtype=wp.transform, device=poses.device, requires_grad=poses.requires_grad)
     joined_poses.unit_poses(poses, poses_out=unit)
     return unit
+
+
+def _check_lengths(rotations: Any, where: str) -> None:
+    """Refuse NumPy's quaternions, (frame, 4) or the last of (frame, 7), without a direction.
+
+    On a tape they are no rotation and have no gradient, for an optimiser may pass through them.
+    """
+    if isinstance(rotations, np.ndarray) and rotations.ndim == 2:
+        empty = np.flatnonzero(~rotations[:, -4:].any(axis=1))
+        if len(empty):
+            accepted = "a quaternion x, y, z, w of any other length"
+            raise InputError(f"{where}, frame {empty[0]}", "a quaternion of length 0", accepted)
 
 
 def _skinned(body: Body, poses: wp.array, joints: Any = None, shape: Any = None, scale: Any = 1.0) -> wp.array:

@@ -145,7 +145,14 @@ def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarr
 def _read_model(scene_file: SceneFile, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
     """The model of one body; what its poses mean goes into ``conventions`` where that is not ours."""
     source = BodySource(entry.name, entry.path, scene_file.folder, scene_file.count, scene_file.fps, entry.keys)
-    body, convention = entry.kind.read(source)
+    where = f"{scene_file.folder / SCENE_FILE}: body {entry.name!r} of kind {entry.kind.name!r}"
+    try:
+        found = entry.kind.read(source)
+    except ValueError as error:  # of a body made of wrong arrays
+        raise InputError(where, str(error), "a body whose arrays fit each other") from error
+    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Body)):
+        raise InputError(where, f"read returned a {type(found).__name__}", "a body and its convention, or None")
+    body, convention = found
     if convention is not None:
         conventions[entry.name] = convention
     origin = entry.name if entry.path is None else entry.path.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,13 @@ class Evaluator:
         }
 
     def _complete(self, poses: dict[str, Poses]) -> dict[str, Poses]:
+        if not isinstance(poses, Mapping):
+            raise InputError(
+                "evaluate: poses", f"a {type(poses).__name__}", "a dict of warpprior.Poses by name of the body"
+            )
+        for name, motion in poses.items():
+            if not isinstance(motion, Poses):
+                raise InputError(f"poses of {name!r}", f"a {type(motion).__name__}", "a warpprior.Poses")
         given = {item.name: item.initial for item in self._scene.bodies if item.known} | poses
         for item in self._scene.bodies:
             if item.name not in given:

@@ -46,10 +46,15 @@ def to_numpy(values: Any, where: str, *, shape: tuple[int | None, ...] | None = 
         raise InputError(where, f"values of type {array.dtype}", "numbers")
     if shape is not None and (array.ndim != len(shape) or any(w not in (None, n) for w, n in zip(shape, array.shape))):  # noqa: B905
         raise InputError(where, f"shape {array.shape}", f"shape {_wording(shape)}")
-    if finite and not np.isfinite(array).all():
+    if finite:
+        _check_finite(array, where)
+    return array
+
+
+def _check_finite(array: np.ndarray, where: str) -> None:
+    if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{where} at {place}", f"{array[place]}", "finite numbers")
-    return array
 
 
 def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shape: tuple | None = None) -> Any:
@@ -93,6 +98,8 @@ def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shap
         raise InputError(where, f"a Warp array of {values.dtype.__name__}", f"one of {dtype.__name__}")
     if len(found) != len(wanted) or any(w not in (None, n) for w, n in zip(wanted, found, strict=True)):
         raise InputError(where, f"shape {found}", f"shape {_wording(wanted)}")
+    if device.is_cpu and values.size:
+        _check_finite(_read(values, where), where)
     return values if values.dtype == dtype and values.ndim == ndim else _seen_as(values, where, dtype, found[:ndim])
 
 

@@ -90,8 +90,8 @@ class BoundTerm:
 
     Attributes:
         name: of the term.
-        costs: of each frame [frame] float64, weight included; every :meth:`add` adds to it, and who asks for costs zeroes
-            it first.
+        costs: of each frame [frame] float64, weight included; every :meth:`add` adds to it, and who asks for costs
+            zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
     """
 

@@ -47,7 +47,7 @@ def live_scene(camera: Camera, bodies: Sequence[TrackedBody | SceneBody], noise:
         noise: one sigma by name of the channel, see :attr:`Scene.noise`.
 
     Raises:
-        InputError: a body is of another type, or the scene does not fit together.
+        InputError: a body is of another type, an object has no first position, or the scene does not fit together.
     """
     taken = {body.label for body in bodies if getattr(body, "label", None) is not None}
     free = iter(label for label in range(1, IGNORE_LABEL) if label not in taken)
@@ -65,8 +65,12 @@ def live_scene(camera: Camera, bodies: Sequence[TrackedBody | SceneBody], noise:
 def _scene_body(body: TrackedBody, label: int) -> SceneBody:
     model = body.body
     animated = model.animation is not None
+    position = np.array([body.position], dtype=float)
+    if model.is_rigid and not animated and not body.known and not position.any():
+        accepted = "position=(x, y, z) [m], where it is at first, roughly, in front of the camera"
+        raise InputError(f"track: body {model.name!r}", "an object at the camera's centre", accepted)
     pose = Poses(
-        np.array([body.position], dtype=float),
+        position,
         np.array([body.rotation], dtype=float),
         np.zeros((1, model.coordinate_count)),
         np.asarray(body.shape, dtype=float),

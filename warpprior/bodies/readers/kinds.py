@@ -142,8 +142,13 @@ def register_kind(kind: BodyKind) -> None:
     """Enter a kind of one's own: scene folders may hold it from now on.
 
     Raises:
-        InputError: the name is taken by another kind.
+        InputError: no instance of a kind, no name, or one that another kind has.
     """
+    if not isinstance(kind, BodyKind):
+        found = f"the class {kind.__name__}" if isinstance(kind, type) else f"a {type(kind).__name__}"
+        raise InputError("kind", found, "an instance of a warpprior.bodies.BodyKind, as register_kind(BallKind())")
+    if not getattr(kind, "name", ""):
+        raise InputError(f"kind {type(kind).__name__}", "no name", "a class attribute like 'ball'")
     if find_kind(kind.name) not in (None, kind):
         raise InputError(f"kind {kind.name!r}", "there is one of that name", "choose another name")
     KINDS[kind.name] = kind
