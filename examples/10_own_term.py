@@ -17,13 +17,11 @@ import warpprior
 from warpprior.kernels.rows import PointBody, System, add_point, close_row
 from warpprior.terms import BoundTerm, Term
 
-wp.set_module_options({"enable_backward": False})
-
 MIDDLE, NORMAL = np.array([0.0, 0.0, 0.55]), (0.0, -(0.5**0.5), -(0.5**0.5))  # of the table, camera axes [m]
 OFFSET = float(MIDDLE @ np.array(NORMAL))  # its plane: NORMAL . place = OFFSET
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 def _add_table(
     points: wp.array2d[wp.vec3],  # [frame, point] camera frame
     body: PointBody,
