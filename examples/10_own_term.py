@@ -21,7 +21,7 @@ MIDDLE, NORMAL = np.array([0.0, 0.0, 0.55]), (0.0, -(0.5**0.5), -(0.5**0.5))  # 
 OFFSET = float(MIDDLE @ np.array(NORMAL))  # its plane: NORMAL . place = OFFSET
 
 
-@wp.kernel(enable_backward=False)  # the derivative is handed over by hand
+@wp.kernel(enable_backward=False)
 def _add_table(
     points: wp.array2d[wp.vec3],  # [frame, point] camera frame
     body: PointBody,
