@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
-import inspect
 import sys
 import traceback
 from collections.abc import Iterable
@@ -71,6 +69,9 @@ def programs_of(terms: Iterable[Term]) -> dict[str, str]:
     """Hash of the program that each term from outside the package comes from, by its name: all of it that is not in its
     settings.
     """
+    import hashlib
+    import inspect
+
     from warpprior.terms import Term
 
     package = Term.__module__.partition(".")[0]

@@ -15,14 +15,16 @@ import threading
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import warpprior
-from warpprior.cli.commands import command_names, load_command, load_commands
-from warpprior.cli.options import Parser, read_options
-from warpprior.cli.own_terms import place_in_own_terms
 from warpprior.support.errors import WarppriorError, one_line
 
+if TYPE_CHECKING:
+    from warpprior.cli.options import Parser
+
 INTERRUPTED = 130
+_VERSION = f"warpprior {warpprior.__version__}"
 
 _EPILOG = """\
 examples:
@@ -56,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.unraisablehook = _pass_interrupt_on
         warnings.showwarning = _show_warning
         words = sys.argv[1:] if arguments is None else list(arguments)
+        if words == ["--version"]:  # in the time that it takes to start: the parser is not built
+            print(_VERSION)
+            return 0
         return _answer(build_parser(words[0] if words else None).parse_args(words))
     except KeyboardInterrupt:
         _say("interrupted")
@@ -64,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _answer(given: argparse.Namespace) -> int:
     """The exit code of the command; what went wrong is said in one line."""
+    from warpprior.cli.options import read_options
+
     options = read_options(given.command.Options, given)
     try:
         return given.command.run(options)
@@ -88,6 +95,8 @@ def _answer(given: argparse.Namespace) -> int:
     except Exception as error:
         if options.debug:
             traceback.print_exc()
+        from warpprior.cli.own_terms import place_in_own_terms
+
         summary = " ".join(str(error).split()) or "no message"
         place = place_in_own_terms(error)
         if place is None:
@@ -103,13 +112,16 @@ def build_parser(word: str | None = None) -> Parser:
     Args:
         word: the first one typed: where it is a command, the others are not loaded.  None loads all.
     """
+    from warpprior.cli.commands import command_names, load_command, load_commands
+    from warpprior.cli.options import Parser
+
     parser = Parser(
         prog="warpprior",
         description="Turn noisy per-frame estimates of hands and objects into physically consistent motion.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"warpprior {warpprior.__version__}")
+    parser.add_argument("--version", action="version", version=_VERSION)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in ({word: load_command(word)} if word in command_names() else load_commands()).items():
         summary = command.SUMMARY
