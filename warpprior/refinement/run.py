@@ -21,6 +21,7 @@ from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
+from warpprior.support.kernel_loading import load_kernels
 from warpprior.support.progress import Progress
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
@@ -31,6 +32,11 @@ from warpprior.terms.term import check_terms
 
 TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
 ADAM_ITERATIONS = 200
+KERNELS = (
+    *("camera", "contacts", "distance", "history", "kinematics", "overlap", "quasistatic", "silhouette", "skinning"),
+    "visibility",
+)
+KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
 
@@ -72,7 +78,9 @@ def refine(
     if terms is not None:
         settings = replace(settings, terms=check_terms(terms))
     _check(scene)
-    run = _Run(scene, settings, resolve_device(device), progress, keep)
+    device = resolve_device(device)
+    load_kernels(_kernels(scene, settings), device)
+    run = _Run(scene, settings, device, progress, keep)
     if resume_from is not None:
         run.restore(resume_from)
     complete = True
@@ -81,6 +89,15 @@ def refine(
     except KeyboardInterrupt:
         complete = False
     return run.result(complete)
+
+
+def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
+    """Modules of kernels that a run launches: what all do, and those of its terms, which bear their names."""
+    names = list(KERNELS)
+    if not all(body.body.is_rigid for body in scene.bodies):
+        names += KERNELS_OF_HANDS
+    terms = (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM))
+    return names + [term.name for term in terms if not term.lacks(scene)]
 
 
 def _check(scene: Scene) -> None:

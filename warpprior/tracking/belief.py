@@ -94,12 +94,12 @@ class Belief:
         """How many columns come before the first from which on no anchor is held: errors of those behind are alone."""
         if not self.remembers:
             return self.first_anchor
-        held = np.flatnonzero(self.anchor_hand >= 0)
+        held = (self.anchor_hand >= 0).nonzero()[0]
         return self.first_anchor + 3 * (int(held[-1]) + 1 if len(held) else 0)
 
     def held_by(self, index: int) -> np.ndarray:
         """Anchors of an object (n,)."""
-        return np.flatnonzero(self.anchor_object == index)
+        return (self.anchor_object == index).nonzero()[0]
 
     def move(self, change: np.ndarray) -> None:
         """Add an error to the mean."""

@@ -110,7 +110,7 @@ class Clearance:
         They have moved less than ``distance`` [m] over it.  Or the object only seems to move: they themselves rest,
         and it seems less than twice as far.  Or it comes along with them, if not quite, for it is believed to rest.
         """
-        long = np.flatnonzero(self.near > self._frames)
+        long = (self.near > self._frames).nonzero()[0]
         if not len(long):
             return long
         slid, went = self._moved(long, self._frames)
@@ -168,7 +168,7 @@ class Contacts:
             place = belief.hand_count + index
             clearance.measure(belief.origin(index), belief.rotation[place])
             clearance.remember(settings.contact_distance_m)
-            held = np.flatnonzero((belief.anchor_hand == hand) & (belief.anchor_object == index))
+            held = ((belief.anchor_hand == hand) & (belief.anchor_object == index)).nonzero()[0]
             lost = clearance.distance[belief.anchor_point[held]] > settings.release_distance_m
             lost |= belief.anchor_misses[held] >= settings.contact_patience
             for slot in held[lost].tolist():
@@ -209,7 +209,7 @@ class Contacts:
         """Take new contacts among ``near``, the deepest first and then those farthest from the others."""
         # Every hand has its share, so that one that takes over finds some.
         share = belief.anchor_count // len(self._hands) - np.count_nonzero(belief.anchor_hand == hand)
-        free = np.flatnonzero(belief.anchor_hand < 0)[: max(share, 0)]
+        free = (belief.anchor_hand < 0).nonzero()[0][: max(share, 0)]
         if not len(near) or not len(free):
             return []
         settings, points = self.settings, self._hands[hand].points
@@ -245,7 +245,7 @@ class Contacts:
     def add_anchors(self, belief: Belief, rows: Rows) -> None:
         """Contacts stick: the hand's point is where the object's anchor is.  Slots are linearised at the mean."""
         for hand, carrier in enumerate(self._hands):
-            slots = np.flatnonzero(belief.anchor_hand == hand)
+            slots = (belief.anchor_hand == hand).nonzero()[0]
             if not len(slots):
                 continue
             jacobians = np.zeros((len(slots), 3, belief.width))

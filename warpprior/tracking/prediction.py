@@ -267,7 +267,7 @@ class Prediction:
             return
         for hand, carrier in enumerate(self._hands):
             own = belief.hand(hand)
-            picked = np.flatnonzero(belief.anchor_hand[slots] == hand)
+            picked = (belief.anchor_hand[slots] == hand).nonzero()[0]
             if not len(picked):
                 continue
             by_before = np.einsum("acx,cxd->ad", transfer.by_before[:, picked], earlier[hand][1][slots[picked]])

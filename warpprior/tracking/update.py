@@ -126,7 +126,7 @@ class Rows:
         size = residuals.shape[1]
         good = np.isfinite(residuals).all(axis=1)
         if not good.all():
-            keys = [keys[number] for number in np.flatnonzero(good).tolist()]
+            keys = [keys[number] for number in good.nonzero()[0].tolist()]
             residuals, jacobians = residuals[good], jacobians[good]
             variances = variances[good] if np.ndim(variances) else variances
         start, stop = self.count, self.count + residuals.size
@@ -257,7 +257,7 @@ class Updater:
         gated = any(block.gate is not None for block in blocks)
         starts, places = np.array([block.start for block in blocks]), np.cumsum([0, *sizes])
         for size in sorted(set(sizes)):
-            chosen = np.flatnonzero(np.array(sizes) == size)
+            chosen = (np.array(sizes) == size).nonzero()[0]
             own = starts[chosen, None] + np.arange(size)
             parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
             if given is not None:
@@ -270,7 +270,7 @@ class Updater:
             for place, number in enumerate(chosen.tolist() if gated else ()):
                 if blocks[number].gate is not None:
                     gates[place] = self._own_gate(blocks[number].gate, size)
-            for number in np.flatnonzero(~(distances <= gates)):
+            for number in (~(distances <= gates)).nonzero()[0]:
                 if self.settings.robust == "huber":
                     more = noise[own[number]] * (np.sqrt(distances[number] / gates[number]) - 1.0)
                     noise[own[number]] += more

@@ -1,0 +1,31 @@
+"""Kernels compiled side by side before a run, which its first launches would do one after the other."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterable
+from functools import cache
+
+import warp as wp
+
+PACKAGE = "warpprior.kernels"
+MOST_WORKERS = 8  # compilers at once: each takes some hundred MB
+
+
+def load_kernels(names: Iterable[str], device: str) -> None:
+    """Load modules of kernels, from the cache if they are there, with as many compilers as there are cores.
+
+    Args:
+        names: of files in ``kernels/``; what is not there is left out.
+        device: the Warp device.
+    """
+    _load(tuple(sorted(set(names))), device)
+
+
+@cache
+def _load(names: tuple[str, ...], device: str) -> None:
+    found = [f"{PACKAGE}.{name}" for name in names if importlib.util.find_spec(f"{PACKAGE}.{name}") is not None]
+    modules = [wp.get_module(importlib.import_module(name).__name__) for name in found]
+    wp.force_load(device, modules=modules, max_workers=min(os.cpu_count() or 1, MOST_WORKERS))
