@@ -126,7 +126,7 @@ class Rows:
         size = residuals.shape[1]
         good = np.isfinite(residuals).all(axis=1)
         if not good.all():
-            keys = [keys[number] for number in good.nonzero()[0].tolist()]
+            keys = [keys[number] for number in np.flatnonzero(good).tolist()]
             residuals, jacobians = residuals[good], jacobians[good]
             variances = variances[good] if np.ndim(variances) else variances
         start, stop = self.count, self.count + residuals.size
