@@ -398,6 +398,7 @@ def test_an_interrupt_in_a_destructor_is_not_lost():
         import signal, sys, time
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         from warpprior import cli
+        from warpprior.cli.commands import load_command
         class Held:
             def __del__(self):
                 signal.raise_signal(signal.SIGINT)
@@ -406,7 +407,7 @@ def test_an_interrupt_in_a_destructor_is_not_lost():
             Held()
             time.sleep(30)
             return 0
-        cli.commands.load_command("info").run = action
+        load_command("info").run = action
         sys.exit(cli.main(["info"]))
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
