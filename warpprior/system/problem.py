@@ -10,6 +10,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.geometry.bending_surface import SurfaceQuery
+from warpprior.kernels.robust import Scale
 from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, PointBody, System
 from warpprior.observations import channel
 from warpprior.scene import SceneBody
@@ -120,6 +121,20 @@ class Problem:
             stated: a sigma that stands in for the scene's.
         """
         return stated or self.motion.scene.sigma(name), channel(name).reach
+
+    def robust_scale(self, name: str, stage: Stage, weight: float, stated: float | None = None) -> Scale:
+        """What a residual of a channel costs in a stage, robustly: by its noise, and by how far off it may be.
+
+        Args:
+            name: of the channel.
+            stage: which says how many times the channel's reach residuals are believed.
+            weight: of the square of a residual of one sigma.
+            stated: a sigma that stands in for the scene's.
+        """
+        sigma, reach = self.noise(name, stated)
+        scale = Scale()
+        scale.weight, scale.reach = weight / sigma**2, stage.reach_factor * reach * sigma
+        return scale
 
     def note(self, text: str) -> None:
         """Have a sentence said in the report, once."""

@@ -59,12 +59,8 @@ class BoundBoxes(BoundTerm):
         self._first, self._start = motion.first_vertex(body.name), problem.equations.starts[body.name]
 
     def enter(self, stage: Stage) -> None:
-        from warpprior.kernels.robust import Scale
-
-        sigma, reach = self.problem.noise("boxes", self.term.sigma_px)
-        scale = Scale()
-        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_factor * reach * sigma
-        self._scale.assign([scale])
+        term = self.term
+        self._scale.assign([self.problem.robust_scale("boxes", stage, term.weight, term.sigma_px)])
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.boxes import add_boxes

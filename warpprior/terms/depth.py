@@ -89,13 +89,9 @@ class BoundDepth(BoundTerm):
         self._lanes = 1 if device.is_cpu else 32
 
     def enter(self, stage: Stage) -> None:
-        from warpprior.kernels.robust import Scale
-
-        sigma, reach = self.problem.noise("depth", self.term.sigma_m)
-        scale = Scale()
-        scale.weight = self.term.weight / (self.term.correlated_points * sigma**2)
-        scale.reach = stage.reach_factor * reach * sigma
-        self._scale.assign([scale])
+        term = self.term
+        weight = term.weight / term.correlated_points
+        self._scale.assign([self.problem.robust_scale("depth", stage, weight, term.sigma_m)])
 
     def freeze(self) -> None:
         from warpprior.kernels.depth import match_depths

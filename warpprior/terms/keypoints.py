@@ -64,12 +64,8 @@ class BoundKeypoints(BoundTerm):
         self._start = problem.equations.starts[body.name]
 
     def enter(self, stage: Stage) -> None:
-        from warpprior.kernels.robust import Scale
-
-        sigma, reach = self.problem.noise("keypoints2d", self.term.sigma_px)
-        scale = Scale()
-        scale.weight, scale.reach = self.term.weight / sigma**2, stage.reach_factor * reach * sigma
-        self._scale.assign([scale])
+        term = self.term
+        self._scale.assign([self.problem.robust_scale("keypoints2d", stage, term.weight, term.sigma_px)])
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.keypoints import add_keypoints, place_keypoints
