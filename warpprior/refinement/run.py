@@ -96,8 +96,13 @@ def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
     names = list(KERNELS)
     if not all(body.body.is_rigid for body in scene.bodies):
         names += KERNELS_OF_HANDS
-    terms = (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM))
-    return names + [term.name for term in terms if not term.lacks(scene)]
+    return names + [term.name for term in _used(settings) if not term.lacks(scene)]
+
+
+def _used(settings: RefineSettings) -> list[Term]:
+    """Terms that some solver uses, once each."""
+    used = (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM))
+    return list({term.name: term for term in used}.values())
 
 
 def _check(scene: Scene) -> None:
@@ -285,10 +290,10 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
     measured = problem.motion.scene.read_depth is not None and any(
         term.name == "depth" for term in settings.used_by(GAUSS_NEWTON)
     )
-    scene = problem.motion.scene
-    for term in (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM)):
-        lacks = term.lacks(scene)
-        if lacks and term not in default():  # who gives a term, or settings of it, wants it to do something
+    usual = default()
+    for term in _used(settings):
+        lacks = term.lacks(problem.motion.scene)
+        if lacks and term not in usual:  # who gives a term, or settings of it, wants it to do something
             notes.append(f"{term.name}: left without a say, for the scene has no {' and no '.join(lacks)}.")
     if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
         notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")

@@ -11,7 +11,7 @@ from functools import cache
 import warp as wp
 
 PACKAGE = "warpprior.kernels"
-MOST_WORKERS = 8  # compilers at once: each takes some hundred MB
+MOST_WORKERS = 8  # compilers at once
 
 
 def load_kernels(names: Iterable[str], device: str) -> None:
@@ -26,6 +26,9 @@ def load_kernels(names: Iterable[str], device: str) -> None:
 
 @cache
 def _load(names: tuple[str, ...], device: str) -> None:
-    found = [f"{PACKAGE}.{name}" for name in names if importlib.util.find_spec(f"{PACKAGE}.{name}") is not None]
-    modules = [wp.get_module(importlib.import_module(name).__name__) for name in found]
+    modules = []
+    for name in (f"{PACKAGE}.{name}" for name in names):
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
+            modules.append(wp.get_module(name))
     wp.force_load(device, modules=modules, max_workers=min(os.cpu_count() or 1, MOST_WORKERS))
