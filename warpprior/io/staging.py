@@ -136,7 +136,13 @@ def _read_orders(path: Path) -> dict[str, list[str]] | None:
 
 
 def _is_plain(name: object) -> bool:
-    return isinstance(name, str) and name == Path(name).name and not name.startswith(".") and "\\" not in name
+    return (
+        isinstance(name, str)
+        and name != ""
+        and name == Path(name).name
+        and not name.startswith(".")
+        and "\\" not in name
+    )
 
 
 def _age(path: Path) -> float:
