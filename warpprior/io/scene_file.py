@@ -76,8 +76,7 @@ class SceneFile:
 def resolve_inside(folder: Path, relative: str, where: str) -> Path:
     """``folder / relative`` with links followed; InputError unless it lies inside ``folder``."""
     resolved = os.path.realpath(folder / relative)
-    root = os.path.realpath(folder)
-    if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
+    if os.path.isabs(relative) or not Path(resolved).is_relative_to(os.path.realpath(folder)):
         raise InputError(
             where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
         )
