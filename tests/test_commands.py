@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -101,6 +102,47 @@ def test_an_interrupted_run_is_kept_and_resumed(scene, refined, tmp_path, monkey
     first, second = read_poses(refined), read_poses(tmp_path / "out")
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert not (tmp_path / "out" / "checkpoint.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its processes are ended without being asked")
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "in the background"])
+def test_a_request_to_end_is_an_interrupt(scene, tmp_path, monkeypatch, capsys, ignored):
+    """SIGTERM keeps the best so far, also where Ctrl-C is not listened to; afterwards it is what it was."""
+    import warpprior.io
+
+    save, out = warpprior.io.save_checkpoint, tmp_path / "out"
+
+    def save_and_ask(*positional):
+        save(*positional)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(warpprior.io, "save_checkpoint", save_and_ask)
+    before = signal.getsignal(signal.SIGINT)
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert main(["refine", str(scene), "--output-dir", str(out), "--device", "cpu", "--quiet"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "the best so far is in" in capsys.readouterr().err
+    assert json.loads((out / "config.json").read_text())["complete"] is False
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_an_interrupt_while_saving_keeps_the_old_result(scene, refined, tmp_path, monkeypatch, capsys):
+    """And says so in one line."""
+    out = tmp_path / "out"
+    shutil.copytree(refined, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def interrupt(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("warpprior.report.write_overlay", interrupt)
+    words = ["track", str(scene), "--output-dir", str(out), "--device", "cpu", "--quiet", "--overwrite"]
+    assert main(words) == 130
+    assert capsys.readouterr().err == "warpprior: interrupted\n"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_resuming_a_complete_run_does_nothing(scene, refined, tmp_path, capsys, monkeypatch):
