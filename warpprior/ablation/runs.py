@@ -48,7 +48,8 @@ def ablate(
 
     Returns:
         one run for each variant and scene, in that order: ``variant``, ``scene``, ``frames``, ``seconds``, metrics
-        ``before`` and ``after``; or ``error`` where the scene was refused with that variant.
+        ``before`` and ``after``; or ``error`` where the scene was refused with that variant.  Where it could not even
+        be read, ``error`` stands alone, and nothing is kept: the next call tries again.
     """
     report = progress or (lambda done, total, text: None)
     total = len(sources) * len(variants)
@@ -56,10 +57,19 @@ def ablate(
     done = total - sum(len(some) for some in missing.values())
     report(done, total, "")
     tasks = [(source, missing[source.name], folder, device) for source in sources if missing[source.name]]
-    for task, count in work(run_variants, tasks, jobs):
+    refused: dict[str, str] = {}
+    for task, count, error in work(run_variants, tasks, jobs):
         done += count
+        if error is not None:
+            refused[task[0].name] = str(error)
         report(done, total, task[0].name)
-    return [kept_run(_path(folder, name, source)) for name in variants for source in sources]
+    return [
+        {"variant": name, "scene": source.name, "error": refused[source.name]}
+        if source.name in refused and name in _missing(source, variants, folder)
+        else kept_run(_path(folder, name, source))
+        for name in variants
+        for source in sources
+    ]
 
 
 def run_variants(

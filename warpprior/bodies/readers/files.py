@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.support.errors import InputError
+from warpprior.support.errors import InputError, WarppriorError, shorten
 
 MAX_BYTES = 256 * 2**20
+MOST_REASON = 120  # characters of what a parser says
 
 
 def read_bytes(path: Path | str, what: str, *, limit: int = MAX_BYTES) -> bytes:
@@ -71,11 +73,25 @@ def refuse_unreadable(where: str, accepted: str) -> Iterator[None]:
     """Turn whatever a parser raises on damaged data into an :class:`InputError`; ours pass unchanged."""
     try:
         yield
-    except InputError:
+    except WarppriorError:
         raise
-    except MemoryError:
-        raise InputError(where, "asks for more memory than there is", accepted) from None
     except Exception as error:
-        text = " ".join(str(error).split())[:160]
-        found = f"cannot be read ({type(error).__name__}{': ' if text else ''}{text})"
-        raise InputError(where, found, accepted) from error
+        raise InputError(where, what_is_wrong(error), accepted) from error
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What is wrong with a file as far as a parser's exception tells, for those who do not know the parser."""
+    text = shorten(" ".join(str(error).split()), MOST_REASON)
+    if isinstance(error, MemoryError):
+        return "asks for more memory than there is"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not {error.encoding} text at byte {error.start}"
+    if isinstance(error, KeyError):  # whose text is the key
+        return f"cannot be read (it has no {text}, which it refers to or needs)"
+    if isinstance(error, (EOFError, struct.error)):
+        return "cannot be read (it ends too early, or is damaged)"
+    if isinstance(error, (TypeError, AttributeError, IndexError, AssertionError)):  # of the parser's own insides
+        return "cannot be read (its parts are missing, or not what the format has there)"
+    return f"cannot be read ({text or 'it is damaged'})"
