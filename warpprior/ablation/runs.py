@@ -15,7 +15,8 @@ from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
 from warpprior.settings import RefineSettings
 from warpprior.support.device import self_healing
-from warpprior.support.errors import WarppriorError
+from warpprior.support.errors import InputError, WarppriorError
+from warpprior.support.files import read_bytes
 from warpprior.support.progress import Progress
 
 RUNS_FOLDER = "runs"
@@ -149,7 +150,7 @@ def kept_run(path: Path) -> dict:
 def read_run(path: Path) -> dict | None:
     """A run that was written before; None when there is none, or it is damaged."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        run = json.loads(read_bytes(path, "a run"))
+    except (InputError, ValueError, RecursionError):
         return None
     return run if isinstance(run, dict) else None

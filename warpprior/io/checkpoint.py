@@ -86,7 +86,7 @@ def load_checkpoint(
         return None
     accepted = "start again with --overwrite"
     try:
-        arrays = read_arrays(path)
+        arrays = dict(read_arrays(path))
     except InputError as error:
         raise InputError(error.where, error.found, accepted) from error
     try:

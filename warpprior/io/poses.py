@@ -132,7 +132,7 @@ class _Reader:
 
     def __init__(self, path: str | Path, frame_count: int | None, conventions: Mapping[str, Convention] | None):
         self._path, self._frame_count, self._conventions = path, frame_count, conventions or {}
-        self._arrays = read_arrays(path)
+        self._arrays = read_arrays(path, frame_count=frame_count)
         self._notes: list[str] = []
 
     def read(self, bodies: list[Body], optional: set[str], read_body) -> dict[str, Poses]:
