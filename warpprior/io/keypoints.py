@@ -15,7 +15,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.io.array_files import read_arrays, write_arrays
-from warpprior.io.poses import FAR_M
+from warpprior.io.pose_arrays import FAR_M
 from warpprior.io.wording import frame_list, nearest
 from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
