@@ -101,7 +101,7 @@ def test_points_by_name_come_in_any_order(scene, folder):
     chosen = [8, 0, 20]
     names = np.array([*(KEYPOINT_NAMES[k] for k in chosen), "elbow"])
     points = scene.keypoints3d["hand"][:, [*chosen, 3]]
-    flat = np.full((FRAMES, 4, 3), [300.0, 200.0, 0.9])
+    flat = np.tile([[300.0, 200.0, 0.9], [310.0, 190.0, 0.9], [320.0, 180.0, 0.9], [9.0, 9.0, 0.9]], (FRAMES, 1, 1))
     edit(folder, hand__keypoints3d=points, hand__keypoints2d=flat, hand__keypoint_names=names)
     found = load_scene(folder)
     np.testing.assert_array_equal(found.keypoints3d["hand"][:, chosen], points[:, :3])
@@ -144,9 +144,9 @@ def test_lens_distortion_does_not_touch_what_is_measured_in_space(scene, folder)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hand__keypoints3d": np.ones((4, 20, 4))}, r"needs numbers of shape \(4, 21, 3\) or \(4, 21, 4\)"),
-        ({"hand__keypoints3d": np.ones((3, 21, 4))}, "has shape .* needs numbers of shape"),
-        ({"hand__keypoints3d": np.ones((4, 21, 2))}, "needs numbers of shape"),
+        ({"hand__keypoints3d": np.ones((4, 20, 4))}, r"needs \(frame, 21, 3\) or \(frame, 21, 4\): x, y, z"),
+        ({"hand__keypoints3d": np.ones((3, 21, 4))}, "has 3 frames; the sequence has 4"),
+        ({"hand__keypoints3d": np.ones((4, 21, 2))}, r"has shape \(4, 21, 2\); needs \(frame, 21, 3\)"),
         ({"hand__keypoints3d": np.full((4, 21, 3), "a")}, "type <U1"),
         ({"hand__keypoints3d": np.full((4, 21, 3), np.nan)}, "no point is usable"),
         ({"hand__keypoints3d": np.zeros((4, 21, 4))}, "no point is usable"),
@@ -156,7 +156,7 @@ def test_lens_distortion_does_not_touch_what_is_measured_in_space(scene, folder)
         ),
         ({"hand__keypoints3d": np.full((4, 21, 3), -0.6)}, "is nowhere in front of the camera; .* OpenGL"),
         ({"box__keypoints3d": np.ones((4, 0, 3))}, "the mesh 'box' has no keypoints"),
-        ({"box__center": np.ones((4, 4))}, r"box/center: has shape \(4, 4\).* needs numbers of shape \(4, 3\)"),
+        ({"box__center": np.ones((4, 4))}, r"box/center: has shape \(4, 4\); needs \(frame, 3\): x, y, z"),
         ({"box__center": np.full((4, 3), np.nan)}, "box/center: no point is usable"),
         ({"box__center": np.full((4, 3), 600.0)}, "box/center: is 1039 m from the camera"),
         ({"box__center": np.full((4, 3), -0.6)}, "box/center: is nowhere in front of the camera"),

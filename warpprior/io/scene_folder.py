@@ -15,6 +15,7 @@ from warpprior.io.images import decode_image, import_cv2, read_image_file
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import read_labels
 from warpprior.io.label_overlap import LabelOverlap
+from warpprior.io.numbering import note_numbering
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
@@ -180,6 +181,7 @@ def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: lis
         paths[frame] = path
     if not paths:
         raise InputError(str(scene_file.folder / template.format(0)), "no picture was found", "frames start at 0")
+    note_numbering(scene_file, key, template, paths, notes)
     missing = sorted(set(range(frame_count)) - set(paths))
     if missing:
         notes.append(f"{key}: {frame_list(missing)} missing")
