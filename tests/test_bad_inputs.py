@@ -262,7 +262,10 @@ PICTURES = {
     ),
     "empty file": (lambda f: (f / "labels/000002.png").write_bytes(b""), ["labels/000002.png (frame 2)", "empty file"]),
     "empty picture": (lambda f: (f / "rgb/000002.png").write_bytes(b""), ["rgb/000002.png (frame 2)", "empty file"]),
-    "not a picture": (lambda f: (f / "labels/000001.png").write_bytes(b"GIF89a" * 9), ["frame 1", "PNG nor JPEG"]),
+    "not a picture": (
+        lambda f: (f / "labels/000001.png").write_bytes(b"GIF89a" * 9),
+        ["frame 1", "is not PNG or JPEG but a GIF picture (it begins with b'GIF89a"],
+    ),
     "a folder for a picture": (
         lambda f: ((f / "labels/000001.png").unlink(), (f / "labels/000001.png").mkdir()),
         ["labels/000001.png (frame 1)", "cannot be read"],

@@ -175,8 +175,10 @@ def test_points_that_cannot_be_used_are_refused(folder, changes, message):
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        (np.arange(3) / 10, r"shape \(3,\); shape \(4,\)"),
-        (np.zeros((4, 1)), r"shape \(4, 1\); shape \(4,\)"),
+        (np.arange(3) / 10, "has 3 frames; the sequence has 4"),
+        (np.zeros((4, 2)), r"has shape \(4, 2\); needs \(frame,\): seconds"),
+        ((1.7e9 + np.arange(4) / 10).astype(np.float32), "tells times apart by 128 s only, for it has 32 bits"),
+        ((1.7e9 + np.arange(4) / 10).astype(np.float32).astype(float), "save float64, or seconds since the first"),
         (np.array([0.0, 0.1, 0.1, 0.2]), "frame 2: 0.1 s after 0.1 s; seconds that increase"),
         (np.array([0.0, 0.1, np.nan, 0.2]), "frame 2: not finite"),
         (np.arange(4) * 100, "has a frame every 100 s where fps is 10; needs seconds; divide milliseconds by 1000"),
@@ -200,6 +202,17 @@ def test_odd_times_are_told(folder):
     np.testing.assert_array_equal(found.timestamps, [0.0, 1.0, 2.0, 3.0])
     assert [warning for warning in found.warnings if "a frame every 1 s where fps is 10" in warning]
     assert [warning for warning in found.warnings if "holds extra too; ignored" in warning]
+
+
+def test_times_of_few_bits_are_told(folder):
+    """Ten days in single precision are a frame's tenth apart at best; a column is taken as a row."""
+    times = (1e5 + np.arange(4) / 10).astype(np.float32)
+    edit(folder, "timestamps.npz", timestamps=times[:, None])
+    found = load_scene(folder)
+    np.testing.assert_array_equal(found.timestamps, times.astype(float))
+    words = "timestamps.npz: tells times apart by 0.00781 s only, for it has 32 bits, where fps is 10; save float64"
+    assert any(words in warning for warning in found.warnings)
+    assert any("timestamps has shape (4, 1); taken as (4,)" in warning for warning in found.warnings)
 
 
 def test_a_file_of_times_stays_in_the_folder(folder):

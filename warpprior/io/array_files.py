@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.io.atomic import atomic_write
 from warpprior.support.errors import InputError
+from warpprior.support.file_starts import not_what
 
 BYTES_LIMIT = 4 << 30
 
@@ -29,7 +30,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise InputError(str(path), f"cannot be read: {error.strerror}", accepted) from error
     if not data.startswith(b"PK"):
-        raise InputError(str(path), "is empty" if not data else "is not an .npz archive", accepted)
+        raise InputError(str(path), "is empty" if not data else not_what(data, "an .npz archive"), accepted)
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.support.errors import InputError
+from warpprior.support.file_starts import not_what
 
 MAX_BYTES = 256 * 2**20
 
@@ -57,6 +58,8 @@ def read_npz(path: Path, what: str, accepted: str, keys: Container[str], *, limi
         InputError: missing, too large, damaged, or of pickled objects.
     """
     data = read_bytes(path, what, limit=limit)
+    if not data.startswith(b"PK"):
+        raise InputError(str(path), not_what(data, "an .npz archive"), accepted)
     with refuse_unreadable(str(path), accepted):
         with zipfile.ZipFile(BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
