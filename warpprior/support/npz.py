@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from warpprior.support.errors import InputError
+from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
 
 MOST_DIRECTORY = 1 << 20  # bytes of the archive's list of its arrays
@@ -44,7 +45,7 @@ class NpzArrays(Mapping[str, np.ndarray]):
         self._left, self._most = unpacked, unpacked
         data = read_bytes(path, what, limit=limit, accepted=accepted)
         if not data.startswith(b"PK"):
-            raise InputError(self._where, "is not an .npz archive", accepted)
+            raise InputError(self._where, not_what(data, "an .npz archive"), accepted)
         if _directory_bytes(data) > MOST_DIRECTORY:
             raise InputError(self._where, "is damaged, or lists far too many arrays", accepted)
         with self._refused():
