@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,19 +56,22 @@ class Textures:
 
     def read(self, name: str) -> np.ndarray | None:
         """A texture file as RGB (height, width, 3) uint8, or None with a warning."""
-        if name not in self._images and (file := beside(self._path, name)) is None:
-            self._images[name] = self._refuse(name, "is not in its folder")
+
+        def data() -> bytes:
+            file = beside(self._path, name)
+            if file is None:
+                raise InputError(name, "is not in its folder", "")
+            return read_bytes(file, "a texture")
+
+        return self.decode(name, data)
+
+    def decode(self, name: str, data: Callable[[], bytes]) -> np.ndarray | None:
+        """The same from the bytes of a PNG, JPEG or BMP file, which are asked for once."""
         if name not in self._images:
             try:
-                return self.decode(name, read_bytes(file, "a texture"))
+                self._images[name] = self._decoded(name, data())
             except InputError as error:
                 self._images[name] = self._refuse(name, error.found)
-        return self._images[name]
-
-    def decode(self, name: str, data: bytes) -> np.ndarray | None:
-        """The same from the bytes of a PNG, JPEG or BMP file, known by its name from then on."""
-        if name not in self._images:
-            self._images[name] = self._decoded(name, data)
         return self._images[name]
 
     def _decoded(self, name: str, data: bytes) -> np.ndarray | None:
