@@ -11,6 +11,7 @@ from pathlib import Path
 import warpprior
 from warpprior.ablation.sources import Source
 from warpprior.ablation.workers import work
+from warpprior.io.leftovers import TEMPORARY, move, new_token, remove_tree
 from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
 from warpprior.settings import RefineSettings
@@ -138,6 +139,15 @@ def run_key(source: Source, settings) -> str:
 
 def _path(folder: Path, variant: str, source: Source) -> Path:
     return folder / RUNS_FOLDER / variant.replace(" ", "_") / f"{source.name}.json"
+
+
+def forget_runs(folder: Path) -> None:
+    """Remove the runs of a study; stopped at any moment, all are there or none."""
+    runs = folder / RUNS_FOLDER
+    if runs.is_dir() and not runs.is_symlink():
+        aside = folder / f"{TEMPORARY}{new_token()}"
+        move(runs, aside)
+        remove_tree(aside)
 
 
 def kept_run(path: Path) -> dict:

@@ -187,7 +187,9 @@ class Glb:
             data = read_bytes(file, "a part of a glTF file")
         self._named_bytes += len(data)
         if self._named_bytes > MAX_BYTES:
-            raise InputError(self._where, f"names more than {MAX_BYTES // 2**20} MiB", f"at most {MAX_BYTES // 2**20} MiB")
+            raise InputError(
+                self._where, f"names more than {MAX_BYTES // 2**20} MiB", f"at most {MAX_BYTES // 2**20} MiB"
+            )
         return data
 
     def check_drawn(self, nodes: list[dict]) -> int:

@@ -58,7 +58,9 @@ class GltfColors:
         glossy = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
         if glossy is not None and "pbrMetallicRoughness" not in material:
             base, key = glossy, "diffuse"
-        factor = np.array(base.get("baseColorFactor" if key == "baseColor" else "diffuseFactor", WHITE), dtype=np.float64)
+        factor = np.array(
+            base.get("baseColorFactor" if key == "baseColor" else "diffuseFactor", WHITE), dtype=np.float64
+        )
         if factor.shape != (4,) or not np.isfinite(factor).all():
             raise ValueError("a factor that is not four numbers")
         tint = np.broadcast_to(factor[:3], (len(points), 3)) * (1.0 if own is None else np.clip(own, 0.0, 1.0))

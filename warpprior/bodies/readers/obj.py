@@ -61,7 +61,12 @@ def read_obj(path: Path) -> Surface:
 
 def _count(path: Path, data: bytes) -> None:
     """Refuse what is too large before it is parsed."""
-    limits = [("faces", b"\nf", 1), ("vertices", b"\nv ", 3), ("texture coordinates", b"\nvt ", 3), ("lines", b"\n", 12)]
+    limits = [
+        ("faces", b"\nf", 1),
+        ("vertices", b"\nv ", 3),
+        ("texture coordinates", b"\nvt ", 3),
+        ("lines", b"\n", 12),
+    ]
     for what, start, factor in limits:
         limit = factor * MAX_FACES
         if data.count(start) > limit:
