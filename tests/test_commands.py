@@ -430,6 +430,21 @@ def test_the_demo_from_python_returns_its_result(tmp_path, capsys):
         warpprior.demo(tmp_path / "demo", frames_count=3)
 
 
+def test_warnings_are_printed_with_quiet_too(tmp_path, capsys):
+    """What was mended is said on the screen whatever --quiet says; results are not."""
+    folder = write_scene(tmp_path / "scene")
+    (folder / "rgb" / "000001.png").unlink()
+    words = [str(folder), "--quiet"]
+    runs = {
+        "evaluate": ["--device", "cpu"],
+        "export": ["--output", str(tmp_path / "a.usdc")],
+    }
+    for command, more in runs.items():
+        assert main([command, *words, *more]) == 0
+        said = capsys.readouterr()
+        assert said.out == "" and "warpprior: warning: rgb: frame 1 missing\n" in said.err, command
+
+
 def test_the_first_run_says_that_it_compiles(tmp_path, monkeypatch, capsys):
     """Without compiled kernels in the cache the user is told what takes so long; --quiet is quiet."""
     from warpprior.cli import running

@@ -187,10 +187,11 @@ def write_study(folder: Path, records: Sequence[dict], settings: dict, device: s
 
     Args:
         folder: where to.
-        records: of :func:`warpprior.ablation.tracking_runs.track_cases`.
+        records: of :func:`warpprior.ablation.tracking_runs.track_cases`; those with an error are left out.
         settings: of our filter, as plain data.
         device: for the record.
     """
+    records = [one for one in records if "error" not in one]
     found = summarise_tracking(records)
     record = {
         "rows": found,

@@ -76,7 +76,7 @@ def run_into(
     """
     from warpprior.io import save_result
 
-    say_warnings(scene, quiet)
+    say_warnings(scene)
     start = time.perf_counter()
     with progress_bar(title, quiet=quiet) as progress:
         result = self_healing(lambda: run(progress))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,3 +52,13 @@ def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iter
         if overwrite:
             forget_runs(folder)
         yield
+
+
+def report_refused(errors: Iterable[str]) -> int:
+    """Say in one line each what a study could not do, and give its exit code."""
+    from warpprior.cli.running import BAD_INPUT, OK, complain
+
+    lines = list(dict.fromkeys(errors))
+    for line in lines:
+        complain(f"error: {line}")
+    return BAD_INPUT if lines else OK

@@ -49,7 +49,7 @@ def load_checkpoint(
     if not path.is_file():
         return None
     try:
-        arrays = read_arrays(path)
+        arrays = dict(read_arrays(path))
     except InputError as error:
         raise InputError(error.where, error.found, START_AGAIN) from error
     try:

@@ -32,7 +32,7 @@ def run(options: Options) -> int:
     with nullcontext() if options.output is None else prepare_file(options.output, overwrite=options.overwrite):
         device = start_warp(options.device, options.quiet)
         scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
-        say_warnings(scene, options.quiet)
+        say_warnings(scene)
         found = self_healing(lambda: metrics.evaluate(scene, poses, device=device))
         if options.output is not None:
             write_json(options.output, found)
