@@ -44,7 +44,7 @@ def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
     surface = read_surface(path)
     surface = repair_surface(str(path), replace(surface, vertices=surface.vertices * scale))
-    warnings = surface.warnings + check_size(str(path), surface.vertices, scale=scale)
+    warnings = surface.warnings + surface.color_warnings + check_size(str(path), surface.vertices, scale=scale)
     extent = float(np.ptp(surface.vertices, axis=0).max())
     if extent < SMALL_EXTENT and (others := _other_scales(extent / scale)):
         warnings += (f"its largest side is only {1e3 * extent:.3g} mm; is it in another unit? {others}",)

@@ -56,12 +56,17 @@ def read_obj(path: Path) -> Surface:
         colors = np.clip(colors / 255.0 if colors.max() > 1.0 else colors, 0.0, 1.0)
     elif len(elements.materials) > 1 or elements.libraries:
         colors, warnings = _material_colors(path, elements, vertices, faces)
-    return Surface(vertices, faces, colors, warnings=warnings)
+    return Surface(vertices, faces, colors, color_warnings=warnings)
 
 
 def _count(path: Path, data: bytes) -> None:
     """Refuse what is too large before it is parsed."""
-    limits = [("faces", b"\nf", 1), ("vertices", b"\nv ", 3), ("texture coordinates", b"\nvt ", 3), ("lines", b"\n", 12)]
+    limits = [
+        ("faces", b"\nf", 1),
+        ("vertices", b"\nv ", 3),
+        ("texture coordinates", b"\nvt ", 3),
+        ("lines", b"\n", 12),
+    ]
     for what, start, factor in limits:
         limit = factor * MAX_FACES
         if data.count(start) > limit:

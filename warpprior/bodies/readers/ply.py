@@ -45,9 +45,9 @@ def read_ply(path: Path) -> Surface:
         places = _corner_places(vertex, face, indices, corners, faces)
         textures = Textures(path, "its colours were left out")
         paint = Paint(vertices)
-        for name, chosen in _chosen(tables.textures if places is not None else (), face, polygons):
-            image = textures.read(name)
-            if image is not None:
+        for name, chosen in _chosen(tables.textures, face, polygons):
+            image = None if places is None else textures.read(name)
+            if image is not None and places is not None:
                 paint.wear(image, faces[chosen], places[chosen])
         colors = paint.colors()
         colors = _channels(vertex) if colors is None else colors
@@ -58,7 +58,7 @@ def read_ply(path: Path) -> Surface:
         if colors is None and (places is None) != (not tables.textures):
             missing = "texture coordinates" if places is None else "texture (comment TextureFile NAME)"
             warnings.append(f"it speaks of a texture and has no {missing}; its colours were left out")
-        return Surface(vertices, faces, colors, warnings=tuple(warnings))
+        return Surface(vertices, faces, colors, color_warnings=tuple(warnings))
 
 
 def _fans(where: str, indices: Column) -> tuple[np.ndarray, np.ndarray]:
