@@ -11,11 +11,13 @@ from pathlib import Path
 import warpprior
 from warpprior.ablation.sources import Source
 from warpprior.ablation.workers import work
+from warpprior.io.leftovers import TEMPORARY, move, new_token, remove_tree
 from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
 from warpprior.settings import RefineSettings
 from warpprior.support.device import self_healing
-from warpprior.support.errors import WarppriorError
+from warpprior.support.errors import InputError, WarppriorError
+from warpprior.support.files import read_bytes
 from warpprior.support.progress import Progress
 
 RUNS_FOLDER = "runs"
@@ -139,6 +141,15 @@ def _path(folder: Path, variant: str, source: Source) -> Path:
     return folder / RUNS_FOLDER / variant.replace(" ", "_") / f"{source.name}.json"
 
 
+def forget_runs(folder: Path) -> None:
+    """Remove the runs of a study; stopped at any moment, all are there or none."""
+    runs = folder / RUNS_FOLDER
+    if runs.is_dir() and not runs.is_symlink():
+        aside = folder / f"{TEMPORARY}{new_token()}"
+        move(runs, aside)
+        remove_tree(aside)
+
+
 def kept_run(path: Path) -> dict:
     """A run that was written or found to be there."""
     run = read_run(path)
@@ -149,7 +160,7 @@ def kept_run(path: Path) -> dict:
 def read_run(path: Path) -> dict | None:
     """A run that was written before; None when there is none, or it is damaged."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        run = json.loads(read_bytes(path, "a run"))
+    except (InputError, ValueError, RecursionError):
         return None
     return run if isinstance(run, dict) else None

@@ -42,9 +42,7 @@ class Study(IntoFolder, OnDevice, Common):
 @contextmanager
 def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iterator[None]:
     """Prepare the folder of a study: runs that are in it stay, unless they are to be repeated."""
-    import shutil
-
-    from warpprior.ablation.runs import RUNS_FOLDER
+    from warpprior.ablation.runs import RUNS_FOLDER, forget_runs
     from warpprior.cli.running import refuse_existing
     from warpprior.io import prepare_output
 
@@ -52,7 +50,7 @@ def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iter
         refuse_existing(folder, overwrite)
     with prepare_output(folder, overwrite=True, protect=protect):
         if overwrite:
-            shutil.rmtree(folder / RUNS_FOLDER, ignore_errors=True)
+            forget_runs(folder)
         yield
 
 

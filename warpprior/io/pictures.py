@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.io.images import decode_image, import_cv2, read_image_file
+from warpprior.io.numbering import note_numbering
 from warpprior.io.rectify import Rectifier
 from warpprior.io.scene_file import SceneFile
 from warpprior.io.wording import frame_list
@@ -111,6 +112,7 @@ def _find(
         paths[frame], places[frame] = path, where
     if not paths:
         raise InputError(str(scene_file.folder / template.format(0)), "no picture was found", "frames start at 0")
+    note_numbering(scene_file, key, template, paths, notes)
     missing = sorted(set(range(frame_count)) - set(paths))
     if missing:
         notes.append(f"{key}: {frame_list(missing)} missing")

@@ -12,6 +12,7 @@ from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import read_labels
+from warpprior.io.label_overlap import LabelOverlap
 from warpprior.io.pictures import find_pictures
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
@@ -50,7 +51,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     count = scene_file.count
     animated = {model.name: model for model in models if model.animation is not None}
     shared = {"known": known, "optional": animated, "conventions": conventions, "notes": notes}
-    initial = load_poses(scene_file.initial, models, frame_count=count, **shared)
+    initial = load_poses(scene_file.initial, models, frame_count=count, overlap=LabelOverlap(scene_file), **shared)
     initial |= {name: _stay_in_place(model) for name, model in animated.items() if name not in initial}
     truth = {}
     if scene_file.truth is not None:

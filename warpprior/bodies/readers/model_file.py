@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_npz
 from warpprior.bodies.readers.pickled_arrays import PickledArrays
 from warpprior.bodies.readers.safe_pickle import MOST_BYTES, read_pickle
 from warpprior.support.errors import InputError
+from warpprior.support.npz import read_npz
 
 MOST_UNPACKED = 1 << 30
 MOST_COORDINATE = 10.0  # [m]
