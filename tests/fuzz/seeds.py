@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import struct
 import tempfile
 from pathlib import Path
@@ -176,6 +178,17 @@ def glbs() -> list[bytes]:
     textured.visual = trimesh.visual.TextureVisuals(uv=COLORS[:, :2], material=material)
     tree.add_geometry(textured, node_name="b", parent_node_name="a")
     return [one.export(file_type="glb") for one in (trimesh.Scene(mesh), trimesh.Scene(colored), tree)]
+
+
+def gltfs() -> list[bytes]:
+    """The same as text, with their binary parts in it."""
+    found = []
+    for data in glbs():
+        (length,) = struct.unpack_from("<I", data, 12)
+        tree, binary = json.loads(data[20 : 20 + length]), data[28 + length :]
+        tree["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(binary).decode()
+        found.append(json.dumps(tree).encode())
+    return found
 
 
 def skins() -> list[bytes]:

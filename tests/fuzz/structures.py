@@ -88,7 +88,8 @@ def change_npz(random: Random, data: bytes, other: bytes) -> bytes:
     else:
         files[name] = _change_array(random, files[name])
     stored = io.BytesIO()
-    packed = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2))
+    small = sum(map(len, files.values())) < 100_000
+    packed = random.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)) if small else zipfile.ZIP_STORED
     with zipfile.ZipFile(stored, "w", packed) as archive:
         for key, content in files.items():
             archive.writestr(key or "x", content)

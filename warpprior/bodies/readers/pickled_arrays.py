@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from warpprior.bodies.readers import safe_pickle
+from warpprior.bodies.readers.files import what_is_wrong
 from warpprior.bodies.readers.safe_pickle import Made
 from warpprior.support.errors import InputError
 
@@ -52,11 +53,8 @@ class PickledArrays:
             return self._compute(self._tree[key], 0)
         except InputError as error:
             raise InputError(place, error.found, error.accepted) from None
-        except MemoryError:
-            raise InputError(place, "asks for more memory than there is", "needs an array of numbers") from None
         except Exception as error:
-            text = " ".join(str(error).split())[:120]
-            raise InputError(place, f"cannot be made an array ({text})", "needs an array of numbers") from None
+            raise InputError(place, what_is_wrong(error), "needs an array of numbers") from None
 
     def _refuse(self, found: str) -> InputError:
         return InputError(self._where, found, "needs an array of numbers")
