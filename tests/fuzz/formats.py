@@ -44,9 +44,9 @@ class Format:
     seconds: float = 5.0
 
     @property
-    def is_picture(self) -> bool:
+    def has_pictures(self) -> bool:
         """The decoders inside OpenCV write what they find on standard error."""
-        return self.file.endswith(".png")
+        return self.file.endswith((".png", ".glb", ".gltf"))
 
 
 def _read_scene(path: Path) -> None:

@@ -58,9 +58,12 @@ def _hand_poses() -> dict[str, np.ndarray]:
 
 
 def _detections() -> dict[str, np.ndarray]:
+    along, sure = np.linspace(-1.0, 1.0, 21), np.full(21, 0.9)
+    flat = np.stack([32.0 + 8.0 * along, 12.0 + 5.0 * along**2, sure], axis=1)
+    deep = np.stack([0.08 * along, -0.1 + 0.05 * along**2, 0.5 + 0.01 * along, sure], axis=1)
     return {
-        "hand/keypoints2d": np.tile([20.0, 10.0, 0.9], (FRAMES, 21, 1)),
-        "hand/keypoints3d": np.tile([0.0, -0.1, 0.5, 0.9], (FRAMES, 21, 1)),
+        "hand/keypoints2d": np.tile(flat, (FRAMES, 1, 1)),
+        "hand/keypoints3d": np.tile(deep, (FRAMES, 1, 1)),
         "box/box2d": np.tile([26.0, 19.0, 38.0, 30.0], (FRAMES, 1)),
         "box/center": np.tile([0.0, 0.0, 0.5], (FRAMES, 1)),
     }
@@ -259,7 +262,7 @@ def usdas() -> list[bytes]:
     }}
 }}
 def "Copy" (instanceable = true
-    references = </World>
+    references = </World/View>
     variants = {{
         string look = "a"
     }}

@@ -136,7 +136,7 @@ class Reader:
         sys.stdout.flush()
         sys.stderr.flush()
         printed = os.pread(self._own_errors.fileno(), 200, 0).strip()
-        return Outcome("output", repr(printed)) if printed and not self.format.is_picture else outcome
+        return Outcome("output", repr(printed)) if printed and not self.format.has_pictures else outcome
 
     def _judge(self, message: str) -> Outcome:
         """A refusal is one short line that names the file, and no exhaustion of memory."""
