@@ -256,13 +256,15 @@ def usdas() -> list[bytes]:
     double3 xformOp:translate.timeSamples = {{0: (0, 0, 0), 2: (0, 0.1, 0)}}
     uniform token[] xformOpOrder = ["xformOp:translate"]
 {mesh}
+    def Scope "Thing" {{
+    }}
     def Camera "View" {{
         matrix4d xformOp:transform = ((1,0,0,0), (0,-1,0,0), (0,0,-1,0), (0,0,0,1))
         uniform token[] xformOpOrder = ["xformOp:transform"]
     }}
 }}
 def "Copy" (instanceable = true
-    references = </World/View>
+    references = </World/Thing>
     variants = {{
         string look = "a"
     }}

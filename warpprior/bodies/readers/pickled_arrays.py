@@ -12,9 +12,8 @@ from typing import Literal
 import numpy as np
 
 from warpprior.bodies.readers import safe_pickle
-from warpprior.bodies.readers.files import what_is_wrong
 from warpprior.bodies.readers.safe_pickle import Made
-from warpprior.support.errors import InputError
+from warpprior.support.errors import InputError, reason_of
 
 MOST_ELEMENTS = 1 << 27  # of all arrays of a file together
 MOST_DEPTH = 32
@@ -54,7 +53,8 @@ class PickledArrays:
         except InputError as error:
             raise InputError(place, error.found, error.accepted) from None
         except Exception as error:
-            raise InputError(place, what_is_wrong(error), "needs an array of numbers") from None
+            found = f"cannot be made an array ({reason_of(error)})"
+            raise InputError(place, found, "needs an array of numbers") from None
 
     def _refuse(self, found: str) -> InputError:
         return InputError(self._where, found, "needs an array of numbers")
