@@ -13,13 +13,14 @@ import numpy as np
 
 import warpprior
 from warpprior.io.atomic import atomic_write
-from warpprior.report.figures import OF_PAIRS, Quantity, contact_ratio, series, subjects, true_median
+from warpprior.report.figures import OF_PAIRS, Quantity, contact_share, series, subjects, true_median
 from warpprior.report.overlay import write_sheet
 from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 from warpprior.support.errors import MissingExtraError
+from warpprior.support.tables import CONTACT_STATES, ROWS
 
 REPORT_FILE = "report.html"
 
@@ -101,11 +102,12 @@ def _summary(result: Result) -> Iterator[str]:
             truth = true_median(result, name, quantity.key)
             true = "" if truth is None else f"{truth:.{quantity.digits}f} in truth"
             rows.append(_row(name, title, cells, "<br>".join(filter(None, [_reached(quantity, after), true]))))
-        ratios = [contact_ratio(result, turn, name) for turn in (0, 1)]
-        touches = any(quantity.key in OF_PAIRS for quantity in quantities)
-        if touches and any(ratio is not None for ratio in ratios):
-            shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
-            rows.append(_row(name, "frames in contact", [shares[0], "", shares[1], ""], ""))
+        if any(quantity.key in OF_PAIRS for quantity in quantities):
+            for key in CONTACT_STATES:
+                ratios = [contact_share(result, turn, name, key) for turn in (0, 1)]
+                shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
+                if any(shares):
+                    rows.append(_row(name, ROWS[key][0], [shares[0], "", shares[1], ""], ""))
     if not rows:
         return
     yield "<h2>Before and after</h2>"
