@@ -260,15 +260,15 @@ PICTURES = {
         lambda f: write_image(f / "labels/000001.png", np.full((HEIGHT, WIDTH), 1000, np.uint16)),
         ["frame 1", "16-bit", "1000"],
     ),
-    "empty file": (lambda f: (f / "labels/000002.png").write_bytes(b""), ["labels/000002.png (frame 2)", "empty file"]),
-    "empty picture": (lambda f: (f / "rgb/000002.png").write_bytes(b""), ["rgb/000002.png (frame 2)", "empty file"]),
+    "empty file": (lambda f: (f / "labels/000002.png").write_bytes(b""), ["labels/000002.png (frame 2)", "is empty"]),
+    "empty picture": (lambda f: (f / "rgb/000002.png").write_bytes(b""), ["rgb/000002.png (frame 2)", "is empty"]),
     "not a picture": (
         lambda f: (f / "labels/000001.png").write_bytes(b"GIF89a" * 9),
         ["frame 1", "is not PNG or JPEG but a GIF picture (it begins with b'GIF89a"],
     ),
     "a folder for a picture": (
         lambda f: ((f / "labels/000001.png").unlink(), (f / "labels/000001.png").mkdir()),
-        ["labels/000001.png (frame 1)", "cannot be read"],
+        ["labels/000001.png (frame 1)", "not a file but a folder"],
     ),
     "truncated picture": (
         lambda f: (f / "rgb/000001.png").write_bytes((f / "rgb/000001.png").read_bytes()[:-20]),
@@ -352,7 +352,7 @@ def test_settings_that_are_no_text(folder):
     (folder / "scene.toml").write_bytes("# \u00e9".encode("latin-1"))
     assert "is not UTF-8 at byte 2" in refused(folder)
     (folder / "scene.toml").write_bytes(b"#" * (2 << 20))
-    assert "larger than 1 MiB" in refused(folder)
+    assert "may have up to 1 MiB" in refused(folder)
     (folder / "scene.toml").write_bytes(b"a = " + b"[" * 50_000)
     assert "is not TOML" in refused(folder)
 

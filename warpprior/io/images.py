@@ -14,6 +14,7 @@ import numpy as np
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.file_starts import not_what
+from warpprior.support.files import read_bytes
 
 PIXEL_LIMIT = 64_000_000
 BYTES_LIMIT = 1 << 30
@@ -60,14 +61,8 @@ def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader
         InputError: the file is unreadable, empty, truncated or damaged, neither PNG nor JPEG, over the size limits, or
             not of the camera's size.
     """
-    try:
-        _require_file(path, where)
-        size = path.stat().st_size
-        if size > BYTES_LIMIT:
-            raise InputError(where, f"is a file of {size} bytes", f"at most {BYTES_LIMIT} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(where, f"cannot be read: {error.strerror}", "needs a readable PNG or JPEG file") from error
+    accepted = "needs a readable PNG or JPEG file; a missing frame is skipped"
+    data = read_bytes(path, "a picture", limit=BYTES_LIMIT, where=where, accepted=accepted)
     header = _parse_header(BytesIO(data), where, camera)
     whole = _png_is_whole(data) if header.format == "png" else _jpeg_is_whole(data)
     if not whole:
@@ -114,12 +109,6 @@ def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
         rebuilt += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     image = decode_image(header, bytes(rebuilt), where)
     return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
-
-
-def _require_file(path: Path, where: str) -> None:
-    # Pipes and devices would keep the reader waiting; folders give the system's own words when opened.
-    if not (path.is_file() or path.is_dir()):
-        raise InputError(where, "is not a regular file", "needs a readable PNG or JPEG file")
 
 
 def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:

@@ -8,7 +8,7 @@ bottom [px]; and ``<body>/center`` (frame, 3) [m]: where the middle of the body'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ FRACTION = 2.0  # [px]: points that all lie within are stated in parts of the pi
 _BORDER = 32  # points along each side of a box whose lens distortion is removed
 
 Rectify = Callable[[np.ndarray], np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 
 
 def load_detections(
@@ -60,7 +61,7 @@ def load_detections(
     Raises:
         InputError: naming file, body and field.
     """
-    arrays, bodies = read_arrays(path), list(bodies)
+    arrays, bodies = read_arrays(path, frame_count=frame_count), list(bodies)
     reader = _Reader(path, arrays, camera, frame_count, rectify)
     reader.note_strangers({body.name for body in bodies})
     found = {
@@ -95,7 +96,7 @@ def save_detections(path: str | Path, scene: Scene) -> None:
 class _Reader:
     """One file being read."""
 
-    def __init__(self, path: str | Path, arrays: dict, camera: Camera, frame_count: int, rectify: Rectify | None):
+    def __init__(self, path: str | Path, arrays: Arrays, camera: Camera, frame_count: int, rectify: Rectify | None):
         self._path, self._arrays, self._camera = path, arrays, camera
         self._frame_count, self._rectify = frame_count, rectify
         self.notes: list[str] = []

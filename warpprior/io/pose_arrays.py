@@ -53,7 +53,7 @@ class PoseArrays:
     ):
         self.path, self.frame_count, self.conventions = path, frame_count, conventions or {}
         self.notes = notes
-        self._arrays = read_arrays(path)
+        self._arrays = read_arrays(path, frame_count=frame_count)
 
     def __contains__(self, key: str) -> bool:
         return key in self._arrays

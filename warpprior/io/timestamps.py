@@ -36,12 +36,12 @@ def load_timestamps(path: str | Path, *, frame_count: int, fps: float, notes: li
         InputError: naming the file: no timestamps, another number of them, not finite, not increasing, too
             coarse to tell the frames apart, or so far from the frame rate that they are in another unit.
     """
-    arrays, place = read_arrays(path), f"{path}: {KEY}"
+    arrays, place = read_arrays(path, frame_count=frame_count), f"{path}: {KEY}"
     if KEY not in arrays:
         raise InputError(str(path), f"has no {KEY}", f"needs {KEY} (frame,) in seconds")
-    stored = arrays.pop(KEY)
-    if arrays:
-        notes.append(f"{Path(path).name}: holds {', '.join(sorted(arrays)[:4])} too; ignored")
+    stored, others = arrays[KEY], sorted(set(arrays) - {KEY})
+    if others:
+        notes.append(f"{Path(path).name}: holds {', '.join(others[:4])} too; ignored")
     if stored.dtype.kind not in "fiu":
         raise InputError(place, f"has type {stored.dtype}", "needs numbers in seconds")
     accepted = "needs (frame,): seconds"
