@@ -9,7 +9,7 @@ from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
 from warpprior.support.errors import InputError, one_line
 
-OK, INTERRUPTED = 0, 130
+OK = 0
 MOST_LISTED_WARNINGS = 10
 
 

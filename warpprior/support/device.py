@@ -109,6 +109,14 @@ def self_healing(function: Callable[[], Value]) -> Value:
         warnings.warn(f"damaged kernels in the cache are compiled again: {names}", stacklevel=2)
 
 
+def forget_unfinished_builds() -> None:
+    """Delete what this process has begun to compile and will not finish; what is complete has been moved already."""
+    wp = sys.modules.get("warp")
+    cache = getattr(getattr(wp, "config", None), "kernel_cache_dir", None)
+    for folder in [] if cache is None else Path(cache).glob(f"*_p{os.getpid()}_t*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _silence_warp() -> None:
     import warp as wp
 

@@ -54,6 +54,7 @@ def run(options: Options) -> int:
 
 
 def _perform(options: Options) -> Result:
+    from warpprior.cli.interrupts import WATCH
     from warpprior.cli.refining import chosen_settings, refine_into
     from warpprior.cli.running import refuse_existing, say, start_warp
     from warpprior.io import load_scene, prepare_output, save_scene
@@ -63,7 +64,8 @@ def _perform(options: Options) -> Result:
     scene_folder, result_folder = options.output_dir / "scene", options.output_dir / "result"
     settings = chosen_settings(options)
     refuse_existing(scene_folder, options.overwrite)
-    with prepare_output(result_folder, overwrite=options.overwrite, protect=[scene_folder]):
+    output = prepare_output(result_folder, overwrite=options.overwrite, protect=[scene_folder])
+    with output, WATCH.undone_by(output.release):
         device = start_warp(options.device, options.quiet)
         say(options.quiet, f"simulating a human hand that lifts and turns a mug, into {scene_folder}")
         frames = {"frame_count": options.num_frames, "fps": FPS}

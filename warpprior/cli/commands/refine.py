@@ -25,6 +25,7 @@ def run(options: Options) -> int:
 
     An interrupted run leaves its best so far, marked incomplete, and can be resumed.
     """
+    from warpprior.cli.interrupts import WATCH
     from warpprior.cli.refining import chosen_settings, refine_into
     from warpprior.cli.results import exit_code, places_of, read_start
     from warpprior.cli.running import start_warp
@@ -32,7 +33,8 @@ def run(options: Options) -> int:
 
     settings = chosen_settings(options)
     protect = places_of(options.scene, options.initial)
-    with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
+    output = prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect)
+    with output, WATCH.undone_by(output.release):
         device = start_warp(options.device, options.quiet)
         scene = read_start(options.scene, options.initial, options.num_frames)
         result = refine_into(options.output_dir, scene, settings, device, resume=options.resume, quiet=options.quiet)
