@@ -96,7 +96,7 @@ def test_an_interrupted_run_is_kept_and_resumed(scene, refined, tmp_path, monkey
     assert (tmp_path / "out" / "checkpoint.npz").is_file()
     monkeypatch.setattr(warpprior.io, "save_checkpoint", save)
     assert main([*words, "--set", "window_margin=0.4", "--resume"]) == 2
-    assert "other inputs or settings" in capsys.readouterr().err
+    assert "other inputs or settings: setting window_margin (then" in capsys.readouterr().err
     assert main([*words, "--resume"]) == 0
     first, second = read_poses(refined), read_poses(tmp_path / "out")
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -316,6 +316,21 @@ def test_the_demo_from_python_returns_its_result(tmp_path, capsys):
         warpprior.demo(tmp_path / "demo", num_frames=0)
     with pytest.raises(TypeError, match="frames_count"):
         warpprior.demo(tmp_path / "demo", frames_count=3)
+
+
+def test_warnings_are_printed_with_quiet_too(tmp_path, capsys):
+    """What was mended is said on the screen whatever --quiet says; results are not."""
+    folder = write_scene(tmp_path / "scene")
+    (folder / "rgb" / "000001.png").unlink()
+    words = [str(folder), "--quiet"]
+    runs = {
+        "evaluate": ["--device", "cpu"],
+        "export": ["--output", str(tmp_path / "a.usdc")],
+    }
+    for command, more in runs.items():
+        assert main([command, *words, *more]) == 0
+        said = capsys.readouterr()
+        assert said.out == "" and "warpprior: warning: rgb: frame 1 missing\n" in said.err, command
 
 
 def test_the_first_run_says_that_it_compiles(tmp_path, monkeypatch, capsys):

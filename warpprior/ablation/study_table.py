@@ -12,6 +12,7 @@ from pathlib import Path
 from warpprior.ablation.run_figures import summarise_runs
 from warpprior.io.atomic import atomic_write
 from warpprior.io.results import write_json
+from warpprior.io.staging import staged
 from warpprior.support.environment import info
 
 TABLE_FILE, CSV_FILE, JSON_FILE = "table.md", "table.csv", "table.json"
@@ -116,10 +117,6 @@ def write_tables(folder: Path, runs: Sequence[dict], settings: dict[str, dict], 
     """
     rows = summarise_runs(runs)
     scenes = list(dict.fromkeys(run["scene"] for run in runs))
-    with atomic_write(folder / TABLE_FILE, "w") as stream:
-        stream.write(f"{len(scenes)} sequences on {device}.\n\n{_MEANING}\n\n{format_tables(rows)}\n")
-    with atomic_write(folder / CSV_FILE, "w") as stream:
-        _write_csv(stream, rows)
     record = {
         "rows": rows,
         "scenes": scenes,
@@ -129,7 +126,12 @@ def write_tables(folder: Path, runs: Sequence[dict], settings: dict[str, dict], 
         "command": sys.argv,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    write_json(folder / JSON_FILE, record)
+    with staged(folder, (TABLE_FILE, CSV_FILE, JSON_FILE)) as staging:
+        with atomic_write(staging / TABLE_FILE, "w") as stream:
+            stream.write(f"{len(scenes)} sequences on {device}.\n\n{_MEANING}\n\n{format_tables(rows)}\n")
+        with atomic_write(staging / CSV_FILE, "w") as stream:
+            _write_csv(stream, rows)
+        write_json(staging / JSON_FILE, record)
     return rows
 
 

@@ -18,6 +18,10 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 INTERRUPTED = 130
+_AT_THE_END = (
+    ("warpprior.io.locks", "release_all"),
+    ("warpprior.support.device", "forget_unfinished_builds"),
+)
 _PATIENCE_S = 0.6  # from Ctrl-C to raising it once more, and from there to the end
 
 
@@ -33,7 +37,6 @@ class Watch:
         self._active = False
         self._at_stake = False
         self._repeats = 0  # signals under way that no user sent
-        self._undo: list[Callable[[], None]] = []
         self._ending = _thread.allocate_lock()
 
     @contextmanager
@@ -72,15 +75,6 @@ class Watch:
         finally:
             self._at_stake = False
 
-    @contextmanager
-    def undone_by(self, undo: Callable[[], None]) -> Iterator[None]:
-        """Within it ``undo`` is called, from another thread, when the process is ended without unwinding."""
-        self._undo.append(undo)
-        try:
-            yield
-        finally:
-            self._undo.remove(undo)
-
     def repeat(self) -> None:
         """Raise KeyboardInterrupt in the main thread: what was raised before got lost."""
         if self._active:
@@ -97,11 +91,14 @@ class Watch:
 
     def end(self, code: int) -> NoReturn:
         """End the process at once, not waiting for native code that other threads are in."""
-        from warpprior.support.device import forget_unfinished_builds
-
-        for undo in (*reversed(self._undo), forget_unfinished_builds, _end_children):
+        # What was not imported yet has left nothing, and this is no moment to import it.
+        for module, name in _AT_THE_END:
             with suppress(Exception):
-                undo()
+                if module in sys.modules:
+                    getattr(sys.modules[module], name)()
+        if "multiprocessing" in sys.modules:
+            for child in sys.modules["multiprocessing"].active_children():
+                child.kill()
         os._exit(code)
 
     def _raise(self, *_) -> None:
@@ -131,12 +128,6 @@ class Watch:
                 os.write(2, b"\r\x1b[K")  # over what is left of a progress bar
             os.write(2, b"warpprior: interrupted\n")
             self.end(INTERRUPTED)
-
-
-def _end_children() -> None:
-    if "multiprocessing" in sys.modules:
-        for child in sys.modules["multiprocessing"].active_children():
-            child.kill()
 
 
 WATCH = Watch()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import warpprior
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
-from warpprior.support.errors import WarppriorError, one_line
+from warpprior.support.errors import WarppriorError, one_line, shorten
 
 if TYPE_CHECKING:
     from warpprior.cli.options import Parser
@@ -101,7 +101,7 @@ def _answer(given: argparse.Namespace) -> int:
             traceback.print_exc()
         from warpprior.cli.own_terms import place_in_own_terms
 
-        summary = " ".join(str(error).split()) or "no message"
+        summary = shorten(" ".join(str(error).split()) or "no message", 160)
         place = place_in_own_terms(error)
         if place is None:
             _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")

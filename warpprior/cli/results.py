@@ -53,6 +53,7 @@ def run_into(
     device: str,
     seed: int,
     *,
+    inputs: dict[str, str] | None = None,
     remedy: str = "",
     quiet: bool = False,
     brief: bool = False,
@@ -66,6 +67,7 @@ def run_into(
         title: of the progress bar.
         device: of the metrics and the drawings.
         seed: for the record.
+        inputs: for the record, what is estimated from.
         remedy: how to continue an interrupted run.
         quiet: no progress bar and no table.
         brief: a short table.
@@ -75,7 +77,7 @@ def run_into(
     """
     from warpprior.io import save_result
 
-    say_warnings(scene, quiet)
+    say_warnings(scene)
     start = time.perf_counter()
     with WATCH.stake() as at_stake:
         with progress_bar(title, quiet=quiet) as progress:
@@ -87,7 +89,7 @@ def run_into(
             result = self_healing(lambda: run(report))
         at_stake(not result.complete)  # what is complete can be had again, from the last checkpoint
         result = self_healing(lambda: _measured(result, device))
-        result = self_healing(lambda: save_result(result, folder, device=device, seed=seed))
+        result = self_healing(lambda: save_result(result, folder, device=device, seed=seed, inputs=inputs))
     seconds = time.perf_counter() - start
     say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))

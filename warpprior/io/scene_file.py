@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
+from warpprior.io.atomic import find_again
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.toml_table import Table, read_table
 from warpprior.io.wording import shown
@@ -90,6 +91,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         InputError: the folder or file is missing, or a key is missing, unknown, of a wrong type or out of range.
     """
     folder = Path(folder)
+    find_again(folder)
     if not folder.is_dir():
         accepted = f"give the folder that holds {SCENE_FILE}"
         raise InputError(str(folder), "is a file" if folder.exists() else "does not exist", accepted)

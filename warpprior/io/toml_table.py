@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 from warpprior.support.limits import ABOVE_ZERO, FINITE, RANGE, describe, within
 
 if sys.version_info >= (3, 11):
@@ -163,13 +164,7 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """The root table of a TOML file; InputError when it is not there, too large, not UTF-8 or not TOML."""
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(SETTINGS_BYTES_LIMIT + 1)
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read: {error.strerror}", "needs a readable TOML file") from error
-    if len(data) > SETTINGS_BYTES_LIMIT:
-        raise InputError(str(path), "is larger than 1 MiB", "needs a settings file in TOML")
+    data = read_bytes(path, "a settings file in TOML", limit=SETTINGS_BYTES_LIMIT)
     try:
         return Table(tomllib.loads(data.decode("utf-8-sig")), str(path))
     except UnicodeDecodeError as error:

@@ -84,6 +84,11 @@ def true_median(result: Result, name: str, key: str) -> float | None:
     return truth.get(key, {}).get("median")
 
 
+def true_ratio(result: Result, name: str) -> float | None:
+    """The share of frames in which a pair is in contact in the true motion, or None where it is not known."""
+    return _measured(result, 1, name, "summary").get("truth", {}).get("contact_ratio")
+
+
 def _measured(result: Result, turn: int, name: str, what: str) -> dict:
     """``per_frame`` or ``summary`` of a body or pair; empty where it was not measured."""
     metrics = result.metrics.get(TURNS[turn], {})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import warpprior
-from warpprior.io.atomic import atomic_path
+from warpprior.io.atomic import atomic_path, writing_alone
 from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError, MissingExtraError, RunError
@@ -291,7 +291,7 @@ def _write_whole(stage: Usd.Stage, path: Path) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial:
+        with writing_alone(path), atomic_path(path) as partial:
             if not stage.GetRootLayer().Export(str(partial)):
                 raise RunError(f"{path}: OpenUSD could not write the file")
     except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason

@@ -37,7 +37,6 @@ class Options(OneScene, Tuned, Started, IntoFolder, OnDevice, Common):
 
 def run(options: Options) -> int:
     """Track; what can be refused is refused before computing."""
-    from warpprior.cli.interrupts import WATCH
     from warpprior.cli.results import exit_code, places_of, read_start, run_into
     from warpprior.cli.running import start_warp
     from warpprior.io import prepare_output
@@ -48,8 +47,7 @@ def run(options: Options) -> int:
     start = TrackSettings.paper_literal() if options.paper_literal else TrackSettings()
     settings = apply_overrides(start, options.assignments)
     protect = places_of(options.scene, options.initial)
-    output = prepare_output(options.output_dir, overwrite=options.overwrite, protect=protect)
-    with output, WATCH.undone_by(output.release):
+    with prepare_output(options.output_dir, overwrite=options.overwrite, protect=protect):
         device = start_warp(options.device, options.quiet)
         scene = read_start(options.scene, options.initial, options.num_frames)
         chosen = {"observe": list(options.observe), "smooth": options.smooth, "lag": options.lag, "device": device}
