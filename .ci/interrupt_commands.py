@@ -1,8 +1,9 @@
 """Send Ctrl-C to commands at random moments, and print how each ends: exit code, seconds until it does, and its words.
 
-    .ci/interrupt_commands.py --times 30 [--cold] [--seed 0]
+    .ci/interrupt_commands.py --times 30 [--cold --within 20] [--seed 0]
 
-Every command starts afresh, into an empty folder; ``--cold`` gives it an empty kernel cache, too.  Exits with 1 where
+Every command starts afresh, into an empty folder; ``--cold`` gives it an empty kernel cache, too.  The moments are any
+until its end, or those within so many seconds.  Exits with 1 where
 one ended otherwise than by exit code 130 with one line, or 0 where it had done all before.
 """
 
@@ -50,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--times", type=int, default=30)
     parser.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
+    parser.add_argument("--within", type=float, metavar="SECONDS")
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -61,8 +63,9 @@ def main() -> int:
         for name in given.commands:
             cache = folder / "cache" if given.cold else None
             begun = time.monotonic()
-            start(COMMANDS[name], scene, folder / "out", cache).communicate()
-            whole = time.monotonic() - begun
+            if given.within is None:
+                start(COMMANDS[name], scene, folder / "out", cache).communicate()
+            whole = given.within or time.monotonic() - begun
             for number in range(given.times):
                 for left in (folder / "out", folder / "cache"):
                     shutil.rmtree(left, ignore_errors=True)

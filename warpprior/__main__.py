@@ -12,8 +12,11 @@ def main() -> None:
     from warpprior.cli.interrupts import INTERRUPTED, WATCH
     from warpprior.cli.program import main as run
 
-    with WATCH.program():
-        code = run()
+    try:
+        with WATCH.program():
+            code = run()
+    except KeyboardInterrupt:  # one more, while the first was being answered
+        code = INTERRUPTED
     if code == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
             try:

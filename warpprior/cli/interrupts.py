@@ -86,7 +86,9 @@ class Watch:
             _thread.interrupt_main()
 
     def claim(self) -> bool:
-        """Whether it is left to the caller to say that the program was interrupted."""
+        """Whether it is left to the caller to say that the program was interrupted; from here on no more are heard."""
+        if self._active:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         return not self._active or self._ending.acquire(blocking=False)
 
     def end(self, code: int) -> NoReturn:
