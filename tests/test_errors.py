@@ -52,7 +52,7 @@ def test_other_errors_are_short():
         (RuntimeError(), "cannot be read (it is damaged)"),
         (EOFError(), "ends too early"),
         (UnicodeDecodeError("utf-8", b"a\xff", 1, 2, "invalid start byte"), "is not utf-8 text at byte 1"),
-        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deep"),
         (MemoryError(), "more memory than there is"),
         (InputError("mug.obj", "is 3", "needs 4"), "mug.obj: is 3; needs 4"),
     ],

@@ -49,7 +49,7 @@ def test_arrays_come_back(capfd):
     ("name", "says"),
     [
         ("refuse", "scene.usd: holds no mesh; give a mesh"),
-        ("fail", "cannot be read (KeyError: 'points\\nof nothing'); give a whole one"),
+        ("fail", "cannot be read (it has no 'points\\nof nothing', which it refers to or needs); give a whole one"),
         ("abort", "cannot be read (its reader crashed: SIGABRT); give a whole one"),
         ("read_nowhere", "its reader crashed: SIGSEGV, as damage or too many levels make it"),
         ("leave", "its reader crashed: 3"),

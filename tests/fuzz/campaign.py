@@ -14,7 +14,6 @@ from pathlib import Path
 from tests.fuzz.formats import FORMATS
 from tests.fuzz.worker import ACCEPTED, REFUSED, Outcome, Reader, changed_file, work
 
-MOST_SECONDS = 5.0  # for one file
 START_SECONDS = 120.0  # for a worker, until it reads
 BATCH = 100_000  # of cases that one worker is given at most
 KEPT = 3  # findings of the same kind and place of which the files are kept
@@ -68,7 +67,7 @@ class Tally:
 
 def _signature(outcome: Outcome) -> str:
     """What findings of one cause have in common."""
-    return f"{outcome.kind} {outcome.text.partition(': ')[0]}"
+    return f"{outcome.kind} {outcome.text.partition(': ')[0][:60]}"
 
 
 def fuzz(
@@ -138,8 +137,9 @@ def _answers(name: str, seed: int, cases: range) -> Iterator[tuple[int, Outcome 
             raise RuntimeError(f"{name}: the worker does not start")
         path = link.recv()
         while True:
-            if not link.poll(MOST_SECONDS if case is not None else START_SECONDS):
-                yield case, Outcome("hang", f"over {MOST_SECONDS:g} s"), path
+            most = FORMATS[name].seconds
+            if not link.poll(most if case is not None else START_SECONDS):
+                yield case, Outcome("hang", f"over {most:g} s"), path
                 return
             number, outcome = link.recv()
             case = number if outcome is None else None

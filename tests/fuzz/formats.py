@@ -12,6 +12,7 @@ import numpy as np
 from tests.fuzz import seeds
 from tests.fuzz.mutators import BYTES, TEXT, Mutator
 from tests.fuzz.structures import (
+    change_json,
     change_json_of_glb,
     change_npz,
     change_pickle,
@@ -32,6 +33,7 @@ class Format:
         mutators: what changes them.
         read: reads the folder, or the file in it, by what is public.
         beside: fills the folder with what else is needed.
+        seconds: more than that is a hang.
     """
 
     file: str
@@ -39,11 +41,12 @@ class Format:
     mutators: Sequence[Mutator]
     read: Callable[[Path], None]
     beside: Callable[[Path], object]
+    seconds: float = 5.0
 
     @property
-    def is_picture(self) -> bool:
+    def has_pictures(self) -> bool:
         """The decoders inside OpenCV write what they find on standard error."""
-        return self.file.endswith(".png")
+        return self.file.endswith((".png", ".glb", ".gltf"))
 
 
 def _read_scene(path: Path) -> None:
@@ -100,7 +103,8 @@ def _of_scene(file: str, mutators: Sequence[Mutator], made: Callable[[], Sequenc
 def _of_body(
     file: str, made: Callable[[], Sequence[bytes]], mutators: Sequence[Mutator], read: Callable[[Path], None]
 ) -> Format:
-    return Format(file, lambda folder: made(), mutators, read, _with_box)
+    seconds = 20.0 if file.startswith("box.usd") else 5.0  # OpenUSD has a process of its own, with limits of its own
+    return Format(file, lambda folder: made(), mutators, read, _with_box, seconds)
 
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
@@ -126,6 +130,9 @@ FORMATS: dict[str, Format] = {
     "stl": _of_body("box.stl", seeds.stls, TEXT, partial(_read_body, reader="read_mesh", name="box")),
     "glb": _of_body(
         "box.glb", seeds.glbs, with_bytes(change_json_of_glb), partial(_read_body, reader="read_mesh", name="box")
+    ),
+    "gltf": _of_body(
+        "box.gltf", seeds.gltfs, (*[change_json] * 12, *TEXT), partial(_read_body, reader="read_mesh", name="box")
     ),
     "skin-glb": _of_body(
         "finger.glb", seeds.skins, with_bytes(change_json_of_glb), partial(_read_body, reader="read_skin", name="f")

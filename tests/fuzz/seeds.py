@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import struct
 import tempfile
 from pathlib import Path
@@ -56,9 +58,12 @@ def _hand_poses() -> dict[str, np.ndarray]:
 
 
 def _detections() -> dict[str, np.ndarray]:
+    along, sure = np.linspace(-1.0, 1.0, 21), np.full(21, 0.9)
+    flat = np.stack([32.0 + 8.0 * along, 12.0 + 5.0 * along**2, sure], axis=1)
+    deep = np.stack([0.08 * along, -0.1 + 0.05 * along**2, 0.5 + 0.01 * along, sure], axis=1)
     return {
-        "hand/keypoints2d": np.tile([20.0, 10.0, 0.9], (FRAMES, 21, 1)),
-        "hand/keypoints3d": np.tile([0.0, -0.1, 0.5, 0.9], (FRAMES, 21, 1)),
+        "hand/keypoints2d": np.tile(flat, (FRAMES, 1, 1)),
+        "hand/keypoints3d": np.tile(deep, (FRAMES, 1, 1)),
         "box/box2d": np.tile([26.0, 19.0, 38.0, 30.0], (FRAMES, 1)),
         "box/center": np.tile([0.0, 0.0, 0.5], (FRAMES, 1)),
     }
@@ -178,6 +183,17 @@ def glbs() -> list[bytes]:
     return [one.export(file_type="glb") for one in (trimesh.Scene(mesh), trimesh.Scene(colored), tree)]
 
 
+def gltfs() -> list[bytes]:
+    """The same as text, with their binary parts in it."""
+    found = []
+    for data in glbs():
+        (length,) = struct.unpack_from("<I", data, 12)
+        tree, binary = json.loads(data[20 : 20 + length]), data[28 + length :]
+        tree["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(binary).decode()
+        found.append(json.dumps(tree).encode())
+    return found
+
+
 def skins() -> list[bytes]:
     """A finger of three joints."""
     from tests.glb_files import finger
@@ -240,13 +256,15 @@ def usdas() -> list[bytes]:
     double3 xformOp:translate.timeSamples = {{0: (0, 0, 0), 2: (0, 0.1, 0)}}
     uniform token[] xformOpOrder = ["xformOp:translate"]
 {mesh}
+    def Scope "Thing" {{
+    }}
     def Camera "View" {{
         matrix4d xformOp:transform = ((1,0,0,0), (0,-1,0,0), (0,0,-1,0), (0,0,0,1))
         uniform token[] xformOpOrder = ["xformOp:transform"]
     }}
 }}
 def "Copy" (instanceable = true
-    references = </World>
+    references = </World/Thing>
     variants = {{
         string look = "a"
     }}

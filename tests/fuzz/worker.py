@@ -115,8 +115,10 @@ class Reader:
         self.path.write_bytes(data)
         os.lseek(self._own_errors.fileno(), 0, os.SEEK_SET)  # what libraries print goes there, too
         self._own_errors.truncate(0)
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
+        warned: list[str] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", RuntimeWarning)  # of NumPy, about numbers that no one caught
+            warnings.showwarning = lambda message, *more: warned.append(f"{message} at {_last_of_ours()}")
             try:
                 self.format.read(self.path)
                 outcome = Outcome(ACCEPTED)
@@ -129,13 +131,12 @@ class Reader:
         grown = _peak() - getattr(self, "_at_start", _peak())
         if grown > MOST_GROWTH:
             return Outcome("memory", f"{grown >> 20} MiB")
-        foreign = [one for one in warned if issubclass(one.category, RuntimeWarning)]
-        if foreign:
-            return Outcome("warning", f"{foreign[0].message} at {Path(foreign[0].filename).name}:{foreign[0].lineno}")
+        if warned:
+            return Outcome("warning", warned[0])
         sys.stdout.flush()
         sys.stderr.flush()
         printed = os.pread(self._own_errors.fileno(), 200, 0).strip()
-        return Outcome("output", repr(printed)) if printed and not self.format.is_picture else outcome
+        return Outcome("output", repr(printed)) if printed and not self.format.has_pictures else outcome
 
     def _judge(self, message: str) -> Outcome:
         """A refusal is one short line that names the file, and no exhaustion of memory."""
@@ -154,6 +155,12 @@ class Reader:
 def _peak() -> int:
     """The most memory that this process and those it waited for ever held [bytes]."""
     return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def _last_of_ours() -> str:
+    """The line of the package that is being run."""
+    frames = [frame for frame in traceback.extract_stack() if "warpprior" in frame.filename]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "no line of ours"
 
 
 def _place(error: Exception) -> str:

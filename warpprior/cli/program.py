@@ -1,6 +1,6 @@
 """The program: one command, its errors in one line each, and its exit code.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import warpprior
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
+from warpprior.cli.termination import termination_interrupts
 from warpprior.support.errors import WarppriorError, one_line, shorten
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ examples:
       a scene folder with known truth
 
 The same from Python: warpprior.refine, track, simulate, demo, evaluate, export_usd and info.
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 
+@termination_interrupts()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 

@@ -23,6 +23,7 @@ FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
+LONGEST_NAME, LONGEST_PATH = 255, 2000  # in a path of scene.toml: what file systems take
 NO_LABEL = 0  # stands for a label still to be chosen
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
@@ -74,10 +75,13 @@ class SceneFile:
 
 
 def resolve_inside(folder: Path, relative: str, where: str) -> Path:
-    """``folder / relative`` with links followed; InputError unless it lies inside ``folder``."""
+    """``folder / relative`` with links followed; InputError for what is too long or leads out of ``folder``."""
+    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in relative.split("/"))
+    if longest > LONGEST_NAME or len(relative) > LONGEST_PATH:
+        accepted = f"names of at most {LONGEST_NAME} bytes, and {LONGEST_PATH} characters in all"
+        raise InputError(where, f"is a path of {len(relative)} characters", accepted)
     resolved = os.path.realpath(folder / relative)
-    root = os.path.realpath(folder)
-    if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
+    if os.path.isabs(relative) or not Path(resolved).is_relative_to(os.path.realpath(folder)):
         raise InputError(
             where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
         )

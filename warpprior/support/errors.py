@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+
 MOST_CHARACTERS = 300  # of a message
+MOST_REASON = 120  # of what a parser says
 # What each part of an InputError's message may have at least, and the gap that stands for what was left out.
 _SHARES, _GAP = {"where": 90, "found": 90, "accepted": 116}, " ... "
 
@@ -90,6 +93,24 @@ class MissingExtraError(WarppriorError):
 
     def __init__(self, what: str, extra: str):
         super().__init__(f"{what} needs an optional dependency: pip install 'warpprior[{extra}]'")
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong with a file as far as a parser's exception tells, for those who do not know the parser."""
+    text = shorten(" ".join(str(error).split()), MOST_REASON)
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not {error.encoding} text at byte {error.start}"
+    if isinstance(error, KeyError):  # whose text is the key
+        return f"it has no {text}, which it refers to or needs"
+    if isinstance(error, (EOFError, struct.error)):
+        return "it ends too early, or is damaged"
+    if isinstance(error, (TypeError, AttributeError, IndexError, AssertionError)):  # of the parser's own insides
+        return "its parts are missing, or not what the format has there"
+    return text or "it is damaged"
 
 
 def _compose(where: str, found: str, accepted: str) -> str:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from warpprior.support.errors import InputError
+from warpprior.support.errors import InputError, reason_of
 from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
 
@@ -111,12 +111,9 @@ class NpzArrays(Mapping[str, np.ndarray]):
             return
         except InputError:
             raise
-        except MemoryError:
-            reason = "it needs more memory than there is"
         except Exception as error:
-            reason = " ".join(str(error).split())[:100] or "it is damaged"
-        where = self._place(name) if name else self._where
-        raise InputError(where, f"cannot be unpacked: {reason}", self._accepted) from None
+            where = self._place(name) if name else self._where
+            raise InputError(where, f"cannot be unpacked: {reason_of(error)}", self._accepted) from None
 
 
 def read_npz(

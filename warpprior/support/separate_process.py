@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from warpprior.support.errors import InputError, RunError
+from warpprior.support.errors import InputError, RunError, reason_of
 from warpprior.support.interrupts import blocked
 
 PYTHON_VARIABLE = "WARPPRIOR_PYTHON"
@@ -237,11 +237,8 @@ def serve() -> None:
         _send(answer, "input", [error.where, error.found, error.accepted])
     except MemoryError:
         _send(answer, "failure", f"it asks for more than {limits.memory_bytes / 2**30:.1f} GiB of memory")
-    except RecursionError:
-        _send(answer, "failure", "it is nested too deep")
     except Exception as error:
-        text = " ".join(str(error).split())[:160]
-        _send(answer, "failure", f"{type(error).__name__}{': ' if text else ''}{text}")
+        _send(answer, "failure", reason_of(error))
     answer.close()
     os._exit(0)  # destructors of half-read files may crash, too
 
