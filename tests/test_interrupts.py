@@ -62,9 +62,9 @@ ENDED = (130, "warpprior: interrupted\n")
         # Native code that does not look at signals, as a compiler does.
         "import ctypes\nready()\nwait = ctypes.CDLL(None).usleep\nfor _ in range(100000):\n    wait(999999)",
         # Code that drops it and comes to an end that looks good, as OpenUSD's import does.
-        "ready()\ntry:\n    time.sleep(600)\nexcept BaseException:\n    pass",
+        "try:\n    ready()\n    time.sleep(600)\nexcept BaseException:\n    pass",
         # Code that makes an error of its own of it.
-        "ready()\ntry:\n    time.sleep(600)\nexcept BaseException:\n    raise ImportError('no numpy') from None",
+        "try:\n    ready()\n    time.sleep(600)\nexcept BaseException:\n    raise ImportError('no numpy') from None",
         # Code that drops it whenever it comes.
         "ready()\nwhile True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        pass",
     ],
@@ -86,8 +86,8 @@ def test_what_is_at_stake_is_saved():
         from warpprior.cli.interrupts import WATCH
         with WATCH.stake() as at_stake:
             at_stake(True)
-            ready()
             try:
+                ready()
                 time.sleep(600)
             except KeyboardInterrupt:
                 {then}
