@@ -14,19 +14,13 @@ help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-		|| { echo "warpprior needs Python 3.10 or newer; run: make PYTHON=/path/to/python3"; exit 1; }
-	@test -x $(RUN) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
-		|| { echo "this Python cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[all,dev]"
-	@touch $@
+	@$(PYTHON) tasks.py install
 
 demo: $(STAMP)   ## simulate a hand that lifts and turns a mug, refine both, and say which files to open
-	$(RUN) -m warpprior demo --output-dir out/demo --overwrite --device $(DEVICE)
+	$(PYTHON) tasks.py demo --device $(DEVICE)
 
 test: $(STAMP)   ## run all tests
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(PYTHON) tasks.py test
 
 test-torch: $(VENV)/.installed-torch  ## install torch, and test what needs it
 	$(RUN) -m pytest tests/torch_door
