@@ -10,7 +10,7 @@ DEVICE ?= auto
 
 SECONDS_OF_FUZZ ?= 600
 
-.PHONY: help demo test test-torch test-min test-debug fuzz lint docs aot bench clean
+.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness c
 
 fuzz: $(STAMP)   ## read damaged files of every format for ten minutes, and say in a table what became of them
 	$(RUN) -m tests.fuzz --seed 0 --seconds $(SECONDS_OF_FUZZ)
+
+kill: $(STAMP)   ## kill runs at random moments: what was there before, or the new, is there (slow)
+	$(RUN) .ci/kill_runs.py
 
 lint: $(STAMP)   ## ruff, and types by pyright
 	$(RUN) -m ruff check .

@@ -26,6 +26,7 @@ class Surface:
             none.
         closed: every edge is shared by faces that run it in opposite directions, as often one way as the other.
         warnings: what was changed, one sentence each.
+        color_warnings: what could not be read of the colours, one sentence each.
     """
 
     vertices: np.ndarray
@@ -33,13 +34,15 @@ class Surface:
     colors: np.ndarray | None = None
     closed: bool = False
     warnings: tuple[str, ...] = ()
+    color_warnings: tuple[str, ...] = ()
 
 
 def repair_surface(where: str, surface: Surface) -> Surface:
     """Check, weld, clean and orient a surface.
 
-    Vertices at one place become one (texture seams, STL corners), of the mean colour of the faces around it; faces without area or given twice go; neighbours
-    are made to agree on their direction; shells that are inside out are turned, cavities inside another shell are not.
+    Vertices at one place become one (texture seams, STL corners), of the mean colour of the faces around it; faces
+    without area or given twice go; neighbours are made to agree on their direction; shells that are inside out are
+    turned, cavities inside another shell are not.
 
     Args:
         where: the file, for messages.
@@ -61,8 +64,7 @@ def repair_surface(where: str, surface: Surface) -> Surface:
         said.append(f"dropped {given - len(faces)} of {given} faces, which have no area")
     faces, closed, remarks = repair_faces(surface.vertices, faces)
     surface = _drop_unused(replace(surface, faces=faces))
-    surface, bare = _paint_bare(surface)
-    return replace(surface, closed=closed, warnings=(*surface.warnings, *said, *remarks, *bare))
+    return replace(_paint_bare(surface), closed=closed, warnings=(*surface.warnings, *said, *remarks))
 
 
 def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, bool, tuple[str, ...]]:
@@ -135,17 +137,16 @@ def _areas_around(surface: Surface) -> np.ndarray:
     return np.bincount(surface.faces.reshape(-1), np.repeat(area, 3), len(surface.vertices))
 
 
-def _paint_bare(surface: Surface) -> tuple[Surface, list[str]]:
-    """The surface with every vertex coloured or none, and what was said of those without a colour."""
+def _paint_bare(surface: Surface) -> Surface:
+    """The surface with all vertices coloured, or none."""
     if surface.colors is None:
-        return surface, []
-    bare = ~np.isfinite(surface.colors).all(axis=1)
-    if bare.all():
-        return replace(surface, colors=None), []
-    if not bare.any():
-        return surface, []
+        return surface
+    bare = np.asarray(~np.isfinite(surface.colors).all(axis=1))
+    if bare.all() or not bare.any():
+        return replace(surface, colors=None if bare.all() else surface.colors)
     said = f"{int(bare.sum())} of {len(bare)} vertices have no colour that could be read; they are grey ({UNPAINTED})"
-    return replace(surface, colors=np.where(bare[:, None], UNPAINTED, surface.colors)), [said]
+    colors = np.where(bare[:, None], UNPAINTED, surface.colors)
+    return replace(surface, colors=colors, color_warnings=(*surface.color_warnings, said))
 
 
 def _edge(start: SupportsInt, end: SupportsInt) -> tuple[int, int]:

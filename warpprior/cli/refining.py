@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from warpprior.cli.results import run_into
 from warpprior.cli.shared import Refined
 from warpprior.result import Result
 from warpprior.scene import Scene
+from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -43,14 +45,31 @@ def inputs_of(scene: Scene, settings: RefineSettings) -> dict[str, str]:
     return fingerprint(scene, {**settings.as_dict(), "programs": programs_of(settings.terms)})
 
 
-def state_to_resume(folder: Path, inputs: dict[str, str]) -> tuple[dict[str, np.ndarray] | None, bool]:
+def state_to_resume(
+    folder: Path, inputs: dict[str, str], *, or_begin: bool = False
+) -> tuple[dict[str, np.ndarray] | None, bool]:
     """Where an earlier run had come to, None for its beginning; and whether its result is complete.
 
     A checkpoint is of the last run that began; a complete result may be an earlier one's.
 
+    Args:
+        folder: result folder, held.
+        inputs: what the run that goes on is made from.
+        or_begin: where the earlier run cannot be continued, say so in a warning and begin again.
+
     Raises:
         InputError: the earlier run was made from something else, which is named, or its files do not belong together.
     """
+    try:
+        return _state_to_resume(folder, inputs)
+    except InputError as error:
+        if not or_begin:
+            raise
+        warnings.warn(f"{error.where}: {error.found}; beginning again", stacklevel=2)
+        return None, False
+
+
+def _state_to_resume(folder: Path, inputs: dict[str, str]) -> tuple[dict[str, np.ndarray] | None, bool]:
     from warpprior.io.checkpoint import check_same_inputs, load_checkpoint
     from warpprior.io.result_folder import CONFIG_FILE, checked_poses_file, read_record
 

@@ -9,7 +9,7 @@ from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
 from warpprior.support.errors import MOST_CHARACTERS, InputError, shorten
 
-OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+OK, BAD_INPUT = 0, 2
 MOST_LISTED_WARNINGS = 10
 
 

@@ -26,7 +26,8 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
         scene: what the estimate is made from.
         settings: plain data, nested as it may be.
     """
-    parts: dict[str, object] = {f"camera {key}": value for key, value in asdict(scene.camera).items()}
+    parts: dict[str, object] = {f"setting {key}": value for key, value in _flat(dict(settings or {}))}
+    parts |= {f"camera {key}": value for key, value in asdict(scene.camera).items()}
     parts |= {"frames per second": scene.fps, "number of frames": scene.frame_count}
     parts |= {"colour images": scene.read_rgb is not None, "depth images": scene.read_depth is not None}
     parts |= {"labels": scene.labels, "timestamps": scene.timestamps}
@@ -38,7 +39,6 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
         parts |= {f"label of {name}": item.label, f"known {name}": item.known, f"symmetry of {name}": item.symmetry}
         shape = [item.body.surfaces, item.body.faces, np.array(item.body.coordinate_names, dtype=np.str_)]
         parts |= {f"body {name}": shape, f"initial poses of {name}": _motion(item.initial)}
-    parts |= {f"setting {key}": value for key, value in _flat(dict(settings or {}))}
     return {name: _text(value) for name, value in parts.items() if value is not None}
 
 

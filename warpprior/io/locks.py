@@ -143,3 +143,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_dev, state.st_ino
+
+
+def release_all() -> None:
+    """Release what this process holds, for one that ends without unwinding."""
+    for lock in [*_held.values()]:
+        lock.release()

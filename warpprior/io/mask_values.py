@@ -64,4 +64,5 @@ def _is_soft(counts: np.ndarray, labels: Sequence[int]) -> bool:
     others[[0, IGNORE_LABEL, *labels]] = 0
     tones = min(np.count_nonzero(others[:MIDDLE]), np.count_nonzero(others[MIDDLE + 1 :]))
     bright = counts[MIDDLE + 1 :].sum() - sum(counts[label] for label in labels if label > MIDDLE)
-    return tones >= TONES and 2 * int(counts[list(labels)].sum()) < int(bright)
+    hardly_labelled = 2 * int(counts[list(labels)].sum()) < int(bright)
+    return bool(tones >= TONES and hardly_labelled)

@@ -43,7 +43,7 @@ def likely_readings(
         overlap: tells which convention puts the body on its label; None where there are no labels.
     """
     picked = np.unique(np.linspace(0, motion.frame_count - 1, MOST_FRAMES).astype(int))
-    motion = Poses(*(v[picked] for v in (motion.position, motion.rotation, motion.joints)), motion.shape, motion.scale)
+    motion = motion.frames(picked)
     tried = [(words, read) for words, read in _readings(motion, quaternions) if (middle_depth(body, read) > 0.0).all()]
     shares = [(overlap(body, read, frames[picked]) if overlap is not None else None) or 0.0 for _, read in tried]
     best = max(shares, default=0.0)
@@ -52,7 +52,7 @@ def likely_readings(
     if near:
         return f"z points forward; these look like {' or '.join(near[:2])}: so read, IoU with the label is {best:.2f}"
     plain = [words for words, _ in tried if ORDER not in words]
-    return f"z points forward{'; these may be ' if plain else ''}{' or '.join(plain)}"
+    return f"z points forward{'; these may be ' if plain else ''}{' or '.join(plain[:2])}"
 
 
 def _readings(motion: Poses, quaternions: bool) -> Iterator[tuple[str, Poses]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -212,10 +211,9 @@ class _Reader:
             self._notes.append(f"{body.name} is behind the camera in {frame_list(np.flatnonzero(behind))}")
             return np.zeros_like(behind)
         if behind[usable].all():
-            stated = Poses(*(v[usable] for v in (motion.position, motion.rotation, motion.joints)))
-            stated = replace(stated, shape=motion.shape, scale=motion.scale)
-            frames, quaternions = np.flatnonzero(usable), self._arrays.has_quaternions(body.name)
-            accepted = likely_readings(body, stated, frames, quaternions=quaternions, overlap=self._overlap)
+            frames, stored = np.flatnonzero(usable), self._arrays.has_quaternions(body.name)
+            motion = motion.frames(frames)
+            accepted = likely_readings(body, motion, frames, quaternions=stored, overlap=self._overlap)
             place = self._arrays.place(body.name, "position")
             raise InputError(place, "is behind the camera in every frame", accepted)
         frames = frame_list(np.flatnonzero(behind))

@@ -116,7 +116,7 @@ def _write_parts(
             result = _noted(result, f"{name} was not written: {error}")
         except RunError as error:  # numbers that took an hour are not lost for a picture
             failure = failure or error
-            result = _noted(result, f"{name} was not written: {str(error).replace(f'{folder}/', '')}")
+            result = _noted(result, f"{name} was not written: {str(error).replace(str(folder / name), name)}")
     return result, failure
 
 

@@ -81,8 +81,7 @@ def resolve_inside(folder: Path, relative: str, where: str) -> Path:
         accepted = f"names of at most {LONGEST_NAME} bytes, and {LONGEST_PATH} characters in all"
         raise InputError(where, f"is a path of {len(relative)} characters", accepted)
     resolved = os.path.realpath(folder / relative)
-    root = os.path.realpath(folder)
-    if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
+    if os.path.isabs(relative) or not Path(resolved).is_relative_to(os.path.realpath(folder)):
         raise InputError(
             where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
         )

@@ -136,7 +136,9 @@ def _read_orders(path: Path) -> dict[str, list[str]] | None:
 
 
 def _is_plain(name: object) -> bool:
-    return isinstance(name, str) and name == Path(name).name and not name.startswith(".") and "\\" not in name
+    if not isinstance(name, str) or name == "" or name.startswith("."):
+        return False
+    return name == Path(name).name and not set(name) & set("/\\:")
 
 
 def _age(path: Path) -> float:

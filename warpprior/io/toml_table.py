@@ -108,8 +108,8 @@ class Table:
     def fields(self, options: type):
         """An instance of a dataclass: each field is a key, read as its annotation and range say.
 
-        ``bool``, ``int`` and ``float`` with a range, ``Literal`` of texts, else text; where the default is None, also
-        nothing.
+        ``bool``, ``int`` and ``float`` with a range, ``bool | float``, ``Literal`` of texts, else text; where the default
+        is None, also nothing.
         """
         kinds = typing.get_type_hints(options)
         return options(**{field.name: self._field(field, kinds[field.name]) for field in dataclasses.fields(options)})
@@ -119,6 +119,9 @@ class Table:
         default: Any = _REQUIRED if field.default is dataclasses.MISSING else field.default
         if self.value(key, default) is None:
             return None
+        if kind == bool | float:
+            given = self.value(key, default)
+            return given if isinstance(given, bool) else self.number(key, default, limits=field.metadata[RANGE])
         if typing.get_origin(kind) in (typing.Union, types.UnionType):
             (kind,) = (choice for choice in typing.get_args(kind) if choice is not type(None))
         if typing.get_origin(kind) is typing.Literal:

@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from warpprior.support.errors import InputError, RunError, reason_of
+from warpprior.support.interrupts import blocked
 
 PYTHON_VARIABLE = "WARPPRIOR_PYTHON"
 MOST_TEXT = 16 << 20  # bytes of what is said beside arrays
@@ -129,7 +130,7 @@ def _started() -> Iterator[subprocess.Popen]:
     # One thread: address space that is never used would count, and so would the time of threads that wait.
     environment |= {"PXR_WORK_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    with interrupts_blocked():
+    with blocked():
         try:
             process = subprocess.Popen(
                 [python, "-s", "-S", "-c", _START],
@@ -152,22 +153,6 @@ def _started() -> Iterator[subprocess.Popen]:
             except OSError:  # what was not written yet has nowhere to go
                 pass
         process.wait()
-
-
-@contextmanager
-def interrupts_blocked() -> Iterator[None]:
-    """Within it Ctrl-C waits for this thread, and processes that are started never see it: who starts them ends them.
-
-    Where the system cannot block signals (Windows) it does nothing.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _python() -> str:

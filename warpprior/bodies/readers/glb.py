@@ -1,4 +1,4 @@
-"""glTF 2 files, binary or text: the JSON tree, its arrays, and where its nodes are; all checked before it is followed."""
+"""glTF 2 files, binary or text: the JSON tree, its arrays, where its nodes are; all checked before it is followed."""
 
 from __future__ import annotations
 
@@ -188,9 +188,7 @@ class Glb:
             data = read_bytes(file, "a part of a glTF file")
         self._named_bytes += len(data)
         if self._named_bytes > MAX_BYTES:
-            raise InputError(
-                self._where, f"names more than {MAX_BYTES // 2**20} MiB", f"at most {MAX_BYTES // 2**20} MiB"
-            )
+            raise InputError(self._where, f"names more than {MAX_BYTES // 2**20} MiB", "simplify it")
         return data
 
     def check_drawn(self, nodes: list[dict]) -> int:

@@ -51,7 +51,9 @@ def read_gltf(path: Path) -> Surface:
     if not placed:
         return Surface(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64), warnings=tuple(warnings))
     vertices, faces, painted = (np.concatenate(values) for values in zip(*placed, strict=True))
-    return Surface(vertices, faces, painted if colored else None, warnings=(*warnings, *colors.warnings))
+    return Surface(
+        vertices, faces, painted if colored else None, warnings=tuple(warnings), color_warnings=colors.warnings
+    )
 
 
 def _parts(glb: Glb, mesh: dict, colors: GltfColors, warnings: dict[str, None]):

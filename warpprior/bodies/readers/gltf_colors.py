@@ -54,17 +54,15 @@ class GltfColors:
         if "material" not in primitive and own is None:
             return None
         material = self._glb.item("materials", primitive["material"]) if "material" in primitive else {}
-        base, key = material.get("pbrMetallicRoughness", {}), "baseColor"
+        base, keys = material.get("pbrMetallicRoughness", {}), ("baseColorFactor", "baseColorTexture")
         glossy = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
         if glossy is not None and "pbrMetallicRoughness" not in material:
-            base, key = glossy, "diffuse"
-        factor = np.array(
-            base.get("baseColorFactor" if key == "baseColor" else "diffuseFactor", WHITE), dtype=np.float64
-        )
+            base, keys = glossy, ("diffuseFactor", "diffuseTexture")
+        factor = np.array(base.get(keys[0], WHITE), dtype=np.float64)
         if factor.shape != (4,) or not np.isfinite(factor).all():
             raise ValueError("a factor that is not four numbers")
         tint = np.broadcast_to(factor[:3], (len(points), 3)) * (1.0 if own is None else np.clip(own, 0.0, 1.0))
-        texture = base.get(f"{key}Texture")
+        texture = base.get(keys[1])
         if texture is None:
             return to_srgb(tint)
         worn = self._worn(texture, primitive, points, faces)

@@ -1,4 +1,4 @@
-"""Rigid bodies from mesh files: OBJ, PLY, STL, GLB and glTF."""
+"""Rigid bodies from mesh files: OBJ, PLY, STL, glTF and COLLADA."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.readers.dae import read_dae
 from warpprior.bodies.readers.gltf import read_gltf
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.obj import read_obj
@@ -18,7 +19,14 @@ from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within
 
-READERS = {".obj": read_obj, ".ply": read_ply, ".stl": read_stl, ".glb": read_gltf, ".gltf": read_gltf}
+READERS = {
+    ".obj": read_obj,
+    ".ply": read_ply,
+    ".stl": read_stl,
+    ".glb": read_gltf,
+    ".gltf": read_gltf,
+    ".dae": read_dae,
+}
 MAX_EXTENT = 5.0  # [m]
 MIN_EXTENT = 1e-3  # [m]
 SMALL_EXTENT = 0.02  # [m], below which a body is rather in another unit than so small
@@ -44,7 +52,7 @@ def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
     surface = read_surface(path)
     surface = repair_surface(str(path), replace(surface, vertices=surface.vertices * scale))
-    warnings = surface.warnings + check_size(str(path), surface.vertices, scale=scale)
+    warnings = surface.warnings + surface.color_warnings + check_size(str(path), surface.vertices, scale=scale)
     extent = float(np.ptp(surface.vertices, axis=0).max())
     if extent < SMALL_EXTENT and (others := _other_scales(extent / scale)):
         warnings += (f"its largest side is only {1e3 * extent:.3g} mm; is it in another unit? {others}",)

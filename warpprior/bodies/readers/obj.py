@@ -56,7 +56,7 @@ def read_obj(path: Path) -> Surface:
         colors = np.clip(colors / 255.0 if colors.max() > 1.0 else colors, 0.0, 1.0)
     elif len(elements.materials) > 1 or elements.libraries:
         colors, warnings = _material_colors(path, elements, vertices, faces)
-    return Surface(vertices, faces, colors, warnings=warnings)
+    return Surface(vertices, faces, colors, color_warnings=warnings)
 
 
 def _count(path: Path, data: bytes) -> None:

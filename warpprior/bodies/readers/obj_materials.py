@@ -1,4 +1,4 @@
-"""Material libraries of OBJ files: diffuse colours and textures.  What is wrong in them costs colours, never the mesh."""
+"""Material libraries of OBJ files: diffuse colours, textures.  What is wrong in them costs colours, never the mesh."""
 
 from __future__ import annotations
 

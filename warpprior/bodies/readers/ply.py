@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes, refuse_unreadable
 from warpprior.bodies.readers.ply_elements import ACCEPTED, Column, read_tables
+from warpprior.bodies.readers.polygons import split_fans
 from warpprior.bodies.readers.textures import Paint, Textures
-from warpprior.bodies.repair import MAX_FACES, Surface
+from warpprior.bodies.repair import Surface
 from warpprior.support.errors import InputError
 
 _INDICES = ("vertex_indices", "vertex_index")
@@ -32,22 +33,24 @@ def read_ply(path: Path) -> Surface:
     with refuse_unreadable(where, ACCEPTED):
         tables = read_tables(where, data, ("vertex", "face"))
         vertex, face = (tables.columns.get(name, {}) for name in ("vertex", "face"))
-        if not all(axis in vertex for axis in "xyz"):
+        vertices = _scalars(vertex, "xyz")
+        if vertices is None:
             raise InputError(where, "has no vertices with x, y and z", ACCEPTED)
-        vertices = np.stack([vertex[axis].values.astype(np.float64) for axis in "xyz"], axis=1)
         indices = next((face[name] for name in _INDICES if name in face), None)
         if indices is None:
             raise InputError(where, f"{len(vertices)} points and no faces", ACCEPTED)
-        polygons, corners = _fans(where, indices)
+        if not np.isfinite(indices.values).all():
+            raise InputError(where, "some faces name vertices by what is no number", ACCEPTED)
+        polygons, corners = split_fans(where, indices.lengths)
         faces = indices.values.astype(np.int64)[corners]
         if faces.min(initial=0) < 0 or faces.max(initial=-1) >= len(vertices):
             return Surface(vertices, faces)  # which is refused with the face
         places = _corner_places(vertex, face, indices, corners, faces)
         textures = Textures(path, "its colours were left out")
         paint = Paint(vertices)
-        for name, chosen in _chosen(tables.textures if places is not None else (), face, polygons):
-            image = textures.read(name)
-            if image is not None:
+        for name, chosen in _chosen(tables.textures, face, polygons):
+            image = None if places is None else textures.read(name)
+            if image is not None and places is not None:
                 paint.wear(image, faces[chosen], places[chosen])
         colors = paint.colors()
         colors = _channels(vertex) if colors is None else colors
@@ -58,34 +61,23 @@ def read_ply(path: Path) -> Surface:
         if colors is None and (places is None) != (not tables.textures):
             missing = "texture coordinates" if places is None else "texture (comment TextureFile NAME)"
             warnings.append(f"it speaks of a texture and has no {missing}; its colours were left out")
-        return Surface(vertices, faces, colors, warnings=tuple(warnings))
+        return Surface(vertices, faces, colors, color_warnings=tuple(warnings))
 
 
-def _fans(where: str, indices: Column) -> tuple[np.ndarray, np.ndarray]:
-    """The polygon that each triangle comes from (face,), and its corners as places in the list (face, 3)."""
-    sides = indices.lengths
-    short = np.flatnonzero(sides < 3)
-    if len(short):
-        raise InputError(where, f"face {short[0]} has {sides[short[0]]} corners", "faces have three corners or more")
-    count = int((sides - 2).sum())
-    if count > MAX_FACES:
-        raise InputError(where, f"{count} faces", f"simplify it to at most {MAX_FACES}")
-    polygons = np.repeat(np.arange(len(sides)), sides - 2)
-    first = np.cumsum(sides) - sides
-    second = np.arange(count) - np.repeat(np.cumsum(sides - 2) - (sides - 2), sides - 2) + 1
-    begin = first[polygons]
-    if indices.kind.kind == "f" or not np.isfinite(indices.values).all():
-        raise InputError(where, "some faces name vertices by what is no whole number", ACCEPTED)
-    return polygons, np.column_stack([begin, begin + second, begin + second + 1])
+def _scalars(columns: dict[str, Column], names: Sequence[str]) -> np.ndarray | None:
+    """Properties that are one number each (row, name); None without them."""
+    if not all(name in columns and (columns[name].lengths == 1).all() for name in names):
+        return None
+    return np.stack([columns[name].values.astype(np.float64) for name in names], axis=1)
 
 
 def _channels(columns: dict[str, Column]) -> np.ndarray | None:
     """Colours in [0, 1] (row, 3) of red, green and blue; None without them."""
-    found = [columns.get(name) or columns.get(f"diffuse_{name}") for name in _CHANNELS]
-    if any(column is None for column in found):
+    named = [name if name in columns else f"diffuse_{name}" for name in _CHANNELS]
+    colors = _scalars(columns, named)
+    if colors is None:
         return None
-    colors = np.stack([column.values.astype(np.float64) for column in found if column is not None], axis=1)
-    kind = found[0].kind if found[0] is not None else np.dtype("u1")
+    kind = columns[named[0]].kind
     largest = float(np.iinfo(kind).max) if kind.kind in "iu" else 255.0 if colors.max(initial=0.0) > 1.0 else 1.0
     return np.clip(colors / largest, 0.0, 1.0)
 
@@ -96,16 +88,15 @@ def _corner_places(
     """Texture coordinates of the corners of each triangle (face, 3, 2), or None."""
     if "texcoord" in face and (face["texcoord"].lengths == 2 * indices.lengths).all():
         return face["texcoord"].values.astype(np.float64).reshape(-1, 2)[corners]
-    for pair in _PLACES:
-        if all(name in vertex for name in pair):
-            return np.stack([vertex[name].values.astype(np.float64) for name in pair], axis=1)[faces]
-    return None
+    found = (_scalars(vertex, pair) for pair in _PLACES)
+    places = next((values for values in found if values is not None), None)
+    return None if places is None else places[faces]
 
 
 def _chosen(names: tuple[str, ...], face: dict[str, Column], polygons: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Each texture with the triangles that wear it, as numbers."""
     numbers = np.zeros(len(polygons), dtype=np.int64)
-    if "texnumber" in face and len(names) > 1:
+    if "texnumber" in face and len(names) > 1 and (face["texnumber"].lengths == 1).all():
         numbers = np.clip(np.nan_to_num(face["texnumber"].values), -1, len(names)).astype(np.int64)[polygons]
     order = np.argsort(numbers, kind="stable")
     bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))

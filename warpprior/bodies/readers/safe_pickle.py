@@ -200,7 +200,7 @@ class _Interpreter:
 
 def _pair(value: object) -> tuple | list:
     """A key and its value, as Python 2 hands them to a dictionary."""
-    if type(value) not in (list, tuple) or len(value) != 2:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise ValueError("a dictionary of something that is no pairs")
     return value
 

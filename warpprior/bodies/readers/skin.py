@@ -73,7 +73,7 @@ def read_skin(path: Path | str, name: str) -> Body:
     with refuse_unreadable(str(path), "give a complete GLB file with a skinned mesh"):
         rig = _read_rig(Glb(path), str(path))
         hint = "scale the armature and apply it before saving the file"
-        warnings = rig.surface.warnings + check_size(str(path), rig.surface.vertices, hint)
+        warnings = rig.surface.warnings + rig.surface.color_warnings + check_size(str(path), rig.surface.vertices, hint)
         body = _body(name, _ordered(rig), warnings)
         return _as_hand(body, rig) if webxr.is_webxr(rig.names) else replace(body, side=_named_side(path, rig))
 

@@ -38,7 +38,8 @@ def run(options: Options) -> int:
         scene = read_start(options.scene, options.initial, options.num_frames)
         state = None
         if options.resume:
-            state, complete = state_to_resume(options.output_dir, inputs_of(scene, settings))
+            inputs = inputs_of(scene, settings)
+            state, complete = state_to_resume(options.output_dir, inputs, or_begin=options.overwrite)
             if complete:
                 say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
                 return OK

@@ -18,9 +18,9 @@ def at_one_place(points: np.ndarray, reach: float) -> np.ndarray:
 
     A body with several keypoints is never seen so; whatever the place is, it marks that nothing was found.
     """
-    known = np.isfinite(points).all(axis=-1)
+    known: np.ndarray = np.all(np.isfinite(points), axis=-1)
     low = np.where(known[..., None], points, np.inf).min(axis=1, initial=np.inf)
     high = np.where(known[..., None], points, -np.inf).max(axis=1, initial=-np.inf)
     several = known.sum(axis=1) > 2
     with np.errstate(invalid="ignore"):
-        return several & np.all(high - low <= reach, axis=1)
+        return np.logical_and(several, np.all(high - low <= reach, axis=1))
