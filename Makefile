@@ -8,7 +8,9 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
 
-.PHONY: help demo test test-torch test-min test-debug kill lint docs aot bench clean
+SECONDS_OF_FUZZ ?= 600
+
+.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -31,6 +33,9 @@ $(VENV)/.installed-torch: $(STAMP)
 
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
 	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest
+
+fuzz: $(STAMP)   ## read damaged files of every format for ten minutes, and say in a table what became of them
+	$(RUN) -m tests.fuzz --seed 0 --seconds $(SECONDS_OF_FUZZ)
 
 kill: $(STAMP)   ## kill runs at random moments: what was there before, or the new, is there (slow)
 	$(RUN) .ci/kill_runs.py
