@@ -12,6 +12,7 @@ from warpprior.support.errors import InputError
 MAX_FACES = 2_000_000
 MAX_COORDINATE = 1e9  # far from overflow in single precision
 UNPAINTED = 0.7  # grey of vertices without a colour, where others have one
+MOST_OUTER = 1000  # shells that may have cavities: the largest ones
 SLIVER = 1e-6  # height of a face without area relative to its longest edge: below it float32 decides its direction
 
 
@@ -281,10 +282,14 @@ def _inside_out(vertices: np.ndarray, faces: np.ndarray, shells: np.ndarray) -> 
     high = np.full((shell_count, 3), -np.inf)
     np.minimum.at(low, shells, corners.min(axis=1))
     np.maximum.at(high, shells, corners.max(axis=1))
-    for shell in np.flatnonzero(negative):
-        around = (low < low[shell]).all(axis=1) & (high > high[shell]).all(axis=1) & ~negative
-        if around.any():
-            negative[shell] = False
+    outer = np.flatnonzero(~negative)
+    if len(outer) > MOST_OUTER:
+        outer = outer[np.argsort(-np.prod(high[outer] - low[outer], axis=1), kind="stable")[:MOST_OUTER]]
+    turned = np.flatnonzero(negative)
+    for some in np.array_split(turned, len(turned) // 1000 + 1):
+        lower = (low[outer] < low[some, None]).all(axis=2)
+        higher = (high[outer] > high[some, None]).all(axis=2)
+        negative[some[(lower & higher).any(axis=1)]] = False
     return negative
 
 
