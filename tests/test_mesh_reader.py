@@ -305,7 +305,7 @@ def test_too_many_faces_or_bytes_are_refused(write, monkeypatch):
     monkeypatch.setattr("warpprior.bodies.repair.MAX_FACES", 11)
     with pytest.raises(InputError, match="12 faces"):
         read_mesh(path, "x")
-    with pytest.raises(InputError, match="MiB"):
+    with pytest.raises(InputError, match="a mesh may have up to 10 bytes"):
         read_bytes(path, "a mesh", limit=10)
 
 

@@ -240,7 +240,7 @@ BAD_FILES = {
     "no JSON": (struct.pack("<4sIII4s", b"glTF", 2, 24, 4, b"BIN\0") + b"0000", "no complete JSON"),
     "bad JSON": (with_tree("{]"), "cannot be read"),
     "a list": (with_tree("[]"), "its JSON is no object"),
-    "deep JSON": (with_tree('{"nodes":' + "[" * 100_000), "cannot be read"),
+    "deep JSON": (with_tree('{"nodes":' + "[" * 100_000), "nested too deep"),
     "no skin": (edited(skins=[], nodes=[{"mesh": 0}]), "has no skinned mesh"),
     "lists of text": (edited(nodes="x" * 5), "no list of objects"),
     "other file": (edited(buffers=[{"uri": "../../secret.bin", "byteLength": 10**6}]), "lies in another file"),

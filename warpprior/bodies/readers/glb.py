@@ -12,10 +12,11 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from warpprior.bodies.readers.files import MAX_BYTES, read_bytes
+from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.readers.textures import beside, quoted
 from warpprior.bodies.repair import MAX_FACES
 from warpprior.support.errors import InputError
+from warpprior.support.files import MAX_BYTES
 
 ACCEPTED = "give a complete glTF 2 file, best self-contained (.glb)"
 MOST_ELEMENTS = 3 * MAX_FACES  # of one array

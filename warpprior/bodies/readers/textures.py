@@ -134,7 +134,8 @@ class Paint:
         if not self._weight.any():
             return None
         painted = self._weight[:, None] > 0.0
-        return np.where(painted, self._total / np.where(painted, self._weight[:, None], 1.0), np.nan)
+        with np.errstate(all="ignore"):  # of coordinates that are refused later
+            return np.where(painted, self._total / np.where(painted, self._weight[:, None], 1.0), np.nan)
 
 
 def face_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
