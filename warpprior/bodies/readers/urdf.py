@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
@@ -364,10 +365,12 @@ def model_root(folder: Path, model: Path) -> Path:
 
 
 def _copy_with_meshes(source: Path, root: Path, target: Path) -> Path:
-    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places; the copy's path."""
+    """Copy a URDF file, what it names and what that names, keeping their places; the path of the copy."""
     text = source.read_text(encoding="utf-8-sig")
     names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
-    for origin in [source, *(file for name in names if (file := _find_file(name, source, root)))]:
+    meshes = [file for name in names if (file := _find_file(name, source, root))]
+    others = [file for mesh in meshes for file in named_files(mesh) if file.is_relative_to(root)]
+    for origin in dict.fromkeys([source, *meshes, *others]):
         copy = target / origin.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, copy)
