@@ -108,7 +108,7 @@ class Table:
     def fields(self, options: type):
         """An instance of a dataclass: each field is a key, read as its annotation and range say.
 
-        ``bool``, ``int`` and ``float`` with a range, ``bool | float``, ``Literal`` of texts, else text; where the default
+        ``bool``, ``int``, ``float`` and ``bool | float`` with a range, ``Literal`` of texts, else text; where the default
         is None, also nothing.
         """
         kinds = typing.get_type_hints(options)
