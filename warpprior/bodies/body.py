@@ -104,7 +104,7 @@ class Body:
         pose_prior: which joint coordinates are likely; see :class:`PosePrior`.
         animation: the surface over time where it is given and follows no links, in the root frame
             (frame, vertex, 3) float32 [m]; ``vertices`` is one moment of it.  None for all other bodies.
-        keys: of ``scene.toml``, with which its file has to be read to be this body again; those that are not the default.
+        keys: of ``scene.toml`` with which its file has to be read to be this body again, where they are no defaults.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at

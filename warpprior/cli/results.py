@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from warpprior.cli.running import INTERRUPTED, OK, first_frames, say, say_warnings
+from warpprior.cli.interrupts import INTERRUPTED, WATCH
+from warpprior.cli.running import OK, first_frames, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
@@ -52,6 +53,7 @@ def run_into(
     device: str,
     seed: int,
     *,
+    inputs: dict[str, str] | None = None,
     remedy: str = "",
     quiet: bool = False,
     brief: bool = False,
@@ -65,6 +67,7 @@ def run_into(
         title: of the progress bar.
         device: of the metrics and the drawings.
         seed: for the record.
+        inputs: for the record, what is estimated from.
         remedy: how to continue an interrupted run.
         quiet: no progress bar and no table.
         brief: a short table.
@@ -74,12 +77,19 @@ def run_into(
     """
     from warpprior.io import save_result
 
-    say_warnings(scene, quiet)
+    say_warnings(scene)
     start = time.perf_counter()
-    with progress_bar(title, quiet=quiet) as progress:
-        result = self_healing(lambda: run(progress))
-    result = self_healing(lambda: _measured(result, device))
-    result = self_healing(lambda: save_result(result, folder, device=device, seed=seed))
+    with WATCH.stake() as at_stake:
+        with progress_bar(title, quiet=quiet) as progress:
+
+            def report(done: float, total: int, text: str) -> None:
+                at_stake(done > 0.0)
+                progress(done, total, text)
+
+            result = self_healing(lambda: run(report))
+        at_stake(not result.complete)  # what is complete can be had again, from the last checkpoint
+        result = self_healing(lambda: _measured(result, device))
+        result = self_healing(lambda: save_result(result, folder, device=device, seed=seed, inputs=inputs))
     seconds = time.perf_counter() - start
     say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))

@@ -13,6 +13,7 @@ import numpy as np
 
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
 
 PIXEL_LIMIT = 64_000_000
@@ -119,7 +120,7 @@ def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:
     elif start.startswith(b"\xff\xd8"):
         header = _parse_jpeg(stream, where)
     else:
-        raise InputError(where, "is neither PNG nor JPEG", "save pictures as PNG or JPEG")
+        raise InputError(where, not_what(start, "PNG or JPEG"), "save pictures as PNG or JPEG")
     if header.width * header.height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
         raise InputError(where, f"says it has {header.width} x {header.height} pixels", accepted)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
+from warpprior.io.atomic import find_again
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.toml_table import Table, read_table
 from warpprior.io.wording import shown
@@ -22,6 +23,8 @@ FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
+NEAR_MIDDLE = 0.1  # so near to the middle of an image are principal points
+LONGEST_NAME, LONGEST_PATH = 255, 2000  # in a path of scene.toml: what file systems take
 NO_LABEL = 0  # stands for a label still to be chosen
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
@@ -73,10 +76,13 @@ class SceneFile:
 
 
 def resolve_inside(folder: Path, relative: str, where: str) -> Path:
-    """``folder / relative`` with links followed; InputError unless it lies inside ``folder``."""
+    """``folder / relative`` with links followed; InputError for what is too long or leads out of ``folder``."""
+    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in relative.split("/"))
+    if longest > LONGEST_NAME or len(relative) > LONGEST_PATH:
+        accepted = f"names of at most {LONGEST_NAME} bytes, and {LONGEST_PATH} characters in all"
+        raise InputError(where, f"is a path of {len(relative)} characters", accepted)
     resolved = os.path.realpath(folder / relative)
-    root = os.path.realpath(folder)
-    if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
+    if os.path.isabs(relative) or not Path(resolved).is_relative_to(os.path.realpath(folder)):
         raise InputError(
             where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
         )
@@ -90,6 +96,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         InputError: the folder or file is missing, or a key is missing, unknown, of a wrong type or out of range.
     """
     folder = Path(folder)
+    find_again(folder)
     if not folder.is_dir():
         accepted = f"give the folder that holds {SCENE_FILE}"
         raise InputError(str(folder), "is a file" if folder.exists() else "does not exist", accepted)
@@ -170,11 +177,27 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
             raise InputError(table.place(key), found, "these look like the intrinsics of another resolution")
         if not 0 <= centre <= size:
             notes.append(f"scene.toml: [camera], {key} is {centre:g}: the principal point is outside the image")
+    _note_other_resolution(cx / width, cy / height, notes)
     if not 0.5 <= fx / fy <= 2.0:
         notes.append(f"scene.toml: [camera], fx is {fx:g} and fy {fy:g}: pixels this far from square are rare")
     if not 0.1 <= fx / width <= 50.0:
         notes.append(f"scene.toml: [camera], fx is {fx:g} for a width of {width}: an unusual field of view")
     return Camera(width, height, fx, fy, cx, cy), distortion if distortion and any(distortion) else None
+
+
+def _note_other_resolution(right: float, down: float, notes: list[str]) -> None:
+    """Note a principal point that is as far from the middle, in both directions alike, as resized images have it.
+
+    Args:
+        right, down: cx / width and cy / height, near 0.5 as a rule.
+        notes: warnings are appended.
+    """
+    for factor, words in ((2.0, "twice"), (1.5, "1.5 times"), (0.5, "half")):
+        if all(abs(part / (0.5 * factor) - 1.0) < NEAR_MIDDLE for part in (right, down)):
+            notes.append(
+                f"scene.toml: [camera], cx and cy are {words} the middle of the image: are these the intrinsics of "
+                f"another resolution? Then divide fx, fy, cx and cy by {factor:g}"
+            )
 
 
 def _read_template(table: Table, folder: Path, key: str) -> str | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, FAINT = "#7d8590", "#7d859055"
+INK, INK_ON_DARK, FAINT = "#57606a", "#a3adb8", "#7d859055"
 LINES = ("#0e9bd8", "#e0559a", "#45a847", "#d98a16", "#8f6fe0", "#c9502e", "#1aa39a", "#9c8a3f")
 WIDTH = 8.8  # of a figure [inch]
 
@@ -65,13 +65,18 @@ def dress(axes: Axes, title: str, across: str, up: str) -> None:
 
 
 def svg(figure: Figure) -> bytes:
-    """Text stays text in a font the reader has; no date and fixed ids, so that equal results give equal files."""
+    """Text stays text in a font the reader has; no date and fixed ids, so that equal results give equal files.
+
+    On a dark page its ink is light.
+    """
     import matplotlib
 
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "warpprior", "svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
+    ink = "".join(f'[style*="{use}: {INK}"]{{{use}:{INK_ON_DARK} !important}}' for use in ("fill", "stroke"))
+    on_dark = f"<style>@media (prefers-color-scheme: dark){{{ink}}}</style>\n".encode()
+    return stream.getvalue().replace(b" <metadata>", on_dark + b" <metadata>", 1)
 
 
 def plain(text: str) -> str:

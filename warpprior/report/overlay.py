@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from warpprior.report.video import write_video
 from warpprior.result import Result
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
+from warpprior.support.progress import Progress
 
 _CHUNK = 30  # frames drawn at a time, so that memory does not grow with the sequence
 _BAR = 30  # height of the lines of text [px]
@@ -40,7 +42,13 @@ _TITLES = ("before", "after")
 
 
 def write_overlay(
-    result: Result, path: str | os.PathLike, *, crf: int = 20, size: tuple[int, int] = (640, 480), device: str = "cpu"
+    result: Result,
+    path: str | os.PathLike,
+    *,
+    crf: int = 20,
+    size: tuple[int, int] = (640, 480),
+    device: str = "cpu",
+    progress: Progress | None = None,
 ) -> None:
     """Write a video of the motion before and after, each body's own outline over the image.
 
@@ -56,6 +64,7 @@ def write_overlay(
         crf: x264's constant rate factor, lower is better and larger.
         size: largest size of each of the two panels, width and height [px].
         device: Warp device that draws the masks.
+        progress: called with frames done, frames in all, and what is being done.
 
     Raises:
         MissingExtraError: OpenCV or imageio-ffmpeg is not installed.
@@ -63,7 +72,7 @@ def write_overlay(
     """
     require_cv2()
     film = _Film(result, size, device)
-    write_video(film.frames(), Path(path), fps=result.scene.fps, crf=crf)
+    write_video(film.frames(progress), Path(path), fps=result.scene.fps, crf=crf)
 
 
 def write_sheet(
@@ -83,19 +92,51 @@ def write_sheet(
         size: largest size of each panel, width and height [px].
         device: Warp device that draws the masks.
     """
-    cv2 = require_cv2()
-    film = _Film(result, size, device)
-    last = result.scene.frame_count - 1
-    picked = np.unique(np.linspace(0.08 * last, 0.92 * last, count).round().astype(int))
-    columns = [film.compose(frame, panels, upright=True) for frame, panels in film.panels(picked)]
-    gap = np.full((columns[0].shape[0], _GAP, 3), INK, np.uint8)
-    row = np.concatenate([part for column in columns for part in (column, gap)][:-1], axis=1)
     suffix = Path(path).suffix.lower()
     if suffix not in (".png", ".jpg"):
         raise InputError(str(path), f"file ending {suffix!r}", ".png or .jpg")
-    _, data = cv2.imencode(suffix, cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+    stills = draw_stills(result, count=count, size=size, device=device)
     with atomic_write(path) as file:
-        file.write(data.tobytes())
+        file.write(encoded(stills.strip, suffix))
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+class Stills:
+    """A few frames of a result.
+
+    Attributes:
+        frames: which.
+        strip: the frames side by side, before above after (height, width, 3) uint8 RGB.
+        poster: one of them as in the video, before beside after (height, width, 3) uint8 RGB.
+    """
+
+    frames: tuple[int, ...]
+    strip: np.ndarray
+    poster: np.ndarray
+
+
+def draw_stills(result: Result, *, count: int = 4, size: tuple[int, int] = (400, 300), device: str = "cpu") -> Stills:
+    """Draw ``count`` frames spread over the sequence; arguments as for :func:`write_sheet`.
+
+    Raises:
+        MissingExtraError: OpenCV is not installed.
+    """
+    require_cv2()
+    film = _Film(result, size, device)
+    last = result.scene.frame_count - 1
+    picked = np.unique(np.linspace(0.08 * last, 0.92 * last, count).round().astype(int))
+    drawn = list(film.panels(picked))
+    columns = [film.compose(frame, panels, upright=True) for frame, panels in drawn]
+    gap = np.full((columns[0].shape[0], _GAP, 3), INK, np.uint8)
+    strip = np.concatenate([part for column in columns for part in (column, gap)][:-1], axis=1)
+    return Stills(tuple(picked.tolist()), strip, film.compose(*drawn[len(drawn) // 2]))
+
+
+def encoded(image: np.ndarray, suffix: str) -> bytes:
+    """An image (height, width, 3) uint8 RGB as a file of this ending, ``.png`` or ``.jpg``."""
+    cv2 = require_cv2()
+    _, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return data.tobytes()
 
 
 class _Film:
@@ -115,10 +156,13 @@ class _Film:
             if result.poses[body.name].covariance is not None
         }
 
-    def frames(self) -> Iterator[np.ndarray]:
+    def frames(self, progress: Progress | None) -> Iterator[np.ndarray]:
         """Every frame of the video, in order; drawing runs in threads while the encoder takes what is done."""
-        for frame, panels in self.panels(np.arange(self.scene.frame_count)):
+        count = self.scene.frame_count
+        for frame, panels in self.panels(np.arange(count)):
             yield self.compose(frame, panels)
+            if progress is not None:
+                progress(frame + 1, count, "drawing the video")
 
     def panels(self, frames: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Frame number and its two panels, before and after, in order.

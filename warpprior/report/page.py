@@ -7,19 +7,30 @@ import os
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 import warpprior
 from warpprior.io.atomic import atomic_write
-from warpprior.report.figures import OF_PAIRS, Quantity, contact_ratio, series, subjects, true_median
-from warpprior.report.overlay import write_sheet
+from warpprior.report.figures import (
+    OF_PAIRS,
+    Quantity,
+    contact_share,
+    series,
+    subjects,
+    true_median,
+    true_share,
+)
+from warpprior.report.findings import FACT, GOOD, POOR, Finding, findings
+from warpprior.report.overlay import draw_stills, encoded
 from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
+from warpprior.support.environment import versions
 from warpprior.support.errors import MissingExtraError
+from warpprior.support.progress import Progress
+from warpprior.support.tables import CONTACT_STATES, ROWS
 
 REPORT_FILE = "report.html"
 
@@ -34,12 +45,19 @@ _FILES = {
 }
 _TRACKED = {"history.csv": "what every sensor said at every frame"}
 _WRITTEN_LAST = "config.json"
+_MOST_ITEMS = 8  # of a list; more are folded
+_MOST_ROWS = 36  # of all tables of numbers together; more are folded
 
 
 def write_report(
-    result: Result, folder: str | os.PathLike, *, plots: dict[str, bytes] | None = None, device: str = "cpu"
+    result: Result,
+    folder: str | os.PathLike,
+    *,
+    plots: dict[str, bytes] | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
 ) -> Path:
-    """Write ``report.html`` into a result folder.
+    """Write ``report.html`` into a result folder: pictures, what they show in words, numbers, plots and settings.
 
     Pictures are inside the page; the video is shown from ``overlay.mp4`` beside it if that is there.  Without
     matplotlib or OpenCV the page comes without plots or pictures, and says so.
@@ -49,6 +67,7 @@ def write_report(
         folder: the result folder.
         plots: what :func:`warpprior.report.plots.render_plots` made of this result, if it was called already.
         device: Warp device that draws the masks.
+        progress: called with parts done, parts in all, and what is being done.
 
     Returns:
         the page's path.
@@ -58,10 +77,13 @@ def write_report(
     """
     folder = Path(folder)
     remarks: list[str] = []
-    parts = [*_heading(result), *_summary(result)]
-    parts += _pictures(result, folder, device, remarks)
-    parts += _plots(result, plots, remarks)
-    parts += _notes([*result.scene.warnings, *result.notes, *remarks])
+    pictures = [*_pictures(result, folder, device, remarks)]
+    if progress is not None:
+        progress(1, 2, "writing the report")
+    curves = [*_plots(result, plots, remarks)]
+    parts = [*_heading(result), *pictures, *_words(findings(result))]
+    parts += _notes(list(dict.fromkeys([*result.scene.warnings, *result.notes, *remarks])))
+    parts += [*_numbers(result), *curves]
     parts += _files(folder, _FILES | _TRACKED if "frame" in result.history else _FILES)
     parts += _settings(result)
     title = escape(f"{result.scene.name} - warpprior")
@@ -75,6 +97,8 @@ def write_report(
     path = folder / REPORT_FILE
     with atomic_write(path, "w") as file:
         file.write(page)
+    if progress is not None:
+        progress(2, 2, "writing the report")
     return path
 
 
@@ -88,38 +112,98 @@ def _heading(result: Result) -> Iterator[str]:
         yield '<p class="alert">Interrupted: this is the best motion found so far, not a finished one.</p>'
 
 
-def _summary(result: Result) -> Iterator[str]:
-    """The table of medians and tails, before and after."""
-    rows = []
-    for name, quantities in subjects(result).items():
-        for quantity in quantities:
-            before, after = (series(result, turn, name, quantity.key) for turn in (0, 1))
-            if before is None and after is None:
-                continue
-            title = quantity.title + (f" [{quantity.unit}]" if quantity.unit else "")
-            cells = [*_cells(quantity, before), *_cells(quantity, after)]
-            truth = true_median(result, name, quantity.key)
-            true = "" if truth is None else f"{truth:.{quantity.digits}f} in truth"
-            rows.append(_row(name, title, cells, "<br>".join(filter(None, [_reached(quantity, after), true]))))
-        ratios = [contact_ratio(result, turn, name) for turn in (0, 1)]
-        touches = any(quantity.key in OF_PAIRS for quantity in quantities)
-        if touches and any(ratio is not None for ratio in ratios):
-            shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
-            rows.append(_row(name, "frames in contact", [shares[0], "", shares[1], ""], ""))
-    if not rows:
+def _pictures(result: Result, folder: Path, device: str, remarks: list[str]) -> Iterator[str]:
+    """The video, if it is there, and the strip, which is inside the page."""
+    scene = result.scene
+    video = (folder / "overlay.mp4").is_file()
+    if scene.labels is None and scene.read_rgb is None and not video:
         return
+    try:
+        stills = draw_stills(result, device=device)
+    except MissingExtraError as error:
+        remarks.append(str(error))
+        stills = None
     yield "<h2>Before and after</h2>"
-    yield '<div class="scroll"><table class="numbers"><thead>'
-    yield '<tr><th></th><th></th><th colspan="2">before</th><th colspan="2">after</th><th></th></tr>'
-    yield "<tr><th>body</th><th>metric</th>" + "<th>median</th><th>worst 5 %</th>" * 2 + "<th>frames within</th></tr>"
-    yield "</thead><tbody>" + "\n".join(rows) + "</tbody></table></div>"
+    if video:
+        poster = "" if stills is None else f' poster="{_inline(encoded(stills.poster, ".jpg"), "jpeg")}"'
+        what = "The whole motion over the images: left the poses that it started from, right what came out"
+        source = f'src="overlay.mp4" aria-label="{what}"'
+        yield f'<video controls loop muted playsinline preload="metadata" {source}{poster}></video>'
+    if stills is None:
+        return
+    shown = " and ".join(filter(None, [", ".join(map(str, stills.frames[:-1])), str(stills.frames[-1])]))
+    alt = f"Frames {shown} of {scene.frame_count}: above the poses that it started from, below what came out"
+    yield _scrolled(f'<img class="wide" src="{_inline(encoded(stills.strip, ".jpg"), "jpeg")}" alt="{alt}">', alt)
+    yield f'<p class="lead">{escape(_legend(result))}</p>'
 
 
-def _row(body: str, title: str, cells: list[str], reached: str) -> str:
-    """One row of the table: names, two cells before, two after, and what was reached."""
-    marks = ["", "", ' class="after"', ' class="after"']
+def _legend(result: Result) -> str:
+    """What the pictures show, in words."""
+    parts = ["Above: the poses that it started from. Below: what came out. Lines: the outline of each body."]
+    if result.scene.keypoints2d:
+        parts.append("Rings: detected keypoints; dots: the body's own.")
+    if result.contacts:
+        parts.append("Yellow: contact.")
+    if any(poses.covariance is not None for poses in result.poses.values()):
+        parts.append(f"Ellipses: {SIGMAS:g} standard deviations of the place of a body or fingertip.")
+    return " ".join(parts)
+
+
+def _words(found: list[Finding]) -> Iterator[str]:
+    """What went well, what to look at and what is good to know, in words."""
+    titles = {GOOD: "What went well", POOR: "What to look at", FACT: "Good to know"}
+    if found:
+        yield "<h2>In short</h2>"
+    for tone, title in titles.items():
+        texts = [finding.text for finding in found if finding.tone == tone]
+        if texts:
+            yield f"<h3>{title}</h3>\n{_list(texts, tone)}"
+
+
+def _numbers(result: Result) -> Iterator[str]:
+    """A table for each body and pair: medians and tails, before and after."""
+    tables = {name: [*_rows(result, name, quantities)] for name, quantities in subjects(result).items()}
+    tables = {name: rows for name, rows in tables.items() if rows}
+    if not tables:
+        return
+    opened = " open" if sum(map(len, tables.values())) <= _MOST_ROWS else ""
+    head = (
+        '<tr><th scope="col" rowspan="2">metric</th><th scope="colgroup" colspan="2">median</th>'
+        '<th scope="colgroup" colspan="2">worst 5 %</th><th scope="col" rowspan="2">frames within</th></tr>'
+        "<tr>" + '<th scope="col">before</th><th scope="col">after</th>' * 2 + "</tr>"
+    )
+    yield "<h2>Numbers</h2>"
+    for name, rows in tables.items():
+        table = f'<table class="numbers"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
+        title = f"<summary><h3>{escape(name)}</h3></summary>"
+        yield f"<details{opened}>{title}{_scrolled(table, f'Numbers of {name}')}</details>"
+
+
+def _rows(result: Result, name: str, quantities: tuple[Quantity, ...]) -> Iterator[str]:
+    """The rows of a body or a pair."""
+    for quantity in quantities:
+        before, after = (series(result, turn, name, quantity.key) for turn in (0, 1))
+        if before is None and after is None:
+            continue
+        title = quantity.title + (f" [{quantity.unit}]" if quantity.unit else "")
+        cells = [cell for pair in zip(_cells(quantity, before), _cells(quantity, after), strict=True) for cell in pair]
+        truth = true_median(result, name, quantity.key)
+        true = "" if truth is None else f"{truth:.{quantity.digits}f} in truth"
+        yield _row(title, cells, "<br>".join(filter(None, [_reached(quantity, after), true])))
+    if any(quantity.key in OF_PAIRS for quantity in quantities):
+        for key in CONTACT_STATES:
+            ratios, true = [contact_share(result, turn, name, key) for turn in (0, 1)], true_share(result, name, key)
+            shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
+            if any(shares):
+                beside = "" if true is None else f"{100.0 * true:.0f} % in truth"
+                yield _row(ROWS[key][0], [*shares, "", ""], beside)
+
+
+def _row(title: str, cells: list[str], reached: str) -> str:
+    """One row of a table: the metric, medians before and after, tails before and after, and what was reached."""
+    marks = ["", ' class="after"'] * 2
     numbers = "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, cells, strict=True))
-    return f"<tr><th>{escape(body)}</th><th>{escape(title)}</th>{numbers}<td>{reached}</td></tr>"
+    return f'<tr><th scope="row">{escape(title)}</th>{numbers}<td>{reached}</td></tr>'
 
 
 def _cells(quantity: Quantity, values: np.ndarray | None) -> tuple[str, str]:
@@ -142,27 +226,6 @@ def _reached(quantity: Quantity, after: np.ndarray | None) -> str:
     return "<br>".join(f"{100.0 * share:.0f} % {sign} {limit:g}{unit}" for limit, share in pairs)
 
 
-def _pictures(result: Result, folder: Path, device: str, remarks: list[str]) -> Iterator[str]:
-    scene = result.scene
-    video = (folder / "overlay.mp4").is_file()
-    if scene.labels is None and scene.read_rgb is None and not video:
-        return
-    yield "<h2>Pictures</h2>"
-    if video:
-        yield '<video controls loop muted playsinline preload="metadata" src="overlay.mp4"></video>'
-    try:
-        with TemporaryDirectory() as scratch:
-            sheet = Path(scratch) / "sheet.jpg"
-            write_sheet(result, sheet, device=device)
-            data = sheet.read_bytes()
-    except MissingExtraError as error:
-        remarks.append(str(error))
-        return
-    yield f'<img src="{_inline(data, "jpeg")}" alt="A few frames, before above after, with the outline of each body">'
-    if any(poses.covariance is not None for poses in result.poses.values()):
-        yield f'<p class="lead">Ellipses are {SIGMAS:g} standard deviations of the place of a body or fingertip.</p>'
-
-
 def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -> Iterator[str]:
     try:
         plots = render_plots(result) if plots is None else plots
@@ -170,36 +233,55 @@ def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -
         remarks.append(str(error))
         return
     titles = {
-        "errors": "Frame by frame",
-        "uncertainty": "Errors within their uncertainty",
-        "sensors": "What the sensors said",
-        "loss": "Optimisation",
+        "errors": ("Frame by frame", "Plots of each metric over the frames, before and after"),
+        "uncertainty": ("Errors within their uncertainty", "Plots of errors within bands of three sigmas"),
+        "sensors": ("What the sensors said", "Plots of the innovations of each sensor"),
+        "loss": ("Optimisation", "Plot of the cost of each term over the iterations"),
     }
-    for name, title in titles.items():
+    for name, (title, alt) in titles.items():
         if name in plots:
-            yield f'<h2>{title}</h2>\n<img class="plot" src="{_inline(plots[name], "svg+xml")}" alt="{title}">'
+            picture = f'<img class="wide plot" src="{_inline(plots[name], "svg+xml")}" alt="{alt}">'
+            yield f"<h2>{title}</h2>\n{_scrolled(picture, title)}"
 
 
 def _notes(notes: list[str]) -> Iterator[str]:
+    """Warnings and remarks."""
     if notes:
-        items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-        yield f'<h2>Notes</h2>\n<ul class="notes">{items}</ul>'
+        yield f"<h2>Notes</h2>\n{_list(notes, FACT)}"
+
+
+def _list(texts: list[str], tone: str) -> str:
+    """A list of sentences; what goes on for long is folded."""
+    shown, folded = _items(texts[:_MOST_ITEMS], tone), texts[_MOST_ITEMS:]
+    if not folded:
+        return shown
+    return f"{shown}<details><summary>{len(folded)} more</summary>{_items(folded, tone)}</details>"
+
+
+def _items(texts: list[str], tone: str) -> str:
+    return f'<ul class="{tone}">' + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
 
 
 def _files(folder: Path, kinds: Mapping[str, str]) -> Iterator[str]:
     rows = [
-        f'<tr><td><a href="{name}">{name}</a></td><td>{escape(what)}</td></tr>'
+        f'<tr><th scope="row"><a href="{name}">{name}</a></th><td>{escape(what)}</td></tr>'
         for name, what in kinds.items()
         if name == _WRITTEN_LAST or (folder / name).is_file()
     ]
-    yield f"<h2>Files</h2>\n<table>{''.join(rows)}</table>"
+    yield f'<h2>Files</h2>\n<table class="pairs">{"".join(rows)}</table>'
 
 
 def _settings(result: Result) -> Iterator[str]:
-    pairs = list(_flat(result.settings))
-    if pairs:
-        rows = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>" for key, value in pairs)
-        yield f"<details><summary>Settings</summary><table>{rows}</table></details>"
+    tables = {"Settings": dict(_flat(result.settings)), "Versions": {k: v for k, v in versions().items() if v}}
+    for title, pairs in tables.items():
+        rows = "".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in pairs.items())
+        if rows:
+            yield f'<details><summary>{title}</summary><table class="pairs">{rows}</table></details>'
+
+
+def _scrolled(content: str, label: str) -> str:
+    """What is too wide for a narrow screen, in a box of its own that scrolls, by keys as well."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
 
 
 def _flat(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:

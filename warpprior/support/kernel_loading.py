@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import threading
 from collections.abc import Iterable
 from functools import cache
 
 import warp as wp
 
+from warpprior.support.interrupts import call_aside
+
 PACKAGE = "warpprior.kernels"
 MOST_WORKERS = 8  # compilers at once
+_COMPILING = threading.Lock()
 
 
 def load_kernels(names: Iterable[str], device: str) -> None:
@@ -31,4 +35,10 @@ def _load(names: tuple[str, ...], device: str) -> None:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
             modules.append(wp.get_module(name))
-    wp.force_load(device, modules=modules, max_workers=min(os.cpu_count() or 1, MOST_WORKERS))
+    workers = min(os.cpu_count() or 1, MOST_WORKERS)
+
+    def load() -> None:
+        with _COMPILING:  # who was interrupted may still be at it
+            wp.force_load(device, modules=modules, max_workers=workers)
+
+    call_aside(load)

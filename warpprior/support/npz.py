@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from warpprior.support.errors import InputError
+from warpprior.support.errors import InputError, reason_of
+from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
 
 MOST_DIRECTORY = 1 << 20  # bytes of the archive's list of its arrays
@@ -44,7 +45,7 @@ class NpzArrays(Mapping[str, np.ndarray]):
         self._left, self._most = unpacked, unpacked
         data = read_bytes(path, what, limit=limit, accepted=accepted)
         if not data.startswith(b"PK"):
-            raise InputError(self._where, "is not an .npz archive", accepted)
+            raise InputError(self._where, not_what(data, "an .npz archive"), accepted)
         if _directory_bytes(data) > MOST_DIRECTORY:
             raise InputError(self._where, "is damaged, or lists far too many arrays", accepted)
         with self._refused():
@@ -110,12 +111,9 @@ class NpzArrays(Mapping[str, np.ndarray]):
             return
         except InputError:
             raise
-        except MemoryError:
-            reason = "it needs more memory than there is"
         except Exception as error:
-            reason = " ".join(str(error).split())[:100] or "it is damaged"
-        where = self._place(name) if name else self._where
-        raise InputError(where, f"cannot be unpacked: {reason}", self._accepted) from None
+            where = self._place(name) if name else self._where
+            raise InputError(where, f"cannot be unpacked: {reason_of(error)}", self._accepted) from None
 
 
 def read_npz(

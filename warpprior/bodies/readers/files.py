@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from warpprior.support.errors import InputError
+import numpy as np
+
+from warpprior.support.errors import InputError, WarppriorError, reason_of
 from warpprior.support.files import read_bytes
 
 __all__ = ["read_bytes", "refuse_unreadable"]
@@ -13,14 +15,14 @@ __all__ = ["read_bytes", "refuse_unreadable"]
 
 @contextmanager
 def refuse_unreadable(where: str, accepted: str) -> Iterator[None]:
-    """Turn whatever a parser raises on damaged data into an :class:`InputError`; ours pass unchanged."""
+    """Turn whatever a parser raises on damaged data into an :class:`InputError`; ours pass unchanged.
+
+    NumPy's warnings about numbers beyond all bounds are left out: such numbers are refused where they are checked.
+    """
     try:
-        yield
-    except InputError:
+        with np.errstate(all="ignore"):
+            yield
+    except WarppriorError:
         raise
-    except MemoryError:
-        raise InputError(where, "asks for more memory than there is", accepted) from None
     except Exception as error:
-        text = " ".join(str(error).split())[:160]
-        found = f"cannot be read ({type(error).__name__}{': ' if text else ''}{text})"
-        raise InputError(where, found, accepted) from error
+        raise InputError(where, f"cannot be read ({reason_of(error)})", accepted) from error

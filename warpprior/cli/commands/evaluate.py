@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +29,12 @@ def run(options: Options) -> int:
     from warpprior.support.device import self_healing
     from warpprior.support.tables import format_summary
 
-    if options.output is not None:
-        prepare_file(options.output, overwrite=options.overwrite)
-    device = start_warp(options.device, options.quiet)
-    scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
-    say_warnings(scene, options.quiet)
-    found = self_healing(lambda: metrics.evaluate(scene, poses, device=device))
-    if options.output is not None:
-        write_json(options.output, found)
+    with nullcontext() if options.output is None else prepare_file(options.output, overwrite=options.overwrite):
+        device = start_warp(options.device, options.quiet)
+        scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
+        say_warnings(scene)
+        found = self_healing(lambda: metrics.evaluate(scene, poses, device=device))
+        if options.output is not None:
+            write_json(options.output, found)
     say(options.quiet, format_summary(found, [body.name for body in scene.bodies]))
     return OK

@@ -26,10 +26,10 @@ def run(options: Options) -> int:
     from warpprior.support.device import self_healing
     from warpprior.usd import export_usd
 
-    prepare_file(options.output, overwrite=options.overwrite)
-    start_warp("cpu", options.quiet)
-    scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
-    say_warnings(scene, options.quiet)
-    self_healing(lambda: export_usd(scene, poses, options.output))
+    with prepare_file(options.output, overwrite=options.overwrite):
+        start_warp("cpu", options.quiet)
+        scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
+        say_warnings(scene)
+        self_healing(lambda: export_usd(scene, poses, options.output))
     say(options.quiet, f"{scene.frame_count} frames in {options.output}")
     return OK
