@@ -1,8 +1,8 @@
 """Decimation: vertices of a triangle mesh go into a neighbour where all that was on the surface stays near it.
 
 Sites are places of the first surface.  Each belongs to a face once the vertices there are gone, and a vertex may go
-only while the sites of the faces around it stay within reach of the faces that are left, colours included, and new faces
-within reach of the first surface: measured from the first surface, small steps do not add up.  Forward only.
+only while the sites of the faces around it stay within reach of the faces that are left, colours included, and new
+faces within reach of the first surface: measured from that, small steps do not add up.  Forward only.
 """
 
 from typing import Any

@@ -14,7 +14,7 @@ from warpprior.bodies.primitives import make_box
 from warpprior.bodies.readers.urdf import read_urdf
 from warpprior.bodies.repair import Surface
 from warpprior.bodies.thinning import distance_between, thin_links, thin_surface
-from warpprior.io import load_scene
+from warpprior.io import load_scene, save_scene
 from warpprior.support.errors import InputError
 
 ERROR = 2e-4
@@ -76,8 +76,10 @@ def test_distances_between_surfaces_are_found_both_ways():
     spike[40, 2] = 0.003
     for one, other in ((vertices, spike), (spike, vertices)):
         assert distance_between(one, faces, other, faces, 0.01) == pytest.approx(0.003, rel=1e-3)
-    assert distance_between(vertices, faces, vertices + [0.0, 0.0, 0.002], faces, 0.01) == pytest.approx(0.002)
-    assert distance_between(vertices, faces, vertices + [0.0, 0.0, 0.2], faces, 0.01) == pytest.approx(0.01)
+    assert distance_between(vertices, faces, vertices + np.array([0.0, 0.0, 0.002]), faces, 0.01) == pytest.approx(
+        0.002
+    )
+    assert distance_between(vertices, faces, vertices + np.array([0.0, 0.0, 0.2]), faces, 0.01) == pytest.approx(0.01)
 
 
 def test_what_was_found_is_kept(surface, cache, monkeypatch):
@@ -207,6 +209,16 @@ def test_scene_toml_says_how_far(tmp_path, monkeypatch):
     edit_text(folder, 'path = "arm/arm.urdf"', 'path = "arm/arm.urdf"\nsimplify = 2')
     with pytest.raises(InputError, match=r"\[\[body\]\] \d, simplify: is 2"):
         load_scene(folder)
+
+
+def test_a_saved_scene_simplifies_alike(tmp_path):
+    """What is not the default is written."""
+    for text in ("", "simplify = false", "simplify = 0.0005"):
+        folder = write_scene(tmp_path / f"scene {len(text)}")
+        edit_text(folder, 'path = "arm/arm.urdf"', f'path = "arm/arm.urdf"\n{text}')
+        save_scene(load_scene(folder), tmp_path / f"copy {len(text)}")
+        written = (tmp_path / f"copy {len(text)}" / "scene.toml").read_text(encoding="utf-8")
+        assert text in written and ("simplify" in written) == bool(text)
 
 
 def refuse_after(read, asked):

@@ -59,7 +59,7 @@ class _Thinning:
 
         middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
         places = ((vertices - middle) / reach).astype(np.float32)  # in errors: single precision is for them
-        colors = np.zeros_like(places) if colors is None else colors.astype(np.float32)
+        shades = np.zeros_like(places) if colors is None else colors.astype(np.float32)
         self.faces = faces.astype(np.int32)
         self._count = len(places)
         ends = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])
@@ -68,9 +68,9 @@ class _Thinning:
         long = (lengths > LONG) & (ends[:, 0] < ends[:, 1])
         ends = ends[long]
         self._sites = self._array(np.concatenate([places, places[ends].mean(axis=1)]))
-        self._site_colors = self._array(np.concatenate([colors, colors[ends].mean(axis=1)]))
+        self._site_colors = self._array(np.concatenate([shades, shades[ends].mean(axis=1)]))
         self._owners = np.concatenate([np.full(self._count, -1), owners[long]]).astype(np.int32)
-        self._places, self._colors = self._array(places), self._array(colors)
+        self._places, self._colors = self._array(places), self._array(shades)
         self._first = wp.Mesh(self._array(places), self._array(self.faces.reshape(-1)))
         self._goals = np.full(self._count, -1, dtype=np.int32)
         self._costs = np.full(self._count, np.inf, dtype=np.float32)
