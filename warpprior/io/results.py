@@ -22,6 +22,7 @@ from warpprior.io.poses import load_poses, save_poses
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import MissingExtraError, RunError
+from warpprior.support.progress import Course, Progress
 
 POSES_FILE = "poses.npz"
 METRICS_FILE = "metrics.json"
@@ -31,6 +32,7 @@ STAGE_FILE = "scene.usdc"
 OVERLAY_FILE = "overlay.mp4"
 REPORT_FILE = "report.html"
 PLOT_FILES = ("loss.svg", "errors.svg", "uncertainty.svg", "sensors.svg")
+Writer = Callable[[Result, Path, str, Progress], None]
 VERSIONED = ("warp-lang", "numpy", "scipy", "trimesh", "usd-core", "opencv-python-headless", "opencv-python")
 
 
@@ -43,6 +45,7 @@ def save_result(
     report: bool = True,
     device: str | None = None,
     seed: int | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Write a result folder; every file is whole or absent, and numbers are on disk before pictures are drawn.
 
@@ -59,6 +62,7 @@ def save_result(
             ``uncertainty.svg`` and ``sensors.svg`` of a tracker.
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
+        progress: called with how much is done, how much there is in all, and what is being done.
 
     Returns:
         the result with the notes that writing it added.
@@ -76,16 +80,18 @@ def save_result(
     write_json(folder / METRICS_FILE, result.metrics)
     _write_history(folder / HISTORY_FILE, result.history)
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
-    drawn_on = device or "cpu"
-    for wanted, names, write in (
-        (usd, (STAGE_FILE,), _write_stage),
-        (video and drawable, (OVERLAY_FILE,), _write_overlay),
-        (report, PLOT_FILES, _write_plots),
-        (report, (REPORT_FILE,), _write_report),
-    ):
+    drawn_on, frames = device or "cpu", result.scene.frame_count
+    writers = (
+        (usd, (STAGE_FILE,), _write_stage, 0.1 + 0.005 * frames),
+        (video and drawable, (OVERLAY_FILE,), _write_overlay, 0.1 + 0.03 * frames),
+        (report, PLOT_FILES, _write_plots, 0.6),
+        (report, (REPORT_FILE,), _write_report, 0.3),
+    )
+    course = Course(progress, {names[0]: seconds for wanted, names, _, seconds in writers if wanted})
+    for wanted, names, write, _ in writers:
         paths = [folder / name for name in names]
         if wanted:
-            result = _attempt(result, paths, write, drawn_on)
+            result = _attempt(result, paths, write, drawn_on, course.part(names[0]))
         else:
             _remove(paths)
     write_json(folder / CONFIG_FILE, _describe_run(result, device, seed))
@@ -152,10 +158,10 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _attempt(result: Result, paths: Sequence[Path], write: Callable[[Result, Path, str], None], device: str) -> Result:
+def _attempt(result: Result, paths: Sequence[Path], write: Writer, device: str, progress: Progress) -> Result:
     """The result, with a note when an optional dependency kept the files from being written."""
     try:
-        write(result, paths[0], device)
+        write(result, paths[0], device, progress)
     except MissingExtraError as error:
         _remove(paths)
         return replace(result, notes=(*result.notes, f"{paths[0].name} was not written: {error}"))
@@ -167,31 +173,31 @@ def _remove(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _write_stage(result: Result, path: Path, device: str) -> None:
+def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.usd import export_usd
 
-    export_usd(result.scene, result.poses, path, contacts=result.contacts, device=device)
+    export_usd(result.scene, result.poses, path, contacts=result.contacts, device=device, progress=progress)
 
 
-def _write_overlay(result: Result, path: Path, device: str) -> None:
+def _write_overlay(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.report import write_overlay
 
-    write_overlay(result, path, device=device)
+    write_overlay(result, path, device=device, progress=progress)
 
 
-def _write_plots(result: Result, path: Path, _device: str) -> None:
+def _write_plots(result: Result, path: Path, _device: str, progress: Progress) -> None:
     from warpprior.report import write_plots
 
-    written = write_plots(result, path.parent)
+    written = write_plots(result, path.parent, progress=progress)
     _remove(file for file in _plot_files(path.parent) if file not in written)
 
 
-def _write_report(result: Result, path: Path, device: str) -> None:
+def _write_report(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.report import write_report
 
     # The plots were just written; drawing them takes longer than reading them.
     plots = {file.stem: file.read_bytes() for file in _plot_files(path.parent) if file.is_file()}
-    write_report(result, path.parent, plots=plots or None, device=device)
+    write_report(result, path.parent, plots=plots or None, device=device, progress=progress)
 
 
 def _plot_files(folder: Path) -> list[Path]:
