@@ -184,16 +184,17 @@ def test_a_real_terminal(tmp_path):
     code = (
         "from warpprior.support.progress import progress_bar\n"
         "with progress_bar('refine') as progress:\n"
-        "    for done in range(5): progress(done, 5, 'drawing the video of a long scene')\n"
+        "    for done in range(5): progress(done + 1, 5, 'drawing the video of a long scene')\n"
         "print('end')"
     )
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    subprocess.run([sys.executable, "-c", code], stdout=theirs, stderr=theirs, env=environment, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True, check=True)
     os.close(theirs)
     said = os.read(ours, 65536).decode()
     os.close(ours)
     lines = [line for line in re.split(r"[\r\n]+", said) if line]
     assert max(map(len, lines)) <= 40 and any(line.startswith("refine   0 %") for line in lines)
-    assert lines[-1] == "end" and lines[-2].strip() == ""
+    assert lines[-1].strip() == "" and done.stdout == "end\n"

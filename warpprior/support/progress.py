@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -99,12 +100,20 @@ def _bar(title: str) -> Iterator[Progress]:
 
 def _shape(title: str, text: str, left: str = "") -> str:
     """A line for tqdm, as wide as the terminal at most."""
-    columns = shutil.get_terminal_size().columns
+    columns = _columns()
     room = columns - len(f"{title} 100 % || ") - 1  # for the bar and the words
     width = max(min(max(columns // 4, _LEAST_BAR), room), 1)
     words = _fitted(text, left, room - width)
     bar = f"{{bar:{width}}}"
     return "{desc} {percentage:3.0f} % |" + bar + "| " + words.replace("{", "{{").replace("}", "}}")
+
+
+def _columns() -> int:
+    """How wide the terminal is that standard error is shown on."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
+    except (OSError, ValueError, AttributeError):  # no terminal, or none that says so
+        return shutil.get_terminal_size().columns
 
 
 class _Log:
