@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
 
-.PHONY: help demo test test-torch test-min test-debug lint docs aot bench clean
+.PHONY: help demo test test-torch test-min test-debug kill lint docs aot bench clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ $(VENV)/.installed-torch: $(STAMP)
 
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
 	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest
+
+kill: $(STAMP)   ## kill runs at random moments: what was there before, or the new, is there (slow)
+	$(RUN) .ci/kill_runs.py
 
 lint: $(STAMP)   ## ruff, and types by pyright
 	$(RUN) -m ruff check .

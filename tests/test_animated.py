@@ -166,7 +166,7 @@ def changed(frame, vertex, value):
         ({"faces": BOX_FACES[:, [0, 0, 1]]}, "none of the 12 faces has any area"),
         ({"colors": np.full((8, 3), 200)}, "colors: int64"),
         ({"colors": np.full((7, 3), 0.5)}, r"colors: float64 of shape \(7, 3\)"),
-        ({"faces": np.array([{}], dtype=object)}, "cannot be read .*pickle"),
+        ({"faces": np.array([{}], dtype=object)}, "pickled objects"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(file, changes, words):

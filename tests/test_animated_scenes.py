@@ -11,8 +11,7 @@ from tests.estimator_scenes import errors_of, make_grasp
 from tests.small_scene import BOX_FACES, BOX_VERTICES, FRAMES, edit_poses, edit_text, label_image, write_scene
 from warpprior.bodies import animated_body, posed_vertices
 from warpprior.contacts import find_contacts
-from warpprior.io import load_result_poses, load_scene, save_poses, save_scene
-from warpprior.io.checkpoint import fingerprint
+from warpprior.io import fingerprint, load_result_poses, load_scene, save_poses, save_scene
 from warpprior.metrics import evaluate
 from warpprior.render import images
 from warpprior.render.images import render_labels

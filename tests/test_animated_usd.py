@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import posed_vertices
+from warpprior.bodies.readers import animated_usd, usd_surface
 from warpprior.bodies.readers.animated import read_animated
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.usd import export_usd
@@ -50,7 +51,18 @@ def stage(tmp_path):
 
 
 @pytest.fixture
-def read(stage):
+def here(monkeypatch):
+    """Files are read in this process, which these tests trust, and which is quicker."""
+
+    def run(function, arguments, **_):
+        assert function == "warpprior.bodies.readers.usd_surface:read"
+        return usd_surface.read(**arguments)
+
+    monkeypatch.setattr(animated_usd, "run_separately", run)
+
+
+@pytest.fixture
+def read(stage, here):
     """Save the stage and read a body from it."""
 
     def read(**options):
@@ -247,7 +259,7 @@ def test_stages_that_do_not_fit_are_refused(stage, read, capfd, spoil, words):
 
 
 @pytest.mark.parametrize("ending", [".usda", ".usdc", ".usd"])
-def test_damaged_files_are_refused(tmp_path, ending):
+def test_damaged_files_are_refused(tmp_path, here, ending):
     """Empty, cut short, or something else."""
     stage = Usd.Stage.CreateNew(str(tmp_path / f"whole{ending}"))
     add_mesh(stage, "/hand")
@@ -285,3 +297,34 @@ def test_without_openusd_it_is_asked_for(monkeypatch, read, stage):
     monkeypatch.setitem(sys.modules, "pxr", None)
     with pytest.raises(MissingExtraError, match="reading USD files"):
         read_animated(stage.GetRootLayer().realPath, "hand", frame_count=FRAMES)
+
+
+def fall(stage, mesh):
+    """More levels than anybody needs."""
+    stage.DefinePrim("/a" * (usd_surface.MOST_LEVELS + 1))
+
+
+def crowd(stage, mesh):
+    """Instances of instances: a billion in a small file, were they counted to the end."""
+    for level in range(9):
+        stage.CreateClassPrim(f"/_level{level}")
+        for number in range(10):
+            child = stage.DefinePrim(f"/_level{level}/child{number}")
+            if level:
+                child.GetReferences().AddInternalReference(f"/_level{level - 1}")
+                child.SetInstanceable(True)
+    stage.DefinePrim("/crowd").GetReferences().AddInternalReference("/_level8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (fall, f"its prims are nested {usd_surface.MOST_LEVELS + 1} deep; at most {usd_surface.MOST_LEVELS} levels"),
+        (crowd, f"holds more than {usd_surface.MOST_PRIMS} prims in its instances"),
+    ],
+)
+def test_what_is_too_much_is_counted_before_it_is_read(stage, read, spoil, words):
+    """Levels of the file, and instances of instances."""
+    spoil(stage, add_mesh(stage, "/hand"))
+    with pytest.raises(InputError, match=words):
+        read()

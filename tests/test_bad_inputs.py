@@ -126,16 +126,16 @@ def changed(key: str, frames, value) -> np.ndarray:
 # Fields changed in the pose file, and words the message must hold.
 POSES = {
     "no finite pose": ({"box__position": np.full((3, 3), np.nan)}, ["box", "no frame has a finite pose"]),
-    "zero quaternion": (
-        {"box__rotation": changed("box/rotation", [1], 0)},
-        ["box/rotation, frame 1", "zero quaternion", "NaN"],
-    ),
+    "nothing but zeros": ({"box__rotation": np.zeros((3, 4))}, ["box", "no frame has a finite pose"]),
     "quaternion far from unit": (
         {"box__rotation": changed("box/rotation", [2], 3)},
         ["box/rotation, frame 2", "norm 6", "x, y, z, w"],
     ),
     "overflowing quaternion": ({"box__rotation": changed("box/rotation", [2], 1e300)}, ["rotation, frame 2", "norm"]),
     "rotation vectors": ({"box__rotation": np.zeros((3, 3))}, ["box/rotation", "(3, 3)", "rotation vectors"]),
+    "rotation vectors of one hand": ({"box__rotation": np.zeros((3, 1, 3))}, ["(3, 1, 3)", "rotation vectors"]),
+    "transforms": ({"box__rotation": np.tile(np.eye(4), (3, 1, 1))}, ["(3, 4, 4)", "like transforms", "[:, :3, 3]"]),
+    "rotations of six numbers": ({"box__rotation": np.ones((3, 6))}, ["(3, 6)", "first two columns", "(frame, 3, 3)"]),
     "stretched matrices": (
         {"box__rotation": np.tile(2.0 * np.eye(3), (3, 1, 1))},
         ["box/rotation", "frames 0-2", "not a rotation matrix"],
@@ -146,8 +146,8 @@ POSES = {
     ),
     "too few frames": ({"box__position": np.zeros((2, 3))}, ["box/position", "has 2 frames", "the sequence has 3"]),
     "streams that differ": ({"box__rotation": np.zeros((4, 4))}, ["box/rotation", "has 4 frames", "has 3"]),
-    "wrong shape": ({"box__position": np.zeros((3, 2))}, ["box/position", "(3, 2)", "(n, 3)"]),
-    "a single number": ({"box__position": np.float64(1)}, ["box/position", "shape ()", "(n, 3)"]),
+    "wrong shape": ({"box__position": np.zeros((3, 2))}, ["box/position", "(3, 2)", "(frame, 3): x, y, z [m]"]),
+    "a single number": ({"box__position": np.float64(1)}, ["box/position", "shape ()", "(frame, 3)"]),
     "texts": ({"box__position": np.full((3, 3), "1")}, ["box/position", "<U1", "plain numbers"]),
     "complex numbers": ({"box__position": np.ones((3, 3), complex)}, ["box/position", "complex128"]),
     "missing body": ({"box__position": None}, ["box/position", "is missing", "the file has"]),
@@ -160,7 +160,7 @@ POSES = {
     "degrees": ({"arm__joints": np.full((3, 2), 45.0)}, ["arm/joints, frame 0", "bend is 45 rad", "degrees"]),
     "behind the camera": (
         {"box__position": pose_arrays()["box/position"] * [1, 1, -1]},
-        ["box/position", "behind the camera in every frame", "OpenGL", "diag(1, -1, -1)"],
+        ["box/position", "behind the camera in every frame", "OpenGL", "diag(1, -1, -1)", "IoU with the label"],
     ),
     "millimetres": ({"box__position": 1e3 * pose_arrays()["box/position"]}, ["box/position", "500 m", "millimetres"]),
     "beyond printing": ({"box__position": np.full((3, 3), 1e300)}, ["box/position", "1e+300 m", "needs metres"]),
@@ -260,12 +260,15 @@ PICTURES = {
         lambda f: write_image(f / "labels/000001.png", np.full((HEIGHT, WIDTH), 1000, np.uint16)),
         ["frame 1", "16-bit", "1000"],
     ),
-    "empty file": (lambda f: (f / "labels/000002.png").write_bytes(b""), ["labels/000002.png (frame 2)", "empty file"]),
-    "empty picture": (lambda f: (f / "rgb/000002.png").write_bytes(b""), ["rgb/000002.png (frame 2)", "empty file"]),
-    "not a picture": (lambda f: (f / "labels/000001.png").write_bytes(b"GIF89a" * 9), ["frame 1", "PNG nor JPEG"]),
+    "empty file": (lambda f: (f / "labels/000002.png").write_bytes(b""), ["labels/000002.png (frame 2)", "is empty"]),
+    "empty picture": (lambda f: (f / "rgb/000002.png").write_bytes(b""), ["rgb/000002.png (frame 2)", "is empty"]),
+    "not a picture": (
+        lambda f: (f / "labels/000001.png").write_bytes(b"GIF89a" * 9),
+        ["frame 1", "is not PNG or JPEG but a GIF picture (it begins with b'GIF89a"],
+    ),
     "a folder for a picture": (
         lambda f: ((f / "labels/000001.png").unlink(), (f / "labels/000001.png").mkdir()),
-        ["labels/000001.png (frame 1)", "cannot be read"],
+        ["labels/000001.png (frame 1)", "not a file but a folder"],
     ),
     "truncated picture": (
         lambda f: (f / "rgb/000001.png").write_bytes((f / "rgb/000001.png").read_bytes()[:-20]),
@@ -349,16 +352,16 @@ def test_settings_that_are_no_text(folder):
     (folder / "scene.toml").write_bytes("# \u00e9".encode("latin-1"))
     assert "is not UTF-8 at byte 2" in refused(folder)
     (folder / "scene.toml").write_bytes(b"#" * (2 << 20))
-    assert "larger than 1 MiB" in refused(folder)
+    assert "may have up to 1 MiB" in refused(folder)
     (folder / "scene.toml").write_bytes(b"a = " + b"[" * 50_000)
     assert "is not TOML" in refused(folder)
 
 
 def test_damaged_truth_is_refused_too(folder):
     """Truth is only for metrics, but a wrong number would be a wrong metric."""
-    edit_poses(folder, "truth.npz", box__rotation=changed("box/rotation", [1], 0))
+    edit_poses(folder, "truth.npz", box__rotation=changed("box/rotation", [1], 3))
     message = refused(folder)
-    assert "truth.npz" in message and "zero quaternion" in message
+    assert "truth.npz" in message and "has norm 6" in message
     edit_poses(folder, "truth.npz", box__position=changed("box/position", [1], 1e30))
     message = refused(folder)
     assert "truth.npz" in message and "box/position, frame 1: is 1.732e+30 m from the camera" in message

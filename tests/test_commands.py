@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -96,11 +97,122 @@ def test_an_interrupted_run_is_kept_and_resumed(scene, refined, tmp_path, monkey
     assert (tmp_path / "out" / "checkpoint.npz").is_file()
     monkeypatch.setattr(warpprior.io, "save_checkpoint", save)
     assert main([*words, "--set", "window_margin=0.4", "--resume"]) == 2
-    assert "other inputs or settings" in capsys.readouterr().err
+    assert "other inputs or settings: setting window_margin (then" in capsys.readouterr().err
     assert main([*words, "--resume"]) == 0
     first, second = read_poses(refined), read_poses(tmp_path / "out")
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert not (tmp_path / "out" / "checkpoint.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its processes are ended without being asked")
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "in the background"])
+def test_a_request_to_end_is_an_interrupt(scene, tmp_path, monkeypatch, capsys, ignored):
+    """SIGTERM keeps the best so far, also where Ctrl-C is not listened to; afterwards it is what it was."""
+    import warpprior.io
+
+    save, out = warpprior.io.save_checkpoint, tmp_path / "out"
+
+    def save_and_ask(*positional):
+        save(*positional)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(warpprior.io, "save_checkpoint", save_and_ask)
+    before = signal.getsignal(signal.SIGINT)
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert main(["refine", str(scene), "--output-dir", str(out), "--device", "cpu", "--quiet"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "the best so far is in" in capsys.readouterr().err
+    assert json.loads((out / "config.json").read_text())["complete"] is False
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_an_interrupt_while_saving_keeps_the_old_result(scene, refined, tmp_path, monkeypatch, capsys):
+    """And says so in one line."""
+    out = tmp_path / "out"
+    shutil.copytree(refined, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def interrupt(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("warpprior.report.write_overlay", interrupt)
+    words = ["track", str(scene), "--output-dir", str(out), "--device", "cpu", "--quiet", "--overwrite"]
+    assert main(words) == 130
+    assert capsys.readouterr().err == "warpprior: interrupted\n"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_resuming_a_complete_run_does_nothing(scene, refined, tmp_path, capsys, monkeypatch):
+    """Of the same settings and inputs; of others it says which differ, unless they are to be replaced."""
+    out = tmp_path / "out"
+    shutil.copytree(refined, out)
+    words = ["refine", str(scene), "--output-dir", str(out), "--device", "cpu", "--resume"]
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr("warpprior.refinement.run.refine", None)
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{out}: complete: nothing to resume\n"
+    assert main([*words, "--set", "contour.sigma_px=3", "--seed", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "setting contour.sigma_px (then none, now 3.0), setting seed (then 0, now 2)" in said or (
+        "setting seed (then 0, now 2), setting contour.sigma_px (then none, now 3.0)" in said
+    )
+    assert "start again with --overwrite" in said and len(said.splitlines()) == 1
+    assert main([*words, "--initial", str(refined)]) == 2
+    assert "initial poses of box; start again" in capsys.readouterr().err
+    moved = tmp_path / "scene"
+    shutil.copytree(scene, moved)
+    (moved / "scene.toml").write_text((moved / "scene.toml").read_text().replace("fx = 60.0", "fx = 61.0"))
+    assert main([words[0], str(moved), *words[2:]]) == 2
+    assert "camera fx (then 60.0, now 61.0)" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    shutil.copy(scene / "truth.npz", out / "poses.npz")
+    assert main(words) == 2
+    assert "its poses.npz is not the one" in capsys.readouterr().err
+
+
+def test_results_that_do_not_say_what_they_were_made_from_are_not_resumed(scene, refined, tmp_path, capsys):
+    """Of an older version, or of another command; --overwrite goes on where it can and else begins again."""
+    out = tmp_path / "out"
+    shutil.copytree(refined, out)
+    words = ["refine", str(scene), "--output-dir", str(out), "--device", "cpu", "--resume"]
+    record = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({name: record[name] for name in record if name != "inputs"}))
+    assert main(words) == 2
+    assert "config.json: does not say what it was made from; start again with --overwrite" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--quiet"]) == 0
+    assert "does not say what it was made from; beginning again" in capsys.readouterr().err
+    assert main(words) == 0
+    assert "nothing to resume" in capsys.readouterr().out
+
+
+def test_a_run_killed_over_an_old_result_keeps_it_and_can_be_resumed(scene, refined, tmp_path, monkeypatch):
+    """The checkpoint is the new run's; the old result stays until the new one is complete."""
+    import warpprior.io
+
+    class Killed(BaseException):
+        """Nobody catches it."""
+
+    save, out = warpprior.io.save_checkpoint, tmp_path / "out"
+
+    def save_and_die(*positional):
+        save(*positional)
+        raise Killed
+
+    words = ["refine", str(scene), "--output-dir", str(out), "--device", "cpu", "--quiet"]
+    assert main([*words, "--num-frames", "2"]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr(warpprior.io, "save_checkpoint", save_and_die)
+    with pytest.raises(Killed):
+        main([*words, "--overwrite"])
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.name != "checkpoint.npz"} == before
+    monkeypatch.setattr(warpprior.io, "save_checkpoint", save)
+    assert main([*words, "--resume"]) == 0
+    first, second = read_poses(refined), read_poses(out)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert not (out / "checkpoint.npz").exists()
 
 
 def test_settings_reach_the_record(scene, tmp_path):
@@ -316,6 +428,21 @@ def test_the_demo_from_python_returns_its_result(tmp_path, capsys):
         warpprior.demo(tmp_path / "demo", num_frames=0)
     with pytest.raises(TypeError, match="frames_count"):
         warpprior.demo(tmp_path / "demo", frames_count=3)
+
+
+def test_warnings_are_printed_with_quiet_too(tmp_path, capsys):
+    """What was mended is said on the screen whatever --quiet says; results are not."""
+    folder = write_scene(tmp_path / "scene")
+    (folder / "rgb" / "000001.png").unlink()
+    words = [str(folder), "--quiet"]
+    runs = {
+        "evaluate": ["--device", "cpu"],
+        "export": ["--output", str(tmp_path / "a.usdc")],
+    }
+    for command, more in runs.items():
+        assert main([command, *words, *more]) == 0
+        said = capsys.readouterr()
+        assert said.out == "" and "warpprior: warning: rgb: frame 1 missing\n" in said.err, command
 
 
 def test_the_first_run_says_that_it_compiles(tmp_path, monkeypatch, capsys):

@@ -250,6 +250,7 @@ def test_own_data(tmp_path, monkeypatch):
     place, turn = np.tile([0.0, 0.0, 0.5], (2, 1)), np.tile([0.0, 0.0, 0.0, 1.0], (2, 1))
     values = {"mug_position": place, "mug_rotation": turn, "hand_position": place + np.array([0.1, 0.0, 0.0])}
     values.update(hand_rotation=turn, frame_count=2, detected=np.full((2, 21, 3), [330.0, 240.0, 0.5]))
+    values["detected"][..., 0] += np.arange(21.0)
     monkeypatch.chdir(tmp_path)
     exec(next(code for code in snippets("README.md", "python") if "savez" in code), values)
     scene = warpprior.load_scene(folder)

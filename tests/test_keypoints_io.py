@@ -254,16 +254,20 @@ def test_odd_detections_are_mended_with_a_warning(folder, hand_scene):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keypoints2d": np.ones((4, 20, 3))}, r"has shape \(4, 20, 3\).*needs numbers of shape \(4, 21, 3\)"),
-        ({"keypoints2d": np.ones((3, 21, 3))}, "needs numbers of shape"),
-        ({"keypoints2d": np.ones((4, 21, 2))}, "needs numbers of shape"),
-        ({"keypoints2d": np.full((4, 21, 3), "a")}, "has shape .* and type <U1"),
+        ({"keypoints2d": np.ones((4, 20, 3))}, r"has shape \(4, 20, 3\); needs \(frame, 21, 3\): u, v \[px\] and conf"),
+        ({"keypoints2d": np.ones((3, 21, 3))}, "has 3 frames; the sequence has 4"),
+        ({"keypoints2d": np.ones((4, 21, 4))}, r"has shape \(4, 21, 4\); needs \(frame, 21, 3\)"),
+        (
+            {"keypoints2d": np.full((4, 21, 3), -1.0) * [1, 1, -1]},
+            r"all points lie at one place, \(-1, -1\), in frames 0-3",
+        ),
+        ({"keypoints2d": np.full((4, 21, 3), "a")}, "has values of type <U1; needs plain numbers"),
         ({"keypoints2d": np.random.default_rng(0).random((4, 21, 3))}, "needs pixels of a picture of 640 x 480"),
         ({"keypoints2d": np.full((4, 21, 3), np.nan)}, "no point is usable"),
         ({"keypoint_names": np.array(["a"] * 21)}, "names a keypoint twice"),
         ({"keypoint_names": np.array([f"a{i}" for i in range(21)])}, "has none of the model's keypoints"),
         ({"keypoint_names": np.arange(21)}, "needs one text per keypoint"),
-        ({"box2d": np.ones((4, 3))}, r"needs numbers of shape \(4, 4\)"),
+        ({"box2d": np.ones((4, 3))}, r"box2d: has shape \(4, 3\); needs \(frame, 4\): left, top"),
         ({"box2d": np.tile([300.0, 200.0, 100.0, 90.0], (4, 1))}, "box2d, frame 0: is .*left < right"),
         ({"box2d": np.tile([0.2, 0.2, 0.7, 0.9], (4, 1))}, "needs pixels of a picture"),
         ({"box2d": np.full((4, 4), np.nan)}, "no box is finite"),
@@ -330,7 +334,53 @@ def test_the_fingerprint_of_a_run_knows_its_detections(hand_scene):
 
     moved = {"hand": hand_scene.keypoints2d["hand"] + 1.0}
     wider = {"hand": hand_scene.boxes["hand"] + 1.0}
-    prints = {
-        fingerprint(s) for s in (hand_scene, replace(hand_scene, keypoints2d=moved), replace(hand_scene, boxes=wider))
-    }
-    assert len(prints) == 3
+    own = fingerprint(hand_scene)
+    for scene, part in (
+        (replace(hand_scene, keypoints2d=moved), "keypoints of hand"),
+        (replace(hand_scene, boxes=wider), "boxes of hand"),
+    ):
+        other = fingerprint(scene)
+        assert {name for name in own if own[name] != other[name]} == {part}
+
+
+@pytest.mark.parametrize("marker", [(-1.0, -1.0), (0.0, 0.0), (320.0, 240.0), (-1000.0, -1000.0)])
+@pytest.mark.parametrize("confidences", [True, False])
+def test_frames_without_a_hand_count_as_such_however_they_are_marked(hand_scene, folder, marker, confidences):
+    """All points at one place: exactly what NaN gives, and the frames and their number are said."""
+    points = hand_scene.keypoints2d["hand"].copy()
+    points[..., 2] = 1.0
+    points[1:3, :, :2] = np.nan
+    edit(folder, keypoints2d=points)
+    expected = load_scene(folder).keypoints2d["hand"]
+    points[1:3, :, :2] = marker
+    edit(folder, keypoints2d=points if confidences else points[..., :2])
+    scene = load_scene(folder)
+    np.testing.assert_array_equal(scene.keypoints2d["hand"], expected)
+    place = f"({marker[0]:g}, {marker[1]:g})"
+    found = f"hand/keypoints2d: all points lie at one place, {place}, in frames 1-2 (2 of 4); left out as not found"
+    assert any(found in warning for warning in scene.warnings)
+    missing = "hand/keypoints2d has no confidences; taken as 1 where there is a point"
+    assert confidences != any(missing in warning for warning in scene.warnings)
+
+
+def test_single_points_that_were_not_found_are_left_out(hand_scene, folder):
+    """Exact (-1, -1) and (0, 0) among points that were found, and boxes of zeros."""
+    points, box = hand_scene.keypoints2d["hand"].copy(), hand_scene.boxes["hand"].copy()
+    points[0, [4, 7], :2], points[2, 20, :2], box[1], box[2] = -1.0, 0.0, 0.0, -1.0
+    edit(folder, keypoints2d=points, box2d=box)
+    scene = load_scene(folder)
+    confidence = scene.keypoints2d["hand"][..., 2]
+    assert np.argwhere(confidence == 0.0).tolist() == [[0, 4], [0, 7], [2, 20]]
+    assert np.flatnonzero(np.isnan(scene.boxes["hand"]).all(axis=1)).tolist() == [1, 2]
+    words = "keypoints.npz: hand/keypoints2d: 3 points at (-1, -1) or (0, 0) in frames 0, 2; left out as not found"
+    assert words in scene.warnings
+    assert "keypoints.npz: hand/box2d is all zeros or -1 in frames 1-2; taken as no box" in scene.warnings
+
+
+def test_keypoints_of_a_batch_are_taken(hand_scene, folder):
+    """An axis of length one, of the only hand that was looked for."""
+    points = hand_scene.keypoints2d["hand"]
+    edit(folder, keypoints2d=points[:, None])
+    scene = load_scene(folder)
+    np.testing.assert_array_equal(scene.keypoints2d["hand"], points)
+    assert "hand/keypoints2d has shape (4, 1, 21, 3); taken as (4, 21, 3)" in scene.warnings[0]

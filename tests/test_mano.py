@@ -1,5 +1,6 @@
 """MANO and SMPL files: read without running them, skinned as their papers say, in any of their conventions."""
 
+import collections
 import pickle
 from dataclasses import replace
 
@@ -212,10 +213,30 @@ def test_other_models_are_refused(mano_file, changes, message):
         read_mano(mano_file(kind="npz", **changes))
 
 
+def test_models_under_the_wrong_name_are_told_apart(tmp_path):
+    """A pickle called .npz, arrays called .pkl: what they are is said; so is a pose file that is a pickle."""
+    pickled, archived = tmp_path / "hand.npz", tmp_path / "hand.pkl"
+    pickled.write_bytes(pickle.dumps({"f": 1}))
+    with pytest.raises(InputError, match="is not an .npz archive but a pickle"):
+        read_mano(pickled)
+    with archived.open("wb") as stream:
+        np.savez(stream, **mano_arrays())
+    with pytest.raises(InputError, match=r"is not a pickle but an .npz archive of arrays: rename it to .npz"):
+        read_mano(archived)
+
+
+def test_a_pickle_saved_again_as_an_ordered_dictionary_is_the_same_hand(tmp_path):
+    """Scripts that strip chumpy from the published file often leave one."""
+    path, again = tmp_path / "hand.pkl", tmp_path / "again.pkl"
+    path.write_bytes(pickle.dumps(mano_arrays()))
+    again.write_bytes(pickle.dumps(collections.OrderedDict(mano_arrays())))
+    np.testing.assert_array_equal(read_mano(again).vertices, read_mano(path).vertices)
+
+
 def test_object_arrays_in_npz_are_refused(tmp_path):
     """An npz with pickled objects in it is not opened."""
     np.savez(tmp_path / "hand.npz", v_template=np.array([{}], dtype=object))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="v_template: holds pickled objects"):
         read_mano(tmp_path / "hand.npz")
 
 

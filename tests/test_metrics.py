@@ -12,7 +12,7 @@ from tests.small_scene import BOX_FACES, BOX_VERTICES, write_scene
 from warpprior.bodies.body import rigid_body
 from warpprior.io import load_scene
 from warpprior.metrics import Evaluator, evaluate
-from warpprior.metrics.contact import CONTACT_M, SurfacePoints, contact_metrics, contact_ratio, signed_distances
+from warpprior.metrics.contact import CONTACT_M, SurfacePoints, contact_metrics, contact_shares, signed_distances
 from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import motion_errors
 from warpprior.metrics.summary import diameter, summarise
@@ -191,7 +191,17 @@ def test_slip_penetration_and_contact_of_a_known_slide():
     np.testing.assert_allclose(metrics["penetration_mm"], [0, 4, 6, 0], atol=1e-9)
     np.testing.assert_allclose(metrics["distance_mm"], [1, -4, -6, 10], atol=1e-9)
     np.testing.assert_allclose(metrics["slip_mm"], [np.nan, 3, 2, np.nan], atol=1e-9)
-    assert contact_ratio(metrics) == 0.5
+    assert contact_shares(metrics) == {"contact_ratio": 0.5, "overlap_ratio": 0.25, "apart_ratio": 0.25}
+    nowhere = {name: np.full(4, np.nan) for name in metrics}
+    assert contact_shares(nowhere) == {}
+
+
+def test_a_lift_held_too_deep_is_not_taken_for_one_that_is_not_held():
+    """Seven frames of ten that overlap by 6 mm, one in contact, two apart: three numbers that add up to 1."""
+    distances = np.full((10, 1), -0.006)
+    distances[7], distances[8:] = 0.001, 0.03
+    shares = contact_shares(contact_metrics(distances, np.zeros((10, 1, 3))))
+    assert shares == {"contact_ratio": 0.1, "overlap_ratio": 0.7, "apart_ratio": 0.2}
 
 
 def test_surface_points_are_spread_by_area(box):
@@ -250,7 +260,9 @@ def test_contact_of_two_boxes_is_what_was_built(device):
     np.testing.assert_allclose(rows["distance_mm"], [-1, -1, -1, -1, 40], atol=2e-3)
     assert rows["slip_mm"][0] is None and rows["slip_mm"][4] is None
     np.testing.assert_allclose(rows["slip_mm"][1:4], 2.0, atol=1e-3)
-    assert metrics["summary"]["box"]["contact_ratio"] == pytest.approx(0.8)
+    for summary in (metrics["summary"]["box"], metrics["pairs"]["box+cube"]["summary"]):
+        assert summary["contact_ratio"] == pytest.approx(0.8) and summary["apart_ratio"] == pytest.approx(0.2)
+        assert summary["overlap_ratio"] == 0.0
     assert metrics["summary"]["box"]["add_mm"]["max"] == 0.0
     assert "mask_iou" not in rows and "add_mm" not in metrics["per_frame"]["cube"]
 

@@ -131,7 +131,7 @@ def test_an_error_in_depth_alone_hardly_shows_in_the_picture(device):
     rows, summary = measure(body, replace(truth, position=far), truth, device)
     assert min(rows["chamfer_mm"]) > 65.0 and max(rows["chamfer_2d_mm"]) < 5.0
     np.testing.assert_allclose(rows["depth_mm"], 100.0, atol=1e-6)
-    assert summary["failures"] == {"frames": 3, "failed": 3, "share": 1.0}
+    assert summary["failures"] == {"frames": 3, "failed": 3, "share": 1.0, "by": "chamfer_mm"}
 
 
 def test_keypoints_of_a_hand_equal_the_twin(hand_body, device):
@@ -172,6 +172,15 @@ def test_frames_without_truth_have_no_error(hand_body, device):
 def test_a_hand_fails_by_its_keypoints():
     """Keypoints count before Chamfer; more than 5 cm is a failure, 5 cm is not."""
     rows = {"chamfer_mm": np.array([90.0, 90, 90]), "keypoint_mm": np.array([50.0, 50.1, np.nan])}
-    assert failures(rows) == {"frames": 2, "failed": 1, "share": 0.5}
-    assert failures({"chamfer_mm": rows["chamfer_mm"]})["failed"] == 3
-    assert failures({}) is None
+    found = failures(rows)
+    assert found["failures"] == {"frames": 2, "failed": 1, "share": 0.5, "by": "keypoint_mm"}
+    assert found["failures_chamfer"]["failed"] == 3 and "failures_add" not in found
+    assert failures({"chamfer_mm": rows["chamfer_mm"]})["failures"]["failed"] == 3
+    assert failures({}) == failures({"add_mm": np.full(2, np.nan)}) == {}
+
+
+def test_each_error_has_its_own_failures():
+    """A bottle upside down is 10 cm off by ADD and 1 cm by Chamfer: both are said, by name."""
+    found = failures({"add_mm": np.array([109.0, 51.0, 2.0]), "chamfer_mm": np.array([8.0, 7.0, 1.0])})
+    assert found["failures_add"] == {"frames": 3, "failed": 2, "share": 2 / 3}
+    assert found["failures_chamfer"]["failed"] == 0 and found["failures"]["by"] == "chamfer_mm"

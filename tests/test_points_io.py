@@ -101,7 +101,7 @@ def test_points_by_name_come_in_any_order(scene, folder):
     chosen = [8, 0, 20]
     names = np.array([*(KEYPOINT_NAMES[k] for k in chosen), "elbow"])
     points = scene.keypoints3d["hand"][:, [*chosen, 3]]
-    flat = np.full((FRAMES, 4, 3), [300.0, 200.0, 0.9])
+    flat = np.tile([[300.0, 200.0, 0.9], [310.0, 190.0, 0.9], [320.0, 180.0, 0.9], [9.0, 9.0, 0.9]], (FRAMES, 1, 1))
     edit(folder, hand__keypoints3d=points, hand__keypoints2d=flat, hand__keypoint_names=names)
     found = load_scene(folder)
     np.testing.assert_array_equal(found.keypoints3d["hand"][:, chosen], points[:, :3])
@@ -144,9 +144,9 @@ def test_lens_distortion_does_not_touch_what_is_measured_in_space(scene, folder)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hand__keypoints3d": np.ones((4, 20, 4))}, r"needs numbers of shape \(4, 21, 3\) or \(4, 21, 4\)"),
-        ({"hand__keypoints3d": np.ones((3, 21, 4))}, "has shape .* needs numbers of shape"),
-        ({"hand__keypoints3d": np.ones((4, 21, 2))}, "needs numbers of shape"),
+        ({"hand__keypoints3d": np.ones((4, 20, 4))}, r"needs \(frame, 21, 3\) or \(frame, 21, 4\): x, y, z"),
+        ({"hand__keypoints3d": np.ones((3, 21, 4))}, "has 3 frames; the sequence has 4"),
+        ({"hand__keypoints3d": np.ones((4, 21, 2))}, r"has shape \(4, 21, 2\); needs \(frame, 21, 3\)"),
         ({"hand__keypoints3d": np.full((4, 21, 3), "a")}, "type <U1"),
         ({"hand__keypoints3d": np.full((4, 21, 3), np.nan)}, "no point is usable"),
         ({"hand__keypoints3d": np.zeros((4, 21, 4))}, "no point is usable"),
@@ -156,7 +156,7 @@ def test_lens_distortion_does_not_touch_what_is_measured_in_space(scene, folder)
         ),
         ({"hand__keypoints3d": np.full((4, 21, 3), -0.6)}, "is nowhere in front of the camera; .* OpenGL"),
         ({"box__keypoints3d": np.ones((4, 0, 3))}, "the mesh 'box' has no keypoints"),
-        ({"box__center": np.ones((4, 4))}, r"box/center: has shape \(4, 4\).* needs numbers of shape \(4, 3\)"),
+        ({"box__center": np.ones((4, 4))}, r"box/center: has shape \(4, 4\); needs \(frame, 3\): x, y, z"),
         ({"box__center": np.full((4, 3), np.nan)}, "box/center: no point is usable"),
         ({"box__center": np.full((4, 3), 600.0)}, "box/center: is 1039 m from the camera"),
         ({"box__center": np.full((4, 3), -0.6)}, "box/center: is nowhere in front of the camera"),
@@ -175,8 +175,10 @@ def test_points_that_cannot_be_used_are_refused(folder, changes, message):
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        (np.arange(3) / 10, r"shape \(3,\); shape \(4,\)"),
-        (np.zeros((4, 1)), r"shape \(4, 1\); shape \(4,\)"),
+        (np.arange(3) / 10, "has 3 frames; the sequence has 4"),
+        (np.zeros((4, 2)), r"has shape \(4, 2\); needs \(frame,\): seconds"),
+        ((1.7e9 + np.arange(4) / 10).astype(np.float32), "tells times apart by 128 s only, for it has 32 bits"),
+        ((1.7e9 + np.arange(4) / 10).astype(np.float32).astype(float), "save float64, or seconds since the first"),
         (np.array([0.0, 0.1, 0.1, 0.2]), "frame 2: 0.1 s after 0.1 s; seconds that increase"),
         (np.array([0.0, 0.1, np.nan, 0.2]), "frame 2: not finite"),
         (np.arange(4) * 100, "has a frame every 100 s where fps is 10; needs seconds; divide milliseconds by 1000"),
@@ -200,6 +202,17 @@ def test_odd_times_are_told(folder):
     np.testing.assert_array_equal(found.timestamps, [0.0, 1.0, 2.0, 3.0])
     assert [warning for warning in found.warnings if "a frame every 1 s where fps is 10" in warning]
     assert [warning for warning in found.warnings if "holds extra too; ignored" in warning]
+
+
+def test_times_of_few_bits_are_told(folder):
+    """Ten days in single precision are a frame's tenth apart at best; a column is taken as a row."""
+    times = (1e5 + np.arange(4) / 10).astype(np.float32)
+    edit(folder, "timestamps.npz", timestamps=times[:, None])
+    found = load_scene(folder)
+    np.testing.assert_array_equal(found.timestamps, times.astype(float))
+    words = "timestamps.npz: tells times apart by 0.00781 s only, for it has 32 bits, where fps is 10; save float64"
+    assert any(words in warning for warning in found.warnings)
+    assert any("timestamps has shape (4, 1); taken as (4,)" in warning for warning in found.warnings)
 
 
 def test_a_file_of_times_stays_in_the_folder(folder):

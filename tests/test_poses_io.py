@@ -1,5 +1,6 @@
 """Pose files and archives: round trips, gaps, and that equal content gives equal bytes."""
 
+import os
 import warnings
 from dataclasses import replace
 
@@ -212,6 +213,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with atomic_write(path, "w") as stream:
         stream.write("new")
     assert path.read_text(encoding="utf-8") == "new" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_pose_files_that_never_end_are_refused(tmp_path, kind):
+    """Nothing waits for a pipe or fills the memory from a device."""
+    path = tmp_path / "poses.npz"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"poses\.npz: is not a regular file; needs an \.npz file"):
+        load_poses(path, [])
+
+
+def test_far_more_than_the_sequence_needs_is_not_unpacked(tmp_path, box):
+    """What the file of 100 kB claims of one body would fill 100 MiB, of the other one nothing is wanted."""
+    path = tmp_path / "poses.npz"
+    zeros = np.zeros((5_000_000, 3))
+    np.savez_compressed(path, **{"box/position": zeros, "other/position": zeros})
+    with pytest.raises(InputError, match=r"box/position: has shape \(5000000, 3\) .* 114 MiB; at most 84 MiB"):
+        load_poses(path, [box], frame_count=20)
 
 
 def test_long_names_can_be_written(tmp_path):

@@ -240,12 +240,13 @@ def test_pairs_have_rows_and_panels_with_the_truth_beside_them(tmp_path, result)
     for turn, depth in (("before", 9.0), ("after", 1.5)):
         truth = {"penetration_mm": {"median": 0.75}}
         rows = {"penetration_mm": [depth] * 5, "contact_f1": [None, 0.5, 0.5, 0.5, 0.5]}
-        pair = {"per_frame": rows, "summary": {"contact_ratio": 0.4, "truth": truth}}
+        pair = {"per_frame": rows, "summary": {"contact_ratio": 0.4, "overlap_ratio": 0.6, "truth": truth}}
         result.metrics[turn] |= {"pairs": {"box+arm": pair, "arm+stranger": pair}}
     text = Page(write_report(result, tmp_path).read_text(encoding="utf-8")).text
     text = " ".join(text.split())
     for words in ("penetration [mm] 9.0 1.5 9.0 1.5", "0.8 in truth", "contacts found again, F1 0.50", "40 % 40 %"):
         assert words in text, words
+    assert "frames that overlap by 5 mm or more 60 % 60 %" in text and "frames without contact" not in text
     assert "stranger" not in text and text.count("frames in contact") == 1
     assert "box+arm: penetration" in render_plots(result)["errors"].decode()
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,7 @@ from warpprior.io import (
     save_checkpoint,
     save_result,
 )
+from warpprior.io.fingerprint import differences
 from warpprior.io.results import write_json
 from warpprior.metrics import evaluate
 from warpprior.result import Result
@@ -148,18 +150,19 @@ def test_a_full_tracked_result_shows_how_sure_it_is(result, tmp_path):
     }
 
 
-def test_a_folder_without_config_is_not_complete(result, tmp_path, monkeypatch):
-    """When writing fails half way the numbers are there, the mark of completeness is not, nor is debris."""
+def test_a_stage_that_cannot_be_written_does_not_cost_the_numbers(result, tmp_path, monkeypatch):
+    """The rest is saved as a whole, with a note, and then the failure is raised."""
 
-    def fail(*_, **__):
-        raise RunError("scene.usdc: cannot write it: No space left on device")
+    def fail(_scene, _poses, path, **__):
+        raise RunError(f"{path}: cannot write it: No space left on device")
 
     monkeypatch.setattr("warpprior.usd.export_usd", fail)
     out = tmp_path / "out"
-    save_numbers(result, out)
-    with pytest.raises(RunError, match="No space left"):
+    with pytest.raises(RunError, match=f"^{re.escape(str(out))}/scene.usdc: cannot write it: No space left on device$"):
         save_result(result, out, video=False, report=False)
-    assert names(out) == {"poses.npz", "metrics.json", "history.csv"}
+    assert names(out) == {"poses.npz", "metrics.json", "history.csv", "config.json"}
+    notes = json.loads((out / "config.json").read_text(encoding="utf-8"))["notes"]
+    assert notes[-1] == "scene.usdc was not written: scene.usdc: cannot write it: No space left on device"
 
 
 def test_an_interrupted_result_says_so_and_keeps_its_checkpoint(result, tmp_path):
@@ -188,12 +191,15 @@ def test_checkpoints_come_back_and_belong_to_their_run(result, tmp_path):
     assert load_checkpoint(tmp_path) is None
     own = fingerprint(result.scene, {"iterations": 5})
     arrays = {"pose": np.random.default_rng(0).normal(size=(3, 6)), "step": np.array(4)}
-    save_checkpoint(tmp_path, arrays, {"fingerprint": own, "iteration": 4})
-    read, meta = load_checkpoint(tmp_path, expected_fingerprint=own)
-    assert meta == {"fingerprint": own, "iteration": 4} and set(read) == {"pose", "step"}
+    save_checkpoint(tmp_path, arrays, {"inputs": own, "iteration": 4})
+    read, meta = load_checkpoint(tmp_path, expected=own)
+    assert meta == {"inputs": own, "iteration": 4} and set(read) == {"pose", "step"}
     np.testing.assert_array_equal(read["pose"], arrays["pose"])
-    with pytest.raises(InputError, match="other inputs or settings"):
-        load_checkpoint(tmp_path, expected_fingerprint=fingerprint(result.scene, {"iterations": 6}))
+    with pytest.raises(InputError, match=r"settings: setting iterations \(then 5, now 6\); start again"):
+        load_checkpoint(tmp_path, expected=fingerprint(result.scene, {"iterations": 6}))
+    save_checkpoint(tmp_path, arrays, {"iteration": 4})
+    with pytest.raises(InputError, match="does not say what it was made from"):
+        load_checkpoint(tmp_path, expected=own)
     path = tmp_path / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match="cannot be unpacked: .*; start again with --overwrite"):
@@ -218,16 +224,21 @@ def test_the_fingerprint_notices_every_input(result):
     moved = replace(box, initial=replace(box.initial, position=position))
     vertices = box.body.vertices.copy()
     vertices[0, 0] += 1e-6
-    changes = [
-        replace(scene, labels=labels),
-        replace(scene, bodies=(scene.bodies[0], moved)),
-        replace(scene, bodies=(scene.bodies[0], replace(box, body=replace(box.body, vertices=vertices)))),
-        replace(scene, camera=replace(scene.camera, fx=60.1)),
-        replace(scene, bodies=(scene.bodies[0], replace(box, known=True))),
-        replace(scene, timestamps=scene.times**1.1),
-    ]
-    prints = [fingerprint(changed) for changed in changes] + [fingerprint(scene, {"a": 1})]
-    assert len({base, *prints}) == 8
+    changes = {
+        "labels": replace(scene, labels=labels),
+        "initial poses of box": replace(scene, bodies=(scene.bodies[0], moved)),
+        "body box": replace(scene, bodies=(scene.bodies[0], replace(box, body=replace(box.body, vertices=vertices)))),
+        "camera fx (then 60.0, now 60.1)": replace(scene, camera=replace(scene.camera, fx=60.1)),
+        "known box (then false, now true)": replace(scene, bodies=(scene.bodies[0], replace(box, known=True))),
+        "timestamps": replace(scene, timestamps=scene.times**1.1),
+        "number of frames (then 3, now 2), initial poses of arm, initial poses of box, labels": scene.first_frames(2),
+    }
+    for said, changed in changes.items():
+        found = differences(base, fingerprint(changed))
+        assert set(found.split(", ")) == set(said.split(", ")), found
+    one, other = {"seed": 1, "contour": {"sigma_px": 2.0}}, {"seed": 1, "contour": {"sigma_px": None}}
+    found = differences(fingerprint(scene, one), fingerprint(scene, other))
+    assert found == "setting contour.sigma_px (then 2.0, now none)"
 
 
 def test_an_output_folder_is_made_and_unmade(tmp_path):
@@ -352,8 +363,8 @@ def test_a_killed_writer_leaves_whole_files(tmp_path):
             with np.load(out / "poses.npz") as arrays:
                 assert len(np.unique(arrays["a"])) == 1 and len(arrays["a"]) == 300_000
     (out / ".tmp-0123456789ab.npz").write_bytes(b"half")
-    with prepare_output(out, overwrite=True):
-        assert names(out) <= {"poses.npz", ".lock"}
+    with pytest.warns(UserWarning, match="had left was removed"), prepare_output(out, overwrite=True):
+        assert names(out) <= {"poses.npz", ".lock", ".lock.pid"}
 
 
 def test_a_file_in_the_place_of_the_folder(result, tmp_path):
@@ -380,11 +391,14 @@ def test_only_files_are_replaced(tmp_path, kind):
 def test_single_files_are_checked_before_computing(tmp_path):
     """An existing file needs a word, a missing folder is made, an impossible one is refused."""
     path = tmp_path / "new" / "numbers.json"
-    prepare_file(path)
-    write_json(path, {"a": 1})
+    with prepare_file(path):
+        with pytest.raises(InputError, match="written by another run"):
+            prepare_file(path)
+        write_json(path, {"a": 1})
+    assert names(path.parent) == {"numbers.json"}
     with pytest.raises(InputError, match=r"numbers\.json: exists; .*--overwrite"):
         prepare_file(path)
-    prepare_file(path, overwrite=True)
+    prepare_file(path, overwrite=True).release()
     for impossible in (
         path / "x.json",
         tmp_path / ("n" * 300) / "x.json",

@@ -1,11 +1,14 @@
 """Pickles read as data: what they may hold arrives, whatever would run or fill the memory is refused in one line."""
 
+import collections
+import gzip
 import io
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -15,6 +18,14 @@ from tests.mano_files import Made, chumpy_array, chumpy_node, python2_pickle
 from warpprior.bodies.readers.pickled_arrays import PickledArrays
 from warpprior.bodies.readers.safe_pickle import read_pickle
 from warpprior.support.errors import InputError
+
+
+def zipped(name, data):
+    """A zip archive of one file."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, data)
+    return stream.getvalue()
 
 
 @pytest.fixture
@@ -48,6 +59,46 @@ def test_plain_values_arrive(read, protocol):
     found = read(pickle.dumps(tree, protocol))
     assert found == tree
     assert found["shared"][0] is found["shared"][1]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_dictionaries_in_order_are_dictionaries(read, protocol):
+    """A file that was read and saved again may have its names in an OrderedDict."""
+    tree = collections.OrderedDict([("b", [1, 2]), ("a", collections.OrderedDict()), (3, "text")])
+    assert read(pickle.dumps(tree, protocol)) == {"b": [1, 2], "a": {}, 3: "text"}
+
+
+def test_dictionaries_of_python_2_come_with_their_items(read):
+    """It hands the pairs to the constructor."""
+    code = b"ccollections\nOrderedDict\n((lp0\n(lp1\nS'a'\naI1\naa(lp2\nS'b'\naI2\naatR."
+    assert read(code) == {"a": 1, "b": 2}
+    for broken in (b"ccollections\nOrderedDict\n(I1\ntR.", b"ccollections\nOrderedDict\n((lp0\nI1\natR."):
+        with pytest.raises(InputError, match="cannot be read"):
+            read(broken)
+
+
+# What a file is that should be a pickle, and words of the message.
+MISTAKEN = {
+    "web page": (
+        b"<!DOCTYPE html><html><body>Please sign in.",
+        "is not a pickle but a web page .HTML.*sign in.*<!DOCTYPE",
+    ),
+    "web page later": (b"\n\n <html lang='en'>", "is not a pickle but a web page"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a Git LFS pointer.*git lfs pull"),
+    "gzip": (gzip.compress(pickle.dumps({"a": 1})), "compressed with gzip: unpack it"),
+    "zip": (zipped("MANO_RIGHT.pkl", b"1"), "a zip archive: unpack it"),
+    "npz": (zipped("v_template.npy", b"1"), "an .npz archive of arrays: rename it to .npz"),
+    "torch": (zipped("archive/data.pkl", b"1"), "a file of torch.save"),
+    "text": (b"version 5", r"is not a pickle \(it begins with b'version 5'\)"),
+}
+
+
+@pytest.mark.parametrize(("data", "words"), MISTAKEN.values(), ids=MISTAKEN.keys())
+def test_a_file_that_is_no_pickle_is_named(read, data, words):
+    """One sentence: what it is, and how it begins."""
+    with pytest.raises(InputError, match=words) as refused:
+        read(data)
+    assert len(str(refused.value)) < 300 and "it begins with b" in str(refused.value)
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -11,6 +11,7 @@ from tests.glb_files import finger
 from tests.reference import gltf
 from warpprior.bodies import JointType, link_transforms, posed_keypoints, posed_vertices, read_skin
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
+from warpprior.bodies.readers.linear_light import to_srgb
 from warpprior.bodies.readers.webxr import CHAINS, PARENTS
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
@@ -144,16 +145,17 @@ def test_a_file_that_is_not_in_its_bind_pose_says_so(read):
     np.testing.assert_allclose(body.joint_offsets, rest.joint_offsets, atol=1e-6)
 
 
-def test_colours_come_from_vertices_or_material(read):
-    """The colour of the material, unless vertices have their own."""
+def test_colours_come_from_vertices_and_material(read):
+    """Linear colours of material and vertices multiply; a file that says none gives none."""
     builder = finger()
     primitive = builder.tree["meshes"][0]["primitives"][0]
-    assert (read(builder).colors == np.float32(0.7)).all()
+    assert read(builder).colors is None
     builder.tree["materials"] = [{"pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.6, 0.5, 1.0]}}]
     primitive["material"] = 0
-    np.testing.assert_allclose(read(builder).colors, np.tile([0.8, 0.6, 0.5], (90, 1)), atol=1e-6)
+    color = np.array([0.8, 0.6, 0.5])
+    np.testing.assert_allclose(read(builder).colors, np.tile(to_srgb(color), (90, 1)), atol=1e-6)
     primitive["attributes"]["COLOR_0"] = builder.add(np.tile([255, 0, 51], (101, 1)), "|u1", normalized=True)
-    np.testing.assert_allclose(read(builder).colors, np.tile([1.0, 0.0, 0.2], (90, 1)), atol=1e-6)
+    np.testing.assert_allclose(read(builder).colors, np.tile(to_srgb(color * [1, 0, 0.2]), (90, 1)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "side"), [("my_left_hand.glb", "left"), ("RightArm.glb", "right"), ("arm.glb", None)])
@@ -238,7 +240,7 @@ BAD_FILES = {
     "no JSON": (struct.pack("<4sIII4s", b"glTF", 2, 24, 4, b"BIN\0") + b"0000", "no complete JSON"),
     "bad JSON": (with_tree("{]"), "cannot be read"),
     "a list": (with_tree("[]"), "its JSON is no object"),
-    "deep JSON": (with_tree('{"nodes":' + "[" * 100_000), "cannot be read"),
+    "deep JSON": (with_tree('{"nodes":' + "[" * 100_000), "nested too deep"),
     "no skin": (edited(skins=[], nodes=[{"mesh": 0}]), "has no skinned mesh"),
     "lists of text": (edited(nodes="x" * 5), "no list of objects"),
     "other file": (edited(buffers=[{"uri": "../../secret.bin", "byteLength": 10**6}]), "lies in another file"),

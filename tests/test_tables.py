@@ -6,9 +6,10 @@ from warpprior.support.tables import format_before_after, format_summary
 def answer(error, depth):
     """What the evaluation says of a hand and a mug, cut to a few metrics."""
     add = {"median": error, "p95": 2 * error, "max": 3 * error}
-    truth = {"penetration_mm": {"median": 0.5, "max": 0.75}, "contact_ratio": 1.0}
-    pair = {"penetration_mm": {"median": depth, "max": 2 * depth}, "contact_ratio": 0.25, "truth": truth}
-    body = {"add_mm": add, "penetration_mm": {"median": 9.0}, "failures": {"share": 0.125}, "truth": truth}
+    truth = {"penetration_mm": {"median": 0.5, "max": 0.75}, "contact_ratio": 1.0, "apart_ratio": 0.0}
+    pair = {"penetration_mm": {"median": depth, "max": 2 * depth}, "truth": truth}
+    pair |= {"contact_ratio": 0.25, "overlap_ratio": 0.5, "apart_ratio": 0.25}
+    body = {"add_mm": add, "penetration_mm": {"median": 9.0}, "failures_chamfer": {"share": 0.125}, "truth": truth}
     return {"summary": {"hand": body, "mug": body}, "pairs": {"mug+hand": {"summary": pair}}}
 
 
@@ -25,11 +26,13 @@ def test_contact_is_shown_for_the_pair_beside_the_truth():
         ("ADD median [mm]", ["40.00", "2.00"]),
         ("ADD p95 [mm]", ["80.00", "4.00"]),
         ("ADD max [mm]", ["120.00", "6.00"]),
-        ("more than 5 cm off share", ["0.125", "0.125"]),
+        ("Chamfer above 5 cm share", ["0.125", "0.125"]),
         ("mug+hand", ["before", "after", "in", "truth"]),
         ("penetration median [mm]", ["8.00", "1.00", "0.50"]),
         ("penetration max [mm]", ["16.00", "2.00", "0.75"]),
-        ("frames in contact", ["0.250", "0.250", "1.000"]),
+        ("frames in contact, up to 5 mm deep", ["0.250", "0.250", "1.000"]),
+        ("frames that overlap by 5 mm or more", ["0.500", "0.500"]),
+        ("frames without contact", ["0.250", "0.250", "0.000"]),
     ]
 
 
@@ -57,5 +60,7 @@ def test_the_brief_table_has_one_row_for_each_metric_that_tells_most():
         ("ADD median [mm]", ["40.00", "2.00"]),
         ("mug+hand", ["before", "after", "in", "truth"]),
         ("penetration median [mm]", ["8.00", "1.00", "0.50"]),
-        ("frames in contact", ["0.250", "0.250", "1.000"]),
+        ("frames in contact, up to 5 mm deep", ["0.250", "0.250", "1.000"]),
+        ("frames that overlap by 5 mm or more", ["0.500", "0.500"]),
+        ("frames without contact", ["0.250", "0.250", "0.000"]),
     ]

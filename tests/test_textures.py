@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from warpprior.bodies.readers.linear_light import to_linear, to_srgb
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.bodies.readers.textures import PIXEL_LIMIT, look_up, paint_corners, texture_size
 
@@ -135,5 +136,5 @@ def test_obj_and_glb_wear_the_same_colours(tmp_path, square):
         body = read_mesh(tmp_path / "square.glb", "square")
         tint = np.ones(3) if factor is None else np.array(factor[:3]) / 255.0
         order = [np.argmin(np.abs(plain.vertices - vertex).sum(axis=1)) for vertex in body.vertices]
-        np.testing.assert_allclose(body.colors, plain.colors[order] * tint, atol=0.01)
+        np.testing.assert_allclose(body.colors, to_srgb(to_linear(plain.colors[order]) * tint), atol=0.01)
     assert np.ptp(plain.colors, axis=0).min() > 0.3

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.track_samples import HALF, errors, make_block, make_scene, run
 from warpprior.scene import SceneBody
-from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
+from warpprior.tracking.prediction import FLIES, HELD, LOST, RESTS, TOUCHED
 from warpprior.tracking.run import track
 from warpprior.tracking.settings import TrackSettings
 
@@ -54,7 +54,7 @@ def test_what_nobody_touched_is_found_again():
     estimates = run(jumped, sensors="center")
     modes = [estimate.modes["block"] for estimate in estimates]
     off = place_errors(estimates, jumped)
-    assert modes[:4] == [RESTS] * 4 and UNSEEN in modes
+    assert modes[:4] == [RESTS] * 4 and LOST in modes
     assert off[5] > 0.1 and off[-1] < 0.03
     sigma = [np.sqrt(estimate.covariance["block"][0, 0]) for estimate in estimates]
     assert max(sigma) > 0.04 > sigma[-1]
@@ -134,10 +134,10 @@ def test_modes_of_what_is_held_and_let_go():
     assert np.linalg.norm(estimates[-1].position["block"] - truth.position[-1]) < 0.02
 
 
-def test_without_a_hand_objects_move_unseen():
+def test_without_a_hand_objects_move_by_themselves():
     """They are followed at half a metre per second by their centres alone, and the result says so."""
     scene = make_scene(40, seed=1)
     alone = replace(scene, bodies=(scene.body("block"),), keypoints3d={})
     result = track(alone, observe="center", device="cpu")
     assert errors(result)[0].max() < 0.05
-    assert "block: moves unseen in frames 0 to 39." in result.notes
+    assert "block: moves in frames 0 to 39." in result.notes

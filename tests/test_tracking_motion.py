@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from tests.test_tracking_contact import Grasp
 from warpprior.observations import HandPose
 from warpprior.tracking.manifold import difference
-from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
+from warpprior.tracking.prediction import FLIES, HELD, LOST, RESTS, TOUCHED
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import Rows
 
@@ -233,13 +233,13 @@ def test_what_is_let_go_in_motion_flies_until_it_is_slow(grasp):
 
 
 def test_what_was_lost_and_found_again_has_the_speed_of_its_way(grasp):
-    """It moves unseen as long as it is lost; then its velocity is the way it went in that time."""
+    """Lost as long as nothing that is seen of it is believed; then its velocity is the way it went in that time."""
     motion = grasp.motion
     motion.touched = set()
     motion.lose(0, 0.2)
     motion.learn_velocity(0, np.ones(3), np.ones(3), DT, seen=False)
     motion.predict(grasp.belief, [control_of(grasp)], DT)
-    assert motion.modes == [UNSEEN] and not motion.velocities.any()
+    assert motion.modes == [LOST] and not motion.velocities.any()
     motion.learn_velocity(0, np.array([0.1, 0.0, 0.0]), np.ones(3), DT, seen=True)
     np.testing.assert_allclose(motion.velocities[0], [0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
     motion.predict(grasp.belief, [control_of(grasp)], DT)

@@ -276,7 +276,7 @@ def test_what_is_unsure_or_missing_says_nothing(device, random):
     case = Case(device, ["keypoints3d", "keypoints2d", "center", "joints", "box"])
     points = noisy_points(case, random, ("hand",))["hand"]
     points[0, 3], points[1, 3], points[2, 0], points[3, 2] = 0.0, np.nan, np.nan, np.inf
-    pixels = np.column_stack([80.0 * np.ones((8, 2)), np.ones(8)])
+    pixels = np.column_stack([80.0 * np.ones(8), 80.0 + np.arange(8), np.ones(8)])
     pixels[0, 2], pixels[1, 0], pixels[2, 2] = 0.0, np.nan, np.nan
     observation = Observation(
         keypoints3d={"hand": points},

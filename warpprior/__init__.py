@@ -4,14 +4,15 @@ Data falls one way: files -> :class:`Scene` -> device arrays -> terms -> solver 
 Importing this package imports neither pxr, cv2, torch nor matplotlib, nor Warp before it is needed.
 """
 
+import os as _os
 from importlib import import_module as _import_module
-from pathlib import Path as _Path
 
 # A checkout has kernels/ and scenes/ beside this folder; a wheel has them inside it.
-_root = _Path(__file__).resolve().parent.parent
-if not (_Path(__file__).resolve().parent / "kernels").is_dir() and (_root / "kernels" / "__init__.py").is_file():
-    __path__.append(str(_root))
-del _Path, _root
+_here = _os.path.dirname(_os.path.realpath(__file__))
+_root = _os.path.dirname(_here)
+if not _os.path.isdir(f"{_here}/kernels") and _os.path.isfile(f"{_root}/kernels/__init__.py"):
+    __path__.append(_root)
+del _os, _here, _root
 
 __version__ = "0.1.0"
 

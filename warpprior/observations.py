@@ -170,7 +170,7 @@ class HandPose:
 
     Attributes:
         position: camera_from_hand (3,) [m].
-        rotation: unit quaternion (4,) xyzw.
+        rotation: unit quaternion (4,) xyzw; one of zeros marks a missing pose, as NaN does.
         joints: joint coordinates (coordinate,) [rad or m].
         vertices: of a hand that is given by its surface alone, in the camera frame (vertex, 3) [m]; then the pose
             does not matter.
@@ -198,7 +198,7 @@ class Observation:
     Attributes:
         hands: poses of hands, the control.  A hand left out keeps its last pose and grows uncertain.
         keypoints3d: (keypoint, 3 or 4) x, y, z [m] in the camera frame, and confidence in [0, 1].
-        keypoints2d: (keypoint, 3) u, v [px] and confidence.
+        keypoints2d: (keypoint, 2 or 3) u, v [px], and confidence in [0, 1].
         joints: measured joint coordinates (coordinate,).
         centers: middle of a body's bounding box at rest (3,) [m], camera frame.
         boxes: (4,) left, top, right, bottom [px].

@@ -70,8 +70,9 @@ def summarise_runs(runs: Sequence[dict]) -> dict[str, dict]:
     for variant in dict.fromkeys(run["variant"] for run in runs):
         own = [run for run in runs if run["variant"] == variant]
         if START not in rows:
-            samples[START] = _collect(own, "before")
-            rows[START] = samples[START].figures() | _failures(own, "before")
+            begun = [run for run in own if "before" in run]
+            samples[START] = _collect(begun, "before")
+            rows[START] = samples[START].figures() | _failures(begun, "before")
         good = [run for run in own if "after" in run]
         samples[variant] = _collect(good, "after")
         rows[variant] = samples[variant].figures() | _failures(good, "after")

@@ -11,11 +11,13 @@ from pathlib import Path
 import warpprior
 from warpprior.ablation.sources import Source
 from warpprior.ablation.workers import work
+from warpprior.io.leftovers import TEMPORARY, move, new_token, remove_tree
 from warpprior.io.results import write_json
 from warpprior.metrics import Evaluator
 from warpprior.settings import RefineSettings
 from warpprior.support.device import self_healing
-from warpprior.support.errors import WarppriorError
+from warpprior.support.errors import InputError, WarppriorError
+from warpprior.support.files import read_bytes
 from warpprior.support.progress import Progress
 
 RUNS_FOLDER = "runs"
@@ -48,7 +50,8 @@ def ablate(
 
     Returns:
         one run for each variant and scene, in that order: ``variant``, ``scene``, ``frames``, ``seconds``, metrics
-        ``before`` and ``after``; or ``error`` where the scene was refused with that variant.
+        ``before`` and ``after``; or ``error`` where the scene was refused with that variant.  Where it could not even
+        be read, ``error`` stands alone, and nothing is kept: the next call tries again.
     """
     report = progress or (lambda done, total, text: None)
     total = len(sources) * len(variants)
@@ -56,10 +59,19 @@ def ablate(
     done = total - sum(len(some) for some in missing.values())
     report(done, total, "")
     tasks = [(source, missing[source.name], folder, device) for source in sources if missing[source.name]]
-    for task, count in work(run_variants, tasks, jobs):
+    refused: dict[str, str] = {}
+    for task, count, error in work(run_variants, tasks, jobs):
         done += count
+        if error is not None:
+            refused[task[0].name] = str(error)
         report(done, total, task[0].name)
-    return [kept_run(_path(folder, name, source)) for name in variants for source in sources]
+    return [
+        {"variant": name, "scene": source.name, "error": refused[source.name]}
+        if source.name in refused and name in _missing(source, variants, folder)
+        else kept_run(_path(folder, name, source))
+        for name in variants
+        for source in sources
+    ]
 
 
 def run_variants(
@@ -129,6 +141,15 @@ def _path(folder: Path, variant: str, source: Source) -> Path:
     return folder / RUNS_FOLDER / variant.replace(" ", "_") / f"{source.name}.json"
 
 
+def forget_runs(folder: Path) -> None:
+    """Remove the runs of a study; stopped at any moment, all are there or none."""
+    runs = folder / RUNS_FOLDER
+    if runs.is_dir() and not runs.is_symlink():
+        aside = folder / f"{TEMPORARY}{new_token()}"
+        move(runs, aside)
+        remove_tree(aside)
+
+
 def kept_run(path: Path) -> dict:
     """A run that was written or found to be there."""
     run = read_run(path)
@@ -139,7 +160,7 @@ def kept_run(path: Path) -> dict:
 def read_run(path: Path) -> dict | None:
     """A run that was written before; None when there is none, or it is damaged."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        run = json.loads(read_bytes(path, "a run"))
+    except (InputError, ValueError, RecursionError):
         return None
     return run if isinstance(run, dict) else None

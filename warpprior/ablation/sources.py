@@ -102,10 +102,10 @@ def collect_sources(
             )
     if not sources:
         raise InputError("ablate", "no scene", "scene folders, or --simulate NAME")
-    names = [source.name for source in sources]
+    names = [source.name.casefold() for source in sources]  # they name files, and some systems know no case
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError("ablate", f"two scenes called {twice[0]!r}", "scenes of different names")
+        raise InputError("ablate", f"two scenes called {twice[0]!r}", "scenes of different names, whatever their case")
     return sources
 
 

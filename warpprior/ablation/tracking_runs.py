@@ -67,7 +67,8 @@ def track_cases(
 
     Returns:
         for each source ``scene``, ``seed``, ``frames``, ``truth_distance_mm`` per frame, and ``runs``: for each name of
-        :func:`~warpprior.ablation.tracking_trials.all_cases` what :func:`run_case` says.
+        :func:`~warpprior.ablation.tracking_trials.all_cases` what :func:`run_case` says; or ``scene``, ``seed`` and
+        ``error`` where it could not be made.
     """
     report = progress or (lambda done, total, text: None)
     each = len(all_cases())
@@ -78,10 +79,18 @@ def track_cases(
     ]
     done, total = each * (len(sources) - len(tasks)), each * len(sources)
     report(done, total, "")
-    for task, count in work(run_cases, tasks, jobs):
+    refused: dict[str, str] = {}
+    for task, count, error in work(run_cases, tasks, jobs):
         done += count
+        if error is not None:
+            refused[task[0].name] = str(error)
         report(done, total, task[0].name)
-    return [kept_run(_path(folder, source)) for source in sources]
+    return [
+        {"scene": source.simulated, "seed": source.seed, "error": refused[source.name]}
+        if source.name in refused
+        else kept_run(_path(folder, source))
+        for source in sources
+    ]
 
 
 def _path(folder: Path, source: Source) -> Path:

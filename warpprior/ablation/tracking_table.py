@@ -27,6 +27,7 @@ from warpprior.ablation.tracking_trials import (
 )
 from warpprior.io.atomic import atomic_write
 from warpprior.io.results import write_json
+from warpprior.io.staging import staged
 from warpprior.support.environment import info
 
 TABLE_FILE, CSV_FILE, JSON_FILE = "tracking.md", "tracking.csv", "tracking.json"
@@ -186,15 +187,12 @@ def write_study(folder: Path, records: Sequence[dict], settings: dict, device: s
 
     Args:
         folder: where to.
-        records: of :func:`warpprior.ablation.tracking_runs.track_cases`.
+        records: of :func:`warpprior.ablation.tracking_runs.track_cases`; those with an error are left out.
         settings: of our filter, as plain data.
         device: for the record.
     """
+    records = [one for one in records if "error" not in one]
     found = summarise_tracking(records)
-    with atomic_write(folder / TABLE_FILE, "w") as stream:
-        stream.write(f"{_MEANING}\n\n{format_study(found)}\n")
-    with atomic_write(folder / CSV_FILE, "w") as stream:
-        _write_csv(stream, found)
     record = {
         "rows": found,
         "claims": {
@@ -208,7 +206,12 @@ def write_study(folder: Path, records: Sequence[dict], settings: dict, device: s
         "command": sys.argv,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    write_json(folder / JSON_FILE, record)
+    with staged(folder, (TABLE_FILE, CSV_FILE, JSON_FILE)) as staging:
+        with atomic_write(staging / TABLE_FILE, "w") as stream:
+            stream.write(f"{_MEANING}\n\n{format_study(found)}\n")
+        with atomic_write(staging / CSV_FILE, "w") as stream:
+            _write_csv(stream, found)
+        write_json(staging / JSON_FILE, record)
     return found
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from warpprior.support.device import prepare_kernel_cache
+from warpprior.support.errors import RunError, WarppriorError
+
+Done = tuple[tuple, int, WarppriorError | None]  # a task, how many parts of it were done, and why it ended early
 
 
-def work(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: int) -> Iterator[tuple[tuple, int]]:
+def work(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: int) -> Iterator[Done]:
     """Do ``run(*task)`` for each task, here or in other processes; what it yields is dropped.
+
+    A task that raises a :class:`WarppriorError`, or whose process dies, ends alone: the others are done.
 
     Args:
         run: a function of a module, which yields after each part of the task.
@@ -19,19 +25,49 @@ def work(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: int) -> Ite
         jobs: processes.
 
     Yields:
-        a task and how many parts of it were done, after each part here, or the whole task elsewhere.
+        a task and how many parts of it were done, after each part here, or the whole task elsewhere; and at last its
+        error, if it had one.
     """
     if jobs < 2 or len(tasks) < 2:
         for task in tasks:
-            for _ in run(*task):
-                yield task, 1
+            yield from _work_here(run, task)
         return
+    lost = []
+    for done in _work_in_pool(run, tasks, min(jobs, len(tasks))):
+        if isinstance(done[2], _PoolBroke):
+            lost.append(done[0])
+        else:
+            yield done
+    for task in lost:  # each in a process of its own, to find the one that kills it
+        yield from _work_in_pool(run, [task], 1)
+
+
+class _PoolBroke(RunError):
+    """A process died; the pool does not say on which of the tasks that were left."""
+
+
+def _work_here(run: Callable[..., Iterable], task: tuple) -> Iterator[Done]:
+    try:
+        for _ in run(*task):
+            yield task, 1, None
+    except WarppriorError as error:
+        yield task, 0, error
+
+
+def _work_in_pool(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: int) -> Iterator[Done]:
     context = get_context("spawn")  # children cannot use a CUDA context they inherit
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_start_worker) as pool:
-        waiting = {pool.submit(_count, run, task): task for task in tasks}
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
         try:
+            waiting = {pool.submit(_count, run, task): task for task in tasks}
             for future in as_completed(waiting):
-                yield waiting[future], future.result()
+                try:
+                    count, error = future.result(), None
+                except BrokenProcessPool:
+                    text = "its process ended without a word: out of memory, killed, or crashed"
+                    count, error = 0, _PoolBroke(text)
+                except WarppriorError as raised:
+                    count, error = 0, raised
+                yield waiting[future], count, error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -9,6 +9,7 @@ import warp as wp
 
 from warpprior.bodies.body import Body
 from warpprior.kernels import kinematics, skinning
+from warpprior.support.device import warp_device
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class BodyModel:
 
     def __init__(self, body: Body, device: wp.DeviceLike = "cpu"):
         self.body = body
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         self.vertices = self._array(body.vertices, wp.vec3)
         self.faces = self._array(body.faces, int)
         self.tree = kinematics.Tree()

@@ -11,6 +11,7 @@ from warpprior.support.errors import InputError
 
 MAX_FACES = 2_000_000
 MAX_COORDINATE = 1e9  # far from overflow in single precision
+UNPAINTED = 0.7  # grey of vertices without a colour, where others have one
 SLIVER = 1e-6  # height of a face without area relative to its longest edge: below it float32 decides its direction
 
 
@@ -21,9 +22,11 @@ class Surface:
     Attributes:
         vertices: (vertex, 3) float64 [m].
         faces: (face, 3) int64.
-        colors: vertex colours in [0, 1] (vertex, 3), or None.
+        colors: vertex colours in [0, 1], as pictures have them (vertex, 3), or None; as read, NaN where the file says
+            none.
         closed: every edge is shared by faces that run it in opposite directions, as often one way as the other.
         warnings: what was changed, one sentence each.
+        color_warnings: what could not be read of the colours, one sentence each.
     """
 
     vertices: np.ndarray
@@ -31,13 +34,15 @@ class Surface:
     colors: np.ndarray | None = None
     closed: bool = False
     warnings: tuple[str, ...] = ()
+    color_warnings: tuple[str, ...] = ()
 
 
 def repair_surface(where: str, surface: Surface) -> Surface:
     """Check, weld, clean and orient a surface.
 
-    Vertices at one place become one (texture seams, STL corners); faces without area or given twice go; neighbours
-    are made to agree on their direction; shells that are inside out are turned, cavities inside another shell are not.
+    Vertices at one place become one (texture seams, STL corners), of the mean colour of the faces around it; faces
+    without area or given twice go; neighbours are made to agree on their direction; shells that are inside out are
+    turned, cavities inside another shell are not.
 
     Args:
         where: the file, for messages.
@@ -59,7 +64,7 @@ def repair_surface(where: str, surface: Surface) -> Surface:
         said.append(f"dropped {given - len(faces)} of {given} faces, which have no area")
     faces, closed, remarks = repair_faces(surface.vertices, faces)
     surface = _drop_unused(replace(surface, faces=faces))
-    return replace(surface, closed=closed, warnings=(*surface.warnings, *said, *remarks))
+    return replace(_paint_bare(surface), closed=closed, warnings=(*surface.warnings, *said, *remarks))
 
 
 def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, bool, tuple[str, ...]]:
@@ -102,7 +107,7 @@ def _check(where: str, surface: Surface) -> None:
 
 
 def _weld(surface: Surface) -> Surface:
-    """One vertex per float32 place, in order of first appearance; colours at one place are averaged."""
+    """One vertex per float32 place, in order of first appearance; known colours at one place are averaged."""
     places = surface.vertices.astype(np.float32)
     _, first, inverse = np.unique(places, axis=0, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
@@ -110,12 +115,38 @@ def _weld(surface: Surface) -> Surface:
     inverse = rank[inverse.reshape(-1)]
     colors = surface.colors
     if colors is not None:
-        total = np.zeros((len(first), 3))
-        np.add.at(total, inverse, colors)
-        colors = total / np.bincount(inverse)[:, None]
+        share = _areas_around(surface)
+        # Where no face has an area, all count alike.
+        lone = np.bincount(inverse, share) <= 0.0
+        share = np.where(lone[inverse], 1.0, share) * np.isfinite(colors).all(axis=1)
+        weight = np.bincount(inverse, share)
+        known = np.nan_to_num(colors) * share[:, None]
+        total = np.stack([np.bincount(inverse, known[:, channel]) for channel in range(3)], axis=1)
+        painted = weight[:, None] > 0.0
+        colors = np.where(painted, total / np.where(painted, weight[:, None], 1.0), np.nan)
     return replace(
         surface, vertices=places[np.sort(first)].astype(np.float64), faces=inverse[surface.faces], colors=colors
     )
+
+
+def _areas_around(surface: Surface) -> np.ndarray:
+    """Area of the faces around each vertex (vertex,)."""
+    corners = surface.vertices[surface.faces]
+    edges = corners[:, 1:] - corners[:, :1]
+    area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
+    return np.bincount(surface.faces.reshape(-1), np.repeat(area, 3), len(surface.vertices))
+
+
+def _paint_bare(surface: Surface) -> Surface:
+    """The surface with all vertices coloured, or none."""
+    if surface.colors is None:
+        return surface
+    bare = np.asarray(~np.isfinite(surface.colors).all(axis=1))
+    if bare.all() or not bare.any():
+        return replace(surface, colors=None if bare.all() else surface.colors)
+    said = f"{int(bare.sum())} of {len(bare)} vertices have no colour that could be read; they are grey ({UNPAINTED})"
+    colors = np.where(bare[:, None], UNPAINTED, surface.colors)
+    return replace(surface, colors=colors, color_warnings=(*surface.color_warnings, said))
 
 
 def _edge(start: SupportsInt, end: SupportsInt) -> tuple[int, int]:

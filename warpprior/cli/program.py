@@ -1,29 +1,29 @@
 """The program: one command, its errors in one line each, and its exit code.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import io
 import os
-import signal
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import warpprior
-from warpprior.support.errors import WarppriorError, one_line
+from warpprior.cli.interrupts import INTERRUPTED, WATCH
+from warpprior.cli.termination import termination_interrupts
+from warpprior.support.errors import WarppriorError, one_line, shorten
 
 if TYPE_CHECKING:
     from warpprior.cli.options import Parser
 
-INTERRUPTED = 130
 _VERSION = f"warpprior {warpprior.__version__}"
 
 _EPILOG = """\
@@ -40,10 +40,11 @@ examples:
       a scene folder with known truth
 
 The same from Python: warpprior.refine, track, simulate, demo, evaluate, export_usd and info.
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 
+@termination_interrupts()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -61,10 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words == ["--version"]:  # in the time that it takes to start: the parser is not built
             print(_VERSION)
             return 0
-        return _answer(build_parser(words[0] if words else None).parse_args(words))
+        code = _answer(build_parser(words[0] if words else None).parse_args(words))
     except KeyboardInterrupt:
-        _say("interrupted")
+        code = None
+    if code is None or (WATCH.came and code != INTERRUPTED):  # or somebody dropped it
+        if WATCH.claim():
+            _say("interrupted")
         return INTERRUPTED
+    return code
 
 
 def _answer(given: argparse.Namespace) -> int:
@@ -73,7 +78,8 @@ def _answer(given: argparse.Namespace) -> int:
 
     options = read_options(given.command.Options, given)
     try:
-        return given.command.run(options)
+        with _interrupts_first():
+            return given.command.run(options)
     except WarppriorError as error:
         if options.debug:
             traceback.print_exc()
@@ -97,13 +103,24 @@ def _answer(given: argparse.Namespace) -> int:
             traceback.print_exc()
         from warpprior.cli.own_terms import place_in_own_terms
 
-        summary = " ".join(str(error).split()) or "no message"
+        summary = shorten(" ".join(str(error).split()) or "no message", 160)
         place = place_in_own_terms(error)
         if place is None:
             _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")
         else:
             _say(f"error: {place}: {type(error).__name__}: {summary}; --debug shows the way there")
         return 1
+
+
+@contextmanager
+def _interrupts_first() -> Iterator[None]:
+    """What goes wrong after Ctrl-C comes of it: libraries make errors of their own of it, and so do other programs."""
+    try:
+        yield
+    except Exception as error:
+        if WATCH.came:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def build_parser(word: str | None = None) -> Parser:
@@ -149,19 +166,11 @@ def _prepare_streams() -> None:
 def _pass_interrupt_on(event) -> None:
     """Repeat a Ctrl-C that came while a destructor ran: Python prints what is raised there and goes on."""
     if event.exc_type is not None and issubclass(event.exc_type, KeyboardInterrupt):
-        timer = threading.Timer(0.01, _interrupt_main)
+        timer = threading.Timer(0.01, WATCH.repeat)
         timer.daemon = True
         timer.start()
     else:
         sys.__unraisablehook__(event)
-
-
-def _interrupt_main() -> None:
-    thread = threading.main_thread().ident
-    if hasattr(signal, "pthread_kill") and thread is not None:
-        signal.pthread_kill(thread, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
 
 
 def _silence_output() -> None:

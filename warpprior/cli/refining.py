@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,12 @@ from warpprior.cli.results import run_into
 from warpprior.cli.shared import Refined
 from warpprior.result import Result
 from warpprior.scene import Scene
+from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from warpprior.settings import RefineSettings
 
 
@@ -34,22 +38,69 @@ def chosen_settings(options: Refined) -> RefineSettings:
     return settings.leaving_out(options.without)
 
 
+def inputs_of(scene: Scene, settings: RefineSettings) -> dict[str, str]:
+    """Everything that the result depends on, part by part."""
+    from warpprior.io import fingerprint
+
+    return fingerprint(scene, {**settings.as_dict(), "programs": programs_of(settings.terms)})
+
+
+def state_to_resume(
+    folder: Path, inputs: dict[str, str], *, or_begin: bool = False
+) -> tuple[dict[str, np.ndarray] | None, bool]:
+    """Where an earlier run had come to, None for its beginning; and whether its result is complete.
+
+    A checkpoint is of the last run that began; a complete result may be an earlier one's.
+
+    Args:
+        folder: result folder, held.
+        inputs: what the run that goes on is made from.
+        or_begin: where the earlier run cannot be continued, say so in a warning and begin again.
+
+    Raises:
+        InputError: the earlier run was made from something else, which is named, or its files do not belong together.
+    """
+    try:
+        return _state_to_resume(folder, inputs)
+    except InputError as error:
+        if not or_begin:
+            raise
+        warnings.warn(f"{error.where}: {error.found}; beginning again", stacklevel=2)
+        return None, False
+
+
+def _state_to_resume(folder: Path, inputs: dict[str, str]) -> tuple[dict[str, np.ndarray] | None, bool]:
+    from warpprior.io.checkpoint import check_same_inputs, load_checkpoint
+    from warpprior.io.result_folder import CONFIG_FILE, checked_poses_file, read_record
+
+    record = read_record(folder) or {}
+    complete = record.get("complete") is True
+    if complete and record.get("inputs") == inputs:
+        checked_poses_file(folder)
+        return None, True
+    found = load_checkpoint(folder, expected=inputs)
+    if found is not None:
+        return found[0], False
+    if record:
+        check_same_inputs(folder / CONFIG_FILE, record.get("inputs"), inputs)
+    return None, False
+
+
 def refine_into(
     folder: Path,
     scene: Scene,
     settings: RefineSettings,
     device: str,
     *,
-    resume: bool = False,
+    state: dict[str, np.ndarray] | None = None,
     quiet: bool = False,
     brief: bool = False,
 ) -> Result:
-    """Refine, from the checkpoint on if ``resume``, write the result folder and say what came out."""
-    from warpprior.io import fingerprint, load_checkpoint, save_checkpoint
+    """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out."""
+    from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
 
-    inputs = fingerprint(scene, {**settings.as_dict(), "programs": programs_of(settings.terms)})
-    found = load_checkpoint(folder, expected_fingerprint=inputs) if resume else None
+    inputs = inputs_of(scene, settings)
 
     def run(progress: Progress) -> Result:
         return refine(
@@ -57,9 +108,9 @@ def refine_into(
             settings,
             device=device,
             progress=progress,
-            keep=lambda arrays: save_checkpoint(folder, arrays, {"fingerprint": inputs}),
-            resume_from=None if found is None else found[0],
+            keep=lambda arrays: save_checkpoint(folder, arrays, {"inputs": inputs}),
+            resume_from=state,
         )
 
-    remedy = ", continue with --resume"
-    return run_into(folder, scene, run, "refine", device, settings.seed, remedy=remedy, quiet=quiet, brief=brief)
+    said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief}
+    return run_into(folder, scene, run, "refine", device, settings.seed, inputs=inputs, **said)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from warpprior.cli.running import INTERRUPTED, OK, first_frames, say, say_warnings
+from warpprior.cli.interrupts import INTERRUPTED, WATCH
+from warpprior.cli.running import OK, first_frames, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
@@ -55,6 +56,7 @@ def run_into(
     device: str,
     seed: int,
     *,
+    inputs: dict[str, str] | None = None,
     remedy: str = "",
     quiet: bool = False,
     brief: bool = False,
@@ -68,6 +70,7 @@ def run_into(
         title: of the progress bar.
         device: of the metrics and the drawings.
         seed: for the record.
+        inputs: for the record, what is estimated from.
         remedy: how to continue an interrupted run.
         quiet: no progress bar and no table.
         brief: a short table.
@@ -77,14 +80,21 @@ def run_into(
     """
     from warpprior.io import save_result
 
-    say_warnings(scene, quiet)
+    say_warnings(scene)
     start = time.perf_counter()
-    with progress_bar(title, quiet=quiet) as progress:
+    with WATCH.stake() as at_stake, progress_bar(title, quiet=quiet) as progress:
         course = Course(progress, _shares(scene, title))
-        result = self_healing(lambda: run(course.part(title)))
+        estimated, written = course.part(title), course.part("write")
+
+        def report(done: float, total: float, text: str) -> None:
+            at_stake(done > 0.0)
+            estimated(done, total, text)
+
+        result = self_healing(lambda: run(report))
+        at_stake(not result.complete)  # what is complete can be had again, from the last checkpoint
         result = self_healing(lambda: _measured(result, device, course.part("measure")))
-        written = course.part("write")
-        result = self_healing(lambda: save_result(result, folder, device=device, seed=seed, progress=written))
+        kept = {"device": device, "seed": seed, "inputs": inputs}
+        result = self_healing(lambda: save_result(result, folder, **kept, progress=written))
     seconds = time.perf_counter() - start
     say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))

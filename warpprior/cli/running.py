@@ -7,9 +7,9 @@ from pathlib import Path
 
 from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
-from warpprior.support.errors import InputError, one_line
+from warpprior.support.errors import MOST_CHARACTERS, InputError, shorten
 
-OK, INTERRUPTED = 0, 130
+OK, BAD_INPUT = 0, 2
 MOST_LISTED_WARNINGS = 10
 
 
@@ -50,14 +50,21 @@ def _poses(scene: Scene, poses_file: Path | None) -> dict[str, Poses]:
     return load_result_poses(poses_file, scene)
 
 
-def say_warnings(scene: Scene, quiet: bool) -> None:
-    for text in [] if quiet else scene.warnings[:MOST_LISTED_WARNINGS]:
-        print(f"warpprior: warning: {one_line(text)}", file=sys.stderr)
+def say_warnings(scene: Scene) -> None:
+    """Print the scene's warnings; ``--quiet`` keeps them, as it keeps errors."""
+    for text in scene.warnings[:MOST_LISTED_WARNINGS]:
+        complain(f"warning: {text}")
     hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
-    if hidden > 0 and not quiet:
-        print(f"warpprior: warning: and {hidden} more, in the report", file=sys.stderr)
+    if hidden > 0:
+        complain(f"warning: and {hidden} more, in the report")
+
+
+def complain(text: str) -> None:
+    """Print an error or a warning in one line, whatever ``--quiet`` says."""
+    print(f"warpprior: {shorten(text, MOST_CHARACTERS + 20)}", file=sys.stderr, flush=True)
 
 
 def say(quiet: bool, *lines: str) -> None:
+    """Print results and remarks, but for ``--quiet``."""
     for line in [] if quiet else lines:
         print(line, flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +42,7 @@ class Study(IntoFolder, OnDevice, Common):
 @contextmanager
 def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iterator[None]:
     """Prepare the folder of a study: runs that are in it stay, unless they are to be repeated."""
-    import shutil
-
-    from warpprior.ablation.runs import RUNS_FOLDER
+    from warpprior.ablation.runs import RUNS_FOLDER, forget_runs
     from warpprior.cli.running import refuse_existing
     from warpprior.io import prepare_output
 
@@ -52,5 +50,15 @@ def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iter
         refuse_existing(folder, overwrite)
     with prepare_output(folder, overwrite=True, protect=protect):
         if overwrite:
-            shutil.rmtree(folder / RUNS_FOLDER, ignore_errors=True)
+            forget_runs(folder)
         yield
+
+
+def report_refused(errors: Iterable[str]) -> int:
+    """Say in one line each what a study could not do, and give its exit code."""
+    from warpprior.cli.running import BAD_INPUT, OK, complain
+
+    lines = list(dict.fromkeys(errors))
+    for line in lines:
+        complain(f"error: {line}")
+    return BAD_INPUT if lines else OK

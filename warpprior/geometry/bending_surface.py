@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, JointType
 from warpprior.kernels import surface_query
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
 ANCHORS = 32  # vertices whose mean is taken as the middle of a surface
@@ -77,7 +78,7 @@ class SurfaceQuery:
         if frame_count * body.face_count > CORNER_LIMIT // 3:
             found = f"{frame_count} frames of {body.face_count} triangles"
             raise InputError(where, found, f"at most {CORNER_LIMIT // 3} triangles in all")
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         self.reach_m = float(reach_m)
         self._frame_count, self._vertex_count = frame_count, body.vertex_count
         half = _half_extent(body) * float(scale)

@@ -14,6 +14,7 @@ from warpprior.bodies.model import BodyModel
 from warpprior.bodies.posing import Motion, assign_poses
 from warpprior.kernels import joined_poses, skinning
 from warpprior.support.arrays import device_of, is_warp, to_numpy, to_warp
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
 
@@ -24,7 +25,7 @@ def _model(body: Body, device: str) -> BodyModel:
 
 def shared_model(body: Body, device: Any) -> BodyModel:
     """A body's constant arrays on a device, kept for those that were used last; not to be written to."""
-    return _model(body, str(wp.get_device(device)))
+    return _model(body, str(warp_device(device)))
 
 
 def join_poses(position: Any, rotation: Any, *, device: Any = None) -> wp.array:
@@ -134,7 +135,7 @@ def surface_of(body: Body, poses: Any, device: Any = None, extras: tuple = ()) -
         device = device_of(*poses, *extras, device=device)
         return _skinned(body, _joined(poses, f"poses of body {body.name!r}", device), *(poses[2:] or extras))
     if hasattr(poses, "position"):
-        return _posed(body, poses, wp.get_device(device or "cpu"))
+        return _posed(body, poses, warp_device(device or "cpu"))
     device = device_of(poses, *extras, device=device)
     if len(_full_shape(poses)) == 3:
         return to_warp(poses, f"surface of body {body.name!r}", wp.vec3, 2, device, shape=(None, body.vertex_count))

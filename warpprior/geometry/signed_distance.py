@@ -10,6 +10,7 @@ import warp as wp
 
 from warpprior.bodies import Body, BodyModel
 from warpprior.kernels import distance
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
 COARSEST = 4  # the bake starts from every fourth node
@@ -43,7 +44,7 @@ class Surface:
     """
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, where: str, device: wp.DeviceLike = "cpu"):
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         self.notes: list[str] = []
         self.vertices, self.faces = self._clean(vertices, faces, where)
         edges = np.sort(self.faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
@@ -328,7 +329,7 @@ class DistanceField:
         if body.link_count != 1 or body.animation is not None:
             found = f"{body.link_count} links" if body.animation is None else "a surface that bends"
             raise InputError(f"body {body.name!r}", found, "a rigid body, or use LinkFields")
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         self.surface = Surface(body.vertices * np.float32(scale), body.faces, f"body {body.name!r}", device)
         self.grids = Grids([self.surface], [0], resolution, padding, self.device)
         self.grid = self.grids.values[0]
@@ -364,7 +365,7 @@ def shared_link_fields(body: Body, device: wp.DeviceLike = "cpu", *, scale: floa
 
 
 def _shared(kind: type, body: Body, device: wp.DeviceLike, scale: float) -> Any:
-    kept, key = _FIELDS.setdefault(body, {}), (kind, str(wp.get_device(device)), float(scale))
+    kept, key = _FIELDS.setdefault(body, {}), (kind, str(warp_device(device)), float(scale))
     if key not in kept:
         kept[key] = kind(body, device, scale=scale)
     return kept[key]
@@ -396,7 +397,7 @@ class LinkFields:
         where = f"body {body.name!r}"
         if body.skin_links.shape[1] != 1 or body.shape_count or body.animation is not None:
             raise InputError(where, "a surface that bends", "a body of rigid links")
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         model = BodyModel(body, "cpu")
         state = model.state(1, requires_grad=False)
         state.scale.fill_(float(scale))

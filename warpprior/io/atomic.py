@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from warpprior.io.leftovers import (
+    ASIDE,
+    TEMPORARY,
+    clear,
+    flush_folder,
+    label_of,
+    leftovers_beside,
+    move,
+    new_token,
+    put_back,
+    remove_tree,
+)
+from warpprior.io.locks import LOCK_FILE, holding
 from warpprior.support.errors import InputError, RunError
-
-TEMPORARY = ".tmp-"
 
 
 @contextmanager
@@ -30,7 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         found = "is a folder" if path.is_dir() else "is not a regular file"
         raise InputError(str(path), found, "give the path of a file")
-    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
+    temporary = path.with_name(f"{TEMPORARY}{label_of(path)}-{new_token()}{path.suffix}")
     try:
         yield temporary
         descriptor = os.open(temporary, os.O_RDWR)
@@ -38,7 +47,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        move(temporary, path)
     except OSError as error:
         raise RunError(f"{path}: cannot write it: {error.strerror or error}") from error
     finally:
@@ -71,28 +80,80 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]
 def atomic_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``folder`` that takes its place when the block succeeds.
 
+    What a run killed while doing so had left is removed first, or put back where it is all that is left.
+
     Raises:
-        InputError: ``folder`` exists and ``overwrite`` is false, or is not a folder.
+        InputError: ``folder`` exists and ``overwrite`` is false, or is not a folder; or another run is writing it.
         RunError: the file system refused.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(str(folder), "is a file", "give the path of a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise InputError(str(folder), "exists and is not empty", "choose another folder, or overwrite it (--overwrite)")
-    token = secrets.token_hex(6)
     parent = folder.absolute().parent
-    temporary, aside = parent / f"{TEMPORARY}{token}", parent / f".old-{token}"
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if folder.is_dir():
-            os.replace(folder, aside)
-        os.replace(temporary, folder)
+        parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if aside.is_dir() and not folder.exists():
-            os.replace(aside, folder)
         raise RunError(f"{folder}: cannot write it: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
+    with writing_alone(folder):
+        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+            accepted = "choose another folder, or overwrite it (--overwrite)"
+            raise InputError(str(folder), "exists and is not empty", accepted)
+        name = f"{label_of(folder)}-{new_token()}"
+        temporary, aside = parent / f"{TEMPORARY}{name}", parent / f"{ASIDE}{name}"
+        try:
+            temporary.mkdir()
+            yield temporary
+            _flush_files(temporary)
+            if folder.is_dir():
+                move(folder, aside)
+            move(temporary, folder)
+            flush_folder(parent)
+        except OSError as error:
+            raise RunError(f"{folder}: cannot write it: {error.strerror or error}") from error
+        finally:
+            if aside.is_dir() and not folder.exists():
+                move(aside, folder)
+            remove_tree(temporary)
+            remove_tree(aside)
+
+
+def lock_beside(path: Path) -> Path:
+    """The lock of a file, or of a folder that is replaced as a whole."""
+    return path.absolute().with_name(f"{LOCK_FILE}-{label_of(path)}")
+
+
+@contextmanager
+def writing_alone(path: Path) -> Iterator[None]:
+    """Hold a file, or a folder that is replaced as a whole, without what a killed run left beside it.
+
+    Raises:
+        InputError: another run is writing it, or its folder cannot be written to.
+    """
+    with holding(path, lock=lock_beside(path)):
+        recover(path)
+        yield
+
+
+def recover(path: Path) -> None:
+    """Clear, or put back, what a killed run left beside its output; call while that is held."""
+    put_back(path)
+    clear(path, leftovers_beside(path))
+
+
+def find_again(folder: Path) -> None:
+    """Put a folder back that a killed run had moved aside, so that it can be read."""
+    if not folder.exists() and leftovers_beside(folder):
+        with suppress(InputError, OSError), holding(folder, lock=lock_beside(folder)):
+            put_back(folder)
+
+
+def _flush_files(folder: Path) -> None:
+    """Have every file below a folder on disk."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            descriptor = os.open(os.path.join(place, name), os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        flush_folder(Path(place))

@@ -13,6 +13,8 @@ import numpy as np
 
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.file_starts import not_what
+from warpprior.support.files import read_bytes
 
 PIXEL_LIMIT = 64_000_000
 BYTES_LIMIT = 1 << 30
@@ -59,14 +61,8 @@ def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader
         InputError: the file is unreadable, empty, truncated or damaged, neither PNG nor JPEG, over the size limits, or
             not of the camera's size.
     """
-    try:
-        _require_file(path, where)
-        size = path.stat().st_size
-        if size > BYTES_LIMIT:
-            raise InputError(where, f"is a file of {size} bytes", f"at most {BYTES_LIMIT} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(where, f"cannot be read: {error.strerror}", "needs a readable PNG or JPEG file") from error
+    accepted = "needs a readable PNG or JPEG file; a missing frame is skipped"
+    data = read_bytes(path, "a picture", limit=BYTES_LIMIT, where=where, accepted=accepted)
     header = _parse_header(BytesIO(data), where, camera)
     whole = _png_is_whole(data) if header.format == "png" else _jpeg_is_whole(data)
     if not whole:
@@ -115,12 +111,6 @@ def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
     return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
 
 
-def _require_file(path: Path, where: str) -> None:
-    # Pipes and devices would keep the reader waiting; folders give the system's own words when opened.
-    if not (path.is_file() or path.is_dir()):
-        raise InputError(where, "is not a regular file", "needs a readable PNG or JPEG file")
-
-
 def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:
     start = stream.read(33)
     if not start:
@@ -130,7 +120,7 @@ def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:
     elif start.startswith(b"\xff\xd8"):
         header = _parse_jpeg(stream, where)
     else:
-        raise InputError(where, "is neither PNG nor JPEG", "save pictures as PNG or JPEG")
+        raise InputError(where, not_what(start, "PNG or JPEG"), "save pictures as PNG or JPEG")
     if header.width * header.height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
         raise InputError(where, f"says it has {header.width} x {header.height} pixels", accepted)

@@ -1,25 +1,27 @@
 """Keypoints, boxes and middles of bodies that were detected or measured, as files hold them: checked, undistorted.
 
-Keys are ``<body>/keypoints2d`` (frame, keypoint, 3): u, v [px] and confidence in [0, 1], ``<body>/keypoints3d`` (frame,
-keypoint, 3 or 4): x, y, z [m] in the camera frame and perhaps confidence, both in the order of the model's keypoints or
-that of ``<body>/keypoint_names``; ``<body>/box2d`` (frame, 4): left, top, right, bottom [px]; and ``<body>/center``
-(frame, 3) [m]: where the middle of the body's bounding box is in the camera frame.
+Keys are ``<body>/keypoints2d`` (frame, keypoint, 3): u, v [px] and confidence in [0, 1], which may be left out,
+``<body>/keypoints3d`` (frame, keypoint, 3 or 4): x, y, z [m] in the camera frame and perhaps confidence, both in the
+order of the model's keypoints or that of ``<body>/keypoint_names``; ``<body>/box2d`` (frame, 4): left, top, right,
+bottom [px]; and ``<body>/center`` (frame, 3) [m]: where the middle of the body's bounding box is in the camera frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.io.array_files import read_arrays, write_arrays
-from warpprior.io.poses import FAR_M
+from warpprior.io.axes import take_shape
+from warpprior.io.pose_arrays import FAR_M
 from warpprior.io.wording import frame_list, nearest
 from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
 from warpprior.support.errors import InputError
+from warpprior.support.missing_points import SAME_PLACE_M, SAME_PLACE_PX, at_one_place, marked_missing
 
 STORED = {name: stored for name in DETECTIONS if (stored := CHANNELS[name].stored) is not None}
 """Fields of a scene, and what they are called in files."""
@@ -29,6 +31,7 @@ FRACTION = 2.0  # [px]: points that all lie within are stated in parts of the pi
 _BORDER = 32  # points along each side of a box whose lens distortion is removed
 
 Rectify = Callable[[np.ndarray], np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 
 
 def load_detections(
@@ -52,13 +55,13 @@ def load_detections(
 
     Returns:
         by field of a scene and body name, float64: ``keypoints2d`` (frame, keypoint, 3), ``boxes`` (frame,
-        4), ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing are NaN with
-        confidence 0, boxes and centres that say nothing NaN.
+        4), ``keypoints3d`` (frame, keypoint, 4) and ``centers`` (frame, 3).  Keypoints that say nothing, and those that
+        were not found and marked so by their place, are NaN with confidence 0, boxes and centres that say nothing NaN.
 
     Raises:
         InputError: naming file, body and field.
     """
-    arrays, bodies = read_arrays(path), list(bodies)
+    arrays, bodies = read_arrays(path, frame_count=frame_count), list(bodies)
     reader = _Reader(path, arrays, camera, frame_count, rectify)
     reader.note_strangers({body.name for body in bodies})
     found = {
@@ -93,7 +96,7 @@ def save_detections(path: str | Path, scene: Scene) -> None:
 class _Reader:
     """One file being read."""
 
-    def __init__(self, path: str | Path, arrays: dict, camera: Camera, frame_count: int, rectify: Rectify | None):
+    def __init__(self, path: str | Path, arrays: Arrays, camera: Camera, frame_count: int, rectify: Rectify | None):
         self._path, self._arrays, self._camera = path, arrays, camera
         self._frame_count, self._rectify = frame_count, rectify
         self.notes: list[str] = []
@@ -112,9 +115,15 @@ class _Reader:
         """Keypoints of one body in the picture (frame, keypoint, 3) in the model's order."""
         key, names, count = self._columns(body, "keypoints2d")
         place = f"{self._path}: {key}"
-        stored = self._numbers(place, key, (self._frame_count, count, 3))
+        accepted = f"needs (frame, {count}, 3): u, v [px] and confidence of {count} keypoints"
+        frames = self._frame_count
+        stored = self._numbers(place, key, accepted, (frames, count, 3), (frames, count, 2))
+        if stored.shape[-1] == 2:
+            self.notes.append(f"{key} has no confidences; taken as 1 where there is a point")
+            stored = np.concatenate([stored, np.ones((*stored.shape[:2], 1))], axis=-1)
         points, confidence = stored[..., :2], stored[..., 2]
         missing = ~np.isfinite(stored).all(axis=-1) | (confidence <= 0.0)
+        missing |= self._unmarked(key, np.where(missing[..., None], np.nan, points))
         usable = np.where(missing[..., None], np.nan, points)
         self._check_pixels(place, usable)
         confidence = self._limited(key, np.where(missing, 0.0, confidence))
@@ -135,11 +144,13 @@ class _Reader:
         """Keypoints of one body in space (frame, keypoint, 4) in the model's order."""
         key, names, count = self._columns(body, "keypoints3d")
         place = f"{self._path}: {key}"
-        stored = self._numbers(place, key, *((self._frame_count, count, width) for width in (3, 4)))
+        accepted = f"needs (frame, {count}, 3) or (frame, {count}, 4): x, y, z [m] and perhaps confidence"
+        stored = self._numbers(place, key, accepted, *((self._frame_count, count, width) for width in (3, 4)))
         confidence = stored[..., 3] if stored.shape[-1] == 4 else np.ones(stored.shape[:2])
         missing = ~np.isfinite(stored).all(axis=-1) | (confidence <= 0.0)
         confidence = self._limited(key, np.where(missing, 0.0, confidence))
         usable = self._in_reach(place, key, np.where(missing[..., None], np.nan, stored[..., :3]))
+        usable = np.where(self._together(key, usable, SAME_PLACE_M)[..., None], np.nan, usable)
         return self._in_order(body, names, usable, np.where(np.isnan(usable[..., 0]), 0.0, confidence))
 
     @reads("centers")
@@ -147,7 +158,7 @@ class _Reader:
         """Middle of one body in space (frame, 3)."""
         key = f"{body.name}/center"
         place = f"{self._path}: {key}"
-        stored = self._numbers(place, key, (self._frame_count, 3))
+        stored = self._numbers(place, key, "needs (frame, 3): x, y, z [m] of the middle", (self._frame_count, 3))
         missing = ~np.all(np.isfinite(stored), axis=1)
         return self._in_reach(place, key, np.where(missing[:, None], np.nan, stored))
 
@@ -155,13 +166,18 @@ class _Reader:
     def boxes(self, body: Body) -> np.ndarray:
         """Boxes of one body (frame, 4); with distortion, the box around the rectified outline."""
         place = f"{self._path}: {body.name}/box2d"
-        box = self._numbers(place, f"{body.name}/box2d", (self._frame_count, 4))
+        key, accepted = f"{body.name}/box2d", "needs (frame, 4): left, top, right, bottom [px]"
+        box = self._numbers(place, key, accepted, (self._frame_count, 4))
         missing = ~np.all(np.isfinite(box), axis=1)
+        marked = np.all(marked_missing(box.reshape(-1, 2, 2)), axis=1)
+        if marked.any():
+            self.notes.append(f"{key} is all zeros or -1 in {frame_list(np.flatnonzero(marked))}; taken as no box")
+        missing |= marked
         wrong = ~missing & ((box[:, 2] <= box[:, 0]) | (box[:, 3] <= box[:, 1]))
         if wrong.any():
             frame = int(np.flatnonzero(wrong)[0])
             found = f"is {np.round(box[frame], 1).tolist()}"
-            accepted = "needs left, top, right, bottom with left < right and top < bottom, or NaN"
+            accepted = "needs left, top, right, bottom (not width, height) with left < right and top < bottom, or NaN"
             raise InputError(f"{place}, frame {frame}", found, accepted)
         corners = np.where(missing[:, None], np.nan, box).reshape(-1, 2, 2)
         self._check_pixels(place, corners)
@@ -182,12 +198,33 @@ class _Reader:
         names = self._arrays.get(f"{body.name}/keypoint_names")
         return key, names, body.keypoint_count if names is None else len(np.atleast_1d(names))
 
-    def _numbers(self, place: str, key: str, *shapes: tuple[int, ...]) -> np.ndarray:
+    def _numbers(self, place: str, key: str, accepted: str, *shapes: tuple[int, ...]) -> np.ndarray:
         value = self._arrays[key]
-        if value.dtype.kind not in "fiu" or value.shape not in shapes:
-            found = f"has shape {value.shape} and type {value.dtype}"
-            raise InputError(place, found, f"needs numbers of shape {' or '.join(map(str, shapes))}")
-        return value.astype(np.float64)
+        if value.dtype.kind not in "fiu":
+            raise InputError(place, f"has values of type {value.dtype}", "needs plain numbers")
+        return take_shape(value, shapes, place, accepted, self.notes).astype(np.float64)
+
+    def _unmarked(self, key: str, points: np.ndarray) -> np.ndarray:
+        """Points (frame, keypoint) bool that were not found, though their confidence does not say so; with a note."""
+        missing = self._together(key, points, SAME_PLACE_PX)
+        marked = marked_missing(points) & ~missing
+        if marked.any():
+            frames = frame_list(np.flatnonzero(marked.any(axis=1)))
+            self.notes.append(f"{key}: {marked.sum()} points at (-1, -1) or (0, 0) in {frames}; left out as not found")
+        return missing | marked
+
+    def _together(self, key: str, points: np.ndarray, reach: float) -> np.ndarray:
+        """Points (frame, keypoint) bool of frames in which all points lie at one place; with a note."""
+        together = at_one_place(points, reach)
+        if together.any():
+            frames = np.flatnonzero(together)
+            known = np.isfinite(points[frames[0]]).all(axis=-1)
+            where = ", ".join(f"{value:g}" for value in points[frames[0], np.argmax(known)])
+            found = f"all points lie at one place, ({where}), in {frame_list(frames)}"
+            if not (np.isfinite(points).all(axis=-1) & ~together[:, None]).any():
+                raise InputError(f"{self._path}: {key}", found, "needs points that were found, NaN where none was")
+            self.notes.append(f"{key}: {found} ({len(frames)} of {self._frame_count}); left out as not found")
+        return np.broadcast_to(together[:, None], points.shape[:2])
 
     def _in_reach(self, place: str, key: str, points: np.ndarray) -> np.ndarray:
         """Points (frame, ..., 3) [m], NaN where there are none: what cannot be where it is said to be is left out."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.io.images import ImageHeader, decode_image, decode_indices, import_cv2, read_image_file
+from warpprior.io.mask_values import mask_table, what_to_write
+from warpprior.io.numbering import note_numbering
 from warpprior.io.scene_file import SCENE_FILE, SceneFile
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL
@@ -25,7 +27,8 @@ def read_labels(
 
     Grey values and palette indices are labels as they stand.  Values that are neither 0, a body's label nor 255 say
     nothing about our bodies (another object may be in front), so they become 255, don't-care, with a warning; so does
-    every pixel of a frame whose file is missing.
+    every pixel of a frame whose file is missing.  Masks of a single body, 0 and 255 or a probability in between, are
+    taken as such, with a warning (:mod:`warpprior.io.mask_values`).
 
     Args:
         scene_file: the checked ``scene.toml``.
@@ -37,7 +40,8 @@ def read_labels(
         labels (frame, height, width) uint8, or None when the scene has none.
 
     Raises:
-        InputError: a file is damaged, of another size, or not a label image; or no body is visible anywhere.
+        InputError: a file is damaged, of another size, or not a label image; masks that are no labels where there are
+            several bodies; or no body is visible anywhere.
     """
     template = scene_file.labels
     if template is None:
@@ -52,20 +56,32 @@ def read_labels(
         first = template.format(0)
         raise InputError(str(scene_file.folder / first), "no label image was found", "frames are numbered from 0")
 
-    def read_frame(frame: int) -> tuple[np.ndarray, str | None]:
-        image, remark = _read_frame(scene_file, template, frame)
-        labels[frame] = image if rectify is None else rectify(image)
-        return cv2.calcHist([labels[frame]], [0], None, [256], [0, 256]).ravel(), remark
+    def count_values(image: np.ndarray) -> np.ndarray:
+        return cv2.calcHist([image], [0], None, [256], [0, 256]).ravel()
 
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        outcomes = list(pool.map(read_frame, present))
+    def read_frame(frame: int) -> tuple[np.ndarray, str | None]:
+        labels[frame], remark = _read_frame(scene_file, template, frame)
+        return count_values(labels[frame]), remark
+
     counts = np.zeros((frame_count, 256), dtype=np.int64)
-    counts[present] = [histogram for histogram, _ in outcomes]
     remarks: dict[str, list[int]] = {}
-    for frame, (_, remark) in zip(present, outcomes, strict=True):
-        if remark is not None:
-            remarks.setdefault(remark, []).append(frame)
-    notes.extend(f"labels: {frame_list(frames)} {remark}" for remark, frames in remarks.items())
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        for frame, (histogram, remark) in zip(present, pool.map(read_frame, present), strict=True):
+            counts[frame] = histogram
+            if remark is not None:
+                remarks.setdefault(remark, []).append(frame)
+        notes.extend(f"labels: {frame_list(frames)} {remark}" for remark, frames in remarks.items())
+        shown = [body for body in scene_file.bodies if body.labelled]
+        table = mask_table(counts.sum(0), shown, str(scene_file.folder / template), notes)
+
+        def finish_frame(frame: int) -> np.ndarray:
+            image = labels[frame] if table is None else table[labels[frame]]
+            labels[frame] = image if rectify is None else rectify(image)
+            return count_values(labels[frame])
+
+        if table is not None or rectify is not None:
+            counts[present] = list(pool.map(finish_frame, present))
+    note_numbering(scene_file, "labels", template, present, notes)
     if len(present) < frame_count:
         missing = sorted(set(range(frame_count)) - set(present))
         notes.append(f"labels: {frame_list(missing)} missing; nothing is known about their pixels")
@@ -108,7 +124,8 @@ def _one_byte(image: np.ndarray, header: ImageHeader, where: str) -> tuple[np.nd
         image, remark = image[..., 0], "stored with equal colour channels; the grey value is the label"
     if header.bits == 16:
         if image.max() > IGNORE_LABEL:
-            raise InputError(where, f"is a 16-bit picture with values up to {image.max()}", accepted)
+            found = f"is a 16-bit picture with values up to {image.max()}"
+            raise InputError(where, found, f"{accepted}; of a mask, (mask > 0) * label")
         image, remark = image.astype(np.uint8), "stored with 16 bits; all values fit one byte"
     return image, remark
 
@@ -150,7 +167,9 @@ def _check_visibility(
         if not visible.any() and not body.known:
             found = f"label {body.label} of body {body.name!r} is in none of {len(present)} images"
             values = ", ".join(str(value) for value in np.flatnonzero(counts.sum(0))[:10])
-            raise InputError(place, found, f"the values there are {values}; 255 means don't-care")
+            shown = [item for item in scene_file.bodies if item.labelled]
+            accepted = f"the values there are {values}; 255 means don't-care; {what_to_write(shown)}"
+            raise InputError(place, found, accepted)
         hidden = [frame for frame in present if not visible[frame]]
         if hidden and visible.any():
             notes.append(f"labels: {body.name} is not visible in {frame_list(hidden)}; the mask says nothing there")

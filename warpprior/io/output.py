@@ -2,97 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from warpprior.io.atomic import TEMPORARY
+from warpprior.io.atomic import lock_beside, recover
+from warpprior.io.leftovers import ASIDE, TEMPORARY, clear, label_in, label_of
+from warpprior.io.locks import LOCK_FILE, OutputLock, holding
+from warpprior.io.staging import finish, is_pending, unfinished
 from warpprior.support.errors import InputError
 
-LOCK_FILE = ".lock"
 CHECKPOINT_FILE = "checkpoint.npz"
-
-
-class OutputLock:
-    """Holds an output folder for this run; released by :meth:`release`, by ``with``, or when the process ends.
-
-    The operating system drops the lock of a process that dies, so a file left behind by one never blocks the next.
-
-    Args:
-        folder: an existing folder.
-        made: folders that were made for this run; those still empty when it ends are removed again.
-
-    Raises:
-        InputError: another run holds it, or the folder cannot be written to.
-    """
-
-    def __init__(self, folder: Path, made: Sequence[Path] = ()):
-        self.folder, self._made = folder, tuple(made)
-        self._path = folder / LOCK_FILE
-        self._descriptor = self._acquire()
-        atexit.register(self.release)
-
-    def __enter__(self) -> OutputLock:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Let the next run in; harmless when called twice."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
-            return
-        atexit.unregister(self.release)
-        # Removed while still held, so that nobody else's lock can be removed by mistake.
-        with suppress(OSError):  # Windows does not remove open files
-            self._path.unlink(missing_ok=True)
-        os.close(descriptor)
-        with suppress(OSError):  # folders that hold results stay
-            for folder in self._made:
-                folder.rmdir()
-
-    def _acquire(self) -> int:
-        while True:
-            try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            except OSError as error:
-                found = f"cannot be written to: {error.strerror}"
-                raise InputError(str(self.folder), found, "choose a folder you may write to") from error
-            try:
-                _lock(descriptor)
-            except OSError as error:
-                owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() if hasattr(os, "pread") else ""
-                os.close(descriptor)
-                found = "is being written by another run" + (f" (process {owner})" if owner else "")
-                raise InputError(str(self.folder), found, "wait for it, or choose another folder") from error
-            # The holder before us may have removed the file between our open and our lock.
-            if self._is_current(descriptor):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, str(os.getpid()).encode("ascii"))
-                return descriptor
-            os.close(descriptor)
-
-    def _is_current(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.stat(self._path), os.fstat(descriptor))
-        except FileNotFoundError:
-            return False
-
-
-def _lock(descriptor: int) -> None:
-    """Take an exclusive lock without waiting; OSError when another holds it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _check_text(path: Path) -> None:
@@ -102,15 +24,16 @@ def _check_text(path: Path) -> None:
         raise InputError(str(path), "its name is not UTF-8", "OpenUSD can only write to names that are text") from error
 
 
-def prepare_file(path: str | Path, *, overwrite: bool = False) -> None:
-    """Make sure that a single file can be written to ``path``.  Call before computing.
+def prepare_file(path: str | Path, *, overwrite: bool = False) -> OutputLock:
+    """Make sure that a single file can be written to ``path``, and hold it.  Call before computing.
 
     Args:
         path: where the file shall be; its folder is made when it does not exist.
         overwrite: an existing file is welcome.
 
     Raises:
-        InputError: it exists, is a folder or a device, or its folder cannot be made or written to.
+        InputError: it exists, is a folder or a device, its folder cannot be made or written to, or another run is
+            writing it.
     """
     path = Path(path)
     _check_text(path)
@@ -120,12 +43,43 @@ def prepare_file(path: str | Path, *, overwrite: bool = False) -> None:
             raise InputError(str(path), found, "give the path of a file")
         if path.exists() and not overwrite:
             raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
+        made = _missing_folders(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(str(path), f"cannot be made: {reason}", "choose a folder you may write to") from error
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(str(path), "its folder cannot be written to", "choose a folder you may write to")
+    lock = OutputLock(path, made, lock=lock_beside(path))
+    recover(path)
+    return lock
+
+
+def prepare_folder(folder: str | Path, *, overwrite: bool = False) -> OutputLock:
+    """Make sure that a folder can be replaced as a whole, and hold it.  Call before computing.
+
+    One that a killed run had moved aside is put back first.
+
+    Args:
+        folder: made when it is written; its parent is made here.
+        overwrite: an existing folder with files in it is welcome.
+
+    Raises:
+        InputError: it exists, its parent cannot be made or written to, or another run is writing it.
+    """
+    folder = Path(folder)
+    _check_text(folder)
+    try:
+        made = _missing_folders(folder.absolute().parent)
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        lock = OutputLock(folder, made, lock=lock_beside(folder))
+        recover(folder)
+        occupied = any(folder.iterdir()) if folder.is_dir() else folder.exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
+    if occupied and not overwrite:
+        lock.release()
+        raise InputError(str(folder), "exists", "choose another place, or overwrite it (--overwrite)")
+    return lock
 
 
 def prepare_output(
@@ -137,8 +91,8 @@ def prepare_output(
 ) -> OutputLock:
     """Make sure results can be written to ``folder``, and hold it.  Call before computing.
 
-    Existing files are left alone: each is replaced when its successor is complete, and only files that a result
-    consists of are ever replaced.
+    Existing files are left alone: only files that a result consists of are ever replaced, all at once when their
+    successors are complete.  What a killed run had left is finished, where its result was complete, or removed.
 
     Args:
         folder: made when it does not exist.
@@ -159,9 +113,10 @@ def prepare_output(
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError(str(folder), "is a file", "give the path of a folder")
-        entries = {entry.name for entry in folder.iterdir()} - {LOCK_FILE} if folder.is_dir() else set()
-        entries = {name for name in entries if not name.startswith(TEMPORARY)}
-        if entries and resume and not overwrite and not entries & {CHECKPOINT_FILE, "config.json"}:
+        entries = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+        entries = {name for name in entries if not name.startswith((TEMPORARY, LOCK_FILE))}
+        earlier = entries & {CHECKPOINT_FILE, "config.json"} or (entries and is_pending(folder))
+        if entries and resume and not overwrite and not earlier:
             raise InputError(str(folder), "holds files but no earlier run", "there is nothing to resume here")
         if entries and not (overwrite or resume):
             if (folder / LOCK_FILE).exists():
@@ -170,14 +125,40 @@ def prepare_output(
                 "" if resume is None else ", or --resume to continue"
             )
             raise InputError(str(folder), "exists and is not empty", accepted)
-        made = [place for place in (folder, *folder.parents) if not place.exists()]
+        made = _missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
     lock = OutputLock(folder, made)
-    # Nobody else writes here now, so these are what a killed run left.
-    for debris in folder.glob(f"{TEMPORARY}*"):
-        with suppress(OSError):
-            debris.unlink()
+    if finish(folder):
+        warnings.warn(
+            f"{folder}: a run was interrupted while it saved; its result was complete and is kept", stacklevel=2
+        )
+    clear(folder, _removable(folder))
     return lock
+
+
+def _removable(folder: Path) -> list[Path]:
+    """What killed runs left inside a folder that is held, but for what another run is writing there.
+
+    A folder that was moved aside and has no successor stays: it is all that is left.
+    """
+    labels = {label_of(path) for path in folder.iterdir()}
+    found = []
+    for path in unfinished(folder):
+        label = label_in(path)
+        if path.name.startswith(ASIDE) and label not in labels:
+            warnings.warn(
+                f"{path}: an interrupted run left a folder under this name; it is its only copy", stacklevel=3
+            )
+        elif label is None:
+            found.append(path)
+        else:
+            with suppress(InputError), holding(path, lock=folder / f"{LOCK_FILE}-{label}"):
+                found.append(path)
+    return found
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    return [place for place in (folder, *folder.parents) if not place.exists()]

@@ -32,20 +32,21 @@ class Rectifier:
         matrix = np.array([[camera.fx, 0, camera.cx - 0.5], [0, camera.fy, camera.cy - 0.5], [0, 0, 1]])
         size = (camera.width, camera.height)
         maps = cv2.initUndistortRectifyMap(matrix, np.array(distortion), None, matrix, size, cv2.CV_32FC1)
-        self._maps, self._cv2 = maps, cv2
+        self._maps = maps
 
     def nearest(self, border: float) -> Callable[[np.ndarray], np.ndarray]:
         """A function that resamples labels or depth to the nearest value, ``border`` where nothing was seen."""
-        interpolation = self._cv2.INTER_NEAREST
+        interpolation = import_cv2().INTER_NEAREST
         return lambda image: self._resample(image, interpolation, border)
 
     def linear(self, image: np.ndarray) -> np.ndarray:
         """A colour picture resampled linearly, black where nothing was seen."""
-        return self._resample(image, self._cv2.INTER_LINEAR, 0)
+        return self._resample(image, import_cv2().INTER_LINEAR, 0)
 
     def _resample(self, image: np.ndarray, interpolation: int, border: float) -> np.ndarray:
-        constant = self._cv2.BORDER_CONSTANT
-        return self._cv2.remap(image, *self._maps, interpolation, borderMode=constant, borderValue=border)
+        cv2 = import_cv2()
+        constant = cv2.BORDER_CONSTANT
+        return cv2.remap(image, *self._maps, interpolation, borderMode=constant, borderValue=border)
 
 
 def point_rectifier(camera: Camera, distortion: tuple[float, ...], where: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -17,22 +17,27 @@ import numpy as np
 
 import warpprior
 from warpprior.io.atomic import atomic_write
-from warpprior.io.checkpoint import remove_checkpoint
+from warpprior.io.output import CHECKPOINT_FILE
 from warpprior.io.poses import load_poses, save_poses
+from warpprior.io.result_folder import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    METRICS_FILE,
+    OVERLAY_FILE,
+    PLOT_FILES,
+    POSES_FILE,
+    REPORT_FILE,
+    RESULT_FILES,
+    STAGE_FILE,
+    checked_poses_file,
+    describe_parts,
+)
+from warpprior.io.staging import staged
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import MissingExtraError, RunError
 from warpprior.support.progress import Course, Progress
 
-POSES_FILE = "poses.npz"
-METRICS_FILE = "metrics.json"
-HISTORY_FILE = "history.csv"
-CONFIG_FILE = "config.json"
-STAGE_FILE = "scene.usdc"
-OVERLAY_FILE = "overlay.mp4"
-REPORT_FILE = "report.html"
-PLOT_FILES = ("loss.svg", "errors.svg", "uncertainty.svg", "sensors.svg")
-Writer = Callable[[Result, Path, str, Progress], None]
 VERSIONED = ("warp-lang", "numpy", "scipy", "trimesh", "usd-core", "opencv-python-headless", "opencv-python")
 
 
@@ -45,13 +50,14 @@ def save_result(
     report: bool = True,
     device: str | None = None,
     seed: int | None = None,
+    inputs: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Write a result folder; every file is whole or absent, and numbers are on disk before pictures are drawn.
+    """Write a result folder, which appears as a whole: stopped at any moment, it holds the former result or this one.
 
-    A picture or stage whose optional dependency is missing becomes a note.  ``config.json`` comes last: a folder that
-    has it is complete (its ``complete`` says whether the estimate is).  Files of an earlier result that this one does
-    not write are removed.
+    A picture or stage whose optional dependency is missing becomes a note, and so does one that could not be drawn or
+    written; what went wrong there is raised when the rest is in its place.  Files of an earlier result that this one
+    does not write are removed, those of others stay.
 
     Args:
         result: what to write.
@@ -62,42 +68,65 @@ def save_result(
             ``uncertainty.svg`` and ``sensors.svg`` of a tracker.
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
+        inputs: for the record, what the estimate was made from (:func:`warpprior.io.fingerprint`).
         progress: called with how much is done, how much there is in all, and what is being done.
 
     Returns:
         the result with the notes that writing it added.
 
     Raises:
-        RunError: the file system refused.
+        InputError: another run writes to the folder.
+        RunError: the file system refused, or a picture or stage could not be written.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    (folder / CONFIG_FILE).unlink(missing_ok=True)
+    removed: list[str] = []
+    with staged(folder, RESULT_FILES, removed) as staging:
+        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
+        record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging)}
+        write_json(staging / CONFIG_FILE, record)
+        if result.complete:
+            removed.append(CHECKPOINT_FILE)
+    if failure is not None:
+        raise RunError(str(failure).replace(str(staging), str(folder))) from failure
+    return result
+
+
+def _write_parts(
+    result: Result, folder: Path, wanted: tuple[bool, bool, bool], device: str, progress: Progress | None
+) -> tuple[Result, RunError | None]:
+    """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     save_poses(folder / POSES_FILE, result.poses, bodies=[item.body for item in result.scene.bodies])
     write_json(folder / METRICS_FILE, result.metrics)
     _write_history(folder / HISTORY_FILE, result.history)
+    video, usd, report = wanted
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
-    drawn_on, frames = device or "cpu", result.scene.frame_count
-    writers = (
-        (usd, (STAGE_FILE,), _write_stage, 0.1 + 0.005 * frames),
-        (video and drawable, (OVERLAY_FILE,), _write_overlay, 0.1 + 0.03 * frames),
-        (report, PLOT_FILES, _write_plots, 0.6),
-        (report, (REPORT_FILE,), _write_report, 0.3),
+    failure, frames = None, result.scene.frame_count
+    writers = (  # what each takes, roughly, in seconds
+        (usd, STAGE_FILE, _write_stage, 0.1 + 0.005 * frames),
+        (video and drawable, OVERLAY_FILE, _write_overlay, 0.1 + 0.03 * frames),
+        (report, PLOT_FILES[0], _write_plots, 0.6),
+        (report, REPORT_FILE, _write_report, 0.3),
     )
-    course = Course(progress, {names[0]: seconds for wanted, names, _, seconds in writers if wanted})
-    for wanted, names, write, _ in writers:
-        paths = [folder / name for name in names]
-        if wanted:
-            result = _attempt(result, paths, write, drawn_on, course.part(names[0]))
-        else:
-            _remove(paths)
-    write_json(folder / CONFIG_FILE, _describe_run(result, device, seed))
-    if result.complete:
-        remove_checkpoint(folder)
-    return result
+    course = Course(progress, {name: seconds for asked, name, _, seconds in writers if asked})
+    for asked, name, write, _ in writers:
+        if not asked:
+            continue
+        try:
+            write(result, folder / name, device, course.part(name))
+        except MissingExtraError as error:
+            result = _noted(result, f"{name} was not written: {error}")
+        except RunError as error:  # numbers that took an hour are not lost for a picture
+            failure = failure or error
+            result = _noted(result, f"{name} was not written: {str(error).replace(str(folder / name), name)}")
+    return result, failure
+
+
+def _noted(result: Result, note: str) -> Result:
+    return replace(result, notes=(*result.notes, note))
 
 
 def load_result_poses(path: str | Path, scene: Scene, *, notes: list[str] | None = None) -> dict[str, Poses]:
@@ -111,10 +140,10 @@ def load_result_poses(path: str | Path, scene: Scene, *, notes: list[str] | None
         notes: warnings are appended; None issues them as Python warnings.
 
     Raises:
-        InputError: as :func:`warpprior.io.load_poses`.
+        InputError: as :func:`warpprior.io.load_poses`, or the files of the folder do not belong together.
     """
     path = Path(path)
-    path = path / POSES_FILE if path.is_dir() else path
+    path = checked_poses_file(path, notes) if path.is_dir() else path
     known = {item.name: item.initial for item in scene.bodies if item.known}
     bodies = [item.body for item in scene.bodies]
     count = scene.frame_count
@@ -158,21 +187,6 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _attempt(result: Result, paths: Sequence[Path], write: Writer, device: str, progress: Progress) -> Result:
-    """The result, with a note when an optional dependency kept the files from being written."""
-    try:
-        write(result, paths[0], device, progress)
-    except MissingExtraError as error:
-        _remove(paths)
-        return replace(result, notes=(*result.notes, f"{paths[0].name} was not written: {error}"))
-    return result
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.usd import export_usd
 
@@ -188,20 +202,16 @@ def _write_overlay(result: Result, path: Path, device: str, progress: Progress) 
 def _write_plots(result: Result, path: Path, _device: str, progress: Progress) -> None:
     from warpprior.report import write_plots
 
-    written = write_plots(result, path.parent, progress=progress)
-    _remove(file for file in _plot_files(path.parent) if file not in written)
+    write_plots(result, path.parent, progress=progress)
 
 
 def _write_report(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.report import write_report
 
     # The plots were just written; drawing them takes longer than reading them.
-    plots = {file.stem: file.read_bytes() for file in _plot_files(path.parent) if file.is_file()}
-    write_report(result, path.parent, plots=plots or None, device=device, progress=progress)
-
-
-def _plot_files(folder: Path) -> list[Path]:
-    return [folder / name for name in PLOT_FILES]
+    files = [path.with_name(name) for name in PLOT_FILES]
+    written = {file.stem: file.read_bytes() for file in files if file.is_file()}
+    write_report(result, path.parent, plots=written or None, device=device, progress=progress)
 
 
 def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
+from warpprior.io.atomic import find_again
 from warpprior.io.images import PIXEL_LIMIT
 from warpprior.io.toml_table import Table, read_table
 from warpprior.io.wording import shown
@@ -22,6 +23,7 @@ FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
+LONGEST_NAME, LONGEST_PATH = 255, 2000  # in a path of scene.toml: what file systems take
 NO_LABEL = 0  # stands for a label still to be chosen
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
@@ -73,10 +75,13 @@ class SceneFile:
 
 
 def resolve_inside(folder: Path, relative: str, where: str) -> Path:
-    """``folder / relative`` with links followed; InputError unless it lies inside ``folder``."""
+    """``folder / relative`` with links followed; InputError for what is too long or leads out of ``folder``."""
+    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in relative.split("/"))
+    if longest > LONGEST_NAME or len(relative) > LONGEST_PATH:
+        accepted = f"names of at most {LONGEST_NAME} bytes, and {LONGEST_PATH} characters in all"
+        raise InputError(where, f"is a path of {len(relative)} characters", accepted)
     resolved = os.path.realpath(folder / relative)
-    root = os.path.realpath(folder)
-    if os.path.isabs(relative) or os.path.commonpath([root, resolved]) != root:
+    if os.path.isabs(relative) or not Path(resolved).is_relative_to(os.path.realpath(folder)):
         raise InputError(
             where, f"{shown(relative)} leads out of the scene folder", "use a path inside the scene folder"
         )
@@ -90,6 +95,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         InputError: the folder or file is missing, or a key is missing, unknown, of a wrong type or out of range.
     """
     folder = Path(folder)
+    find_again(folder)
     if not folder.is_dir():
         accepted = f"give the folder that holds {SCENE_FILE}"
         raise InputError(str(folder), "is a file" if folder.exists() else "does not exist", accepted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,14 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
-from warpprior.io.images import decode_image, import_cv2, read_image_file
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import read_labels
+from warpprior.io.label_overlap import LabelOverlap
+from warpprior.io.pictures import find_pictures
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
 from warpprior.io.timestamps import load_timestamps
-from warpprior.io.wording import frame_list
 from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
@@ -52,7 +51,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     count = scene_file.count
     animated = {model.name: model for model in models if model.animation is not None}
     shared = {"known": known, "optional": animated, "conventions": conventions, "notes": notes}
-    initial = load_poses(scene_file.initial, models, frame_count=count, **shared)
+    initial = load_poses(scene_file.initial, models, frame_count=count, overlap=LabelOverlap(scene_file), **shared)
     initial |= {name: _stay_in_place(model) for name, model in animated.items() if name not in initial}
     truth = {}
     if scene_file.truth is not None:
@@ -67,8 +66,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     if scene_file.timestamps is not None:
         timestamps = load_timestamps(scene_file.timestamps, frame_count=count, fps=scene_file.fps, notes=notes)
     labels = read_labels(scene_file, frame_count, rectifier and rectifier.nearest(IGNORE_LABEL), notes)
-    rgb_paths = _find_pictures(scene_file, "rgb", frame_count, notes)
-    depth_paths = _find_pictures(scene_file, "depth", frame_count, notes)
+    read_rgb, read_depth = find_pictures(scene_file, frame_count, rectifier, notes)
     first = slice(0, frame_count)
     bodies = tuple(
         SceneBody(
@@ -92,8 +90,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         fps=scene_file.fps,
         bodies=bodies,
         labels=labels,
-        read_rgb=_rgb_reader(scene_file, rgb_paths, rectifier),
-        read_depth=_depth_reader(scene_file, depth_paths, rectifier),
+        read_rgb=read_rgb,
+        read_depth=read_depth,
         timestamps=None if timestamps is None else timestamps[first],
         **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
         noise=scene_file.noise,
@@ -158,68 +156,3 @@ def _read_model(scene_file: SceneFile, entry: BodyEntry, conventions: dict[str, 
     origin = entry.name if entry.path is None else entry.path.name
     notes.extend(f"{origin}: {warning}" for warning in body.warnings)
     return body
-
-
-def _find_pictures(scene_file: SceneFile, key: str, frame_count: int, notes: list[str]) -> dict[int, Path] | None:
-    """Picture of each frame that has one, each of them whole; None when ``scene.toml`` names none."""
-    template = getattr(scene_file, key)
-    if template is None:
-        return None
-    import_cv2()
-    paths = {}
-    for frame in range(frame_count):
-        path = scene_file.frame_path(template, frame)
-        if not path.exists():
-            continue
-        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
-        header, _ = read_image_file(path, where, scene_file.camera)
-        if key == "depth" and (header.format != "png" or header.bits != 16 or header.channels != 1):
-            found = f"is a {header.bits}-bit {header.format.upper()} of {header.channels} channels"
-            raise InputError(where, found, "depth needs 16-bit grey PNG; set depth_scale to the metres per unit")
-        paths[frame] = path
-    if not paths:
-        raise InputError(str(scene_file.folder / template.format(0)), "no picture was found", "frames start at 0")
-    missing = sorted(set(range(frame_count)) - set(paths))
-    if missing:
-        notes.append(f"{key}: {frame_list(missing)} missing")
-    return paths
-
-
-def _rgb_reader(
-    scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
-) -> Callable[[int], np.ndarray | None] | None:
-    template = scene_file.rgb
-    if paths is None or template is None:
-        return None
-
-    def read_rgb(frame: int) -> np.ndarray | None:
-        """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
-        if frame not in paths:
-            return None
-        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
-        header, data = read_image_file(paths[frame], where, scene_file.camera)
-        image = decode_image(header, data, where, color=True)
-        return image if rectifier is None else rectifier.linear(image)
-
-    return read_rgb
-
-
-def _depth_reader(
-    scene_file: SceneFile, paths: dict[int, Path] | None, rectifier: Rectifier | None
-) -> Callable[[int], np.ndarray | None] | None:
-    template = scene_file.depth
-    if paths is None or template is None:
-        return None
-    rectify = None if rectifier is None else rectifier.nearest(0)
-
-    def read_depth(frame: int) -> np.ndarray | None:
-        """Depth (height, width) float32 [m] of one frame, 0 where nothing was measured, or None where there is none."""
-        if frame not in paths:
-            return None
-        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
-        header, data = read_image_file(paths[frame], where, scene_file.camera)
-        image = decode_image(header, data, where)
-        depth = image.astype(np.float32) * np.float32(scene_file.depth_scale)
-        return depth if rectify is None else rectify(depth)
-
-    return read_depth

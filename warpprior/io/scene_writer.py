@@ -23,6 +23,7 @@ from warpprior.support.errors import InputError
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
 KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"
 _THREADS = 4
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # on Windows
 
 
 def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> Path:
@@ -120,12 +121,15 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
 
 
 def _stems(names: list[str]) -> dict[str, str]:
-    """A file name without suffix for each body, all different, from plain characters."""
-    stems, taken = {}, {"rgb", "labels", "depth", "initial", "truth", "keypoints", "timestamps"}
+    """A file name without suffix for each body, all different whatever their case, of characters every system takes."""
+    stems, taken = {}, {*_RESERVED, "rgb", "labels", "depth", "initial", "truth", "keypoints", "timestamps"}
     for index, name in enumerate(names):
-        stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
-        stems[name] = stem if stem.lower() not in taken else f"{stem}_{index + 1}"
-        taken.add(stems[name].lower())
+        stem = plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
+        number = index + 1
+        while stem.lower() in taken:
+            stem, number = f"{plain}_{number}", number + 1
+        stems[name] = stem
+        taken.add(stem.lower())
     return stems
 
 

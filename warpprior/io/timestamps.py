@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.io.array_files import read_arrays, write_arrays
+from warpprior.io.axes import take_shape
 from warpprior.scene import check_timestamps
 from warpprior.support.errors import InputError
 
 KEY = "timestamps"
 _OTHER_UNIT = 10.0  # times off the frame rate: no camera is that uneven
 _ODD = 1.5
+_COARSE, _ROUGH = 0.5, 0.02  # of the time between two frames: what times must at least tell apart
 
 
 def load_timestamps(path: str | Path, *, frame_count: int, fps: float, notes: list[str]) -> np.ndarray:
@@ -31,18 +33,20 @@ def load_timestamps(path: str | Path, *, frame_count: int, fps: float, notes: li
         (frame,) float64 [s], strictly increasing.
 
     Raises:
-        InputError: naming the file: no timestamps, another number of them, not finite, not increasing, or so far
-            from the frame rate that they are in another unit.
+        InputError: naming the file: no timestamps, another number of them, not finite, not increasing, too
+            coarse to tell the frames apart, or so far from the frame rate that they are in another unit.
     """
-    arrays, place = read_arrays(path), f"{path}: {KEY}"
+    arrays, place = read_arrays(path, frame_count=frame_count), f"{path}: {KEY}"
     if KEY not in arrays:
         raise InputError(str(path), f"has no {KEY}", f"needs {KEY} (frame,) in seconds")
-    stored = arrays.pop(KEY)
-    if arrays:
-        notes.append(f"{Path(path).name}: holds {', '.join(sorted(arrays)[:4])} too; ignored")
+    stored, others = arrays[KEY], sorted(set(arrays) - {KEY})
+    if others:
+        notes.append(f"{Path(path).name}: holds {', '.join(others[:4])} too; ignored")
     if stored.dtype.kind not in "fiu":
         raise InputError(place, f"has type {stored.dtype}", "needs numbers in seconds")
-    times = stored.astype(np.float64)
+    accepted = "needs (frame,): seconds"
+    times = take_shape(stored, [(frame_count,)], place, accepted, notes).astype(np.float64)
+    _check_resolution(place, times, fps, notes)
     check_timestamps(place, times, frame_count)
     if frame_count > 1:
         step = float(np.median(np.diff(times)))
@@ -53,6 +57,25 @@ def load_timestamps(path: str | Path, *, frame_count: int, fps: float, notes: li
         if off > _ODD:
             notes.append(f"{Path(path).name}: has a frame every {step:.4g} s where fps is {fps:g}")
     return times
+
+
+def _check_resolution(place: str, times: np.ndarray, fps: float, notes: list[str]) -> None:
+    """InputError where times were once stored with 32 bits, too few to tell the frames apart; a note where nearly so.
+
+    Unix times in single precision are multiples of 128 s.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = times.astype(np.float32)
+        rounded = np.array_equal(single, times)
+    if not rounded or not np.isfinite(times).all():
+        return
+    step = float(np.spacing(np.abs(single).max(initial=0.0)))
+    found = f"tells times apart by {step:.3g} s only, for it has 32 bits, where fps is {fps:g}"
+    accepted = "save float64, or seconds since the first frame"
+    if step * fps > _COARSE:
+        raise InputError(place, found, accepted)
+    if step * fps > _ROUGH:
+        notes.append(f"{Path(place.rpartition(': ')[0]).name}: {found}; {accepted}")
 
 
 def save_timestamps(path: str | Path, timestamps: np.ndarray) -> None:

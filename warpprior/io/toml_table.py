@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 from warpprior.support.limits import ABOVE_ZERO, FINITE, RANGE, describe, within
 
 if sys.version_info >= (3, 11):
@@ -107,8 +108,8 @@ class Table:
     def fields(self, options: type):
         """An instance of a dataclass: each field is a key, read as its annotation and range say.
 
-        ``bool``, ``int`` and ``float`` with a range, ``Literal`` of texts, else text; where the default is None, also
-        nothing.
+        ``bool``, ``int`` and ``float`` with a range, ``bool | float``, ``Literal`` of texts, else text; where the default
+        is None, also nothing.
         """
         kinds = typing.get_type_hints(options)
         return options(**{field.name: self._field(field, kinds[field.name]) for field in dataclasses.fields(options)})
@@ -118,6 +119,9 @@ class Table:
         default: Any = _REQUIRED if field.default is dataclasses.MISSING else field.default
         if self.value(key, default) is None:
             return None
+        if kind == bool | float:
+            given = self.value(key, default)
+            return given if isinstance(given, bool) else self.number(key, default, limits=field.metadata[RANGE])
         if typing.get_origin(kind) in (typing.Union, types.UnionType):
             (kind,) = (choice for choice in typing.get_args(kind) if choice is not type(None))
         if typing.get_origin(kind) is typing.Literal:
@@ -163,13 +167,7 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """The root table of a TOML file; InputError when it is not there, too large, not UTF-8 or not TOML."""
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(SETTINGS_BYTES_LIMIT + 1)
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read: {error.strerror}", "needs a readable TOML file") from error
-    if len(data) > SETTINGS_BYTES_LIMIT:
-        raise InputError(str(path), "is larger than 1 MiB", "needs a settings file in TOML")
+    data = read_bytes(path, "a settings file in TOML", limit=SETTINGS_BYTES_LIMIT)
     try:
         return Table(tomllib.loads(data.decode("utf-8-sig")), str(path))
     except UnicodeDecodeError as error:

@@ -66,12 +66,23 @@ Pairs of bodies have ``distance_mm`` and ``penetration_mm`` of both sides togeth
 that touch in truth; ``zone_f1`` is the same for the named zones of a hand.
 
 Summaries of what is better the larger it is give ``p05``, ``min`` and ``above`` instead; ``depth_mm`` is summarised by
-magnitude, with its mean as ``bias``; accelerations have ``mean_m_s2``.  Single figures among them: ``contact_ratio``,
-the fraction of frames with a point nearer than 2 mm and none deeper than 5 mm; ``failures``, frames more than 5 cm
-off; ``consistency``, of the pose and of the joints: ``mean`` of NEES over its degrees of freedom (1 is ideal), and the
-shares of frames ``inside``, ``above`` (too sure) and ``below`` the 95 % band; ``.._auc``, the area under the curve of
-correct points; ``contact_f1_pooled``, over all frames; and ``truth``: what contact, penetration, volume and slip are
-in the true motion.
+magnitude, with its mean as ``bias``; accelerations have ``mean_m_s2``.  Single figures among them:
+
+``contact_ratio``, ``overlap_ratio``, ``apart_ratio``
+    shares of frames, which add up to 1: a point is nearer than 2 mm and none 5 mm deep; one is at least as deep; no
+    point is nearer than 2 mm.
+``failures_add``, ``failures_chamfer``, ``failures_keypoint``
+    frames more than 5 cm off by that error; ``failures`` is that of keypoints where there are any, else of Chamfer, as
+    its ``by`` says.
+``consistency``
+    of the pose and of the joints: ``mean`` of NEES over its degrees of freedom (1 is ideal), and the shares of frames
+    ``inside``, ``above`` (too sure) and ``below`` the 95 % band.
+``.._auc``
+    the area under the curve of correct points.
+``contact_f1_pooled``
+    over all frames.
+``truth``
+    what contact, penetration, volume and slip are in the true motion.
 """
 
 from warpprior.metrics.evaluate import Evaluator, evaluate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from warpprior.bodies import posed_keypoints
@@ -54,11 +56,19 @@ def keypoint_errors(
     return spread, {name: value for name, value in areas.items() if np.isfinite(value)}
 
 
-def failures(rows: dict[str, np.ndarray]) -> dict[str, float] | None:
-    """Frames that are more than 5 cm off: by keypoints where there are any, else by Chamfer distance; None without."""
-    errors = rows.get("keypoint_mm", rows.get("chamfer_mm"))
-    errors = np.zeros(0) if errors is None else errors[np.isfinite(errors)]
-    if not len(errors):
-        return None
-    failed = int(np.count_nonzero(errors > FAILURE_MM))
-    return {"frames": len(errors), "failed": failed, "share": failed / len(errors)}
+def failures(rows: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Frames that are more than 5 cm off, by each error that says so; empty where no frame has any.
+
+    ``failures_add``, ``failures_chamfer`` and ``failures_keypoint``; and ``failures``, that of them by which methods
+    are compared: keypoints of a body that has them, else Chamfer distance, ``by`` says which.
+    """
+    counts: dict[str, dict[str, Any]] = {}
+    for name in ("add_mm", "chamfer_mm", "keypoint_mm"):
+        errors = rows.get(name, np.zeros(0))
+        errors = errors[np.isfinite(errors)]
+        if len(errors):
+            failed = int(np.count_nonzero(errors > FAILURE_MM))
+            counts[name] = {"frames": len(errors), "failed": failed, "share": failed / len(errors)}
+    found = {f"failures_{name.removesuffix('_mm')}": count for name, count in counts.items()}
+    main = next((name for name in ("keypoint_mm", "chamfer_mm") if name in counts), None)
+    return found if main is None else found | {"failures": {**counts[main], "by": main}}

@@ -8,7 +8,7 @@ import numpy as np
 
 from warpprior.metrics.surfaces import PosedBody, SurfacePoints
 
-__all__ = ["SurfacePoints", "contact_metrics", "contact_ratio", "distances_to", "signed_distances"]
+__all__ = ["SurfacePoints", "contact_metrics", "contact_shares", "distances_to", "signed_distances"]
 
 CONTACT_M = 0.002
 DEEP_M = 0.005
@@ -97,12 +97,19 @@ def contact_metrics(distances: np.ndarray, points: np.ndarray) -> dict[str, np.n
     return {"distance_mm": 1e3 * nearest, "penetration_mm": 1e3 * np.maximum(-nearest, 0.0), "slip_mm": 1e3 * slip}
 
 
-def contact_ratio(metrics: dict[str, np.ndarray]) -> float:
-    """Fraction of the frames with a distance that are in contact: a point nearer than 2 mm, none deeper than 5 mm."""
+def contact_shares(metrics: dict[str, np.ndarray]) -> dict[str, float]:
+    """Shares of the frames with a distance that are in each of three states, which add up to 1; empty without any.
+
+    ``contact_ratio``: a point is nearer than 2 mm, and none is 5 mm deep or deeper; ``overlap_ratio``: one is;
+    ``apart_ratio``: no point is nearer than 2 mm.
+    """
     distance, depth = metrics["distance_mm"], metrics["penetration_mm"]
-    good = (distance < 1e3 * CONTACT_M) & (depth < 1e3 * DEEP_M)
     defined = np.isfinite(distance)
-    return float(np.mean(good[defined])) if defined.any() else float("nan")
+    if not defined.any():
+        return {}
+    near, deep = distance[defined] < 1e3 * CONTACT_M, depth[defined] >= 1e3 * DEEP_M
+    states = {"contact_ratio": near & ~deep, "overlap_ratio": deep, "apart_ratio": ~near}
+    return {name: float(np.mean(state)) for name, state in states.items()}
 
 
 def _measure_some(measure: Measure, points: np.ndarray, chosen: np.ndarray, distances: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from warpprior.bodies import posed_vertices
 from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
 from warpprior.metrics.calibration import consistency, stated_errors
+from warpprior.metrics.contact import contact_shares
 from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors
@@ -161,10 +162,10 @@ class Evaluator:
                 rows.update(found)
                 extra.update(areas)
             failed = failures(rows)
-            if failed is not None:
+            if failed:
                 size = item.truth.scale * diameter(body.vertices)
                 extra["add_below_tenth_diameter"] = float(np.mean(rows["add_mm"][defined] <= 100.0 * size))
-                extra["failures"] = failed
+                extra.update(failed)
         own, error, true = accelerations(body, item.symmetry, poses, item.truth, surface)
         rows["acceleration_mm"] = own
         if error is not None and true is not None:
@@ -184,7 +185,7 @@ class Evaluator:
         truth, fps = self._true_interaction, self._scene.fps
         for name, values in found.body_rows.items():
             rows[name].update(values)
-            extra[name]["contact_ratio"] = found.describe(values, fps)["contact_ratio"]
+            extra[name].update(contact_shares(values))
             if truth is not None:
                 extra[name]["truth"] = truth.describe(truth.body_rows[name], fps)
         pairs = {}
@@ -196,8 +197,7 @@ class Evaluator:
                 figures["truth"] = truth.describe(truth.pair_rows[key], fps)
             if key in found.pitches:
                 figures["volume_pitch_mm"] = 1e3 * found.pitches[key]
-            ratio = found.describe(found.pair_rows[key], fps)["contact_ratio"]
-            summary = self._summarised(values) | figures | {"contact_ratio": ratio}
+            summary = self._summarised(values) | figures | contact_shares(found.pair_rows[key])
             pairs[key] = {"per_frame": _listed(values), "summary": summary}
         return pairs
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from warpprior.metrics.contact import contact_metrics, contact_ratio
+from warpprior.metrics.contact import contact_metrics, contact_shares
 from warpprior.metrics.pairs import Pair, contact_scores, make_pair, pair_metrics, zones_touching
 from warpprior.metrics.summary import summarise
 from warpprior.metrics.surfaces import PosedBody
@@ -33,10 +33,9 @@ class Interaction:
     defined: np.ndarray
 
     def describe(self, rows: Rows, fps: float) -> dict:
-        """Summaries of some of the rows, with the contact ratio."""
+        """Summaries of some of the rows, with the shares of frames in contact, overlapping and apart."""
         figures: dict = {name: summarise(name, values, fps) for name, values in rows.items()}
-        ratio = contact_ratio(rows)
-        return figures | ({"contact_ratio": ratio} if np.isfinite(ratio) else {})
+        return figures | contact_shares(rows)
 
 
 def interact(posed: dict[str, PosedBody], defined: np.ndarray) -> Interaction:

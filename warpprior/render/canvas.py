@@ -12,6 +12,7 @@ import warp as wp
 from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import silhouette, visibility
 from warpprior.render.window import Window
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
 EPOCH_LIMIT = 65535  # claims carry the epoch in 16 bits
@@ -44,7 +45,7 @@ class Canvas:
         *,
         backdrop: wp.array | None = None,
     ):
-        device = wp.get_device(device)
+        device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
         if table.max() >= CHANNEL_LIMIT:
             raise InputError("bodies drawn together", f"{table.max() + 1}", f"at most {CHANNEL_LIMIT}")

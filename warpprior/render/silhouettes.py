@@ -13,6 +13,7 @@ from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import contour_mask, mask_loss, silhouette, softras
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
+from warpprior.support.device import warp_device
 from warpprior.support.tape import record_adjoint
 
 LANES = 32  # on a GPU so many threads share a pixel row
@@ -173,7 +174,7 @@ class SoftrasMask:
         softness: wp.array,
         device,
     ):
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
         drawn = table[assembly.face_bodies] >= 0
         self.crop, self.origins = window.crop(int(table.max()) + 1), window.device_origins(device)

@@ -72,9 +72,9 @@ def subjects(result: Result) -> dict[str, tuple[Quantity, ...]]:
     }
 
 
-def contact_ratio(result: Result, turn: int, name: str) -> float | None:
-    """The share of frames in which a body or pair is in contact, or None where it was not measured."""
-    return _measured(result, turn, name, "summary").get("contact_ratio")
+def contact_share(result: Result, turn: int, name: str, key: str) -> float | None:
+    """The share of frames of a body or pair in one of the ``CONTACT_STATES``, or None where it was not measured."""
+    return _measured(result, turn, name, "summary").get(key)
 
 
 def true_median(result: Result, name: str, key: str) -> float | None:
@@ -84,9 +84,9 @@ def true_median(result: Result, name: str, key: str) -> float | None:
     return truth.get(key, {}).get("median")
 
 
-def true_ratio(result: Result, name: str) -> float | None:
-    """The share of frames in which a pair is in contact in the true motion, or None where it is not known."""
-    return _measured(result, 1, name, "summary").get("truth", {}).get("contact_ratio")
+def true_share(result: Result, name: str, key: str) -> float | None:
+    """That share in the true motion, or None where it is not known."""
+    return _measured(result, 1, name, "summary").get("truth", {}).get(key)
 
 
 def _measured(result: Result, turn: int, name: str, what: str) -> dict:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpprior.io.wording import frame_list
-from warpprior.report.figures import QUANTITIES, Quantity, contact_ratio, series, subjects, true_median, true_ratio
+from warpprior.report.figures import QUANTITIES, Quantity, contact_share, series, subjects, true_median, true_share
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 from warpprior.scene import SceneBody
@@ -144,16 +144,20 @@ def _observed(result: Result, body: SceneBody) -> np.ndarray:
 
 
 def _contact(result: Result, pair: str) -> Iterator[Finding]:
-    """How often the two touch."""
-    before, after = (contact_ratio(result, turn, pair) for turn in (0, 1))
+    """How often the two touch, and how often they do so as no solid bodies can."""
+    before, after = (contact_share(result, turn, pair, "contact_ratio") for turn in (0, 1))
     if after is None:
         return
-    true = true_ratio(result, pair)
+    true = true_share(result, pair, "contact_ratio")
+    deep = contact_share(result, 1, pair, "overlap_ratio")
+    besides = f"; in another {100.0 * deep:.0f} % they overlap by 5 mm or more" if deep else ""
     sides = [f"{100.0 * true:.0f} % in truth"] if true is not None else []
     sides += [f"{100.0 * before:.0f} % at the start"] if before is not None else []
     aside = f" ({', '.join(sides)})" if sides else ""
     missed = true is not None and abs(after - true) > max(0.1, 0.2 * true)
-    yield Finding(POOR if missed else FACT, f"{pair}: in contact in {100.0 * after:.0f} % of the frames{aside}.")
+    yield Finding(
+        POOR if missed else FACT, f"{pair}: in contact in {100.0 * after:.0f} % of the frames{aside}{besides}."
+    )
 
 
 def _depth(result: Result, pair: str) -> Iterator[Finding]:

@@ -15,11 +15,11 @@ from warpprior.io.atomic import atomic_write
 from warpprior.report.figures import (
     OF_PAIRS,
     Quantity,
-    contact_ratio,
+    contact_share,
     series,
     subjects,
     true_median,
-    true_ratio,
+    true_share,
 )
 from warpprior.report.findings import FACT, GOOD, POOR, Finding, findings
 from warpprior.report.overlay import draw_stills, encoded
@@ -30,6 +30,7 @@ from warpprior.result import Result
 from warpprior.support.environment import versions
 from warpprior.support.errors import MissingExtraError
 from warpprior.support.progress import Progress
+from warpprior.support.tables import CONTACT_STATES, ROWS
 
 REPORT_FILE = "report.html"
 
@@ -189,12 +190,13 @@ def _rows(result: Result, name: str, quantities: tuple[Quantity, ...]) -> Iterat
         truth = true_median(result, name, quantity.key)
         true = "" if truth is None else f"{truth:.{quantity.digits}f} in truth"
         yield _row(title, cells, "<br>".join(filter(None, [_reached(quantity, after), true])))
-    ratios = [contact_ratio(result, turn, name) for turn in (0, 1)]
-    touches = any(quantity.key in OF_PAIRS for quantity in quantities)
-    if touches and any(ratio is not None for ratio in ratios):
-        true = true_ratio(result, name)
-        shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
-        yield _row("frames in contact", [*shares, "", ""], "" if true is None else f"{100.0 * true:.0f} % in truth")
+    if any(quantity.key in OF_PAIRS for quantity in quantities):
+        for key in CONTACT_STATES:
+            ratios, true = [contact_share(result, turn, name, key) for turn in (0, 1)], true_share(result, name, key)
+            shares = ["" if ratio is None else f"{100.0 * ratio:.0f} %" for ratio in ratios]
+            if any(shares):
+                beside = "" if true is None else f"{100.0 * true:.0f} % in truth"
+                yield _row(ROWS[key][0], [*shares, "", ""], beside)
 
 
 def _row(title: str, cells: list[str], reached: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
 HOST_DEVICES = (1, 3)  # DLPack's numbers of plain and of pinned host memory
@@ -77,7 +78,7 @@ def to_warp(values: Any, where: str, dtype: Any, ndim: int, device: Any, *, shap
     """
     import warp as wp
 
-    device = wp.get_device(device)
+    device = warp_device(device)
     inner = tuple(getattr(dtype, "_shape_", ()))
     wanted = (*((None,) * ndim if shape is None else shape), *inner)
     if is_torch(values):
@@ -134,13 +135,13 @@ def device_of(*values: Any, device: Any = None) -> Any:
     import warp as wp
 
     if device is not None:
-        return wp.get_device(device)
+        return warp_device(device)
     for value in values:
         if is_warp(value):
             return value.device
         if is_torch(value):
             return wp.device_from_torch(value.device)
-    return wp.get_device("cpu")
+    return warp_device("cpu")
 
 
 def _is_array(values: Any) -> bool:

@@ -14,9 +14,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from warpprior.support.errors import InputError
+
+if TYPE_CHECKING:
+    import warp as wp
 
 Value = TypeVar("Value")
 
@@ -35,6 +38,7 @@ def resolve_device(name: str | None = None) -> str:
     """
     import warp as wp
 
+    start_warp()
     wanted = "auto" if name is None else str(name).strip().lower()
     cuda_names = [device.alias for device in wp.get_cuda_devices()]
     if wanted == "auto":
@@ -48,6 +52,25 @@ def resolve_device(name: str | None = None) -> str:
     if cuda_names:
         raise InputError("--device", f"{name!r} is not there", f"this machine has cpu, {', '.join(cuda_names)}")
     raise InputError("--device", f"{name!r}, but no CUDA device was found", "run with --device cpu")
+
+
+def start_warp() -> None:
+    """Start Warp, if nobody has, without the messages that it has for its own users."""
+    import warp as wp
+
+    import warpprior.kernels  # noqa: F401 - silences it
+
+    if getattr(wp, "_src").context.runtime is None:  # noqa: B009 - types do not know of it
+        with _driver_warning_dropped(), _sound_cache_home():
+            wp.init()
+
+
+def warp_device(name: Any) -> wp.Device:
+    """The Warp device of this name, Warp being started as :func:`start_warp` does."""
+    import warp as wp
+
+    start_warp()
+    return wp.get_device(name)
 
 
 def prepare_kernel_cache(*, quiet: bool = True) -> Path:
@@ -64,10 +87,12 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
     """
     import warp as wp
 
+    from warpprior.kernels import silence_warp
+
     if quiet:
-        _silence_warp()
+        silence_warp()
     try:
-        with _driver_warning_dropped() if quiet else nullcontext():
+        with _driver_warning_dropped() if quiet else nullcontext(), _sound_cache_home():
             wp.init()
         assert wp.config.kernel_cache_dir is not None  # wp.init has chosen one
         cache = Path(wp.config.kernel_cache_dir)
@@ -109,13 +134,12 @@ def self_healing(function: Callable[[], Value]) -> Value:
         warnings.warn(f"damaged kernels in the cache are compiled again: {names}", stacklevel=2)
 
 
-def _silence_warp() -> None:
-    import warp as wp
-
-    if hasattr(wp, "LOG_WARNING"):
-        wp.config.log_level = wp.LOG_WARNING
-    else:  # older Warp
-        wp.config.quiet = True  # pyright: ignore[reportAttributeAccessIssue]
+def forget_unfinished_builds() -> None:
+    """Delete what this process has begun to compile and will not finish; what is complete has been moved already."""
+    wp = sys.modules.get("warp")
+    cache = getattr(getattr(wp, "config", None), "kernel_cache_dir", None)
+    for folder in [] if cache is None else Path(cache).glob(f"*_p{os.getpid()}_t*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -138,6 +162,23 @@ def _driver_warning_dropped() -> Iterator[None]:
             heard.seek(0)
             lines = heard.read().decode(errors="replace").splitlines(keepends=True)
             sys.stderr.writelines(line for line in lines if "Could not find or load the NVIDIA CUDA driver" not in line)
+
+
+@contextmanager
+def _sound_cache_home() -> Iterator[None]:
+    """Within it XDG_CACHE_HOME is unset where it is empty or no absolute path, which by its specification is the same.
+
+    Warp would put its cache into the current folder.
+    """
+    home = os.environ.get("XDG_CACHE_HOME")
+    if home is None or os.path.isabs(home):
+        yield
+        return
+    del os.environ["XDG_CACHE_HOME"]
+    try:
+        yield
+    finally:
+        os.environ["XDG_CACHE_HOME"] = home
 
 
 def _write_problem(folder: Path) -> OSError | None:

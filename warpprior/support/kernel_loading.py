@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import warp as wp
 
+from warpprior.support.interrupts import call_aside
 from warpprior.support.progress import Progress
 
 PACKAGE = "warpprior.kernels"
 MOST_WORKERS = 8  # compilers at once
+_COMPILING = threading.Lock()
 
 _loaded: set[tuple[str, str]] = set()  # module and device
 
@@ -28,17 +31,26 @@ def load_kernels(names: Iterable[str], device: str, progress: Progress | None = 
         progress: called with modules done, modules in all, and what is being done.
     """
     missing = [name for name in sorted(set(names)) if (name, device) not in _loaded and _exists(name)]
-    modules = {name: _module(name) for name in missing}
-    pool = ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_WORKERS))
-    try:
-        loads = {pool.submit(wp.force_load, device, modules=[modules[name]], max_workers=0): name for name in missing}
-        for done, load in enumerate(as_completed(loads)):
-            load.result()
-            _loaded.add((loads[load], device))
-            if progress is not None:
-                progress(done + 1, len(missing), "compiling kernels")
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C those that wait are left out
+    if not missing:
+        return
+    modules = [_module(name) for name in missing]
+    done: list[wp.Module] = []
+
+    def load_one(module: wp.Module) -> None:
+        wp.force_load(device, modules=[module], max_workers=0)
+        done.append(module)
+
+    def load() -> None:
+        # Who was interrupted may still be at it.
+        with _COMPILING, ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
+            list(pool.map(load_one, modules))
+
+    def report() -> None:
+        if progress is not None:
+            progress(len(done), len(modules), "compiling kernels")
+
+    call_aside(load, report)
+    _loaded.update((name, device) for name in missing)
 
 
 def count_uncompiled(names: Iterable[str]) -> int:

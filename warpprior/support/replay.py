@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import warp as wp
 
+from warpprior.support.device import warp_device
+
 CPU_GRAPHS = (1, 14)  # the first Warp whose graphs on a CPU take all arguments
 
 
@@ -25,7 +27,7 @@ class Replay:
 
     def __init__(self, launches: Callable[[], None], device, *, capture: bool | None = None):
         self._launches = launches
-        self._device = wp.get_device(device)
+        self._device = warp_device(device)
         self._capture = self._device.is_cuda if capture is None else capture and _can_record(self._device)
         self._warm = False
         self._graph = None

@@ -17,23 +17,30 @@ ROWS = {
     "joint_mm": ("sliding joint error", "mm", 2, ("median", "p95", "max")),
     "acceleration_error_mm": ("acceleration error", "mm/frame2", 2, ("mean",)),
     "mask_iou": ("mask IoU", "", 4, ("median", "p05")),
-    "failures": ("more than 5 cm off", "", 3, ("share",)),
+    "failures_add": ("ADD above 5 cm", "", 3, ("share",)),
+    "failures_chamfer": ("Chamfer above 5 cm", "", 3, ("share",)),
+    "failures_keypoint": ("keypoint error above 5 cm", "", 3, ("share",)),
     "penetration_mm": ("penetration", "mm", 2, ("median", "max")),
     "slip_mm": ("slip", "mm/frame", 2, ("median", "p95")),
     "shared_volume_cm3": ("shared volume", "cm3", 3, ("median", "max")),
     "contact_f1_pooled": ("contacts found again, F1", "", 3, ("value",)),
-    "contact_ratio": ("frames in contact", "", 3, ("value",)),
+    "contact_ratio": ("frames in contact, up to 5 mm deep", "", 3, ("value",)),
+    "overlap_ratio": ("frames that overlap by 5 mm or more", "", 3, ("value",)),
+    "apart_ratio": ("frames without contact", "", 3, ("value",)),
 }
 
+
+CONTACT_STATES = ("contact_ratio", "overlap_ratio", "apart_ratio")
+"""Shares of frames that add up to 1."""
 
 # The rows of a short table, each with its first statistic.
 _BRIEF = (
     *("add_mm", "rotation_deg", "keypoint_mm", "keypoint_pa_mm", "acceleration_error_mm", "mask_iou"),
-    *("penetration_mm", "slip_mm", "contact_ratio"),
+    *("penetration_mm", "slip_mm", *CONTACT_STATES),
 )
 
 # What two bodies do to each other; shown for the pair, not for each of the two.
-_OF_PAIRS = ("penetration_mm", "slip_mm", "shared_volume_cm3", "contact_f1_pooled", "contact_ratio")
+_OF_PAIRS = ("penetration_mm", "slip_mm", "shared_volume_cm3", "contact_f1_pooled", *CONTACT_STATES)
 
 
 def format_before_after(metrics: dict, bodies: Sequence[str], *, brief: bool = False) -> str:

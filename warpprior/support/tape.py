@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from warpprior.support.device import start_warp
+
 
 def _runtime() -> Any:
     """Warp's own state, the only handle on the current tape that it has."""
     import warp as wp
 
-    wp.init()
+    start_warp()
     return getattr(wp, "_src").context.runtime  # noqa: B009 - types do not know of it
 
 

@@ -12,6 +12,7 @@ from scipy.linalg import lapack
 
 from warpprior.scene import SceneBody
 from warpprior.support.blas import one_thread
+from warpprior.support.device import warp_device
 
 BLOCKS = 4  # see warpprior.kernels.rows
 MORE_DAMPING = 10.0  # where rounding left the matrix not positive
@@ -54,7 +55,7 @@ class Equations:
         self.shared = {name: self.width + index for index, name in enumerate(shared)}
         self.frame_count = frame_count
         self.total, self.lanes = self.width + len(shared), lanes
-        self._device = wp.get_device(device)
+        self._device = warp_device(device)
 
     @cached_property
     def hessian(self) -> wp.array:

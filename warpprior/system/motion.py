@@ -16,6 +16,7 @@ from warpprior.kernels.camera import advance_poses, project_points
 from warpprior.kernels.joints import advance_joints
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.scene import Camera, Poses, Scene, SceneBody
+from warpprior.support.device import warp_device
 
 CONTACT_POINTS = 512  # per body, spread over its surface
 NEAREST_M = 0.05  # origins nearer to the camera than this, or behind it, are taken to be here
@@ -51,7 +52,7 @@ class MotionState:
         self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0
     ):
         self.scene = scene
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         self.frame_count = scene.frame_count
         self.center = wp.vec2(scene.camera.cx, scene.camera.cy)
         self.zoom(0.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 from warpprior.system.stage import Stage
 from warpprior.terms.term import ADAM, Term, bind_terms, check_names
@@ -69,7 +70,7 @@ class Loss:
         if all(body.known for body in scene.bodies):
             raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
         self.terms = chosen_terms(scene, terms)
-        self.device = wp.get_device(resolve_device(device))
+        self.device = warp_device(resolve_device(device))
         self._motion = MotionState(scene, self.device, point_count=contact_points)
         self._first_poses = {name: wp.clone(poses) for name, poses in self._motion.base_poses.items()}
         self._first_joints = {name: wp.clone(joints) for name, joints in self._motion.base_joints.items()}

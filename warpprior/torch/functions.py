@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from warpprior.bodies.body import Body
 from warpprior.scene import Camera
 from warpprior.support.arrays import is_torch
+from warpprior.support.device import warp_device
 from warpprior.torch.recording import load_torch, record
 
 if TYPE_CHECKING:
@@ -189,4 +190,4 @@ def _device(*values: Any) -> Any:
     import warp as wp
 
     load_torch()
-    return next((wp.device_from_torch(value.device) for value in values if is_torch(value)), wp.get_device("cpu"))
+    return next((wp.device_from_torch(value.device) for value in values if is_torch(value)), warp_device("cpu"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from warpprior.support.errors import InputError
 BY_BODY = tuple(channel for channel in CHANNELS.values() if channel.rows is not None)
 LEAST_STEP, MOST_STEP = 1e-6, 1e6  # [s]
 MOST_LATE = 10.0  # [s]
+COARSE = 1e-3  # [s]: what times of 32 bits must tell apart
 MOST = 1000.0  # of poses [m, rad]: control is not judged, it is believed
 
 
@@ -49,6 +51,14 @@ def read_time(timestamp: object) -> float:
         raise InputError("track: timestamp", repr(timestamp), "seconds, a number") from None
 
 
+def bits_missing(timestamp: float) -> str:
+    """What is to be said of a time that has no more digits than 32 bits hold, where frames need them; else nothing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.float32(timestamp)
+        coarse = bool(single == timestamp) and bool(np.spacing(np.abs(single)) > COARSE)
+    return "; this one looks like 32 bits, give 64" if coarse else ""
+
+
 def check_time(timestamp: float, last: float | None) -> None:
     """Refuse times that do not advance, or so far that they cannot be seconds.
 
@@ -61,14 +71,19 @@ def check_time(timestamp: float, last: float | None) -> None:
     """
     after = "" if last is None else f" after {last}"
     if not np.isfinite(timestamp) or (last is not None and timestamp - last < LEAST_STEP):
-        raise InputError("track: timestamp", f"{timestamp}{after}", "times that advance")
+        raise InputError("track: timestamp", f"{timestamp}{after}", f"times that advance{bits_missing(timestamp)}")
     if last is not None and timestamp - last > MOST_STEP:
         accepted = f"seconds, at most {MOST_STEP:g} from one to the next; divide nanoseconds by 1e9"
         raise InputError("track: timestamp", f"{timestamp}{after}", accepted)
 
 
-def check_observation(observation: Observation, scene: Scene) -> None:
+def check_observation(observation: Observation, scene: Scene, *, live: bool = False) -> None:
     """Refuse arrays that do not fit the bodies and the camera of a scene.
+
+    Args:
+        observation: what is seen.
+        scene: the model.
+        live: nobody has read and checked a recording before.
 
     Raises:
         InputError: names the body, what was found, and what is accepted.
@@ -82,7 +97,7 @@ def check_observation(observation: Observation, scene: Scene) -> None:
         for name, values in getattr(observation, channel.name).items():
             owner = _owner(channel.words, name, bodies).body
             shape = channel.shape(owner.keypoint_count, owner.coordinate_count)
-            without_confidence = ((*shape[:-1], 3),) if channel.name == "keypoints3d" else ()
+            without_confidence = ((*shape[:-1], shape[-1] - 1),) if channel.per_keypoint else ()
             accepted = (*without_confidence, shape)
             _check_array(f"{channel.words} of {name!r}", values, accepted)
     size = (scene.camera.height, scene.camera.width)
@@ -90,11 +105,19 @@ def check_observation(observation: Observation, scene: Scene) -> None:
         if picture is not None:
             _check_array(words, picture, (size,))
     if observation.labels is not None:
-        _check_labels(np.asarray(observation.labels))
+        _check_labels(np.asarray(observation.labels), {body.name: body.label for body in scene.bodies}, live)
 
 
-def _check_labels(labels: np.ndarray) -> None:
-    """Every pixel is a label; a picture of probabilities is none."""
+def _check_labels(labels: np.ndarray, own: dict[str, int], live: bool) -> None:
+    """Every pixel is a label; a picture of probabilities is none, and masks do not say whose they are."""
+    if labels.dtype == np.bool_ and list(own.values()) != [1]:
+        wanted = ", ".join(f"{label} where {name} is" for name, label in list(own.items())[:4])
+        raise InputError("label image", "true and false, which would be label 1", f"a picture with {wanted}")
+    if live and labels.dtype == np.uint8 and len(own) == 1 and IGNORE_LABEL not in own.values():
+        if labels.any() and not (labels % IGNORE_LABEL).any() and not labels.all():
+            ((name, label),) = own.items()
+            told = f"label image: no values but 0 and 255, which is don't-care; if that is {name}, give mask // 255"
+            warnings.warn(told + (f" * {label}" if label != 1 else ""), stacklevel=4)
     if labels.dtype in (np.uint8, np.bool_):
         return
     wrong = ~((labels >= 0) & (labels <= IGNORE_LABEL))
@@ -139,5 +162,7 @@ def _check_pose(owner: SceneBody, pose: HandPose) -> None:
         if MOST < largest < np.inf:  # what is not finite is missing
             raise InputError(where, f"{largest:g}", f"metres and radians, at most {MOST:g}")
     length = float(pose.rotation @ pose.rotation) ** 0.5
+    if not pose.rotation.any():  # no rotation is: such a pose is a missing one, as many networks mark it
+        return
     if abs(length - 1.0) > UNIT_TOLERANCE:  # NaN is not greater: such a pose is a missing one
         raise InputError(f"pose of {owner.name!r}: rotation", f"length {length:.4g}", "a unit quaternion xyzw")

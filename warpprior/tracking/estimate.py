@@ -29,7 +29,7 @@ class Estimate:
         joints: joint coordinates of hands by name (coordinate,) [rad or m].
         covariance: of the errors by name (6 + coordinate, 6 + coordinate): shift [m] and rotation [rad] along the
             camera's axes, R_true = Exp(rotation) R, then joint coordinates.
-        modes: what each object does: ``held``, ``touched``, ``rests``, ``flies`` or ``moves unseen``.
+        modes: what each object does: ``held``, ``touched``, ``rests``, ``flies``, ``moves`` or ``lost``.
         contacts: of hands with objects, see :class:`warpprior.tracking.hand_contacts.Contact`: names, point, outward
             normal, link, slip.
         ranks: degrees of freedom of each object that its contacts determine, 0 to 6.

@@ -9,7 +9,7 @@ import numpy as np
 
 from warpprior.observations import HandPose, Observation
 from warpprior.support.errors import InputError
-from warpprior.tracking.checks import LEAST_STEP
+from warpprior.tracking.checks import LEAST_STEP, bits_missing
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -56,6 +56,7 @@ class TakenSteps:
             InputError: says how late it is, and how late it may be.
         """
         where, accepted = "track: timestamp", f"times that advance, or are at most {self.span_s:g} s late (late_s)"
+        accepted += bits_missing(timestamp)
         if not self._steps or timestamp < last - self.span_s:
             raise InputError(where, f"{timestamp} is {last - timestamp:.6g} s before the last one, {last}", accepted)
         after = next((step for step in self._steps if step.timestamp > timestamp), None)

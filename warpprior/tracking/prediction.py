@@ -13,7 +13,8 @@ from warpprior.tracking.manifold import EYE, difference, exp, hats, matrix, mult
 from warpprior.tracking.object_transfer import ObjectTransfer
 from warpprior.tracking.settings import ControlNoise, TrackSettings
 
-HELD, TOUCHED, RESTS, FLIES, UNSEEN = "held", "touched", "rests", "flies", "moves unseen"
+HELD, TOUCHED, RESTS, FLIES, MOVES, LOST = "held", "touched", "rests", "flies", "moves", "lost"
+MODES = (HELD, TOUCHED, RESTS, FLIES, MOVES, LOST)
 NO_SHIFT = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
@@ -52,7 +53,7 @@ class Prediction:
     ):
         self.settings, self._hands = settings, hands
         self.anchored = settings.anchors > 0
-        self.modes = [RESTS if hands else UNSEEN] * object_count
+        self.modes = [RESTS if hands else MOVES] * object_count
         self.controls: list[HandPose | None] = [None] * len(hands)
         self.silent, self.intervals = [0.0] * len(hands), [0.0] * len(hands)
         self.touched: set[int] = set()
@@ -281,14 +282,14 @@ class Prediction:
     def _mode(self, index: int, contact_count: int) -> str:
         """Held by a hand; else lost, or flying if it was released or found again while it moved, until it rests."""
         if not self._hands:
-            return UNSEEN
+            return LOST if self.lost_s[index] > 0.0 else MOVES
         if contact_count:
             return HELD
         speed, limit = float(np.linalg.norm(self.velocities[index, :3])), self.settings.flight_speed_m_s
         was = self.modes[index]
         if self.lost_s[index] > 0.0:
-            return UNSEEN
-        if (was in (HELD, UNSEEN) and speed > limit) or (was == FLIES and speed > 0.5 * limit):
+            return LOST
+        if (was in (HELD, LOST) and speed > limit) or (was == FLIES and speed > 0.5 * limit):
             return FLIES
         return TOUCHED if index in self.touched else RESTS
 

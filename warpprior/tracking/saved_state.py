@@ -9,7 +9,7 @@ import numpy as np
 from warpprior.bodies.body import UNIT_TOLERANCE
 from warpprior.support.errors import InputError
 from warpprior.tracking.hands import TrackedHand
-from warpprior.tracking.prediction import FLIES, HELD, RESTS, TOUCHED, UNSEEN
+from warpprior.tracking.prediction import MODES
 
 AT_TIMES = ("motion/control/", "motion/surface/", "updater/scale/", "updater/window/", "misses/", "began")
 MAY_BE_NAN = ("timestamp", "contacts/")
@@ -76,7 +76,7 @@ def _check_values(kept: dict[str, np.ndarray], hands: Sequence[TrackedHand]) -> 
     if (np.diagonal(kept["twists/spread"]) < 0.0).any():
         raise _refused("'twists/spread' that is no covariance")
     modes = kept["motion/modes"]
-    if not set(modes.tolist()) <= {HELD, TOUCHED, RESTS, FLIES, UNSEEN}:
+    if not set(modes.tolist()) <= set(MODES):
         raise _refused("'motion/modes' of another version")
     hand, point, index = (kept[f"belief/anchor_{name}"] for name in ("hand", "point", "object"))
     points = np.array([len(carrier.points) for carrier in hands] + [0])

@@ -17,6 +17,7 @@ from warpprior.kernels import moments as kernels
 from warpprior.render.canvas import EPOCH_LIMIT, Canvas
 from warpprior.render.window import whole_window
 from warpprior.scene import IGNORE_LABEL, Camera, SceneBody
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 from warpprior.support.replay import Replay
 from warpprior.tracking.twin_arrays import twin_zeros
@@ -96,7 +97,7 @@ class SilhouetteMoments:
         watched_faces: int = WATCHED_FACES,
         other_faces: int = OTHER_FACES,
     ):
-        self.device = wp.get_device(device)
+        self.device = warp_device(device)
         self.names = tuple(body.name for body in bodies)
         if watched not in self.names:
             raise InputError("body to watch", repr(watched), f"one of {list(self.names)}")

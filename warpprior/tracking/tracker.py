@@ -88,7 +88,7 @@ class Tracker:
         lag: int = 0,
         late_s: float | None = None,
     ):
-        live = isinstance(scene, Camera)
+        self._live = live = isinstance(scene, Camera)
         late_s = (LATE_S if live else 0.0) if late_s is None else late_s
         check_lag(lag)
         check_late(late_s)
@@ -167,7 +167,7 @@ class Tracker:
         timestamp = read_time(timestamp)
         with one_thread():
             try:
-                check_observation(observation, self.scene)
+                check_observation(observation, self.scene, live=self._live)
                 if self.timestamp is not None and timestamp <= self.timestamp:
                     self._taken.check(timestamp, self.timestamp)
                     return self._merge(observation, timestamp)
@@ -310,7 +310,7 @@ class Tracker:
             assert pose.vertices is not None, "an observation is checked before"
             return pose if np.isfinite(pose.vertices).all() else None
         parts = (pose.position, pose.rotation, pose.joints)
-        return pose if all(np.isfinite(values).all() for values in parts) else None
+        return pose if all(np.isfinite(values).all() for values in parts) and pose.rotation.any() else None
 
     def _doubt(self, rows: Rows, dt: float) -> set[int]:
         """A sensor that is rejected again and again may be right: make room for it; returns which bodies were seen.

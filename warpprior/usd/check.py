@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.separate_process import Limits, run_separately
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom
@@ -44,21 +46,43 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
     default prim, Z up and metres.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero
     quaternions and colours of the wrong length).
 
+    The stage is read in a process of its own, which a damaged file may crash.
+
     Args:
         path: a USD file.
 
     Raises:
         InputError: the file cannot be opened as a stage.
         MissingExtraError: OpenUSD is not installed.
+        RunError: no Python can be started to read it.
     """
+    if find_spec("pxr") is None:
+        raise MissingExtraError("checking USD files", "usd")
+    where = os.fspath(path)
+    mebibytes = os.path.getsize(where) / 2**20 if os.path.isfile(where) else 0.0
+    limits = Limits(
+        cpu_s=20.0 + 4.0 * mebibytes,
+        memory_bytes=(4 << 30) + int(8 * mebibytes * 2**20),
+        wall_s=240.0 + 8.0 * mebibytes,
+    )
+    _, found = run_separately(
+        "warpprior.usd.check:find_faults",
+        {"path": where},
+        where=where,
+        accepted="a .usdc, .usd or .usda file",
+        limits=limits,
+    )
+    return [Finding(*texts) for texts in found]
+
+
+def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, str]]]:
+    """What :func:`check_stage` finds, as texts; runs apart."""
+    from pxr import Tf, Usd, UsdGeom
+
     try:
-        from pxr import Tf, Usd, UsdGeom
-    except ImportError as error:
-        raise MissingExtraError("checking USD files", "usd") from error
-    try:
-        stage = Usd.Stage.Open(os.fspath(path))
+        stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
-        raise InputError(os.fspath(path), "not a readable stage", "a .usdc, .usd or .usda file") from error
+        raise InputError(path, "not a readable stage", "a .usdc, .usd or .usda file") from error
     findings = list(_stage_findings(stage))
     for prim in stage.Traverse():
         findings += _value_findings(stage, prim)
@@ -66,7 +90,7 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
             findings += _mesh_findings(UsdGeom.Mesh(prim))
         else:
             findings += _constant_findings(prim)
-    return findings
+    return {}, [(one.prim, one.what, one.message) for one in findings]
 
 
 def _stage_findings(stage: Usd.Stage) -> Iterator[Finding]:

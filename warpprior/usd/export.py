@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import warpprior
-from warpprior.io.atomic import atomic_path
+from warpprior.io.atomic import atomic_path, writing_alone
 from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError, MissingExtraError, RunError
+from warpprior.support.interrupts import postponed
 from warpprior.support.progress import Progress
 from warpprior.usd import prims
 from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
@@ -82,10 +83,9 @@ def export_usd(
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise InputError(str(path), f"file ending {path.suffix!r}", f"one of {', '.join(FORMATS)}")
-    try:
-        from pxr import Usd
-    except ImportError as error:
-        raise MissingExtraError("USD export", "usd") from error
+    _import_openusd()
+    from pxr import Usd
+
     _check_poses(scene, poses)
     scene = _with_detail(scene, contacts, heat)
     surfaces = _surfaces(scene, poses, contacts, heat, device)
@@ -102,6 +102,15 @@ def export_usd(
         if progress is not None:
             progress(index + 1, len(scene.bodies), "writing the stage")
     _write_whole(stage, path)
+
+
+def _import_openusd() -> None:
+    """Import what the export needs; interrupts wait, for OpenUSD would print them and go on without what it lacks."""
+    try:
+        with postponed():
+            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("USD export", "usd") from error
 
 
 class _BodyWriter:
@@ -287,7 +296,7 @@ def _write_whole(stage: Usd.Stage, path: Path) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial:
+        with writing_alone(path), atomic_path(path) as partial:
             if not stage.GetRootLayer().Export(str(partial)):
                 raise RunError(f"{path}: OpenUSD could not write the file")
     except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.readers.animated_usd import MOST_BYTES, MOST_PLACES, read_usd_animation
-from warpprior.bodies.readers.files import read_npz
+from warpprior.bodies.readers.animated_usd import MOST_BYTES, read_usd_animation
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
+from warpprior.bodies.readers.usd_surface import MOST_PLACES
 from warpprior.bodies.repair import MAX_FACES, repair_faces
 from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
+from warpprior.support.npz import read_npz
 
 USD_SUFFIXES = (".usd", ".usda", ".usdc")
 FAR_M = 100.0

@@ -1,21 +1,28 @@
-"""Binary glTF 2 files: the JSON tree, its arrays, and where its nodes are; everything checked before it is followed."""
+"""glTF 2 files, binary or text: the JSON tree, its arrays, where its nodes are; all checked before it is followed."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 import struct
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
+from warpprior.bodies.readers.textures import beside, quoted
 from warpprior.bodies.repair import MAX_FACES
 from warpprior.support.errors import InputError
+from warpprior.support.files import MAX_BYTES
 
-ACCEPTED = "give a self-contained GLB (binary glTF 2) file"
+ACCEPTED = "give a complete glTF 2 file, best self-contained (.glb)"
 MOST_ELEMENTS = 3 * MAX_FACES  # of one array
 MOST_NODES = 100_000
+MOST_PARTS = 20_000  # primitives that are drawn, each as often as nodes show it
+MOST_TOKENS = 4_000_000  # of the JSON tree, which takes some hundred bytes for each
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _UNDERSTOOD = ("KHR_mesh_quantization", "KHR_texture_transform", "KHR_materials_", "KHR_lights_", "EXT_texture_")
@@ -25,7 +32,7 @@ class Glb:
     """One file.
 
     Args:
-        path: the file; nothing outside it is read.
+        path: the file. A ``.glb`` is read alone, a ``.gltf`` with what it names in its folder.
 
     Raises:
         InputError: damaged, cut short, or it needs other files or compression.
@@ -35,8 +42,18 @@ class Glb:
     """
 
     def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.binary = self.path.suffix.lower() != ".gltf"
         self._where = str(path)
-        data = read_bytes(path, "a GLB file")
+        self._lists: dict[str, list[dict]] = {}
+        self._buffers: dict[int, bytes] = {}
+        self._named_bytes = 0
+        data = read_bytes(path, "a glTF file")
+        self.tree = self._parse(self._chunks(data) if self.binary else data)
+        self._check_extensions()
+
+    def _chunks(self, data: bytes) -> bytes:
+        """The JSON chunk; the binary one becomes buffer 0."""
         if len(data) < 20:
             raise InputError(self._where, f"has {len(data)} bytes, less than a header", ACCEPTED)
         magic, version, length = struct.unpack_from("<4sII", data)
@@ -47,19 +64,26 @@ class Glb:
         size, kind = struct.unpack_from("<I4s", data, 12)
         if kind != b"JSON" or 20 + size > len(data):
             raise InputError(self._where, "has no complete JSON chunk", ACCEPTED)
-        self.tree = json.loads(data[20 : 20 + size])
-        if not isinstance(self.tree, dict):
-            raise InputError(self._where, "its JSON is no object", ACCEPTED)
-        self._binary = self._binary_chunk(data, 20 + size)
-        self._check_extensions()
-
-    def _binary_chunk(self, data: bytes, start: int) -> bytes:
-        while start + 8 <= len(data):
-            size, kind = struct.unpack_from("<I4s", data, start)
+        at = 20 + size
+        while at + 8 <= len(data):
+            length, kind = struct.unpack_from("<I4s", data, at)
             if kind == b"BIN\0":
-                return data[start + 8 : start + 8 + size]
-            start += 8 + size
-        return b""
+                self._buffers[0] = data[at + 8 : at + 8 + length]
+                break
+            at += 8 + length
+        return data[20 : 20 + size]
+
+    def _parse(self, text: bytes) -> dict:
+        if sum(text.count(mark) for mark in (b",", b"[", b"{")) > MOST_TOKENS:
+            raise InputError(self._where, f"its JSON has more than {MOST_TOKENS} values", "simplify it")
+        try:
+            tree = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            reason = str(error)[:80] if isinstance(error, ValueError) else "nested too deep"
+            raise InputError(self._where, f"its JSON cannot be read ({reason})", ACCEPTED) from None
+        if not isinstance(tree, dict):
+            raise InputError(self._where, "its JSON is no object", ACCEPTED)
+        return tree
 
     def _check_extensions(self) -> None:
         needed = [str(name) for name in self.tree.get("extensionsRequired", [])]
@@ -69,10 +93,12 @@ class Glb:
 
     def listed(self, key: str) -> list[dict]:
         """A list of objects of the tree, empty where there is none."""
-        found = self.tree.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise InputError(self._where, f"its {key} are no list of objects", ACCEPTED)
-        return found
+        if key not in self._lists:
+            found = self.tree.get(key, [])
+            if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+                raise InputError(self._where, f"its {key} are no list of objects", ACCEPTED)
+            self._lists[key] = found
+        return self._lists[key]
 
     def item(self, key: str, index: object) -> dict:
         """One element of such a list."""
@@ -81,30 +107,131 @@ class Glb:
             raise InputError(self._where, f"names {key} {str(index)[:20]} of {len(items)}", ACCEPTED)
         return items[index]
 
-    def array(self, index: object) -> np.ndarray:
-        """The array of an accessor (element, width), normalised integers as floats; a copy of its own."""
-        accessor = self.item("accessors", index)
-        count, width = accessor["count"], _WIDTHS[accessor["type"]]
-        place = f"{self._where}: array {index}"
+    def count(self, index: object) -> int:
+        """Elements that an accessor claims, within the limit."""
+        count = self.item("accessors", index)["count"]
         if type(count) is not int or not 0 <= count <= MOST_ELEMENTS:
-            raise InputError(place, f"claims {str(count)[:20]} elements", f"at most {MOST_ELEMENTS}")
+            found = f"claims {str(count)[:20]} elements"
+            raise InputError(f"{self._where}: array {index}", found, f"at most {MOST_ELEMENTS}")
+        return count
+
+    def array(self, index: object, count: int | None = None) -> np.ndarray:
+        """The array of an accessor (element, width), normalised integers as floats; a copy of its own.
+
+        Args:
+            index: of the accessor.
+            count: how many elements it must have, if that is known.
+        """
+        accessor = self.item("accessors", index)
+        found, width = self.count(index), _WIDTHS[accessor["type"]]
+        place = f"{self._where}: array {index}"
+        if found != (found if count is None else count):
+            raise InputError(place, f"has {found} elements for {count} vertices", "the file is damaged")
+        count = found
         if "sparse" in accessor or "bufferView" not in accessor:
             raise InputError(place, "is sparse or has no data", "save it with plain arrays")
         kind = np.dtype(_COMPONENTS[accessor["componentType"]])
         view = self.item("bufferViews", accessor["bufferView"])
-        buffer = self.item("buffers", view["buffer"])
-        if view["buffer"] != 0 or "uri" in buffer:
-            raise InputError(place, "lies in another file", ACCEPTED)
+        buffer = self._buffer(view["buffer"])
         first, inside = int(view.get("byteOffset", 0)), int(accessor.get("byteOffset", 0))
         size, stride = width * kind.itemsize, int(view.get("byteStride", width * kind.itemsize))
         end = inside + (count - 1) * stride + size if count else inside
-        if min(first, inside, stride - size) < 0 or end > int(view["byteLength"]) or first + end > len(self._binary):
+        if min(first, inside, stride - size) < 0 or end > int(view["byteLength"]) or first + end > len(buffer):
             raise InputError(place, "reaches beyond its data", "the file is damaged")
         steps = (stride, kind.itemsize)
-        values = np.ndarray((count, width), kind, self._binary, first + inside, steps).copy()
+        values = np.ndarray((count, width), kind, buffer, first + inside, steps).copy()
         if accessor.get("normalized") and kind.kind in "iu":
             return np.maximum(values / float(np.iinfo(kind).max), -1.0)
         return values
+
+    def view_bytes(self, index: object) -> bytes:
+        """The bytes of a buffer view."""
+        view = self.item("bufferViews", index)
+        first, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
+        buffer = self._buffer(view["buffer"])
+        if min(first, length) < 0 or first + length > len(buffer):
+            raise InputError(f"{self._where}: view {index}", "reaches beyond its data", "the file is damaged")
+        return buffer[first : first + length]
+
+    def _buffer(self, index: object) -> bytes:
+        buffer = self.item("buffers", index)
+        number = int(str(index))
+        if "uri" not in buffer:
+            return self._buffers.get(number, b"") if number == 0 else b""
+        if self.binary:
+            raise InputError(f"{self._where}: buffer {number}", "lies in another file", ACCEPTED)
+        if number not in self._buffers:
+            self._buffers[number] = self.named_bytes(buffer["uri"])
+        return self._buffers[number]
+
+    def named_bytes(self, uri: object) -> bytes:
+        """What a ``data:`` address holds, or the file beside this one that an address names.
+
+        Raises:
+            InputError: it is not there, outside the folder, or all that is named is more than 256 MiB.
+        """
+        if not isinstance(uri, str):
+            raise InputError(self._where, "an address that is no text", ACCEPTED)
+        if uri.startswith("data:"):
+            head, _, body = uri.partition(",")
+            try:
+                data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
+            except (binascii.Error, ValueError):
+                data = b""
+            if not data:
+                raise InputError(self._where, "a data: address that cannot be decoded", ACCEPTED)
+        else:
+            file = beside(self.path, unquote(uri))
+            if file is None:
+                found = f"{quoted(uri)} is not in its folder"
+                raise InputError(self._where, found, "put it beside the file or below")
+            data = read_bytes(file, "a part of a glTF file")
+        self._named_bytes += len(data)
+        if self._named_bytes > MAX_BYTES:
+            raise InputError(self._where, f"names more than {MAX_BYTES // 2**20} MiB", "simplify it")
+        return data
+
+    def check_drawn(self, nodes: list[dict]) -> int:
+        """Refuse meshes that are too large together, each counted as often as these nodes show it.
+
+        Returns:
+            how many vertices they have together.
+
+        Raises:
+            InputError: more than 2,000,000 faces, three times as many vertices, or 20,000 primitives.
+        """
+        sizes: dict[int, np.ndarray] = {}
+        total = np.zeros(3, dtype=object)  # whole numbers without end
+        for node in nodes:
+            index = node["mesh"]
+            if index not in sizes:
+                sizes[index] = sum((self._size(part) for part in self.item("meshes", index)["primitives"]), 0 * total)
+            total = total + sizes[index]
+        limits = {"faces": MAX_FACES, "vertices": 3 * MAX_FACES, "primitives": MOST_PARTS}
+        for (what, limit), found in zip(limits.items(), total, strict=True):
+            if found > limit:
+                raise InputError(self._where, f"shows {str(found)[:20]} {what}", f"simplify it to at most {limit}")
+        return int(total[1])
+
+    def _size(self, primitive: dict) -> np.ndarray:
+        """Faces, vertices and primitives of a primitive, as its arrays claim."""
+        points = self.count(primitive["attributes"]["POSITION"]) if "POSITION" in primitive["attributes"] else 0
+        corners = self.count(primitive["indices"]) if "indices" in primitive else points
+        return np.array([corners if primitive.get("mode") in (5, 6) else corners // 3, points, 1], dtype=object)
+
+    def shown_nodes(self) -> list[int]:
+        """Nodes of the scene that the file shows first, or all where it names none."""
+        nodes = self.listed("nodes")
+        if not self.listed("scenes"):
+            return list(range(len(nodes)))
+        waiting = list(self.item("scenes", self.tree.get("scene", 0)).get("nodes", []))
+        shown: set[int] = set()
+        while waiting:
+            index = waiting.pop()
+            if index not in shown:
+                shown.add(index)
+                waiting.extend(self.item("nodes", index).get("children", []))
+        return sorted(shown)
 
     def world(self) -> tuple[np.ndarray, np.ndarray]:
         """scene_from_node of every node (node, 4, 4), and the parent of every node (node,), -1 for none."""
@@ -124,7 +251,8 @@ class Glb:
         while waiting:
             index = waiting.pop()
             own = node_matrix(nodes[index])
-            placed[index] = own if parents[index] == -1 else placed[parents[index]] @ own
+            with np.errstate(all="ignore"):
+                placed[index] = own if parents[index] == -1 else placed[parents[index]] @ own
             waiting.extend(nodes[index].get("children", []))
             done += 1
         if done < len(nodes):

@@ -1,4 +1,4 @@
-"""Rigid bodies from mesh files: OBJ, PLY, STL and GLB."""
+"""Rigid bodies from mesh files: OBJ, PLY, STL, glTF and COLLADA."""
 
 from __future__ import annotations
 
@@ -9,24 +9,35 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.readers.dae import read_dae
+from warpprior.bodies.readers.gltf import read_gltf
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.obj import read_obj
+from warpprior.bodies.readers.ply import read_ply
 from warpprior.bodies.readers.stl import read_stl
-from warpprior.bodies.readers.trimesh_files import read_glb, read_ply
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within
 
-READERS = {".obj": read_obj, ".ply": read_ply, ".stl": read_stl, ".glb": read_glb}
+READERS = {
+    ".obj": read_obj,
+    ".ply": read_ply,
+    ".stl": read_stl,
+    ".glb": read_gltf,
+    ".gltf": read_gltf,
+    ".dae": read_dae,
+}
 MAX_EXTENT = 5.0  # [m]
 MIN_EXTENT = 1e-3  # [m]
+SMALL_EXTENT = 0.02  # [m], below which a body is rather in another unit than so small
+UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "metres": 1.0}
 
 
 def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
     """A rigid body from a mesh file, in the file's own frame.
 
     Args:
-        path: ``.obj``, ``.ply``, ``.stl`` or ``.glb``; all objects of the file are one body.
+        path: ``.obj``, ``.ply``, ``.stl``, ``.glb``, ``.gltf`` or ``.dae``; all objects of the file are one body.
         name: name of the body.
         scale: metres per unit of the file.
 
@@ -41,7 +52,10 @@ def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
     surface = read_surface(path)
     surface = repair_surface(str(path), replace(surface, vertices=surface.vertices * scale))
-    warnings = surface.warnings + check_size(str(path), surface.vertices)
+    warnings = surface.warnings + surface.color_warnings + check_size(str(path), surface.vertices, scale=scale)
+    extent = float(np.ptp(surface.vertices, axis=0).max())
+    if extent < SMALL_EXTENT and (others := _other_scales(extent / scale)):
+        warnings += (f"its largest side is only {1e3 * extent:.3g} mm; is it in another unit? {others}",)
     return rigid_body(
         name,
         surface.vertices,
@@ -61,13 +75,21 @@ def read_surface(path: Path) -> Surface:
     return reader(path)
 
 
-def check_size(where: str, vertices: np.ndarray, hint: str = "") -> tuple[str, ...]:
+def _other_scales(extent: float) -> str:
+    """What ``mesh_scale`` would make of a largest side in the file's units, for each unit that gives a likely size."""
+    sizes = {factor: f"({unit}) makes it {1e3 * extent * factor:.3g} mm" for unit, factor in UNITS.items()}
+    likely = [f"{factor} {text}" for factor, text in sizes.items() if SMALL_EXTENT <= extent * factor <= MAX_EXTENT]
+    return f"mesh_scale = {', '.join(likely)}" if likely else ""
+
+
+def check_size(where: str, vertices: np.ndarray, hint: str = "", *, scale: float = 1.0) -> tuple[str, ...]:
     """Warnings about where a surface lies in its frame.
 
     Args:
         where: the file, for messages.
         vertices: (vertex, 3) [m].
         hint: how to mend the size; empty: by ``mesh_scale``.
+        scale: metres per unit of the file, as ``mesh_scale`` says it.
 
     Raises:
         InputError: it is larger than 5 m or smaller than 1 mm, or too far from its origin for single precision.
@@ -76,7 +98,7 @@ def check_size(where: str, vertices: np.ndarray, hint: str = "") -> tuple[str, .
     extent = float((high - low).max())
     size = " x ".join(f"{value:.4g}" for value in high - low)
     if extent > MAX_EXTENT:
-        hint = hint or "set mesh_scale = 0.001 in scene.toml if the file is in millimetres, 0.0254 if in inches"
+        hint = hint or f"say its unit in scene.toml: {_other_scales(extent / scale) or 'mesh_scale'}"
         raise InputError(where, f"its size is {size} m", f"sizes from 1 mm to 5 m are accepted: {hint}")
     if extent < MIN_EXTENT:
         hint = hint or "set mesh_scale in scene.toml, for instance 1000 if the file is in kilometres"

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_npz
 from warpprior.bodies.readers.pickled_arrays import PickledArrays
 from warpprior.bodies.readers.safe_pickle import MOST_BYTES, read_pickle
 from warpprior.support.errors import InputError
+from warpprior.support.npz import read_npz
 
 MOST_UNPACKED = 1 << 30
 MOST_COORDINATE = 10.0  # [m]
+MOST_VALUE = 1e3  # of all arrays but those of indices; products of a few stay well within single precision
 WEIGHT_TOLERANCE = 1e-3
 
 
@@ -127,6 +128,11 @@ def _checked(where: str, layout: Layout, arrays: dict[str, np.ndarray]) -> Model
             raise InputError(f"{where}: {name}", f"has shape {found.shape} and type {found.dtype}", accepted)
         if not np.isfinite(found).all():
             raise InputError(f"{where}: {name}", "is not finite", accepted)
+        reach = float(np.abs(found.astype(np.float64)).max(initial=0.0))
+        if reach > MOST_VALUE and name not in ("f", "kintree_table"):  # which are held against counts below
+            raise InputError(
+                f"{where}: {name}", f"has a value of {reach:.3g}", f"no model has one above {MOST_VALUE:g}"
+            )
     read: dict[str, Any] = {name: np.asarray(value, dtype=np.float64) for name, value in arrays.items()}
     read["f"], read["kintree_table"] = (arrays[name].astype(np.int64) for name in ("f", "kintree_table"))
     _check_values(where, layout, read, accepted)

@@ -2,108 +2,157 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
-from warpprior.bodies.readers.textures import PIXEL_LIMIT, paint_corners, texture_size
-from warpprior.bodies.repair import Surface
+from warpprior.bodies.readers.obj_materials import MOST_LIBRARIES, read_libraries
+from warpprior.bodies.readers.textures import Paint, Textures
+from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
 
 ACCEPTED = "give an OBJ file with 'v' and 'f' lines"
-PLAIN = 0.7  # grey of what has no colour
+SIMPLER = f"simplify it to at most {MAX_FACES} faces"
+LONGEST_LINE = 2**20  # bytes, with its continuations
+MOST_MATERIALS = 100_000
+_NAMING = ("usemtl", "mtllib")
 
 
 @dataclass
-class _Polygons:
-    """What the lines of the file say: one entry per polygon."""
+class _Elements:
+    """What the lines of the file say; triangles are the fans of its polygons."""
 
-    vertices: list[list[float]] = field(default_factory=list)
-    colors: list[list[float]] = field(default_factory=list)
-    texture: list[list[float]] = field(default_factory=list)
-    corners: list[list[int]] = field(default_factory=list)
-    corner_textures: list[list[int]] = field(default_factory=list)
-    materials: list[str] = field(default_factory=list)
-    libraries: list[str] = field(default_factory=list)
+    vertices: array = field(default_factory=lambda: array("d"))
+    colors: array = field(default_factory=lambda: array("d"))
+    texture: array = field(default_factory=lambda: array("d"))
+    corners: array = field(default_factory=lambda: array("q"))
+    corner_textures: array = field(default_factory=lambda: array("q"))
+    face_materials: array = field(default_factory=lambda: array("q"))
+    materials: dict[str, int] = field(default_factory=lambda: {"": 0})
+    libraries: dict[str, None] = field(default_factory=dict)
 
 
 def read_obj(path: Path) -> Surface:
     """Surface of an OBJ file in its own units: all objects and groups, polygons split into fans.
 
-    Colours come from the vertices, else from the textures and diffuse colours of the material library, if that and
+    Colours come from the vertices, else from the textures and diffuse colours of the material libraries, if those and
     the textures lie in the folder of the file.
 
     Raises:
         InputError: names the line.
     """
-    polygons = _parse(path, read_bytes(path, "an OBJ file").decode("utf-8-sig", errors="replace"))
-    vertices = np.array(polygons.vertices, dtype=np.float64).reshape(-1, 3)
-    faces = _fans(polygons.corners)
+    data = read_bytes(path, "an OBJ file")
+    _count(path, data)
+    elements = _parse(path, data)
+    vertices = np.array(elements.vertices, dtype=np.float64).reshape(-1, 3)
+    faces = np.array(elements.corners, dtype=np.int64).reshape(-1, 3)
     colors, warnings = None, ()
-    if polygons.colors:
-        colors = np.array(polygons.colors, dtype=np.float64)
+    if elements.colors:
+        colors = np.array(elements.colors, dtype=np.float64).reshape(-1, 3)
         colors = np.clip(colors / 255.0 if colors.max() > 1.0 else colors, 0.0, 1.0)
-    elif any(polygons.materials):
-        colors, warnings = _material_colors(path, polygons, vertices, faces)
-    return Surface(vertices, faces, colors, warnings=warnings)
+    elif len(elements.materials) > 1 or elements.libraries:
+        colors, warnings = _material_colors(path, elements, vertices, faces)
+    return Surface(vertices, faces, colors, color_warnings=warnings)
 
 
-def _fans(polygons: list[list[int]]) -> np.ndarray:
-    """Triangles (face, 3) of polygons, each split into a fan."""
-    faces = [[p[0], p[k], p[k + 1]] for p in polygons for k in range(1, len(p) - 1)]
-    return np.array(faces, dtype=np.int64).reshape(-1, 3)
+def _count(path: Path, data: bytes) -> None:
+    """Refuse what is too large before it is parsed."""
+    limits = [
+        ("faces", b"\nf", 1),
+        ("vertices", b"\nv ", 3),
+        ("texture coordinates", b"\nvt ", 3),
+        ("lines", b"\n", 12),
+    ]
+    for what, start, factor in limits:
+        limit = factor * MAX_FACES
+        if data.count(start) > limit:
+            raise InputError(str(path), f"more than {limit} {what}", SIMPLER)
 
 
-def _parse(path: Path, text: str) -> _Polygons:
-    polygons = _Polygons()
-    material, with_color = "", None
-    number, pending = 0, ""
-    for line_number, line in enumerate(text.splitlines(), start=1):
-        if not pending:
-            number = line_number
-        line = pending + line.split("#", 1)[0].strip()
-        pending = ""
+def _lines(path: Path, data: bytes) -> Iterator[tuple[int, str, str]]:
+    """Number, key and rest of each line that says something; those that end in a backslash go on in the next."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    current = number = at = length = 0
+    parts: list[str] = []
+    while at < len(data):
+        current += 1
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        length += end - at
+        if length > LONGEST_LINE:
+            raise InputError(f"{path}, line {current}", f"is longer than {LONGEST_LINE} bytes", ACCEPTED)
+        line = data[at:end].decode("utf-8", errors="replace").strip()
+        if not line.startswith(_NAMING):  # names may hold a #
+            line = line.partition("#")[0].rstrip()
+        at = end + 1
+        number = number if parts else current
         if line.endswith("\\"):
-            pending = line[:-1] + " "
+            parts.append(line[:-1])
+            length += 1
             continue
-        key, _, rest = line.partition(" ") if "\t" not in line else line.replace("\t", " ").partition(" ")
-        words = rest.split()
+        words = (" ".join([*parts, line]) if parts else line).split(None, 1)
+        parts, length = [], 0
+        if words:
+            yield number, words[0], words[1] if len(words) > 1 else ""
+
+
+def _parse(path: Path, data: bytes) -> _Elements:
+    elements = _Elements()
+    material, with_color = 0, None
+    vertex_count = texture_count = 0
+    for number, key, rest in _lines(path, data):
         where = f"{path}, line {number}"
         if key == "v":
-            values = _numbers(where, words, (3, 4, 6, 7))
-            polygons.vertices.append(values[:3])
+            values = read_numbers(where, rest.split(), (3, 4, 6, 7))
+            elements.vertices.extend(values[:3])
+            vertex_count += 1
             colored = len(values) >= 6
             if with_color is None:
                 with_color = colored
             if with_color != colored:
                 raise InputError(where, "some vertices have colours and some not", "give all or none of them colours")
             if colored:
-                polygons.colors.append(values[-3:])
+                elements.colors.extend(values[-3:])
         elif key == "vt":
-            polygons.texture.append([*_numbers(where, words, (1, 2, 3)), 0.0][:2])
+            elements.texture.extend([*read_numbers(where, rest.split(), (1, 2, 3)), 0.0][:2])
+            texture_count += 1
         elif key == "f":
-            corners, textures = _corners(where, words, len(polygons.vertices), len(polygons.texture))
-            polygons.corners.append(corners)
-            polygons.corner_textures.append(textures)
-            polygons.materials.append(material)
+            corners, textures = _corners(where, rest.split(), vertex_count, texture_count)
+            for k in range(1, len(corners) - 1):
+                elements.corners.extend((corners[0], corners[k], corners[k + 1]))
+                elements.corner_textures.extend((textures[0], textures[k], textures[k + 1]))
+                elements.face_materials.append(material)
+            if len(elements.face_materials) > MAX_FACES:
+                raise InputError(str(path), f"more than {MAX_FACES} faces", SIMPLER)
         elif key == "usemtl":
-            material = rest.strip()
-        elif key == "mtllib":
-            polygons.libraries.append(rest.strip())
-    return polygons
+            known = elements.materials
+            material = known.setdefault(rest, len(known)) if len(known) < MOST_MATERIALS else known.get(rest, 0)
+        elif key == "mtllib" and len(elements.libraries) <= MOST_LIBRARIES:
+            elements.libraries[rest] = None
+    return elements
 
 
-def _numbers(where: str, words: list[str], counts: tuple[int, ...]) -> list[float]:
+def read_numbers(where: str, words: list[str], counts: tuple[int, ...]) -> list[float]:
+    """The numbers of a line.
+
+    Raises:
+        InputError: another count of them, or not finite.
+    """
     if len(words) not in counts:
         raise InputError(where, f"{len(words)} numbers", f"{' or '.join(map(str, counts))} are accepted")
     try:
         values = [float(word) for word in words]
     except ValueError:
-        raise InputError(where, f"{' '.join(words)!r} is not {len(words)} numbers", "write 0.1, not 0,1") from None
-    if not np.isfinite(values).all():
-        raise InputError(where, f"{' '.join(words)!r}", "coordinates must be finite numbers")
+        found = f"{' '.join(words)[:80]!r} is not {len(words)} numbers"
+        raise InputError(where, found, "write 0.1, not 0,1") from None
+    if not all(abs(value) < np.inf for value in values):
+        raise InputError(where, f"{' '.join(words)[:80]!r}", "coordinates must be finite numbers")
     return values
 
 
@@ -125,103 +174,36 @@ def _index(where: str, word: str, count: int, what: str) -> int:
     try:
         index = int(word)
     except ValueError:
-        raise InputError(where, f"{word!r} is not a whole number", ACCEPTED) from None
+        raise InputError(where, f"{word[:80]!r} is not a whole number", ACCEPTED) from None
     if index == 0 or abs(index) > count:
-        found = f"index {index} of {count} {what} so far"
+        found = f"index {word[:20]} of {count} {what} so far"
         accepted = f"indices run from 1 to {count}, or from -{count} to -1" if count else f"{what} come before faces"
         raise InputError(where, found, accepted)
     return index - 1 if index > 0 else count + index
 
 
 def _material_colors(
-    path: Path, polygons: _Polygons, vertices: np.ndarray, faces: np.ndarray
+    path: Path, elements: _Elements, vertices: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Vertex colours (vertex, 3) as the mean over the faces that meet there, and warnings."""
-    materials: dict[str, tuple[np.ndarray, str]] = {}
-    warnings: list[str] = []
-    for library in polygons.libraries:
-        file = _beside(path, library)
-        if file is not None:
-            materials.update(_read_materials(file))
-    corner_uvs = _fans(polygons.corner_textures)
-    names, numbers = np.unique(polygons.materials, return_inverse=True)
-    numbers = np.repeat(numbers.reshape(-1), [len(corners) - 2 for corners in polygons.corners])
-    places = np.array(polygons.texture, dtype=np.float64).reshape(-1, 2)
-    total = np.zeros((len(vertices), 3))
-    weight = np.zeros(len(vertices))
-    for number, name in enumerate(names.tolist()):
-        if name not in materials:
+    materials, warnings = read_libraries(path, elements.libraries, set(elements.materials) - {""})
+    textures = Textures(path)
+    uvs = np.array(elements.corner_textures, dtype=np.int64).reshape(-1, 3)
+    places = np.array(elements.texture, dtype=np.float64).reshape(-1, 2)
+    numbers = np.array(elements.face_materials, dtype=np.int64)
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.searchsorted(numbers[order], np.arange(len(elements.materials) + 1))
+    paint = Paint(vertices)
+    for name, number in elements.materials.items():
+        mine = order[bounds[number] : bounds[number + 1]]
+        if name not in materials or len(mine) == 0:
             continue
         color, texture = materials[name]
-        mine = numbers == number
-        image = _read_texture(path, texture, warnings) if texture else None
-        mapped = mine & (corner_uvs >= 0).all(axis=1) & (image is not None)
-        # A plain colour is a texture of one pixel.
-        parts = [(color.reshape(1, 1, 3), mine & ~mapped, np.zeros((int((mine & ~mapped).sum()), 3, 2)))]
+        image = textures.read(texture) if texture else None
+        mapped = (uvs[mine] >= 0).all(axis=1) & (image is not None)
         if image is not None:
-            parts.append((image, mapped, places[corner_uvs[mapped]]))
-        for picture, chosen, uvs in parts:
-            colors, weights = paint_corners(picture, vertices, faces[chosen], uvs)
-            total += colors
-            weight += weights
-    if not weight.any():
-        return None, tuple(warnings)
-    painted = weight[:, None] > 0.0
-    return np.where(painted, total / np.where(painted, weight[:, None], 1.0), PLAIN), tuple(warnings)
-
-
-def _beside(path: Path, name: str) -> Path | None:
-    """The named file, if it is in the folder of ``path`` or below."""
-    try:
-        folder = path.parent.resolve()
-        file = (folder / name.replace("\\", "/")).resolve()
-        return file if file.is_relative_to(folder) and file.is_file() else None
-    except (OSError, ValueError, RuntimeError):
-        return None
-
-
-def _read_materials(path: Path) -> dict[str, tuple[np.ndarray, str]]:
-    """Diffuse colour and texture name of each material."""
-    materials: dict[str, tuple[np.ndarray, str]] = {}
-    name = None
-    for line in read_bytes(path, "a material library").decode("utf-8-sig", errors="replace").splitlines():
-        key, _, rest = line.strip().partition(" ")
-        if key == "newmtl":
-            name = rest.strip()
-            materials[name] = (np.full(3, PLAIN), "")
-        elif name is not None and key == "Kd":
-            values = _numbers(f"{path}, material {name}", rest.split()[:3], (3,))
-            materials[name] = (np.clip(values, 0.0, 1.0), materials[name][1])
-        elif name is not None and key == "map_Kd" and rest.split():
-            materials[name] = (materials[name][0], rest.split()[-1])
-    return materials
-
-
-def _read_texture(path: Path, name: str, warnings: list[str]) -> np.ndarray | None:
-    """The texture as RGB (height, width, 3) uint8, or None with a warning."""
-    file = _beside(path, name)
-    if file is None:
-        warnings.append(f"the texture {name!r} is not in its folder; its material's plain colour is used")
-        return None
-    try:
-        import cv2
-    except ImportError:
-        warnings.append(f"reading the texture {name!r} needs OpenCV; its material's plain colour is used")
-        return None
-    data = read_bytes(file, "a texture")
-    size = texture_size(data)
-    if size is None:
-        warnings.append(f"the texture {name!r} is no PNG, JPEG or BMP; its material's plain colour is used")
-        return None
-    if size[0] * size[1] > PIXEL_LIMIT:
-        found = f"is {size[0]} x {size[1]} px, more than {PIXEL_LIMIT // 1_000_000} megapixels"
-        warnings.append(f"the texture {name!r} {found}; its material's plain colour is used")
-        return None
-    try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        warnings.append(f"the texture {name!r} cannot be read; its material's plain colour is used")
-        return None
-    return image[:, :, ::-1]
+            worn = mine[mapped]
+            paint.wear(image, faces[worn], places[uvs[worn]])
+        if color is not None:
+            paint.fill(color, faces[mine[~mapped]])
+    return paint.colors(), (*warnings, *textures.warnings)

@@ -13,7 +13,7 @@ import numpy as np
 
 from warpprior.bodies.readers import safe_pickle
 from warpprior.bodies.readers.safe_pickle import Made
-from warpprior.support.errors import InputError
+from warpprior.support.errors import InputError, reason_of
 
 MOST_ELEMENTS = 1 << 27  # of all arrays of a file together
 MOST_DEPTH = 32
@@ -52,11 +52,9 @@ class PickledArrays:
             return self._compute(self._tree[key], 0)
         except InputError as error:
             raise InputError(place, error.found, error.accepted) from None
-        except MemoryError:
-            raise InputError(place, "asks for more memory than there is", "needs an array of numbers") from None
         except Exception as error:
-            text = " ".join(str(error).split())[:120]
-            raise InputError(place, f"cannot be made an array ({text})", "needs an array of numbers") from None
+            found = f"cannot be made an array ({reason_of(error)})"
+            raise InputError(place, found, "needs an array of numbers") from None
 
     def _refuse(self, found: str) -> InputError:
         return InputError(self._where, found, "needs an array of numbers")

@@ -15,6 +15,7 @@ from typing import Any
 
 from warpprior.bodies.readers.files import read_bytes, refuse_unreadable
 from warpprior.support.errors import InputError
+from warpprior.support.file_starts import PICKLE, describe_start, not_what
 
 MOST_BYTES = 1 << 30
 MOST_STEPS = 2_000_000  # instructions; a MANO file has some thousands
@@ -25,10 +26,11 @@ ARRAY, SCALAR, DTYPE = "numpy.core.multiarray._reconstruct", "numpy.core.multiar
 BUFFER, ENCODE, BYTES = "numpy.core.numeric._frombuffer", "_codecs.encode", "__builtin__.bytes"
 CHUMPY = "chumpy."  # all of its names may occur: they are notes, and few of them have a meaning
 SPARSE = {f"scipy.sparse.{kind}.{kind}_matrix": kind for kind in ("csc", "csr", "coo")}
+DICTIONARIES = ("collections.OrderedDict", "__builtin__.dict")  # files that were read and saved again have them
 _RECONSTRUCTOR = "copy_reg._reconstructor"
 _NAMES = {
     *(ARRAY, SCALAR, DTYPE, BUFFER, ENCODE, BYTES, _RECONSTRUCTOR),
-    *("numpy.ndarray", "__builtin__.object", "__builtin__.set", *SPARSE),
+    *("numpy.ndarray", "__builtin__.object", "__builtin__.set", *SPARSE, *DICTIONARIES),
 }
 _RENAMED = {  # modules under their names of today
     "numpy._core.multiarray": "numpy.core.multiarray",
@@ -71,6 +73,9 @@ def read_pickle(path: Path | str, what: str) -> object:
     """
     data = read_bytes(path, what, limit=MOST_BYTES)
     accepted = f"give {what} as it was published; it may hold numbers and arrays only"
+    described = describe_start(data)
+    if data[0] not in _STEPS or described not in (None, PICKLE):
+        raise InputError(str(path), not_what(data, PICKLE), f"give {what} as it was published")
     with refuse_unreadable(str(path), accepted):
         return _Interpreter(str(path), data, accepted).run()
 
@@ -164,6 +169,10 @@ class _Interpreter:
         name = maker.name
         if name == _RECONSTRUCTOR:  # of classes without a constructor of their own: arguments are class, base, state
             name, arguments = arguments[0].name, ()
+        if name in DICTIONARIES:
+            self.push({})
+            self.assign([part for pair in (arguments[0] if arguments else ()) for part in _pair(pair)])
+            return
         self.push(Made(name, arguments))
 
     def build(self) -> None:
@@ -187,6 +196,13 @@ class _Interpreter:
             if type(key) not in (bytes, str, int):  # hashing a deep tuple would exhaust the stack
                 raise ValueError("a key that is neither text nor a whole number")
             target[key.decode("latin-1") if isinstance(key, bytes) else key] = value
+
+
+def _pair(value: object) -> tuple | list:
+    """A key and its value, as Python 2 hands them to a dictionary."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError("a dictionary of something that is no pairs")
+    return value
 
 
 def _push_integer(machine: _Interpreter) -> None:

@@ -14,7 +14,7 @@ MAX_DEPTH = 64
 MAX_ELEMENTS = 200_000
 
 
-def read_xml(path: Path | str, what: str) -> ElementTree.Element:
+def read_xml(path: Path | str, what: str, *, limit: int = MAX_BYTES) -> ElementTree.Element:
     """The root element of an XML file.
 
     A document type is refused outright, and with it every entity but XML's own five.
@@ -22,11 +22,12 @@ def read_xml(path: Path | str, what: str) -> ElementTree.Element:
     Args:
         path: the file.
         what: what it should be, for messages: ``"a URDF file"``.
+        limit: largest accepted size [bytes].
 
     Raises:
         InputError: not well formed (with the line), a document type, nested deeper than 64, or too large.
     """
-    data = read_bytes(path, what, limit=MAX_BYTES)
+    data = read_bytes(path, what, limit=limit)
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True

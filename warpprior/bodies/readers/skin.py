@@ -14,6 +14,8 @@ from warpprior.bodies.hand_parts import find_zones, palm_directions
 from warpprior.bodies.readers import webxr
 from warpprior.bodies.readers.files import refuse_unreadable
 from warpprior.bodies.readers.glb import ACCEPTED, Glb
+from warpprior.bodies.readers.gltf import read_triangles
+from warpprior.bodies.readers.gltf_colors import GltfColors
 from warpprior.bodies.readers.kinds import BodyKind, BodySource
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.repair import Surface, repair_surface
@@ -23,7 +25,9 @@ MOST_JOINTS = 256
 LIMIT = 2.8  # [rad], of each entry of a rotation vector: short of a full turn
 REST_TOLERANCE = 1e-3  # [m], between the file's own pose and its bind pose
 WEIGHT_TOLERANCE = 1e-2
-TRIANGLES = 4
+MOST_SKINS = 64
+MOST_MATRICES = 16 * MOST_JOINTS  # of one skin: some files have them for joints that it does not use
+MOST_WEIGHTS = 20_000_000  # vertices times joints
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,7 @@ def read_skin(path: Path | str, name: str) -> Body:
     joint in the frame it was bound in, but those no vertex follows: they are fixed.  Joints hang together as their
     nodes do; those of a WebXR hand, whose nodes all lie side by side, as a hand does.  Several roots hang from a link
     of their own, ``root``.  Vertices at one place become one, which closes texture seams; what the surface needs
-    beyond that is repaired as for meshes.  Animations, pictures and morph targets are left out.
+    beyond that is repaired as for meshes.  Animations and morph targets are left out.
 
     A WebXR hand also gets its side, 21 keypoints, limits, contact zones and a pose prior.
 
@@ -69,7 +73,7 @@ def read_skin(path: Path | str, name: str) -> Body:
     with refuse_unreadable(str(path), "give a complete GLB file with a skinned mesh"):
         rig = _read_rig(Glb(path), str(path))
         hint = "scale the armature and apply it before saving the file"
-        warnings = rig.surface.warnings + check_size(str(path), rig.surface.vertices, hint)
+        warnings = rig.surface.warnings + rig.surface.color_warnings + check_size(str(path), rig.surface.vertices, hint)
         body = _body(name, _ordered(rig), warnings)
         return _as_hand(body, rig) if webxr.is_webxr(rig.names) else replace(body, side=_named_side(path, rig))
 
@@ -80,25 +84,43 @@ def _read_rig(glb: Glb, where: str) -> _Rig:
     drawn = [node for node in nodes if "mesh" in node and "skin" in node]
     if not drawn:
         raise InputError(where, "has no skinned mesh", 'give a file with a skin, or use kind = "mesh"')
-    joints: list[int] = []
-    for node in drawn:
-        joints += [j for j in glb.item("skins", node["skin"])["joints"] if j not in joints]
+    vertex_count = glb.check_drawn(drawn)
+    unique: dict[int, None] = {}
+    skins = dict.fromkeys(node["skin"] for node in drawn)
+    if len(skins) > MOST_SKINS:
+        raise InputError(where, f"shows {len(skins)} skins", f"at most {MOST_SKINS} are read")
+    for skin in skins:
+        unique.update(dict.fromkeys(glb.item("skins", skin)["joints"]))
+    joints = list(unique)
     if not 1 <= len(joints) <= MOST_JOINTS:
         raise InputError(where, f"has {len(joints)} joints", f"1 to {MOST_JOINTS} are read")
+    if vertex_count * len(joints) > MOST_WEIGHTS:
+        found = f"{vertex_count} vertices with {len(joints)} joints"
+        raise InputError(where, found, f"simplify it to at most {MOST_WEIGHTS // len(joints)} vertices")
     for joint in joints:
         glb.item("nodes", joint)
     placed = np.full((len(joints), 4, 4), np.nan)
     warnings: list[str] = []
+    colors = GltfColors(glb)
     parts = []
-    for node in drawn:
-        skin = glb.item("skins", node["skin"])
+    binds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for number in skins:
+        skin = glb.item("skins", number)
         columns = np.array([joints.index(j) for j in skin["joints"]])
         scene_from_bind, bound = _bind_pose(glb, skin, world)
+        binds[number] = scene_from_bind, columns
         new = np.isnan(placed[columns, 0, 0])
         placed[columns[new]] = bound[new]
+    for node in drawn:
+        scene_from_bind, columns = binds[node["skin"]]
         for primitive in glb.item("meshes", node["mesh"])["primitives"]:
-            part = _read_primitive(glb, primitive, scene_from_bind, columns, len(joints), where, warnings)
-            parts += [] if part is None else [part]
+            part = _read_primitive(glb, primitive, scene_from_bind, columns, len(joints), warnings)
+            if part is not None:
+                points, faces, weights = part
+                painted = colors.read(primitive, points, faces)
+                bare = np.full(points.shape, np.nan) if painted is None else painted
+                parts.append((points, faces, bare, weights))
+    warnings += colors.warnings
     moved = np.linalg.norm(world[joints][:, :3, 3] - placed[:, :3, 3], axis=1).max()
     if moved > REST_TOLERANCE:
         warnings.append(f"its joints stand up to {moved:.3g} m from where they were bound; zero is the bind pose")
@@ -119,6 +141,8 @@ def _bind_pose(glb: Glb, skin: dict, world: np.ndarray) -> tuple[np.ndarray, np.
     joints = skin["joints"]
     inverses = np.tile(np.eye(4), (len(joints), 1, 1))
     if "inverseBindMatrices" in skin:
+        if glb.count(skin["inverseBindMatrices"]) > MOST_MATRICES:
+            raise ValueError("more bind matrices than joints")
         stored = glb.array(skin["inverseBindMatrices"]).astype(np.float64)
         inverses = stored[: len(joints)].reshape(len(joints), 4, 4).transpose(0, 2, 1)
     scene_from_bind = world[joints[0]] @ inverses[0]
@@ -132,30 +156,27 @@ def _bind_pose(glb: Glb, skin: dict, world: np.ndarray) -> tuple[np.ndarray, np.
     return scene_from_bind, bound
 
 
-def _read_primitive(glb: Glb, primitive: dict, scene_from_bind, columns, joint_count: int, where: str, warnings: list):
-    """Vertices, faces, colours and weights (vertex, joint) of one part of a mesh; None when it is no surface."""
-    if primitive.get("mode", TRIANGLES) != TRIANGLES:
-        warnings.append("lines, points and strips were left out")
+def _read_primitive(glb: Glb, primitive: dict, scene_from_bind, columns, joint_count: int, warnings: list):
+    """Vertices, faces and weights (vertex, joint) of one part of a mesh; None when it is no surface."""
+    where = str(glb.path)
+    found = read_triangles(glb, primitive)
+    if found is None:
+        warnings.append("lines and points were left out")
         return None
     if primitive.get("targets"):
         warnings.append("morph targets were left out")
     attributes = primitive["attributes"]
-    points = glb.array(attributes["POSITION"]).astype(np.float64)
-    if "indices" in primitive:
-        corners = glb.array(primitive["indices"]).astype(np.int64).reshape(-1)
-    else:
-        corners = np.arange(len(points))
-    faces = corners[: len(corners) // 3 * 3].reshape(-1, 3)
+    points, faces = found
     if np.linalg.det(scene_from_bind[:3, :3]) < 0.0:
         faces = faces[:, ::-1]
     weights = np.zeros((len(points), joint_count))
     for index in range(8):
         if f"WEIGHTS_{index}" not in attributes:
             break
-        share = glb.array(attributes[f"WEIGHTS_{index}"]).astype(np.float64)
-        links = glb.array(attributes[f"JOINTS_{index}"]).astype(np.int64)
+        share = glb.array(attributes[f"WEIGHTS_{index}"], len(points)).astype(np.float64)
+        links = glb.array(attributes[f"JOINTS_{index}"], len(points)).astype(np.int64)
         links = np.where(share > 0.0, links, 0)
-        if share.shape != links.shape or len(share) != len(points) or links.max(initial=0) >= len(columns):
+        if share.shape != links.shape or links.max(initial=0) >= len(columns):
             raise InputError(where, "its weights name joints the skin has not", "the file is damaged")
         if not (np.isfinite(share).all() and share.min(initial=0.0) >= 0.0):
             raise InputError(where, "some weights are negative or not finite", "the file is damaged")
@@ -167,19 +188,7 @@ def _read_primitive(glb: Glb, primitive: dict, scene_from_bind, columns, joint_c
     elif np.abs(total - 1.0).max() > WEIGHT_TOLERANCE:
         warnings.append("weights did not sum to one; they were scaled")
     placed = points @ scene_from_bind[:3, :3].T + scene_from_bind[:3, 3]
-    return placed, faces, _read_colors(glb, primitive, len(points)), weights / weights.sum(axis=1, keepdims=True)
-
-
-def _read_colors(glb: Glb, primitive: dict, count: int) -> np.ndarray:
-    """Vertex colours (vertex, 3) in [0, 1]: those of the vertices, or of the material, or grey."""
-    color = np.full((count, 3), 0.7)
-    if "COLOR_0" in primitive["attributes"]:
-        found = glb.array(primitive["attributes"]["COLOR_0"]).astype(np.float64)
-        return np.clip(found[:, :3], 0.0, 1.0) if len(found) == count else color
-    if "material" in primitive:
-        metallic = glb.item("materials", primitive["material"]).get("pbrMetallicRoughness", {})
-        color[:] = np.clip(np.array(metallic.get("baseColorFactor", (1.0, 1.0, 1.0)), dtype=np.float64)[:3], 0.0, 1.0)
-    return color
+    return placed, faces, weights / weights.sum(axis=1, keepdims=True)
 
 
 def _join(where: str, parts: list) -> tuple[Surface, np.ndarray]:

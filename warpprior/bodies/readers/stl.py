@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from array import array
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
-from warpprior.bodies.repair import Surface
+from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
 
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 HEADER_BYTES = 84
+_WORD = rb"(?:^|(?<=\s))%s(?=\s|$)"
+_VERTEX = re.compile(_WORD % rb"vertex" + rb"\s{1,16}(\S{1,64})" * 3)
+_FACET_END = re.compile(_WORD % rb"endfacet")
+_SOLID_END = re.compile(_WORD % rb"endsolid")
 
 
 def read_stl(path: Path) -> Surface:
@@ -24,9 +30,10 @@ def read_stl(path: Path) -> Surface:
     count = int.from_bytes(data[80:84], "little") if len(data) >= HEADER_BYTES else -1
     fits = len(data) == HEADER_BYTES + RECORD.itemsize * count
     # Binary files may begin with "solid" as well: the size decides, the word only when the size does not fit.
-    if not fits and data.lstrip()[:5].lower() == b"solid":
+    if not fits and data.removeprefix(b"\xef\xbb\xbf").lstrip()[:5].lower() == b"solid":
         corners = _read_text(path, data)
     elif fits:
+        _check_count(path, count)
         corners = np.frombuffer(data, dtype=RECORD, offset=HEADER_BYTES)["corners"].astype(np.float64)
     else:
         held = max(len(data) - HEADER_BYTES, 0) // RECORD.itemsize
@@ -36,15 +43,23 @@ def read_stl(path: Path) -> Surface:
     return Surface(corners.reshape(-1, 3), faces)
 
 
+def _check_count(path: Path, count: int) -> None:
+    if count > MAX_FACES:
+        raise InputError(str(path), f"{count} faces", f"simplify it to at most {MAX_FACES}")
+
+
 def _read_text(path: Path, data: bytes) -> np.ndarray:
-    words = data.decode("utf-8-sig", errors="replace").split()
-    starts = [index for index, word in enumerate(words) if word == "vertex"]
-    ends = sum(word == "endfacet" for word in words)
-    if len(starts) != 3 * ends or (words and "endsolid" not in words):
-        found = f"{len(starts)} vertices for {ends} finished faces"
-        raise InputError(str(path), found, "give a complete text STL file of triangles")
+    accepted = "give a complete text STL file of triangles"
+    _check_count(path, data.count(b"endfacet"))
+    ends = sum(1 for _ in _FACET_END.finditer(data))
+    numbers = array("d")
     try:
-        numbers = [[float(word) for word in words[start + 1 : start + 4]] for start in starts]
-        return np.array(numbers, dtype=np.float64).reshape(-1, 3, 3)
+        for match in _VERTEX.finditer(data):
+            if len(numbers) == 9 * MAX_FACES:
+                raise InputError(str(path), f"more than {3 * MAX_FACES} vertices", accepted)
+            numbers.extend(map(float, match.groups()))
     except ValueError:
-        raise InputError(str(path), "a vertex is not three numbers", "give a complete text STL file") from None
+        raise InputError(str(path), "a vertex is not three numbers", accepted) from None
+    if len(numbers) != 9 * ends or _SOLID_END.search(data) is None:
+        raise InputError(str(path), f"{len(numbers) // 3} vertices for {ends} finished faces", accepted)
+    return np.array(numbers, dtype=np.float64).reshape(-1, 3, 3)

@@ -17,8 +17,11 @@ from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
 from warpprior.bodies.readers.urdf_geometry import ShapeReader, read_color, read_numbers, read_origin
-from warpprior.bodies.repair import MAX_FACES, Surface
+from warpprior.bodies.readers.urdf_root import ROOT_TYPES, joint_end, place_freely
+from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
+from warpprior.bodies.thinning import LEAST_ERROR, MOST_ERROR, allowed_error, thin_links
 from warpprior.support.errors import InputError
+from warpprior.support.limits import number
 
 JOINT_TYPES = {
     "revolute": JointType.HINGE,
@@ -26,7 +29,6 @@ JOINT_TYPES = {
     "prismatic": JointType.SLIDE,
     "fixed": JointType.FIXED,
 }
-GREY = 0.7  # of links without colour, when others have one
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,29 @@ class _Joint:
     bias: float
 
 
-def read_urdf(path: Path | str, name: str, *, mesh_folder: Path | str | None = None) -> Body:
+def read_urdf(
+    path: Path | str, name: str, *, mesh_folder: Path | str | None = None, simplify: bool | float = True
+) -> Body:
     """An articulated body from a URDF file; its frame is that of the root link.
 
-    Links keep their own visual shapes, or their collision shapes where there are no visual ones.  The joint coordinates
-    are the moving joints that mimic no other, in the order of the file.
+    A floating or planar joint that leads from empty links to the whole robot is its pose, and those links are left out;
+    the plane of a planar one is not kept, which is a warning.  Links keep their own visual shapes, or their collision
+    shapes where there are no visual ones.  The joint coordinates are the moving joints that mimic no other, in the
+    order of the file.
 
     Args:
         path: the file.
         name: name of the body.
         mesh_folder: every mesh must lie in it or below; the file's own folder by default.
+        simplify: how far the surface may be from what the file has, for fewer faces [m]; True: 0.2 mm where it has more
+            than 40,000 faces; False: not at all.  What was done is a warning of the body.
 
     Raises:
         InputError: damaged XML, a document type, joints that do not form one tree, a joint type, mimic or number that
-            is not accepted (naming the joint or link), missing meshes (all of them), meshes outside the folder.
+            is not accepted (naming the joint or link), a floating or planar joint elsewhere, missing meshes (all of
+            them), meshes outside the folder.
     """
-    path = Path(path)
+    path, error = Path(path), allowed_error(f"{name}: simplify", simplify)
     robot = read_xml(path, "a URDF file")
     if robot.tag != "robot":
         raise InputError(str(path), f"its root element is <{robot.tag[:60]}>", "give a URDF file: <robot>")
@@ -69,10 +78,13 @@ def read_urdf(path: Path | str, name: str, *, mesh_folder: Path | str | None = N
         raise InputError(str(path), "holds xacro macros", "expand them first: xacro robot.urdf.xacro > robot.urdf")
     warnings: list[str] = []
     links = _named(path, robot, "link")
-    joints = {key: _read_joint(path, element, warnings) for key, element in _named(path, robot, "joint").items()}
+    elements = place_freely(path, links, _named(path, robot, "joint"), warnings)
+    joints = {key: _read_joint(path, element, warnings) for key, element in elements.items()}
     order = _sort_links(path, links, joints)
     folder = path.parent if mesh_folder is None else Path(mesh_folder)
-    surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order})
+    surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
+    if error is not None:
+        surfaces = thin_links(surfaces, error, warnings, always=simplify is not True)
     return _assemble(path, name, order, joints, surfaces, warnings)
 
 
@@ -93,12 +105,11 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
     where = f"{path}, joint {name!r}"
     kind = element.get("type", "")
     if kind not in JOINT_TYPES:
-        raise InputError(where, f"type {kind!r}", f"accepted types: {', '.join(JOINT_TYPES)}")
-    ends = {}
-    for end in ("parent", "child"):
-        found = element.find(end)
-        ends[end] = "" if found is None else found.get("link", "")
-        if not ends[end]:
+        accepted = f"accepted types: {', '.join(JOINT_TYPES)}, and at the root {' and '.join(ROOT_TYPES)}"
+        raise InputError(where, f"type {kind[:60]!r}", accepted)
+    ends = {end: joint_end(element, end) for end in ("parent", "child")}
+    for end, link in ends.items():
+        if not link:
             raise InputError(where, f"has no {end} link", f'give <{end} link="..."/>')
     axis = np.array([1.0, 0.0, 0.0])
     joint_type = JOINT_TYPES[kind]
@@ -200,14 +211,19 @@ def _resolve_mimic(path: Path, joint: _Joint, joints: dict[str, _Joint]) -> tupl
 
 
 def _read_shapes(
-    path: Path, folder: Path, robot: ElementTree.Element, links: dict[str, ElementTree.Element]
+    path: Path,
+    folder: Path,
+    robot: ElementTree.Element,
+    links: dict[str, ElementTree.Element],
+    warnings: list[str],
 ) -> dict[str, list[Surface]]:
     """Surfaces of each link in its own frame [m], repaired."""
-    materials = {}
-    for material in robot.findall("material"):
+    materials: dict[str, np.ndarray] = {}
+    # Those of the robot first; one that a link defines may be named by any other.
+    for material in [*robot.findall("material"), *robot.iterfind("link/visual/material")]:
         color = read_color(f"{path}, material {material.get('name', '')!r}", material)
         if color is not None:
-            materials[material.get("name", "")] = color
+            materials.setdefault(material.get("name", ""), color)
     shapes = [
         (link, f"{path}, link {link!r}", shape)
         for link, element in links.items()
@@ -225,6 +241,10 @@ def _read_shapes(
         surfaces[link].append(surface)
     if total == 0:
         raise InputError(str(path), "no link has a shape", "give at least one link a visual or collision geometry")
+    warnings += reader.color_warnings()
+    bare = [link for link, found in surfaces.items() if any(surface.colors is None for surface in found)]
+    if bare and any(surface.colors is not None for found in surfaces.values() for surface in found):
+        warnings.append(f"{len(bare)} links have shapes without a colour; they are grey ({UNPAINTED}): {_list(bare)}")
     return surfaces
 
 
@@ -271,7 +291,7 @@ def _assemble(
     first = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
     colors = None
     if any(piece.colors is not None for piece in pieces):
-        colors = [np.full((len(p.vertices), 3), GREY) if p.colors is None else p.colors for p in pieces]
+        colors = [np.full((len(p.vertices), 3), UNPAINTED) if p.colors is None else p.colors for p in pieces]
         colors = np.concatenate(colors).astype(np.float32)
     warnings += [warning for piece in pieces for warning in piece.warnings]
     warnings += check_size(str(path), vertices, "write the URDF in metres; scale a mesh with <mesh scale=...>")
@@ -303,14 +323,23 @@ def _assemble(
     )
 
 
+@dataclass(frozen=True)
+class UrdfKeys:
+    """Keys of a robot in ``scene.toml``: ``simplify`` is whether, or how far [m], its surface may be simplified."""
+
+    simplify: bool | float = number(True, LEAST_ERROR, MOST_ERROR)
+
+
 class UrdfKind(BodyKind):
     """A robot; its file is copied with the meshes that it names, which keep their places."""
 
     name = "urdf"
+    Keys = UrdfKeys
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The robot; its meshes must lie in the topmost folder below the scene folder that holds its file."""
-        return read_urdf(source.file, name=source.name, mesh_folder=model_root(source.folder, source.file)), None
+        folder = model_root(source.folder, source.file)
+        return read_urdf(source.file, name=source.name, mesh_folder=folder, simplify=source.keys.simplify), None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """The file and its meshes, in a folder of their own."""

@@ -14,6 +14,7 @@ from warpprior.bodies.readers.mesh import READERS, read_surface
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 
+MOST_SAID = 12
 PRIMITIVES = {
     "box": (make_box, ("size",), (3,)),
     "cylinder": (make_cylinder, ("radius", "length"), (1, 1)),
@@ -67,11 +68,14 @@ class ShapeReader:
         urdf: the URDF file.
         folder: every mesh must lie in it or below.
         materials: colours by material name, RGB in [0, 1].
+
+    Its ``color_warnings`` say what could not be read of colours that were wanted.
     """
 
     def __init__(self, urdf: Path, folder: Path, materials: dict[str, np.ndarray]):
         self.urdf, self.folder, self.materials = urdf, folder.resolve(), materials
         self.surfaces: dict[Path, Surface] = {}
+        self._colorless: dict[str, tuple[str, ...]] = {}  # what was said, by the name of the mesh or material
 
     def check_meshes(self, shapes: list[tuple[str, ElementTree.Element]]) -> None:
         """Every mesh of these (where, visual or collision element) must be there: all that are not, in one message.
@@ -116,7 +120,15 @@ class ShapeReader:
         color = self._color(where, shape)
         if color is not None:
             surface = replace(surface, colors=np.tile(color, (len(surface.vertices), 1)))
+        elif surface.color_warnings:
+            self._colorless[Path(element.get("filename", "")).name[-80:]] = surface.color_warnings
         return replace(surface, vertices=surface.vertices @ origin[:3, :3].T + origin[:3, 3])
+
+    def color_warnings(self) -> list[str]:
+        """One sentence for each mesh or material; those beyond the first twelve are counted."""
+        said = [f"{name}: {warning}" for name, found in self._colorless.items() for warning in found]
+        more = [f"{len(said) - MOST_SAID} more colours could not be read"] if len(said) > MOST_SAID else []
+        return said[:MOST_SAID] + more
 
     def _read_mesh(self, where: str, mesh: ElementTree.Element) -> Surface:
         file = self._find(where, mesh.get("filename", ""))
@@ -164,7 +176,8 @@ class ShapeReader:
                 raise InputError(f"{where}: <mesh>", f"{name[:120]!r} is not a path", "give a relative path") from None
             if not inside:
                 found = f"{name[:120]!r} lies outside {self.folder}"
-                raise InputError(f"{where}: <mesh>", found, "put the mesh below the robot's folder")
+                accepted = "give a folder above both as mesh_folder; in a scene, put URDF and meshes into one folder"
+                raise InputError(f"{where}: <mesh>", found, accepted)
             if there:
                 return file
         return None
@@ -174,7 +187,13 @@ class ShapeReader:
         if material is None:
             return None
         color = read_color(where, material)
-        return self.materials.get(material.get("name", "")) if color is None else color
+        name = material.get("name", "")
+        color = self.materials.get(name) if color is None else color
+        if color is None:
+            texture = material.find("texture") is not None
+            why = "is a texture, which is not read" if texture else "has no colour, here or elsewhere in the file"
+            self._colorless[f"material {name[:60]!r}"] = (why,)
+        return color
 
 
 def read_color(where: str, material: ElementTree.Element) -> np.ndarray | None:

@@ -38,8 +38,8 @@ def run(options: Options) -> int:
     from warpprior.ablation.sources import collect_sources
     from warpprior.ablation.study_table import TABLE_FILE, format_tables, write_tables
     from warpprior.ablation.variants import choose_variants
-    from warpprior.cli.running import OK, say, start_warp
-    from warpprior.cli.studies import runs_in
+    from warpprior.cli.running import say, start_warp
+    from warpprior.cli.studies import report_refused, runs_in
     from warpprior.support.progress import progress_bar
 
     folder = options.output_dir
@@ -57,6 +57,5 @@ def run(options: Options) -> int:
         with progress_bar("ablate", quiet=options.quiet) as progress:
             runs = ablate(sources, settings, folder, device=device, jobs=options.jobs, progress=progress)
         rows = write_tables(folder, runs, {name: one.as_dict() for name, one in settings.items()}, device)
-    refused = dict.fromkeys(error for row in rows.values() for error in row.get("errors", ()))
-    say(options.quiet, format_tables(rows), *refused, f"{len(runs)} runs; tables in {folder / TABLE_FILE}")
-    return OK
+    say(options.quiet, format_tables(rows), f"{len(runs)} runs; tables in {folder / TABLE_FILE}")
+    return report_refused(error for row in rows.values() for error in row.get("errors", ()))

@@ -27,8 +27,8 @@ def run(options: Options) -> int:
     from warpprior.ablation.sources import collect_tracking_sources
     from warpprior.ablation.tracking_runs import track_cases
     from warpprior.ablation.tracking_table import TABLE_FILE, format_study, write_study
-    from warpprior.cli.running import OK, say, start_warp
-    from warpprior.cli.studies import runs_in
+    from warpprior.cli.running import say, start_warp
+    from warpprior.cli.studies import report_refused, runs_in
     from warpprior.support.overrides import apply_overrides
     from warpprior.support.progress import progress_bar
     from warpprior.tracking.settings import TrackSettings
@@ -44,4 +44,4 @@ def run(options: Options) -> int:
             records = track_cases(sources, settings, folder, device=device, jobs=options.jobs, progress=progress)
         found = write_study(folder, records, settings.as_dict(), device)
     say(options.quiet, format_study(found), f"{len(records)} scenes; tables in {folder / TABLE_FILE}")
-    return OK
+    return report_refused(f"{one['scene']}, seed {one['seed']}: {one['error']}" for one in records if "error" in one)

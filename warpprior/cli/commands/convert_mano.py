@@ -35,8 +35,8 @@ def run(options: Options) -> int:
 
     if options.output.suffix.lower() != ".npz":
         raise InputError(str(options.output), "is no .npz", "give the output a name that ends in .npz")
-    prepare_file(options.output, overwrite=options.overwrite)
-    hand = read_mano_model(options.model)
-    write_arrays(options.output, hand.arrays.as_dict())
+    with prepare_file(options.output, overwrite=options.overwrite):
+        hand = read_mano_model(options.model)
+        write_arrays(options.output, hand.arrays.as_dict())
     say(options.quiet, f'a {hand.side} hand in {options.output}; name it as the path of a body of kind "mano"')
     return OK

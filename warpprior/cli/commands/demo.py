@@ -55,15 +55,17 @@ def run(options: Options) -> int:
 
 def _perform(options: Options) -> Result:
     from warpprior.cli.refining import chosen_settings, refine_into
-    from warpprior.cli.running import refuse_existing, say, start_warp
-    from warpprior.io import load_scene, prepare_output, save_scene
+    from warpprior.cli.running import say, start_warp
+    from warpprior.io import load_scene, prepare_folder, prepare_output, save_scene
     from warpprior.scenes import simulate
     from warpprior.support.device import self_healing
 
     scene_folder, result_folder = options.output_dir / "scene", options.output_dir / "result"
     settings = chosen_settings(options)
-    refuse_existing(scene_folder, options.overwrite)
-    with prepare_output(result_folder, overwrite=options.overwrite, protect=[scene_folder]):
+    with (
+        prepare_folder(scene_folder, overwrite=options.overwrite),
+        prepare_output(result_folder, overwrite=options.overwrite, protect=[scene_folder]),
+    ):
         device = start_warp(options.device, options.quiet)
         say(options.quiet, f"simulating a human hand that lifts and turns a mug, into {scene_folder}")
         frames = {"frame_count": options.num_frames, "fps": FPS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +30,13 @@ def run(options: Options) -> int:
     from warpprior.support.progress import progress_bar
     from warpprior.support.tables import format_summary
 
-    if options.output is not None:
-        prepare_file(options.output, overwrite=options.overwrite)
-    device = start_warp(options.device, options.quiet)
-    scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
-    say_warnings(scene, options.quiet)
-    with progress_bar("evaluate", quiet=options.quiet) as progress:
-        found = self_healing(lambda: metrics.evaluate(scene, poses, device=device, progress=progress))
-    if options.output is not None:
-        write_json(options.output, found)
+    with nullcontext() if options.output is None else prepare_file(options.output, overwrite=options.overwrite):
+        device = start_warp(options.device, options.quiet)
+        scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
+        say_warnings(scene)
+        with progress_bar("evaluate", quiet=options.quiet) as progress:
+            found = self_healing(lambda: metrics.evaluate(scene, poses, device=device, progress=progress))
+        if options.output is not None:
+            write_json(options.output, found)
     say(options.quiet, format_summary(found, [body.name for body in scene.bodies]))
     return OK

@@ -27,11 +27,11 @@ def run(options: Options) -> int:
     from warpprior.support.progress import progress_bar
     from warpprior.usd import export_usd
 
-    prepare_file(options.output, overwrite=options.overwrite)
-    start_warp("cpu", options.quiet)
-    scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
-    say_warnings(scene, options.quiet)
-    with progress_bar("export", quiet=options.quiet) as progress:
-        self_healing(lambda: export_usd(scene, poses, options.output, progress=progress))
+    with prepare_file(options.output, overwrite=options.overwrite):
+        start_warp("cpu", options.quiet)
+        scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
+        say_warnings(scene)
+        with progress_bar("export", quiet=options.quiet) as progress:
+            self_healing(lambda: export_usd(scene, poses, options.output, progress=progress))
     say(options.quiet, f"{scene.frame_count} frames in {options.output}")
     return OK

@@ -23,11 +23,12 @@ class Options(OneScene, Refined, Started, IntoFolder, OnDevice, Common):
 def run(options: Options) -> int:
     """Refine; everything that can be refused is refused before computing.
 
-    An interrupted run leaves its best so far, marked incomplete, and can be resumed.
+    An interrupted run leaves its best so far, marked incomplete, and can be resumed.  Where the result is complete and
+    of the same settings and inputs, resuming does nothing.
     """
-    from warpprior.cli.refining import chosen_settings, refine_into
+    from warpprior.cli.refining import chosen_settings, inputs_of, refine_into, state_to_resume
     from warpprior.cli.results import exit_code, places_of, read_start
-    from warpprior.cli.running import start_warp
+    from warpprior.cli.running import OK, say, start_warp
     from warpprior.io import prepare_output
 
     settings = chosen_settings(options)
@@ -35,5 +36,12 @@ def run(options: Options) -> int:
     with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
         device = start_warp(options.device, options.quiet)
         scene = read_start(options.scene, options.initial, options.num_frames)
-        result = refine_into(options.output_dir, scene, settings, device, resume=options.resume, quiet=options.quiet)
+        state = None
+        if options.resume:
+            inputs = inputs_of(scene, settings)
+            state, complete = state_to_resume(options.output_dir, inputs, or_begin=options.overwrite)
+            if complete:
+                say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
+                return OK
+        result = refine_into(options.output_dir, scene, settings, device, state=state, quiet=options.quiet)
     return exit_code(result)

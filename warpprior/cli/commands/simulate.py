@@ -64,16 +64,16 @@ class Options(IntoFolder, OnDevice, Common):
 
 def run(options: Options) -> int:
     """Simulate, and write the scene folder."""
-    from warpprior.cli.running import OK, refuse_existing, say, start_warp
-    from warpprior.io import save_scene
+    from warpprior.cli.running import OK, say, start_warp
+    from warpprior.io import prepare_folder, save_scene
     from warpprior.scenes import SceneOptions, simulate
     from warpprior.support.device import self_healing
 
-    refuse_existing(options.output_dir, options.overwrite)
-    device = start_warp(options.device, options.quiet)
-    chosen = {one.name: getattr(options, one.name) for one in fields(SceneOptions) if hasattr(options, one.name)}
-    scene = self_healing(lambda: simulate(options.name, **{**chosen, "device": device}))
-    save_scene(scene, options.output_dir, overwrite=options.overwrite)
+    with prepare_folder(options.output_dir, overwrite=options.overwrite):
+        device = start_warp(options.device, options.quiet)
+        chosen = {one.name: getattr(options, one.name) for one in fields(SceneOptions) if hasattr(options, one.name)}
+        scene = self_healing(lambda: simulate(options.name, **{**chosen, "device": device}))
+        save_scene(scene, options.output_dir, overwrite=options.overwrite)
     said = f"{scene.frame_count} frames of {scene.name} in {options.output_dir}"
     say(options.quiet, said, f"next: warpprior refine {options.output_dir}")
     return OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.observations import Observation, senses
+from warpprior.support.missing_points import SAME_PLACE_PX, at_one_place, marked_missing
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.sensors.base import NEAR, Sensor
 from warpprior.tracking.sensors.keypoints3d import LEAST_CONFIDENCE
@@ -13,7 +14,10 @@ from warpprior.tracking.update import Rows
 
 @senses("keypoints2d")
 class Keypoints2D(Sensor):
-    """Keypoints of hands where they are drawn; noise ``keypoint2d_px`` over the confidence."""
+    """Keypoints of hands where they are drawn; noise ``keypoint2d_px`` over the confidence.
+
+    Points at (-1, -1) or (0, 0), and points that all lie at one place, were not found.
+    """
 
     name = "keypoints2d"
     sees = "hands"
@@ -26,8 +30,10 @@ class Keypoints2D(Sensor):
                 continue
             seen = np.asarray(seen, dtype=float)
             points = carrier.slot_points[slots].astype(float)
-            confidence = np.minimum(seen[:, 2:3], 1.0)
-            chosen = np.flatnonzero((seen[:, 2] >= LEAST_CONFIDENCE) & (points[:, 2] >= NEAR))
+            confidence = np.minimum(seen[:, 2:3], 1.0) if seen.shape[1] == 3 else np.ones((len(seen), 1))
+            found = ~marked_missing(seen[:, :2]) & ~at_one_place(seen[None, :, :2], SAME_PLACE_PX)
+            sure = confidence[:, 0] >= LEAST_CONFIDENCE
+            chosen = np.flatnonzero(sure & found & (points[:, 2] >= NEAR))
             expected, slopes = self.context.project(points[chosen])
             rows.add_many(
                 self.name,

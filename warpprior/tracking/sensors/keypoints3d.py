@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.observations import Observation, senses
+from warpprior.support.missing_points import SAME_PLACE_M, at_one_place
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.sensors.base import Sensor
@@ -32,6 +33,7 @@ class Keypoints3D(Sensor):
                 continue
             seen = np.asarray(seen, dtype=float)
             sure = np.ones(len(seen), dtype=bool) if seen.shape[1] == 3 else seen[:, 3] >= LEAST_CONFIDENCE
+            sure &= ~at_one_place(seen[None, :, :3], SAME_PLACE_M)  # none of them was found
             chosen = np.flatnonzero(sure & self.counts(carrier))
             rows.add_many(
                 self.name,

@@ -1,0 +1,150 @@
+"""The formats: seeds of each, how they are changed, and what reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tests.fuzz import seeds
+from tests.fuzz.mutators import BYTES, TEXT, Mutator
+from tests.fuzz.structures import (
+    change_json,
+    change_json_of_glb,
+    change_npz,
+    change_pickle,
+    change_png,
+    change_xml,
+    with_bytes,
+)
+from warpprior.bodies.body import Body
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        file: where it lies in the folder that is read.
+        seeds: makes valid files, given that folder.
+        mutators: what changes them.
+        read: reads the folder, or the file in it, by what is public.
+        beside: fills the folder with what else is needed.
+        seconds: more than that is a hang.
+    """
+
+    file: str
+    seeds: Callable[[Path], Sequence[bytes]]
+    mutators: Sequence[Mutator]
+    read: Callable[[Path], None]
+    beside: Callable[[Path], object]
+    seconds: float = 5.0
+
+    @property
+    def has_pictures(self) -> bool:
+        """The decoders inside OpenCV write what they find on standard error."""
+        return self.file.endswith((".png", ".glb", ".gltf"))
+
+
+def _read_scene(path: Path) -> None:
+    """The scene around a file, and all its pictures."""
+    from warpprior import load_scene
+
+    folder = next(parent for parent in path.parents if (parent / "scene.toml").exists())
+    scene = load_scene(folder)
+    for frame in range(min(scene.frame_count, 5)):
+        for read in (scene.read_rgb, scene.read_depth):
+            if read is not None:
+                read(frame)
+    for item in scene.bodies:
+        _check(item.body)
+        assert np.isfinite(item.initial.position).all(), "a pose that is not finite"
+
+
+def _read_body(path: Path, reader: str, *more: object, **options: object) -> None:
+    """One file as a body."""
+    import warpprior
+
+    _check(getattr(warpprior, reader)(path, *more, **options))
+
+
+def _read_obj_beside(path: Path) -> None:
+    _read_body(path.parent / "box.obj", "read_mesh", "box")
+
+
+def _check(body: Body) -> None:
+    """What was accepted is a surface: a reader that lets more pass has failed."""
+    surfaces = body.surfaces
+    assert surfaces.size and np.isfinite(surfaces).all(), "vertices that are not finite"
+    assert len(body.faces) and 0 <= body.faces.min() <= body.faces.max() < body.vertex_count, "faces without vertices"
+    assert body.colors is None or np.isfinite(body.colors).all(), "colours that are not finite"
+
+
+def _with_box(folder: Path) -> None:
+    """A mesh with a material and a picture, for what refers to them."""
+    folder.mkdir()
+    (folder / "box.obj").write_bytes(seeds.objs()[2])
+    (folder / "box.mtl").write_bytes(seeds.mtls()[0])
+    (folder / "box.png").write_bytes(seeds.pictures("rgb")[0])
+
+
+def _of_scene(file: str, mutators: Sequence[Mutator], made: Callable[[], Sequence[bytes]] | None = None) -> Format:
+    """A file of the whole small scene."""
+
+    def take(folder: Path) -> Sequence[bytes]:
+        return [(folder / file).read_bytes(), *(() if made is None else made())]
+
+    return Format(file, take, mutators, _read_scene, seeds.write_whole_scene)
+
+
+def _of_body(
+    file: str, made: Callable[[], Sequence[bytes]], mutators: Sequence[Mutator], read: Callable[[Path], None]
+) -> Format:
+    seconds = 20.0 if file.startswith("box.usd") else 5.0  # OpenUSD has a process of its own, with limits of its own
+    return Format(file, lambda folder: made(), mutators, read, _with_box, seconds)
+
+
+_NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
+_USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
+
+FORMATS: dict[str, Format] = {
+    "scene.toml": _of_scene("scene.toml", TEXT),
+    "initial-npz": _of_scene("initial.npz", _NPZ),
+    "truth-npz": _of_scene("truth.npz", _NPZ),
+    "keypoints-npz": _of_scene("keypoints.npz", _NPZ),
+    "timestamps-npz": _of_scene("timestamps.npz", _NPZ),
+    "labels-png": _of_scene("labels/000001.png", _PNG, partial(seeds.pictures, "labels")),
+    "rgb-png": _of_scene("rgb/000001.png", _PNG, partial(seeds.pictures, "rgb")),
+    "depth-png": _of_scene("depth/000001.png", _PNG),
+    "rgb-jpeg": _of_scene("rgb/000002.png", BYTES, seeds.jpegs),
+    "animation-npz": _of_body(
+        "moving.npz", seeds.animations, _NPZ, partial(_read_body, reader="read_animated", name="a", **_MOVING)
+    ),
+    "obj": _of_body("box.obj", seeds.objs, TEXT, partial(_read_body, reader="read_mesh", name="box")),
+    "mtl": _of_body("box.mtl", seeds.mtls, TEXT, _read_obj_beside),
+    "texture-png": _of_body("box.png", partial(seeds.pictures, "rgb"), _PNG, _read_obj_beside),
+    "ply": _of_body("box.ply", seeds.plys, TEXT, partial(_read_body, reader="read_mesh", name="box")),
+    "stl": _of_body("box.stl", seeds.stls, TEXT, partial(_read_body, reader="read_mesh", name="box")),
+    "glb": _of_body(
+        "box.glb", seeds.glbs, with_bytes(change_json_of_glb), partial(_read_body, reader="read_mesh", name="box")
+    ),
+    "gltf": _of_body(
+        "box.gltf", seeds.gltfs, (*[change_json] * 12, *TEXT), partial(_read_body, reader="read_mesh", name="box")
+    ),
+    "skin-glb": _of_body(
+        "finger.glb", seeds.skins, with_bytes(change_json_of_glb), partial(_read_body, reader="read_skin", name="f")
+    ),
+    "urdf": _of_body(
+        "arm.urdf", seeds.urdfs, (*[change_xml] * 12, *TEXT), partial(_read_body, reader="read_urdf", name="arm")
+    ),
+    "mano-pickle": _of_body(
+        "hand.pkl", partial(seeds.manos, "pkl"), with_bytes(change_pickle), partial(_read_body, reader="read_mano")
+    ),
+    "mano-npz": _of_body("hand.npz", partial(seeds.manos, "npz"), _NPZ, partial(_read_body, reader="read_mano")),
+    "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
+    "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
+}
+"""All formats by name."""

@@ -1,0 +1,108 @@
+"""What is left of surfaces that were simplified before, kept beside the kernel cache by a hash of what they came from.
+
+An entry names vertices and faces of the surface that is asked about, which is at hand: it holds no places, and nothing
+in it is run.  What is damaged, or was made for something else, is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.support.errors import InputError
+from warpprior.support.npz import read_npz
+
+VERSION = 1  # of how surfaces are simplified: what an older one left is not taken
+FOLDER = "simplified_meshes"
+MOST_BYTES = 256 << 20  # of all entries; the oldest go first
+ENTRY_BYTES = 64 << 20
+_KEYS = ("key", "kept", "faces", "error")
+
+
+@dataclass(frozen=True)
+class Decimated:
+    """Faces (face, 3) between some vertices (kept,) of a surface, and how far the two surfaces are apart [m]."""
+
+    kept: np.ndarray
+    faces: np.ndarray
+    error: float
+
+
+def key_of(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None, error: float) -> str:
+    """Hash of everything that a result depends on."""
+    digest = hashlib.blake2b(f"{VERSION} {error!r}".encode(), digest_size=20)
+    for values in (vertices, faces, np.empty(0) if colors is None else colors):
+        digest.update(f"{values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
+
+
+def load(key: str, vertex_count: int, face_count: int, error: float) -> Decimated | None:
+    """The entry of that key, or None where there is none that could be."""
+    path = _folder() / f"{key}.npz"
+    if not path.is_file():
+        return None
+    try:
+        arrays = read_npz(path, "a simplified mesh", "", _KEYS, limit=ENTRY_BYTES, unpacked=ENTRY_BYTES)
+        kept, faces = arrays["kept"], arrays["faces"]
+        good = (
+            str(arrays["key"]) == key
+            and kept.dtype == faces.dtype == np.int32
+            and kept.ndim == 1
+            and faces.ndim == 2
+            and faces.shape[1] == 3
+            and 0 < len(faces) <= face_count
+            and 0 <= kept.min()
+            and kept.max() < vertex_count
+            and bool((np.diff(kept) > 0).all())
+            and np.array_equal(np.unique(faces), np.arange(len(kept)))
+            and 0.0 <= float(arrays["error"]) <= error
+        )
+    except (InputError, KeyError, ValueError, TypeError):
+        return None
+    if not good:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # so that it is not among the oldest
+    return Decimated(kept, faces.astype(np.int64), float(arrays["error"]))
+
+
+def store(key: str, found: Decimated) -> None:
+    """Keep an entry, whole or not at all; where nothing can be written, nothing is."""
+    folder = _folder()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_room(folder)
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".tmp-")
+        try:
+            with open(descriptor, "wb") as stream:
+                kept, faces = found.kept.astype(np.int32), found.faces.astype(np.int32)
+                np.savez_compressed(stream, key=np.array(key), kept=kept, faces=faces, error=np.array(found.error))
+            os.replace(temporary, folder / f"{key}.npz")
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def _folder() -> Path:
+    import warp as wp
+
+    wp.init()  # it chooses the kernel cache
+    return Path(wp.config.kernel_cache_dir or tempfile.gettempdir()) / FOLDER
+
+
+def _make_room(folder: Path) -> None:
+    """Remove the oldest entries beyond the limit, and what was left half written."""
+    entries = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir() if path.is_file())
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in entries:
+        if total <= MOST_BYTES:
+            return
+        path.unlink(missing_ok=True)
+        total -= size

@@ -1,0 +1,265 @@
+"""The meshes of a USD file at the frames of a sequence, in the process that :mod:`.animated_usd` starts for them."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from warpprior.support.errors import InputError
+from warpprior.support.separate_process import allow_more
+
+if TYPE_CHECKING:
+    from pxr import Sdf, Usd, UsdGeom
+
+ACCEPTED = "give a complete .usd, .usda or .usdc file"
+MOST_MESHES = 256
+MOST_PLACES = 1 << 27  # vertices times frames, whatever the file
+MOST_PRIMS = 200_000
+MOST_LEVELS = 256  # of prims within prims
+_OPENCV_FROM_USD = np.diag([1.0, -1.0, -1.0, 1.0])  # USD cameras look down -Z with +Y up
+
+
+def read(
+    path: str, where: str, frame_count: int, fps: float, prim: str | None, camera: str | None
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What :func:`warpprior.bodies.readers.animated_usd.read_usd_animation` returns, ``path`` being named ``where``."""
+    from pxr import Tf
+
+    try:
+        points, faces, remarks = _read(path, where, frame_count, fps, prim, camera)
+    except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
+        reasons = re.findall(r" : '(.*)'", str(error)) or ["it is damaged"]
+        found = f"cannot be read ({' '.join(reasons[0].split())[:160]})"
+        raise InputError(where, found, ACCEPTED) from error
+    return {"points": points, "faces": faces}, list(remarks)
+
+
+def _read(
+    path: str, where: str, frame_count: int, fps: float, prim: str | None, camera: str | None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Points, triangles and remarks; OpenUSD's errors pass."""
+    stage = _open(path, where)
+    meshes = _find_meshes(stage, where, prim)
+    codes = _time_codes(stage, where, meshes, frame_count, fps)
+    view = _find_camera(stage, where, camera)
+    topologies = [_triangles(mesh, where) for mesh in meshes]
+    counts = [len(mesh.GetPointsAttr().Get(codes[0]) or ()) for mesh in meshes]
+    places = sum(counts) * frame_count
+    if places > MOST_PLACES:
+        found = f"{frame_count} frames of {sum(counts)} vertices"
+        raise InputError(where, found, f"at most {MOST_PLACES} vertices in all frames together")
+    allow_more(cpu_s=1.0e-6 * places, memory_bytes=32 * places)
+    for mesh, faces, count in zip(meshes, topologies, counts, strict=True):
+        if faces.max(initial=-1) >= count:
+            found = f"faces of {mesh.GetPath()} name vertex {faces.max()} of {count}"
+            raise InputError(where, found, "faces must use vertices the file has")
+    starts = np.cumsum(counts) - counts
+    faces = np.concatenate([faces + start for faces, start in zip(topologies, starts, strict=True)])
+    return _place(stage, where, meshes, counts, codes, view), faces, _remarks(meshes)
+
+
+def _open(path: str, where: str) -> Usd.Stage:
+    """The stage of one file that refers to no other."""
+    from pxr import Sdf, Usd
+
+    accepted = "give a file that stands alone; `usdcat --flatten IN -o OUT.usdc` makes one"
+    layer = Sdf.Layer.OpenAsAnonymous(path)
+    if layer is None:
+        raise InputError(where, "cannot be read as a USD file", ACCEPTED)
+    others = sorted(filter(None, layer.GetCompositionAssetDependencies()))  # an empty one is the file itself
+    if others:
+        raise InputError(where, f"is composed of other files: {others[0][:80]!r}", accepted)
+    clips: list[str] = []
+    prims, deepest = 0, 0
+
+    def look(place: Sdf.Path) -> None:
+        nonlocal prims, deepest
+        spec = layer.GetPrimAtPath(place) if place.IsPrimPath() or place.IsPrimVariantSelectionPath() else None
+        if spec is not None:
+            prims, deepest = prims + 1, max(deepest, place.pathElementCount)
+            if any(spec.HasInfo(key) for key in ("clips", "clipSets")):
+                clips.append(str(place))
+
+    layer.Traverse("/", look)
+    if clips:
+        raise InputError(where, f"{clips[0]} has its values in clips, which are other files", accepted)
+    if deepest > MOST_LEVELS:
+        raise InputError(where, f"its prims are nested {deepest} deep", f"at most {MOST_LEVELS} levels are read")
+    if prims > MOST_PRIMS:
+        raise InputError(where, f"holds {prims} prims", f"at most {MOST_PRIMS} are read")
+    stage = Usd.Stage.Open(layer)
+    shown = Usd.PrimRange(stage.GetPseudoRoot(), Usd.TraverseInstanceProxies())
+    if sum(1 for _ in islice(shown, MOST_PRIMS + 1)) > MOST_PRIMS:  # instances of instances grow fast
+        raise InputError(
+            where, f"holds more than {MOST_PRIMS} prims in its instances", f"at most {MOST_PRIMS} are read"
+        )
+    return stage
+
+
+def _find_meshes(stage: Usd.Stage, where: str, prim: str | None) -> list[UsdGeom.Mesh]:
+    """The meshes at or below ``prim``; without one, the only mesh, or the only one whose points are sampled."""
+    from pxr import Sdf, UsdGeom
+
+    root = stage.GetPseudoRoot()
+    if prim is not None:
+        valid = Sdf.Path.IsValidPathString(prim)
+        root = stage.GetPrimAtPath(prim) if (valid[0] if isinstance(valid, tuple) else valid) else None
+        if not root:
+            names = ", ".join(str(found.GetPath()) for found in _list_meshes(stage.GetPseudoRoot())[:8])
+            raise InputError(where, f"has no prim {prim[:80]!r}", f"its meshes are {names or 'none'}")
+    found = [UsdGeom.Mesh(p) for p in _list_meshes(root)]
+    if not found:
+        raise InputError(where, "holds no mesh" if prim is None else f"{prim} holds no mesh", "give a UsdGeom mesh")
+    if len(found) > MOST_MESHES:
+        raise InputError(where, f"{len(found)} meshes", f"at most {MOST_MESHES} make a body")
+    if prim is None and len(found) > 1:
+        bending = [mesh for mesh in found if mesh.GetPointsAttr().GetNumTimeSamples() > 1]
+        if len(bending) != 1:
+            names = ", ".join(str(mesh.GetPath()) for mesh in found[:8]) + (", ..." if len(found) > 8 else "")
+            raise InputError(where, f"holds {len(found)} meshes", f'say which with prim = "...": one of {names}')
+        found = bending
+    return found
+
+
+def _list_meshes(root: Usd.Prim) -> list[Usd.Prim]:
+    """Every mesh at or below a prim, in instances too."""
+    from pxr import Usd, UsdGeom
+
+    return [prim for prim in Usd.PrimRange(root, Usd.TraverseInstanceProxies()) if prim.IsA(UsdGeom.Mesh)]
+
+
+def _find_camera(stage: Usd.Stage, where: str, camera: str | None) -> Usd.Prim | None:
+    """The camera prim whose frame is the camera frame; None where the file has none."""
+    from pxr import Usd, UsdGeom
+
+    cameras = [prim for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsA(UsdGeom.Camera)]
+    names = ", ".join(str(prim.GetPath()) for prim in cameras[:8])
+    if camera is not None:
+        chosen = [prim for prim in cameras if str(prim.GetPath()) == camera]
+        if not chosen:
+            raise InputError(where, f"has no camera {camera[:80]!r}", f"its cameras are {names or 'none'}")
+        return chosen[0]
+    if len(cameras) > 1:
+        raise InputError(where, f"holds {len(cameras)} cameras", f'say which with camera = "...": one of {names}')
+    return cameras[0] if cameras else None
+
+
+def _time_codes(
+    stage: Usd.Stage, where: str, meshes: list[UsdGeom.Mesh], frame_count: int, fps: float
+) -> list[Usd.TimeCode]:
+    """The time code of every frame; InputError where the stage is not as long as the sequence."""
+    from pxr import Usd
+
+    if stage.HasAuthoredTimeCodeRange():
+        start, end = stage.GetStartTimeCode(), stage.GetEndTimeCode()
+    else:
+        samples = sorted({code for mesh in meshes for code in mesh.GetPointsAttr().GetTimeSamples()})
+        start, end = (samples[0], samples[-1]) if samples else (0.0, 0.0)
+    step = stage.GetTimeCodesPerSecond() / fps
+    if not (np.isfinite([start, end, step]).all() and step > 0.0):
+        raise InputError(where, f"time codes {start:g} to {end:g}, {step:g} per frame", "a range of finite numbers")
+    count = round((end - start) / step) + 1
+    if count != frame_count:
+        found = f"{count} frames at {fps:g} per second (time codes {start:g} to {end:g})"
+        raise InputError(where, found, f"the sequence has {frame_count}")
+    return [Usd.TimeCode(min(start + frame * step, end)) for frame in range(frame_count)]
+
+
+def _remarks(meshes: list[UsdGeom.Mesh]) -> tuple[str, ...]:
+    """What is not taken from the file, and what looks wrong."""
+    from pxr import UsdGeom
+
+    said = []
+    schemes = [mesh.GetSubdivisionSchemeAttr() for mesh in meshes]
+    if any(scheme.HasAuthoredValue() and scheme.Get() != UsdGeom.Tokens.none for scheme in schemes):
+        said.append("its cage is taken, without subdivision")
+    if any(prim.HasRelationship("skel:skeleton") for prim in (mesh.GetPrim() for mesh in meshes)):
+        said.append("it hangs on a skeleton, which is not moved: bake its skinning into points")
+    moving = any(mesh.GetPointsAttr().GetNumTimeSamples() > 1 or _is_carried(mesh.GetPrim()) for mesh in meshes)
+    return tuple(said) if moving else (*said, "it does not move")
+
+
+def _is_carried(prim: Usd.Prim) -> bool:
+    """Whether the prim or something above it has a transform that varies."""
+    from pxr import UsdGeom
+
+    while prim and not prim.IsPseudoRoot():
+        if UsdGeom.Xformable(prim) and UsdGeom.Xformable(prim).TransformMightBeTimeVarying():
+            return True
+        prim = prim.GetParent()
+    return False
+
+
+def _triangles(mesh: UsdGeom.Mesh, where: str) -> np.ndarray:
+    """Faces as triangles (face, 3) int64, counter-clockwise from outside in the mesh's own frame."""
+    from pxr import UsdGeom
+
+    counts_attribute, corners_attribute = mesh.GetFaceVertexCountsAttr(), mesh.GetFaceVertexIndicesAttr()
+    if counts_attribute.GetNumTimeSamples() > 1 or corners_attribute.GetNumTimeSamples() > 1:
+        raise InputError(where, f"the faces of {mesh.GetPath()} change over time", "faces must stay the same")
+    counts = np.asarray(_value(counts_attribute), dtype=np.int64).reshape(-1)
+    corners = np.asarray(_value(corners_attribute), dtype=np.int64).reshape(-1)
+    if counts.min(initial=3) < 3 or counts.sum() != len(corners) or corners.min(initial=0) < 0:
+        found = f"{len(counts)} faces of {mesh.GetPath()} do not fit its {len(corners)} corners"
+        raise InputError(where, found, "faces of three corners or more")
+    first = np.cumsum(counts) - counts
+    fans = counts - 2
+    face = np.repeat(np.arange(len(counts)), fans)
+    turn = np.arange(fans.sum()) - np.repeat(np.cumsum(fans) - fans, fans)
+    triangles = np.stack(
+        [corners[first[face]], corners[first[face] + turn + 1], corners[first[face] + turn + 2]], axis=1
+    )
+    left = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
+    return triangles[:, ::-1] if left else triangles
+
+
+def _value(attribute: Usd.Attribute):
+    """The one value of an attribute, be it a default or the only sample."""
+    from pxr import Usd
+
+    times = attribute.GetTimeSamples()
+    value = attribute.Get(Usd.TimeCode(times[0]) if times else Usd.TimeCode.Default())
+    return () if value is None else value
+
+
+def _place(
+    stage: Usd.Stage,
+    where: str,
+    meshes: list[UsdGeom.Mesh],
+    counts: list[int],
+    codes: list[Usd.TimeCode],
+    camera: Usd.Prim | None,
+) -> np.ndarray:
+    """Points (frame, vertex, 3) float32 [m] in the camera frame."""
+    from pxr import UsdGeom
+
+    unit = UsdGeom.GetStageMetersPerUnit(stage)
+    if not 0.0 < unit < np.inf:
+        raise InputError(where, f"{unit:g} metres per unit", "a finite number above zero")
+    points = np.empty((len(codes), sum(counts), 3), dtype=np.float32)
+    ends = np.cumsum(counts)
+    for frame, code in enumerate(codes):
+        cache = UsdGeom.XformCache(code)
+        camera_from_world = np.eye(4) if camera is None else _camera_from_world(cache, camera, where)
+        for mesh, count, end in zip(meshes, counts, ends, strict=True):
+            own = np.asarray(mesh.GetPointsAttr().Get(code), dtype=np.float64).reshape(-1, 3)
+            if len(own) != count:
+                found = f"{mesh.GetPath()} has {len(own)} points in frame {frame} and {count} in frame 0"
+                raise InputError(where, found, "the same number of points at every frame")
+            to_camera = camera_from_world @ np.array(cache.GetLocalToWorldTransform(mesh.GetPrim())).T
+            with np.errstate(over="ignore", invalid="ignore"):  # numbers beyond all bounds are reported later
+                points[frame, end - count : end] = unit * (own @ to_camera[:3, :3].T + to_camera[:3, 3])
+    return points
+
+
+def _camera_from_world(cache: UsdGeom.XformCache, camera: Usd.Prim, where: str) -> np.ndarray:
+    """OpenCV axes of the camera at the cache's time (4, 4), whatever size its transform has."""
+    matrix = np.array(cache.GetLocalToWorldTransform(camera)).T
+    left, sizes, right = np.linalg.svd(matrix[:3, :3])
+    if not (np.isfinite(matrix).all() and sizes[-1] > 1e-9 * sizes[0] and np.linalg.det(left @ right) > 0.0):
+        raise InputError(where, f"the transform of {camera.GetPath()} is no place of a camera", "turn and move only")
+    matrix[:3, :3] = left @ right
+    return _OPENCV_FROM_USD @ np.linalg.inv(matrix)

@@ -1,0 +1,151 @@
+"""Locks on what is being written: one run at a time, whatever the system, and never for a process that is dead."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from warpprior.support.errors import InputError
+
+LOCK_FILE = ".lock"
+OWNER_SUFFIX = ".pid"  # of the file that names the holder; on Windows nobody else can read the locked one
+_ATTEMPTS = 5
+
+_held: dict[str, OutputLock] = {}  # by place of the lock: what this process holds
+
+
+class OutputLock:
+    """Holds an output for this run; released by :meth:`release`, by ``with``, or when the process ends.
+
+    The operating system drops the lock of a process that dies, so a file left behind by one never blocks the next.
+    Where a file system has no locks, a warning says that two runs would not notice each other.
+
+    Args:
+        place: the existing folder that is held, or a file, which messages name.
+        made: folders that were made for this run; those still empty when it ends are removed again.
+        lock: place of the lock; None takes ``.lock`` in the folder.
+
+    Raises:
+        InputError: another run holds it, or the folder cannot be written to.
+    """
+
+    def __init__(self, place: Path, made: Sequence[Path] = (), *, lock: Path | None = None):
+        import filelock
+
+        _check_writable(place, (place / LOCK_FILE if lock is None else lock).parent)
+        self._place, self._made = place, tuple(made)
+        self._path = place / LOCK_FILE if lock is None else lock
+        self._lock: filelock.BaseFileLock | None = filelock.FileLock(str(self._path), thread_local=False)
+        self._key = _key(self._path)
+        try:
+            self._acquire(self._lock)
+        except filelock.Timeout as error:
+            owner = self._owner()
+            found = "is being written by another run" + (f" (process {owner})" if owner else "")
+            raise InputError(str(place), found, "wait for it, or choose another place") from error
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            warnings.warn(f"{place}: cannot be locked ({reason}); let no other run write to it", stacklevel=3)
+            self._lock = None
+        _held[self._key] = self
+        with suppress(OSError):
+            self._owner_file.write_text(str(os.getpid()), encoding="ascii")
+        atexit.register(self.release)
+
+    def __enter__(self) -> OutputLock:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let the next run in; harmless when called twice."""
+        if _held.get(self._key) is not self:
+            return
+        del _held[self._key]
+        atexit.unregister(self.release)
+        # Removed while still held, so that nobody else's can be removed by mistake.
+        for path in (self._owner_file, self._path):
+            with suppress(OSError):  # Windows does not remove open files; there the lock does it
+                path.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release()
+        with suppress(OSError):  # folders that hold results stay
+            for folder in self._made:
+                folder.rmdir()
+
+    def _acquire(self, lock) -> None:
+        from filelock import FileLock, UnixFileLock
+
+        for _ in range(_ATTEMPTS):
+            before = _identity(self._path)
+            lock.acquire(timeout=0)
+            # The holder before us may have removed the file between our open and our lock, which then locks nothing.
+            if FileLock is not UnixFileLock or (before is not None and before == _identity(self._path)):
+                return
+            lock.release()
+        lock.acquire(timeout=0)
+
+    @property
+    def _owner_file(self) -> Path:
+        return self._path.with_name(self._path.name + OWNER_SUFFIX)
+
+    def _owner(self) -> str:
+        """The process that holds the lock, in digits; empty where it does not say."""
+        try:
+            with open(self._owner_file, "rb") as stream:
+                text = stream.read(20).decode("ascii", "replace").strip()
+        except OSError:
+            return ""
+        return text if text.isdigit() else ""
+
+
+@contextmanager
+def holding(place: Path, *, lock: Path | None = None) -> Iterator[None]:
+    """Hold an output during a block, unless this process holds it already.
+
+    Raises:
+        InputError: as :class:`OutputLock`.
+    """
+    if _key(place / LOCK_FILE if lock is None else lock) in _held:
+        yield
+    else:
+        with OutputLock(place, lock=lock):
+            yield
+
+
+def is_held_here(place: Path) -> bool:
+    """Whether this process holds the folder."""
+    return _key(place / LOCK_FILE) in _held
+
+
+def _check_writable(place: Path, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        found = f"cannot be written to: {error.strerror or error}"
+        raise InputError(str(place), found, "choose a folder you may write to") from error
+
+
+def _key(path: Path) -> str:
+    return os.path.normcase(os.path.realpath(path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def release_all() -> None:
+    """Release what this process holds, for one that ends without unwinding."""
+    for lock in [*_held.values()]:
+        lock.release()

@@ -1,0 +1,119 @@
+"""Colour and depth pictures of a scene folder: found when the folder is read, decoded when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.io.images import decode_image, import_cv2, read_image_file
+from warpprior.io.numbering import note_numbering
+from warpprior.io.rectify import Rectifier
+from warpprior.io.scene_file import SceneFile
+from warpprior.io.wording import frame_list
+from warpprior.scene import Camera
+from warpprior.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one channel; a plain object, so that a scene can go to another process.
+
+    Attributes:
+        camera: whose size they must have.
+        paths: by frame, of those that are there.
+        places: what messages call them, by frame.
+        rectifier: takes lens distortion out, or None.
+    """
+
+    camera: Camera
+    paths: dict[int, Path]
+    places: dict[int, str]
+    rectifier: Rectifier | None
+
+
+@dataclass(frozen=True)
+class ColorPictures(Pictures):
+    """``Scene.read_rgb`` of a scene folder."""
+
+    def __call__(self, frame: int) -> np.ndarray | None:
+        """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
+        if frame not in self.paths:
+            return None
+        where = self.places[frame]
+        header, data = read_image_file(self.paths[frame], where, self.camera)
+        image = decode_image(header, data, where, color=True)
+        return image if self.rectifier is None else self.rectifier.linear(image)
+
+
+@dataclass(frozen=True)
+class DepthPictures(Pictures):
+    """``Scene.read_depth`` of a scene folder.
+
+    Attributes:
+        scale: metres per unit.
+    """
+
+    scale: float
+
+    def __call__(self, frame: int) -> np.ndarray | None:
+        """Depth (height, width) float32 [m] of one frame, 0 where nothing was measured, or None where there is none."""
+        if frame not in self.paths:
+            return None
+        where = self.places[frame]
+        header, data = read_image_file(self.paths[frame], where, self.camera)
+        depth = decode_image(header, data, where).astype(np.float32) * np.float32(self.scale)
+        return depth if self.rectifier is None else self.rectifier.nearest(0)(depth)
+
+
+def find_pictures(
+    scene_file: SceneFile, frame_count: int, rectifier: Rectifier | None, notes: list[str]
+) -> tuple[ColorPictures | None, DepthPictures | None]:
+    """Colour and depth pictures of a scene folder, each of them whole; None for those that ``scene.toml`` names not.
+
+    Args:
+        scene_file: names them.
+        frame_count: frames that are read.
+        rectifier: takes lens distortion out, or None.
+        notes: receives which frames have none.
+
+    Raises:
+        InputError: a picture is damaged or of another size or kind, or there is none at all.
+        MissingExtraError: there are pictures and OpenCV is not installed.
+    """
+    camera, scale = scene_file.camera, scene_file.depth_scale
+    colors = _find(scene_file, "rgb", frame_count, notes)
+    depths = _find(scene_file, "depth", frame_count, notes)
+    return (
+        None if colors is None else ColorPictures(camera, *colors, rectifier),
+        None if depths is None else DepthPictures(camera, *depths, rectifier, scale),
+    )
+
+
+def _find(
+    scene_file: SceneFile, key: str, frame_count: int, notes: list[str]
+) -> tuple[dict[int, Path], dict[int, str]] | None:
+    """Path and place of each frame that has a picture; None when ``scene.toml`` names none."""
+    template = getattr(scene_file, key)
+    if template is None:
+        return None
+    import_cv2()
+    paths, places = {}, {}
+    for frame in range(frame_count):
+        path = scene_file.frame_path(template, frame)
+        if not path.exists():
+            continue
+        where = f"{scene_file.folder / template.format(frame)} (frame {frame})"
+        header, _ = read_image_file(path, where, scene_file.camera)
+        if key == "depth" and (header.format != "png" or header.bits != 16 or header.channels != 1):
+            found = f"is a {header.bits}-bit {header.format.upper()} of {header.channels} channels"
+            raise InputError(where, found, "depth needs 16-bit grey PNG; set depth_scale to the metres per unit")
+        paths[frame], places[frame] = path, where
+    if not paths:
+        raise InputError(str(scene_file.folder / template.format(0)), "no picture was found", "frames start at 0")
+    note_numbering(scene_file, key, template, paths, notes)
+    missing = sorted(set(range(frame_count)) - set(paths))
+    if missing:
+        notes.append(f"{key}: {frame_list(missing)} missing")
+    return paths, places
