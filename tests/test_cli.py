@@ -461,30 +461,6 @@ def test_an_old_setting_says_its_new_name(tmp_path, capsys):
     assert said[1].startswith("warpprior: error: missing")
 
 
-def test_progress_is_silent_without_a_terminal(capsys):
-    """Nothing is drawn into logs."""
-    from warpprior.support.progress import progress_bar
-
-    with progress_bar("refine") as progress:
-        for done in range(3):
-            progress(done, 3, "loss 1")
-    said = capsys.readouterr()
-    assert said.out == said.err == ""
-
-
-def test_progress_draws_on_a_terminal(capsys, monkeypatch):
-    """On a terminal the bar counts and shows the text; --quiet turns it off."""
-    from warpprior.support.progress import progress_bar
-
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with progress_bar("refine", quiet=True) as progress:
-        progress(1, 3, "loss 1")
-    assert capsys.readouterr().err == ""
-    with progress_bar("refine") as progress:
-        progress(3, 3, "loss 1")
-    assert "refine" in capsys.readouterr().err
-
-
 def test_the_console_script_is_the_same_program():
     """``python -m warpprior`` exits with main's code."""
     environment = {**os.environ, "WARPPRIOR_DEBUG": ""}

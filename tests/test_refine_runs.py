@@ -91,7 +91,7 @@ def test_an_interrupted_run_returns_what_it_has(scene, part):
     """Ctrl-C while a part is announced: the motion so far, finite, said to be incomplete, and what was kept resumes."""
 
     def interrupt(done, total, name):
-        if name == part and (name != "Adam" or done > 4.5):
+        if name == part and (name != "Adam" or done > 0.9 * total):
             raise KeyboardInterrupt
 
     kept = []
@@ -129,14 +129,15 @@ def test_ctrl_c_in_the_middle_of_a_part(scene, monkeypatch, calls):
 
 
 def test_progress_goes_up_to_the_end(scene):
-    """Steps done never fall, reach the number there are, and every part is announced."""
+    """What is done never falls, goes by small steps, ends as the whole, and every part is announced."""
     said = []
     refine(scene, POLISHED, device="cpu", progress=lambda *what: said.append(what))
-    done = [what[0] for what in said]
-    assert done == sorted(done)
-    assert said[-1] == (5, 5, "done")
+    shares = [done / total for done, total, _ in said]
+    assert shares == sorted(shares)
+    assert said[-1] == (1.0, 1.0, "done")
     names = [what[2] for what in said]
-    assert [name for at, name in enumerate(names) if name not in names[:at]] == [
+    assert [name for at, name in enumerate(names) if name not in ("compiling kernels", *names[:at])] == [
+        "preparing",
         "closed-form start",
         "Gauss-Newton, stage 1 (coarse)",
         "Gauss-Newton, stage 2 (middle)",
@@ -144,6 +145,8 @@ def test_progress_goes_up_to_the_end(scene):
         "Adam",
         "done",
     ]
+    parts = [(names.count(name), name) for name in dict.fromkeys(names) if name.startswith(("Gauss", "Adam"))]
+    assert min(parts) > (3, ""), parts
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 3])
@@ -202,7 +205,8 @@ def test_every_step_can_be_left_out(scene, step):
     settings = replace(POLISHED, iterations=2).leaving_out([step])
     refine(scene, settings, device="cpu", progress=lambda done, total, name: parts.add(name.split(",")[0]))
     names = {"start": "closed-form start", "gauss_newton": "Gauss-Newton", "adam": "Adam"}
-    assert parts == {"done", *names.values()} - {names.get(step)}  # hypotheses are tried within the stages
+    parts -= {"compiling kernels", "preparing", "done"}
+    assert parts == set(names.values()) - {names.get(step)}  # hypotheses are tried within the stages
 
 
 def test_everything_left_out_gives_the_start(scene):

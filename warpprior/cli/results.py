@@ -14,8 +14,11 @@ from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
 from warpprior.support.errors import one_line
-from warpprior.support.progress import Progress, progress_bar
+from warpprior.support.progress import Course, Progress, progress_bar
 from warpprior.support.tables import format_before_after
+
+# Seconds per frame of tracking, of measuring a body, and of drawing; and of what is written once.
+_TRACK_S, _MEASURE_S, _DRAW_S, _WRITE_S = 0.03, 0.025, 0.035, 1.0
 
 
 def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None) -> Scene:
@@ -79,17 +82,19 @@ def run_into(
 
     say_warnings(scene)
     start = time.perf_counter()
-    with WATCH.stake() as at_stake:
-        with progress_bar(title, quiet=quiet) as progress:
+    with WATCH.stake() as at_stake, progress_bar(title, quiet=quiet) as progress:
+        course = Course(progress, _shares(scene, title))
+        estimated, written = course.part(title), course.part("write")
 
-            def report(done: float, total: int, text: str) -> None:
-                at_stake(done > 0.0)
-                progress(done, total, text)
+        def report(done: float, total: float, text: str) -> None:
+            at_stake(done > 0.0)
+            estimated(done, total, text)
 
-            result = self_healing(lambda: run(report))
+        result = self_healing(lambda: run(report))
         at_stake(not result.complete)  # what is complete can be had again, from the last checkpoint
-        result = self_healing(lambda: _measured(result, device))
-        result = self_healing(lambda: save_result(result, folder, device=device, seed=seed, inputs=inputs))
+        result = self_healing(lambda: _measured(result, device, course.part("measure")))
+        kept = {"device": device, "seed": seed, "inputs": inputs}
+        result = self_healing(lambda: save_result(result, folder, **kept, progress=written))
     seconds = time.perf_counter() - start
     say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
@@ -103,14 +108,26 @@ def exit_code(result: Result) -> int:
     return OK if result.complete else INTERRUPTED
 
 
-def _measured(result: Result, device: str) -> Result:
+def _shares(scene: Scene, title: str) -> dict[str, float]:
+    """What the parts of a command take, roughly, in seconds of one core; only ratios matter."""
+    from warpprior.refinement.pace import whole_seconds
+
+    frames = scene.frame_count
+    estimate = whole_seconds(scene) if title == "refine" else _TRACK_S * frames
+    drawn = _DRAW_S * frames if scene.labels is not None or scene.read_rgb is not None else 0.0
+    return {title: estimate, "measure": _MEASURE_S * frames * len(scene.bodies), "write": _WRITE_S + drawn}
+
+
+def _measured(result: Result, device: str, progress: Progress) -> Result:
     """The result with the metrics of its start and of its end, and with its contacts."""
     from warpprior.contacts import find_contacts
     from warpprior.metrics import Evaluator
 
-    evaluator = Evaluator(result.scene, device=device)
+    course = Course(progress, {"prepare": 0.25, "before": 0.35, "after": 0.35, "contacts": 0.05})
+    evaluator = Evaluator(result.scene, device=device, progress=course.part("prepare"))
     start = {body.name: body.initial for body in result.scene.bodies}
-    metrics = {"before": evaluator(start), "after": evaluator(result.poses)}
+    before = evaluator(start, course.part("before"))
+    metrics = {"before": before, "after": evaluator(result.poses, course.part("after"))}
     contacts = result.contacts or find_contacts(result.scene, result.poses, device=device)
     return replace(result, metrics=metrics, contacts=contacts)
 

@@ -36,6 +36,7 @@ from warpprior.io.staging import staged
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import MissingExtraError, RunError
+from warpprior.support.progress import Course, Progress
 
 VERSIONED = ("warp-lang", "numpy", "scipy", "trimesh", "usd-core", "opencv-python-headless", "opencv-python")
 
@@ -50,6 +51,7 @@ def save_result(
     device: str | None = None,
     seed: int | None = None,
     inputs: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Write a result folder, which appears as a whole: stopped at any moment, it holds the former result or this one.
 
@@ -67,6 +69,7 @@ def save_result(
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
         inputs: for the record, what the estimate was made from (:func:`warpprior.io.fingerprint`).
+        progress: called with how much is done, how much there is in all, and what is being done.
 
     Returns:
         the result with the notes that writing it added.
@@ -82,7 +85,7 @@ def save_result(
         raise RunError(f"{folder}: cannot be made: {error.strerror or error}") from error
     removed: list[str] = []
     with staged(folder, RESULT_FILES, removed) as staging:
-        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu")
+        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
         record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging)}
         write_json(staging / CONFIG_FILE, record)
         if result.complete:
@@ -93,7 +96,7 @@ def save_result(
 
 
 def _write_parts(
-    result: Result, folder: Path, wanted: tuple[bool, bool, bool], device: str
+    result: Result, folder: Path, wanted: tuple[bool, bool, bool], device: str, progress: Progress | None
 ) -> tuple[Result, RunError | None]:
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     save_poses(folder / POSES_FILE, result.poses, bodies=[item.body for item in result.scene.bodies])
@@ -101,17 +104,19 @@ def _write_parts(
     _write_history(folder / HISTORY_FILE, result.history)
     video, usd, report = wanted
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
-    failure = None
-    for asked, name, write in (
-        (usd, STAGE_FILE, _write_stage),
-        (video and drawable, OVERLAY_FILE, _write_overlay),
-        (report, PLOT_FILES[0], _write_plots),
-        (report, REPORT_FILE, _write_report),
-    ):
+    failure, frames = None, result.scene.frame_count
+    writers = (  # what each takes, roughly, in seconds
+        (usd, STAGE_FILE, _write_stage, 0.1 + 0.005 * frames),
+        (video and drawable, OVERLAY_FILE, _write_overlay, 0.1 + 0.03 * frames),
+        (report, PLOT_FILES[0], _write_plots, 0.6),
+        (report, REPORT_FILE, _write_report, 0.3),
+    )
+    course = Course(progress, {name: seconds for asked, name, _, seconds in writers if asked})
+    for asked, name, write, _ in writers:
         if not asked:
             continue
         try:
-            write(result, folder / name, device)
+            write(result, folder / name, device, course.part(name))
         except MissingExtraError as error:
             result = _noted(result, f"{name} was not written: {error}")
         except RunError as error:  # numbers that took an hour are not lost for a picture
@@ -182,31 +187,31 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _write_stage(result: Result, path: Path, device: str) -> None:
+def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.usd import export_usd
 
-    export_usd(result.scene, result.poses, path, contacts=result.contacts, device=device)
+    export_usd(result.scene, result.poses, path, contacts=result.contacts, device=device, progress=progress)
 
 
-def _write_overlay(result: Result, path: Path, device: str) -> None:
+def _write_overlay(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.report import write_overlay
 
-    write_overlay(result, path, device=device)
+    write_overlay(result, path, device=device, progress=progress)
 
 
-def _write_plots(result: Result, path: Path, _device: str) -> None:
+def _write_plots(result: Result, path: Path, _device: str, progress: Progress) -> None:
     from warpprior.report import write_plots
 
-    write_plots(result, path.parent)
+    write_plots(result, path.parent, progress=progress)
 
 
-def _write_report(result: Result, path: Path, device: str) -> None:
+def _write_report(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.report import write_report
 
     # The plots were just written; drawing them takes longer than reading them.
     files = [path.with_name(name) for name in PLOT_FILES]
     written = {file.stem: file.read_bytes() for file in files if file.is_file()}
-    write_report(result, path.parent, plots=written or None, device=device)
+    write_report(result, path.parent, plots=written or None, device=device, progress=progress)
 
 
 def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:

@@ -21,15 +21,21 @@ from warpprior.render.images import render_labels
 from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
+from warpprior.support.progress import Course, Progress
+
+MEASURING = "measuring"
 
 
-def evaluate(scene: Scene, poses: dict[str, Poses], *, device: str | None = None) -> dict:
+def evaluate(
+    scene: Scene, poses: dict[str, Poses], *, device: str | None = None, progress: Progress | None = None
+) -> dict:
     """Metrics of a motion, per frame and in summary; :mod:`warpprior.metrics` lists them.
 
     Args:
         scene: bodies, labels and, where known, truth.
         poses: motion by body name; known bodies that are left out keep the scene's poses.
         device: Warp device; None chooses.
+        progress: called with parts done, parts in all, and what is being done.
 
     Returns:
         plain data, ready for JSON.
@@ -37,7 +43,9 @@ def evaluate(scene: Scene, poses: dict[str, Poses], *, device: str | None = None
     Raises:
         InputError: a body has no poses, or the number of frames differs.
     """
-    return Evaluator(scene, device=device)(poses)
+    course = Course(progress, {"prepare": 1.0, "measure": 2.0})
+    evaluator = Evaluator(scene, device=device, progress=course.part("prepare"))
+    return evaluator(poses, course.part("measure"))
 
 
 class Evaluator:
@@ -46,37 +54,46 @@ class Evaluator:
     Args:
         scene: bodies, labels and, where known, truth.
         device: Warp device; None chooses.
+        progress: called with bodies prepared, bodies in all, and what is being done.
     """
 
-    def __init__(self, scene: Scene, *, device: str | None = None):
+    def __init__(self, scene: Scene, *, device: str | None = None, progress: Progress | None = None):
         check_is_scene(scene, "evaluate")
         self._scene, self._device = scene, resolve_device(device)
         self._points = {item.name: SurfacePoints(item.body) for item in scene.bodies}
         self._surfaces: dict[tuple[str, float], Surface] = {}
         self._true: dict[str, tuple[PosedBody, np.ndarray]] = {}
-        for item in scene.bodies:
+        for number, item in enumerate(scene.bodies):
+            if progress is not None:
+                progress(number, len(scene.bodies), MEASURING)
             if item.truth is not None:
                 filled, holes = fill_holes(item.truth)
                 self._true[item.name] = self._pose(item, filled), ~holes
         self._true_interaction = self._interact_truly() if len(scene.bodies) > 1 else None
 
-    def __call__(self, poses: dict[str, Poses]) -> dict:
+    def __call__(self, poses: dict[str, Poses], progress: Progress | None = None) -> dict:
         """Metrics of one motion; see :func:`evaluate`."""
         scene = self._scene
+        report = progress or (lambda done, total, text: None)
+        steps = len(scene.bodies) + 2  # motion of each, labels, contact
         poses = self._complete(poses)
         posed = {item.name: self._pose(item, poses[item.name]) for item in scene.bodies}
         rows: dict[str, dict[str, np.ndarray]] = {item.name: {} for item in scene.bodies}
         extra: dict[str, dict] = {item.name: {} for item in scene.bodies}
-        for item in scene.bodies:
+        for number, item in enumerate(scene.bodies):
+            report(number, steps, MEASURING)
             if not item.known:
                 self._add_motion(item, posed[item.name], rows[item.name], extra[item.name])
             if poses[item.name].covariance is not None:
                 self._add_consistency(item, poses[item.name], rows[item.name], extra[item.name])
+        report(steps - 2, steps, MEASURING)
         if scene.labels is not None:
             drawn = render_labels(scene, poses, device=self._device)
             for item in scene.bodies:
                 rows[item.name]["mask_iou"] = mask_iou(drawn, scene.labels, item.label)
+        report(steps - 1, steps, MEASURING)
         pairs = self._add_contact(posed, rows, extra) if len(scene.bodies) > 1 else {}
+        report(steps, steps, MEASURING)
         return {
             "frames": scene.frame_count,
             "fps": float(scene.fps),

@@ -5,10 +5,13 @@ Every frame and term enters one block-banded system, so that frames that see muc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
+from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
@@ -58,8 +61,13 @@ class GaussNewton:
         self._bodies = [BodySteps(body, problem) for body in estimated]
         self._floor = np.concatenate([steps.floor for steps in self._bodies])
 
-    def run(self, number: int) -> list[dict[str, float]]:
-        """Run one stage; returns the cost of every term at every iteration."""
+    def run(self, number: int, report: Callable[[float], None] = lambda share: None) -> list[dict[str, float]]:
+        """Run one stage; returns the cost of every term at every iteration.
+
+        Args:
+            number: of the stage.
+            report: called with the share of the stage that is done.
+        """
         stage, problem = self.stages[number], self.problem
         limit = stage.iterations
         if self.settings.iterations is not None:
@@ -71,27 +79,29 @@ class GaussNewton:
         problem.enter(stage)
         for term in self.terms:
             term.enter(stage)
-        if limit and "hypotheses" not in self.settings.without and (stage.carry_frames or stage.half_turns):
-            for steps in self._bodies:
-                if steps.body.body.is_rigid:
-                    self._try_poses(number, steps)
+        tries = limit and "hypotheses" not in self.settings.without and (stage.carry_frames or stage.half_turns)
+        rigid = [steps for steps in self._bodies if tries and steps.body.body.is_rigid]
+        tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
+        for turn, steps in enumerate(rigid):
+            self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
         linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=self._capture)
         advance = Replay(self.advance, problem.motion.device, capture=self._capture)
         for iteration in range(limit):
             linearise()
             self.solve()
             advance()
+            report(tried + (1.0 - tried) * (iteration + 1) / limit)
             if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
                 break
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
 
-    def _try_poses(self, number: int, steps: BodySteps) -> None:
+    def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
         """Let one body choose among other poses, all others held."""
         stage, problem = self.stages[number], self.problem
         own = [term for term in self.terms if term.body.name == steps.body.name]
         problem.refresh()  # the body before was drawn last where it was tried last
         fit = BodyFit(steps, own, problem, self.settings.gauss_newton.damping)
-        choose_poses(fit, stage.carry_frames, turns=stage.half_turns)
+        choose_poses(fit, stage.carry_frames, turns=stage.half_turns, report=report)
         for term in own:
             term.enter(stage)
 

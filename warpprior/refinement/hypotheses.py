@@ -6,6 +6,8 @@ given a few iterations of its own; which of them is right is decided over the wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import warp as wp
 
@@ -24,13 +26,16 @@ GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
 
 
-def choose_poses(fit: BodyFit, rounds: int, *, turns: bool = True) -> int:
+def choose_poses(
+    fit: BodyFit, rounds: int, *, turns: bool = True, report: Callable[[float], None] = lambda share: None
+) -> int:
     """Try hypotheses in every frame and take the cheapest path through the sequence.
 
     Args:
         fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
         turns: try half turns about the body's axes, too.
+        report: called with the share of the tries that are done.
 
     Returns:
         The number of poses that were replaced.
@@ -40,13 +45,16 @@ def choose_poses(fit: BodyFit, rounds: int, *, turns: bool = True) -> int:
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
+    half_turns = _half_turns(fit.body.symmetry) if turns else []
+    turned = len(half_turns) / max(len(half_turns) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
-        for half_turn in _half_turns(fit.body.symmetry):
+        for number, half_turn in enumerate(half_turns):
             search.settle(_turned(start, half_turn))
+            report(turned * (number + 1) / len(half_turns))
         search.take_path()
     if fit.motion.frame_count > 1:
-        search.carry(rounds)
+        search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
     return int((fit.poses != start).any(axis=1).sum())
 
 
@@ -79,7 +87,7 @@ class _Search:
         self._fit.place(path)
         return path
 
-    def carry(self, rounds: int) -> None:
+    def carry(self, rounds: int, report: Callable[[float], None]) -> None:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
         Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
@@ -92,7 +100,7 @@ class _Search:
         points, weights = _closest_points(fit)
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses
-        for _ in range(rounds):
+        for number in range(rounds):
             before = path
             for source, target in ((earlier, later), (later, earlier)):
                 # Slices of arrays are arrays.
@@ -103,6 +111,7 @@ class _Search:
                 tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
+            report((number + 1) / rounds)
             if _jumps(before, path).max() < SETTLED:
                 break
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from warpprior.refinement.adam import Adam
 from warpprior.refinement.gauss_newton import GaussNewton
+from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.result import Result
@@ -21,8 +22,8 @@ from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
-from warpprior.support.kernel_loading import load_kernels
-from warpprior.support.progress import Progress
+from warpprior.support.kernel_loading import count_uncompiled, load_kernels
+from warpprior.support.progress import Course, Progress
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
@@ -37,6 +38,7 @@ KERNELS = (
     "visibility",
 )
 KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
+START = "closed-form start"
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
 
@@ -61,7 +63,7 @@ def refine(
         terms: what makes the motion right, instead of the settings' own: those of :func:`warpprior.terms.default` and
             any of your own, which ``settings.without`` may name, and the history does.
         device: ``cpu``, ``cuda``, ``cuda:1``; None takes a GPU if there is one.
-        progress: called with steps done, steps in all, and what is being done.
+        progress: called with how much is done, how much there is in all, and what is being done.
         keep: called after each part with arrays from which ``resume_from`` continues.
         resume_from: arrays that ``keep`` was given; the run goes on after the part they close, to the same bits.
 
@@ -79,8 +81,13 @@ def refine(
         settings = replace(settings, terms=check_terms(terms))
     _check(scene)
     device = resolve_device(device)
-    load_kernels(_kernels(scene, settings), device)
-    run = _Run(scene, settings, device, progress, keep)
+    kernels, seconds = _kernels(scene, settings), whole_seconds(scene)
+    uncompiled = count_uncompiled(kernels)
+    shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
+    course = Course(progress, shares)
+    load_kernels(kernels, device, course.part("compile") if uncompiled else None)
+    course.part("prepare")(0.0, 1.0, "preparing")
+    run = _Run(scene, settings, device, course.part("parts"), keep)
     if resume_from is not None:
         run.restore(resume_from)
     complete = True
@@ -129,10 +136,8 @@ def _check(scene: Scene) -> None:
 class _Run:
     """One run: the state, the parts still to do, and what was learnt on the way."""
 
-    def __init__(
-        self, scene: Scene, settings: RefineSettings, device: str, progress: Progress | None, keep: Keep | None
-    ):
-        self.scene, self.settings, self.progress, self.keep = scene, settings, progress, keep
+    def __init__(self, scene: Scene, settings: RefineSettings, device: str, progress: Progress, keep: Keep | None):
+        self.scene, self.settings, self.keep = scene, settings, keep
         self.motion = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
         # Of a known body drawn too large, labels and focal length may both be to blame.
         calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
@@ -143,7 +148,7 @@ class _Run:
         # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
         self.parts: list[tuple[str, Callable[[_Run], None]]] = []
         if settings.start_passes and "start" not in settings.without:
-            self.parts.append(("closed-form start", _Run._start))
+            self.parts.append((START, _Run._start))
         self.gauss_newton = None
         if settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON):
             self.gauss_newton = GaussNewton(self.problem, settings)
@@ -154,6 +159,11 @@ class _Run:
         iterations = self._adam_iterations()
         if iterations:
             self.parts.append(("Adam", lambda run: run._descend(iterations)))
+        stages = [] if self.gauss_newton is None else self.gauss_newton.stages
+        starts = bool(self.parts) and self.parts[0][0] == START
+        costs = part_costs(scene, settings, start=starts, stages=stages, descent=iterations)
+        self.progress, names = progress, [name for name, _ in self.parts]
+        self.course = Course(progress, dict(zip(names, costs, strict=True)))
         self.done = 0
 
     def _adam_iterations(self) -> int:
@@ -182,7 +192,7 @@ class _Run:
         """Do the parts that are left."""
         for number in range(self.done, len(self.parts)):
             name, part = self.parts[number]
-            self._report(name, 0.0)
+            self._report(0.0)
             try:
                 part(self)
             except KeyboardInterrupt:
@@ -191,8 +201,7 @@ class _Run:
             self._guard(name)
             self.done = number + 1
             self._keep()
-        if self.progress is not None:
-            self.progress(len(self.parts), len(self.parts), "done")
+        self.progress(1.0, 1.0, "done")
 
     def _score(self) -> float:
         """Mean overlap of the estimated bodies with their labels; 0 without labels."""
@@ -241,11 +250,11 @@ class _Run:
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
-        self._record(self.gauss_newton.run(number))
+        self._record(self.gauss_newton.run(number, self._report))
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
-        self._record(descent.run(iterations, lambda done: self._report("Adam", done / iterations)))
+        self._record(descent.run(iterations, lambda done: self._report(done / iterations)))
         self.notes += self.problem.notes
         if descent.skipped:
             self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
@@ -258,9 +267,10 @@ class _Run:
         for name, count in counts.items():
             self.notes.append(f"{name}: its cost was not finite in {count} of {len(rows)} iterations of {part}.")
 
-    def _report(self, name: str, share: float) -> None:
-        if self.progress is not None:
-            self.progress(self.done + share, len(self.parts), name)
+    def _report(self, share: float) -> None:
+        """Say how much of the part is done whose turn it is."""
+        name, _ = self.parts[self.done]
+        self.course.part(name)(share, 1.0, name)
 
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""

@@ -45,7 +45,7 @@ _FILES = {
 }
 _TRACKED = {"history.csv": "what every sensor said at every frame"}
 _WRITTEN_LAST = "config.json"
-_MOST_ITEMS = 8  # of a list; more are folded
+_MOST_ITEMS, _FEW = 8, 3  # of a list; more are folded, unless they are few
 _MOST_ROWS = 36  # of all tables of numbers together; more are folded
 
 
@@ -252,10 +252,11 @@ def _notes(notes: list[str]) -> Iterator[str]:
 
 def _list(texts: list[str], tone: str) -> str:
     """A list of sentences; what goes on for long is folded."""
-    shown, folded = _items(texts[:_MOST_ITEMS], tone), texts[_MOST_ITEMS:]
-    if not folded:
-        return shown
-    return f"{shown}<details><summary>{len(folded)} more</summary>{_items(folded, tone)}</details>"
+    if len(texts) <= _MOST_ITEMS + _FEW:
+        return _items(texts, tone)
+    shown, folded = texts[:_MOST_ITEMS], texts[_MOST_ITEMS:]
+    more = f"<details><summary>{len(folded)} more</summary>{_items(folded, tone)}</details>"
+    return _items(shown, tone) + more
 
 
 def _items(texts: list[str], tone: str) -> str:

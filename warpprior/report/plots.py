@@ -16,6 +16,7 @@ from warpprior.report.axes import FAINT, INK, LINES, dress, new_figure, plain, s
 from warpprior.report.bands import band_figure, sensor_figure
 from warpprior.report.figures import Quantity, series, subjects
 from warpprior.result import Result
+from warpprior.support.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +28,13 @@ _MOST_POINTS = 600  # of a curve; more are not visible
 _DECADES = 15.0  # before and after this many times apart are shown on a logarithmic scale
 
 
-def write_plots(result: Result, folder: str | os.PathLike) -> list[Path]:
+def write_plots(result: Result, folder: str | os.PathLike, *, progress: Progress | None = None) -> list[Path]:
     """Write the plots to a folder as SVG files; a plot without data is left out.
+
+    Args:
+        result: what to plot.
+        folder: where to.
+        progress: called with plots done, plots in all, and what is being done.
 
     Returns:
         the files written.
@@ -38,7 +44,7 @@ def write_plots(result: Result, folder: str | os.PathLike) -> list[Path]:
         RunError: a file could not be written.
     """
     written = []
-    for name, data in render_plots(result).items():
+    for name, data in render_plots(result, progress=progress).items():
         path = Path(folder) / f"{name}.svg"
         with atomic_write(path) as file:
             file.write(data)
@@ -46,7 +52,7 @@ def write_plots(result: Result, folder: str | os.PathLike) -> list[Path]:
     return written
 
 
-def render_plots(result: Result) -> dict[str, bytes]:
+def render_plots(result: Result, *, progress: Progress | None = None) -> dict[str, bytes]:
     """The plots as SVG files, those of them for which there are data.
 
     ``loss``: terms over iterations; ``errors``: metrics over frames; ``uncertainty``: errors within their bands, of
@@ -55,13 +61,15 @@ def render_plots(result: Result) -> dict[str, bytes]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    figures = {
-        "loss": _loss_figure(result),
-        "errors": _error_figure(result),
-        "uncertainty": band_figure(result),
-        "sensors": sensor_figure(result),
-    }
-    return {name: svg(figure) for name, figure in figures.items() if figure is not None}
+    drawn = {}
+    makers = {"loss": _loss_figure, "errors": _error_figure, "uncertainty": band_figure, "sensors": sensor_figure}
+    for number, (name, make) in enumerate(makers.items()):
+        figure = make(result)
+        if figure is not None:
+            drawn[name] = svg(figure)
+        if progress is not None:
+            progress(number + 1, len(makers), "drawing plots")
+    return drawn
 
 
 def _loss_figure(result: Result) -> Figure | None:

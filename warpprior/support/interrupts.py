@@ -44,10 +44,14 @@ def blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def call_aside(function: Callable[[], Value]) -> Value:
+def call_aside(function: Callable[[], Value], meanwhile: Callable[[], None] = lambda: None) -> Value:
     """Call what is long in native code in a thread of its own, so that Ctrl-C is heard meanwhile.
 
     After an interrupt the function goes on, and nobody waits for it.
+
+    Args:
+        function: what is long.
+        meanwhile: called again and again while it goes on.
     """
     if threading.current_thread() is not threading.main_thread():
         return function()
@@ -64,6 +68,7 @@ def call_aside(function: Callable[[], Value]) -> Value:
     thread.start()
     while thread.is_alive():
         thread.join(0.1)  # without a limit Windows would not hear of Ctrl-C
+        meanwhile()
     if errors:
         raise errors[0]
     return answers[0]

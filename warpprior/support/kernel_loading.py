@@ -7,38 +7,64 @@ import importlib.util
 import os
 import threading
 from collections.abc import Iterable
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import warp as wp
 
 from warpprior.support.interrupts import call_aside
+from warpprior.support.progress import Progress
 
 PACKAGE = "warpprior.kernels"
 MOST_WORKERS = 8  # compilers at once
 _COMPILING = threading.Lock()
 
+_loaded: set[tuple[str, str]] = set()  # module and device
 
-def load_kernels(names: Iterable[str], device: str) -> None:
+
+def load_kernels(names: Iterable[str], device: str, progress: Progress | None = None) -> None:
     """Load modules of kernels, from the cache if they are there, with as many compilers as there are cores.
 
     Args:
         names: of files in ``kernels/``; what is not there is left out.
         device: the Warp device.
+        progress: called with modules done, modules in all, and what is being done.
     """
-    _load(tuple(sorted(set(names))), device)
+    missing = [name for name in sorted(set(names)) if (name, device) not in _loaded and _exists(name)]
+    if not missing:
+        return
+    modules = [_module(name) for name in missing]
+    done: list[wp.Module] = []
 
-
-@cache
-def _load(names: tuple[str, ...], device: str) -> None:
-    modules = []
-    for name in (f"{PACKAGE}.{name}" for name in names):
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name)
-            modules.append(wp.get_module(name))
-    workers = min(os.cpu_count() or 1, MOST_WORKERS)
+    def load_one(module: wp.Module) -> None:
+        wp.force_load(device, modules=[module], max_workers=0)
+        done.append(module)
 
     def load() -> None:
-        with _COMPILING:  # who was interrupted may still be at it
-            wp.force_load(device, modules=modules, max_workers=workers)
+        # Who was interrupted may still be at it.
+        with _COMPILING, ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
+            list(pool.map(load_one, modules))
 
-    call_aside(load)
+    def report() -> None:
+        if progress is not None:
+            progress(len(done), len(modules), "compiling kernels")
+
+    call_aside(load, report)
+    _loaded.update((name, device) for name in missing)
+
+
+def count_uncompiled(names: Iterable[str]) -> int:
+    """How many of the modules the kernel cache does not have, in any version."""
+    cache = wp.config.kernel_cache_dir
+    if cache is None:
+        return 0
+    return sum(not any(Path(cache).glob(f"wp_{PACKAGE}.{name}_*")) for name in set(names) if _exists(name))
+
+
+def _exists(name: str) -> bool:
+    return importlib.util.find_spec(f"{PACKAGE}.{name}") is not None
+
+
+def _module(name: str) -> wp.Module:
+    importlib.import_module(f"{PACKAGE}.{name}")
+    return wp.get_module(f"{PACKAGE}.{name}")

@@ -56,6 +56,8 @@ def track(
         check_lag(lag)
     count = scene.frame_count
     reach = count if smooth else min(lag or 0, count)
+    if progress is not None:
+        progress(0, count, "preparing")
     tracker = Tracker(scene, settings, observe=observe, sensors=sensors, device=device, lag=reach)
     filtered: list[Estimate] = []
     chosen: list[Estimate] = []
@@ -69,7 +71,7 @@ def track(
             elif not smooth and frame >= reach:
                 chosen.append(tracker.smoothed()[0])
             if progress is not None:
-                progress(frame + 1, count, "track")
+                progress(frame + 1, count, "tracking")
     except KeyboardInterrupt:
         if not filtered:
             raise

@@ -17,6 +17,7 @@ from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError, MissingExtraError, RunError
 from warpprior.support.interrupts import postponed
+from warpprior.support.progress import Progress
 from warpprior.usd import prims
 from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
 from warpprior.usd.detail import detailed
@@ -46,6 +47,7 @@ def export_usd(
     metadata: Mapping[str, str | int | float | bool] | None = None,
     world_from_camera: Sequence[float] = WORLD_FROM_CAMERA,
     device: str = "cpu",
+    progress: Progress | None = None,
 ) -> None:
     """Write the scene's bodies in motion, its camera and the contact heat to ``path``.
 
@@ -71,6 +73,7 @@ def export_usd(
         metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
         world_from_camera: where the camera stands, position [m] then quaternion xyzw; OpenCV camera axes.
         device: Warp device that poses the surfaces.
+        progress: called with bodies done, bodies in all, and what is being done.
 
     Raises:
         InputError: unknown file ending, a body without poses, frames that do not match, or numbers that are not finite.
@@ -96,6 +99,8 @@ def export_usd(
         color = np.asarray(_BODY_COLORS[index % len(_BODY_COLORS)]) if body.body.colors is None else body.body.colors
         writer = _BodyWriter(stage, material, body, color, warmth.get(body.name))
         writer.write(poses[body.name], surfaces.get(body.name), tuple(world_from_camera), device)
+        if progress is not None:
+            progress(index + 1, len(scene.bodies), "writing the stage")
     _write_whole(stage, path)
 
 

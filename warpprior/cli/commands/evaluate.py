@@ -27,13 +27,15 @@ def run(options: Options) -> int:
     from warpprior.io import load_scene, prepare_file
     from warpprior.io.results import write_json
     from warpprior.support.device import self_healing
+    from warpprior.support.progress import progress_bar
     from warpprior.support.tables import format_summary
 
     with nullcontext() if options.output is None else prepare_file(options.output, overwrite=options.overwrite):
         device = start_warp(options.device, options.quiet)
         scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
         say_warnings(scene)
-        found = self_healing(lambda: metrics.evaluate(scene, poses, device=device))
+        with progress_bar("evaluate", quiet=options.quiet) as progress:
+            found = self_healing(lambda: metrics.evaluate(scene, poses, device=device, progress=progress))
         if options.output is not None:
             write_json(options.output, found)
     say(options.quiet, format_summary(found, [body.name for body in scene.bodies]))

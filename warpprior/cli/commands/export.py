@@ -24,12 +24,14 @@ def run(options: Options) -> int:
     from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
     from warpprior.io import load_scene, prepare_file
     from warpprior.support.device import self_healing
+    from warpprior.support.progress import progress_bar
     from warpprior.usd import export_usd
 
     with prepare_file(options.output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
         scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
         say_warnings(scene)
-        self_healing(lambda: export_usd(scene, poses, options.output))
+        with progress_bar("export", quiet=options.quiet) as progress:
+            self_healing(lambda: export_usd(scene, poses, options.output, progress=progress))
     say(options.quiet, f"{scene.frame_count} frames in {options.output}")
     return OK
