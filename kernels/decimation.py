@@ -205,6 +205,19 @@ def collapse_cost(
 
 
 @wp.func
+def nearest_neighbour(mesh: ThinnedMesh, vertex: int, ring: Ring, count: int) -> int:
+    """The place in the ring of the neighbour that is nearest to a vertex."""
+    nearest = int(0)
+    least = float(REFUSED) * mesh.reach
+    for place in range(count):
+        distance = wp.length(mesh.vertices[ring[place]] - mesh.vertices[vertex])
+        if distance < least:
+            nearest = place
+            least = distance
+    return nearest
+
+
+@wp.func
 def is_near(mesh: ThinnedMesh, point: wp.vec3) -> bool:
     """Is a point within reach of the first surface?"""
     query = wp.mesh_query_point_no_sign(mesh.first, point, mesh.reach)
@@ -222,7 +235,8 @@ def stays_near(mesh: ThinnedMesh, ring: Ring, count: int, goal: int) -> bool:
             b = mesh.vertices[ring[following]]
             if not is_near(mesh, (p + a + b) / 3.0):
                 return False
-            if (following + 1) % count != goal:
+            # Both ends are on the first surface: what lies between them is no farther than half their distance.
+            if (following + 1) % count != goal and wp.length_sq(b - p) > 4.0 * mesh.reach * mesh.reach:
                 for part in range(1, 4):
                     if not is_near(mesh, p + 0.25 * float(part) * (b - p)):
                         return False
@@ -244,7 +258,9 @@ def _propose_collapses(
     ring, around, count = walk_around(mesh, vertex)
     chosen = int(-1)
     least = float(REFUSED)
-    for goal in range(count):
+    nearest = nearest_neighbour(mesh, vertex, ring, count)
+    for turn in range(count):
+        goal = (nearest + turn) % count  # the nearest first: it is often the one, and others need no look at sites
         if stays_manifold(mesh, ring, count, goal) and keeps_faces(mesh, vertex, ring, count, goal):
             cost = collapse_cost(mesh, vertex, ring, around, count, goal, least)
             if cost < least and stays_near(mesh, ring, count, goal):

@@ -10,7 +10,7 @@ COLOR_ERROR = 0.1  # of vertex colours in [0, 1]
 ROUNDS = 400
 PICKS = 4  # of vertices that do not touch, per round
 LEAST_SHARE = 2e-3  # of the vertices must go in a round, or it was the last
-LONG = 2.0  # errors: edges longer than that are watched in their middle too
+LONG = 2.0  # errors: longer edges, and faces that have one, are watched in their middle too
 
 
 def decimate(
@@ -22,7 +22,7 @@ def decimate(
         vertices: (vertex, 3).
         faces: (face, 3), neighbours in agreement on their direction.
         colors: vertex colours in [0, 1] (vertex, 3), or None.
-        reach: how far a vertex or the middle of a long edge may be from what is left, in units of the vertices.
+        reach: how far a vertex or the middle of a long edge or face may be from what is left, in units of the vertices.
 
     Returns:
         the vertices that are left (kept,), and faces of these (face, 3).  Edges of one face or of more than two stay,
@@ -67,9 +67,11 @@ class _Thinning:
         lengths = np.linalg.norm(places[ends[:, 0]] - places[ends[:, 1]], axis=1)
         long = (lengths > LONG) & (ends[:, 0] < ends[:, 1])
         ends = ends[long]
-        self._sites = self._array(np.concatenate([places, places[ends].mean(axis=1)]))
-        self._site_colors = self._array(np.concatenate([shades, shades[ends].mean(axis=1)]))
-        self._owners = np.concatenate([np.full(self._count, -1), owners[long]]).astype(np.int32)
+        wide = np.unique(owners[lengths > LONG])
+        between = (self.faces[wide], ends)
+        self._sites = self._array(np.concatenate([places, *(places[part].mean(axis=1) for part in between)]))
+        self._site_colors = self._array(np.concatenate([shades, *(shades[part].mean(axis=1) for part in between)]))
+        self._owners = np.concatenate([np.full(self._count, -1), wide, owners[long]]).astype(np.int32)
         self._places, self._colors = self._array(places), self._array(shades)
         self._first = wp.Mesh(self._array(places), self._array(self.faces.reshape(-1)))
         self._goals = np.full(self._count, -1, dtype=np.int32)
