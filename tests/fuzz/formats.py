@@ -164,6 +164,9 @@ FORMATS: dict[str, Format] = {
     "gltf": _of_body(
         "box.gltf", seeds.gltfs, (*[change_json] * 12, *TEXT), partial(_read_body, reader="read_mesh", name="box")
     ),
+    "dae": _of_body(
+        "box.dae", seeds.daes, (*[change_xml] * 12, *TEXT), partial(_read_body, reader="read_mesh", name="box")
+    ),
     "skin-glb": _of_body(
         "finger.glb", seeds.skins, with_bytes(change_json_of_glb), partial(_read_body, reader="read_skin", name="f")
     ),

@@ -209,6 +209,13 @@ def gltfs() -> list[bytes]:
     return found
 
 
+def daes() -> list[bytes]:
+    """A box in centimetres below a node, as triangles and as polygons."""
+    from tests.mesh_files import box_dae
+
+    return [box_dae(kind=kind).encode() for kind in ("triangles", "polylist")]
+
+
 def skins() -> list[bytes]:
     """A finger of three joints."""
     from tests.glb_files import finger
