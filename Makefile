@@ -8,25 +8,19 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
 
-.PHONY: help demo test test-torch test-min test-debug kill lint docs aot bench figures clean
+.PHONY: ?= 600 .PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench figures clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-		|| { echo "warpprior needs Python 3.10 or newer; run: make PYTHON=/path/to/python3"; exit 1; }
-	@test -x $(RUN) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
-		|| { echo "this Python cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[all,dev]"
-	@touch $@
+	@$(PYTHON) tasks.py install
 
 demo: $(STAMP)   ## simulate a hand that lifts and turns a mug, refine both, and say which files to open
-	$(RUN) -m warpprior demo --output-dir out/demo --overwrite --device $(DEVICE)
+	$(PYTHON) tasks.py demo --device $(DEVICE)
 
 test: $(STAMP)   ## run all tests
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(PYTHON) tasks.py test
 
 test-torch: $(VENV)/.installed-torch  ## install torch, and test what needs it
 	$(RUN) -m pytest tests/torch_door
@@ -37,6 +31,9 @@ $(VENV)/.installed-torch: $(STAMP)
 
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
 	WARPPRIOR_TEST_DEBUG=1 $(RUN) -m pytest
+
+fuzz: $(STAMP)   ## read damaged files of every format for ten minutes, and say in a table what became of them
+	$(RUN) -m tests.fuzz --seed 0 --seconds $(SECONDS_OF_FUZZ)
 
 kill: $(STAMP)   ## kill runs at random moments: what was there before, or the new, is there (slow)
 	$(RUN) .ci/kill_runs.py

@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and theirs
     draw, bad = random.Random(given.seed), 0
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

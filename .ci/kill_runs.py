@@ -41,6 +41,7 @@ class Command:
     old: tuple[str, ...]
     output: str  # beside the scene
     flag: str
+    moves: bool = True  # more than one file or folder
 
 
 _TWO = ("--num-frames", "2")
@@ -50,7 +51,7 @@ COMMANDS = {
         Command("refine", "small", ("refine", "scene"), ("refine", "scene", *_TWO), "refined", "--output-dir"),
         Command("track", "small", ("track", "scene"), ("track", "scene", *_TWO), "tracked", "--output-dir"),
         # A hand in text takes long enough to write to be killed meanwhile.
-        Command("export", "hand", ("export", "scene"), ("export", "scene", *_TWO), "stage.usda", "--output"),
+        Command("export", "hand", ("export", "scene"), ("export", "scene", *_TWO), "stage.usda", "--output", False),
         Command(
             "simulate",
             "small",
@@ -291,8 +292,8 @@ def kill_all(names: list[str], moments: int, seed: int, folder: Path, sources: d
             for number in range(moments // 2):
                 if number % 2 == 0:
                     at = anywhere(site, random_)
-                elif number % 4 == 1:
-                    at = while_it(site, "saving", random_.uniform(0.0, seconds))
+                elif number % 4 == 1 or not site.command.moves:
+                    at = while_it(site, "saving", random_.uniform(0.0, 0.7 * seconds))
                 else:
                     at = while_it(site, "moving", random_.uniform(0.0, 0.001))
                 kill_once(site, place, at, row, number)

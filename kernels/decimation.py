@@ -1,8 +1,8 @@
 """Decimation: vertices of a triangle mesh go into a neighbour where all that was on the surface stays near it.
 
-Sites are places of the first surface.  Each belongs to a face once the vertices there are gone, and a vertex may go only
-while the sites of the faces around it stay within reach of the faces that are left, colours included: what is allowed is
-measured from the first surface at every step, so that small steps do not add up.  Forward only.
+Sites are places of the first surface.  Each belongs to a face once the vertices there are gone, and a vertex may go
+only while the sites of the faces around it stay within reach of the faces that are left, colours included, and new
+faces within reach of the first surface: measured from that, small steps do not add up.  Forward only.
 """
 
 from typing import Any
@@ -17,7 +17,6 @@ MOST_NEIGHBOURS = 32
 REFUSED = wp.constant(1.0e6)
 THIN = wp.constant(0.02)  # height of a triangle over its longest side: thinner ones only where there were such
 TURN = wp.constant(0.5)  # cosine of the most that a face may turn
-STEP = wp.constant(0.5)  # reaches that new faces may be off those they replace
 SHORT = wp.constant(1.0e-4)  # of short edges, which go first where nothing else counts
 
 Ring = wp.types.vector(length=MOST_NEIGHBOURS, dtype=wp.int32)
@@ -36,7 +35,8 @@ class ThinnedMesh:
     site_colors: wp.array[wp.vec3]  # [site]
     site_starts: wp.array[wp.int32]  # [face + 1] into site_list
     site_list: wp.array[wp.int32]  # [...] sites of each face
-    reach: float  # sites stay that near
+    first: wp.uint64  # the mesh as it was
+    reach: float  # sites stay that near, and new faces that near to the first mesh
     color_reach: float
 
 
@@ -205,34 +205,40 @@ def collapse_cost(
 
 
 @wp.func
-def fan_square(mesh: ThinnedMesh, point: wp.vec3, vertex: int, ring: Ring, count: int) -> float:
-    """Squared distance of a point to the faces around a vertex."""
-    p = mesh.vertices[vertex]
-    least = float(REFUSED)
+def nearest_neighbour(mesh: ThinnedMesh, vertex: int, ring: Ring, count: int) -> int:
+    """The place in the ring of the neighbour that is nearest to a vertex."""
+    nearest = int(0)
+    least = float(REFUSED) * mesh.reach
     for place in range(count):
-        a = mesh.vertices[ring[place]]
-        b = mesh.vertices[ring[(place + 1) % count]]
-        found = nearest_weights(point, p, a, b)
-        least = wp.min(least, wp.length_sq(found[0] * p + found[1] * a + found[2] * b - point))
-    return least
+        distance = wp.length(mesh.vertices[ring[place]] - mesh.vertices[vertex])
+        if distance < least:
+            nearest = place
+            least = distance
+    return nearest
 
 
 @wp.func
-def stays_near(mesh: ThinnedMesh, vertex: int, ring: Ring, count: int, goal: int) -> bool:
-    """Are the new faces near those that they replace, where they are farthest: along their new sides, in the middle?"""
-    most = STEP * STEP * mesh.reach * mesh.reach
+def is_near(mesh: ThinnedMesh, point: wp.vec3) -> bool:
+    """Is a point within reach of the first surface?"""
+    query = wp.mesh_query_point_no_sign(mesh.first, point, mesh.reach)
+    return query.result
+
+
+@wp.func
+def stays_near(mesh: ThinnedMesh, ring: Ring, count: int, goal: int) -> bool:
+    """Are the new faces near the first surface: in their middle, and at three places of each new side?"""
     p = mesh.vertices[ring[goal]]
     for place in range(count):
         following = (place + 1) % count
         if place != goal and following != goal:
             a = mesh.vertices[ring[place]]
             b = mesh.vertices[ring[following]]
-            if fan_square(mesh, (p + a + b) / 3.0, vertex, ring, count) > most:
+            if not is_near(mesh, (p + a + b) / 3.0):
                 return False
-            if (following + 1) % count != goal:
+            # Both ends are on the first surface: what lies between them is no farther than half their distance.
+            if (following + 1) % count != goal and wp.length_sq(b - p) > 4.0 * mesh.reach * mesh.reach:
                 for part in range(1, 4):
-                    share = 0.25 * float(part)
-                    if fan_square(mesh, p + share * (b - p), vertex, ring, count) > most:
+                    if not is_near(mesh, p + 0.25 * float(part) * (b - p)):
                         return False
     return True
 
@@ -252,10 +258,12 @@ def _propose_collapses(
     ring, around, count = walk_around(mesh, vertex)
     chosen = int(-1)
     least = float(REFUSED)
-    for goal in range(count):
+    nearest = nearest_neighbour(mesh, vertex, ring, count)
+    for turn in range(count):
+        goal = (nearest + turn) % count  # the nearest first: it is often the one, and others need no look at sites
         if stays_manifold(mesh, ring, count, goal) and keeps_faces(mesh, vertex, ring, count, goal):
             cost = collapse_cost(mesh, vertex, ring, around, count, goal, least)
-            if cost < least and stays_near(mesh, vertex, ring, count, goal):
+            if cost < least and stays_near(mesh, ring, count, goal):
                 chosen = ring[goal]
                 least = cost
     goals_out[index] = chosen

@@ -266,6 +266,10 @@ PICTURES = {
         lambda f: (f / "labels/000001.png").write_bytes(b"GIF89a" * 9),
         ["frame 1", "is not PNG or JPEG but a GIF picture (it begins with b'GIF89a"],
     ),
+    "a pointer in place of a picture": (
+        lambda f: (f / "rgb/000001.png").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a"),
+        ["rgb/000001.png (frame 1)", "is not PNG or JPEG but a Git LFS pointer", "git lfs pull"],
+    ),
     "a folder for a picture": (
         lambda f: ((f / "labels/000001.png").unlink(), (f / "labels/000001.png").mkdir()),
         ["labels/000001.png (frame 1)", "not a file but a folder"],

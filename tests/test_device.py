@@ -126,3 +126,36 @@ def test_cuda_without_cuda_gives_advice():
     """Asking for CUDA where there is none says how to run without."""
     with pytest.raises(InputError, match="no CUDA device was found; run with --device cpu"):
         resolve_device("cuda")
+
+
+def printed_by(script: str, **variables: str) -> tuple[str, str]:
+    """What a program prints, on standard output and on standard error, with these variables set."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return found.stdout, found.stderr
+
+
+FIRST_USE = "import warpprior, numpy as np; body = warpprior.rigid_body('box', np.eye(3), np.array([[0, 1, 2]]));"
+FIRST_USE += "warpprior.geometry.skin(body, np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]));"
+
+
+def test_warp_is_silent_where_nobody_asked_it_to_speak():
+    """Neither banner nor modules, whoever imported Warp; who started it keeps what it prints."""
+    assert printed_by(f"import warp; {FIRST_USE}") == ("", "")
+    out, _ = printed_by(f"import warp; warp.init(); print('started'); {FIRST_USE}")
+    assert out.startswith("Warp ") and "warpprior.kernels" in out.partition("started")[2]
+    settings = "{name: getattr(warp.config, name, None) for name in ('log_level', 'quiet', 'verbose')}"
+    untouched = f"import warp; before = {settings}; import warpprior; print(before == {settings})"
+    assert printed_by(untouched) == ("True\n", "")
+
+
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_a_cache_home_that_is_no_place_is_as_good_as_none(tmp_path, home):
+    """By the specification of XDG_CACHE_HOME; it would be a folder wherever one is."""
+    script = f"os.chdir({str(tmp_path)!r}); from warpprior.support.device import warp_device; import warp; "
+    script += "warp_device('cpu'); print(warp.config.kernel_cache_dir)"
+    environment = {"XDG_CACHE_HOME": home, "HOME": str(tmp_path / "home")}
+    out, _ = printed_by(f"import os; os.environ.pop('WARP_CACHE_PATH', None); {script}", **environment)
+    assert Path(out.strip()).is_relative_to(tmp_path / "home" / ".cache")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

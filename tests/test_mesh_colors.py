@@ -5,6 +5,7 @@ import pytest
 
 from tests.mesh_files import BOX, box_dae, box_glb, box_obj, box_ply, plain_png, png_bytes
 from warpprior.bodies import read_mesh, read_urdf
+from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.linear_light import to_linear, to_srgb
 from warpprior.bodies.readers.textures import SCAN_LIMIT
 
@@ -250,3 +251,28 @@ def test_robots_take_materials_of_any_link(tmp_path):
     for part in ("bare.obj: the material library 'gone.mtl'", "'photo': is a texture", "'nothing': has no colour"):
         assert said.count(part) == 1, said
     assert "3 links have shapes without a colour; they are grey (0.7): 'd', 'f', 'g'" in said
+
+
+def test_what_meshes_name_is_found_for_copies(tmp_path):
+    """Libraries and their textures, buffers and pictures, but nothing outside the folder."""
+    files = {
+        "a.obj": "mtllib a b.mtl\nmtllib c.mtl ../up.mtl\n",
+        "a b.mtl": "newmtl a\nmap_Kd -s 1 1 1 t.png\n",
+        "c.mtl": "newmtl c\nmap_Kd gone.png\n",
+        "a.ply": "ply\ncomment TextureFile t.png\nend_header\n",
+        "a.gltf": '{"buffers": [{"uri": "t%2Epng"}, {"uri": "data:;base64,AAAA"}]}',
+        "a.dae": "<image><init_from>t.png</init_from></image><init_from>../../etc/passwd</init_from>",
+        "t.png": "x",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = {mesh: sorted(file.name for file in named_files(tmp_path / mesh)) for mesh in files}
+    assert found == {
+        "a.obj": ["a b.mtl", "c.mtl", "t.png"],
+        "a b.mtl": ["t.png"],
+        "c.mtl": [],
+        "a.ply": ["t.png"],
+        "a.gltf": ["t.png"],
+        "a.dae": ["t.png"],
+        "t.png": [],
+    }

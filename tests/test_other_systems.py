@@ -22,7 +22,7 @@ from pxr import Usd, UsdGeom, UsdPhysics, UsdShade
 for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "syslog", "posix"):
     sys.modules[name] = None
 names = "fork forkpty getuid geteuid getgid getegid getpgid setsid killpg pread pwrite preadv mkfifo mknod chown fchown"
-names += " sched_getaffinity sched_setaffinity register_at_fork uname getloadavg nice statvfs fstatvfs sysconf"
+names += " sched_getaffinity sched_setaffinity register_at_fork getloadavg nice statvfs fstatvfs sysconf"
 names += " openpty setuid sync O_NOFOLLOW O_DIRECTORY O_NONBLOCK O_CLOEXEC O_SYNC O_NOCTTY"
 for name in names.split():
     if hasattr(os, name):

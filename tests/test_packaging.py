@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -94,3 +96,33 @@ def test_every_makefile_target_is_documented():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split()
     assert set(targets) == set(re.findall(r"^([a-z-]+):.*?##", makefile, re.MULTILINE))
+
+
+def test_what_make_does_can_be_done_without_it(tmp_path, monkeypatch, capsys):
+    """The environment is made once, and again when what it needs changes; further words are passed on."""
+    tasks = import_file(ROOT / "tasks.py")
+    calls = []
+
+    def run(command, **_):
+        calls.append([Path(command[0]).name, *command[1:]])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(tasks.subprocess, "run", run)
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    monkeypatch.setattr(tasks, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(tasks, "STAMP", tmp_path / ".installed")
+    (tmp_path / "pyproject.toml").touch()
+    assert tasks.main(["demo", "--device", "cpu"]) == 0
+    assert [call[2] for call in calls] == ["venv", "pip", "warpprior"] and calls[-1][-2:] == ["--device", "cpu"]
+    assert tasks.main(["test"]) == 0 and [call[2] for call in calls[3:]] == ["pytest"]
+    os.utime(tmp_path / "pyproject.toml", (2**33, 2**33))
+    assert tasks.main(["install"]) == 0 and [call[2] for call in calls[4:]] == ["venv", "pip"]
+    assert tasks.main([]) == 2 and capsys.readouterr().out == "python tasks.py install|demo|test\n"
+
+
+def import_file(path: Path):
+    """A file of the checkout as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

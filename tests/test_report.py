@@ -161,7 +161,11 @@ def test_words_tell_good_from_poor(result):
     after["mask_iou"] = [0.3, 0.4, 0.4, None, 0.4]
     after["position_sigmas"], after["rotation_sigmas"] = [1.0] * 5, [1.0, 4.0, 4.0, 1.0, 1.0]
     pair = {"penetration_mm": [0.0, 0.0, 6.0, 7.5, 0.0], "slip_mm": [None, 2.0, 2.0, 2.0, 2.0]}
-    summary = {"contact_ratio": 0.4, "truth": {"contact_ratio": 0.8, "penetration_mm": {"median": 0.5}}}
+    summary = {
+        "contact_ratio": 0.4,
+        "overlap_ratio": 0.4,
+        "truth": {"contact_ratio": 0.8, "penetration_mm": {"median": 0.5}},
+    }
     result.metrics["after"]["pairs"] = {"box+arm": {"per_frame": pair, "summary": summary}}
     texts = [f.text for f in findings(result) if f.tone == POOR]
     assert texts == [
@@ -171,7 +175,7 @@ def test_words_tell_good_from_poor(result):
         "box: mask overlap 0.50 \u2192 0.40 (median IoU).",
         "box: mask overlap below 0.75 in frames 0-2, 4.",
         "box: its rotation is within 3 sigmas in 60 % of the frames: it is surer than it may be.",
-        "box+arm: in contact in 40 % of the frames (80 % in truth).",
+        "box+arm: in contact in 40 % of the frames (80 % in truth); in another 40 % they overlap by 5 mm or more.",
         "box+arm: at most 7.5 mm inside each other (median 0.0 mm, 0.5 mm in truth); more than 5 mm in frames 2-3.",
         "box+arm: what touches slips by 2.00 mm per frame (median).",
     ]

@@ -289,8 +289,8 @@ def test_meshes_of_a_robot_are_copied(folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["allegro_mustard", "ball_on_table"])
 def test_reference_recordings_are_read_without_a_warning(shared_data, name):
-    """Real scene folders are clean."""
+    """Real scene folders are clean, but for material libraries that did not come with their meshes."""
     scene = load_scene(shared_data / name)
-    assert scene.warnings == ()
+    assert all(" material" in warning for warning in scene.warnings), scene.warnings
     assert scene.labels.shape[0] == scene.frame_count == scene.bodies[0].truth.frame_count
     assert scene.read_rgb(0).shape == (scene.camera.height, scene.camera.width, 3)

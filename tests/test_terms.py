@@ -197,6 +197,8 @@ def test_the_program_of_a_term_from_outside_is_known(tmp_path):
 def test_no_terms_leave_the_start_alone(scene, device):
     """And it is said."""
     assert any(note.startswith("there is no term") for note in refine(scene, terms=[], device=device).notes)
+    weightless = [replace(term, weight=0.0) for term in terms.default()]
+    assert any(note.startswith("there is no term") for note in refine(scene, terms=weightless, device=device).notes)
 
 
 def test_a_bind_that_returns_nothing_is_refused(scene, device):

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import trimesh
 
+from tests.mesh_files import png_bytes
 from warpprior.bodies.readers.linear_light import to_linear, to_srgb
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.bodies.readers.textures import PIXEL_LIMIT, look_up, paint_corners, texture_size
+from warpprior.support.png import plain_png, png_chunks, png_from
 
 SIDE = 12  # vertices along the square
 
@@ -138,3 +140,27 @@ def test_obj_and_glb_wear_the_same_colours(tmp_path, square):
         order = [np.argmin(np.abs(plain.vertices - vertex).sum(axis=1)) for vertex in body.vertices]
         np.testing.assert_allclose(body.colors, to_srgb(to_linear(plain.colors[order]) * tint), atol=0.01)
     assert np.ptp(plain.colors, axis=0).min() > 0.3
+
+
+def test_png_is_cut_down_to_its_picture():
+    """Texts and further frames go; a chunk that claims too much, a wrong checksum and a missing end are damage."""
+    image = np.random.default_rng(0).integers(0, 255, size=(5, 7, 3), dtype=np.uint8)
+    data = png_bytes(image)
+    chunks = [(kind, body) for kind, body, _ in png_chunks(data)]
+    more = png_from([chunks[0], (b"tEXt", b"a\0b"), (b"acTL", bytes(8)), (b"fcTL", b"\xff" * 26), *chunks[1:]])
+    assert plain_png(more) == plain_png(data) == data
+    at = data.index(b"IDAT")
+    lying = data[: at - 4] + b"\x7f\xff\xff\xff" + data[at:]
+    wrong = data[: at + 6] + bytes([data[at + 6] ^ 1]) + data[at + 7 :]
+    for damaged in (lying, wrong, data[:-12], data[:20], b"", png_from(chunks[1:]), png_from([chunks[0], *chunks])):
+        assert plain_png(damaged) is None
+
+
+def test_damaged_png_costs_its_texture(tmp_path, square):
+    """A chunk that claims gigabytes is not believed: OpenCV would make room for it."""
+    pytest.importorskip("cv2")
+    data = png_bytes(np.zeros((4, 4, 3), np.uint8))
+    at = data.index(b"IDAT")
+    lying = data[: at - 4] + b"\x7f\xff\xff\xff" + data[at:]
+    body = read_mesh(write_square(tmp_path, square, lying, "t.png"), "square")
+    assert any("'t.png' is damaged" in warning for warning in body.warnings)

@@ -7,8 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from tests.fuzz.campaign import format_tallies, fuzz, replay
+from tests.fuzz.campaign import format_tallies, fuzz
 from tests.fuzz.formats import FORMATS
+from tests.fuzz.worker import Reader
 
 FINDINGS = Path("out") / "fuzz"
 
@@ -27,9 +28,9 @@ def main() -> int:
     if options.file is not None:
         if options.format is None:
             parser.error("--file needs --format")
-        shown = os.dup(1)  # readers write into a file of their own
-        outcome = replay(options.format[0], options.file.read_bytes())
-        os.write(shown, f"{outcome.kind}: {outcome.text}\n".encode())
+        with Reader(FORMATS[options.format[0]]) as reader:
+            outcome = reader.read(options.file.read_bytes())
+        print(f"{outcome.kind}: {outcome.text}")
         return int(outcome.is_finding)
     tallies = fuzz(
         options.format or list(FORMATS),

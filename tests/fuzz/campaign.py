@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.fuzz.formats import FORMATS
-from tests.fuzz.worker import ACCEPTED, REFUSED, Outcome, Reader, changed_file, work
+from tests.fuzz.formats import Format
+from tests.fuzz.worker import ACCEPTED, REFUSED, Outcome, work
 
 START_SECONDS = 120.0  # for a worker, until it reads
 BATCH = 100_000  # of cases that one worker is given at most
 KEPT = 3  # findings of the same kind and place of which the files are kept
+
+FORMATS = "tests.fuzz.formats"  # the module with their table
 
 _context = get_context("spawn")
 
@@ -50,18 +54,17 @@ class Tally:
         """Files in all."""
         return sum(self.counts.values())
 
-    def add(self, case: int, outcome: Outcome, data: Callable[[], bytes], folder: Path | None) -> None:
-        """Count a file; keep it where something was found, if not much of the kind has been."""
+    def add(self, case: int, outcome: Outcome, path: Path, kept: Path | None) -> None:
+        """Count a file; where something was found, copy it, if not many of the same kind have been."""
         self.counts[outcome.kind] += 1
         if not outcome.is_finding:
             return
         alike = sum(_signature(one.outcome) == _signature(outcome) for one in self.findings)
         finding = Finding(self.format, case, outcome)
         self.findings.append(finding)
-        if folder is not None and alike < KEPT:
-            folder.mkdir(parents=True, exist_ok=True)
-            finding.path = folder / f"{self.format}-{case}-{outcome.kind}{Path(FORMATS[self.format].file).suffix}"
-            finding.path.write_bytes(data())
+        if kept is not None and alike < KEPT:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            finding.path = Path(shutil.copy(path, kept))
             print(f"{self.format} {case}: {outcome.kind}: {outcome.text}\n    {finding.command}", file=sys.stderr)
 
 
@@ -78,6 +81,7 @@ def fuzz(
     cases: int | None = None,
     jobs: int = 2,
     folder: Path | None = None,
+    module: str = FORMATS,
 ) -> list[Tally]:
     """Read changed files of some formats.
 
@@ -88,6 +92,7 @@ def fuzz(
         cases: files of each format; None as many as there is time for.
         jobs: workers side by side.
         folder: where files are kept that show something; None keeps none.
+        module: that has the table ``FORMATS``.
 
     Returns:
         what became of them, by format.
@@ -96,7 +101,7 @@ def fuzz(
     workers = jobs if len(names) == 1 else 1
     shares = [(name, share / workers, range(k, cases or BATCH, workers)) for name in names for k in range(workers)]
     with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda one: _watch(*one, seed=seed, folder=folder), shares))
+        found = list(pool.map(lambda one: _Watch(module, one[0], seed, folder).run(*one[1:]), shares))
     merged: dict[str, Tally] = {}
     for tally in found:
         one = merged.setdefault(tally.format, Tally(tally.format))
@@ -106,57 +111,74 @@ def fuzz(
     return list(merged.values())
 
 
-def _watch(name: str, seconds: float, cases: range, *, seed: int, folder: Path | None) -> Tally:
-    """Have workers read the cases until time is up, each from where the one before ended."""
-    tally, end, files = Tally(name), None, []
-    while cases:
-        for case, outcome, path in _answers(name, seed, cases):
-            start = time.monotonic()
-            end = start + seconds if end is None else end
-            if outcome is not None:
-                if outcome.kind == "hang" and not files:
-                    again = next(_answers(name, seed, range(case, case + 1)))[1]  # the machine may have been busy
-                    outcome = again or outcome
-                tally.add(case, outcome, lambda: Path(path).read_bytes(), folder)  # noqa: B023 - used at once
+class _Watch:
+    """Has workers read files of one format, and starts another where one ends.
+
+    Args:
+        module: that has the table of formats.
+        name: of the format.
+        seed: of all changes.
+        folder: where files are kept.
+    """
+
+    def __init__(self, module: str, name: str, seed: int, folder: Path | None):
+        self._format: Format = import_module(module).FORMATS[name]
+        self._given, self._name, self._folder = (module, name, seed), name, folder
+
+    def run(self, seconds: float, cases: range) -> Tally:
+        """What became of the cases that there was time for; the time begins with the first."""
+        tally, start = Tally(self._name), None
+        while cases:
+            case = cases[0]
+            for case, outcome, path in self._answers(cases):
+                start = time.monotonic() if start is None else start
+                if outcome is None:
+                    continue
+                if outcome.kind == "hang":  # or the machine was busy
+                    outcome = next(again for _, again, _ in self._answers(range(case, case + 1)) if again is not None)
+                kept = (
+                    None
+                    if self._folder is None
+                    else self._folder / f"{self._name}-{case}{Path(self._format.file).suffix}"
+                )
+                tally.add(case, outcome, Path(path), kept)
+                tally.seconds = time.monotonic() - start
+                if tally.seconds > seconds:
+                    return tally
             cases = range(case + cases.step, cases.stop, cases.step)
-            tally.seconds = seconds - (end - time.monotonic())
-            if time.monotonic() > end:
-                return tally
-    return tally
+        return tally
 
-
-def _answers(name: str, seed: int, cases: range) -> Iterator[tuple[int, Outcome | None, str]]:
-    """What one worker says of each case, until it has done all of them, dies or hangs; and the path of its file."""
-    link, theirs = _context.Pipe(duplex=False)
-    process = _context.Process(target=work, args=(name, seed, cases, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    case = None
-    try:
-        if not link.poll(START_SECONDS):
-            raise RuntimeError(f"{name}: the worker does not start")
-        path = link.recv()
-        while True:
-            most = FORMATS[name].seconds
-            if not link.poll(most if case is not None else START_SECONDS):
-                yield case, Outcome("hang", f"over {most:g} s"), path
-                return
-            number, outcome = link.recv()
-            case = number if outcome is None else None
-            if outcome is not None:
-                yield number, outcome, path
-                if outcome.kind == "memory":  # the peak stays: the next one could not be told from it
+    def _answers(self, cases: range) -> Iterator[tuple[int, Outcome | None, str]]:
+        """What one worker says of each case, None before, until it is through, dies or hangs; and its file."""
+        link, theirs = _context.Pipe(duplex=False)
+        process = _context.Process(target=work, args=(*self._given, cases, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        case, path, place = None, "", None
+        try:
+            if not link.poll(START_SECONDS):
+                raise RuntimeError(f"{self._name}: the worker does not start")
+            path, place = link.recv()
+            while True:
+                if not link.poll(START_SECONDS if case is None else self._format.seconds):
+                    yield case or 0, Outcome("hang", f"over {self._format.seconds:g} s"), path
                     return
-            if outcome is not None and number == cases[-1]:
-                return
-    except EOFError:
-        process.join()
-        if case is None:
-            raise RuntimeError(f"{name}: the worker ended with {process.exitcode} while it read nothing") from None
-        yield case, Outcome("crash", f"exit code {process.exitcode}"), path
-    finally:
-        process.kill()
-        process.join()
+                number, outcome = link.recv()
+                case = number if outcome is None else None
+                yield number, outcome, path
+                # The peak of memory stays: what comes after could not be told from it.
+                if outcome is not None and (number == cases[-1] or outcome.kind == "memory"):
+                    return
+        except EOFError:
+            process.join()
+            if case is None:
+                raise RuntimeError(f"{self._name}: the worker ended by itself ({process.exitcode})") from None
+            yield case, Outcome("crash", f"exit code {process.exitcode}"), path
+        finally:
+            process.kill()
+            process.join()
+            if place is not None:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def format_tallies(tallies: Sequence[Tally]) -> str:
@@ -173,15 +195,3 @@ def format_tallies(tallies: Sequence[Tally]) -> str:
     lines = ["  ".join(row[k].ljust(w) if k == 0 else row[k].rjust(w) for k, w in enumerate(widths)) for row in rows]
     kinds = Counter(f"{one.format}: {_signature(finding.outcome)}" for one in tallies for finding in one.findings)
     return "\n".join([*lines, *(f"{count:6d}  {text}" for text, count in kinds.most_common())])
-
-
-def replay(name: str, data: bytes) -> Outcome:
-    """What becomes of one file, here."""
-    with Reader(name) as reader:
-        return reader.read(data)
-
-
-def case_of(name: str, seed: int, case: int) -> bytes:
-    """The file of one case."""
-    with Reader(name) as reader:
-        return changed_file(name, reader.files, seed, case)

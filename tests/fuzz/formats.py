@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from tests.fuzz.structures import (
     with_bytes,
 )
 from warpprior.bodies.body import Body
+from warpprior.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,24 @@ def _read_scene(path: Path) -> None:
         assert np.isfinite(item.initial.position).all(), "a pose that is not finite"
 
 
+def _read_result(path: Path) -> None:
+    """The poses of a result, by its folder and by its file."""
+    from warpprior.io import load_result_poses
+    from warpprior.io.checkpoint import load_checkpoint
+
+    for place in (path.parent, path.parent / "poses.npz"):
+        for poses in load_result_poses(place, _scene_of(path.parents[1]), notes=[]).values():
+            assert np.isfinite(poses.position).all(), "a pose that is not finite"
+    load_checkpoint(path.parent)
+
+
+@lru_cache(maxsize=1)
+def _scene_of(folder: Path) -> Scene:
+    from warpprior import load_scene
+
+    return load_scene(folder)
+
+
 def _read_body(path: Path, reader: str, *more: object, **options: object) -> None:
     """One file as a body."""
     import warpprior
@@ -100,6 +119,14 @@ def _of_scene(file: str, mutators: Sequence[Mutator], made: Callable[[], Sequenc
     return Format(file, take, mutators, _read_scene, seeds.write_whole_scene)
 
 
+def _of_result(file: str, mutators: Sequence[Mutator]) -> Format:
+    """A file of a result folder inside the scene's."""
+    place = f"result/{file}"
+    return Format(
+        place, lambda folder: [(folder / place).read_bytes()], mutators, _read_result, seeds.write_scene_and_result
+    )
+
+
 def _of_body(
     file: str, made: Callable[[], Sequence[bytes]], mutators: Sequence[Mutator], read: Callable[[Path], None]
 ) -> Format:
@@ -120,6 +147,9 @@ FORMATS: dict[str, Format] = {
     "rgb-png": _of_scene("rgb/000001.png", _PNG, partial(seeds.pictures, "rgb")),
     "depth-png": _of_scene("depth/000001.png", _PNG),
     "rgb-jpeg": _of_scene("rgb/000002.png", BYTES, seeds.jpegs),
+    "result-npz": _of_result("poses.npz", _NPZ),
+    "result-json": _of_result("config.json", (*[change_json] * 12, *TEXT)),
+    "checkpoint-npz": _of_result("checkpoint.npz", _NPZ),
     "animation-npz": _of_body(
         "moving.npz", seeds.animations, _NPZ, partial(_read_body, reader="read_animated", name="a", **_MOVING)
     ),

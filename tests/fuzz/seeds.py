@@ -49,6 +49,21 @@ def write_whole_scene(folder: Path) -> Path:
     return folder
 
 
+def write_scene_and_result(folder: Path) -> Path:
+    """The same, and in it a result of its first poses, which was interrupted."""
+    from warpprior import load_scene, save_poses
+    from warpprior.io.checkpoint import save_checkpoint
+    from warpprior.io.result_folder import describe_parts
+
+    scene, result = load_scene(write_whole_scene(folder)), folder / "result"
+    result.mkdir()
+    save_poses(result / "poses.npz", {body.name: body.initial for body in scene.bodies})
+    save_checkpoint(result, {"state": np.zeros(3)}, {"inputs": {"scene": "0"}})
+    (result / "metrics.json").write_text("{}")
+    (result / "config.json").write_text(json.dumps({"complete": False, "parts": describe_parts(result)}))
+    return folder
+
+
 def _hand_poses() -> dict[str, np.ndarray]:
     return {
         "hand/position": np.tile([0.0, -0.1, 0.5], (FRAMES, 1)),

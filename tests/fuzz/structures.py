@@ -90,9 +90,9 @@ def change_npz(random: Random, data: bytes, other: bytes) -> bytes:
     stored = io.BytesIO()
     small = sum(map(len, files.values())) < 100_000
     packed = random.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)) if small else zipfile.ZIP_STORED
-    with zipfile.ZipFile(stored, "w", packed) as archive:
+    with zipfile.ZipFile(stored, "w") as archive:
         for key, content in files.items():
-            archive.writestr(key or "x", content)
+            archive.writestr(zipfile.ZipInfo(key or "x"), content, packed)  # without the time of day
     return stored.getvalue()
 
 

@@ -9,13 +9,13 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
-from tests.fuzz.formats import FORMATS, Format
+from tests.fuzz.formats import Format
 from tests.fuzz.mutators import mutate
 
 MOST_CHARACTERS = 300  # of a message
@@ -44,77 +44,84 @@ class Outcome:
         return self.kind not in (REFUSED, ACCEPTED)
 
 
-def changed_file(name: str, files: Sequence[bytes], seed: int, case: int) -> bytes:
-    """One case of a campaign: the same for the same format, seed and number."""
-    return mutate(Random(f"{seed}/{name}/{case}"), FORMATS[name].mutators, files)[:MOST_BYTES]
-
-
-def work(name: str, seed: int, cases: range, link: Connection) -> None:
+def work(module: str, name: str, seed: int, cases: range, link: Connection) -> None:
     """Read changed files of one format, and send ``(case, None)`` before and ``(case, outcome)`` after each.
 
     Args:
+        module: that has a table ``FORMATS``.
         name: of the format.
         seed: of the campaign.
         cases: numbers of the files.
-        link: to those who watch; the first thing sent is the path of the file that is rewritten.
+        link: to those who watch; the first thing sent is the file that is rewritten, and the folder to remove.
     """
     errors = os.dup(2)
     try:
-        _work(name, seed, cases, link)
+        _work(import_module(module).FORMATS[name], f"{seed}/{name}", cases, link)
     except BaseException:  # a fault of ours: readers' exceptions are outcomes
         os.dup2(errors, 2)
         raise
 
 
-def _work(name: str, seed: int, cases: range, link: Connection) -> None:
-    with Reader(name) as reader:
-        link.send(str(reader.path))
-        for case in cases:
-            data = changed_file(name, reader.files, seed, case)
-            link.send((case, None))
-            link.send((case, reader.read(data)))
+def _work(chosen: Format, seed: str, cases: range, link: Connection) -> None:
+    reader = Reader(chosen)
+    reader.guard()
+    link.send((str(reader.path), str(reader.place)))  # which those who watch remove: this process may not be able to
+    for case in cases:
+        data = reader.changed(seed, case)
+        link.send((case, None))
+        link.send((case, reader.read(data)))
 
 
 class Reader:
     """A folder with one file that is rewritten and read again and again.
 
     Args:
-        name: of the format.
+        chosen: the format.
     """
 
-    def __init__(self, name: str):
-        self.format: Format = FORMATS[name]
-        self._place = Path(tempfile.mkdtemp(prefix="fuzz-"))
-        self._folder = self._place / "scene"
-        self.format.beside(self._folder)
-        self.path = self._folder / self.format.file
-        self.files = self.format.seeds(self._folder)
-        self._names = [path.name for path in self._folder.rglob("*") if path.is_file()] + [self.path.name]
-        self._own_errors = tempfile.TemporaryFile()
-        os.dup2(self._own_errors.fileno(), 1)
-        os.dup2(self._own_errors.fileno(), 2)
+    def __init__(self, chosen: Format):
+        self.format = chosen
+        self.place = Path(tempfile.mkdtemp(prefix="fuzz-"))
+        self._folder = self.place / "scene"
+        chosen.beside(self._folder)
+        self.path = self._folder / chosen.file
+        self.files = chosen.seeds(self._folder)
+        self._names = [path.name for path in self._folder.rglob("*") if path.is_file()]
+        self._names += [self.path.name, f"{self._folder.name}/"]
+        self._printed: int | None = None
+        self._at_start = 0
         for data in self.files:  # libraries are loaded, and seeds are what they should be
             outcome = self.read(data)
-            if outcome.kind == REFUSED and "composed" not in outcome.text:
-                raise AssertionError(f"{name}: a seed is not read: {outcome}")
+            assert outcome.kind != REFUSED, f"{chosen.file}: a seed is not read: {outcome}"
+
+    def guard(self) -> None:
+        """Limit this process, and take what is printed for a fault."""
         self._at_start = _peak()
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, -1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        self._printed = os.memfd_create("printed")
+        for descriptor in (1, 2):
+            os.dup2(self._printed, descriptor)
+
+    def changed(self, seed: str, case: int) -> bytes:
+        """One file of a campaign: the same for the same seed and number."""
+        return mutate(Random(f"{seed}/{case}"), self.format.mutators, self.files)[:MOST_BYTES]
 
     def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *error: object) -> None:
-        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
 
     def read(self, data: bytes) -> Outcome:
         """What becomes of a file with these bytes."""
         from warpprior import WarppriorError
 
         self.path.write_bytes(data)
-        os.lseek(self._own_errors.fileno(), 0, os.SEEK_SET)  # what libraries print goes there, too
-        self._own_errors.truncate(0)
+        if self._printed is not None:
+            os.lseek(self._printed, 0, os.SEEK_SET)
+            os.truncate(self._printed, 0)
         warned: list[str] = []
         with warnings.catch_warnings():
             warnings.simplefilter("always", RuntimeWarning)  # of NumPy, about numbers that no one caught
@@ -128,21 +135,26 @@ class Reader:
                 outcome = Outcome("untyped", _place(error))
         if outcome.is_finding:
             return outcome
-        grown = _peak() - getattr(self, "_at_start", _peak())
-        if grown > MOST_GROWTH:
+        grown = _peak() - self._at_start
+        if grown > MOST_GROWTH and self._printed is not None:
             return Outcome("memory", f"{grown >> 20} MiB")
         if warned:
             return Outcome("warning", warned[0])
+        printed = self._what_was_printed()
+        return Outcome("output", repr(printed)) if printed and not self.format.has_pictures else outcome
+
+    def _what_was_printed(self) -> bytes:
+        if self._printed is None:
+            return b""
         sys.stdout.flush()
         sys.stderr.flush()
-        printed = os.pread(self._own_errors.fileno(), 200, 0).strip()
-        return Outcome("output", repr(printed)) if printed and not self.format.has_pictures else outcome
+        return os.pread(self._printed, 200, 0).strip()
 
     def _judge(self, message: str) -> Outcome:
         """A refusal is one short line that names the file, and no exhaustion of memory."""
         if len(message) > MOST_CHARACTERS or not message.isprintable():
             return Outcome("message", f"{len(message)} characters: {message[:400]!r}")
-        if not any(name in message for name in (*self._names, f"{self._folder.name}/")):
+        if not any(name in message for name in self._names):
             return Outcome("message", f"names no file: {message}")
         if "more memory than there is" in message:
             return Outcome("memory", message)

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 from warpprior.support.device import prepare_kernel_cache
 from warpprior.support.errors import RunError, WarppriorError
+from warpprior.support.interrupts import blocked
 
 Done = tuple[tuple, int, WarppriorError | None]  # a task, how many parts of it were done, and why it ended early
 
@@ -56,9 +57,11 @@ def _work_here(run: Callable[..., Iterable], task: tuple) -> Iterator[Done]:
 
 def _work_in_pool(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: int) -> Iterator[Done]:
     context = get_context("spawn")  # children cannot use a CUDA context they inherit
+    others = {*active_children()}
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
         try:
-            waiting = {pool.submit(_count, run, task): task for task in tasks}
+            with blocked():  # Ctrl-C is for us, who end them
+                waiting = {pool.submit(_count, run, task): task for task in tasks}
             for future in as_completed(waiting):
                 try:
                     count, error = future.result(), None
@@ -70,6 +73,8 @@ def _work_in_pool(run: Callable[..., Iterable], tasks: Sequence[tuple], jobs: in
                 yield waiting[future], count, error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in {*active_children()} - others:  # or leaving the pool would wait for what they are at
+                worker.terminate()
             raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -103,6 +104,7 @@ class Body:
         pose_prior: which joint coordinates are likely; see :class:`PosePrior`.
         animation: the surface over time where it is given and follows no links, in the root frame
             (frame, vertex, 3) float32 [m]; ``vertices`` is one moment of it.  None for all other bodies.
+        keys: of ``scene.toml`` with which its file has to be read to be this body again, where they are no defaults.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at
@@ -138,6 +140,7 @@ class Body:
     contact_zones: dict[str, np.ndarray] = field(default_factory=dict)
     pose_prior: PosePrior | None = None
     animation: np.ndarray | None = None
+    keys: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         check_body(self)

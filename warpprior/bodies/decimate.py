@@ -10,7 +10,7 @@ COLOR_ERROR = 0.1  # of vertex colours in [0, 1]
 ROUNDS = 400
 PICKS = 4  # of vertices that do not touch, per round
 LEAST_SHARE = 2e-3  # of the vertices must go in a round, or it was the last
-LONG = 2.0  # errors: edges longer than that are watched in their middle too
+LONG = 2.0  # errors: longer edges, and faces that have one, are watched in their middle too
 
 
 def decimate(
@@ -22,7 +22,7 @@ def decimate(
         vertices: (vertex, 3).
         faces: (face, 3), neighbours in agreement on their direction.
         colors: vertex colours in [0, 1] (vertex, 3), or None.
-        reach: how far a vertex or the middle of a long edge may be from what is left, in units of the vertices.
+        reach: how far a vertex or the middle of a long edge or face may be from what is left, in units of the vertices.
 
     Returns:
         the vertices that are left (kept,), and faces of these (face, 3).  Edges of one face or of more than two stay,
@@ -55,9 +55,11 @@ class _Thinning:
     """One mesh on its way."""
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None, reach: float):
+        import warp as wp
+
         middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
         places = ((vertices - middle) / reach).astype(np.float32)  # in errors: single precision is for them
-        colors = np.zeros_like(places) if colors is None else colors.astype(np.float32)
+        shades = np.zeros_like(places) if colors is None else colors.astype(np.float32)
         self.faces = faces.astype(np.int32)
         self._count = len(places)
         ends = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])
@@ -65,10 +67,13 @@ class _Thinning:
         lengths = np.linalg.norm(places[ends[:, 0]] - places[ends[:, 1]], axis=1)
         long = (lengths > LONG) & (ends[:, 0] < ends[:, 1])
         ends = ends[long]
-        self._sites = self._array(np.concatenate([places, places[ends].mean(axis=1)]))
-        self._site_colors = self._array(np.concatenate([colors, colors[ends].mean(axis=1)]))
-        self._owners = np.concatenate([np.full(self._count, -1), owners[long]]).astype(np.int32)
-        self._places, self._colors = self._array(places), self._array(colors)
+        wide = np.unique(owners[lengths > LONG])
+        between = (self.faces[wide], ends)
+        self._sites = self._array(np.concatenate([places, *(places[part].mean(axis=1) for part in between)]))
+        self._site_colors = self._array(np.concatenate([shades, *(shades[part].mean(axis=1) for part in between)]))
+        self._owners = np.concatenate([np.full(self._count, -1), wide, owners[long]]).astype(np.int32)
+        self._places, self._colors = self._array(places), self._array(shades)
+        self._first = wp.Mesh(self._array(places), self._array(self.faces.reshape(-1)))
         self._goals = np.full(self._count, -1, dtype=np.int32)
         self._costs = np.full(self._count, np.inf, dtype=np.float32)
         self._asked = np.unique(self.faces).astype(np.int32)
@@ -82,10 +87,19 @@ class _Thinning:
 
     def step(self) -> bool:
         """Let go of as many vertices as do not touch each other; False when hardly any could go."""
-        from warpprior.kernels.decimation import ThinnedMesh, collapse_vertices, propose_collapses
+        mesh = self.mesh()
+        self.ask(mesh)
+        going = self.pick()
+        if len(going) <= 0.5 * LEAST_SHARE * len(self.faces):
+            return False
+        self._finish(self.let_go(mesh, going), going)
+        return True
 
-        corners = self.faces.reshape(-1)
-        around = _Lists.of(corners, self._count, np.repeat(np.arange(len(self.faces)), 3))
+    def mesh(self):
+        """What the kernels read."""
+        from warpprior.kernels.decimation import ThinnedMesh
+
+        around = _Lists.of(self.faces.reshape(-1), self._count, np.repeat(np.arange(len(self.faces)), 3))
         settled = np.flatnonzero(self._owners >= 0)
         sites = _Lists.of(self._owners[settled], len(self.faces), settled)
         mesh = ThinnedMesh()
@@ -93,21 +107,28 @@ class _Thinning:
         mesh.face_starts, mesh.face_list = self._array(around.starts), self._array(around.members)
         mesh.sites, mesh.site_colors = self._sites, self._site_colors
         mesh.site_starts, mesh.site_list = self._array(sites.starts), self._array(sites.members)
-        mesh.reach, mesh.color_reach = 1.0, COLOR_ERROR
+        mesh.first, mesh.reach, mesh.color_reach = self._first.id, 1.0, COLOR_ERROR
+        return mesh
+
+    def ask(self, mesh) -> None:
+        """Where the vertices whose surroundings have changed would go, and at what cost."""
+        from warpprior.kernels.decimation import propose_collapses
+
         goals, costs = np.empty_like(self._asked), np.empty(len(self._asked), dtype=np.float32)
         outputs = {"goals_out": self._array(goals), "costs_out": self._array(costs)}
         propose_collapses(mesh, self._array(self._asked), **outputs)
         self._goals[self._asked], self._costs[self._asked] = goals, np.where(goals < 0, np.inf, costs)
-        going = self._pick()
-        if len(going) <= LEAST_SHARE * len(self.faces) * 0.5:
-            return False
+
+    def let_go(self, mesh, going: np.ndarray) -> np.ndarray:
+        """The faces (face, 3) without these vertices, -1 where one is gone; their sites belong to others now."""
+        from warpprior.kernels.decimation import collapse_vertices
+
         faces = self.faces.copy()
         outputs = {"faces_out": self._array(faces), "owners_out": self._array(self._owners)}
         collapse_vertices(mesh, self._array(going), self._array(self._goals[going]), **outputs)
-        self._finish(faces, going)
-        return True
+        return faces
 
-    def _pick(self) -> np.ndarray:
+    def pick(self) -> np.ndarray:
         """Vertices that can go, the cheapest among all that share a neighbour with them."""
         rank = np.full(self._count, self._count, dtype=np.int32)
         able = np.flatnonzero(np.isfinite(self._costs))

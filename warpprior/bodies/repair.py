@@ -12,6 +12,7 @@ from warpprior.support.errors import InputError
 MAX_FACES = 2_000_000
 MAX_COORDINATE = 1e9  # far from overflow in single precision
 UNPAINTED = 0.7  # grey of vertices without a colour, where others have one
+MOST_OUTER = 1000  # shells that may have cavities: the largest ones
 SLIVER = 1e-6  # height of a face without area relative to its longest edge: below it float32 decides its direction
 
 
@@ -78,10 +79,12 @@ def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, b
         the faces, whether they close, and what was changed, one sentence each.
     """
     said: list[str] = []
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    if len(first) < len(faces):
-        said.append(f"dropped {len(faces) - len(first)} faces given more than once")
-        faces = faces[np.sort(first)]
+    corners = np.sort(faces, axis=1)
+    order = np.lexsort(corners.T)  # the first of those that are alike comes first
+    first = np.append(True, (corners[order[1:]] != corners[order[:-1]]).any(axis=1))
+    if not first.all():
+        said.append(f"dropped {int((~first).sum())} faces given more than once")
+        faces = faces[np.sort(order[first])]
     faces, remarks = _orient(vertices, faces)
     closed = _is_closed(faces)
     if not closed:
@@ -281,17 +284,22 @@ def _inside_out(vertices: np.ndarray, faces: np.ndarray, shells: np.ndarray) -> 
     high = np.full((shell_count, 3), -np.inf)
     np.minimum.at(low, shells, corners.min(axis=1))
     np.maximum.at(high, shells, corners.max(axis=1))
-    for shell in np.flatnonzero(negative):
-        around = (low < low[shell]).all(axis=1) & (high > high[shell]).all(axis=1) & ~negative
-        if around.any():
-            negative[shell] = False
+    outer = np.flatnonzero(~negative)
+    if len(outer) > MOST_OUTER:
+        outer = outer[np.argsort(-np.prod(high[outer] - low[outer], axis=1), kind="stable")[:MOST_OUTER]]
+    turned = np.flatnonzero(negative)
+    for some in np.array_split(turned, len(turned) // 1000 + 1):
+        lower = (low[outer] < low[some, None]).all(axis=2)
+        higher = (high[outer] > high[some, None]).all(axis=2)
+        negative[some[np.any(lower & higher, axis=1)]] = False
     return negative
 
 
 def _is_closed(faces: np.ndarray) -> bool:
     """Each edge is run as often one way as the other."""
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    _, group = np.unique(np.sort(ends, axis=1), axis=0, return_inverse=True)
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    _, group = np.unique(low * (high.max() + 1) + high, return_inverse=True)
     direction = np.where(ends[:, 0] < ends[:, 1], 1, -1)
     return not np.bincount(group.reshape(-1), direction).any()
 

@@ -17,7 +17,7 @@ ERROR = 2e-4  # [m]
 LEAST_ERROR, MOST_ERROR = 1e-6, 1e-2  # [m]
 MANY_FACES = 40_000  # of robots that are simplified unasked
 FEWEST_FACES = 200  # of surfaces that are worth it
-SHARES = (0.8, 0.55, 0.35)  # of the error that is asked for: some of it is left for what lies between what is watched
+SHARES = (0.75, 0.5, 0.3)  # of the error that is asked for: some of it is left for what lies between what is watched
 SPREAD_POINTS = 20_000
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,11 +14,12 @@ from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
+from warpprior.support.png import SIGNATURE as PNG
+from warpprior.support.png import png_chunks, png_from
 
 PIXEL_LIMIT = 64_000_000
 BYTES_LIMIT = 1 << 30
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _GREY, _PALETTE = 0, 3
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -101,13 +101,9 @@ def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
     OpenCV would turn indices into colours and stretch few bits to 8.  Filters and compression do not depend on the
     colour type, so the same bytes declared grey decode to the indices themselves.
     """
-    chunks = [(kind, body) for kind, body, _ in _png_chunks(data) if kind not in (b"PLTE", b"tRNS")]
-    rebuilt = bytearray(_PNG)
-    for kind, body in chunks:
-        if kind == b"IHDR":
-            body = body[:9] + bytes([_GREY]) + body[10:]
-        rebuilt += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    image = decode_image(header, bytes(rebuilt), where)
+    chunks = [(kind, body) for kind, body, _ in png_chunks(data) if kind not in (b"PLTE", b"tRNS")]
+    grey = [(kind, body[:9] + bytes([_GREY]) + body[10:] if kind == b"IHDR" else body) for kind, body in chunks]
+    image = decode_image(header, png_from(grey), where)
     return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
 
 
@@ -115,7 +111,7 @@ def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:
     start = stream.read(33)
     if not start:
         raise InputError(where, "is an empty file", "export it again, or delete it: a missing frame is skipped")
-    if start.startswith(_PNG):
+    if start.startswith(PNG):
         header = _parse_png(start, where)
     elif start.startswith(b"\xff\xd8"):
         header = _parse_jpeg(stream, where)
@@ -156,22 +152,9 @@ def _parse_jpeg(stream: BinaryIO, where: str) -> ImageHeader:
         stream.seek(max(length - 2, 0), 1)
 
 
-def _png_chunks(data: bytes):
-    """(kind, body, checksum holds) of each complete chunk."""
-    place = len(_PNG)
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        if place + 12 + length > len(data):
-            return
-        kind, body = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
-        (checksum,) = struct.unpack_from(">I", data, place + 8 + length)
-        yield kind, body, zlib.crc32(body, zlib.crc32(kind)) == checksum
-        place += 12 + length
-
-
 def _png_is_whole(data: bytes) -> bool:
     ended = False
-    for kind, _, holds in _png_chunks(data):
+    for kind, _, holds in png_chunks(data):
         if not holds:
             return False
         ended = ended or kind == b"IEND"

@@ -28,7 +28,7 @@ _LARGEST_RECORD = 64 << 20  # bytes
 def describe_parts(folder: Path) -> dict[str, dict[str, int | str]]:
     """Size and hash of each file of a result, but for the record itself."""
     paths = [folder / name for name in RESULT_FILES if name != CONFIG_FILE]
-    return {path.name: {"bytes": path.stat().st_size, "blake2b": _hash(path)} for path in paths if path.is_file()}
+    return {path.name: _describe(path) for path in paths if path.is_file()}
 
 
 def read_record(folder: Path) -> dict | None:
@@ -100,16 +100,14 @@ def _changed(folder: Path, record: dict) -> list[str]:
         path = newest(folder, name)
         if name == CONFIG_FILE or not path.is_file():
             continue
-        part = parts.get(name)
-        same = isinstance(part, dict) and part.get("bytes") == path.stat().st_size
-        if not (same and part.get("blake2b") == _hash(path)):
+        if parts.get(name) != _describe(path):
             changed.append(name)
     return changed
 
 
-def _hash(path: Path) -> str:
+def _describe(path: Path) -> dict[str, int | str]:
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()
+    return {"bytes": path.stat().st_size, "blake2b": digest.hexdigest()}

@@ -23,6 +23,7 @@ FRAME_LIMIT = 1_000_000
 FPS_RANGE = (0.01, 10_000.0)
 FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
+NEAR_MIDDLE = 0.1  # so near to the middle of an image are principal points
 LONGEST_NAME, LONGEST_PATH = 255, 2000  # in a path of scene.toml: what file systems take
 NO_LABEL = 0  # stands for a label still to be chosen
 
@@ -176,11 +177,27 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
             raise InputError(table.place(key), found, "these look like the intrinsics of another resolution")
         if not 0 <= centre <= size:
             notes.append(f"scene.toml: [camera], {key} is {centre:g}: the principal point is outside the image")
+    _note_other_resolution(cx / width, cy / height, notes)
     if not 0.5 <= fx / fy <= 2.0:
         notes.append(f"scene.toml: [camera], fx is {fx:g} and fy {fy:g}: pixels this far from square are rare")
     if not 0.1 <= fx / width <= 50.0:
         notes.append(f"scene.toml: [camera], fx is {fx:g} for a width of {width}: an unusual field of view")
     return Camera(width, height, fx, fy, cx, cy), distortion if distortion and any(distortion) else None
+
+
+def _note_other_resolution(right: float, down: float, notes: list[str]) -> None:
+    """Note a principal point that is as far from the middle, in both directions alike, as resized images have it.
+
+    Args:
+        right, down: cx / width and cy / height, near 0.5 as a rule.
+        notes: warnings are appended.
+    """
+    for factor, words in ((2.0, "twice"), (1.5, "1.5 times"), (0.5, "half")):
+        if all(abs(part / (0.5 * factor) - 1.0) < NEAR_MIDDLE for part in (right, down)):
+            notes.append(
+                f"scene.toml: [camera], cx and cy are {words} the middle of the image: are these the intrinsics of "
+                f"another resolution? Then divide fx, fy, cx and cy by {factor:g}"
+            )
 
 
 def _read_template(table: Table, folder: Path, key: str) -> str | None:

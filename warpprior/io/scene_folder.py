@@ -10,6 +10,7 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
+from warpprior.io.depth_scale import check_depth_scale
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import read_labels
 from warpprior.io.label_overlap import LabelOverlap
@@ -82,6 +83,8 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
     )
     if labels is not None:
         note_swapped_labels(scene_file.camera, bodies, labels, notes)
+        if read_depth is not None:
+            check_depth_scale(f"{scene_file.folder / SCENE_FILE}: [frames], depth_scale", bodies, labels, read_depth)
         unlabelled = [item for item, entry in zip(bodies, scene_file.bodies, strict=True) if not entry.labelled]
         _hide_under(scene_file, unlabelled, labels, notes)
     return Scene(

@@ -108,8 +108,8 @@ class Table:
     def fields(self, options: type):
         """An instance of a dataclass: each field is a key, read as its annotation and range say.
 
-        ``bool``, ``int`` and ``float`` with a range, ``bool | float``, ``Literal`` of texts, else text; where the default
-        is None, also nothing.
+        ``bool``, ``int`` and ``float`` with a range, ``bool | float`` with one, ``Literal`` of texts, else text; where
+        the default is None, also nothing.
         """
         kinds = typing.get_type_hints(options)
         return options(**{field.name: self._field(field, kinds[field.name]) for field in dataclasses.fields(options)})

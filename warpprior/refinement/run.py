@@ -292,8 +292,8 @@ class _Run:
 def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]:
     """What the observations suppose, one sentence each."""
     notes, bias = [], problem.observed.mask_bias
-    if not settings.terms:
-        notes.append("there is no term: bodies are where the start has them.")
+    if not _used(settings):
+        notes.append("there is no term with a weight: bodies are where the start has them.")
     if abs(bias) > LEAST_NOTED_BIAS:
         size = f"{abs(bias):.1f} px too {'large' if bias > 0.0 else 'small'}"
         notes.append(f"labels of known bodies are {size} at their borders; all labels are taken to be.")

@@ -114,7 +114,7 @@ def _unseen(result: Result, body: SceneBody) -> Iterator[Finding]:
     others = []
     for contact in result.contacts:
         if body.name in (contact.body, contact.other):
-            touching = np.any(contact.weight >= _TOUCHING, axis=1)
+            touching = np.asarray(np.any(contact.weight >= _TOUCHING, axis=1))
             if touching[hidden].any():
                 others.append(contact.other if contact.body == body.name else contact.body)
             held |= touching

@@ -16,7 +16,7 @@ from warpprior.bodies.readers.polygons import split_fans
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
 
-MOST_SHOWN = 1_000_000  # nodes and what is in them, as often as they are shown
+MOST_SHOWN = 200_000  # nodes and what is in them, as often as they are shown
 MOST_PARTS = 20_000  # as often as they are shown
 DEEPEST = 64
 MOST_INPUTS = 32

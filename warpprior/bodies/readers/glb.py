@@ -266,13 +266,15 @@ def node_matrix(node: dict) -> np.ndarray:
     """parent_from_node (4, 4) of a node: its matrix, or translation, rotation (xyzw) and scale."""
     if "matrix" in node:
         return np.array(node["matrix"], dtype=np.float64).reshape(4, 4).T
-    from scipy.spatial.transform import Rotation
-
     result = np.eye(4)
-    turn = np.array(node.get("rotation", (0.0, 0.0, 0.0, 1.0)), dtype=np.float64)
-    if not math.isclose(float(np.linalg.norm(turn)), 1.0, abs_tol=1e-2):
-        raise ValueError("a rotation that is no unit quaternion")
     scale = np.array(node.get("scale", (1.0, 1.0, 1.0)), dtype=np.float64).reshape(3)
-    result[:3, :3] = Rotation.from_quat(turn).as_matrix() * scale
+    if "rotation" in node:
+        from scipy.spatial.transform import Rotation
+
+        turn = np.array(node["rotation"], dtype=np.float64)
+        if not math.isclose(float(np.linalg.norm(turn)), 1.0, abs_tol=1e-2):
+            raise ValueError("a rotation that is no unit quaternion")
+        result[:3, :3] = Rotation.from_quat(turn).as_matrix()
+    result[:3, :3] *= scale
     result[:3, 3] = np.array(node.get("translation", (0.0, 0.0, 0.0)), dtype=np.float64).reshape(3)
     return result

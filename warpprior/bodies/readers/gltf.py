@@ -26,10 +26,10 @@ def read_gltf(path: Path) -> Surface:
     accepted = "give a complete, plain glTF 2 file with triangles"
     with refuse_unreadable(str(path), accepted):
         glb = Glb(path)
-        world, _ = glb.world()
         nodes = glb.listed("nodes")
         drawn = [index for index in glb.shown_nodes() if "mesh" in nodes[index]]
         glb.check_drawn([nodes[index] for index in drawn])
+        world, _ = glb.world()
         parts: dict[int, list] = {}
         colors = GltfColors(glb)
         warnings: dict[str, None] = {}

@@ -89,7 +89,7 @@ def _parse(text: str) -> tuple[dict[str, Material], list[str]]:
                 strange.append(name)
             materials[name] = (color, materials[name][1])
         elif name is not None and key == "map_Kd":
-            materials[name] = (materials[name][0], _texture(value))
+            materials[name] = (materials[name][0], texture_name(value))
     return materials, strange
 
 
@@ -114,7 +114,7 @@ def _rgb_from_xyz(xyz: np.ndarray) -> np.ndarray:
     return to_srgb(np.array(matrix) @ xyz)
 
 
-def _texture(value: str) -> str:
+def texture_name(value: str) -> str:
     """The file of a ``map_Kd``: what follows its options; names may hold blanks."""
     words = value.split()
     at = 0

@@ -14,10 +14,10 @@ from warpprior.support.errors import InputError
 
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 HEADER_BYTES = 84
-_WORD = rb"(?:^|(?<=\s))%s(?=\s|$)"
-_VERTEX = re.compile(_WORD % rb"vertex" + rb"\s{1,16}(\S{1,64})" * 3)
-_FACET_END = re.compile(_WORD % rb"endfacet")
-_SOLID_END = re.compile(_WORD % rb"endsolid")
+# Words of their own: each begins with its letters, which are searched for quickly, and looks back at what is before.
+_VERTEX = re.compile(rb"vertex(?<=\svertex)" + rb"\s{1,16}(\S{1,64})" * 3)
+_FACET_END = re.compile(rb"endfacet(?<=\sendfacet)(?=\s|$)")
+_SOLID_END = re.compile(rb"endsolid(?<=\sendsolid)(?=\s|$)")
 
 
 def read_stl(path: Path) -> Surface:

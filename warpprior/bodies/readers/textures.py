@@ -10,12 +10,13 @@ import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
 from warpprior.support.errors import InputError
+from warpprior.support.png import SIGNATURE as PNG
+from warpprior.support.png import plain_png
 
 PIXEL_LIMIT = 64_000_000
 TOTAL_PIXELS = 4 * PIXEL_LIMIT  # of all textures of one mesh
 SCAN_LIMIT = 64  # of a progressive JPEG: each one costs as much as a picture
 MOST_WARNINGS = 12  # of one mesh's textures
-_PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _FINEST = 5  # samples along the edge of a face, at most
 _SPACING_PX = 3.0  # wanted distance between samples in the texture
@@ -85,6 +86,9 @@ class Textures:
             return self._refuse(name, f"makes more than {TOTAL_PIXELS // 1_000_000} megapixels of textures")
         if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > SCAN_LIMIT:
             return self._refuse(name, f"has more than {SCAN_LIMIT} scans")
+        plain = plain_png(data) if data.startswith(PNG) else data
+        if plain is None:
+            return self._refuse(name, "is damaged")
         self._pixels += pixels
         try:
             import cv2
@@ -92,7 +96,7 @@ class Textures:
             return self._refuse(name, "needs OpenCV to be read (pip install 'warpprior[cv]')")
         try:
             flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-            image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+            image = cv2.imdecode(np.frombuffer(plain, dtype=np.uint8), flags)
         except cv2.error:
             image = None
         if image is None:
@@ -147,7 +151,7 @@ def face_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def texture_size(data: bytes) -> tuple[int, int] | None:
     """Width and height that the header of a PNG, JPEG or BMP file claims; None for what is none of these."""
-    if data.startswith(_PNG) and len(data) >= 24:
+    if data.startswith(PNG) and len(data) >= 24:
         return struct.unpack_from(">II", data, 16)
     if data.startswith(b"BM") and len(data) >= 26:
         width, height = struct.unpack_from("<ii", data, 18)

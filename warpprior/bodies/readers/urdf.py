@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
@@ -21,7 +22,7 @@ from warpprior.bodies.readers.urdf_root import ROOT_TYPES, joint_end, place_free
 from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
 from warpprior.bodies.thinning import LEAST_ERROR, MOST_ERROR, allowed_error, thin_links
 from warpprior.support.errors import InputError
-from warpprior.support.limits import number
+from warpprior.support.limits import RANGE
 
 JOINT_TYPES = {
     "revolute": JointType.HINGE,
@@ -85,7 +86,8 @@ def read_urdf(
     surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
     if error is not None:
         surfaces = thin_links(surfaces, error, warnings, always=simplify is not True)
-    return _assemble(path, name, order, joints, surfaces, warnings)
+    body = _assemble(path, name, order, joints, surfaces, warnings)
+    return body if simplify is True else replace(body, keys={"simplify": simplify})
 
 
 def _named(path: Path, robot: ElementTree.Element, tag: str) -> dict[str, ElementTree.Element]:
@@ -327,7 +329,7 @@ def _assemble(
 class UrdfKeys:
     """Keys of a robot in ``scene.toml``: ``simplify`` is whether, or how far [m], its surface may be simplified."""
 
-    simplify: bool | float = number(True, LEAST_ERROR, MOST_ERROR)
+    simplify: bool | float = field(default=True, metadata={RANGE: (LEAST_ERROR, MOST_ERROR)})
 
 
 class UrdfKind(BodyKind):
@@ -348,7 +350,7 @@ class UrdfKind(BodyKind):
         if origin is not None and source.is_relative_to(origin.resolve()):
             root = model_root(origin, source)
         copy = _copy_with_meshes(source, root, target.folder / target.stem)
-        return {"path": copy.relative_to(target.folder).as_posix()}
+        return {"path": copy.relative_to(target.folder).as_posix(), **body.keys}
 
 
 KIND = UrdfKind()
@@ -364,10 +366,12 @@ def model_root(folder: Path, model: Path) -> Path:
 
 
 def _copy_with_meshes(source: Path, root: Path, target: Path) -> Path:
-    """Copy a URDF file and the files its ``filename`` attributes name, keeping their places; the copy's path."""
+    """Copy a URDF file, what it names and what that names, keeping their places; the path of the copy."""
     text = source.read_text(encoding="utf-8-sig")
     names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
-    for origin in [source, *(file for name in names if (file := _find_file(name, source, root)))]:
+    meshes = [file for name in names if (file := _find_file(name, source, root))]
+    others = [file for mesh in meshes for file in named_files(mesh) if file.is_relative_to(root)]
+    for origin in dict.fromkeys([source, *meshes, *others]):
         copy = target / origin.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, copy)

@@ -14,7 +14,7 @@ from warpprior.bodies.readers.mesh import READERS, read_surface
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 
-MOST_SAID = 12
+MOST_SAID = 4  # of what is wrong with colours
 PRIMITIVES = {
     "box": (make_box, ("size",), (3,)),
     "cylinder": (make_cylinder, ("radius", "length"), (1, 1)),
@@ -125,9 +125,9 @@ class ShapeReader:
         return replace(surface, vertices=surface.vertices @ origin[:3, :3].T + origin[:3, 3])
 
     def color_warnings(self) -> list[str]:
-        """One sentence for each mesh or material; those beyond the first twelve are counted."""
-        said = [f"{name}: {warning}" for name, found in self._colorless.items() for warning in found]
-        more = [f"{len(said) - MOST_SAID} more colours could not be read"] if len(said) > MOST_SAID else []
+        """What was said of the first meshes and materials, and how many more there are."""
+        said = [f"{name}: {'; '.join(found)}" for name, found in self._colorless.items()]
+        more = [f"so it is with {len(said) - MOST_SAID} more meshes or materials"] if len(said) > MOST_SAID else []
         return said[:MOST_SAID] + more
 
     def _read_mesh(self, where: str, mesh: ElementTree.Element) -> Surface:
