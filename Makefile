@@ -8,7 +8,9 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
 
-.PHONY: ?= 600 .PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench figures clean
+SECONDS_OF_FUZZ ?= 600
+
+.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench figures clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
