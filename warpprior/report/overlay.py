@@ -37,6 +37,7 @@ from warpprior.support.progress import Progress
 
 _CHUNK = 30  # frames drawn at a time, so that memory does not grow with the sequence
 _BAR = 30  # height of the lines of text [px]
+_JPEG_QUALITY = 88
 _GAP = 4  # between panels [px]
 _TITLES = ("before", "after")
 
@@ -135,7 +136,8 @@ def draw_stills(result: Result, *, count: int = 4, size: tuple[int, int] = (400,
 def encoded(image: np.ndarray, suffix: str) -> bytes:
     """An image (height, width, 3) uint8 RGB as a file of this ending, ``.png`` or ``.jpg``."""
     cv2 = require_cv2()
-    _, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    _, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality if suffix == ".jpg" else [])
     return data.tobytes()
 
 
