@@ -179,6 +179,20 @@ def test_heavy_robots_are_simplified_and_it_is_said(tmp_path, monkeypatch):
     assert coarse.face_count < light.face_count
 
 
+def test_readers_are_silent_and_tell_who_asks(tmp_path, monkeypatch, capfd):
+    """Nothing is printed, on a terminal neither; `progress` hears of every link."""
+    path = write_heavy_robot(tmp_path / "robot", 6000)
+    monkeypatch.setattr("warpprior.bodies.thinning.MANY_FACES", 5000)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    told = []
+    body = read_urdf(path, "hand", progress=lambda *what: told.append(what))
+    assert capfd.readouterr() == ("", "")
+    shares = [done / total for done, total, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] < 1.0
+    assert all(text.startswith("simplifying meshes (") for _, _, text in told)
+    assert {text[20:-1] for _, _, text in told} <= set(body.link_names)
+
+
 def test_robots_of_few_faces_are_left_alone_unless_asked(tmp_path):
     """40,000 faces are no burden."""
     path = write_heavy_robot(tmp_path / "robot", 4000)
@@ -224,8 +238,8 @@ def test_a_saved_scene_simplifies_alike(tmp_path):
 def refuse_after(read, asked):
     """The reader, noting what it is asked."""
 
-    def noting(path, name, *, mesh_folder=None, simplify=True):
+    def noting(path, name, *, simplify=True, **others):
         asked.append(simplify)
-        return read(path, name, mesh_folder=mesh_folder, simplify=simplify)
+        return read(path, name, simplify=simplify, **others)
 
     return noting

@@ -8,10 +8,10 @@ import numpy as np
 
 from warpprior.bodies import decimation_cache
 from warpprior.bodies.decimate import decimate
-from warpprior.bodies.repair import Surface
+from warpprior.bodies.repair import Surface, is_closed
 from warpprior.support.errors import InputError
 from warpprior.support.limits import within
-from warpprior.support.progress import progress_bar
+from warpprior.support.progress import Progress
 
 ERROR = 2e-4  # [m]
 LEAST_ERROR, MOST_ERROR = 1e-6, 1e-2  # [m]
@@ -32,7 +32,12 @@ def allowed_error(where: str, simplify: bool | float) -> float | None:
 
 
 def thin_links(
-    surfaces: dict[str, list[Surface]], error: float, warnings: list[str], *, always: bool
+    surfaces: dict[str, list[Surface]],
+    error: float,
+    warnings: list[str],
+    *,
+    always: bool,
+    progress: Progress | None = None,
 ) -> dict[str, list[Surface]]:
     """Surfaces of each link with fewer faces; what that did is appended to the warnings.
 
@@ -41,6 +46,7 @@ def thin_links(
         error: as of :func:`thin_surface`.
         warnings: of the body.
         always: also where they have few faces.
+        progress: called with faces done, faces in all, and what is being done.
     """
     flat = [(link, surface) for link, shapes in surfaces.items() for surface in shapes]
     before = sum(len(surface.faces) for _, surface in flat)
@@ -48,12 +54,12 @@ def thin_links(
         return surfaces
     thinned: dict[str, list[Surface]] = {link: [] for link in surfaces}
     measured, done = 0.0, 0
-    with progress_bar("simplifying meshes") as progress:
-        for link, surface in flat:
-            progress(done, before, link)
-            thin, distance = thin_surface(surface, error)
-            thinned[link].append(thin)
-            measured, done = max(measured, distance), done + len(surface.faces)
+    for link, surface in flat:
+        if progress is not None:
+            progress(done, before, f"simplifying meshes ({link})")
+        thin, distance = thin_surface(surface, error)
+        thinned[link].append(thin)
+        measured, done = max(measured, distance), done + len(surface.faces)
     after = sum(len(surface.faces) for shapes in thinned.values() for surface in shapes)
     if after < before:
         found = f"{before} faces were simplified to {after}, at most {1e3 * measured:.2f} mm off"
@@ -76,7 +82,7 @@ def thin_surface(surface: Surface, error: float) -> tuple[Surface, float]:
         return surface, 0.0
     key = decimation_cache.key_of(surface.vertices, surface.faces, surface.colors, error)
     found = decimation_cache.load(key, len(surface.vertices), len(surface.faces), error)
-    if found is None or _is_closed(found.faces) != surface.closed:
+    if found is None or is_closed(found.faces) != surface.closed:
         found = _thin(surface, error)
         decimation_cache.store(key, found)
     colors = None if surface.colors is None else surface.colors[found.kept]
@@ -86,19 +92,12 @@ def thin_surface(surface: Surface, error: float) -> tuple[Surface, float]:
 def _thin(surface: Surface, error: float) -> decimation_cache.Decimated:
     for share in SHARES:
         kept, faces = decimate(surface.vertices, surface.faces, surface.colors, share * error)
-        if _is_closed(faces) == surface.closed:
+        if is_closed(faces) == surface.closed:
             measured = distance_between(surface.vertices, surface.faces, surface.vertices[kept], faces, 2.0 * error)
             if measured <= error:
                 return decimation_cache.Decimated(kept, faces, measured)
     whole = np.arange(len(surface.vertices))
     return decimation_cache.Decimated(whole, surface.faces, 0.0)
-
-
-def _is_closed(faces: np.ndarray) -> bool:
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    keys = np.sort(ends, axis=1) @ np.array([int(faces.max()) + 1, 1])
-    _, group = np.unique(keys, return_inverse=True)
-    return not np.bincount(group.reshape(-1), np.where(ends[:, 0] < ends[:, 1], 1, -1)).any()
 
 
 def distance_between(

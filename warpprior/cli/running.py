@@ -29,6 +29,15 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
 
 
+def read_scene(folder: Path, quiet: bool, frame_count: int | None = None) -> Scene:
+    """The scene of a folder, with a bar where that takes long."""
+    from warpprior.io import load_scene
+    from warpprior.support.progress import progress_bar
+
+    with progress_bar("read", quiet=quiet) as progress:
+        return load_scene(folder, num_frames=frame_count, progress=progress)
+
+
 def first_frames(scene: Scene, poses_file: Path | None, count: int | None) -> tuple[Scene, dict[str, Poses]]:
     """Scene and poses cut to ``count`` frames; the pose file may hold the whole sequence or just those."""
     if count is None or count >= scene.frame_count:

@@ -23,6 +23,7 @@ from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
 from warpprior.bodies.thinning import LEAST_ERROR, MOST_ERROR, allowed_error, thin_links
 from warpprior.support.errors import InputError
 from warpprior.support.limits import RANGE
+from warpprior.support.progress import Progress
 
 JOINT_TYPES = {
     "revolute": JointType.HINGE,
@@ -50,7 +51,12 @@ class _Joint:
 
 
 def read_urdf(
-    path: Path | str, name: str, *, mesh_folder: Path | str | None = None, simplify: bool | float = True
+    path: Path | str,
+    name: str,
+    *,
+    mesh_folder: Path | str | None = None,
+    simplify: bool | float = True,
+    progress: Progress | None = None,
 ) -> Body:
     """An articulated body from a URDF file; its frame is that of the root link.
 
@@ -65,6 +71,7 @@ def read_urdf(
         mesh_folder: every mesh must lie in it or below; the file's own folder by default.
         simplify: how far the surface may be from what the file has, for fewer faces [m]; True: 0.2 mm where it has more
             than 40,000 faces; False: not at all.  What was done is a warning of the body.
+        progress: called while that goes on, with faces done, faces in all, and what is being done.
 
     Raises:
         InputError: damaged XML, a document type, joints that do not form one tree, a joint type, mimic or number that
@@ -85,7 +92,7 @@ def read_urdf(
     folder = path.parent if mesh_folder is None else Path(mesh_folder)
     surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
     if error is not None:
-        surfaces = thin_links(surfaces, error, warnings, always=simplify is not True)
+        surfaces = thin_links(surfaces, error, warnings, always=simplify is not True, progress=progress)
     body = _assemble(path, name, order, joints, surfaces, warnings)
     return body if simplify is True else replace(body, keys={"simplify": simplify})
 
@@ -340,8 +347,9 @@ class UrdfKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The robot; its meshes must lie in the topmost folder below the scene folder that holds its file."""
-        folder = model_root(source.folder, source.file)
-        return read_urdf(source.file, name=source.name, mesh_folder=folder, simplify=source.keys.simplify), None
+        folder, simplify = model_root(source.folder, source.file), source.keys.simplify
+        body = read_urdf(source.file, source.name, mesh_folder=folder, simplify=simplify, progress=source.progress)
+        return body, None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """The file and its meshes, in a folder of their own."""
