@@ -16,8 +16,10 @@ from pathlib import Path
 from warpprior.io.leftovers import COMPLETE, TEMPORARY, flush_folder, is_leftover, move, new_token, remove_tree
 from warpprior.io.locks import holding, is_held_here
 from warpprior.support.errors import InputError, RunError
+from warpprior.support.files import read_bytes
 
 _ORDERS = "moves.json"  # in the folder that is complete: what to move, in this order, and what to remove before
+_ORDER_BYTES = 1 << 16
 
 
 @contextmanager
@@ -126,8 +128,8 @@ def _pending(folder: Path) -> list[tuple[Path, dict[str, list[str]]]]:
 def _read_orders(path: Path) -> dict[str, list[str]] | None:
     """Orders, or None where there are none that we would have written: names only, of the folder itself."""
     try:
-        orders = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        orders = json.loads(read_bytes(path, "a list of files", limit=_ORDER_BYTES))
+    except (InputError, ValueError, RecursionError):
         return None
     if not isinstance(orders, dict) or set(orders) != {"move", "remove"}:
         return None
