@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
-from warpprior.bodies.readers.urdf_geometry import ShapeReader, read_color, read_numbers, read_origin
+from warpprior.bodies.readers.urdf_geometry import ShapeReader, find_mesh, read_color, read_numbers, read_origin
 from warpprior.bodies.readers.urdf_root import ROOT_TYPES, joint_end, place_freely
 from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
 from warpprior.bodies.thinning import LEAST_ERROR, MOST_ERROR, allowed_error, thin_links
@@ -233,11 +233,7 @@ def _read_shapes(
         color = read_color(f"{path}, material {material.get('name', '')!r}", material)
         if color is not None:
             materials.setdefault(material.get("name", ""), color)
-    shapes = [
-        (link, f"{path}, link {link!r}", shape)
-        for link, element in links.items()
-        for shape in (element.findall("visual") or element.findall("collision"))
-    ]
+    shapes = [(link, f"{path}, link {link!r}", shape) for link, element in links.items() for shape in _drawn(element)]
     reader = ShapeReader(path, folder, materials)
     reader.check_meshes([(where, shape) for _, where, shape in shapes])
     surfaces: dict[str, list[Surface]] = {link: [] for link in links}
@@ -373,27 +369,32 @@ def model_root(folder: Path, model: Path) -> Path:
     return model.parents[len(parts) - 2] if len(parts) > 1 else model.parent
 
 
+def _drawn(link: ElementTree.Element) -> list[ElementTree.Element]:
+    """The shapes of a link that are its surface."""
+    return link.findall("visual") or link.findall("collision")
+
+
+def _mesh_files(source: Path, root: Path) -> Iterator[Path]:
+    """Meshes below the root that a URDF names; InputError where one that is drawn is elsewhere."""
+    for link in read_xml(source, "a URDF file").iter("link"):
+        drawn = [mesh for shape in _drawn(link) for mesh in shape.iter("mesh")]
+        for mesh in link.iter("mesh"):
+            try:
+                file = find_mesh(f"{source}, link {link.get('name', '')!r}", source, root, mesh.get("filename", ""))
+            except InputError:
+                if mesh in drawn:
+                    raise
+                continue
+            if file is not None:
+                yield file
+
+
 def _copy_with_meshes(source: Path, root: Path, target: Path) -> Path:
     """Copy a URDF file, what it names and what that names, keeping their places; the path of the copy."""
-    text = source.read_text(encoding="utf-8-sig")
-    names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
-    meshes = [file for name in names if (file := _find_file(name, source, root))]
+    meshes = [*_mesh_files(source, root)]
     others = [file for mesh in meshes for file in named_files(mesh) if file.is_relative_to(root)]
     for origin in dict.fromkeys([source, *meshes, *others]):
         copy = target / origin.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, copy)
     return target / source.relative_to(root)
-
-
-def _find_file(name: str, source: Path, root: Path) -> Path | None:
-    """A file a URDF names: beside it as written, or below the root without ``package://`` or also the package."""
-    scheme, separator, rest = name.partition("://")
-    candidates = (
-        [root / rest, root / rest.partition("/")[2]] if separator and scheme == "package" else [source.parent / name]
-    )
-    for candidate in candidates:
-        file = candidate.resolve()
-        if file.is_file() and file.is_relative_to(root):
-            return file
-    return None
