@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +9,12 @@ import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
 from warpprior.support.errors import InputError
-from warpprior.support.png import SIGNATURE as PNG
+from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
 from warpprior.support.png import plain_png
 
-PIXEL_LIMIT = 64_000_000
 TOTAL_PIXELS = 4 * PIXEL_LIMIT  # of all textures of one mesh
 SCAN_LIMIT = 64  # of a progressive JPEG: each one costs as much as a picture
 MOST_WARNINGS = 12  # of one mesh's textures
-_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _FINEST = 5  # samples along the edge of a face, at most
 _SPACING_PX = 3.0  # wanted distance between samples in the texture
 _CHUNK = 100_000  # faces looked at together
@@ -76,17 +73,18 @@ class Textures:
         return self._images[name]
 
     def _decoded(self, name: str, data: bytes) -> np.ndarray | None:
-        size = texture_size(data)
-        if size is None:
+        header = read_header(data)
+        if header is None:
             return self._refuse(name, "is no PNG, JPEG or BMP")
-        pixels = size[0] * size[1]
+        pixels = header.width * header.height
         if pixels > PIXEL_LIMIT:
-            return self._refuse(name, f"is {size[0]} x {size[1]} px, more than {PIXEL_LIMIT // 1_000_000} megapixels")
+            size = f"{header.width} x {header.height} px"
+            return self._refuse(name, f"is {size}, more than {PIXEL_LIMIT // 1_000_000} megapixels")
         if self._pixels + pixels > TOTAL_PIXELS:
             return self._refuse(name, f"makes more than {TOTAL_PIXELS // 1_000_000} megapixels of textures")
-        if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > SCAN_LIMIT:
+        if header.format == "jpeg" and data.count(b"\xff\xda") > SCAN_LIMIT:
             return self._refuse(name, f"has more than {SCAN_LIMIT} scans")
-        plain = plain_png(data) if data.startswith(PNG) else data
+        plain = plain_png(data) if header.format == "png" else data
         if plain is None:
             return self._refuse(name, "is damaged")
         self._pixels += pixels
@@ -147,28 +145,6 @@ def face_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     corners = vertices[faces]
     with np.errstate(all="ignore"):  # of coordinates that are refused later
         return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-
-
-def texture_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the header of a PNG, JPEG or BMP file claims; None for what is none of these."""
-    if data.startswith(PNG) and len(data) >= 24:
-        return struct.unpack_from(">II", data, 16)
-    if data.startswith(b"BM") and len(data) >= 26:
-        width, height = struct.unpack_from("<ii", data, 18)
-        return abs(width), abs(height)
-    if not data.startswith(b"\xff\xd8"):
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        if marker == 0xFF:
-            at += 1
-        else:
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return None
 
 
 def paint_corners(
