@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
+from warpprior.cli.messages import complain
 from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
-from warpprior.support.errors import one_line
 from warpprior.support.progress import Course, Progress, progress_bar
 from warpprior.support.tables import format_before_after
 
@@ -98,7 +97,7 @@ def run_into(
     say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
     if not result.complete:
-        print(f"warpprior: interrupted; the best so far is in {one_line(folder)}{remedy}", file=sys.stderr)
+        complain(f"interrupted; the best so far is in {folder}{remedy}")
     return result
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from warpprior.cli.messages import complain
 from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
-from warpprior.support.errors import MOST_CHARACTERS, InputError, shorten
+from warpprior.support.errors import InputError
 
 OK, BAD_INPUT = 0, 2
 MOST_LISTED_WARNINGS = 10
@@ -66,11 +66,6 @@ def say_warnings(scene: Scene) -> None:
     hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
     if hidden > 0:
         complain(f"warning: and {hidden} more, in the report")
-
-
-def complain(text: str) -> None:
-    """Print an error or a warning in one line, whatever ``--quiet`` says."""
-    print(f"warpprior: {shorten(text, MOST_CHARACTERS + 20)}", file=sys.stderr, flush=True)
 
 
 def say(quiet: bool, *lines: str) -> None:
