@@ -12,7 +12,7 @@ from warpprior.bodies.readers.linear_light import to_linear, to_srgb
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.bodies.readers.textures import look_up, paint_corners
 from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
-from warpprior.support.png import plain_png, png_chunks, png_from
+from warpprior.support.png import MOST_CHUNKS, plain_png, png_chunks, png_from
 
 SIDE = 12  # vertices along the square
 
@@ -155,6 +155,7 @@ def test_png_is_cut_down_to_its_picture():
     wrong = data[: at + 6] + bytes([data[at + 6] ^ 1]) + data[at + 7 :]
     for damaged in (lying, wrong, data[:-12], data[:20], b"", png_from(chunks[1:]), png_from([chunks[0], *chunks])):
         assert plain_png(damaged) is None
+    assert plain_png(png_from([chunks[0], *[(b"IDAT", b"")] * MOST_CHUNKS, *chunks[1:]])) is None
 
 
 def test_damaged_png_costs_its_texture(tmp_path, square):
