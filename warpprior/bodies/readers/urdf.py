@@ -227,10 +227,10 @@ def _read_shapes(
     warnings: list[str],
 ) -> dict[str, list[Surface]]:
     """Surfaces of each link in its own frame [m], repaired."""
-    materials: dict[str, np.ndarray] = {}
+    materials: dict[str, np.ndarray | str] = {}
     # Those of the robot first; one that a link defines may be named by any other.
     for material in [*robot.findall("material"), *robot.iterfind("link/visual/material")]:
-        color = read_color(f"{path}, material {material.get('name', '')!r}", material)
+        color = read_color(material)
         if color is not None:
             materials.setdefault(material.get("name", ""), color)
     shapes = [(link, f"{path}, link {link!r}", shape) for link, element in links.items() for shape in _drawn(element)]

@@ -67,12 +67,12 @@ class ShapeReader:
     Args:
         urdf: the URDF file.
         folder: every mesh must lie in it or below.
-        materials: colours by material name, RGB in [0, 1].
+        materials: by name, what :func:`read_color` gave.
 
     Its ``color_warnings`` say what could not be read of colours that were wanted.
     """
 
-    def __init__(self, urdf: Path, folder: Path, materials: dict[str, np.ndarray]):
+    def __init__(self, urdf: Path, folder: Path, materials: dict[str, np.ndarray | str]):
         self.urdf, self.folder, self.materials = urdf, folder.resolve(), materials
         self.surfaces: dict[Path, Surface] = {}
         self._colorless: dict[str, tuple[str, ...]] = {}  # what was said, by the name of the mesh or material
@@ -117,7 +117,7 @@ class ShapeReader:
         else:
             raise InputError(f"{where}: <geometry>", f"{element.tag!r} is not accepted", accepted)
         origin = read_origin(where, shape)
-        color = self._color(where, shape)
+        color = self._color(shape)
         if color is not None:
             surface = replace(surface, colors=np.tile(color, (len(surface.vertices), 1)))
         elif surface.color_warnings:
@@ -147,18 +147,18 @@ class ShapeReader:
         faces = surface.faces[:, ::-1] if np.prod(scale) < 0.0 else surface.faces
         return replace(surface, vertices=surface.vertices * scale, faces=faces, warnings=warnings)
 
-    def _color(self, where: str, shape: ElementTree.Element) -> np.ndarray | None:
+    def _color(self, shape: ElementTree.Element) -> np.ndarray | None:
         material = shape.find("material")
         if material is None:
             return None
-        color = read_color(where, material)
-        name = material.get("name", "")
+        color, name = read_color(material), material.get("name", "")
         color = self.materials.get(name) if color is None else color
-        if color is None:
-            texture = material.find("texture") is not None
-            why = "is a texture, which is not read" if texture else "has no colour, here or elsewhere in the file"
-            self._colorless[f"material {name[:60]!r}"] = (why,)
-        return color
+        if isinstance(color, np.ndarray):
+            return color
+        texture = material.find("texture") is not None
+        why = "is a texture, which is not read" if texture else "has no colour, here or elsewhere in the file"
+        self._colorless[f"material {name[:60]!r}"] = (color or why,)
+        return None
 
 
 def find_mesh(where: str, urdf: Path, folder: Path, name: str) -> Path | None:
@@ -200,10 +200,13 @@ def find_mesh(where: str, urdf: Path, folder: Path, name: str) -> Path | None:
     return None
 
 
-def read_color(where: str, material: ElementTree.Element) -> np.ndarray | None:
-    """RGB in [0, 1] of a material element, or None."""
+def read_color(material: ElementTree.Element) -> np.ndarray | str | None:
+    """RGB in [0, 1] of a material element, or why it cannot be read, or None where there is none."""
     color = material.find("color")
-    return None if color is None else np.clip(read_numbers(where, color, "rgba", 4)[:3], 0.0, 1.0)
+    try:
+        return None if color is None else np.clip(read_numbers("", color, "rgba", 4)[:3], 0.0, 1.0)
+    except InputError as error:
+        return f"its colour cannot be read ({error.found})"
 
 
 def _read_primitive(where: str, element: ElementTree.Element) -> Surface:
