@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from warpprior.io.atomic import atomic_write
 from warpprior.io.results import write_json
@@ -15,7 +15,7 @@ from warpprior.support.environment import info
 
 
 def write_study_files(
-    folder: Path, names: tuple[str, str, str], text: str, write_csv: Callable[[TextIO], None], record: dict[str, Any]
+    folder: Path, names: tuple[str, str, str], text: str, write_csv: Callable[[IO[str]], None], record: dict[str, Any]
 ) -> None:
     """Write the three files; the record gets the environment, the command and the time.
 

@@ -139,25 +139,26 @@ def forget_unfinished_builds() -> None:
 @contextmanager
 def _driver_warning_dropped() -> Iterator[None]:
     """Keep Warp's native code from telling everybody without a GPU, on standard error, that there is none."""
+    stream = sys.stderr
     try:
-        terminal = None if sys.stderr is None else os.dup(2)
+        terminal = None if stream is None else os.dup(2)
     except OSError:
         terminal = None
-    if terminal is None:  # standard error is closed, or there is none, as in a program with windows
+    if stream is None or terminal is None:  # a program with windows has none, and others have closed it
         yield
         return
-    sys.stderr.flush()
+    stream.flush()
     with tempfile.TemporaryFile() as heard:
         os.dup2(heard.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            stream.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
             heard.seek(0)
             lines = heard.read().decode(errors="replace").splitlines(keepends=True)
-            sys.stderr.writelines(line for line in lines if "Could not find or load the NVIDIA CUDA driver" not in line)
+            stream.writelines(line for line in lines if "Could not find or load the NVIDIA CUDA driver" not in line)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from warpprior.bodies.readers.safe_xml import read_xml
 from warpprior.bodies.readers.urdf_geometry import ShapeReader, find_mesh, read_color, read_numbers, read_origin
 from warpprior.bodies.readers.urdf_root import ROOT_TYPES, joint_end, place_freely
 from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
-from warpprior.bodies.thinning import LEAST_ERROR, MOST_ERROR, allowed_error, thin_links
+from warpprior.bodies.simplify import LEAST_ERROR, MOST_ERROR, allowed_error, simplify_links
 from warpprior.support.errors import InputError
 from warpprior.support.limits import RANGE
 from warpprior.support.progress import Progress
@@ -92,7 +92,7 @@ def read_urdf(
     folder = path.parent if mesh_folder is None else Path(mesh_folder)
     surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
     if error is not None:
-        surfaces = thin_links(surfaces, error, warnings, always=simplify is not True, progress=progress)
+        surfaces = simplify_links(surfaces, error, warnings, always=simplify is not True, progress=progress)
     body = _assemble(path, name, order, joints, surfaces, warnings)
     return body if simplify is True else replace(body, keys={"simplify": simplify})
 
