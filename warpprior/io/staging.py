@@ -16,8 +16,10 @@ from pathlib import Path
 from warpprior.io.leftovers import COMPLETE, TEMPORARY, flush_folder, is_leftover, move, new_token, remove_tree
 from warpprior.io.locks import holding, is_held_here
 from warpprior.support.errors import InputError, RunError
+from warpprior.support.files import read_bytes
 
 _ORDERS = "moves.json"  # in the folder that is complete: what to move, in this order, and what to remove before
+_MOST_ORDERS = 1 << 16  # bytes
 
 
 @contextmanager
@@ -36,9 +38,7 @@ def staged(folder: Path, names: Sequence[str], also_removed: Iterable[str] = ())
         InputError: another run writes to the folder, or a folder or device has one of the names.
         RunError: the file system refused.
     """
-    for name in names:
-        if (folder / name).exists() and not (folder / name).is_file():
-            raise InputError(str(folder / name), "is not a regular file", "remove it, or choose another folder")
+    check_replaceable(folder, names)
     with holding(folder):
         finish(folder)
         token = new_token()
@@ -62,6 +62,17 @@ def staged(folder: Path, names: Sequence[str], also_removed: Iterable[str] = ())
         except KeyboardInterrupt:  # the rest is a matter of milliseconds
             finish(folder)
             raise
+
+
+def check_replaceable(folder: Path, names: Iterable[str]) -> None:
+    """Whether files of these names can take their places.
+
+    Raises:
+        InputError: a folder or device has one of the names.
+    """
+    for name in names:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise InputError(str(folder / name), "is not a regular file", "remove it, or choose another folder")
 
 
 def finish(folder: Path) -> bool:
@@ -126,8 +137,8 @@ def _pending(folder: Path) -> list[tuple[Path, dict[str, list[str]]]]:
 def _read_orders(path: Path) -> dict[str, list[str]] | None:
     """Orders, or None where there are none that we would have written: names only, of the folder itself."""
     try:
-        orders = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        orders = json.loads(read_bytes(path, "a list of moves", limit=_MOST_ORDERS))
+    except (InputError, ValueError, RecursionError):
         return None
     if not isinstance(orders, dict) or set(orders) != {"move", "remove"}:
         return None
