@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -14,6 +12,8 @@ from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
+from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans, jpeg_frame
+from warpprior.support.jpeg import START as JPEG
 from warpprior.support.png import SIGNATURE as PNG
 from warpprior.support.png import png_chunks, png_from
 
@@ -22,7 +22,6 @@ BYTES_LIMIT = 1 << 30
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _GREY, _PALETTE = 0, 3
-_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader
     """
     accepted = "needs a readable PNG or JPEG file; a missing frame is skipped"
     data = read_bytes(path, "a picture", limit=BYTES_LIMIT, where=where, accepted=accepted)
-    header = _parse_header(BytesIO(data), where, camera)
+    header = _parse_header(data, where, camera)
     whole = _png_is_whole(data) if header.format == "png" else _jpeg_is_whole(data)
     if not whole:
         accepted = "export it again, or delete it: a missing frame is skipped"
@@ -107,14 +106,14 @@ def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
     return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
 
 
-def _parse_header(stream: BinaryIO, where: str, camera: Camera) -> ImageHeader:
-    start = stream.read(33)
+def _parse_header(data: bytes, where: str, camera: Camera) -> ImageHeader:
+    start = data[:33]
     if not start:
         raise InputError(where, "is an empty file", "export it again, or delete it: a missing frame is skipped")
     if start.startswith(PNG):
         header = _parse_png(start, where)
-    elif start.startswith(b"\xff\xd8"):
-        header = _parse_jpeg(stream, where)
+    elif start.startswith(JPEG):
+        header = _parse_jpeg(data, where)
     else:
         raise InputError(where, not_what(start, "PNG or JPEG"), "save pictures as PNG or JPEG")
     if header.width * header.height > PIXEL_LIMIT:
@@ -133,23 +132,13 @@ def _parse_png(start: bytes, where: str) -> ImageHeader:
     return ImageHeader("png", width, height, bits, _PNG_CHANNELS[kind], kind == _PALETTE)
 
 
-def _parse_jpeg(stream: BinaryIO, where: str) -> ImageHeader:
-    stream.seek(2)
-    while True:
-        mark = stream.read(4)
-        if len(mark) < 4 or mark[0] != 0xFF:
-            raise InputError(where, "is a truncated or damaged JPEG file", "export it again, or delete it")
-        if mark[1] == 0xFF:  # fill byte
-            stream.seek(-3, 1)
-            continue
-        length = struct.unpack(">H", mark[2:])[0]
-        if mark[1] in _JPEG_FRAMES:
-            body = stream.read(6)
-            if len(body) < 6:
-                raise InputError(where, "is a truncated or damaged JPEG file", "export it again, or delete it")
-            bits, height, width, channels = struct.unpack(">BHHB", body)
-            return ImageHeader("jpeg", width, height, bits, channels)
-        stream.seek(max(length - 2, 0), 1)
+def _parse_jpeg(data: bytes, where: str) -> ImageHeader:
+    frame = jpeg_frame(data)
+    if frame is None:
+        raise InputError(where, "is a truncated or damaged JPEG file", "export it again, or delete it")
+    if has_many_scans(data):
+        raise InputError(where, f"has more than {SCAN_LIMIT} scans", "export it again, or delete it")
+    return ImageHeader("jpeg", frame.width, frame.height, frame.bits, frame.channels)
 
 
 def _png_is_whole(data: bytes) -> bool:

@@ -10,14 +10,14 @@ import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
 from warpprior.support.errors import InputError
+from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans, jpeg_frame
+from warpprior.support.jpeg import START as JPEG
 from warpprior.support.png import SIGNATURE as PNG
 from warpprior.support.png import plain_png
 
 PIXEL_LIMIT = 64_000_000
 TOTAL_PIXELS = 4 * PIXEL_LIMIT  # of all textures of one mesh
-SCAN_LIMIT = 64  # of a progressive JPEG: each one costs as much as a picture
 MOST_WARNINGS = 12  # of one mesh's textures
-_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _FINEST = 5  # samples along the edge of a face, at most
 _SPACING_PX = 3.0  # wanted distance between samples in the texture
 _CHUNK = 100_000  # faces looked at together
@@ -84,7 +84,7 @@ class Textures:
             return self._refuse(name, f"is {size[0]} x {size[1]} px, more than {PIXEL_LIMIT // 1_000_000} megapixels")
         if self._pixels + pixels > TOTAL_PIXELS:
             return self._refuse(name, f"makes more than {TOTAL_PIXELS // 1_000_000} megapixels of textures")
-        if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > SCAN_LIMIT:
+        if data.startswith(JPEG) and has_many_scans(data):
             return self._refuse(name, f"has more than {SCAN_LIMIT} scans")
         plain = plain_png(data) if data.startswith(PNG) else data
         if plain is None:
@@ -156,19 +156,8 @@ def texture_size(data: bytes) -> tuple[int, int] | None:
     if data.startswith(b"BM") and len(data) >= 26:
         width, height = struct.unpack_from("<ii", data, 18)
         return abs(width), abs(height)
-    if not data.startswith(b"\xff\xd8"):
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        if marker == 0xFF:
-            at += 1
-        else:
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return None
+    frame = jpeg_frame(data)
+    return None if frame is None else (frame.width, frame.height)
 
 
 def paint_corners(
