@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -474,3 +476,23 @@ def test_the_parser_names_every_command():
     """The help of the program lists all commands."""
     lines = build_parser().format_help().splitlines()
     assert all(any(line.split()[:1] == [command] and line.startswith("    ") for line in lines) for command in COMMANDS)
+
+
+def test_a_program_that_calls_it_gets_its_hooks_back(capsys):
+    """What shows warnings and errors of destructors is its own again, after errors too."""
+    before = sys.unraisablehook, warnings.showwarning
+    assert main(["--version"]) == 0 and main(["evaluate", "nowhere"]) == 2
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert before == (sys.unraisablehook, warnings.showwarning)
+
+
+def test_errors_that_nobody_reads_do_not_fail_themselves(monkeypatch):
+    """The terminal is gone: the exit code says it all."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        assert main(["evaluate", "nowhere"]) == 2
+        with contextlib.suppress(OSError):
+            gone.close()

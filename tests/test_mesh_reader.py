@@ -355,3 +355,12 @@ def test_reference_meshes(shared_data):
         assert body.closed and volume(body) > 0.0 and body.warnings == ()
         peer = trimesh.load(file, process=True)
         assert volume(body) == pytest.approx(peer.volume, rel=1e-4)
+
+
+@pytest.mark.parametrize("line", [" v 0 0 0\n", "\tvt 0 0\n"])
+def test_indented_lines_count_too(tmp_path, monkeypatch, line):
+    """Too many of them are refused while they are read, not after the last one."""
+    monkeypatch.setattr("warpprior.bodies.readers.obj.MAX_FACES", 10)
+    (tmp_path / "a.obj").write_text(31 * line + " x\n" * 80)
+    with pytest.raises(InputError, match="more than 30 "):
+        read_mesh(tmp_path / "a.obj", "a")

@@ -191,3 +191,12 @@ def test_one_bad_scene_in_a_study_of_the_tracker(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr()
     assert "grasp_lift, 1 seeds" in said.out
     assert "error: grasp_lift, seed 5: grasp_lift: seed 5; another" in said.err
+
+
+def test_a_tracker_says_that_it_stays():
+    """And what to do."""
+    tracker = warpprior.Tracker(
+        CAMERA, [warpprior.TrackedBody(warpprior.read_hand("left"), (0, 0, 1.0))], observe=(), device="cpu"
+    )
+    with pytest.raises(TypeError, match="cannot be pickled: make one in the other process"):
+        pickle.dumps(tracker)

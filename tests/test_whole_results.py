@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,3 +363,83 @@ def test_saving_waits_for_nobody(scene, tmp_path):
         locks._held["elsewhere"] = lock
         lock.release()
     assert offset_in(folder, scene) == 0.25
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "endless", "nested"])
+def test_orders_of_odd_files_are_none(scene, tmp_path, kind):
+    """They neither keep a reader waiting nor fill its memory."""
+    folder = tmp_path / "out"
+    save(make_result(scene, 0.25), folder)
+    complete = folder / ".new-0123456789ab"
+    complete.mkdir()
+    if kind == "a pipe":
+        os.mkfifo(complete / "moves.json")
+    elif kind == "endless":
+        (complete / "moves.json").symlink_to("/dev/zero")
+    else:
+        (complete / "moves.json").write_text("[" * 50_000)
+    assert offset_in(folder, scene) == 0.25
+
+
+def test_a_picture_of_another_size_is_not_read(scene, tmp_path):
+    """It may be so large that reading takes hours."""
+    folder = tmp_path / "out"
+    save(make_result(scene, 0.25), folder)
+    with open(folder / "overlay.mp4", "wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.warns(UserWarning, match=r"not the files .*: overlay\.mp4"):
+        load_result_poses(folder, scene)
+
+
+@pytest.mark.parametrize("name", ["overlay.mp4", "checkpoint.npz"])
+def test_a_folder_in_the_place_of_a_file_is_refused_before_computing(tmp_path, name):
+    """Not after an hour."""
+    (tmp_path / "out" / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"{name}: is not a regular file"):
+        prepare_output(tmp_path / "out", overwrite=True)
+
+
+def test_what_a_lock_is_linked_to_is_left_alone(tmp_path):
+    """A folder that was copied from somewhere may hold links, and pipes, under the names of our locks."""
+    folder, precious = tmp_path / "out", tmp_path / "precious"
+    folder.mkdir()
+    precious.write_text("mine")
+    for name in (".lock", ".lock.pid"):
+        (folder / name).symlink_to(precious)
+    with prepare_output(folder, overwrite=True), pytest.raises(InputError, match=f"process {os.getpid()}"):
+        prepare_output(folder, overwrite=True)
+    assert precious.read_text() == "mine" and names(folder) == set()
+    os.mkfifo(folder / ".lock.pid")
+    prepare_output(folder, overwrite=True).release()
+    assert names(folder) == set()
+
+
+@needs_fork
+def test_a_copy_of_the_process_does_not_release_what_it_inherits(tmp_path):
+    """Where it ends, and where it leaves the block that holds it."""
+    with prepare_output(tmp_path / "out") as lock:
+        child = os.fork()
+        if child == 0:
+            try:
+                lock.release()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert {".lock", ".lock.pid"} == names(tmp_path / "out")
+        with pytest.raises(InputError, match="another run"):
+            prepare_output(tmp_path / "out")
+
+
+def test_threads_save_one_after_the_other(scene, tmp_path):
+    """Whatever they save over, its parts are of one result."""
+    folder = tmp_path / "out"
+
+    def save_some(offset: float) -> None:
+        for _ in range(3):
+            save(make_result(scene, offset), folder)
+
+    for _ in range(6):
+        with prepare_output(folder, overwrite=True), ThreadPoolExecutor(6) as threads:
+            for done in [threads.submit(save_some, offset) for offset in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)]:
+                done.result()
+        assert offset_in(folder, scene) >= 0.25

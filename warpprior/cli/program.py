@@ -1,6 +1,6 @@
 """The program: one command, its errors in one line each, and its exit code.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C or SIGTERM.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations
@@ -41,11 +41,23 @@ examples:
       a scene folder with known truth
 
 The same from Python: warpprior.refine, track, simulate, demo, evaluate, export_usd and info.
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C or SIGTERM.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
 """
 
 
+@contextmanager
+def _speaking() -> Iterator[None]:
+    """Within it warnings, and errors that nobody can catch, are said our way; afterwards as before."""
+    before = sys.unraisablehook, warnings.showwarning
+    sys.unraisablehook, warnings.showwarning = _pass_interrupt_on, _show_warning
+    try:
+        yield
+    finally:
+        sys.unraisablehook, warnings.showwarning = before
+
+
 @termination_interrupts()
+@_speaking()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -57,8 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         _prepare_streams()
-        sys.unraisablehook = _pass_interrupt_on
-        warnings.showwarning = _show_warning
         words = sys.argv[1:] if arguments is None else list(arguments)
         if words == ["--version"]:  # in the time that it takes to start: the parser is not built
             print(_VERSION)

@@ -1,4 +1,4 @@
-"""A request to end (SIGTERM, of schedulers and containers; Ctrl-Break on Windows) is what Ctrl-C is."""
+"""A request to end is what Ctrl-C is: SIGTERM of schedulers, SIGHUP of a terminal that is closed, Ctrl-Break."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NAMES = ("SIGTERM", "SIGBREAK")  # the second on Windows only
+_NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")  # the last on Windows only
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.file_starts import not_what
 from warpprior.support.files import read_bytes
-from warpprior.support.picture_headers import JPEG, PIXEL_LIMIT, PictureHeader, read_header
+from warpprior.support.jpeg import SCAN_LIMIT, START, has_many_scans
+from warpprior.support.picture_headers import PIXEL_LIMIT, PictureHeader, read_header
 from warpprior.support.png import SIGNATURE as PNG
 from warpprior.support.png import png_chunks, png_from
 
@@ -83,9 +84,11 @@ def decode_indices(header: PictureHeader, data: bytes, where: str) -> np.ndarray
 def _check_header(data: bytes, where: str, camera: Camera) -> PictureHeader:
     header = read_header(data)
     if header is None or header.format == "bmp":
-        if data.startswith((PNG, JPEG)):
+        if data.startswith((PNG, START)):
             raise InputError(where, "is truncated or damaged", _AGAIN)
         raise InputError(where, not_what(data, "PNG or JPEG"), "save pictures as PNG or JPEG")
+    if header.format == "jpeg" and has_many_scans(data):
+        raise InputError(where, f"has more than {SCAN_LIMIT} scans", _AGAIN)
     if header.width * header.height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
         raise InputError(where, f"says it has {header.width} x {header.height} pixels", accepted)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 LOCK_FILE = ".lock"
 OWNER_SUFFIX = ".pid"  # of the file that names the holder; on Windows nobody else can read the locked one
 _ATTEMPTS = 5
 
 _held: dict[str, OutputLock] = {}  # by place of the lock: what this process holds
+if hasattr(os, "register_at_fork"):  # a copy of this process holds nothing, and releases nothing when it ends
+    os.register_at_fork(after_in_child=_held.clear)
 
 
 class OutputLock:
@@ -30,6 +34,9 @@ class OutputLock:
         made: folders that were made for this run; those still empty when it ends are removed again.
         lock: place of the lock; None takes ``.lock`` in the folder.
 
+    Attributes:
+        inside: held by the thread that writes, see :func:`holding`.
+
     Raises:
         InputError: another run holds it, or the folder cannot be written to.
     """
@@ -38,9 +45,11 @@ class OutputLock:
         import filelock
 
         _check_writable(place, (place / LOCK_FILE if lock is None else lock).parent)
+        self.inside = threading.RLock()
         self._place, self._made = place, tuple(made)
         self._path = place / LOCK_FILE if lock is None else lock
         self._lock: filelock.BaseFileLock | None = filelock.FileLock(str(self._path), thread_local=False)
+        _remove_link(self._path)
         self._key = _key(self._path)
         try:
             self._acquire(self._lock)
@@ -53,8 +62,12 @@ class OutputLock:
             warnings.warn(f"{place}: cannot be locked ({reason}); let no other run write to it", stacklevel=3)
             self._lock = None
         _held[self._key] = self
-        with suppress(OSError):
-            self._owner_file.write_text(str(os.getpid()), encoding="ascii")
+        with suppress(
+            OSError
+        ):  # made anew: a link or a pipe of that name, which a copied folder may hold, is not opened
+            self._owner_file.unlink(missing_ok=True)
+            with open(self._owner_file, "x", encoding="ascii") as stream:
+                stream.write(str(os.getpid()))
         atexit.register(self.release)
 
     def __enter__(self) -> OutputLock:
@@ -98,25 +111,31 @@ class OutputLock:
     def _owner(self) -> str:
         """The process that holds the lock, in digits; empty where it does not say."""
         try:
-            with open(self._owner_file, "rb") as stream:
-                text = stream.read(20).decode("ascii", "replace").strip()
-        except OSError:
+            text = read_bytes(self._owner_file, "a number", limit=20).decode("ascii", "replace").strip()
+        except InputError:
             return ""
         return text if text.isdigit() else ""
 
 
 @contextmanager
 def holding(place: Path, *, lock: Path | None = None) -> Iterator[None]:
-    """Hold an output during a block, unless this process holds it already.
+    """Hold an output during a block, or what this process holds already; of its threads one at a time.
 
     Raises:
         InputError: as :class:`OutputLock`.
     """
-    if _key(place / LOCK_FILE if lock is None else lock) in _held:
-        yield
-    else:
-        with OutputLock(place, lock=lock):
+    key = _key(place / LOCK_FILE if lock is None else lock)
+    while (held := _held.get(key)) is not None:
+        with held.inside:
+            if _held.get(key) is held:  # not released while we waited
+                yield
+                return
+    held = OutputLock(place, lock=lock)
+    with held.inside:
+        try:
             yield
+        finally:
+            held.release()
 
 
 def is_held_here(place: Path) -> bool:
@@ -131,6 +150,13 @@ def _check_writable(place: Path, folder: Path) -> None:
     except OSError as error:
         found = f"cannot be written to: {error.strerror or error}"
         raise InputError(str(place), found, "choose a folder you may write to") from error
+
+
+def _remove_link(path: Path) -> None:
+    """No lock of ours is a link, and what one points to shall not be opened for writing."""
+    if path.is_symlink():
+        with suppress(OSError):
+            path.unlink()
 
 
 def _key(path: Path) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from warpprior.io.atomic import lock_beside, recover
 from warpprior.io.leftovers import ASIDE, TEMPORARY, clear, label_in, label_of
 from warpprior.io.locks import LOCK_FILE, OutputLock, holding
-from warpprior.io.staging import finish, is_pending, unfinished
+from warpprior.io.result_folder import RESULT_FILES
+from warpprior.io.staging import check_replaceable, finish, is_pending, unfinished
 from warpprior.support.errors import InputError
 
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -120,6 +121,7 @@ def prepare_output(
                 "" if resume is None else ", or --resume to continue"
             )
             raise InputError(str(folder), "exists and is not empty", accepted)
+        check_replaceable(folder, (*RESULT_FILES, CHECKPOINT_FILE))
         made = _missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
     lock = OutputLock(folder, made)

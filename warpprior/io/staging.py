@@ -38,9 +38,7 @@ def staged(folder: Path, names: Sequence[str], also_removed: Iterable[str] = ())
         InputError: another run writes to the folder, or a folder or device has one of the names.
         RunError: the file system refused.
     """
-    for name in names:
-        if (folder / name).exists() and not (folder / name).is_file():
-            raise InputError(str(folder / name), "is not a regular file", "remove it, or choose another folder")
+    check_replaceable(folder, names)
     with holding(folder):
         finish(folder)
         token = new_token()
@@ -64,6 +62,17 @@ def staged(folder: Path, names: Sequence[str], also_removed: Iterable[str] = ())
         except KeyboardInterrupt:  # the rest is a matter of milliseconds
             finish(folder)
             raise
+
+
+def check_replaceable(folder: Path, names: Iterable[str]) -> None:
+    """Whether files of these names can take their places.
+
+    Raises:
+        InputError: a folder or device has one of the names.
+    """
+    for name in names:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise InputError(str(folder / name), "is not a regular file", "remove it, or choose another folder")
 
 
 def finish(folder: Path) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from warpprior.support.jpeg import START, jpeg_frame
 from warpprior.support.png import SIGNATURE as PNG
 
-JPEG, BMP = b"\xff\xd8", b"BM"
+BMP = b"BM"
 PIXEL_LIMIT = 64_000_000
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PALETTE = 3
-_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read_header(data: bytes) -> PictureHeader | None:
     """The header of a picture; None where it is cut short or damaged, or the file is of another kind."""
     if data.startswith(PNG):
         return _read_png(data)
-    if data.startswith(JPEG):
+    if data.startswith(START):
         return _read_jpeg(data)
     if data.startswith(BMP) and len(data) >= 26:
         width, height = struct.unpack_from("<ii", data, 18)
@@ -54,12 +54,5 @@ def _read_png(data: bytes) -> PictureHeader | None:
 
 
 def _read_jpeg(data: bytes) -> PictureHeader | None:
-    at = 2
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _JPEG_FRAMES:
-            bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
-            return PictureHeader("jpeg", width, height, bits, channels)
-        # A second 0xFF is a fill byte; lengths count themselves.
-        at += 1 if marker == 0xFF else 2 + max(struct.unpack_from(">H", data, at + 2)[0], 2)
-    return None
+    frame = jpeg_frame(data)
+    return None if frame is None else PictureHeader("jpeg", frame.width, frame.height, frame.bits, frame.channels)

@@ -132,6 +132,9 @@ class Tracker:
         self._misses: dict[str, int] = {}
         self._place_objects()
 
+    def __reduce__(self):
+        raise TypeError("a Tracker holds arrays on a device and cannot be pickled: make one in the other process")
+
     @property
     def actuators(self) -> list[TrackedHand]:
         """The old name of :attr:`hands`."""

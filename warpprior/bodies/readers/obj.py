@@ -112,6 +112,8 @@ def _parse(path: Path, data: bytes) -> _Elements:
             values = read_numbers(where, rest.split(), (3, 4, 6, 7))
             elements.vertices.extend(values[:3])
             vertex_count += 1
+            if vertex_count > 3 * MAX_FACES:  # of indented lines, which were not counted before
+                raise InputError(str(path), f"more than {3 * MAX_FACES} vertices", SIMPLER)
             colored = len(values) >= 6
             if with_color is None:
                 with_color = colored
@@ -122,6 +124,8 @@ def _parse(path: Path, data: bytes) -> _Elements:
         elif key == "vt":
             elements.texture.extend([*read_numbers(where, rest.split(), (1, 2, 3)), 0.0][:2])
             texture_count += 1
+            if texture_count > 3 * MAX_FACES:
+                raise InputError(str(path), f"more than {3 * MAX_FACES} texture coordinates", SIMPLER)
         elif key == "f":
             corners, textures = _corners(where, rest.split(), vertex_count, texture_count)
             for k in range(1, len(corners) - 1):

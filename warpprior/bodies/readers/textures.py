@@ -9,11 +9,11 @@ import numpy as np
 
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
+from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans
 from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
 from warpprior.support.png import plain_png
 
 TOTAL_PIXELS = 4 * PIXEL_LIMIT  # of all textures of one mesh
-SCAN_LIMIT = 64  # of a progressive JPEG: each one costs as much as a picture
 MOST_WARNINGS = 12  # of one mesh's textures
 _FINEST = 5  # samples along the edge of a face, at most
 _SPACING_PX = 3.0  # wanted distance between samples in the texture
@@ -82,7 +82,7 @@ class Textures:
             return self._refuse(name, f"is {size}, more than {PIXEL_LIMIT // 1_000_000} megapixels")
         if self._pixels + pixels > TOTAL_PIXELS:
             return self._refuse(name, f"makes more than {TOTAL_PIXELS // 1_000_000} megapixels of textures")
-        if header.format == "jpeg" and data.count(b"\xff\xda") > SCAN_LIMIT:
+        if header.format == "jpeg" and has_many_scans(data):
             return self._refuse(name, f"has more than {SCAN_LIMIT} scans")
         plain = plain_png(data) if header.format == "png" else data
         if plain is None:
