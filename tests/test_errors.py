@@ -2,7 +2,7 @@
 
 import pytest
 
-from warpprior.bodies.readers.files import refuse_unreadable
+from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.support.errors import MOST_CHARACTERS, InputError, RunError, shorten
 
 DEEP = "/data" + "/recordings" * 40 + "/mug/initial.npz"

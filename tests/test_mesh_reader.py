@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from warpprior.bodies import read_mesh
 from warpprior.bodies.primitives import make_box, make_capsule, make_cylinder, make_sphere
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.readers.linear_light import to_srgb
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 SIZE = np.array([0.1, 0.2, 0.3])
 BOX = make_box(SIZE)

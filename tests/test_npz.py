@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -178,3 +179,26 @@ def test_version_two_of_the_header_is_read(tmp_path):
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.arange(3), version=(2, 0))
     assert opened(archive(tmp_path / "a.npz", {"a.npy": stream.getvalue()}))["a"].tolist() == [0, 1, 2]
+
+
+def test_large_files_are_not_read_whole(tmp_path):
+    """What is at both ends says that it is no archive."""
+    with open(tmp_path / "a.npz", "wb") as stream:
+        stream.write(b"PK\3\4")
+        stream.truncate(256 << 20)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="is damaged, or lists far too many arrays"):
+        NpzArrays(tmp_path / "a.npz", "arrays", "give arrays", limit=4 << 30, unpacked=MIB)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * MIB
+
+
+def test_arrays_of_a_file_that_was_replaced_are_not_mixed(tmp_path):
+    """An array asked for later is of the same file, or refused."""
+    np.savez(tmp_path / "a.npz", one=np.zeros(3), two=np.zeros(3))
+    arrays = opened(tmp_path / "a.npz")
+    assert arrays["one"].tolist() == [0.0, 0.0, 0.0]
+    np.savez(tmp_path / "a.npz", one=np.ones(300), two=np.ones(300))
+    with pytest.raises(InputError, match="was written to while it was read"):
+        arrays["two"]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WITHOUT = """
 import importlib, os, pkgutil, signal, sys, warnings
 
-import cv2, imageio_ffmpeg, matplotlib.figure, numpy, scipy.spatial, tqdm, trimesh, warp
+import cv2, imageio_ffmpeg, matplotlib.figure, numpy, scipy.spatial, tqdm, warp
 import multiprocessing, subprocess, tempfile, threadpoolctl
 from pxr import Usd, UsdGeom, UsdPhysics, UsdShade
 

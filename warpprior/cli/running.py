@@ -1,4 +1,4 @@
-"""What every command does: start Warp, refuse what must not be replaced, pick poses, and speak."""
+"""What every command does: start Warp, read the scene, pick poses, and speak."""
 
 from __future__ import annotations
 
@@ -20,13 +20,6 @@ def start_warp(device: str | None, quiet: bool = True) -> str:
     if not any(cache.glob("wp_warpprior.kernels.*")):
         say(quiet, "the first run compiles kernels, which takes up to a minute; later runs do not")
     return chosen
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """An existing file, or a folder with something in it, is replaced only on demand."""
-    occupied = any(path.iterdir()) if path.is_dir() else path.exists()
-    if occupied and not overwrite:
-        raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
 
 
 def read_scene(folder: Path, quiet: bool, frame_count: int | None = None) -> Scene:

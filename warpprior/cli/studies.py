@@ -43,12 +43,9 @@ class Study(IntoFolder, OnDevice, Common):
 def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iterator[None]:
     """Prepare the folder of a study: runs that are in it stay, unless they are to be repeated."""
     from warpprior.ablation.runs import RUNS_FOLDER, forget_runs
-    from warpprior.cli.running import refuse_existing
     from warpprior.io import prepare_output
 
-    if not (folder / RUNS_FOLDER).is_dir():
-        refuse_existing(folder, overwrite)
-    with prepare_output(folder, overwrite=True, protect=protect):
+    with prepare_output(folder, overwrite=overwrite or (folder / RUNS_FOLDER).is_dir(), protect=protect):
         if overwrite:
             forget_runs(folder)
         yield

@@ -35,7 +35,7 @@ def read_bytes(
     where, accepted = str(path) if where is None else where, accepted or f"give the path of {what}"
     with open_regular(path, where, accepted) as stream:
         before = os.fstat(stream.fileno())
-        _check_size(before.st_size, where, what, limit)
+        check_size(before.st_size, where, what, limit)
         parts, size = [], 0
         while size <= limit:  # files of the kernel have no size, and others may grow
             part = stream.read(max(_CHUNK, before.st_size - size))
@@ -45,7 +45,7 @@ def read_bytes(
                 break
             parts.append(part)
             size += len(part)
-        _check_size(size, where, what, limit)
+        check_size(size, where, what, limit)
         after = os.fstat(stream.fileno())
         if before.st_size and (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise InputError(where, "was written to while it was read", "wait until it is complete")
@@ -80,7 +80,8 @@ def _check_kind(status: os.stat_result, where: str, accepted: str) -> None:
         raise InputError(where, f"is {kind}", accepted)
 
 
-def _check_size(size: int, where: str, what: str, limit: int) -> None:
+def check_size(size: int, where: str, what: str, limit: int) -> None:
+    """InputError for a file of more than ``limit`` bytes; arguments as of :func:`read_bytes`."""
     if size > limit:
         found = f"has {size / 2**20:.0f} MiB" if size >= 2**20 else f"has {size} bytes"
         most = f"{limit / 2**20:.0f} MiB" if limit >= 2**20 else f"{limit} bytes"

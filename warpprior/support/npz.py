@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zipfile
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,13 +16,15 @@ import numpy as np
 
 from warpprior.support.errors import InputError, reason_of
 from warpprior.support.file_starts import not_what
-from warpprior.support.files import read_bytes
+from warpprior.support.files import check_size, open_regular
 
 MOST_DIRECTORY = 1 << 20  # bytes of the archive's list of its arrays
 MOST_HEADER = 4096  # bytes in which an array says what it is; NumPy needs 128
 MOST_RATIO = 1032  # deflate does not pack better
 PLAIN = "biufcSUmM"  # kinds of values that are no Python objects
 _CHUNK = 1 << 20
+_START = 4096  # bytes that show what a file is
+_END = 65557  # bytes that the end of an archive may have
 _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -41,22 +44,27 @@ class NpzArrays(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, path: Path | str, what: str, accepted: str, *, limit: int, unpacked: int):
-        self._where, self._accepted = str(path), accepted
+        self._path, self._where, self._accepted = path, str(path), accepted
         self._left, self._most = unpacked, unpacked
-        data = read_bytes(path, what, limit=limit, accepted=accepted)
-        if not data.startswith(b"PK"):
-            raise InputError(self._where, not_what(data, "an .npz archive"), accepted)
-        if _directory_bytes(data) > MOST_DIRECTORY:
-            raise InputError(self._where, "is damaged, or lists far too many arrays", accepted)
-        with self._refused():
-            self._file = zipfile.ZipFile(BytesIO(data))
+        self._state: tuple[int, int] | None = None
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        for entry in self._file.infolist():
+        self._read: dict[str, np.ndarray] = {}
+        with self._opened() as stream:
+            check_size(os.fstat(stream.fileno()).st_size, self._where, what, limit)
+            start = stream.read(_START)
+            if not start:
+                raise InputError(self._where, "is empty", accepted)
+            if not start.startswith(b"PK"):
+                raise InputError(self._where, not_what(start, "an .npz archive"), accepted)
+            if _directory_bytes(stream) > MOST_DIRECTORY:
+                raise InputError(self._where, "is damaged, or lists far too many arrays", accepted)
+            with self._refused():
+                entries = zipfile.ZipFile(stream).infolist()
+        for entry in entries:
             name = entry.filename.removesuffix(".npy")
             if name in self._entries:
                 raise InputError(self._place(name), "is in the file twice", accepted)
             self._entries[name] = entry
-        self._read: dict[str, np.ndarray] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -70,11 +78,22 @@ class NpzArrays(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._read:
             entry = self._entries[name]
-            with self._refused(name):
-                self._read[name] = self._unpack(name, entry)
+            with self._opened() as stream, self._refused(name):
+                self._read[name] = self._unpack(name, entry, zipfile.ZipFile(stream))
         return self._read[name]
 
-    def _unpack(self, name: str, entry: zipfile.ZipInfo) -> np.ndarray:
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedReader]:
+        """The file, open as long as something is read from it: open files cannot be replaced on Windows."""
+        with open_regular(self._path, self._where, self._accepted) as raw:
+            status = os.fstat(raw.fileno())
+            state = status.st_size, status.st_mtime_ns
+            if self._state not in (None, state):
+                raise InputError(self._where, "was written to while it was read", "wait until it is complete")
+            self._state = state
+            yield BufferedReader(raw)
+
+    def _unpack(self, name: str, entry: zipfile.ZipInfo, archive: zipfile.ZipFile) -> np.ndarray:
         if not entry.filename.endswith(".npy"):
             raise InputError(self._place(name), "is not an array", self._accepted)
         ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MOST_RATIO}.get(entry.compress_type)
@@ -83,7 +102,7 @@ class NpzArrays(Mapping[str, np.ndarray]):
             raise InputError(self._place(name), found, self._accepted)
         if entry.file_size > ratio * (entry.compress_size + 1):
             raise ValueError(f"{entry.compress_size} bytes cannot hold {entry.file_size}")
-        with self._file.open(entry) as stream:
+        with archive.open(entry) as stream:
             header = BytesIO(stream.read(MOST_HEADER))
             shape, fortran, dtype = _read_header(header)
             if dtype.kind not in PLAIN:
@@ -124,15 +143,18 @@ def read_npz(
     return {key: arrays[key] for key in arrays if key in keys}
 
 
-def _directory_bytes(data: bytes) -> int:
+def _directory_bytes(stream: BinaryIO) -> int:
     """Size of the archive's list as its end states it; as large as can be where there is no sound end."""
-    place = data.rfind(b"PK\5\6", max(len(data) - 65557, 0))
+    whole = stream.seek(0, os.SEEK_END)
+    stream.seek(max(whole - _END - 76, 0))
+    data = stream.read()
+    place = data.rfind(b"PK\5\6", max(len(data) - _END, 0))
     if place < 0 or len(data) - place < 22:
-        return len(data)
+        return whole
     (size,) = struct.unpack_from("<I", data, place + 12)
     if data[max(place - 20, 0) : place].startswith(b"PK\6\7"):  # of more than 2 GiB: stated again before it
         if place < 76 or data[place - 76 : place - 72] != b"PK\6\6":
-            return len(data)
+            return whole
         size = max(struct.unpack_from("<Q", data, place - 36)[0], 0 if size == 0xFFFFFFFF else size)
     return size
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.readers.obj_materials import texture_name
 from warpprior.bodies.readers.textures import beside
+from warpprior.support.files import read_bytes
 
 MOST = 1000
 _NAMES = {

@@ -10,8 +10,8 @@ import numpy as np
 
 from warpprior.bodies.readers.dae_colors import DaeColors, Part
 from warpprior.bodies.readers.dae_tree import DaeTree, read_floats, read_integers
-from warpprior.bodies.readers.files import refuse_unreadable
 from warpprior.bodies.readers.polygons import split_fans
+from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from warpprior.bodies.readers.safe_xml import read_xml
+from warpprior.bodies.readers.text_numbers import text_numbers
 from warpprior.support.errors import InputError
 
 MAX_BYTES = 128 * 2**20
@@ -87,12 +87,10 @@ def read_floats(element: Element, count: int | None = None) -> np.ndarray:
     Raises:
         ValueError: another number of them, or what is no number.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            numbers = np.fromstring(element.text or "", dtype=np.float64, sep=" ")
-        except DeprecationWarning:
-            raise ValueError(f"<{element.tag}> holds what is no number") from None
+    try:
+        numbers = text_numbers(element.text or "")
+    except ValueError:
+        raise ValueError(f"<{element.tag}> holds what is no number") from None
     if count is not None and len(numbers) != count:
         raise ValueError(f"<{element.tag}> has {len(numbers)} numbers, not {count}")
     return numbers

@@ -12,11 +12,10 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.readers.textures import beside, quoted
 from warpprior.bodies.repair import MAX_FACES
 from warpprior.support.errors import InputError
-from warpprior.support.files import MAX_BYTES
+from warpprior.support.files import MAX_BYTES, read_bytes
 
 ACCEPTED = "give a complete glTF 2 file, best self-contained (.glb)"
 MOST_ELEMENTS = 3 * MAX_FACES  # of one array
@@ -38,7 +37,7 @@ class Glb:
         InputError: damaged, cut short, or it needs other files or compression.
 
     Methods raise what Python raises on a tree that does not make sense (KeyError, TypeError, ...): callers turn that
-    into an :class:`InputError` by :func:`warpprior.bodies.readers.files.refuse_unreadable`.
+    into an :class:`InputError` by :func:`warpprior.bodies.readers.unreadable.refuse_unreadable`.
     """
 
     def __init__(self, path: Path | str):

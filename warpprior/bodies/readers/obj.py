@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.readers.obj_materials import MOST_LIBRARIES, read_libraries
 from warpprior.bodies.readers.textures import Paint, Textures
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 ACCEPTED = "give an OBJ file with 'v' and 'f' lines"
 SIMPLER = f"simplify it to at most {MAX_FACES} faces"

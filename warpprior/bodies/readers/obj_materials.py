@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.readers.textures import beside, quoted
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 LIBRARY_BYTES = 16 * 2**20
 MOST_LIBRARIES = 64

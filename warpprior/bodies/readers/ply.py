@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_bytes, refuse_unreadable
 from warpprior.bodies.readers.ply_elements import ACCEPTED, Column, read_tables
 from warpprior.bodies.readers.polygons import split_fans
 from warpprior.bodies.readers.textures import Paint, Textures
+from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.bodies.repair import Surface
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 _INDICES = ("vertex_indices", "vertex_index")
 _PLACES = (("texture_u", "texture_v"), ("u", "v"), ("s", "t"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from warpprior.bodies.readers.text_numbers import text_numbers
 from warpprior.bodies.repair import MAX_FACES
 from warpprior.support.errors import InputError
 
@@ -123,12 +123,10 @@ class _Text:
     """Numbers of a text file; places are counted in numbers."""
 
     def __init__(self, where: str, text: bytes):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)
-            try:
-                self.numbers = np.fromstring(text, dtype=np.float64, sep=" ")
-            except (ValueError, DeprecationWarning):
-                raise InputError(where, "holds what is not a number", ACCEPTED) from None
+        try:
+            self.numbers = text_numbers(text)
+        except ValueError:
+            raise InputError(where, "holds what is not a number", ACCEPTED) from None
         self.at, self.end = 0, len(self.numbers)
 
     def size(self, kind: np.dtype) -> int:

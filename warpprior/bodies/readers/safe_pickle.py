@@ -13,9 +13,10 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from warpprior.bodies.readers.files import read_bytes, refuse_unreadable
+from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.support.errors import InputError
 from warpprior.support.file_starts import PICKLE, describe_start, not_what
+from warpprior.support.files import read_bytes
 
 MOST_BYTES = 1 << 30
 MOST_STEPS = 2_000_000  # instructions; a MANO file has some thousands

@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 64

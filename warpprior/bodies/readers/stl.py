@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 HEADER_BYTES = 84

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.files import read_bytes
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans
 from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
 from warpprior.support.png import plain_png

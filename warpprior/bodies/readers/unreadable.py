@@ -1,4 +1,4 @@
-"""Reading files that come from outside: one way to open them, one way for a parser to fail."""
+"""One way for a parser of files from outside to fail."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from contextlib import contextmanager
 import numpy as np
 
 from warpprior.support.errors import InputError, WarppriorError, reason_of
-from warpprior.support.files import read_bytes
-
-__all__ = ["read_bytes", "refuse_unreadable"]
 
 
 @contextmanager
