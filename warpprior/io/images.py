@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
-from warpprior.support.file_starts import not_what
+from warpprior.support.file_starts import NPY, NPZ, describe_start, not_what
 from warpprior.support.files import read_bytes
 from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans, jpeg_frame
 from warpprior.support.jpeg import START as JPEG
@@ -115,7 +115,10 @@ def _parse_header(data: bytes, where: str, camera: Camera) -> ImageHeader:
     elif start.startswith(JPEG):
         header = _parse_jpeg(data, where)
     else:
-        raise InputError(where, not_what(start, "PNG or JPEG"), "save pictures as PNG or JPEG")
+        accepted = "save pictures as PNG or JPEG"
+        if describe_start(data) in (NPY, NPZ):
+            accepted = f"{accepted}; of a mask in an array, (mask > 0) * label as 8-bit PNG"
+        raise InputError(where, not_what(data, "PNG or JPEG"), accepted)
     if header.width * header.height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
         raise InputError(where, f"says it has {header.width} x {header.height} pixels", accepted)
