@@ -155,8 +155,8 @@ def test_a_cache_home_that_is_no_place_is_as_good_as_none(tmp_path, home):
     """By the specification of XDG_CACHE_HOME; it would be a folder wherever one is."""
     script = f"os.chdir({str(tmp_path)!r}); from warpprior.support.device import warp_device; import warp; "
     script += "warp_device('cpu'); print(warp.config.kernel_cache_dir)"
-    environment = {"XDG_CACHE_HOME": home, "HOME": str(tmp_path / "home")}
-    out, _ = printed_by(f"import os; os.environ.pop('WARP_CACHE_PATH', None); {script}", **environment)
+    environment = {"XDG_CACHE_HOME": home, "HOME": str(tmp_path / "home"), "WARP_CACHE_PATH": ""}
+    out, _ = printed_by(f"import os; {script}", **environment)
     assert Path(out.strip()).is_relative_to(tmp_path / "home" / ".cache")
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 

@@ -258,3 +258,14 @@ def test_turned_photographs_keep_their_pixels(folder):
         (folder / f"rgb/{frame:06d}.jpg").write_bytes(turned)
     read = load_scene(folder).read_rgb(0)
     assert read.shape == (HEIGHT, WIDTH, 3) and read[24, 5, 0] > 150 > read[24, 40, 0]
+
+
+@pytest.mark.parametrize("ending", ["npz", "npy"])
+def test_masks_in_arrays_are_told_how_to_be_written(folder, ending):
+    """As networks that segment give them."""
+    edit_text(folder, "labels/{:06d}.png", "labels/{:06d}." + ending)
+    for frame in range(3):
+        path, mask = folder / f"labels/{frame:06d}.{ending}", label_image(frame) == 2
+        np.savez(path, masks=mask[None]) if ending == "npz" else np.save(path, mask)
+    with pytest.raises(InputError, match=r"is not PNG or JPEG but an? .*array.*\(mask > 0\) \* label as 8-bit PNG"):
+        load_scene(folder)

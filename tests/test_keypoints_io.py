@@ -384,3 +384,15 @@ def test_keypoints_of_a_batch_are_taken(hand_scene, folder):
     scene = load_scene(folder)
     np.testing.assert_array_equal(scene.keypoints2d["hand"], points)
     assert "hand/keypoints2d has shape (4, 1, 21, 3); taken as (4, 21, 3)" in scene.warnings[0]
+
+
+def test_a_depth_in_the_place_of_a_confidence_is_told(folder):
+    """MediaPipe's third number may be below zero; -1 marks what was not found."""
+    with np.load(folder / "keypoints.npz") as stored:
+        points = stored["hand/keypoints2d"].copy()
+    points[0, 3:5, 2] = -1.0
+    edit(folder, keypoints2d=points)
+    assert not any("below 0" in note for note in load_scene(folder).warnings)
+    points[0, 3:5, 2] = -0.125
+    edit(folder, keypoints2d=points)
+    assert any("2 confidences below 0, down to -0.125; those points" in note for note in load_scene(folder).warnings)

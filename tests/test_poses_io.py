@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
-from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES
+from tests.small_scene import ARM_URDF, BOX_FACES, BOX_VERTICES, write_scene
 from warpprior.bodies.body import rigid_body
 from warpprior.bodies.readers.urdf import read_urdf
-from warpprior.io import atomic_folder, atomic_path, atomic_write, load_poses, load_truth, save_poses
+from warpprior.io import atomic_folder, atomic_path, atomic_write, load_poses, load_scene, load_truth, save_poses
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.wording import frame_list
 from warpprior.scene import Poses
@@ -254,3 +254,20 @@ def test_a_folder_appears_only_when_complete(tmp_path):
     with atomic_folder(folder, overwrite=True) as target:
         (target / "c").write_text("1", encoding="utf-8")
     assert [path.name for path in folder.iterdir()] == ["c"] and list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize(("key", "words"), [("box/ob_in_cam", "box/ob_in_cam"), ("box", "box")])
+def test_transforms_under_another_name_are_told_how_to_be_split(tmp_path, key, words):
+    """As trackers of objects give them; keys of other bodies are not offered instead."""
+    folder = write_scene(tmp_path / "scene")
+    with np.load(folder / "initial.npz") as stored:
+        arrays = {name: stored[name] for name in stored if not name.startswith("box/")}
+    np.savez(folder / "initial.npz", **arrays, **{key: np.tile(np.eye(4), (3, 1, 1))})
+    with pytest.raises(InputError, match=rf"box/position: is missing; {words} \(3, 4, 4\) looks like transforms"):
+        load_scene(folder)
+    np.savez(folder / "initial.npz", **arrays, **{"box/translation": np.ones((3, 3))})
+    with pytest.raises(InputError, match=r"did you mean 'box/translation'\? the file has"):
+        load_scene(folder)
+    np.savez(folder / "initial.npz", **arrays)
+    with pytest.raises(InputError, match=r"box/position: is missing; the file has: arm/"):
+        load_scene(folder)

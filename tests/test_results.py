@@ -21,6 +21,7 @@ from warpprior.io import (
     load_result_poses,
     load_scene,
     prepare_file,
+    prepare_folder,
     prepare_output,
     save_checkpoint,
     save_result,
@@ -279,6 +280,17 @@ def test_the_input_is_never_the_output(tmp_path):
         with pytest.raises(InputError, match="is the input folder"):
             prepare_output(folder, overwrite=True, protect=[scene])
     assert names(scene) == set()
+
+
+@pytest.mark.parametrize("place", [".", "../out", "..", "/"])
+def test_a_folder_one_works_in_is_not_replaced_as_a_whole(tmp_path, monkeypatch, place):
+    """One would stand nowhere afterwards."""
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    with pytest.raises(InputError, match="is the working folder, or above it; it is replaced as a whole"):
+        prepare_folder(place, overwrite=True)
+    prepare_folder("below").release()
+    prepare_folder("../beside").release()
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "nul\0", "n" * 300])

@@ -87,7 +87,7 @@ MISTAKEN = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a Git LFS pointer.*git lfs pull"),
     "gzip": (gzip.compress(pickle.dumps({"a": 1})), "compressed with gzip: unpack it"),
     "zip": (zipped("MANO_RIGHT.pkl", b"1"), "a zip archive: unpack it"),
-    "npz": (zipped("v_template.npy", b"1"), "an .npz archive of arrays: rename it to .npz"),
+    "npz": (zipped("v_template.npy", b"1"), "an .npz archive of arrays .*rename it to .npz"),
     "torch": (zipped("archive/data.pkl", b"1"), "a file of torch.save"),
     "text": (b"version 5", r"is not a pickle \(it begins with b'version 5'\)"),
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
-from warpprior.support.file_starts import not_what
+from warpprior.support.file_starts import NPY, NPZ, describe_start, not_what
 from warpprior.support.files import read_bytes
 from warpprior.support.jpeg import SCAN_LIMIT, START, has_many_scans
 from warpprior.support.picture_headers import PIXEL_LIMIT, PictureHeader, read_header
@@ -86,7 +86,10 @@ def _check_header(data: bytes, where: str, camera: Camera) -> PictureHeader:
     if header is None or header.format == "bmp":
         if data.startswith((PNG, START)):
             raise InputError(where, "is truncated or damaged", _AGAIN)
-        raise InputError(where, not_what(data, "PNG or JPEG"), "save pictures as PNG or JPEG")
+        accepted = "save pictures as PNG or JPEG"
+        if describe_start(data) in (NPY, NPZ):
+            accepted = f"{accepted}; of a mask in an array, (mask > 0) * label as 8-bit PNG"
+        raise InputError(where, not_what(data, "PNG or JPEG"), accepted)
     if header.format == "jpeg" and has_many_scans(data):
         raise InputError(where, f"has more than {SCAN_LIMIT} scans", _AGAIN)
     if header.width * header.height > PIXEL_LIMIT:

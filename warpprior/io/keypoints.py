@@ -113,6 +113,7 @@ class _Reader:
             self.notes.append(f"{key} has no confidences; taken as 1 where there is a point")
             stored = np.concatenate([stored, np.ones((*stored.shape[:2], 1))], axis=-1)
         points, confidence = stored[..., :2], stored[..., 2]
+        self._note_negative(key, confidence)
         missing = ~np.isfinite(stored).all(axis=-1) | (confidence <= 0.0)
         missing |= self._unmarked(key, np.where(missing[..., None], np.nan, points))
         usable = np.where(missing[..., None], np.nan, points)
@@ -248,6 +249,14 @@ class _Reader:
         size = np.array([self._camera.width, self._camera.height])
         with np.errstate(invalid="ignore"):
             return np.any((points < -FAR * size) | (points > (1.0 + FAR) * size), axis=-1)
+
+    def _note_negative(self, key: str, confidence: np.ndarray) -> None:
+        """A third number below zero, but for -1, is no confidence: MediaPipe's is a depth."""
+        below = (confidence < 0.0) & (confidence != -1.0)
+        if below.any():
+            found = f"{np.count_nonzero(below)} confidences below 0, down to {confidence[below].min():.3g}"
+            advice = "if the third number is MediaPipe's depth, give u, v alone"
+            self.notes.append(f"{key} has {found}; those points were left out; {advice}")
 
     def _limited(self, key: str, confidence: np.ndarray) -> np.ndarray:
         """Confidence, at most 1."""

@@ -62,11 +62,15 @@ def prepare_folder(folder: str | Path, *, overwrite: bool = False) -> OutputLock
         overwrite: an existing folder with files in it is welcome.
 
     Raises:
-        InputError: it exists, its parent cannot be made or written to, or another run is writing it.
+        InputError: it exists, the working folder is in it, its parent cannot be made or written to, or another run is
+            writing it.
     """
     folder = Path(folder)
     _check_text(folder)
     with _refused(folder):
+        if _is_around(folder):
+            found = "is the working folder, or above it"
+            raise InputError(str(folder), found, "it is replaced as a whole: go elsewhere")
         made = _missing_folders(folder.absolute().parent)
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     lock = OutputLock(folder, made, lock=lock_beside(folder))
@@ -173,6 +177,12 @@ def _removable(folder: Path) -> list[Path]:
             with suppress(InputError), holding(path, lock=folder / f"{LOCK_FILE}-{label}"):
                 found.append(path)
     return found
+
+
+def _is_around(folder: Path) -> bool:
+    """Whether the working folder is this one or inside it, and would be gone when this one is replaced."""
+    here = Path(os.path.realpath("."))
+    return Path(os.path.realpath(folder)) in (here, *here.parents)
 
 
 def _missing_folders(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -230,14 +231,25 @@ class PoseArrays:
         """
         key = f"{name}/{field}"
         if key not in self._arrays:
-            present = sorted(self._arrays)
-            shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
-            raise InputError(self.place(name, field), "is missing", f"{nearest(key, present)}the file has: {shown}")
+            raise InputError(self.place(name, field), "is missing", self._instead_of(name, field))
         value = self._arrays[key]
         if value.dtype.kind not in kinds:
             raise InputError(self.place(name, field), f"has values of type {value.dtype}", "needs plain numbers")
         hint = (looks or {}).get(value.shape[1:], "")
         return take_shape(value, shapes, self.place(name, field), accepted, self.notes, hint=hint)
+
+    def _instead_of(self, name: str, field: str) -> str:
+        """What the file has that may be meant by a field it has not: transforms, or a name much like it."""
+        present = sorted(self._arrays)
+        bodies = {key.partition("/")[0] for key in present}
+        alike = difflib.get_close_matches(name, bodies, n=3, cutoff=0.6)
+        candidates = [key for key in present if key.partition("/")[0] in alike]
+        for key in candidates:
+            if key.partition("/")[0] == name and self._arrays[key].shape[1:] in ((4, 4), (3, 4)):
+                parts = f"[:, :3, :3] of it as {name}/rotation, [:, :3, 3] as {name}/position"
+                return f"{key} {self._arrays[key].shape} looks like transforms: give {parts}"
+        shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
+        return f"{nearest(f'{name}/{field}', candidates)}the file has: {shown}"
 
 
 def finite_rows(values: np.ndarray) -> np.ndarray:

@@ -163,19 +163,22 @@ def _driver_warning_dropped() -> Iterator[None]:
 
 @contextmanager
 def _sound_cache_home() -> Iterator[None]:
-    """Within it XDG_CACHE_HOME is unset where it is empty or no absolute path, which by its specification is the same.
+    """Within it WARP_CACHE_PATH is unset where it is empty, XDG_CACHE_HOME where it is empty or no absolute path.
 
-    Warp would put its cache into the current folder.
+    By the specification of the second that is the same; Warp would put its cache into the current folder.
     """
-    home = os.environ.get("XDG_CACHE_HOME")
-    if home is None or os.path.isabs(home):
-        yield
-        return
-    del os.environ["XDG_CACHE_HOME"]
+    unsound = {name: os.environ.get(name) for name in ("WARP_CACHE_PATH", "XDG_CACHE_HOME")}
+    if unsound["WARP_CACHE_PATH"]:
+        del unsound["WARP_CACHE_PATH"]
+    if os.path.isabs(unsound["XDG_CACHE_HOME"] or ""):
+        del unsound["XDG_CACHE_HOME"]
+    before = {name: value for name, value in unsound.items() if value is not None}
+    for name in before:
+        del os.environ[name]
     try:
         yield
     finally:
-        os.environ["XDG_CACHE_HOME"] = home
+        os.environ.update(before)
 
 
 def _write_problem(folder: Path) -> OSError | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 PICKLE = "a pickle"
+NPZ = "an .npz archive of arrays"
+NPY = "a single NumPy array (.npy)"
 _SHOWN = 24  # bytes of a beginning that a message quotes
 
 _STARTS = (
@@ -14,7 +16,7 @@ _STARTS = (
     (b"(\xb5/\xfd", "compressed with zstd: unpack it"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it"),
     (b"Rar!", "a RAR archive: unpack it"),
-    (b"\x93NUMPY", "a single NumPy array (.npy): save arrays by name with numpy.savez"),
+    (b"\x93NUMPY", NPY),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8", "a JPEG picture"),
@@ -38,7 +40,7 @@ def describe_start(data: bytes) -> str | None:
         markup = "an XML text" if text.startswith(b"<?xml") and b"html" not in text else "a web page (HTML)"
         return f"{markup}, as a server sends it in place of a file: sign in and download it again"
     if data.startswith(b"PK\x03\x04"):
-        inside = {b".npy": "an .npz archive of arrays: rename it to .npz", b"/data.pkl": "a file of torch.save"}
+        inside = {b".npy": NPZ, b"/data.pkl": "a file of torch.save"}
         return next((words for name, words in inside.items() if name in data[:256]), "a zip archive: unpack it")
     if len(data) > 1 and data[0] == 0x80 and 2 <= data[1] <= 5:
         return PICKLE

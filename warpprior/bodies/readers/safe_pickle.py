@@ -15,7 +15,7 @@ from typing import Any
 
 from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.support.errors import InputError
-from warpprior.support.file_starts import PICKLE, describe_start, not_what
+from warpprior.support.file_starts import NPZ, PICKLE, describe_start, not_what
 from warpprior.support.files import read_bytes
 
 MOST_BYTES = 1 << 30
@@ -76,7 +76,8 @@ def read_pickle(path: Path | str, what: str) -> object:
     accepted = f"give {what} as it was published; it may hold numbers and arrays only"
     described = describe_start(data)
     if data[0] not in _STEPS or described not in (None, PICKLE):
-        raise InputError(str(path), not_what(data, PICKLE), f"give {what} as it was published")
+        remedy = ", or rename it to .npz" if described == NPZ else ""
+        raise InputError(str(path), not_what(data, PICKLE), f"give {what} as it was published{remedy}")
     with refuse_unreadable(str(path), accepted):
         return _Interpreter(str(path), data, accepted).run()
 
