@@ -144,7 +144,11 @@ def test_an_interrupt_while_saving_keeps_the_old_result(scene, refined, tmp_path
 
     monkeypatch.setattr("warpprior.report.write_overlay", interrupt)
     words = ["track", str(scene), "--output-dir", str(out), "--device", "cpu", "--quiet", "--overwrite"]
-    assert main(words) == 130
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        assert main(words) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert capsys.readouterr().err == "warpprior: interrupted\n"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
