@@ -268,6 +268,20 @@ REFUSED = {
         "joint 'j'.*exceeds",
     ),
     "limit is text": (wrap(LINKS, joint("j", "a", "b", "revolute", "<limit lower='x' upper='0'/>")), "joint 'j'.*'x'"),
+    "limit beyond single precision": (
+        wrap(LINKS, joint("j", "a", "b", "revolute", "<limit lower='0' upper='1e39'/>")),
+        "joint 'j'.*upper is '1e39'",
+    ),
+    "mimics beyond it together": (
+        wrap(
+            LINKS,
+            "<link name='c'/><link name='d'/>",
+            joint("j", "a", "b", "revolute", HINGE),
+            joint("k", "b", "c", "revolute", HINGE + "<mimic joint='j' multiplier='1e30'/>"),
+            joint("l", "c", "d", "revolute", HINGE + "<mimic joint='k' multiplier='1e30'/>"),
+        ),
+        "joint 'l'.*mimics joint 'j' by 1e\\+60",
+    ),
     "mimic of nothing": (
         wrap(LINKS, joint("j", "a", "b", "revolute", HINGE + "<mimic joint='z'/>")),
         "joint 'j'.*mimics joint 'z'.*joints: 'j'",

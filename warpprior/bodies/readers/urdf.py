@@ -17,7 +17,14 @@ from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
-from warpprior.bodies.readers.urdf_geometry import ShapeReader, find_mesh, read_color, read_numbers, read_origin
+from warpprior.bodies.readers.urdf_geometry import (
+    LARGEST,
+    ShapeReader,
+    find_mesh,
+    read_color,
+    read_numbers,
+    read_origin,
+)
 from warpprior.bodies.readers.urdf_root import ROOT_TYPES, joint_end, place_freely
 from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
 from warpprior.bodies.simplify import LEAST_ERROR, MOST_ERROR, allowed_error, simplify_links
@@ -216,6 +223,9 @@ def _resolve_mimic(path: Path, joint: _Joint, joints: dict[str, _Joint]) -> tupl
         if joint.type == JointType.FIXED:
             raise InputError(where, f"mimics joint {joint.name!r}, which is fixed", "mimic a joint that moves")
         passed.append(joint.name)
+    if not max(abs(gain), abs(bias)) <= LARGEST:
+        found = f"mimics joint {joint.name!r} by {gain:.3g}, and {bias:.3g} beside it"
+        raise InputError(f"{path}, joint {passed[0]!r}", found, "give numbers that single precision holds")
     return joint.name, gain, bias
 
 

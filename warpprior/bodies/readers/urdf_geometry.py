@@ -15,6 +15,7 @@ from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 
 MOST_SAID = 4  # of what is wrong with colours
+LARGEST = float(np.finfo(np.float32).max)  # number: bodies are in single precision
 PRIMITIVES = {
     "box": (make_box, ("size",), (3,)),
     "cylinder": (make_cylinder, ("radius", "length"), (1, 1)),
@@ -24,10 +25,10 @@ PRIMITIVES = {
 
 
 def read_numbers(where: str, element: ElementTree.Element, name: str, count: int, default=None) -> np.ndarray:
-    """``count`` finite numbers of an attribute (count,).
+    """``count`` numbers of an attribute (count,).
 
     Raises:
-        InputError: missing without a default, another number of them, or not finite.
+        InputError: missing without a default, another number of them, or not finite in single precision.
     """
     text = element.get(name)
     if text is None and default is not None:
@@ -39,7 +40,8 @@ def read_numbers(where: str, element: ElementTree.Element, name: str, count: int
         values = np.array([float(word) for word in text.split()])
     except ValueError:
         values = np.array([np.nan])
-    if len(values) != count or not np.isfinite(values).all():
+    if len(values) != count or not (np.abs(values) <= LARGEST).all():
+        accepted += f" up to {LARGEST:.1e}" if np.isfinite(values).all() and len(values) == count else ""
         raise InputError(f"{where}: <{element.tag}>", f"{name} is {text[:60]!r}", accepted)
     return values
 
