@@ -23,7 +23,7 @@ Ring = wp.types.vector(length=MOST_NEIGHBOURS, dtype=wp.int32)
 
 
 @wp.struct
-class ThinnedMesh:
+class DecimatedMesh:
     """A mesh that gets fewer vertices, and the sites of the first one."""
 
     vertices: wp.array[wp.vec3]  # [vertex]
@@ -50,7 +50,7 @@ def corner_of(face: wp.vec3i, vertex: int) -> int:
 
 
 @wp.func
-def walk_around(mesh: ThinnedMesh, vertex: int):
+def walk_around(mesh: DecimatedMesh, vertex: int):
     """Neighbours of a vertex in their order, the faces behind each of them, and their count.
 
     The count is 0 at a border, where faces disagree, or where they form no single fan.
@@ -86,7 +86,7 @@ def walk_around(mesh: ThinnedMesh, vertex: int):
 
 
 @wp.func
-def stays_manifold(mesh: ThinnedMesh, ring: Ring, count: int, goal: int) -> bool:
+def stays_manifold(mesh: DecimatedMesh, ring: Ring, count: int, goal: int) -> bool:
     """May the vertex in the middle go into a neighbour: are no others of the ring neighbours of that one?"""
     target = ring[goal]
     for place in range(mesh.face_starts[target], mesh.face_starts[target + 1]):
@@ -109,7 +109,7 @@ def thickness(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> float:
 
 
 @wp.func
-def keeps_faces(mesh: ThinnedMesh, vertex: int, ring: Ring, count: int, goal: int) -> bool:
+def keeps_faces(mesh: DecimatedMesh, vertex: int, ring: Ring, count: int, goal: int) -> bool:
     """Do the faces that are left face where they did, and is none much thinner than they were?"""
     old = mesh.vertices[vertex]
     new = mesh.vertices[ring[goal]]
@@ -157,7 +157,7 @@ def nearest_weights(point: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.ve
 
 
 @wp.func
-def settle(mesh: ThinnedMesh, site: int, ring: Ring, count: int, goal: int):
+def settle(mesh: DecimatedMesh, site: int, ring: Ring, count: int, goal: int):
     """Where a site is among the faces that are left: after which neighbour, and its cost, at most 1 within reach."""
     point = mesh.sites[site]
     target = ring[goal]
@@ -185,7 +185,7 @@ def settle(mesh: ThinnedMesh, site: int, ring: Ring, count: int, goal: int):
 
 @wp.func
 def collapse_cost(
-    mesh: ThinnedMesh, vertex: int, ring: Ring, around: Ring, count: int, goal: int, least: float
+    mesh: DecimatedMesh, vertex: int, ring: Ring, around: Ring, count: int, goal: int, least: float
 ) -> float:
     """Cost of the worst site when a vertex goes into a neighbour; REFUSED when one is out of reach, or above least."""
     edge = wp.length_sq(mesh.vertices[vertex] - mesh.vertices[ring[goal]])
@@ -205,7 +205,7 @@ def collapse_cost(
 
 
 @wp.func
-def nearest_neighbour(mesh: ThinnedMesh, vertex: int, ring: Ring, count: int) -> int:
+def nearest_neighbour(mesh: DecimatedMesh, vertex: int, ring: Ring, count: int) -> int:
     """The place in the ring of the neighbour that is nearest to a vertex."""
     nearest = int(0)
     least = float(REFUSED) * mesh.reach
@@ -218,14 +218,14 @@ def nearest_neighbour(mesh: ThinnedMesh, vertex: int, ring: Ring, count: int) ->
 
 
 @wp.func
-def is_near(mesh: ThinnedMesh, point: wp.vec3) -> bool:
+def is_near(mesh: DecimatedMesh, point: wp.vec3) -> bool:
     """Is a point within reach of the first surface?"""
     query = wp.mesh_query_point_no_sign(mesh.first, point, mesh.reach)
     return query.result
 
 
 @wp.func
-def stays_near(mesh: ThinnedMesh, ring: Ring, count: int, goal: int) -> bool:
+def stays_near(mesh: DecimatedMesh, ring: Ring, count: int, goal: int) -> bool:
     """Are the new faces near the first surface: in their middle, and at three places of each new side?"""
     p = mesh.vertices[ring[goal]]
     for place in range(count):
@@ -246,7 +246,7 @@ def stays_near(mesh: ThinnedMesh, ring: Ring, count: int, goal: int) -> bool:
 @wp.kernel
 def _propose_collapses(
     first: int,
-    mesh: ThinnedMesh,
+    mesh: DecimatedMesh,
     asked: wp.array[wp.int32],  # [vertex asked] vertices whose surroundings have changed
     # outputs:
     goals_out: wp.array[wp.int32],  # [vertex asked] the neighbour to go into, -1 for none
@@ -284,7 +284,7 @@ def propose_collapses(mesh: Any, asked, *, goals_out, costs_out):
 @wp.kernel
 def _collapse_vertices(
     first: int,
-    mesh: ThinnedMesh,
+    mesh: DecimatedMesh,
     going: wp.array[wp.int32],  # [vertex going] no two of them have a neighbour in common
     goals: wp.array[wp.int32],  # [vertex going]
     # outputs:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.reference import decimation as twin
-from warpprior.bodies.decimate import COLOR_ERROR, _Thinning, decimate
+from warpprior.bodies.decimate import COLOR_ERROR, _Decimation, decimate
 from warpprior.bodies.primitives import make_box
 from warpprior.bodies.repair import Surface, repair_surface
-from warpprior.bodies.thinning import _points_on
+from warpprior.bodies.simplify import _points_on
 
 REACH = 1e-3
 POISON = -77
@@ -44,16 +44,16 @@ def flat_plate(cells=12, size=0.05):
     return np.column_stack([grid, np.zeros(len(grid))]), faces
 
 
-def described(thinning, vertices, faces):
-    """The thinning's mesh as the twin takes it, in its units."""
+def described(decimation, vertices, faces):
+    """The decimation's mesh as the twin takes it, in its units."""
     return {
-        "vertices": thinning._places.numpy().astype(float),
-        "colors": thinning._colors.numpy().astype(float),
-        "faces": thinning.faces.copy(),
-        "sites": thinning._sites.numpy().astype(float),
-        "site_colors": thinning._site_colors.numpy().astype(float),
-        "owners": thinning._owners.copy(),
-        "first": (thinning._places.numpy().astype(float), faces),
+        "vertices": decimation._places.numpy().astype(float),
+        "colors": decimation._colors.numpy().astype(float),
+        "faces": decimation.faces.copy(),
+        "sites": decimation._sites.numpy().astype(float),
+        "site_colors": decimation._site_colors.numpy().astype(float),
+        "owners": decimation._owners.copy(),
+        "first": (decimation._places.numpy().astype(float), faces),
         "reach": 1.0,
         "color_reach": COLOR_ERROR,
     }
@@ -63,23 +63,23 @@ def described(thinning, vertices, faces):
 def test_proposals_equal_the_twins(steps):
     """Where vertices go and at what cost, at the beginning and when sites have gathered."""
     vertices, faces, colors = bumpy_ball()
-    thinning = _Thinning(vertices, faces, colors, REACH)
+    decimation = _Decimation(vertices, faces, colors, REACH)
     for _ in range(steps):
-        assert thinning.step()
-    thinning._asked = np.unique(thinning.faces).astype(np.int32)
-    mesh = described(thinning, vertices, faces)
-    thinning._goals[:], thinning._costs[:] = POISON, POISON
-    thinning.ask(thinning.mesh())
+        assert decimation.step()
+    decimation._asked = np.unique(decimation.faces).astype(np.int32)
+    mesh = described(decimation, vertices, faces)
+    decimation._goals[:], decimation._costs[:] = POISON, POISON
+    decimation.ask(decimation.mesh())
     costs = {}
-    for vertex in thinning._asked[::2]:
+    for vertex in decimation._asked[::2]:
         goal, cost = twin.propose(mesh, vertex)
         costs[vertex] = cost
-        found = thinning._goals[vertex]
+        found = decimation._goals[vertex]
         assert (found < 0) == (goal < 0)
         if goal >= 0:
-            np.testing.assert_allclose(thinning._costs[vertex], cost, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(decimation._costs[vertex], cost, rtol=1e-3, atol=1e-4)
         else:
-            assert np.isinf(thinning._costs[vertex])
+            assert np.isinf(decimation._costs[vertex])
     assert sum(cost is not None for cost in costs.values()) > 10
     assert sum(cost is None for cost in costs.values()) > (10 if steps else -1)
 
@@ -87,13 +87,13 @@ def test_proposals_equal_the_twins(steps):
 def test_sites_go_to_the_nearest_faces_that_are_left():
     """Each site of a vertex that goes belongs to a face beside it, the nearest one as the twin finds it."""
     vertices, faces, colors = bumpy_ball(seed=1)
-    thinning = _Thinning(vertices, faces, colors, REACH)
-    thinning.step()
-    thinning.ask(thinning.mesh())
-    mesh = described(thinning, vertices, faces)
-    going = thinning.pick()
-    goals = thinning._goals[going].copy()
-    left = thinning.let_go(thinning.mesh(), going)
+    decimation = _Decimation(vertices, faces, colors, REACH)
+    decimation.step()
+    decimation.ask(decimation.mesh())
+    mesh = described(decimation, vertices, faces)
+    going = decimation.pick()
+    goals = decimation._goals[going].copy()
+    left = decimation.let_go(decimation.mesh(), going)
     checked = 0
     for vertex, target in zip(going, goals, strict=True):
         ring, around = twin.walk(mesh["faces"], vertex)
@@ -103,7 +103,7 @@ def test_sites_go_to_the_nearest_faces_that_are_left():
         for face, corners in kept.items():
             assert sorted(left[face]) == sorted(corners)
         for site in [vertex, *(s for f in around for s in np.flatnonzero(mesh["owners"] == f))]:
-            owner = thinning._owners[site]
+            owner = decimation._owners[site]
             assert owner in kept
             found = twin.closest(mesh["sites"][site], *mesh["vertices"][kept[owner]])
             far = np.linalg.norm(found @ mesh["vertices"][kept[owner]] - mesh["sites"][site])
@@ -118,9 +118,9 @@ def test_sites_go_to_the_nearest_faces_that_are_left():
 def test_vertices_that_go_together_share_no_neighbour():
     """So that none of them changes what another was judged by."""
     vertices, faces, colors = bumpy_ball(20)
-    thinning = _Thinning(vertices, faces, colors, REACH)
-    thinning.ask(thinning.mesh())
-    going = thinning.pick()
+    decimation = _Decimation(vertices, faces, colors, REACH)
+    decimation.ask(decimation.mesh())
+    going = decimation.pick()
     rings = [set(faces[(faces == vertex).any(axis=1)].reshape(-1).tolist()) for vertex in going]
     assert len(going) > 10
     assert len(set.union(*rings)) == sum(map(len, rings))

@@ -159,3 +159,12 @@ def test_a_cache_home_that_is_no_place_is_as_good_as_none(tmp_path, home):
     out, _ = printed_by(f"import os; {script}", **environment)
     assert Path(out.strip()).is_relative_to(tmp_path / "home" / ".cache")
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize("change", ["sys.stderr = None", "os.close(2)"])
+def test_warp_starts_without_standard_error(change):
+    """A program with windows has none, and others close it."""
+    script = f"import os, sys; {change}; from warpprior.support.device import *"
+    script += "; print(resolve_device('cpu'))"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "cpu\n"), found.stderr

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.small_scene import HEIGHT, WIDTH, edit_text, write_image, write_scene
-from warpprior.bodies.readers.textures import texture_size
 from warpprior.io import load_scene
 from warpprior.support.errors import InputError
 from warpprior.support.jpeg import jpeg_frame
+from warpprior.support.picture_headers import read_header
 
 cv2 = pytest.importorskip("cv2")
 
@@ -39,7 +39,8 @@ def test_the_frame_is_found_behind_other_marks(between):
 def test_the_frame_is_the_one_that_decoders_find():
     """A size further on does not stand for the one before it."""
     data = hidden(encoded(640, 480), 16, 16)
-    assert jpeg_frame(data) == (8, 480, 640, 3) and texture_size(data) == (640, 480)
+    header = read_header(data)
+    assert jpeg_frame(data) == (8, 480, 640, 3) and header is not None and (header.width, header.height) == (640, 480)
 
 
 @pytest.mark.parametrize("between", [b"\0", b"\xff\0\0\x02", b"ab"])

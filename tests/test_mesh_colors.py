@@ -236,11 +236,14 @@ def test_robots_take_materials_of_any_link(tmp_path):
         "e": "<geometry><mesh filename='bare.obj'/></geometry><material name='red'/>",
         "f": f"{box}<material name='photo'><texture filename='t.png'/></material>",
         "g": f"{box}<material name='nothing'/>",
+        "h": f"{box}<material name='short'><color rgba='0.5 0.5 0.5'/></material>",
+        "i": f"{box}<material name='broken'/>",
     }
     text = "".join(f"<link name='{name}'><visual>{inner}</visual></link>" for name, inner in links.items())
     text += "".join(
-        f"<joint name='j{name}' type='fixed'><parent link='a'/><child link='{name}'/></joint>" for name in "bcdefg"
+        f"<joint name='j{name}' type='fixed'><parent link='a'/><child link='{name}'/></joint>" for name in "bcdefghi"
     )
+    text += "<material name='broken'><color rgba='a b c d'/></material>"
     (tmp_path / "r.urdf").write_text(f"<robot name='r'>{text}</robot>", encoding="utf-8")
     body = read_urdf(tmp_path / "r.urdf", "r")
     for link, name in enumerate(body.link_names):
@@ -248,9 +251,15 @@ def test_robots_take_materials_of_any_link(tmp_path):
         expected = [1.0, 0.0, 0.0] if name in "abce" else [0.7] * 3
         np.testing.assert_allclose(colors, np.tile(expected, (8, 1)), atol=1e-6, err_msg=name)
     said = " | ".join(body.warnings)
-    for part in ("bare.obj: the material library 'gone.mtl'", "'photo': is a texture", "'nothing': has no colour"):
+    for part in (
+        "bare.obj: the material library 'gone.mtl'",
+        "'photo': is a texture",
+        "'nothing': has no colour",
+        "'short': its colour cannot be read (rgba is '0.5 0.5 0.5')",
+        "so it is with 1 more meshes or materials",
+    ):
         assert said.count(part) == 1, said
-    assert "3 links have shapes without a colour; they are grey (0.7): 'd', 'f', 'g'" in said
+    assert "5 links have shapes without a colour; they are grey (0.7): 'd', 'f', 'g', 'h', 'i'" in said
 
 
 def test_what_meshes_name_is_found_for_copies(tmp_path):

@@ -12,7 +12,7 @@ from tests.gradcheck import POISON, compare_gradients
 from tests.reference.moments import central_moments, moved, outline, raw_moments, visible_moments
 from tests.silhouette_scenes import make_ellipsoid, make_poses, true_coverage
 from warpprior.bodies import rigid_body
-from warpprior.bodies.simplify import simplify
+from warpprior.bodies.clustering import clustered
 from warpprior.io.scene_folder import load_scene
 from warpprior.kernels.moment_border import GRAZING
 from warpprior.render.canvas import EPOCH_LIMIT
@@ -349,12 +349,12 @@ def hand():
 
 def test_simplified_surfaces(hand):
     """At most so many faces, on the same links, within a cell of the surface; small bodies stay as they are."""
-    few, kept = simplify(hand, 1500)
+    few, kept = clustered(hand, 1500)
     assert 700 < few.face_count <= 1500 and len(kept) == few.vertex_count
     np.testing.assert_array_equal(few.skin_links, hand.skin_links[kept])
     assert np.linalg.norm(few.vertices - hand.vertices[kept], axis=1).max() < 0.01
     box = make_box("box", (0.1, 0.1, 0.1))
-    same, kept = simplify(box, 12)
+    same, kept = clustered(box, 12)
     np.testing.assert_array_equal(same.faces, box.faces)
     np.testing.assert_array_equal(kept, np.arange(8))
 
@@ -362,7 +362,7 @@ def test_simplified_surfaces(hand):
 def test_simplified_bodies_keep_their_size():
     """A ball of 20,480 faces cut to 1,000 keeps its volume within a hundredth."""
     ball = make_ellipsoid("ball", (0.03, 0.03, 0.03), 5)
-    few = simplify(ball, 1000)[0]
+    few = clustered(ball, 1000)[0]
     volumes = [trimesh.Trimesh(body.vertices, body.faces, process=False).volume for body in (ball, few)]
     assert few.face_count <= 1000
     np.testing.assert_allclose(volumes[1], volumes[0], rtol=0.01)

@@ -271,14 +271,19 @@ def test_bodies_made_in_memory_must_say_where_they_came_from(folder, tmp_path):
 
 
 def test_meshes_of_a_robot_are_copied(folder, tmp_path):
-    """URDF files beside and above their meshes, and package:// names, keep finding them after a copy."""
+    """URDF files beside and above their meshes keep finding them after a copy, however they write their names."""
     robot = folder / "arm"
     (robot / "urdf").mkdir()
     (robot / "meshes").mkdir()
-    (robot / "meshes/part.obj").write_bytes((folder / "box.obj").read_bytes())
+    for name in ("part.obj", "a part & more.obj"):
+        (robot / "meshes" / name).write_bytes((folder / "box.obj").read_bytes())
     text = (robot / "arm.urdf").read_text(encoding="utf-8")
     text = text.replace('<box size="0.04 0.04 0.04"/>', '<mesh filename="../meshes/part.obj"/>')
-    text = text.replace('<box size="0.02 0.02 0.02"/>', '<mesh filename="package://arm/meshes/part.obj"/>')
+    names = ("package://arm/meshes/a%20part%20&amp;%20more.obj", r"..\meshes\a part &amp; more.obj", "../../gone.obj")
+    other, windows, unused = (f'<mesh filename="{name}"/>' for name in names)
+    text = text.replace('<box size="0.02 0.02 0.02"/>', other, 1)
+    extra = f"<visual><geometry>{windows}</geometry></visual><collision><geometry>{unused}</geometry></collision>"
+    text = text.replace("</visual>", f"</visual>{extra}", 1)
     (robot / "urdf/arm.urdf").write_text(text, encoding="utf-8")
     edit_text(folder, "arm/arm.urdf", "arm/urdf/arm.urdf")
     scene = load_scene(folder)

@@ -10,8 +10,9 @@ import trimesh
 from tests.mesh_files import png_bytes
 from warpprior.bodies.readers.linear_light import to_linear, to_srgb
 from warpprior.bodies.readers.mesh import read_mesh
-from warpprior.bodies.readers.textures import PIXEL_LIMIT, look_up, paint_corners, texture_size
-from warpprior.support.png import plain_png, png_chunks, png_from
+from warpprior.bodies.readers.textures import look_up, paint_corners
+from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
+from warpprior.support.png import MOST_CHUNKS, plain_png, png_chunks, png_from
 
 SIDE = 12  # vertices along the square
 
@@ -90,10 +91,10 @@ def test_size_is_read_from_the_header(kind):
     """The header of each kind of picture tells its size; other data and cut headers tell none."""
     cv2 = pytest.importorskip("cv2")
     data = cv2.imencode(f".{kind}", np.zeros((17, 31, 3), np.uint8))[1].tobytes()
-    assert texture_size(data) == (31, 17)
-    assert texture_size(data[:5]) is None
-    assert texture_size(b"GIF89a" + bytes(40)) is None
-    assert texture_size(b"\xff\xd8" + b"\xff\xe0\x00\x00" * 9) is None
+    header = read_header(data)
+    assert header is not None and (header.width, header.height) == (31, 17)
+    for other in (data[:5], b"GIF89a" + bytes(40), b"\xff\xd8" + b"\xff\xe0\x00\x00" * 9, b"\xff\xd8" + b"\xff" * 40):
+        assert read_header(other) is None
 
 
 def write_square(folder, square, texture: bytes, name: str):
@@ -154,6 +155,7 @@ def test_png_is_cut_down_to_its_picture():
     wrong = data[: at + 6] + bytes([data[at + 6] ^ 1]) + data[at + 7 :]
     for damaged in (lying, wrong, data[:-12], data[:20], b"", png_from(chunks[1:]), png_from([chunks[0], *chunks])):
         assert plain_png(damaged) is None
+    assert plain_png(png_from([chunks[0], *[(b"IDAT", b"")] * MOST_CHUNKS, *chunks[1:]])) is None
 
 
 def test_damaged_png_costs_its_texture(tmp_path, square):

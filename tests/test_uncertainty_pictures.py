@@ -189,7 +189,7 @@ def test_page_tells_of_uncertainty(tmp_path):
     history = {"frame": np.arange(5), "nis/center": np.ones(5), "dof/center": np.full(5, 3)}
     tracked = replace(stating(result, 1e-6 * np.eye(6)), history=history)
     page = write_report(tracked, tmp_path).read_text(encoding="utf-8")
-    for words in ("Errors within their uncertainty", "What the sensors said", "Ellipses are 3 standard deviations"):
+    for words in ("Errors within their uncertainty", "What the sensors said", "Ellipses: 3 standard deviations"):
         assert words in page
     assert "Optimisation" not in page
 

@@ -236,6 +236,35 @@ def test_orders_from_outside_stay_in_their_folder(scene, tmp_path):
     assert (tmp_path / "precious").read_text() == "mine" and offset_in(folder, scene) == 0.25
 
 
+@pytest.mark.parametrize("prepare", [prepare_file, prepare_folder])
+def test_an_output_that_cannot_be_prepared_is_let_go(tmp_path, monkeypatch, prepare):
+    """What the file system refuses is one error, and the same process can try again."""
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("warpprior.io.output.recover", refuse)
+        with pytest.raises(InputError, match="cannot be made: Permission denied"):
+            prepare(tmp_path / "out")
+    prepare(tmp_path / "out").release()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_orders_and_records_that_are_pipes_keep_nobody_waiting(scene, tmp_path):
+    """Orders that are no regular file are none; such a record is none either, which is refused beside pictures."""
+    folder = tmp_path / "out"
+    save(make_result(scene, 0.25), folder)
+    (folder / ".new-0123456789ab").mkdir()
+    os.mkfifo(folder / ".new-0123456789ab" / "moves.json")
+    assert offset_in(folder, scene) == 0.25
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+    with pytest.raises(InputError, match=r"no config\.json"):
+        load_result_poses(folder, scene)
+
+
 @pytest.mark.parametrize("name", ["poses.npz", "metrics.json"])
 def test_numbers_of_another_result_are_refused(scene, tmp_path, name):
     """By name, with the way out, which works."""

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from warpprior.ablation.run_figures import summarise_runs
-from warpprior.io.atomic import atomic_write
-from warpprior.io.results import write_json
-from warpprior.io.staging import staged
-from warpprior.support.environment import info
+from warpprior.ablation.study_files import write_study_files
 
 TABLE_FILE, CSV_FILE, JSON_FILE = "table.md", "table.csv", "table.json"
 EMPTY = ""
@@ -28,7 +23,7 @@ class Column:
     show: Callable[[dict], str]
 
 
-def _tailed(digits: int) -> Callable[[dict], str]:
+def tailed(digits: int) -> Callable[[dict], str]:
     """Median and, in brackets, p95 of all frames."""
     return lambda figure: f"{figure['median']:.{digits}f} ({figure['p95']:.{digits}f})"
 
@@ -54,30 +49,30 @@ def _to_full(figure: dict) -> str:
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "Object": (
-        Column("3D Chamfer [mm]", "chamfer_mm", _tailed(1)),
+        Column("3D Chamfer [mm]", "chamfer_mm", tailed(1)),
         Column("x full", "chamfer_mm", _to_full),
-        Column("2D Chamfer [mm]", "chamfer_2d_mm", _tailed(1)),
-        Column("ADD [mm]", "add_mm", _tailed(1)),
-        Column("rotation [deg]", "rotation_deg", _tailed(1)),
+        Column("2D Chamfer [mm]", "chamfer_2d_mm", tailed(1)),
+        Column("ADD [mm]", "add_mm", tailed(1)),
+        Column("rotation [deg]", "rotation_deg", tailed(1)),
         Column("Chamfer above 5 cm [%]", "object_failures", _share),
         Column("mask IoU", "mask_iou", _plain(3)),
         Column("acceleration error, times smaller", "object_acceleration_ratio", _plain(1)),
     ),
     "Hand": (
-        Column("joints [mm]", "keypoint_mm", _tailed(1)),
+        Column("joints [mm]", "keypoint_mm", tailed(1)),
         Column("x full", "keypoint_mm", _to_full),
         Column("less than at the start", "keypoint_reduction", _plain(0, " %")),
-        Column("aligned [mm]", "keypoint_pa_mm", _tailed(1)),
+        Column("aligned [mm]", "keypoint_pa_mm", tailed(1)),
         Column("less than at the start", "keypoint_pa_reduction", _plain(0, " %")),
         Column("joints above 5 cm [%]", "hand_failures", _share),
         Column("acceleration error, times smaller", "hand_acceleration_ratio", _plain(1)),
     ),
     "Contact": (
-        Column("penetration [mm]", "penetration_mm", _tailed(1)),
+        Column("penetration [mm]", "penetration_mm", tailed(1)),
         Column("in truth", "penetration_mm_truth", _plain(1)),
-        Column("shared volume [cm3]", "shared_volume_cm3", _tailed(2)),
+        Column("shared volume [cm3]", "shared_volume_cm3", tailed(2)),
         Column("in truth", "shared_volume_cm3_truth", _plain(2)),
-        Column("slip [mm/frame]", "slip_mm", _tailed(2)),
+        Column("slip [mm/frame]", "slip_mm", tailed(2)),
         Column("in truth", "slip_mm_truth", _plain(2)),
         Column("contact F1", "contact_f1", _plain(2)),
         Column("s per frame", "seconds_per_frame", _plain(2)),
@@ -122,16 +117,9 @@ def write_tables(folder: Path, runs: Sequence[dict], settings: dict[str, dict], 
         "scenes": scenes,
         "settings": settings,
         "device": device,
-        "environment": info(),
-        "command": sys.argv,
-        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    with staged(folder, (TABLE_FILE, CSV_FILE, JSON_FILE)) as staging:
-        with atomic_write(staging / TABLE_FILE, "w") as stream:
-            stream.write(f"{len(scenes)} sequences on {device}.\n\n{_MEANING}\n\n{format_tables(rows)}\n")
-        with atomic_write(staging / CSV_FILE, "w") as stream:
-            _write_csv(stream, rows)
-        write_json(staging / JSON_FILE, record)
+    text = f"{len(scenes)} sequences on {device}.\n\n{_MEANING}\n\n{format_tables(rows)}\n"
+    write_study_files(folder, (TABLE_FILE, CSV_FILE, JSON_FILE), text, lambda stream: _write_csv(stream, rows), record)
     return rows
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 
-from warpprior.ablation.study_table import EMPTY, Column, align
+from warpprior.ablation.study_files import write_study_files
+from warpprior.ablation.study_table import EMPTY, Column, align, tailed
 from warpprior.ablation.tracking_claims import judge_claims
 from warpprior.ablation.tracking_figures import summarise_tracking
 from warpprior.ablation.tracking_trials import (
@@ -25,19 +24,10 @@ from warpprior.ablation.tracking_trials import (
     VARIANTS,
     Case,
 )
-from warpprior.io.atomic import atomic_write
-from warpprior.io.results import write_json
-from warpprior.io.staging import staged
-from warpprior.support.environment import info
 
 TABLE_FILE, CSV_FILE, JSON_FILE = "tracking.md", "tracking.csv", "tracking.json"
 STATISTICS = ("median", "low", "high", "p95", "worst", "mean", "share", "inside", "above", "below", "rho", "rejected")
 COUNTS = ("failed", "frames", "sequences", "unhidden")
-
-
-def _tailed(digits: int) -> Callable[[dict], str]:
-    """Median and, in brackets, p95 of all frames."""
-    return lambda figure: f"{figure['median']:.{digits}f} ({figure['p95']:.{digits}f})"
 
 
 def _number(key: str, digits: int, scale: float = 1.0) -> Callable[[dict], str]:
@@ -58,13 +48,13 @@ def _worse(figure: dict) -> str:
 
 
 ACCURACY = (
-    Column("position [mm]", "translation_mm", _tailed(1)),
-    Column("rotation [deg]", "rotation_deg", _tailed(1)),
-    Column("2D [px]", "chamfer_2d_px", _tailed(1)),
+    Column("position [mm]", "translation_mm", tailed(1)),
+    Column("rotation [deg]", "rotation_deg", tailed(1)),
+    Column("2D [px]", "chamfer_2d_px", tailed(1)),
     Column("2D [cm]", "chamfer_2d_mm", _number("median", 2, 0.1)),
-    Column("3D [mm]", "chamfer_mm", _tailed(1)),
+    Column("3D [mm]", "chamfer_mm", tailed(1)),
     Column("worst 3D [mm]", "worst_chamfer_mm", _number("worst", 1)),
-    Column("ADD [mm]", "add_mm", _tailed(1)),
+    Column("ADD [mm]", "add_mm", tailed(1)),
     Column("x ours", "add_mm", _ratio),
     Column("diverged [%]", "diverged", _number("share", 0, 100.0)),
 )
@@ -87,10 +77,10 @@ CONTACT = (
     Column("depth [mm]", "depth_mm", _number("median", 1)),
 )
 SMOOTHING = (
-    Column("position [mm]", "translation_mm", _tailed(1)),
-    Column("rotation [deg]", "rotation_deg", _tailed(1)),
-    Column("3D [mm]", "chamfer_mm", _tailed(1)),
-    Column("ADD [mm]", "add_mm", _tailed(1)),
+    Column("position [mm]", "translation_mm", tailed(1)),
+    Column("rotation [deg]", "rotation_deg", tailed(1)),
+    Column("3D [mm]", "chamfer_mm", tailed(1)),
+    Column("ADD [mm]", "add_mm", tailed(1)),
     Column("x ours", "add_mm", _ratio),
     *SURENESS,
     Column("seeds worse in rms position (most)", "worse/rms/translation_mm", _worse),
@@ -202,16 +192,9 @@ def write_study(folder: Path, records: Sequence[dict], settings: dict, device: s
         "seeds": {scene: [one["seed"] for one in records if one["scene"] == scene] for scene in found},
         "settings": settings,
         "device": device,
-        "environment": info(),
-        "command": sys.argv,
-        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    with staged(folder, (TABLE_FILE, CSV_FILE, JSON_FILE)) as staging:
-        with atomic_write(staging / TABLE_FILE, "w") as stream:
-            stream.write(f"{_MEANING}\n\n{format_study(found)}\n")
-        with atomic_write(staging / CSV_FILE, "w") as stream:
-            _write_csv(stream, found)
-        write_json(staging / JSON_FILE, record)
+    text = f"{_MEANING}\n\n{format_study(found)}\n"
+    write_study_files(folder, (TABLE_FILE, CSV_FILE, JSON_FILE), text, lambda stream: _write_csv(stream, found), record)
     return found
 
 

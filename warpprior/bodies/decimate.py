@@ -28,11 +28,11 @@ def decimate(
         the vertices that are left (kept,), and faces of these (face, 3).  Edges of one face or of more than two stay,
         and what is closed stays closed.
     """
-    thinning = _Thinning(vertices, faces, colors, reach)
+    decimation = _Decimation(vertices, faces, colors, reach)
     for _ in range(ROUNDS):
-        if not thinning.step():
+        if not decimation.step():
             break
-    kept, corners = np.unique(thinning.faces, return_inverse=True)
+    kept, corners = np.unique(decimation.faces, return_inverse=True)
     return kept, corners.reshape(-1, 3)
 
 
@@ -51,7 +51,7 @@ class _Lists:
         return cls(starts, members[order].astype(np.int32))
 
 
-class _Thinning:
+class _Decimation:
     """One mesh on its way."""
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None, reach: float):
@@ -97,12 +97,12 @@ class _Thinning:
 
     def mesh(self):
         """What the kernels read."""
-        from warpprior.kernels.decimation import ThinnedMesh
+        from warpprior.kernels.decimation import DecimatedMesh
 
         around = _Lists.of(self.faces.reshape(-1), self._count, np.repeat(np.arange(len(self.faces)), 3))
         settled = np.flatnonzero(self._owners >= 0)
         sites = _Lists.of(self._owners[settled], len(self.faces), settled)
-        mesh = ThinnedMesh()
+        mesh = DecimatedMesh()
         mesh.vertices, mesh.colors, mesh.faces = self._places, self._colors, self._array(self.faces)
         mesh.face_starts, mesh.face_list = self._array(around.starts), self._array(around.members)
         mesh.sites, mesh.site_colors = self._sites, self._site_colors

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from warpprior.support.device import start_warp
 from warpprior.support.errors import InputError
 from warpprior.support.npz import read_npz
 
@@ -93,8 +94,8 @@ def store(key: str, found: Decimated) -> None:
 def _folder() -> Path:
     import warp as wp
 
-    wp.init()  # it chooses the kernel cache
-    return Path(wp.config.kernel_cache_dir or tempfile.gettempdir()) / FOLDER
+    start_warp()  # it chooses the kernel cache
+    return Path(str(wp.config.kernel_cache_dir)) / FOLDER
 
 
 def _make_room(folder: Path) -> None:

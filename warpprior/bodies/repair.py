@@ -86,7 +86,7 @@ def repair_faces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, b
         said.append(f"dropped {int((~first).sum())} faces given more than once")
         faces = faces[np.sort(order[first])]
     faces, remarks = _orient(vertices, faces)
-    closed = _is_closed(faces)
+    closed = is_closed(faces)
     if not closed:
         remarks.append("the surface is open; its winding number decides what is inside")
     return faces, closed, (*said, *remarks)
@@ -295,8 +295,9 @@ def _inside_out(vertices: np.ndarray, faces: np.ndarray, shells: np.ndarray) -> 
     return negative
 
 
-def _is_closed(faces: np.ndarray) -> bool:
-    """Each edge is run as often one way as the other."""
+def is_closed(faces: np.ndarray) -> bool:
+    """Whether each edge of faces (face, 3) is run as often one way as the other."""
+    faces = faces.astype(np.int64, copy=False)
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     low, high = ends.min(axis=1), ends.max(axis=1)
     _, group = np.unique(low * (high.max() + 1) + high, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Fewer faces for surfaces that only have to look right from afar: vertices near each other are merged into one."""
+"""Surfaces with fewer faces, at an error that is measured; what was found once is kept beside the kernel cache."""
 
 from __future__ import annotations
 
@@ -6,111 +6,137 @@ from dataclasses import replace
 
 import numpy as np
 
-from warpprior.bodies.body import Body
+from warpprior.bodies import decimation_cache
+from warpprior.bodies.decimate import decimate
+from warpprior.bodies.repair import Surface, is_closed
+from warpprior.support.errors import InputError
+from warpprior.support.limits import within
+from warpprior.support.progress import Progress
 
-TRIES = 12  # to find the size of the cells
-FLATNESS = 0.02  # how much the distance from the middle of a cell counts beside that from the planes of its faces
+ERROR = 2e-4  # [m]
+LEAST_ERROR, MOST_ERROR = 1e-6, 1e-2  # [m]
+MANY_FACES = 40_000  # of robots that are simplified unasked
+FEWEST_FACES = 200  # of surfaces that are worth it
+SHARES = (0.75, 0.5, 0.3)  # of the error that is asked for: some of it is left for what lies between what is watched
+SPREAD_POINTS = 20_000
 
 
-def simplify(body: Body, face_limit: int) -> tuple[Body, np.ndarray]:
-    """The body with at most ``face_limit`` faces, if there is a way, and which of its vertices are left.
+def allowed_error(where: str, simplify: bool | float) -> float | None:
+    """The error [m] that ``simplify`` allows, None where nothing is to be simplified; InputError for no such number."""
+    if isinstance(simplify, bool):
+        return ERROR if simplify else None
+    if not within(simplify, LEAST_ERROR, MOST_ERROR):
+        accepted = f"needs true, false, or metres from {LEAST_ERROR:g} to {MOST_ERROR:g}"
+        raise InputError(where, f"is {simplify!r}", accepted)
+    return float(simplify)
 
-    Vertices of one link in one cell of a grid become the one of them that lies closest to the planes of the cell's
-    faces in the least-squares sense, so that corners and ridges stay.  (Clustering after Rossignac and Borrel, 1993,
-    with the quadrics of Lindstrom, 2000.)  It keeps its skinning and its blend shapes, and moves to where it is closest
-    to those planes, so that curved surfaces do not shrink.
 
-    Keypoints, contact zones, texture and animation are dropped.  What was closed may have small gaps afterwards.
+def simplify_links(
+    surfaces: dict[str, list[Surface]],
+    error: float,
+    warnings: list[str],
+    *,
+    always: bool,
+    progress: Progress | None = None,
+) -> dict[str, list[Surface]]:
+    """Surfaces of each link with fewer faces; what that did is appended to the warnings.
+
+    Args:
+        surfaces: by link, repaired [m].
+        error: as of :func:`simplify_surface`.
+        warnings: of the body.
+        always: also where they have few faces.
+        progress: called with faces done, faces in all, and what is being done.
+    """
+    flat = [(link, surface) for link, shapes in surfaces.items() for surface in shapes]
+    before = sum(len(surface.faces) for _, surface in flat)
+    if before <= MANY_FACES and not always:
+        return surfaces
+    simplified: dict[str, list[Surface]] = {link: [] for link in surfaces}
+    measured, done = 0.0, 0
+    for link, surface in flat:
+        if progress is not None:
+            progress(done, before, f"simplifying meshes ({link})")
+        lighter, distance = simplify_surface(surface, error)
+        simplified[link].append(lighter)
+        measured, done = max(measured, distance), done + len(surface.faces)
+    after = sum(len(surface.faces) for shapes in simplified.values() for surface in shapes)
+    if after < before:
+        found = f"{before} faces were simplified to {after}, at most {1e3 * measured:.2f} mm off"
+        warnings.append(f"{found}; simplify = false keeps them, simplify = 0.0005 allows 0.5 mm")
+    return simplified
+
+
+def simplify_surface(surface: Surface, error: float) -> tuple[Surface, float]:
+    """The surface between fewer of its vertices, and how far the two are apart.
+
+    Args:
+        surface: repaired [m].
+        error: the most that a point of either surface may be from the other [m]; colours may be 0.1 off.
 
     Returns:
-        the body, itself where it has few enough faces, and the vertices that are left (vertex,) int64.
+        the surface, as closed as it was, itself where it has few faces or cannot do with fewer; and the largest
+        distance that was measured: of vertices, middles of edges and of faces, and points spread over both [m].
     """
-    if body.face_count <= face_limit:
-        return replace(body, animation=None), np.arange(body.vertex_count)
-    links = body.skin_links[np.arange(body.vertex_count), body.skin_weights.argmax(axis=1)]
-    low, high = 0.0, float(np.ptp(body.vertices, axis=0).max())
-    best = None
-    for _ in range(TRIES):
-        cell = 0.5 * (low + high)
-        clusters = _clusters(body.vertices, links, cell)
-        count = len(_merged_faces(body.faces, clusters))
-        if count > face_limit:
-            low = cell
-        else:
-            high = cell
-            best = clusters if count else best
-    if best is None:
-        return replace(body, animation=None), np.arange(body.vertex_count)
-    chosen, places = _representatives(body, best, high)
-    faces = _merged_faces(body.faces, best)
-    kept, compact = np.unique(faces, return_inverse=True)
-    places, kept = places[kept], chosen[kept]
-    simplified = replace(
-        body,
-        vertices=places.astype(np.float32),
-        faces=compact.reshape(-1, 3).astype(np.int32),
-        skin_links=body.skin_links[kept],
-        skin_weights=body.skin_weights[kept],
-        shape_directions=body.shape_directions[kept],
-        pose_directions=body.pose_directions[kept] if body.pose_directions.size else _no_directions(body, len(kept)),
-        colors=None if body.colors is None else body.colors[kept],
-        texture_coordinates=None,
-        keypoints=None,
-        contact_zones={},
-        animation=None,
+    if len(surface.faces) < FEWEST_FACES:
+        return surface, 0.0
+    key = decimation_cache.key_of(surface.vertices, surface.faces, surface.colors, error)
+    found = decimation_cache.load(key, len(surface.vertices), len(surface.faces), error)
+    if found is None or is_closed(found.faces) != surface.closed:
+        found = _simplify(surface, error)
+        decimation_cache.store(key, found)
+    colors = None if surface.colors is None else surface.colors[found.kept]
+    return replace(surface, vertices=surface.vertices[found.kept], faces=found.faces, colors=colors), found.error
+
+
+def _simplify(surface: Surface, error: float) -> decimation_cache.Decimated:
+    for share in SHARES:
+        kept, faces = decimate(surface.vertices, surface.faces, surface.colors, share * error)
+        if is_closed(faces) == surface.closed:
+            measured = distance_between(surface.vertices, surface.faces, surface.vertices[kept], faces, 2.0 * error)
+            if measured <= error:
+                return decimation_cache.Decimated(kept, faces, measured)
+    whole = np.arange(len(surface.vertices))
+    return decimation_cache.Decimated(whole, surface.faces, 0.0)
+
+
+def distance_between(
+    vertices: np.ndarray, faces: np.ndarray, other_vertices: np.ndarray, other_faces: np.ndarray, most: float
+) -> float:
+    """How far two surfaces are apart where they are farthest, both ways, looked for up to ``most`` [m]."""
+    there = _distance(_points_on(vertices, faces), other_vertices, other_faces, most)
+    return max(there, _distance(_points_on(other_vertices, other_faces), vertices, faces, most))
+
+
+def _points_on(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Points (point, 3) all over a surface: dense where it has many faces, and not sparse elsewhere."""
+    corners = vertices[faces]
+    middles = 0.5 * (corners + np.roll(corners, -1, axis=1)).reshape(-1, 3)
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    random = np.random.default_rng(0)
+    chosen = random.choice(len(faces), SPREAD_POINTS, p=areas / areas.sum())
+    far, along = np.sqrt(random.random((SPREAD_POINTS, 1))), random.random((SPREAD_POINTS, 1))
+    a, b, c = np.moveaxis(corners[chosen], 1, 0)
+    spread = (1.0 - far) * a + far * (1.0 - along) * b + far * along * c
+    return np.concatenate([vertices, corners.mean(axis=1), middles, spread])
+
+
+def _distance(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, most: float) -> float:
+    """Of the point that is farthest from a surface, at most ``most``."""
+    import warp as wp
+
+    from warpprior.kernels.frame_distance import measure_frames
+
+    middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    corners = wp.array(faces.reshape(-1).astype(np.int32), dtype=wp.int32, device="cpu")
+    mesh = wp.Mesh(wp.array(vertices - middle, dtype=wp.vec3, device="cpu"), corners)
+    distances = np.empty(len(points), dtype=np.float32)
+    measure_frames(
+        wp.array(points - middle, dtype=wp.vec3, device="cpu"),
+        wp.zeros(len(points), dtype=wp.int32, device="cpu"),
+        wp.array([mesh.id], dtype=wp.uint64, device="cpu"),
+        most,
+        False,
+        distance_out=wp.array(distances, dtype=wp.float32, device="cpu", copy=False),
     )
-    return simplified, kept
-
-
-def _no_directions(body: Body, count: int) -> np.ndarray:
-    return np.zeros((count, *body.pose_directions.shape[1:]), dtype=body.pose_directions.dtype)
-
-
-def _clusters(vertices: np.ndarray, links: np.ndarray, cell: float) -> np.ndarray:
-    """The cluster each vertex falls into (vertex,)."""
-    places = np.floor((vertices - vertices.min(axis=0)) / max(cell, 1e-12)).astype(np.int64)
-    _, clusters = np.unique(np.column_stack([links, places]), axis=0, return_inverse=True)
-    return clusters.reshape(-1)
-
-
-def _merged_faces(faces: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Faces between three clusters, each once per direction (face, 3)."""
-    merged = clusters[faces]
-    merged = merged[(merged != np.roll(merged, 1, axis=1)).all(axis=1)]
-    if len(merged) == 0:
-        return merged
-    turned = np.argmin(merged, axis=1)[:, None]
-    merged = np.take_along_axis(merged, (turned + np.arange(3)) % 3, axis=1)
-    return np.unique(merged, axis=0)
-
-
-def _representatives(body: Body, clusters: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """The vertex that stands for each cluster (cluster,), and the place it moves to (cluster, 3)."""
-    vertices = body.vertices.astype(np.float64)
-    count = int(clusters.max()) + 1
-    a, b, c = (vertices[body.faces[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)  # twice the area long: large faces count more
-    heights = (normals * a).sum(axis=1)
-    scale = np.zeros(count)
-    # Sums over a cluster's faces of n n', n h and h h.
-    squares, products, constants = np.zeros((count, 3, 3)), np.zeros((count, 3)), np.zeros(count)
-    for corner in range(3):
-        owner = clusters[body.faces[:, corner]]
-        np.add.at(squares, owner, normals[:, :, None] * normals[:, None, :])
-        np.add.at(products, owner, normals * heights[:, None])
-        np.add.at(constants, owner, heights**2)
-        np.add.at(scale, owner, (normals**2).sum(axis=1))
-    middles = np.stack([np.bincount(clusters, vertices[:, axis], count) for axis in range(3)], axis=1)
-    middles /= np.bincount(clusters, minlength=count)[:, None]
-    cost = np.einsum("vi,vij,vj->v", vertices, squares[clusters], vertices)
-    cost += constants[clusters] - 2.0 * (products[clusters] * vertices).sum(axis=1)
-    cost += FLATNESS * scale[clusters] * ((vertices - middles[clusters]) ** 2).sum(axis=1)
-    order = np.lexsort((cost, clusters))
-    first = np.concatenate([[True], np.diff(clusters[order]) > 0])
-    chosen = order[first]
-    ridge = squares + FLATNESS * scale[:, None, None] * np.eye(3) + np.finfo(float).tiny * np.eye(3)
-    force = products - np.einsum("cij,cj->ci", squares, vertices[chosen])
-    moves = np.linalg.solve(ridge, force[:, :, None])[:, :, 0]
-    lengths = np.linalg.norm(moves, axis=1, keepdims=True)
-    moves *= np.minimum(1.0, 0.5 * cell / np.maximum(lengths, 1e-12))
-    return chosen, vertices[chosen] + moves
+    return float(distances.max())

@@ -126,9 +126,10 @@ class Watch:
         self.repeat()
         time.sleep(_PATIENCE_S)
         if self._ending.acquire(blocking=False):
-            if sys.stderr is not None and os.isatty(2):
-                os.write(2, b"\r\x1b[K")  # over what is left of a progress bar
-            os.write(2, b"warpprior: interrupted\n")
+            with suppress(OSError):  # the terminal may be gone
+                if os.isatty(2):
+                    os.write(2, b"\r\x1b[K")  # over what is left of a progress bar
+                os.write(2, b"warpprior: interrupted\n")
             self.end(INTERRUPTED)
 
 

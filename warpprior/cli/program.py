@@ -13,13 +13,14 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import warpprior
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
+from warpprior.cli.messages import complain
 from warpprior.cli.termination import termination_interrupts
-from warpprior.support.errors import WarppriorError, one_line, shorten
+from warpprior.support.errors import WarppriorError, shorten
 
 if TYPE_CHECKING:
     from warpprior.cli.options import Parser
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = None
     if code is None or (WATCH.came and code != INTERRUPTED):  # or somebody dropped it
         if WATCH.claim():
-            _say("interrupted")
+            complain("interrupted")
         return INTERRUPTED
     return code
 
@@ -93,19 +94,19 @@ def _answer(given: argparse.Namespace) -> int:
     except WarppriorError as error:
         if options.debug:
             traceback.print_exc()
-        _say(f"error: {error}")
+        complain(f"error: {error}")
         return error.exit_code
     except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
         _silence_output()
         return 1
     except MemoryError:
-        _say("error: out of memory; try fewer frames with --num-frames")
+        complain("error: out of memory; try fewer frames with --num-frames")
         return 1
     except OSError as error:  # a full disk, a vanished folder, a closed terminal
         if options.debug:
             traceback.print_exc()
         place = "the output" if error.filename is None else error.filename
-        _say(f"error: {place}: {error.strerror or error}")
+        complain(f"error: {place}: {error.strerror or error}")
         _silence_output()
         return 1
     except Exception as error:
@@ -115,10 +116,11 @@ def _answer(given: argparse.Namespace) -> int:
 
         summary = shorten(" ".join(str(error).split()) or "no message", 160)
         place = place_in_own_terms(error)
+        said = f"{type(error).__name__}: {summary}"
         if place is None:
-            _say(f"error: unexpected {type(error).__name__}: {summary}; please report it with the output of --debug")
+            complain(f"error: unexpected {said}; please report it with the output of --debug")
         else:
-            _say(f"error: {place}: {type(error).__name__}: {summary}; --debug shows the way there")
+            complain(f"error: {place}: {said}; --debug shows the way there")
         return 1
 
 
@@ -192,9 +194,4 @@ def _silence_output() -> None:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    _say(f"warning: {message}")
-
-
-def _say(text: str) -> None:
-    with suppress(OSError):  # the terminal was closed, or the reader of our errors has gone
-        print(f"warpprior: {one_line(text)}", file=sys.stderr, flush=True)
+    complain(f"warning: {message}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
-from warpprior.cli.running import OK, first_frames, say, say_warnings
+from warpprior.cli.messages import complain
+from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
-from warpprior.support.errors import one_line
 from warpprior.support.progress import Course, Progress, progress_bar
 from warpprior.support.tables import format_before_after
 
@@ -21,7 +20,7 @@ from warpprior.support.tables import format_before_after
 _TRACK_S, _MEASURE_S, _DRAW_S, _WRITE_S = 0.03, 0.025, 0.035, 1.0
 
 
-def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None) -> Scene:
+def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None, *, quiet: bool = False) -> Scene:
     """The scene, cut to ``frame_count`` frames, with the poses to start from.
 
     Args:
@@ -29,15 +28,14 @@ def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None
         initial: result folder or pose file whose poses replace the scene's initial ones, except those of known bodies;
             None keeps them all.
         frame_count: how many frames to use; None takes all.
+        quiet: no progress bar.
 
     Raises:
         InputError: see :func:`warpprior.io.load_scene` and :func:`warpprior.io.load_result_poses`.
     """
-    from warpprior.io import load_scene
-
     if initial is None:
-        return load_scene(scene_folder, num_frames=frame_count)
-    scene, poses = first_frames(load_scene(scene_folder), initial, frame_count)
+        return read_scene(scene_folder, quiet, frame_count)
+    scene, poses = first_frames(read_scene(scene_folder, quiet), initial, frame_count)
     return scene.with_poses({name: poses[name] for name in _estimated(scene)})
 
 
@@ -99,7 +97,7 @@ def run_into(
     say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
     if not result.complete:
-        print(f"warpprior: interrupted; the best so far is in {one_line(folder)}{remedy}", file=sys.stderr)
+        complain(f"interrupted; the best so far is in {folder}{remedy}")
     return result
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from warpprior.cli.messages import complain
 from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
-from warpprior.support.errors import MOST_CHARACTERS, InputError, shorten
+from warpprior.support.errors import InputError
 
 OK, BAD_INPUT = 0, 2
 MOST_LISTED_WARNINGS = 10
@@ -27,6 +27,15 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     occupied = any(path.iterdir()) if path.is_dir() else path.exists()
     if occupied and not overwrite:
         raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
+
+
+def read_scene(folder: Path, quiet: bool, frame_count: int | None = None) -> Scene:
+    """The scene of a folder, with a bar where that takes long."""
+    from warpprior.io import load_scene
+    from warpprior.support.progress import progress_bar
+
+    with progress_bar("read", quiet=quiet) as progress:
+        return load_scene(folder, num_frames=frame_count, progress=progress)
 
 
 def first_frames(scene: Scene, poses_file: Path | None, count: int | None) -> tuple[Scene, dict[str, Poses]]:
@@ -57,11 +66,6 @@ def say_warnings(scene: Scene) -> None:
     hidden = len(scene.warnings) - MOST_LISTED_WARNINGS
     if hidden > 0:
         complain(f"warning: and {hidden} more, in the report")
-
-
-def complain(text: str) -> None:
-    """Print an error or a warning in one line, whatever ``--quiet`` says."""
-    print(f"warpprior: {shorten(text, MOST_CHARACTERS + 20)}", file=sys.stderr, flush=True)
 
 
 def say(quiet: bool, *lines: str) -> None:

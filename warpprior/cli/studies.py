@@ -56,7 +56,8 @@ def runs_in(folder: Path, overwrite: bool, protect: Sequence[Path] = ()) -> Iter
 
 def report_refused(errors: Iterable[str]) -> int:
     """Say in one line each what a study could not do, and give its exit code."""
-    from warpprior.cli.running import BAD_INPUT, OK, complain
+    from warpprior.cli.messages import complain
+    from warpprior.cli.running import BAD_INPUT, OK
 
     lines = list(dict.fromkeys(errors))
     for line in lines:

@@ -26,7 +26,9 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
         scene: what the estimate is made from.
         settings: plain data, nested as it may be.
     """
-    parts: dict[str, object] = {f"setting {key}": value for key, value in _flat(dict(settings or {}))}
+    parts: dict[str, object] = {
+        f"setting {key}": "none" if value is None else value for key, value in flat_settings(settings or {})
+    }
     parts |= {f"camera {key}": value for key, value in asdict(scene.camera).items()}
     parts |= {"frames per second": scene.fps, "number of frames": scene.frame_count}
     parts |= {"colour images": scene.read_rgb is not None, "depth images": scene.read_depth is not None}
@@ -40,6 +42,15 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
         shape = [item.body.surfaces, item.body.faces, np.array(item.body.coordinate_names, dtype=np.str_)]
         parts |= {f"body {name}": shape, f"initial poses of {name}": _motion(item.initial)}
     return {name: _text(value) for name, value in parts.items() if value is not None}
+
+
+def flat_settings(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Nested settings by their dotted keys."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flat_settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -61,15 +72,6 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> str:
 def _motion(poses: Poses) -> list[np.ndarray]:
     moments = np.arange(poses.frame_count) if poses.moments is None else poses.moments
     return [poses.position, poses.rotation, poses.joints, poses.shape, np.array(poses.scale), moments]
-
-
-def _flat(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Nested settings by their dotted keys."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", "none" if value is None else value
 
 
 def _text(value: object) -> str:

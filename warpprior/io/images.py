@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,36 +10,15 @@ from warpprior.scene import Camera
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.file_starts import NPY, NPZ, describe_start, not_what
 from warpprior.support.files import read_bytes
-from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans, jpeg_frame
-from warpprior.support.jpeg import START as JPEG
+from warpprior.support.jpeg import SCAN_LIMIT, START, has_many_scans
+from warpprior.support.picture_headers import PIXEL_LIMIT, PictureHeader, read_header
 from warpprior.support.png import SIGNATURE as PNG
 from warpprior.support.png import png_chunks, png_from
 
-PIXEL_LIMIT = 64_000_000
 BYTES_LIMIT = 1 << 30
 
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_GREY, _PALETTE = 0, 3
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What a picture's header says.
-
-    Attributes:
-        format: ``png`` or ``jpeg``.
-        width, height: [px].
-        bits: per channel (per pixel for palettes).
-        channels: 1 grey or palette, 2 grey and alpha, 3 colour, 4 colour and alpha.
-        palette: pixel values are indices into a colour table.
-    """
-
-    format: str
-    width: int
-    height: int
-    bits: int
-    channels: int
-    palette: bool = False
+_GREY = 0  # colour type of PNG
+_AGAIN = "export it again, or delete it: a missing frame is skipped"
 
 
 def import_cv2():
@@ -53,7 +30,7 @@ def import_cv2():
     return cv2
 
 
-def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader, bytes]:
+def read_image_file(path: Path, where: str, camera: Camera) -> tuple[PictureHeader, bytes]:
     """Header and bytes of a picture, complete to its end mark (and by checksum for PNG) but not decoded yet.
 
     Raises:
@@ -62,15 +39,14 @@ def read_image_file(path: Path, where: str, camera: Camera) -> tuple[ImageHeader
     """
     accepted = "needs a readable PNG or JPEG file; a missing frame is skipped"
     data = read_bytes(path, "a picture", limit=BYTES_LIMIT, where=where, accepted=accepted)
-    header = _parse_header(data, where, camera)
+    header = _check_header(data, where, camera)
     whole = _png_is_whole(data) if header.format == "png" else _jpeg_is_whole(data)
     if not whole:
-        accepted = "export it again, or delete it: a missing frame is skipped"
-        raise InputError(where, f"is truncated or damaged ({len(data)} bytes)", accepted)
+        raise InputError(where, f"is truncated or damaged ({len(data)} bytes)", _AGAIN)
     return header, data
 
 
-def decode_image(header: ImageHeader, data: bytes, where: str, *, color: bool = False) -> np.ndarray:
+def decode_image(header: PictureHeader, data: bytes, where: str, *, color: bool = False) -> np.ndarray:
     """Decode a picture as stored: (height, width) or (height, width, channel) in OpenCV's channel order.
 
     Args:
@@ -89,12 +65,11 @@ def decode_image(header: ImageHeader, data: bytes, where: str, *, color: bool = 
     except cv2.error:
         image = None
     if image is None or image.shape[:2] != (header.height, header.width):
-        accepted = "export it again, or delete it: a missing frame is skipped"
-        raise InputError(where, f"is a damaged {header.format.upper()} file", accepted)
+        raise InputError(where, f"is a damaged {header.format.upper()} file", _AGAIN)
     return np.ascontiguousarray(image[..., ::-1]) if color else image
 
 
-def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
+def decode_indices(header: PictureHeader, data: bytes, where: str) -> np.ndarray:
     """Stored pixel values (height, width) uint8 of a palette PNG, or of a grey one of fewer than 8 bits.
 
     OpenCV would turn indices into colours and stretch few bits to 8.  Filters and compression do not depend on the
@@ -106,19 +81,17 @@ def decode_indices(header: ImageHeader, data: bytes, where: str) -> np.ndarray:
     return image if header.bits == 8 else image // np.uint8(255 // (2**header.bits - 1))
 
 
-def _parse_header(data: bytes, where: str, camera: Camera) -> ImageHeader:
-    start = data[:33]
-    if not start:
-        raise InputError(where, "is an empty file", "export it again, or delete it: a missing frame is skipped")
-    if start.startswith(PNG):
-        header = _parse_png(start, where)
-    elif start.startswith(JPEG):
-        header = _parse_jpeg(data, where)
-    else:
+def _check_header(data: bytes, where: str, camera: Camera) -> PictureHeader:
+    header = read_header(data)
+    if header is None or header.format == "bmp":
+        if data.startswith((PNG, START)):
+            raise InputError(where, "is truncated or damaged", _AGAIN)
         accepted = "save pictures as PNG or JPEG"
         if describe_start(data) in (NPY, NPZ):
             accepted = f"{accepted}; of a mask in an array, (mask > 0) * label as 8-bit PNG"
         raise InputError(where, not_what(data, "PNG or JPEG"), accepted)
+    if header.format == "jpeg" and has_many_scans(data):
+        raise InputError(where, f"has more than {SCAN_LIMIT} scans", _AGAIN)
     if header.width * header.height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
         raise InputError(where, f"says it has {header.width} x {header.height} pixels", accepted)
@@ -126,22 +99,6 @@ def _parse_header(data: bytes, where: str, camera: Camera) -> ImageHeader:
         accepted = f"[camera] says {camera.width} x {camera.height}: pictures are never resized silently"
         raise InputError(where, f"has {header.width} x {header.height} pixels", accepted)
     return header
-
-
-def _parse_png(start: bytes, where: str) -> ImageHeader:
-    if len(start) < 33 or start[12:16] != b"IHDR" or start[25] not in _PNG_CHANNELS:
-        raise InputError(where, "is truncated or damaged", "export it again, or delete it: a missing frame is skipped")
-    width, height, bits, kind = struct.unpack(">IIBB", start[16:26])
-    return ImageHeader("png", width, height, bits, _PNG_CHANNELS[kind], kind == _PALETTE)
-
-
-def _parse_jpeg(data: bytes, where: str) -> ImageHeader:
-    frame = jpeg_frame(data)
-    if frame is None:
-        raise InputError(where, "is a truncated or damaged JPEG file", "export it again, or delete it")
-    if has_many_scans(data):
-        raise InputError(where, f"has more than {SCAN_LIMIT} scans", "export it again, or delete it")
-    return ImageHeader("jpeg", frame.width, frame.height, frame.bits, frame.channels)
 
 
 def _png_is_whole(data: bytes) -> bool:

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.io.array_files import read_arrays, write_arrays
+from warpprior.io.array_files import note_strangers, read_arrays, write_arrays
 from warpprior.io.axes import take_shape
 from warpprior.io.pose_arrays import FAR_M
-from warpprior.io.wording import frame_list, nearest
+from warpprior.io.wording import frame_list
 from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
 from warpprior.support.errors import InputError
@@ -63,7 +63,7 @@ def load_detections(
     """
     arrays, bodies = read_arrays(path, frame_count=frame_count), list(bodies)
     reader = _Reader(path, arrays, camera, frame_count, rectify)
-    reader.note_strangers({body.name for body in bodies})
+    note_strangers(arrays, {body.name for body in bodies}, FIELDS, reader.notes)
     found = {
         field: {body.name: READERS[field](reader, body) for body in bodies if f"{body.name}/{key}" in arrays}
         for field, key in STORED.items()
@@ -100,15 +100,6 @@ class _Reader:
         self._path, self._arrays, self._camera = path, arrays, camera
         self._frame_count, self._rectify = frame_count, rectify
         self.notes: list[str] = []
-
-    def note_strangers(self, names: set[str]) -> None:
-        strangers = sorted({key.partition("/")[0] for key in self._arrays} - names)
-        if strangers:
-            self.notes.append(f"holds {', '.join(strangers)}, which no body is called; ignored")
-        for key in self._arrays:
-            name, _, field = key.partition("/")
-            if name in names and field not in FIELDS:
-                self.notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
 
     @reads("keypoints2d")
     def keypoints2d(self, body: Body) -> np.ndarray:

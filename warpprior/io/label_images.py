@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.io.images import ImageHeader, decode_image, decode_indices, import_cv2, read_image_file
+from warpprior.io.images import decode_image, decode_indices, import_cv2, read_image_file
 from warpprior.io.mask_values import mask_table, what_to_write
 from warpprior.io.numbering import note_numbering
 from warpprior.io.scene_file import SCENE_FILE, SceneFile
 from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL
 from warpprior.support.errors import InputError
+from warpprior.support.picture_headers import PictureHeader
 
 _THREADS = 4
 
@@ -115,7 +116,7 @@ def _read_frame(scene_file: SceneFile, template: str, frame: int) -> tuple[np.nd
     return _one_byte(image, header, where)
 
 
-def _one_byte(image: np.ndarray, header: ImageHeader, where: str) -> tuple[np.ndarray, str | None]:
+def _one_byte(image: np.ndarray, header: PictureHeader, where: str) -> tuple[np.ndarray, str | None]:
     accepted = "labels need one byte per pixel: 0 background, a body's label, or 255 for don't-care"
     remark = None
     if image.ndim == 3:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from warpprior.io.atomic import lock_beside, recover
@@ -38,7 +38,7 @@ def prepare_file(path: str | Path, *, overwrite: bool = False) -> OutputLock:
     """
     path = Path(path)
     _check_text(path)
-    try:
+    with _refused(path):
         if path.is_dir() or (path.exists() and not path.is_file()):
             found = "is a folder" if path.is_dir() else "is not a regular file"
             raise InputError(str(path), found, "give the path of a file")
@@ -46,11 +46,9 @@ def prepare_file(path: str | Path, *, overwrite: bool = False) -> OutputLock:
             raise InputError(str(path), "exists", "choose another place, or overwrite it (--overwrite)")
         made = _missing_folders(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(str(path), f"cannot be made: {reason}", "choose a folder you may write to") from error
     lock = OutputLock(path, made, lock=lock_beside(path))
-    recover(path)
+    with _let_go(lock, path):
+        recover(path)
     return lock
 
 
@@ -69,22 +67,18 @@ def prepare_folder(folder: str | Path, *, overwrite: bool = False) -> OutputLock
     """
     folder = Path(folder)
     _check_text(folder)
-    try:
+    with _refused(folder):
         if _is_around(folder):
-            raise InputError(
-                str(folder), "is the working folder, or above it", "it is replaced as a whole: go elsewhere"
-            )
+            accepted = "it is replaced as a whole: go elsewhere"
+            raise InputError(str(folder), "is the working folder, or above it", accepted)
         made = _missing_folders(folder.absolute().parent)
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        lock = OutputLock(folder, made, lock=lock_beside(folder))
+    lock = OutputLock(folder, made, lock=lock_beside(folder))
+    with _let_go(lock, folder):
         recover(folder)
         occupied = any(folder.iterdir()) if folder.is_dir() else folder.exists()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
-    if occupied and not overwrite:
-        lock.release()
-        raise InputError(str(folder), "exists", "choose another place, or overwrite it (--overwrite)")
+        if occupied and not overwrite:
+            raise InputError(str(folder), "exists", "choose another place, or overwrite it (--overwrite)")
     return lock
 
 
@@ -116,7 +110,7 @@ def prepare_output(
     for source in protect:
         if os.path.realpath(source) == os.path.realpath(folder):
             raise InputError(str(folder), "is the input folder", "results need a folder of their own")
-    try:
+    with _refused(folder):
         if folder.exists() and not folder.is_dir():
             raise InputError(str(folder), "is a file", "give the path of a folder")
         entries = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
@@ -134,16 +128,34 @@ def prepare_output(
         check_replaceable(folder, (*RESULT_FILES, CHECKPOINT_FILE))
         made = _missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
+    lock = OutputLock(folder, made)
+    with _let_go(lock, folder):
+        if finish(folder):
+            said = f"{folder}: a run was interrupted while it saved; its result was complete and is kept"
+            warnings.warn(said, stacklevel=2)
+        clear(folder, _removable(folder))
+    return lock
+
+
+@contextmanager
+def _refused(place: Path) -> Iterator[None]:
+    """What the file system refuses is an :class:`InputError`."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(str(folder), f"cannot be made: {reason}", "choose a folder you may write to") from error
-    lock = OutputLock(folder, made)
-    if finish(folder):
-        warnings.warn(
-            f"{folder}: a run was interrupted while it saved; its result was complete and is kept", stacklevel=2
-        )
-    clear(folder, _removable(folder))
-    return lock
+        raise InputError(str(place), f"cannot be made: {reason}", "choose a folder you may write to") from error
+
+
+@contextmanager
+def _let_go(lock: OutputLock, place: Path) -> Iterator[None]:
+    """Release the lock of an output that cannot be prepared, so that this process can try again."""
+    try:
+        with _refused(place):
+            yield
+    except BaseException:
+        lock.release()
+        raise
 
 
 def _removable(folder: Path) -> list[Path]:

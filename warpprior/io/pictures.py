@@ -32,6 +32,14 @@ class Pictures:
     places: dict[int, str]
     rectifier: Rectifier | None
 
+    def _decoded(self, frame: int, *, color: bool = False) -> np.ndarray | None:
+        """The picture of one frame as it is stored, or as RGB; None where there is none."""
+        if frame not in self.paths:
+            return None
+        where = self.places[frame]
+        header, data = read_image_file(self.paths[frame], where, self.camera)
+        return decode_image(header, data, where, color=color)
+
 
 @dataclass(frozen=True)
 class ColorPictures(Pictures):
@@ -39,12 +47,8 @@ class ColorPictures(Pictures):
 
     def __call__(self, frame: int) -> np.ndarray | None:
         """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
-        if frame not in self.paths:
-            return None
-        where = self.places[frame]
-        header, data = read_image_file(self.paths[frame], where, self.camera)
-        image = decode_image(header, data, where, color=True)
-        return image if self.rectifier is None else self.rectifier.linear(image)
+        image = self._decoded(frame, color=True)
+        return image if image is None or self.rectifier is None else self.rectifier.linear(image)
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,10 @@ class DepthPictures(Pictures):
 
     def __call__(self, frame: int) -> np.ndarray | None:
         """Depth (height, width) float32 [m] of one frame, 0 where nothing was measured, or None where there is none."""
-        if frame not in self.paths:
+        stored = self._decoded(frame)
+        if stored is None:
             return None
-        where = self.places[frame]
-        header, data = read_image_file(self.paths[frame], where, self.camera)
-        depth = decode_image(header, data, where).astype(np.float32) * np.float32(self.scale)
+        depth = stored.astype(np.float32) * np.float32(self.scale)
         return depth if self.rectifier is None else self.rectifier.nearest(0)(depth)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from warpprior.bodies.body import Body, JointType
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
-from warpprior.io.array_files import read_arrays
+from warpprior.io.array_files import note_strangers, read_arrays
 from warpprior.io.axes import Shape, median_of_frames, take_shape
 from warpprior.io.coordinates import read_joints
 from warpprior.io.rotations import read_joint_matrices, read_rotations
@@ -69,13 +69,7 @@ class PoseArrays:
 
     def note_strangers(self, names: set[str]) -> None:
         """Note what belongs to no body, and fields that there are not."""
-        strangers = sorted({key.partition("/")[0] for key in self._arrays} - names)
-        if strangers:
-            self.notes.append(f"holds {', '.join(strangers)}, which no body is called; ignored")
-        for key in self._arrays:
-            name, _, field = key.partition("/")
-            if name in names and field not in FIELDS:
-                self.notes.append(f"{key} is not a known field ({nearest(field, FIELDS)}ignored)")
+        note_strangers(self._arrays, names, FIELDS, self.notes)
 
     def motion(self, body: Body, *, clamp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Position, rotation and joints, float64, with the same number of frames; NaN rows allowed."""

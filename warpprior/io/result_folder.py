@@ -9,6 +9,7 @@ from pathlib import Path
 
 from warpprior.io.staging import newest
 from warpprior.support.errors import InputError
+from warpprior.support.files import read_bytes
 
 POSES_FILE = "poses.npz"
 METRICS_FILE = "metrics.json"
@@ -22,7 +23,7 @@ NUMBERS = (POSES_FILE, METRICS_FILE, HISTORY_FILE)
 # config.json last: it says which of the others there are.
 RESULT_FILES = (*NUMBERS, STAGE_FILE, OVERLAY_FILE, *PLOT_FILES, REPORT_FILE, CONFIG_FILE)
 
-_LARGEST_RECORD = 64 << 20  # bytes
+_RECORD_BYTES = 64 << 20
 
 
 def describe_parts(folder: Path) -> dict[str, dict[str, int | str]]:
@@ -42,11 +43,7 @@ def read_record(folder: Path) -> dict | None:
         return None
     accepted = "make the result again (--overwrite)"
     try:
-        if path.stat().st_size > _LARGEST_RECORD:
-            raise InputError(str(path), "is no record of a result", accepted)
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read: {error.strerror}", accepted) from error
+        record = json.loads(read_bytes(path, "the record of a result", limit=_RECORD_BYTES, accepted=accepted))
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):

@@ -10,12 +10,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-import warpprior
 from warpprior.io.atomic import atomic_write
 from warpprior.io.output import CHECKPOINT_FILE
 from warpprior.io.poses import load_poses, save_poses
@@ -35,10 +33,11 @@ from warpprior.io.result_folder import (
 from warpprior.io.staging import staged
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
+from warpprior.support.environment import versions
 from warpprior.support.errors import MissingExtraError, RunError
 from warpprior.support.progress import Course, Progress
 
-VERSIONED = ("warp-lang", "numpy", "scipy", "trimesh", "usd-core", "opencv-python-headless", "opencv-python")
+_DRAWN_BY = ("usd-core", "opencv-python-headless", "opencv-python")
 
 
 def save_result(
@@ -215,12 +214,6 @@ def _write_report(result: Result, path: Path, device: str, progress: Progress) -
 
 
 def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
-    versions = {"warpprior": warpprior.__version__, "python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "complete": result.complete,
         "scene": {
@@ -234,7 +227,7 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
         "settings": result.settings,
         "seed": seed if seed is not None else result.settings.get("seed"),
         "device": device if device is not None else result.settings.get("device"),
-        "versions": versions,
+        "versions": {name: version for name, version in versions(*_DRAWN_BY).items() if version is not None},
         "platform": platform.platform(),
         "command": sys.argv,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),

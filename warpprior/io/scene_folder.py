@@ -22,14 +22,16 @@ from warpprior.io.timestamps import load_timestamps
 from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
+from warpprior.support.progress import Progress
 
 
-def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
+def load_scene(folder: str | Path, *, num_frames: int | None = None, progress: Progress | None = None) -> Scene:
     """Read a scene folder: ``scene.toml``, models, pose files and label images; pictures are read when asked for.
 
     Args:
         folder: holds ``scene.toml``; nothing outside it is opened.
         num_frames: read only the first so many frames; None reads all.
+        progress: called while something takes long, with how much of it is done, how much there is, and what it is.
 
     Returns:
         the scene, rectified when the camera has lens distortion; ``Scene.warnings`` lists what was mended.
@@ -47,7 +49,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None) -> Scene:
         frame_count = num_frames
     notes = list(scene_file.warnings)
     conventions: dict[str, Convention] = {}
-    models = [_read_model(scene_file, entry, conventions, notes) for entry in scene_file.bodies]
+    models = [_read_model(scene_file, entry, conventions, notes, progress) for entry in scene_file.bodies]
     known = [entry.name for entry in scene_file.bodies if entry.known]
     count = scene_file.count
     animated = {model.name: model for model in models if model.animation is not None}
@@ -143,9 +145,16 @@ def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarr
         notes.append(f"{item.name} has no label; the background where it is drawn is taken as don't-care")
 
 
-def _read_model(scene_file: SceneFile, entry: BodyEntry, conventions: dict[str, Convention], notes: list[str]) -> Body:
+def _read_model(
+    scene_file: SceneFile,
+    entry: BodyEntry,
+    conventions: dict[str, Convention],
+    notes: list[str],
+    progress: Progress | None,
+) -> Body:
     """The model of one body; what its poses mean goes into ``conventions`` where that is not ours."""
-    source = BodySource(entry.name, entry.path, scene_file.folder, scene_file.count, scene_file.fps, entry.keys)
+    shared = (scene_file.folder, scene_file.count, scene_file.fps)
+    source = BodySource(entry.name, entry.path, *shared, entry.keys, progress)
     where = f"{scene_file.folder / SCENE_FILE}: body {entry.name!r} of kind {entry.kind.name!r}"
     try:
         found = entry.kind.read(source)

@@ -19,7 +19,7 @@ from warpprior.support.errors import InputError, RunError
 from warpprior.support.files import read_bytes
 
 _ORDERS = "moves.json"  # in the folder that is complete: what to move, in this order, and what to remove before
-_MOST_ORDERS = 1 << 16  # bytes
+_ORDER_BYTES = 1 << 16
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def _pending(folder: Path) -> list[tuple[Path, dict[str, list[str]]]]:
 def _read_orders(path: Path) -> dict[str, list[str]] | None:
     """Orders, or None where there are none that we would have written: names only, of the folder itself."""
     try:
-        orders = json.loads(read_bytes(path, "a list of moves", limit=_MOST_ORDERS))
+        orders = json.loads(read_bytes(path, "a list of files", limit=_ORDER_BYTES))
     except (InputError, ValueError, RecursionError):
         return None
     if not isinstance(orders, dict) or set(orders) != {"move", "remove"}:

@@ -12,6 +12,7 @@ import numpy as np
 
 import warpprior
 from warpprior.io.atomic import atomic_write
+from warpprior.io.fingerprint import flat_settings
 from warpprior.report.figures import (
     OF_PAIRS,
     Quantity,
@@ -273,7 +274,8 @@ def _files(folder: Path, kinds: Mapping[str, str]) -> Iterator[str]:
 
 
 def _settings(result: Result) -> Iterator[str]:
-    tables = {"Settings": dict(_flat(result.settings)), "Versions": {k: v for k, v in versions().items() if v}}
+    settings = {key: str(value) for key, value in flat_settings(result.settings)}
+    tables = {"Settings": settings, "Versions": {k: v for k, v in versions().items() if v}}
     for title, pairs in tables.items():
         rows = "".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in pairs.items())
         if rows:
@@ -283,15 +285,6 @@ def _settings(result: Result) -> Iterator[str]:
 def _scrolled(content: str, label: str) -> str:
     """What is too wide for a narrow screen, in a box of its own that scrolls, by keys as well."""
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
-
-
-def _flat(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as dotted names and texts."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)
 
 
 def _inline(data: bytes, kind: str) -> str:

@@ -26,6 +26,7 @@ td, th { padding: 5px 16px 5px 0; border-bottom: 1px solid var(--line); text-ali
 thead th { color: var(--soft); font-size: 13px; }
 .numbers { width: 100%; font-size: 14px; }
 .numbers tbody th { width: 34%; min-width: 112px; }
+.numbers thead tr + tr th { width: 11%; }
 .numbers td, .numbers thead th { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .numbers .after { color: var(--accent); font-weight: 600; }
 .pairs { width: 100%; table-layout: fixed; }

@@ -12,7 +12,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,14 +73,11 @@ def warp_device(name: Any) -> wp.Device:
     return wp.get_device(name)
 
 
-def prepare_kernel_cache(*, quiet: bool = True) -> Path:
-    """Start Warp with a kernel cache that can be written to; call before the first kernel is launched.
+def prepare_kernel_cache() -> Path:
+    """Start Warp, silent, with a kernel cache that can be written to; call before the first kernel is launched.
 
     A cache folder that cannot be created or written is replaced by a private one in the temporary folder, with a
     warning.  Only programs call this: importing warpprior leaves Warp's settings alone.
-
-    Args:
-        quiet: silence Warp's start-up and module messages.
 
     Returns:
         The folder in use.
@@ -89,11 +86,9 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
 
     from warpprior.kernels import silence_warp
 
-    if quiet:
-        silence_warp()
+    silence_warp()
     try:
-        with _driver_warning_dropped() if quiet else nullcontext(), _sound_cache_home():
-            wp.init()
+        start_warp()
         assert wp.config.kernel_cache_dir is not None  # wp.init has chosen one
         cache = Path(wp.config.kernel_cache_dir)
         problem = _write_problem(cache)
@@ -103,8 +98,7 @@ def prepare_kernel_cache(*, quiet: bool = True) -> Path:
         return cache
     private = _private_cache()
     wp.config.kernel_cache_dir = str(private)
-    with _driver_warning_dropped() if quiet else nullcontext():
-        wp.init()
+    start_warp()
     warnings.warn(
         f"the kernel cache {cache} cannot be used ({problem.strerror or problem}); using {private}, "
         "set WARP_CACHE_PATH to choose another",
@@ -145,23 +139,26 @@ def forget_unfinished_builds() -> None:
 @contextmanager
 def _driver_warning_dropped() -> Iterator[None]:
     """Keep Warp's native code from telling everybody without a GPU, on standard error, that there is none."""
+    stream = sys.stderr
     try:
-        terminal = os.dup(2)
-    except OSError:  # standard error is closed
+        terminal = None if stream is None else os.dup(2)
+    except OSError:
+        terminal = None
+    if stream is None or terminal is None:  # a program with windows has none, and others have closed it
         yield
         return
-    sys.stderr.flush()
+    stream.flush()
     with tempfile.TemporaryFile() as heard:
         os.dup2(heard.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            stream.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
             heard.seek(0)
             lines = heard.read().decode(errors="replace").splitlines(keepends=True)
-            sys.stderr.writelines(line for line in lines if "Could not find or load the NVIDIA CUDA driver" not in line)
+            stream.writelines(line for line in lines if "Could not find or load the NVIDIA CUDA driver" not in line)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ EXTRAS = {
     "usd": {"usd-core": "pxr"},
     "cv": {"opencv-python-headless": "cv2", "imageio-ffmpeg": "imageio_ffmpeg", "matplotlib": "matplotlib"},
 }
-CORE = ("warp-lang", "numpy", "scipy", "trimesh")
+CORE = ("warp-lang", "numpy", "scipy")
 
 
 def info() -> dict:
@@ -57,12 +57,12 @@ def info() -> dict:
     }
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of warpprior, Python and the libraries every run uses; None for one that is absent."""
+def versions(*others: str) -> dict[str, str | None]:
+    """Versions of warpprior, Python, the libraries every run uses, and others; None for one that is absent."""
     return {
         "warpprior": warpprior.__version__,
         "python": platform.python_version(),
-        **{name: _distribution_version(name) for name in CORE},
+        **{name: _distribution_version(name) for name in (*CORE, *others)},
     }
 
 

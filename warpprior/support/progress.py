@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from warpprior.support.errors import one_line
+
 Progress = Callable[[float, float, str], None]  # how much is done, how much there is in all, what is being done
 
 REDRAWN_EVERY = 0.1  # [s]
@@ -103,7 +105,7 @@ def _shape(title: str, text: str, left: str = "") -> str:
     columns = _columns()
     room = columns - len(f"{title} 100 % || ") - 1  # for the bar and the words
     width = max(min(max(columns // 4, _LEAST_BAR), room), 1)
-    words = _fitted(text, left, room - width)
+    words = _fitted(one_line(text), left, room - width)
     bar = f"{{bar:{width}}}"
     return "{desc} {percentage:3.0f} % |" + bar + "| " + words.replace("{", "{{").replace("}", "}}")
 
@@ -130,7 +132,7 @@ class _Log:
         self._stages.add(text)
         self._logged = now
         share = 100.0 * done / total if total > 0 else 100.0
-        line = f"warpprior: {self._title}: {share:.0f} % after {_rounded(now - self._began)}: {text}"
+        line = f"warpprior: {self._title}: {share:.0f} % after {_rounded(now - self._began)}: {one_line(text)}"
         print(line, file=sys.stderr, flush=True)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.assembly import assemble
+from warpprior.bodies.clustering import clustered
 from warpprior.bodies.model import BodyModel, BodyState
-from warpprior.bodies.simplify import simplify
 from warpprior.kernels import moment_border
 from warpprior.kernels import moments as kernels
 from warpprior.render.canvas import EPOCH_LIMIT, Canvas
@@ -107,7 +107,7 @@ class SilhouetteMoments:
                 f"body to watch {watched!r}", f"{bodies[self.index].body.link_count} links", "a rigid body"
             )
         limits = [watched_faces if name == watched else other_faces for name in self.names]
-        drawn = [simplify(body.body, limit) for body, limit in zip(bodies, limits, strict=True)]
+        drawn = [clustered(body.body, limit) for body, limit in zip(bodies, limits, strict=True)]
         self._kept = {name: kept for name, (_, kept) in zip(self.names, drawn, strict=True)}
         assembly = assemble([body for body, _ in drawn])
         self._starts = assembly.vertex_starts

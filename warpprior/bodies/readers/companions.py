@@ -17,7 +17,7 @@ _NAMES = {
     ".mtl": re.compile(rb"^[ \t]*map_Kd[ \t]+([^\r\n]+)", re.MULTILINE),
     ".ply": re.compile(rb"^comment[ \t]+TextureFile[ \t]+([^\r\n]+)", re.MULTILINE),
     ".gltf": re.compile(rb'"uri"\s*:\s*"([^"]{1,1000})"'),
-    ".dae": re.compile(rb"<(?:init_from|ref)>\s*([^<\s][^<]*?)\s*</"),
+    ".dae": re.compile(rb"<(?:init_from|ref)>([^<]+)</"),
 }
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from warpprior.bodies.readers.dae_colors import DaeColors
+from warpprior.bodies.readers.dae_colors import DaeColors, Part
 from warpprior.bodies.readers.dae_tree import DaeTree, read_floats, read_integers
 from warpprior.bodies.readers.files import refuse_unreadable
 from warpprior.bodies.readers.polygons import split_fans
@@ -22,27 +21,6 @@ DEEPEST = 64
 MOST_INPUTS = 32
 _WIDTHS = {"VERTEX": 3, "COLOR": 3, "TEXCOORD": 2}
 _SHAPES = ("triangles", "polylist", "polygons", "tristrips", "trifans")
-
-
-@dataclass(frozen=True)
-class Part:
-    """Triangles of one material, of vertices of their own.
-
-    Attributes:
-        material: the symbol that an instance binds a material to.
-        vertices: (vertex, 3).
-        faces: (face, 3).
-        colors: of vertices (vertex, 3) in [0, 1], or None.
-        places: texture coordinates of corners, v upwards (face, 3, 2), or None.
-        faults: why colours or texture coordinates could not be read.
-    """
-
-    material: str
-    vertices: np.ndarray
-    faces: np.ndarray
-    colors: np.ndarray | None
-    places: np.ndarray | None
-    faults: tuple[str, ...] = ()
 
 
 def read_dae(path: Path) -> Surface:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
@@ -12,11 +12,29 @@ from warpprior.bodies.readers.dae_tree import DaeTree, read_floats
 from warpprior.bodies.readers.textures import Paint, Textures, quoted
 from warpprior.support.errors import InputError
 
-if TYPE_CHECKING:
-    from warpprior.bodies.readers.dae import Part
-
 MOST_SAID = 8
 _SHADERS = ("phong", "lambert", "blinn", "constant")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Triangles of one material, of vertices of their own.
+
+    Attributes:
+        material: the symbol that an instance binds a material to.
+        vertices: (vertex, 3).
+        faces: (face, 3).
+        colors: of vertices (vertex, 3) in [0, 1], or None.
+        places: texture coordinates of corners, v upwards (face, 3, 2), or None.
+        faults: why colours or texture coordinates could not be read.
+    """
+
+    material: str
+    vertices: np.ndarray
+    faces: np.ndarray
+    colors: np.ndarray | None
+    places: np.ndarray | None
+    faults: tuple[str, ...] = ()
 
 
 class DaeColors:

@@ -18,6 +18,7 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.support.errors import InputError
+from warpprior.support.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class BodySource:
         frame_count: of the whole sequence.
         fps: frames per second.
         keys: the kind's own keys, an instance of its ``Keys``.
+        progress: is told how far reading has come, where it takes long; None is told nothing.
     """
 
     name: str
@@ -44,6 +46,7 @@ class BodySource:
     frame_count: int
     fps: float
     keys: Any
+    progress: Progress | None = None
 
     @property
     def file(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import numpy as np
 
 from warpprior.bodies.readers.files import read_bytes
 from warpprior.support.errors import InputError
-from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans, jpeg_frame
-from warpprior.support.jpeg import START as JPEG
-from warpprior.support.png import SIGNATURE as PNG
+from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans
+from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
 from warpprior.support.png import plain_png
 
-PIXEL_LIMIT = 64_000_000
 TOTAL_PIXELS = 4 * PIXEL_LIMIT  # of all textures of one mesh
 MOST_WARNINGS = 12  # of one mesh's textures
 _FINEST = 5  # samples along the edge of a face, at most
@@ -76,17 +73,18 @@ class Textures:
         return self._images[name]
 
     def _decoded(self, name: str, data: bytes) -> np.ndarray | None:
-        size = texture_size(data)
-        if size is None:
+        header = read_header(data)
+        if header is None:
             return self._refuse(name, "is no PNG, JPEG or BMP")
-        pixels = size[0] * size[1]
+        pixels = header.width * header.height
         if pixels > PIXEL_LIMIT:
-            return self._refuse(name, f"is {size[0]} x {size[1]} px, more than {PIXEL_LIMIT // 1_000_000} megapixels")
+            size = f"{header.width} x {header.height} px"
+            return self._refuse(name, f"is {size}, more than {PIXEL_LIMIT // 1_000_000} megapixels")
         if self._pixels + pixels > TOTAL_PIXELS:
             return self._refuse(name, f"makes more than {TOTAL_PIXELS // 1_000_000} megapixels of textures")
-        if data.startswith(JPEG) and has_many_scans(data):
+        if header.format == "jpeg" and has_many_scans(data):
             return self._refuse(name, f"has more than {SCAN_LIMIT} scans")
-        plain = plain_png(data) if data.startswith(PNG) else data
+        plain = plain_png(data) if header.format == "png" else data
         if plain is None:
             return self._refuse(name, "is damaged")
         self._pixels += pixels
@@ -147,17 +145,6 @@ def face_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     corners = vertices[faces]
     with np.errstate(all="ignore"):  # of coordinates that are refused later
         return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-
-
-def texture_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the header of a PNG, JPEG or BMP file claims; None for what is none of these."""
-    if data.startswith(PNG) and len(data) >= 24:
-        return struct.unpack_from(">II", data, 16)
-    if data.startswith(b"BM") and len(data) >= 26:
-        width, height = struct.unpack_from("<ii", data, 18)
-        return abs(width), abs(height)
-    frame = jpeg_frame(data)
-    return None if frame is None else (frame.width, frame.height)
 
 
 def paint_corners(

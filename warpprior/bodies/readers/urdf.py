@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
 from warpprior.bodies.readers.safe_xml import read_xml
-from warpprior.bodies.readers.urdf_geometry import ShapeReader, read_color, read_numbers, read_origin
+from warpprior.bodies.readers.urdf_geometry import ShapeReader, find_mesh, read_color, read_numbers, read_origin
 from warpprior.bodies.readers.urdf_root import ROOT_TYPES, joint_end, place_freely
 from warpprior.bodies.repair import MAX_FACES, UNPAINTED, Surface
-from warpprior.bodies.thinning import LEAST_ERROR, MOST_ERROR, allowed_error, thin_links
+from warpprior.bodies.simplify import LEAST_ERROR, MOST_ERROR, allowed_error, simplify_links
 from warpprior.support.errors import InputError
 from warpprior.support.limits import RANGE
+from warpprior.support.progress import Progress
 
 JOINT_TYPES = {
     "revolute": JointType.HINGE,
@@ -50,7 +51,12 @@ class _Joint:
 
 
 def read_urdf(
-    path: Path | str, name: str, *, mesh_folder: Path | str | None = None, simplify: bool | float = True
+    path: Path | str,
+    name: str,
+    *,
+    mesh_folder: Path | str | None = None,
+    simplify: bool | float = True,
+    progress: Progress | None = None,
 ) -> Body:
     """An articulated body from a URDF file; its frame is that of the root link.
 
@@ -65,6 +71,7 @@ def read_urdf(
         mesh_folder: every mesh must lie in it or below; the file's own folder by default.
         simplify: how far the surface may be from what the file has, for fewer faces [m]; True: 0.2 mm where it has more
             than 40,000 faces; False: not at all.  What was done is a warning of the body.
+        progress: called while that goes on, with faces done, faces in all, and what is being done.
 
     Raises:
         InputError: damaged XML, a document type, joints that do not form one tree, a joint type, mimic or number that
@@ -85,7 +92,7 @@ def read_urdf(
     folder = path.parent if mesh_folder is None else Path(mesh_folder)
     surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
     if error is not None:
-        surfaces = thin_links(surfaces, error, warnings, always=simplify is not True)
+        surfaces = simplify_links(surfaces, error, warnings, always=simplify is not True, progress=progress)
     body = _assemble(path, name, order, joints, surfaces, warnings)
     return body if simplify is True else replace(body, keys={"simplify": simplify})
 
@@ -220,17 +227,13 @@ def _read_shapes(
     warnings: list[str],
 ) -> dict[str, list[Surface]]:
     """Surfaces of each link in its own frame [m], repaired."""
-    materials: dict[str, np.ndarray] = {}
+    materials: dict[str, np.ndarray | str] = {}
     # Those of the robot first; one that a link defines may be named by any other.
     for material in [*robot.findall("material"), *robot.iterfind("link/visual/material")]:
-        color = read_color(f"{path}, material {material.get('name', '')!r}", material)
+        color = read_color(material)
         if color is not None:
             materials.setdefault(material.get("name", ""), color)
-    shapes = [
-        (link, f"{path}, link {link!r}", shape)
-        for link, element in links.items()
-        for shape in (element.findall("visual") or element.findall("collision"))
-    ]
+    shapes = [(link, f"{path}, link {link!r}", shape) for link, element in links.items() for shape in _drawn(element)]
     reader = ShapeReader(path, folder, materials)
     reader.check_meshes([(where, shape) for _, where, shape in shapes])
     surfaces: dict[str, list[Surface]] = {link: [] for link in links}
@@ -340,8 +343,9 @@ class UrdfKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The robot; its meshes must lie in the topmost folder below the scene folder that holds its file."""
-        folder = model_root(source.folder, source.file)
-        return read_urdf(source.file, name=source.name, mesh_folder=folder, simplify=source.keys.simplify), None
+        folder, simplify = model_root(source.folder, source.file), source.keys.simplify
+        body = read_urdf(source.file, source.name, mesh_folder=folder, simplify=simplify, progress=source.progress)
+        return body, None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """The file and its meshes, in a folder of their own."""
@@ -365,27 +369,32 @@ def model_root(folder: Path, model: Path) -> Path:
     return model.parents[len(parts) - 2] if len(parts) > 1 else model.parent
 
 
+def _drawn(link: ElementTree.Element) -> list[ElementTree.Element]:
+    """The shapes of a link that are its surface."""
+    return link.findall("visual") or link.findall("collision")
+
+
+def _mesh_files(source: Path, root: Path) -> Iterator[Path]:
+    """Meshes below the root that a URDF names; InputError where one that is drawn is elsewhere."""
+    for link in read_xml(source, "a URDF file").iter("link"):
+        drawn = [mesh for shape in _drawn(link) for mesh in shape.iter("mesh")]
+        for mesh in link.iter("mesh"):
+            try:
+                file = find_mesh(f"{source}, link {link.get('name', '')!r}", source, root, mesh.get("filename", ""))
+            except InputError:
+                if mesh in drawn:
+                    raise
+                continue
+            if file is not None:
+                yield file
+
+
 def _copy_with_meshes(source: Path, root: Path, target: Path) -> Path:
     """Copy a URDF file, what it names and what that names, keeping their places; the path of the copy."""
-    text = source.read_text(encoding="utf-8-sig")
-    names = sorted(set(re.findall(r"""\bfilename\s*=\s*["']([^"']+)["']""", text)))
-    meshes = [file for name in names if (file := _find_file(name, source, root))]
+    meshes = [*_mesh_files(source, root)]
     others = [file for mesh in meshes for file in named_files(mesh) if file.is_relative_to(root)]
     for origin in dict.fromkeys([source, *meshes, *others]):
         copy = target / origin.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, copy)
     return target / source.relative_to(root)
-
-
-def _find_file(name: str, source: Path, root: Path) -> Path | None:
-    """A file a URDF names: beside it as written, or below the root without ``package://`` or also the package."""
-    scheme, separator, rest = name.partition("://")
-    candidates = (
-        [root / rest, root / rest.partition("/")[2]] if separator and scheme == "package" else [source.parent / name]
-    )
-    for candidate in candidates:
-        file = candidate.resolve()
-        if file.is_file() and file.is_relative_to(root):
-            return file
-    return None

@@ -67,12 +67,12 @@ class ShapeReader:
     Args:
         urdf: the URDF file.
         folder: every mesh must lie in it or below.
-        materials: colours by material name, RGB in [0, 1].
+        materials: by name, what :func:`read_color` gave.
 
     Its ``color_warnings`` say what could not be read of colours that were wanted.
     """
 
-    def __init__(self, urdf: Path, folder: Path, materials: dict[str, np.ndarray]):
+    def __init__(self, urdf: Path, folder: Path, materials: dict[str, np.ndarray | str]):
         self.urdf, self.folder, self.materials = urdf, folder.resolve(), materials
         self.surfaces: dict[Path, Surface] = {}
         self._colorless: dict[str, tuple[str, ...]] = {}  # what was said, by the name of the mesh or material
@@ -91,7 +91,7 @@ class ShapeReader:
                     raise InputError(
                         f"{where}: <mesh>", "has no filename", "give filename = a path below the robot's folder"
                     )
-                if self._find(where, name) is None and name not in missing:
+                if find_mesh(where, self.urdf, self.folder, name) is None and name not in missing:
                     missing.append(name)
         if missing:
             shown = ", ".join(repr(name[:120]) for name in missing[:20]) + (", ..." if len(missing) > 20 else "")
@@ -117,7 +117,7 @@ class ShapeReader:
         else:
             raise InputError(f"{where}: <geometry>", f"{element.tag!r} is not accepted", accepted)
         origin = read_origin(where, shape)
-        color = self._color(where, shape)
+        color = self._color(shape)
         if color is not None:
             surface = replace(surface, colors=np.tile(color, (len(surface.vertices), 1)))
         elif surface.color_warnings:
@@ -131,7 +131,7 @@ class ShapeReader:
         return said[:MOST_SAID] + more
 
     def _read_mesh(self, where: str, mesh: ElementTree.Element) -> Surface:
-        file = self._find(where, mesh.get("filename", ""))
+        file = find_mesh(where, self.urdf, self.folder, mesh.get("filename", ""))
         assert file is not None  # those that are not there were refused all together
         if file.suffix.lower() not in READERS:
             found = f"{file.name!r} is not a format that is read"
@@ -147,59 +147,66 @@ class ShapeReader:
         faces = surface.faces[:, ::-1] if np.prod(scale) < 0.0 else surface.faces
         return replace(surface, vertices=surface.vertices * scale, faces=faces, warnings=warnings)
 
-    def _find(self, where: str, name: str) -> Path | None:
-        """The file a URDF names, or None when it is not there.
-
-        ``package://name/rest`` is looked for as ``name/rest`` and as ``rest`` below the folder.
-
-        Raises:
-            InputError: it lies outside the folder.
-        """
-        scheme, separator, rest = name.partition("://")
-        candidates = [name]
-        if separator and scheme == "package":
-            rest = unquote(rest).lstrip("/")
-            candidates = [rest, rest.partition("/")[2]]
-        elif separator and scheme == "file":
-            candidates = [unquote(rest)]
-        elif separator:
-            raise InputError(
-                f"{where}: <mesh>", f"{name[:120]!r} is not a file", "give a path below the robot's folder"
-            )
-        for candidate in filter(None, candidates):
-            try:
-                base = self.folder if separator == "://" and scheme == "package" else self.urdf.parent
-                file = (base / candidate.replace("\\", "/")).resolve()
-                inside = file.is_relative_to(self.folder)
-                there = inside and file.is_file()
-            except (OSError, ValueError, RuntimeError):
-                raise InputError(f"{where}: <mesh>", f"{name[:120]!r} is not a path", "give a relative path") from None
-            if not inside:
-                found = f"{name[:120]!r} lies outside {self.folder}"
-                accepted = "give a folder above both as mesh_folder; in a scene, put URDF and meshes into one folder"
-                raise InputError(f"{where}: <mesh>", found, accepted)
-            if there:
-                return file
-        return None
-
-    def _color(self, where: str, shape: ElementTree.Element) -> np.ndarray | None:
+    def _color(self, shape: ElementTree.Element) -> np.ndarray | None:
         material = shape.find("material")
         if material is None:
             return None
-        color = read_color(where, material)
-        name = material.get("name", "")
+        color, name = read_color(material), material.get("name", "")
         color = self.materials.get(name) if color is None else color
-        if color is None:
-            texture = material.find("texture") is not None
-            why = "is a texture, which is not read" if texture else "has no colour, here or elsewhere in the file"
-            self._colorless[f"material {name[:60]!r}"] = (why,)
-        return color
+        if isinstance(color, np.ndarray):
+            return color
+        texture = material.find("texture") is not None
+        why = "is a texture, which is not read" if texture else "has no colour, here or elsewhere in the file"
+        self._colorless[f"material {name[:60]!r}"] = (color or why,)
+        return None
 
 
-def read_color(where: str, material: ElementTree.Element) -> np.ndarray | None:
-    """RGB in [0, 1] of a material element, or None."""
+def find_mesh(where: str, urdf: Path, folder: Path, name: str) -> Path | None:
+    """The file that a URDF names, or None when it is not there.
+
+    ``package://name/rest`` is looked for as ``name/rest`` and as ``rest`` below the folder.
+
+    Args:
+        where: the element, for messages.
+        urdf: the URDF file.
+        folder: every mesh must lie in it or below.
+        name: as the file has it.
+
+    Raises:
+        InputError: it lies outside the folder.
+    """
+    scheme, separator, rest = name.partition("://")
+    base, candidates = urdf.parent, [name]
+    if separator and scheme == "package":
+        rest = unquote(rest).lstrip("/")
+        base, candidates = folder, [rest, rest.partition("/")[2]]
+    elif separator and scheme == "file":
+        candidates = [unquote(rest)]
+    elif separator:
+        raise InputError(f"{where}: <mesh>", f"{name[:120]!r} is not a file", "give a path below the robot's folder")
+    for candidate in filter(None, candidates):
+        try:
+            file = (base / candidate.replace("\\", "/")).resolve()
+            inside = file.is_relative_to(folder.resolve())
+            there = inside and file.is_file()
+        except (OSError, ValueError, RuntimeError):
+            raise InputError(f"{where}: <mesh>", f"{name[:120]!r} is not a path", "give a relative path") from None
+        if not inside:
+            found = f"{name[:120]!r} lies outside {folder}"
+            accepted = "give a folder above both as mesh_folder; in a scene, put URDF and meshes into one folder"
+            raise InputError(f"{where}: <mesh>", found, accepted)
+        if there:
+            return file
+    return None
+
+
+def read_color(material: ElementTree.Element) -> np.ndarray | str | None:
+    """RGB in [0, 1] of a material element, or why it cannot be read, or None where there is none."""
     color = material.find("color")
-    return None if color is None else np.clip(read_numbers(where, color, "rgba", 4)[:3], 0.0, 1.0)
+    try:
+        return None if color is None else np.clip(read_numbers("", color, "rgba", 4)[:3], 0.0, 1.0)
+    except InputError as error:
+        return f"its colour cannot be read ({error.found})"
 
 
 def _read_primitive(where: str, element: ElementTree.Element) -> Surface:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.bodies.readers.polygons import split_fans
 from warpprior.support.errors import InputError
 from warpprior.support.separate_process import allow_more
 
@@ -205,13 +206,7 @@ def _triangles(mesh: UsdGeom.Mesh, where: str) -> np.ndarray:
     if counts.min(initial=3) < 3 or counts.sum() != len(corners) or corners.min(initial=0) < 0:
         found = f"{len(counts)} faces of {mesh.GetPath()} do not fit its {len(corners)} corners"
         raise InputError(where, found, "faces of three corners or more")
-    first = np.cumsum(counts) - counts
-    fans = counts - 2
-    face = np.repeat(np.arange(len(counts)), fans)
-    turn = np.arange(fans.sum()) - np.repeat(np.cumsum(fans) - fans, fans)
-    triangles = np.stack(
-        [corners[first[face]], corners[first[face] + turn + 1], corners[first[face] + turn + 2]], axis=1
-    )
+    triangles = corners[split_fans(where, counts)[1]]
     left = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
     return triangles[:, ::-1] if left else triangles
 

@@ -21,15 +21,15 @@ class Options(Measured, IntoFile, Common):
 
 def run(options: Options) -> int:
     """Write the stage."""
-    from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
-    from warpprior.io import load_scene, prepare_file
+    from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings, start_warp
+    from warpprior.io import prepare_file
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
     from warpprior.usd import export_usd
 
     with prepare_file(options.output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
-        scene, poses = first_frames(load_scene(options.scene), options.poses, options.num_frames)
+        scene, poses = first_frames(read_scene(options.scene, options.quiet), options.poses, options.num_frames)
         say_warnings(scene)
         with progress_bar("export", quiet=options.quiet) as progress:
             self_healing(lambda: export_usd(scene, poses, options.output, progress=progress))

@@ -35,7 +35,7 @@ def run(options: Options) -> int:
     protect = places_of(options.scene, options.initial)
     with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
         device = start_warp(options.device, options.quiet)
-        scene = read_start(options.scene, options.initial, options.num_frames)
+        scene = read_start(options.scene, options.initial, options.num_frames, quiet=options.quiet)
         state = None
         if options.resume:
             inputs = inputs_of(scene, settings)

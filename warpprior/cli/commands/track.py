@@ -49,7 +49,7 @@ def run(options: Options) -> int:
     protect = places_of(options.scene, options.initial)
     with prepare_output(options.output_dir, overwrite=options.overwrite, protect=protect):
         device = start_warp(options.device, options.quiet)
-        scene = read_start(options.scene, options.initial, options.num_frames)
+        scene = read_start(options.scene, options.initial, options.num_frames, quiet=options.quiet)
         chosen = {"observe": list(options.observe), "smooth": options.smooth, "lag": options.lag, "device": device}
         result = run_into(
             options.output_dir,

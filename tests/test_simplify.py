@@ -13,7 +13,7 @@ from warpprior.bodies import decimation_cache
 from warpprior.bodies.primitives import make_box
 from warpprior.bodies.readers.urdf import read_urdf
 from warpprior.bodies.repair import Surface
-from warpprior.bodies.thinning import distance_between, thin_links, thin_surface
+from warpprior.bodies.simplify import distance_between, simplify_links, simplify_surface
 from warpprior.io import load_scene, save_scene
 from warpprior.support.errors import InputError
 
@@ -39,7 +39,7 @@ def test_the_stated_error_is_kept_and_measured(surface):
     """Both surfaces are within 0.2 mm of each other, by the distances of tests/reference too."""
     from tests.reference.decimation import distance
 
-    thin, measured = thin_surface(surface, ERROR)
+    thin, measured = simplify_surface(surface, ERROR)
     assert len(thin.faces) < 0.7 * len(surface.faces) and 0.0 < measured <= ERROR
     rng = np.random.default_rng(3)
     for one, other in ((surface, thin), (thin, surface)):
@@ -52,19 +52,19 @@ def test_the_stated_error_is_kept_and_measured(surface):
 
 def test_a_smaller_error_leaves_more_faces(surface):
     """And none is taken where nothing can go."""
-    coarse, _ = thin_surface(surface, 5e-4)
-    fine, measured = thin_surface(surface, 2e-5)
+    coarse, _ = simplify_surface(surface, 5e-4)
+    fine, measured = simplify_surface(surface, 2e-5)
     assert len(coarse.faces) < len(fine.faces) and measured <= 2e-5
-    same, measured = thin_surface(surface, 1e-6)
+    same, measured = simplify_surface(surface, 1e-6)
     assert len(same.faces) == len(surface.faces) and measured <= 1e-6
     box = make_box((0.1, 0.1, 0.1))
-    assert thin_surface(box, ERROR) == (box, 0.0)
+    assert simplify_surface(box, ERROR) == (box, 0.0)
 
 
 def test_open_surfaces_stay_open(surface):
     """Closedness is what it was."""
     vertices, faces = flat_plate(16)
-    thin, _ = thin_surface(Surface(vertices, faces), ERROR)
+    thin, _ = simplify_surface(Surface(vertices, faces), ERROR)
     assert not thin.closed and len(thin.faces) < len(faces)
     assert thin.colors is None
 
@@ -84,20 +84,20 @@ def test_distances_between_surfaces_are_found_both_ways():
 
 def test_what_was_found_is_kept(surface, cache, monkeypatch):
     """The second time nothing is computed, and the answer is the same bit by bit; other inputs are other entries."""
-    first, measured = thin_surface(surface, ERROR)
+    first, measured = simplify_surface(surface, ERROR)
     assert [path.suffix for path in cache.iterdir()] == [".npz"]
-    monkeypatch.setattr("warpprior.bodies.thinning.decimate", None)
-    again, same = thin_surface(surface, ERROR)
+    monkeypatch.setattr("warpprior.bodies.simplify.decimate", None)
+    again, same = simplify_surface(surface, ERROR)
     assert same == measured
     for name in ("vertices", "faces", "colors"):
         np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
     moved = replace(surface, vertices=surface.vertices + 1e-9)
     for other, error in ((surface, 1.1 * ERROR), (moved, ERROR), (replace(surface, colors=None), ERROR)):
         with pytest.raises(TypeError):
-            thin_surface(other, error)
+            simplify_surface(other, error)
     monkeypatch.setattr("warpprior.bodies.decimation_cache.VERSION", 0)
     with pytest.raises(TypeError):
-        thin_surface(surface, ERROR)
+        simplify_surface(surface, ERROR)
 
 
 def entry(**changes):
@@ -131,10 +131,10 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damaged_and_foreign_entries_are_as_if_not_there(surface, cache, kind):
     """They are found again, and written anew where that can be done."""
-    first, measured = thin_surface(surface, ERROR)
+    first, measured = simplify_surface(surface, ERROR)
     (path,) = cache.iterdir()
     DAMAGE[kind](path)
-    again, same = thin_surface(surface, ERROR)
+    again, same = simplify_surface(surface, ERROR)
     assert same == measured
     np.testing.assert_array_equal(again.faces, first.faces)
     if kind != "a folder":
@@ -145,7 +145,7 @@ def test_damaged_and_foreign_entries_are_as_if_not_there(surface, cache, kind):
 def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(surface, cache, monkeypatch):
     """The surface is simplified all the same."""
     cache.write_text("a file where the folder should be", encoding="utf-8")
-    assert len(thin_surface(surface, ERROR)[0].faces) < len(surface.faces)
+    assert len(simplify_surface(surface, ERROR)[0].faces) < len(surface.faces)
 
 
 def test_the_cache_is_bounded(surface, cache, monkeypatch):
@@ -165,7 +165,7 @@ def test_the_cache_is_bounded(surface, cache, monkeypatch):
 def test_heavy_robots_are_simplified_and_it_is_said(tmp_path, monkeypatch):
     """Faces before and after and the error are in a warning; links, joints and closedness are those of the file."""
     path = write_heavy_robot(tmp_path / "robot", 6000)
-    monkeypatch.setattr("warpprior.bodies.thinning.MANY_FACES", 5000)
+    monkeypatch.setattr("warpprior.bodies.simplify.MANY_FACES", 5000)
     heavy, light = read_urdf(path, "hand", simplify=False), read_urdf(path, "hand")
     assert light.face_count < 0.7 * heavy.face_count
     assert heavy.warnings == ()
@@ -179,6 +179,20 @@ def test_heavy_robots_are_simplified_and_it_is_said(tmp_path, monkeypatch):
     assert coarse.face_count < light.face_count
 
 
+def test_readers_are_silent_and_tell_who_asks(tmp_path, monkeypatch, capfd):
+    """Nothing is printed, on a terminal neither; `progress` hears of every link."""
+    path = write_heavy_robot(tmp_path / "robot", 6000)
+    monkeypatch.setattr("warpprior.bodies.simplify.MANY_FACES", 5000)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    told = []
+    body = read_urdf(path, "hand", progress=lambda *what: told.append(what))
+    assert capfd.readouterr() == ("", "")
+    shares = [done / total for done, total, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] < 1.0
+    assert all(text.startswith("simplifying meshes (") for _, _, text in told)
+    assert {text[20:-1] for _, _, text in told} <= set(body.link_names)
+
+
 def test_robots_of_few_faces_are_left_alone_unless_asked(tmp_path):
     """40,000 faces are no burden."""
     path = write_heavy_robot(tmp_path / "robot", 4000)
@@ -186,7 +200,7 @@ def test_robots_of_few_faces_are_left_alone_unless_asked(tmp_path):
     assert read_urdf(path, "hand", simplify=ERROR).face_count < read_urdf(path, "hand").face_count
     boxes = {"palm": [make_box((0.1, 0.1, 0.1))]}
     said = []
-    assert len(thin_links(boxes, ERROR, said, always=True)["palm"][0].faces) == 12 and said == []
+    assert len(simplify_links(boxes, ERROR, said, always=True)["palm"][0].faces) == 12 and said == []
 
 
 @pytest.mark.parametrize("value", [0.0, -1e-4, 0.5, np.nan, "no", None])
@@ -224,8 +238,8 @@ def test_a_saved_scene_simplifies_alike(tmp_path):
 def refuse_after(read, asked):
     """The reader, noting what it is asked."""
 
-    def noting(path, name, *, mesh_folder=None, simplify=True):
+    def noting(path, name, *, simplify=True, **others):
         asked.append(simplify)
-        return read(path, name, mesh_folder=mesh_folder, simplify=simplify)
+        return read(path, name, simplify=simplify, **others)
 
     return noting
