@@ -5,9 +5,9 @@ import pytest
 
 from tests.mesh_files import BOX, box_dae, box_glb, box_obj, box_ply, plain_png, png_bytes
 from warpprior.bodies import read_mesh, read_urdf
-from warpprior.bodies.readers.companions import named_files
-from warpprior.bodies.readers.linear_light import to_linear, to_srgb
-from warpprior.bodies.readers.textures import SCAN_LIMIT
+from warpprior.bodies.readers.mesh_files.companions import named_files
+from warpprior.bodies.readers.mesh_files.linear_light import to_linear, to_srgb
+from warpprior.bodies.readers.mesh_files.textures import SCAN_LIMIT
 
 GREEN = np.array([10, 200, 30]) / 255.0
 

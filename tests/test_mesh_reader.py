@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from warpprior.bodies import read_mesh
 from warpprior.bodies.primitives import make_box, make_capsule, make_cylinder, make_sphere
-from warpprior.bodies.readers.linear_light import to_srgb
+from warpprior.bodies.readers.mesh_files.linear_light import to_srgb
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 
@@ -360,7 +360,7 @@ def test_reference_meshes(shared_data):
 @pytest.mark.parametrize("line", [" v 0 0 0\n", "\tvt 0 0\n"])
 def test_indented_lines_count_too(tmp_path, monkeypatch, line):
     """Too many of them are refused while they are read, not after the last one."""
-    monkeypatch.setattr("warpprior.bodies.readers.obj.MAX_FACES", 10)
+    monkeypatch.setattr("warpprior.bodies.readers.mesh_files.obj.MAX_FACES", 10)
     (tmp_path / "a.obj").write_text(31 * line + " x\n" * 80)
     with pytest.raises(InputError, match="more than 30 "):
         read_mesh(tmp_path / "a.obj", "a")

@@ -11,7 +11,7 @@ from tests.glb_files import finger
 from tests.reference import gltf
 from warpprior.bodies import JointType, link_transforms, posed_keypoints, posed_vertices, read_skin
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
-from warpprior.bodies.readers.linear_light import to_srgb
+from warpprior.bodies.readers.mesh_files.linear_light import to_srgb
 from warpprior.bodies.readers.webxr import CHAINS, PARENTS
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError

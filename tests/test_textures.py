@@ -8,9 +8,9 @@ import pytest
 import trimesh
 
 from tests.mesh_files import png_bytes
-from warpprior.bodies.readers.linear_light import to_linear, to_srgb
 from warpprior.bodies.readers.mesh import read_mesh
-from warpprior.bodies.readers.textures import look_up, paint_corners
+from warpprior.bodies.readers.mesh_files.linear_light import to_linear, to_srgb
+from warpprior.bodies.readers.mesh_files.textures import look_up, paint_corners
 from warpprior.support.picture_headers import PIXEL_LIMIT, read_header
 from warpprior.support.png import MOST_CHUNKS, plain_png, png_chunks, png_from
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.readers.dae import read_dae
-from warpprior.bodies.readers.gltf import read_gltf
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
-from warpprior.bodies.readers.obj import read_obj
-from warpprior.bodies.readers.ply import read_ply
-from warpprior.bodies.readers.stl import read_stl
+from warpprior.bodies.readers.mesh_files.dae import read_dae
+from warpprior.bodies.readers.mesh_files.gltf import read_gltf
+from warpprior.bodies.readers.mesh_files.obj import read_obj
+from warpprior.bodies.readers.mesh_files.ply import read_ply
+from warpprior.bodies.readers.mesh_files.stl import read_stl
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within

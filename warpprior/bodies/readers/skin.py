@@ -12,11 +12,11 @@ from warpprior.bodies.blend_body import strongest_links
 from warpprior.bodies.body import Body, JointType
 from warpprior.bodies.hand_parts import find_zones, palm_directions
 from warpprior.bodies.readers import webxr
-from warpprior.bodies.readers.glb import ACCEPTED, Glb
-from warpprior.bodies.readers.gltf import read_triangles
-from warpprior.bodies.readers.gltf_colors import GltfColors
 from warpprior.bodies.readers.kinds import BodyKind, BodySource
 from warpprior.bodies.readers.mesh import check_size
+from warpprior.bodies.readers.mesh_files.glb import ACCEPTED, Glb
+from warpprior.bodies.readers.mesh_files.gltf import read_triangles
+from warpprior.bodies.readers.mesh_files.gltf_colors import GltfColors
 from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError

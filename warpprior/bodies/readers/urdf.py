@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
-from warpprior.bodies.readers.companions import named_files
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.mesh import check_size
+from warpprior.bodies.readers.mesh_files.companions import named_files
 from warpprior.bodies.readers.safe_xml import read_xml
 from warpprior.bodies.readers.urdf_geometry import (
     LARGEST,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.ply_elements import ACCEPTED, Column, read_tables
+from warpprior.bodies.readers.mesh_files.ply_elements import ACCEPTED, Column, read_tables
+from warpprior.bodies.readers.mesh_files.textures import Paint, Textures
 from warpprior.bodies.readers.polygons import split_fans
-from warpprior.bodies.readers.textures import Paint, Textures
 from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.bodies.repair import Surface
 from warpprior.support.errors import InputError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.glb import Glb
-from warpprior.bodies.readers.gltf_colors import GltfColors
+from warpprior.bodies.readers.mesh_files.glb import Glb
+from warpprior.bodies.readers.mesh_files.gltf_colors import GltfColors
 from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.bodies.repair import Surface
 from warpprior.support.errors import InputError

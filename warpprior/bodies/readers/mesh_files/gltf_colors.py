@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.bodies.readers.glb import Glb
-from warpprior.bodies.readers.linear_light import to_linear, to_srgb
-from warpprior.bodies.readers.textures import Paint, Textures, look_up
+from warpprior.bodies.readers.mesh_files.glb import Glb
+from warpprior.bodies.readers.mesh_files.linear_light import to_linear, to_srgb
+from warpprior.bodies.readers.mesh_files.textures import Paint, Textures, look_up
 from warpprior.support.errors import InputError
 
 WHITE = (1.0, 1.0, 1.0, 1.0)

@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from warpprior.bodies.readers.dae_colors import DaeColors, Part
-from warpprior.bodies.readers.dae_tree import DaeTree, read_floats, read_integers
+from warpprior.bodies.readers.mesh_files.dae_colors import DaeColors, Part
+from warpprior.bodies.readers.mesh_files.dae_tree import DaeTree, read_floats, read_integers
 from warpprior.bodies.readers.polygons import split_fans
 from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.bodies.repair import MAX_FACES, Surface

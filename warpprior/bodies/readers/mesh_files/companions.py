@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from warpprior.bodies.readers.obj_materials import texture_name
-from warpprior.bodies.readers.textures import beside
+from warpprior.bodies.readers.mesh_files.obj_materials import texture_name
+from warpprior.bodies.readers.mesh_files.textures import beside
 from warpprior.support.files import read_bytes
 
 MOST = 1000

@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from warpprior.bodies.readers.dae_tree import DaeTree, read_floats
-from warpprior.bodies.readers.textures import Paint, Textures, quoted
+from warpprior.bodies.readers.mesh_files.dae_tree import DaeTree, read_floats
+from warpprior.bodies.readers.mesh_files.textures import Paint, Textures, quoted
 from warpprior.support.errors import InputError
 
 MOST_SAID = 8

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.obj_materials import MOST_LIBRARIES, read_libraries
-from warpprior.bodies.readers.textures import Paint, Textures
+from warpprior.bodies.readers.mesh_files.obj_materials import MOST_LIBRARIES, read_libraries
+from warpprior.bodies.readers.mesh_files.textures import Paint, Textures
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes

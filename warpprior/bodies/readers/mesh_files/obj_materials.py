@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from warpprior.bodies.readers.textures import beside, quoted
+from warpprior.bodies.readers.mesh_files.textures import beside, quoted
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 
@@ -108,7 +108,7 @@ def _color(words: list[str]) -> np.ndarray | None:
 
 def _rgb_from_xyz(xyz: np.ndarray) -> np.ndarray:
     """sRGB of CIE XYZ, whose white is that of D65 with Y = 1 (IEC 61966-2-1)."""
-    from warpprior.bodies.readers.linear_light import to_srgb
+    from warpprior.bodies.readers.mesh_files.linear_light import to_srgb
 
     matrix = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
     return to_srgb(np.array(matrix) @ xyz)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from warpprior.bodies.readers.textures import beside, quoted
+from warpprior.bodies.readers.mesh_files.textures import beside, quoted
 from warpprior.bodies.repair import MAX_FACES
 from warpprior.support.errors import InputError
 from warpprior.support.files import MAX_BYTES, read_bytes
