@@ -13,6 +13,7 @@ from pathlib import Path
 
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
+from warpprior.support.interrupts import postponed
 
 LOCK_FILE = ".lock"
 OWNER_SUFFIX = ".pid"  # of the file that names the holder; on Windows nobody else can read the locked one
@@ -51,23 +52,14 @@ class OutputLock:
         self._lock: filelock.BaseFileLock | None = filelock.FileLock(str(self._path), thread_local=False)
         _remove_link(self._path)
         self._key = _key(self._path)
-        try:
-            self._acquire(self._lock)
-        except filelock.Timeout as error:
-            owner = self._owner()
-            found = "is being written by another run" + (f" (process {owner})" if owner else "")
-            raise InputError(str(place), found, "wait for it, or choose another place") from error
-        except (OSError, NotImplementedError) as error:
-            reason = getattr(error, "strerror", None) or error
-            warnings.warn(f"{place}: cannot be locked ({reason}); let no other run write to it", stacklevel=3)
-            self._lock = None
-        _held[self._key] = self
-        with suppress(
-            OSError
-        ):  # made anew: a link or a pipe of that name, which a copied folder may hold, is not opened
-            self._owner_file.unlink(missing_ok=True)
-            with open(self._owner_file, "x", encoding="ascii") as stream:
-                stream.write(str(os.getpid()))
+        with postponed():  # what is locked and not noted would be left behind
+            self._lock_now()
+            _held[self._key] = self
+            # Made anew: a link or a pipe of that name, which a copied folder may hold, is not opened.
+            with suppress(OSError):
+                self._owner_file.unlink(missing_ok=True)
+                with open(self._owner_file, "x", encoding="ascii") as stream:
+                    stream.write(str(os.getpid()))
         atexit.register(self.release)
 
     def __enter__(self) -> OutputLock:
@@ -78,19 +70,35 @@ class OutputLock:
 
     def release(self) -> None:
         """Let the next run in; harmless when called twice."""
-        if _held.get(self._key) is not self:
-            return
-        del _held[self._key]
-        atexit.unregister(self.release)
-        # Removed while still held, so that nobody else's can be removed by mistake.
-        for path in (self._owner_file, self._path):
-            with suppress(OSError):  # Windows does not remove open files; there the lock does it
-                path.unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.release()
-        with suppress(OSError):  # folders that hold results stay
-            for folder in self._made:
-                folder.rmdir()
+        with postponed():
+            if _held.get(self._key) is not self:
+                return
+            del _held[self._key]
+            atexit.unregister(self.release)
+            # Removed while still held, so that nobody else's can be removed by mistake.
+            for path in (self._owner_file, self._path):
+                with suppress(OSError):  # Windows does not remove open files; there the lock does it
+                    path.unlink(missing_ok=True)
+            if self._lock is not None:
+                self._lock.release()
+            with suppress(OSError):  # folders that hold results stay
+                for folder in self._made:
+                    folder.rmdir()
+
+    def _lock_now(self) -> None:
+        """Take the lock, or go on without where there are none."""
+        import filelock
+
+        try:
+            self._acquire(self._lock)
+        except filelock.Timeout as error:
+            owner = self._owner()
+            found = "is being written by another run" + (f" (process {owner})" if owner else "")
+            raise InputError(str(self._place), found, "wait for it, or choose another place") from error
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            warnings.warn(f"{self._place}: cannot be locked ({reason}); let no other run write to it", stacklevel=4)
+            self._lock = None
 
     def _acquire(self, lock) -> None:
         from filelock import FileLock, UnixFileLock
