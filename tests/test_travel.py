@@ -69,10 +69,7 @@ def contents(value: object):
         return {key: contents(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [contents(item) for item in value]
-    parts = getattr(value, "__getstate__", None)
-    return (
-        [type(value), contents(vars(value))] if hasattr(value, "__dict__") and not callable(value) and parts else value
-    )
+    return [type(value), contents(vars(value))] if hasattr(value, "__dict__") and not callable(value) else value
 
 
 def test_every_public_class_is_among_them(scene):
