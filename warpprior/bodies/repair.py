@@ -11,6 +11,7 @@ from warpprior.support.errors import InputError
 
 MAX_FACES = 2_000_000
 MAX_COORDINATE = 1e9  # far from overflow in single precision
+FAR_COLORS = 0.2  # from their mean
 UNPAINTED = 0.7  # grey of vertices without a colour, where others have one
 MOST_OUTER = 1000  # shells that may have cavities: the largest ones
 SLIVER = 1e-6  # height of a face without area relative to its longest edge: below it float32 decides its direction
@@ -27,7 +28,7 @@ class Surface:
             none.
         closed: every edge is shared by faces that run it in opposite directions, as often one way as the other.
         warnings: what was changed, one sentence each.
-        color_warnings: what could not be read of the colours, one sentence each.
+        color_warnings: what could not be read or kept of the colours, one sentence each.
     """
 
     vertices: np.ndarray
@@ -126,10 +127,29 @@ def _weld(surface: Surface) -> Surface:
         known = np.nan_to_num(colors) * share[:, None]
         total = np.stack([np.bincount(inverse, known[:, channel]) for channel in range(3)], axis=1)
         painted = weight[:, None] > 0.0
-        colors = np.where(painted, total / np.where(painted, weight[:, None], 1.0), np.nan)
+        mean = np.where(painted, total / np.where(painted, weight[:, None], 1.0), np.nan)
+        surface = _note_mixed(surface, mean, inverse)
+        colors = mean
     return replace(
         surface, vertices=places[np.sort(first)].astype(np.float64), faces=inverse[surface.faces], colors=colors
     )
+
+
+def _note_mixed(surface: Surface, mean: np.ndarray, place: np.ndarray) -> Surface:
+    """The surface with a warning where far apart colours meet: the mean of red and blue is neither.
+
+    Args:
+        surface: as read; its colours (vertex, 3).
+        mean: colour of each place (place, 3).
+        place: of each vertex (vertex,).
+    """
+    assert surface.colors is not None
+    apart = np.nan_to_num(np.abs(surface.colors - mean[place])).max(axis=1, initial=0.0)
+    count = len(np.unique(place[apart > FAR_COLORS]))
+    if not count:
+        return surface
+    said = f"parts of different colours meet at {count} of {len(mean)} vertices, which have the mean of them"
+    return replace(surface, color_warnings=(*surface.color_warnings, said))
 
 
 def _areas_around(surface: Surface) -> np.ndarray:
