@@ -7,9 +7,12 @@ from scipy.spatial.transform import Rotation
 import warpprior
 from tests.small_scene import BOX_FACES, BOX_VERTICES, edit_poses, label_image, pose_arrays, write_image
 from tests.small_scene import write_scene as write_small_scene
+from warpprior.bodies import animated_body
 from warpprior.bodies.body import rigid_body
 from warpprior.io import load_poses, load_scene, load_truth
+from warpprior.io.pose_readings import likely_readings, middle_depth
 from warpprior.render.images import render_labels
+from warpprior.scene import Poses
 from warpprior.support.errors import InputError
 
 FRAMES = 8
@@ -214,3 +217,17 @@ def test_without_labels_all_that_fit_are_named(tmp_path, box, arrays):
     upright = np.tile([0.0, 0.0, 0.0, 1.0], (FRAMES, 1))
     message = refused(tmp_path, box, {"position": behind, "rotation": upright})
     assert "these may be inverse poses" in message and "or OpenGL poses" in message
+
+
+def test_surfaces_in_motion_are_read_at_the_frames_that_are_tried():
+    """There are more of them than frames that are looked at."""
+    count = 8
+    body = animated_body(
+        "box", np.tile(BOX_VERTICES, (count, 1, 1)) + np.arange(count)[:, None, None] * 0.01, BOX_FACES
+    )
+    place = np.tile([0.0, 0.0, -0.5], (count, 1))
+    motion = Poses(place, np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)), np.zeros((count, 0)))
+    later = motion.frames(np.array([2, 7]))
+    np.testing.assert_array_equal(middle_depth(body, later), middle_depth(body, motion)[[2, 7]])
+    said = likely_readings(body, motion, np.arange(count), quaternions=True, overlap=None)
+    assert "these may be inverse poses" in said

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from warpprior.io.pose_readings import rest_middle
 from warpprior.scene import Camera, SceneBody
 
 _SAMPLES = 160  # pixels looked at along the longer side of an image
@@ -43,10 +44,7 @@ def _project_middle(camera: Camera, item: SceneBody) -> np.ndarray:
     """Pixel (frame, 2) of the middle of the body's surface, without joints moved, NaN behind the camera."""
     from scipy.spatial.transform import Rotation
 
-    surfaces = item.body.surfaces
-    middle = 0.5 * (surfaces.min(axis=1) + surfaces.max(axis=1)).astype(np.float64)
-    if item.initial.moments is not None and len(middle) > 1:
-        middle = middle[item.initial.moments]
+    middle = rest_middle(item.body, item.initial)
     points = Rotation.from_quat(item.initial.rotation).apply(middle * item.initial.scale) + item.initial.position
     depth = np.where(points[:, 2] > 1e-3, points[:, 2], np.nan)
     return points[:, :2] / depth[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]

@@ -26,8 +26,13 @@ def middle_depth(body: Body, motion: Poses) -> np.ndarray:
     """Depth (frame,) [m] of the middle of the body's surface, its joints not moved."""
     x, y, z, w = motion.rotation.T
     axis_z = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=1)
-    middle = 0.5 * motion.scale * (body.surfaces.min(1) + body.surfaces.max(1)).astype(np.float64)
-    return motion.position[:, 2] + np.sum(axis_z * middle, axis=1)
+    return motion.position[:, 2] + np.sum(axis_z * motion.scale * rest_middle(body, motion), axis=1)
+
+
+def rest_middle(body: Body, motion: Poses) -> np.ndarray:
+    """Middle of the body's surface in its own frame, its joints not moved (frame or 1, 3) [m, at scale 1]."""
+    middle = 0.5 * (body.surfaces.min(axis=1) + body.surfaces.max(axis=1)).astype(np.float64)
+    return middle if motion.moments is None or len(middle) == 1 else middle[motion.moments]
 
 
 def likely_readings(
