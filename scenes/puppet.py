@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body
 from warpprior.bodies.model import BodyModel, BodyState
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.scenes.robot_hand import FINGERS
 
 POINTS_PER_LINK = 150
@@ -84,7 +85,7 @@ class Puppet:
         self.body, self.digits = body, digits
         random = np.random.default_rng(seed)
         corners = body.vertices[body.faces].astype(np.float64)
-        areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        areas = doubled_areas(corners)
         shares = np.zeros((body.vertex_count, body.link_count))
         np.add.at(shares, (np.arange(body.vertex_count)[:, None], body.skin_links), body.skin_weights)
         owners = shares[body.faces[:, 0]].argmax(axis=1)

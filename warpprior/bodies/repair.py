@@ -7,6 +7,7 @@ from typing import SupportsInt
 
 import numpy as np
 
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.support.errors import InputError
 
 MAX_FACES = 2_000_000
@@ -153,10 +154,8 @@ def _note_mixed(surface: Surface, mean: np.ndarray, place: np.ndarray) -> Surfac
 
 
 def _areas_around(surface: Surface) -> np.ndarray:
-    """Area of the faces around each vertex (vertex,)."""
-    corners = surface.vertices[surface.faces]
-    edges = corners[:, 1:] - corners[:, :1]
-    area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
+    """Twice the area of the faces around each vertex (vertex,)."""
+    area = doubled_areas(surface.vertices[surface.faces])
     return np.bincount(surface.faces.reshape(-1), np.repeat(area, 3), len(surface.vertices))
 
 

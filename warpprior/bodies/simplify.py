@@ -9,6 +9,7 @@ import numpy as np
 from warpprior.bodies import decimation_cache
 from warpprior.bodies.decimate import decimate
 from warpprior.bodies.repair import Surface, is_closed
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.support.errors import InputError
 from warpprior.support.limits import within
 from warpprior.support.progress import Progress
@@ -112,7 +113,7 @@ def _points_on(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Points (point, 3) all over a surface: dense where it has many faces, and not sparse elsewhere."""
     corners = vertices[faces]
     middles = 0.5 * (corners + np.roll(corners, -1, axis=1)).reshape(-1, 3)
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    areas = doubled_areas(corners)
     random = np.random.default_rng(0)
     chosen = random.choice(len(faces), SPREAD_POINTS, p=areas / areas.sum())
     far, along = np.sqrt(random.random((SPREAD_POINTS, 1))), random.random((SPREAD_POINTS, 1))

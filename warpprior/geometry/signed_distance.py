@@ -9,6 +9,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies import Body, BodyModel
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.kernels import distance
 from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
@@ -131,7 +132,7 @@ class Surface:
     def sample_near(self, count: int, reach: float, random: np.random.Generator) -> np.ndarray:
         """Random points (count, 3) at most ``reach`` [m] from random places of the surface."""
         corners = self.vertices[self.faces].astype(np.float64)
-        areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        areas = doubled_areas(corners)
         faces = random.choice(len(areas), size=count, p=areas / areas.sum())
         on_surface = np.einsum("pc,pcx->px", random.dirichlet([1.0, 1.0, 1.0], count), corners[faces])
         away = random.normal(size=(count, 3))

@@ -9,6 +9,7 @@ import warp as wp
 
 from warpprior.bodies import posed_vertices
 from warpprior.bodies.body import Body
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.geometry.signed_distance import UNBOUNDED, Surface
 from warpprior.kernels.frame_distance import measure_frames
 from warpprior.metrics.pose_errors import matrices
@@ -34,7 +35,7 @@ class SurfacePoints:
 
     def __init__(self, body: Body, count: int = POINT_COUNT):
         corners = body.vertices[body.faces].astype(np.float64)
-        areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        areas = doubled_areas(corners)
         strata = (np.arange(count) + 0.5) / count * areas.sum()
         faces = np.searchsorted(np.cumsum(areas), strata).clip(max=len(areas) - 1)
         first, second = (np.outer(np.arange(1, count + 1), _GOLDEN) % 1.0).T

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.refinement.rays import LARGEST_FACTOR, move_along_rays, read_rays
 from warpprior.scene import SceneBody
 from warpprior.system.overlap import FEWEST_PIXELS
@@ -57,5 +58,5 @@ def start_from_labels(body: SceneBody, problem: Problem, *, passes: int) -> floa
 def _mean_cross_section(body: SceneBody) -> float:
     """Mean area of the body's shadow over all directions [m^2], as if convex (Cauchy): a quarter of its surface."""
     corners = body.body.vertices[body.body.faces].astype(np.float64) * body.initial.scale
-    doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    doubled = doubled_areas(corners)
     return 0.125 * float(doubled.sum())

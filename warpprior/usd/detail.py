@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.usd.samples import carried_link
 
 EDGE = 0.012  # longest edge of a surface that was too coarse to show heat [m]
@@ -24,7 +25,7 @@ def detailed(body: Body) -> Body:
     if vertex_link is None or body.shape_count > 0 or body.colors is not None:
         return body
     corners = body.vertices[body.faces].astype(np.float64)
-    areas = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    areas = 0.5 * doubled_areas(corners)
     face_link = vertex_link[body.faces[:, 0]]
     counts = np.maximum(np.bincount(face_link, minlength=body.link_count), 1)
     sizes = np.sqrt(4.0 / np.sqrt(3.0) * np.bincount(face_link, areas, minlength=body.link_count) / counts)

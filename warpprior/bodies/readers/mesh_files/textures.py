@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from warpprior.bodies.triangles import doubled_areas
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 from warpprior.support.jpeg import SCAN_LIMIT, has_many_scans
@@ -144,7 +145,7 @@ def face_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Twice the area of each face (face,)."""
     corners = vertices[faces]
     with np.errstate(all="ignore"):  # of coordinates that are refused later
-        return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        return doubled_areas(corners)
 
 
 def paint_corners(
