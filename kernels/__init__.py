@@ -25,12 +25,16 @@ def silence_warp() -> None:
     warnings.filterwarnings("ignore", r"Support for Python 3\.\d+ is deprecated", FutureWarning)
 
 
+def has_started() -> bool:
+    """Whether somebody has started Warp, which then has said what it says."""
+    return getattr(wp, "_src").context.runtime is not None  # noqa: B009 - types do not know of it
+
+
 def _is_untouched() -> bool:
     """Whether Warp was not started yet, and prints what it does by itself."""
-    started = getattr(wp, "_src").context.runtime is not None  # noqa: B009 - types do not know of it
     level = getattr(wp.config, "log_level", None)
     plain = not (wp.config.quiet or wp.config.verbose) if level is None else level == wp.LOG_INFO
-    return plain and not started
+    return plain and not has_started()
 
 
 if _is_untouched():

@@ -58,9 +58,9 @@ def start_warp() -> None:
     """Start Warp, if nobody has, without the messages that it has for its own users."""
     import warp as wp
 
-    import warpprior.kernels  # noqa: F401 - silences it
+    from warpprior.kernels import has_started  # the import silences it
 
-    if getattr(wp, "_src").context.runtime is None:  # noqa: B009 - types do not know of it
+    if not has_started():
         with _driver_warning_dropped(), _sound_cache_home():
             wp.init()
 
