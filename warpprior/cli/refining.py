@@ -91,16 +91,18 @@ def refine_into(
     scene: Scene,
     settings: RefineSettings,
     device: str,
+    inputs: dict[str, str],
     *,
     state: dict[str, np.ndarray] | None = None,
     quiet: bool = False,
     brief: bool = False,
 ) -> Result:
-    """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out."""
+    """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
+
+    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record.
+    """
     from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
-
-    inputs = inputs_of(scene, settings)
 
     def run(progress: Progress) -> Result:
         return refine(

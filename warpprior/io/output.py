@@ -11,7 +11,7 @@ from pathlib import Path
 from warpprior.io.atomic import lock_beside, recover
 from warpprior.io.leftovers import ASIDE, TEMPORARY, clear, label_in, label_of
 from warpprior.io.locks import LOCK_FILE, OutputLock, holding
-from warpprior.io.result_folder import RESULT_FILES
+from warpprior.io.result_folder import CONFIG_FILE, RESULT_FILES
 from warpprior.io.staging import check_replaceable, finish, is_pending, unfinished
 from warpprior.support.errors import InputError
 
@@ -115,7 +115,7 @@ def prepare_output(
             raise InputError(str(folder), "is a file", "give the path of a folder")
         entries = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
         entries = {name for name in entries if not name.startswith((TEMPORARY, LOCK_FILE))}
-        earlier = entries & {CHECKPOINT_FILE, "config.json"} or (entries and is_pending(folder))
+        earlier = entries & {CHECKPOINT_FILE, CONFIG_FILE} or (entries and is_pending(folder))
         if entries and resume and not overwrite and not earlier:
             raise InputError(str(folder), "holds files but no earlier run", "there is nothing to resume here")
         if entries and not (overwrite or resume):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpprior.io.wording import frame_list
+from warpprior.metrics.contact import DEEP_M
 from warpprior.report.figures import QUANTITIES, Quantity, contact_share, series, subjects, true_median, true_share
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
@@ -18,7 +19,7 @@ GOOD, POOR, FACT = "good", "poor", "fact"
 _PLACES = ("keypoint_mm", "add_mm", "add_s_mm", "translation_mm")  # the first that was measured is told
 _FADED = 0.02  # of mask overlap, lost without mention
 _POOR_OVERLAP = 0.75  # of masks, below which frames are named
-_DEEP_MM = 5.0  # overlap of bodies from which on frames are named
+_DEEP_MM = 1e3 * DEEP_M  # overlap of bodies from which on frames are named
 _SLIPPERY_MM = 1.0  # per frame
 _MOST_BEYOND = 0.05  # share of frames whose error may be beyond three sigmas
 _TOUCHING = 0.5  # least weight of a contact point that carries a body

@@ -54,7 +54,7 @@ def run(options: Options) -> int:
 
 
 def _perform(options: Options) -> Result:
-    from warpprior.cli.refining import chosen_settings, refine_into
+    from warpprior.cli.refining import chosen_settings, inputs_of, refine_into
     from warpprior.cli.running import say, start_warp
     from warpprior.io import load_scene, prepare_folder, prepare_output, save_scene
     from warpprior.scenes import simulate
@@ -73,4 +73,5 @@ def _perform(options: Options) -> Result:
         save_scene(scene, scene_folder, overwrite=options.overwrite)
         say(options.quiet, f"refining it on {device}, into {result_folder}")
         saved = load_scene(scene_folder)
-        return refine_into(result_folder, saved, settings, device, quiet=options.quiet, brief=True)
+        inputs = inputs_of(saved, settings)
+        return refine_into(result_folder, saved, settings, device, inputs, quiet=options.quiet, brief=True)

@@ -36,12 +36,11 @@ def run(options: Options) -> int:
     with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
         device = start_warp(options.device, options.quiet)
         scene = read_start(options.scene, options.initial, options.num_frames, quiet=options.quiet)
-        state = None
+        state, inputs = None, inputs_of(scene, settings)
         if options.resume:
-            inputs = inputs_of(scene, settings)
             state, complete = state_to_resume(options.output_dir, inputs, or_begin=options.overwrite)
             if complete:
                 say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
                 return OK
-        result = refine_into(options.output_dir, scene, settings, device, state=state, quiet=options.quiet)
+        result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, quiet=options.quiet)
     return exit_code(result)
