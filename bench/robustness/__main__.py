@@ -1,0 +1,50 @@
+"""``python -m warpprior.bench.robustness``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from pathlib import Path
+
+from warpprior.bench.robustness.harness import load_rows, median_and_worst, run_trial
+from warpprior.kernels import silence_warp
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the rows that are named, print their figures, and keep them where asked."""
+    rows = load_rows()
+    parser = argparse.ArgumentParser(prog="python -m warpprior.bench.robustness", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(rows)} (default: all)")
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N sequences of each row")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--list", action="store_true", help="name the rows and end")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.rows:
+        if name not in rows:
+            parser.error(f"no row {name!r}; there are {', '.join(rows)}")
+    if chosen.list:
+        print("\n".join(f"{name:24} {len(row.trials):3}  {row.title}" for name, row in rows.items()))
+        return 0
+    silence_warp()
+    warnings.simplefilter("ignore")
+    kept: dict[str, dict] = {}
+    for name in chosen.rows or rows:
+        print(f"{name}: {rows[name].title}", flush=True)
+        figures = {}
+        for sequence, make in list(rows[name].trials.items())[: chosen.first]:
+            figures[sequence] = run_trial(make)
+            print(f"  {sequence:36}", "  ".join(f"{k} {v:.2f}" for k, v in figures[sequence].items()), flush=True)
+        summary = median_and_worst(figures.values())
+        print(
+            f"  {'median, worst':36}", "  ".join(f"{k} {m:.2f}, {w:.2f}" for k, (m, w) in summary.items()), flush=True
+        )
+        kept[name] = {"title": rows[name].title, "sequences": figures, "summary": summary}
+        if chosen.json is not None:
+            chosen.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

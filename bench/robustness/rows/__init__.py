@@ -1,0 +1,1 @@
+"""One file per kind of wrong evidence; each registers its rows."""
