@@ -8,7 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from warpprior.bench.robustness.harness import load_rows, median_and_worst, run_trial
+from warpprior.bench.robustness.harness import Row, load_rows, median_and_worst, run_trial
 from warpprior.kernels import silence_warp
 
 
@@ -31,19 +31,22 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     kept: dict[str, dict] = {}
     for name in chosen.rows or rows:
-        print(f"{name}: {rows[name].title}", flush=True)
-        figures = {}
-        for sequence, make in list(rows[name].trials.items())[: chosen.first]:
-            figures[sequence] = run_trial(make)
-            print(f"  {sequence:36}", "  ".join(f"{k} {v:.2f}" for k, v in figures[sequence].items()), flush=True)
-        summary = median_and_worst(figures.values())
-        print(
-            f"  {'median, worst':36}", "  ".join(f"{k} {m:.2f}, {w:.2f}" for k, (m, w) in summary.items()), flush=True
-        )
-        kept[name] = {"title": rows[name].title, "sequences": figures, "summary": summary}
+        kept[name] = _run(rows[name], chosen.first)
         if chosen.json is not None:
             chosen.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def _run(row: Row, first: int | None) -> dict:
+    """Figures of a row's first sequences, or of all, printed as they come."""
+    print(f"{row.name}: {row.title}", flush=True)
+    found = {}
+    for sequence, make in list(row.trials.items())[:first]:
+        found[sequence] = run_trial(make)
+        print(f"  {sequence:36}", "  ".join(f"{k} {v:.2f}" for k, v in found[sequence].items()), flush=True)
+    summary = median_and_worst(found.values())
+    print(f"  {'median, worst':36}", "  ".join(f"{k} {m:.2f}, {w:.2f}" for k, (m, w) in summary.items()), flush=True)
+    return {"title": row.title, "sequences": found, "summary": summary}
 
 
 if __name__ == "__main__":
