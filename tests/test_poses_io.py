@@ -13,9 +13,9 @@ from warpprior.bodies.body import rigid_body
 from warpprior.bodies.readers.urdf import read_urdf
 from warpprior.io import atomic_folder, atomic_path, atomic_write, load_poses, load_scene, load_truth, save_poses
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
-from warpprior.io.wording import frame_list
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError, RunError
+from warpprior.support.wording import frame_list
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ class Result:
         settings: the resolved settings as plain data.
         notes: warnings and remarks for the report, one sentence each.
         complete: False when it was interrupted and holds the best so far.
+        left_out: frames whose evidence contradicts the rest and was not used, {body: {channel: frames}}; channels are
+            ``labels`` and ``keypoints2d``.
     """
 
     scene: Scene
@@ -50,3 +52,4 @@ class Result:
     settings: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     complete: bool = True
+    left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)

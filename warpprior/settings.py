@@ -193,7 +193,8 @@ class RefineSettings:
         start_passes: passes of the closed-form start; 0 is off.
         calibrate_masks: measure on the known bodies how much too large or too small label images are.
         contact_points: points per body that feel contact.
-        guard: undo a part after which the bodies overlap their labels clearly less than before.
+        leave_out: leave out frames of labels and detections that contradict the rest.
+        guard: put a body back where a part led it away from its labels.
         window_margin: space around the labels, as a share of their size.
         unknowns: what is estimated besides poses.
         terms: what makes a motion right; each by its own name, as in ``contour.sigma_px``.
@@ -210,6 +211,7 @@ class RefineSettings:
     start_passes: int = number(4, 0, 100)
     calibrate_masks: bool = True
     contact_points: int = number(512, 1, 8192)
+    leave_out: bool = True
     guard: bool = True
     window_margin: float = number(0.25, 0.0, 10.0)
     unknowns: UnknownSettings = field(default_factory=UnknownSettings)
@@ -236,6 +238,7 @@ class RefineSettings:
         """The paper's equations as printed, but for the sign of Eq. 3: SoftRas union masks, plain sums, Adam alone."""
         return cls(
             calibrate_masks=False,
+            leave_out=False,
             guard=False,
             terms=literal_terms(),
             adam=AdamSettings(iterations=300),

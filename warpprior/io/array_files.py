@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from warpprior.io.atomic import atomic_write
-from warpprior.io.wording import nearest
 from warpprior.support.npz import NpzArrays
+from warpprior.support.wording import nearest
 
 BYTES_LIMIT = 4 << 30
 _BASE_BYTES = 64 << 20

@@ -6,8 +6,8 @@ import numpy as np
 
 from warpprior.bodies.body import Body, JointType
 from warpprior.bodies.readers.kinds import find_kind
-from warpprior.io.wording import frame_list, nearest
 from warpprior.support.errors import InputError
+from warpprior.support.wording import frame_list, nearest
 
 ROUNDING = 1e-5
 FULL_TURN = 2 * np.pi

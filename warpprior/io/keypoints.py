@@ -17,11 +17,11 @@ from warpprior.bodies.body import Body
 from warpprior.io.array_files import note_strangers, read_arrays, write_arrays
 from warpprior.io.axes import take_shape
 from warpprior.io.pose_arrays import FAR_M
-from warpprior.io.wording import frame_list
 from warpprior.observations import CHANNELS, DETECTIONS, READERS, reads
 from warpprior.scene import Camera, Scene
 from warpprior.support.errors import InputError
 from warpprior.support.missing_points import SAME_PLACE_M, SAME_PLACE_PX, at_one_place, marked_missing
+from warpprior.support.wording import frame_list
 
 STORED = {name: stored for name in DETECTIONS if (stored := CHANNELS[name].stored) is not None}
 """Fields of a scene, and what they are called in files."""

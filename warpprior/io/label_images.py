@@ -13,10 +13,10 @@ from warpprior.io.images import decode_image, decode_indices, import_cv2, read_i
 from warpprior.io.mask_values import mask_table, what_to_write
 from warpprior.io.numbering import note_numbering
 from warpprior.io.scene_file import SCENE_FILE, SceneFile
-from warpprior.io.wording import frame_list
 from warpprior.scene import IGNORE_LABEL
 from warpprior.support.errors import InputError
 from warpprior.support.picture_headers import PictureHeader
+from warpprior.support.wording import frame_list
 
 _THREADS = 4
 

@@ -11,9 +11,9 @@ from warpprior.io.images import decode_image, import_cv2, read_image_file
 from warpprior.io.numbering import note_numbering
 from warpprior.io.rectify import Rectifier
 from warpprior.io.scene_file import SceneFile
-from warpprior.io.wording import frame_list
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError
+from warpprior.support.wording import frame_list
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from warpprior.io.array_files import note_strangers, read_arrays
 from warpprior.io.axes import Shape, median_of_frames, take_shape
 from warpprior.io.coordinates import read_joints
 from warpprior.io.rotations import read_joint_matrices, read_rotations
-from warpprior.io.wording import frame_list, nearest
 from warpprior.support.errors import InputError
+from warpprior.support.wording import frame_list, nearest
 
 FIELDS = ("position", "rotation", "joints", "joint_names", "shape", "scale", "covariance", "imputed")
 FAR_M = 100.0

@@ -21,9 +21,9 @@ from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.pose_arrays import FAR_M, PoseArrays, far_rows, finite_rows
 from warpprior.io.pose_readings import Overlap, likely_readings, middle_depth
 from warpprior.io.rotations import MARK_MISSING
-from warpprior.io.wording import frame_list
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
+from warpprior.support.wording import frame_list
 
 
 def load_poses(

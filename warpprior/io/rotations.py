@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.io.wording import frame_list
 from warpprior.support.errors import InputError
+from warpprior.support.wording import frame_list
 
 ROUNDING = 1e-5
 MENDABLE_NORM = 0.1

@@ -11,12 +11,12 @@ from typing import Any
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.atomic import find_again
 from warpprior.io.toml_table import Table, read_table
-from warpprior.io.wording import shown
 from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO
 from warpprior.support.picture_headers import PIXEL_LIMIT
+from warpprior.support.wording import shown
 
 SCENE_FILE = "scene.toml"
 FRAME_LIMIT = 1_000_000

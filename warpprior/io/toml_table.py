@@ -9,10 +9,10 @@ import typing
 from pathlib import Path
 from typing import Any, overload
 
-from warpprior.io.wording import nearest, shown
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 from warpprior.support.limits import ABOVE_ZERO, FINITE, RANGE, describe, within
+from warpprior.support.wording import nearest, shown
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,7 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.refinement.adam import Adam
+from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
+from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
@@ -31,7 +33,6 @@ from warpprior.system.problem import Problem
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
 from warpprior.terms.term import check_terms
 
-TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
 ADAM_ITERATIONS = 200
 KERNELS = (
     *("camera", "contacts", "distance", "history", "kinematics", "overlap", "quasistatic", "silhouette", "skinning"),
@@ -138,12 +139,14 @@ class _Run:
 
     def __init__(self, scene: Scene, settings: RefineSettings, device: str, progress: Progress, keep: Keep | None):
         self.scene, self.settings, self.keep = scene, settings, keep
-        self.motion = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
+        self.evidence = judge_evidence(scene) if settings.leave_out else Evidence(scene)
+        self.motion = MotionState(self.evidence.scene, device, point_count=settings.contact_points, seed=settings.seed)
         # Of a known body drawn too large, labels and focal length may both be to blame.
         calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
-        observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate)
+        doubtful = self.evidence.doubtful_labels
+        observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
         self.problem = Problem(self.motion, observed, settings.unknowns)
-        self.notes = _notes_at_the_start(self.problem, settings)
+        self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings)]
         self.rows: list[dict[str, float]] = []
         # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
         self.parts: list[tuple[str, Callable[[_Run], None]]] = []
@@ -155,7 +158,7 @@ class _Run:
             for number, stage in enumerate(self.gauss_newton.stages):
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
                 self.parts.append((name, lambda run, number=number: run._align(number)))
-        self.best = (self._score(), self.motion.read_transforms(), self.problem.shared.values.copy())
+        self.guard = Guard(self.problem)
         iterations = self._adam_iterations()
         if iterations:
             self.parts.append(("Adam", lambda run: run._descend(iterations)))
@@ -181,8 +184,7 @@ class _Run:
         self.done = int(arrays["done"])
         self.problem.shared.assign(arrays["shared"])
         self.motion.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
-        best = {k[5:]: v for k, v in arrays.items() if k.startswith("best/")}
-        self.best = (float(arrays["best score"]), best, arrays["best shared"])
+        self.guard.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
         self.notes = [str(note) for note in arrays["notes"]]
         columns = [key[4:] for key in arrays if key.startswith("row/")]
         count = len(arrays[f"row/{columns[0]}"]) if columns else 0
@@ -203,35 +205,15 @@ class _Run:
             self._keep()
         self.progress(1.0, 1.0, "done")
 
-    def _score(self) -> float:
-        """Mean overlap of the estimated bodies with their labels; 0 without labels."""
-        if self.scene.labels is None:
-            return 0.0
-        overlaps = [self.problem.overlap(body) for body in self.motion.estimated]
-        for overlap in overlaps:
-            overlap.measure(self.motion.screen)
-        return float(np.mean([overlap.mean for overlap in overlaps]))
-
     def _guard(self, name: str) -> None:
-        """Go back to the best motion so far where a part left the labels or became infinite."""
-        held = self.motion.hold_finite()
-        if not (held or self.settings.guard):
-            return
-        score = self._score()
-        if held or score < self.best[0] - TOLERATED_LOSS:
-            self.problem.shared.assign(self.best[2])
-            self.motion.assign_transforms(self.best[1])
-            reason = "became infinite" if held else f"left the labels (IoU {self.best[0]:.2f} to {score:.2f})"
-            self.notes.append(f"{name}: the motion {reason}; what it did was undone.")
-        elif score > self.best[0]:
-            self.best = (score, self.motion.read_transforms(), self.problem.shared.values.copy())
+        """Put bodies back that a part led away from their labels, or made infinite."""
+        self.notes += self.guard.check(name, undo=self.settings.guard)
 
     def _keep(self) -> None:
         if self.keep is None:
             return
         arrays = {f"base/{name}": values for name, values in self.motion.read_transforms().items()}
-        arrays.update({f"best/{name}": values for name, values in self.best[1].items()})
-        arrays.update({"best score": np.array(self.best[0]), "best shared": self.best[2]})
+        arrays.update({f"best/{name}": values for name, values in self.guard.arrays().items()})
         arrays.update({"shared": self.problem.shared.values.copy(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
         self.keep({"done": np.array(self.done), **arrays})
@@ -284,8 +266,9 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes()])),
             complete=complete,
+            left_out=self.evidence.left_out,
         )
 
 

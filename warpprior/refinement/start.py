@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.bodies.triangles import doubled_areas
+from warpprior.bodies.triangles import mean_cross_section
 from warpprior.refinement.rays import LARGEST_FACTOR, move_along_rays, read_rays
 from warpprior.scene import SceneBody
 from warpprior.system.overlap import FEWEST_PIXELS
@@ -31,7 +31,7 @@ def start_from_labels(body: SceneBody, problem: Problem, *, passes: int) -> floa
     overlap, camera = problem.overlap(body), problem.motion.scene.camera
     focal = np.array([camera.fx, camera.fy])
     center = np.array([camera.cx, camera.cy])
-    cross_section = _mean_cross_section(body)
+    cross_section = mean_cross_section(body.body.vertices * body.initial.scale, body.body.faces)
     first_overlap = 0.0
     for turn in range(passes):
         overlap.measure(motion.screen)
@@ -53,10 +53,3 @@ def start_from_labels(body: SceneBody, problem: Problem, *, passes: int) -> floa
         change = np.column_stack([new_bearing - bearing, np.log(new_depth / depth)])
         move_along_rays(body, motion, change, usable)
     return first_overlap
-
-
-def _mean_cross_section(body: SceneBody) -> float:
-    """Mean area of the body's shadow over all directions [m^2], as if convex (Cauchy): a quarter of its surface."""
-    corners = body.body.vertices[body.body.faces].astype(np.float64) * body.initial.scale
-    doubled = doubled_areas(corners)
-    return 0.125 * float(doubled.sum())

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.io.wording import frame_list
 from warpprior.metrics.contact import DEEP_M
 from warpprior.report.figures import QUANTITIES, Quantity, contact_share, series, subjects, true_median, true_share
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 from warpprior.scene import SceneBody
+from warpprior.support.wording import frame_list
 
 GOOD, POOR, FACT = "good", "poor", "fact"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,13 +67,16 @@ class ObservedPicture:
         return Window(self.window.origins + within.origins, within.width, within.height), within.cut(own)
 
 
-def observe_picture(motion: MotionState, margin: float, *, calibrate: bool = True) -> ObservedPicture:
+def observe_picture(
+    motion: MotionState, margin: float, *, calibrate: bool = True, doubtful: Collection[int] = ()
+) -> ObservedPicture:
     """Cut the window around the estimated bodies' labels and draw the known bodies in it.
 
     Args:
         motion: of all bodies.
         margin: space around the labels, as a share of their size.
         calibrate: measure the bias of the labels on the known bodies.
+        doubtful: frames that it is not measured in: what hides a known body there may be labelled as something else.
     """
     scene, camera = motion.scene, motion.scene.camera
     boxes = np.full((len(motion.estimated), motion.frame_count, 4), np.nan)
@@ -93,7 +97,9 @@ def observe_picture(motion: MotionState, margin: float, *, calibrate: bool = Tru
         backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
     bias = None
     if calibrate and labels is not None and motion.known:
-        bias = measure_mask_bias(labels, _known_labels(motion, backdrop, labels.shape))
+        told = np.setdiff1d(np.arange(len(labels)), list(doubtful))
+        drawn = _known_labels(motion, backdrop, labels.shape)
+        bias = measure_mask_bias(labels[told], drawn[told]) if len(doubtful) else measure_mask_bias(labels, drawn)
     pixels = 0.0 if bias is None else bias.pixels
     unbiased = labels
     if unbiased is not None and pixels:

@@ -61,7 +61,12 @@ class Overlap:
         return self.labelled[:, 0] >= FEWEST_PIXELS
 
     @property
+    def by_frame(self) -> np.ndarray:
+        """Intersection over union (frame,), NaN in frames that are not usable."""
+        union = np.maximum(self.drawn[:, 0] + self.labelled[:, 0] - self.shared, 1.0)
+        return np.where(self.usable, self.shared / union, np.nan).astype(np.float64)
+
+    @property
     def mean(self) -> float:
         """Mean intersection over union of the usable frames; 0 without any."""
-        union = np.maximum(self.drawn[:, 0] + self.labelled[:, 0] - self.shared, 1.0)
-        return float((self.shared / union)[self.usable].mean()) if self.usable.any() else 0.0
+        return float(np.nanmean(self.by_frame)) if self.usable.any() else 0.0

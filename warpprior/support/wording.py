@@ -1,4 +1,4 @@
-"""Phrases shared by the messages of the door: lists of frames, nearest names."""
+"""Phrases that messages and notes share: lists of frames, nearest names."""
 
 from __future__ import annotations
 

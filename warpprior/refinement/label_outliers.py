@@ -1,0 +1,179 @@
+"""Frames whose label is of something else: it jumps away and back, or grows as no body can from frame to frame.
+
+A segmenter that loses its object takes another one for a while, or everything, or noise.  Each such label fits some
+pose of the body, and the more of it there is the better the fit looks; so they are found by what labels say of each
+other, before anything is fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from warpprior.bodies.triangles import mean_cross_section
+from warpprior.scene import Scene, SceneBody
+from warpprior.system.label_fields import label_boxes
+from warpprior.system.motion import frame_paces
+from warpprior.system.overlap import FEWEST_PIXELS
+
+SIZES_APART = 0.5  # what is hidden or not moves the middle of a label by this many of its sizes
+BURST_M_S = 1.0  # what is held moves no faster for a single frame, there and back
+BURST_AT_ENDS = 2.0  # times as fast, where the sequence ends before it could come back
+STEADY = 3.0  # times the usual step, that is no jump in any frame
+GROWN = 2.5  # times the spread of the labels around it, that no body grows by
+AROUND = 10  # frames on each side that a label's spread is held against
+LEAST_KEPT = 0.65  # share of frames that must agree, lest the few be taken for the many
+
+
+@dataclass(frozen=True)
+class Footprints:
+    """Where a label lies in each frame, by whole images.
+
+    Attributes:
+        area: pixels (frame,).
+        middle: centroid (frame, 2) [px], NaN without pixels.
+        spread: root of the mean squared distance from it (frame,) [px], NaN without pixels.
+    """
+
+    area: np.ndarray
+    middle: np.ndarray
+    spread: np.ndarray
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Frames in which the label is large enough to say something (frame,) bool."""
+        return self.area >= FEWEST_PIXELS
+
+
+def measure_footprints(labels: np.ndarray, label: int) -> Footprints:
+    """Footprints of a label in images (frame, height, width) uint8."""
+    count = len(labels)
+    area, middle, spread = np.zeros(count), np.full((count, 2), np.nan), np.full(count, np.nan)
+    boxes = label_boxes(labels, label)
+    for frame in np.flatnonzero(np.isfinite(boxes[:, 0])):
+        left, top, right, bottom = boxes[frame].astype(int)
+        rows, columns = np.nonzero(labels[frame, top:bottom, left:right] == label)
+        area[frame] = len(rows)
+        middle[frame] = left + columns.mean() + 0.5, top + rows.mean() + 0.5
+        spread[frame] = np.sqrt(columns.var() + rows.var())
+    return Footprints(area, middle, spread)
+
+
+@dataclass(frozen=True)
+class LabelOutliers:
+    """Frames whose labels contradict the others'.
+
+    Attributes:
+        frames: left out, in order.
+        reason: what is wrong with them, as a part of a sentence; empty without any.
+        undecided: why nothing was left out although labels jump; empty where that is not so.
+    """
+
+    frames: tuple[int, ...] = ()
+    reason: str = ""
+    undecided: str = ""
+
+
+def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
+    """Frames in which a body's label is not of that body, as the labels of all frames tell.
+
+    Args:
+        scene: with labels.
+        body: of the scene, estimated.
+    """
+    assert scene.labels is not None, "the scene has labels"
+    found = measure_footprints(scene.labels, body.label)
+    times = np.cumsum(1.0 / frame_paces(scene))
+    grown = _grown(found)
+    frames = np.flatnonzero(found.usable & ~grown)
+    kept = frames
+    if len(frames) > 2:
+        size = float(np.median(np.sqrt(found.area[frames])))
+        metres = np.sqrt(mean_cross_section(body.body.vertices, body.body.faces)) * float(body.initial.scale)
+        burst = BURST_M_S / scene.fps * size / max(metres, 1e-9)
+        kept = frames[_longest_chain(found.middle[frames], times[frames], size, burst)]
+    usable = int(found.usable.sum())
+    if usable and len(kept) < LEAST_KEPT * usable:
+        agree = f"at most {len(kept)} of {usable} frames agree"
+        return LabelOutliers(undecided=f"its labels jump as no body moves, and {agree} where it is")
+    left = np.setdiff1d(np.flatnonzero(found.usable), kept)
+    if not len(left):
+        return LabelOutliers()
+    reasons = []
+    jumped = left[~grown[left]]
+    if len(jumped):
+        away = _distances_from(found.middle, kept, jumped)
+        reasons.append(f"{_span(away, 'px')} away from where those around them have it")
+    if grown[left].any():
+        ratio = found.spread[left[grown[left]]] / np.median(found.spread[kept]) if len(kept) else np.zeros(1)
+        reasons.append(f"{_span(ratio, 'times')} as far spread out as theirs")
+    return LabelOutliers(tuple(int(frame) for frame in left), " or ".join(reasons))
+
+
+def _grown(found: Footprints) -> np.ndarray:
+    """Frames whose label is spread much wider than in the frames around them (frame,) bool."""
+    grown = np.zeros(len(found.area), dtype=bool)
+    usable = np.flatnonzero(found.usable)
+    for place, frame in enumerate(usable):
+        around = np.delete(usable[max(place - AROUND, 0) : place + AROUND + 1], min(place, AROUND))
+        if len(around):
+            grown[frame] = found.spread[frame] > GROWN * np.median(found.spread[around])
+    return grown
+
+
+def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: float) -> np.ndarray:
+    """Which points (point, 2) belong to one motion (point,) bool: the largest set of pieces that reach each other.
+
+    A step is a jump where it is long and neither the step before nor the one after is like it: what flies goes on.
+    """
+    steps = np.diff(middle, axis=0)
+    lengths, durations = np.linalg.norm(steps, axis=1), np.diff(times)
+    steady = STEADY * np.median(lengths / durations)
+
+    def reach(duration: float | np.ndarray) -> float | np.ndarray:
+        return SIZES_APART * size + max(burst, steady) + min(steady, burst) * (duration - 1.0)
+
+    alike = np.zeros(len(steps), dtype=bool)
+    if len(steps) > 1:
+        rates = steps / durations[:, None]
+        same = np.linalg.norm(np.diff(rates, axis=0), axis=1) < 0.5 * np.minimum(lengths[1:], lengths[:-1])
+        alike[1:] |= same
+        alike[:-1] |= same
+    breaks = (lengths > reach(durations)) & ~alike
+    if not breaks.any():
+        return np.ones(len(middle), dtype=bool)
+    starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
+    ends = np.concatenate([np.flatnonzero(breaks), [len(middle) - 1]])
+    scores, origins = (ends - starts + 1).astype(float), np.full(len(starts), -1)
+    for here in range(len(starts)):
+        own = scores[here]
+        for before in range(here):
+            away = float(np.linalg.norm(middle[starts[here]] - middle[ends[before]]))
+            allowed = float(reach(times[starts[here]] - times[ends[before]]))
+            total = own + scores[before] - 0.5 * away / allowed  # of two sets as large, the one that moves less
+            if away <= allowed and total > scores[here]:
+                scores[here], origins[here] = total, before
+    kept, piece = np.zeros(len(middle), dtype=bool), int(scores.argmax())
+    while piece >= 0:
+        kept[starts[piece] : ends[piece] + 1] = True
+        piece = int(origins[piece])
+    farther = (BURST_AT_ENDS - 1.0) * max(burst, steady)
+    first, last = np.flatnonzero(kept)[[0, -1]]
+    if first and lengths[first - 1] <= reach(durations[first - 1]) + farther:
+        kept[:first] = True
+    if last < len(steps) and lengths[last] <= reach(durations[last]) + farther:
+        kept[last:] = True
+    return kept
+
+
+def _distances_from(middle: np.ndarray, kept: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """How far (frame,) [px] middles lie from where the kept frames around them have it."""
+    expected = np.column_stack([np.interp(frames, kept, middle[kept, axis]) for axis in range(2)])
+    return np.linalg.norm(middle[frames] - expected, axis=1)
+
+
+def _span(values: np.ndarray, unit: str) -> str:
+    """Least and largest value in words."""
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
