@@ -27,11 +27,13 @@ from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
+from warpprior.system.allowances import overlap_notes
 from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
+from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
 
 ADAM_ITERATIONS = 200
@@ -266,6 +268,13 @@ class _Run:
         name, _ = self.parts[self.done]
         self.course.part(name)(share, 1.0, name)
 
+    def _overlap_notes(self) -> list[str]:
+        """Which bodies contact was allowed to have deeper in one another than usual."""
+        shared = self.problem.shared
+        found = {name: float(shared.values[shared.names.index(name)]) for name in shared.overlaps}
+        usual = [term.allowance_m for term in _used(self.settings) if isinstance(term, Penetration)]
+        return overlap_notes(found, usual[0]) if usual else []
+
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
         self.motion.hold_finite()
@@ -278,7 +287,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes()])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes(), *self._overlap_notes()])),
             complete=complete,
             left_out=self.evidence.left_out,
         )
