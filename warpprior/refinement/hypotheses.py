@@ -26,7 +26,7 @@ LEAST_JUMP_COST = 5.0
 RESTING_ROUNDS = 2  # in which neighbours' poses are tried as they are, too
 SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
-GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
+GUESS_COST = 5.0  # what that costs: it decides where the pictures cannot
 
 
 def choose_poses(
@@ -166,7 +166,7 @@ def cheapest_path(
     costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
     angles = seen_angles(poses[..., 3:], guess, symmetry)
-    costs = costs + GUESS_SHARE * jump * _saturated((angles / GUESS_RAD) ** 2)
+    costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)

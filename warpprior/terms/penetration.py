@@ -74,6 +74,7 @@ class BoundPenetration(BoundTerm):
 
         super().__init__(term, body, problem)
         self._pair = pair
+        self.observes = pair.partner.known  # a pose inside of what is known is none
         self._push = wp.zeros(1, dtype=Push, device=problem.motion.device)
         name = overlap_name(pair.partner, body)
         self._beyond = problem.shared.overlaps.get(name)
