@@ -1,9 +1,11 @@
 """Keypoints that cannot be what they are said to be: sets of frames, and single points, told before anything is fitted.
 
 Three witnesses are heard of each frame: the keypoints among themselves (can the body be posed so that it has them?),
-the label (do they lie on it?) and the first guess (where, and in which order and sense, does it have them?).  A set that
-no pose explains contradicts itself; any other is left out only where two of label, first guess and the place of both
-speak against it.  A first guess that is merely far off, or a label that is wrong, is outvoted by the other two.
+the label (do they lie on it?) and the first guess (where, in which order and sense, does it have them?).  A set that no
+pose explains contradicts itself, unless the first guess does; any other is left out only where two witnesses speak
+against it.  A first guess that is merely far off, or a label that is wrong, is outvoted by the other two.  What makes
+whole sets wrong, a mirrored picture or another order, does so in many frames: where two witnesses found it in some,
+the first guess is enough in others.
 """
 
 from __future__ import annotations
@@ -20,11 +22,15 @@ from warpprior.support.wording import frame_list
 
 CONFIDENT = 0.2
 REACH = 4.0  # [sigma]: farther points are outliers of a fit
+GROSS = 2.0  # reaches: farther points are left out; what lies between, the robust weights of the equations deal with
 SIZE_SHARE = 0.12  # of a set's size, that another person's body is off by
 EXPLAINED = 0.6  # share of the points of a set that some pose must explain
 SAME = 0.35  # of a set's size: so far two sets may be apart that are of one pose
 CLEARLY = 0.45  # another reading is this much nearer to the first guess
+SUPPORTED = 0.15  # of a set's size: so near is a first guess that vouches for it
+SEEN_OFTEN = 2  # frames in which two witnesses say how sets are wrong, after which one is enough
 INSIDE = 0.5  # share of points that lie on the label
+LEAST_GAIN = 0.01  # of that share, by another reading
 ALIGNMENTS = 6
 
 
@@ -60,11 +66,12 @@ def find_keypoint_outliers(scene: Scene, body: SceneBody) -> KeypointOutliers:
     drawn = lens.project(model.places(guess))
     misses, sizes = _misses(model, sets, guess)
     known = sets.trust > 0.0
-    far = known & (misses > np.maximum(REACH * sets.sigma, SIZE_SHARE * sizes[:, None]))
-    explained = 1.0 - far.sum(axis=1) / known.sum(axis=1)
-    contradicts = explained < EXPLAINED
+    reach = np.maximum(REACH * sets.sigma, SIZE_SHARE * sizes[:, None])
+    explained = _explained(sets, misses, sizes)
     readings = _Readings(body, scene, sets, drawn, sizes, judged)
-    against = readings.against & ~contradicts
+    contradicts = (explained < EXPLAINED) & ~((readings.shape < SUPPORTED) & ~readings.agrees)
+    against = readings.against(contradicts) & ~contradicts
+    far = known & (misses > GROSS * reach)
     out = contradicts | against
     points = nothing.copy()
     points[judged] = far & ~out[:, None]
@@ -81,10 +88,10 @@ def find_keypoint_outliers(scene: Scene, body: SceneBody) -> KeypointOutliers:
             f"{readings.agreeing(against)}; they were left out."
         )
     if points.any():
-        frames = np.flatnonzero(points.any(axis=1))
+        frames, off = np.flatnonzero(points.any(axis=1)), misses[points[judged]]
         notes.append(
-            f"{body.name}: {points.sum()} single 2D keypoints in {frame_list(frames)} are {misses[points[judged]].min():.0f} "
-            f"to {misses[points[judged]].max():.0f} px from where the others have them; they were left out."
+            f"{body.name}: {points.sum()} single 2D keypoints in {frame_list(frames)} are {off.min():.0f} to "
+            f"{off.max():.0f} px from where the others have them; they were left out."
         )
     return KeypointOutliers(tuple(int(frame) for frame in judged[out]), points, tuple(notes))
 
@@ -101,17 +108,29 @@ def without_outliers(scene: Scene, name: str, outliers: KeypointOutliers) -> Sce
 
 def _misses(model: KeypointModel, sets: Detected, guess: FramePoses) -> tuple[np.ndarray, np.ndarray]:
     """How far each point is from the best pose's (frame, keypoint) [px], and the sizes of that (frame,) [px]."""
-    poses, _ = fit_keypoints(model, sets, _aligned(model, sets, guess))
+    aligned = _aligned(model, sets, guess)
+    poses, _ = fit_keypoints(model, sets, aligned)
     misses, sizes = _compare(model, sets, poses)
+    _take_better(sets, misses, sizes, *_compare(model, sets, aligned), np.arange(len(sizes)))
     doubtful = np.flatnonzero(_outlying(sets, misses, sizes))
     if len(doubtful):
         others, costs = fit_hypotheses(model, sets.frames(doubtful))
         best = others.frames(np.arange(len(doubtful)) * HYPOTHESES + costs.argmin(axis=1))
-        again, size = _compare(model, sets.frames(doubtful), best)
-        before = _explained(sets.frames(doubtful), misses[doubtful], sizes[doubtful])
-        better = _explained(sets.frames(doubtful), again, size) > before
-        misses[doubtful[better]], sizes[doubtful[better]] = again[better], size[better]
+        _take_better(sets, misses, sizes, *_compare(model, sets.frames(doubtful), best), doubtful)
     return misses, sizes
+
+
+def _take_better(
+    sets: Detected,
+    misses: np.ndarray,
+    sizes: np.ndarray,
+    again: np.ndarray,
+    size: np.ndarray,
+    frames: np.ndarray,
+) -> None:
+    """Put in what another pose misses in some frames, where it explains more."""
+    better = _explained(sets.frames(frames), again, size) > _explained(sets, misses, sizes)[frames]
+    misses[frames[better]], sizes[frames[better]] = again[better], size[better]
 
 
 def _explained(sets: Detected, misses: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -177,7 +196,9 @@ class _Readings:
     """Other readings of the same points: mirrored, turned, in another order; which one agrees with the first guess.
 
     Attributes:
-        against: frames (frame,) bool in which two of label, first guess and place speak against the points.
+        shape: how far the first guess's points are from those given once both have one size and place (frame,), as a
+            share of it.
+        agrees: frames (frame,) bool in which another reading is clearly nearer.
     """
 
     def __init__(
@@ -204,18 +225,31 @@ class _Readings:
         best = np.argmin(shapes, axis=0)
         self._best = best
         self.other_shape = np.min(shapes, axis=0)
-        self._agrees = (self.other_shape < SAME) & (self.other_shape < CLEARLY * self.shape)
+        self.agrees = (self.other_shape < SAME) & (self.other_shape < CLEARLY * self.shape)
         chosen = np.array(moved)[best, np.arange(len(frames))]
         self._inside, guessed, other = (self._on_label(each) for each in (points, drawn, chosen))
         # Where the guess has the body, and where the points have it, both seen from the label and from each other.
         middle, theirs, ours = (np.nanmedian(each, axis=1) for each in (points, chosen, drawn))
-        nearer = np.linalg.norm(theirs - ours, axis=1) < np.linalg.norm(middle - ours, axis=1) - 0.25 * sizes
+        away, before = np.linalg.norm(theirs - ours, axis=1), np.linalg.norm(middle - ours, axis=1)
+        nearer = (away < SAME * sizes) & (away < before - 0.25 * sizes)
         labelled = np.isfinite(self._inside)
+        better = other > self._inside + 0.25
         off = labelled & (self._inside < INSIDE)
-        there = labelled & (self._inside >= INSIDE) & ~(other > self._inside + 0.25)
-        place = np.where(labelled, off | (other > self._inside + 0.25), nearer)
-        self.against = (self._agrees & place.astype(bool)) | (off & (guessed >= INSIDE))
-        self.against &= ~(there & ~nearer)
+        # A body near the middle of the picture lies on its label either way; over the sequence it tells yet.
+        gained = (other - self._inside)[self.agrees & labelled]
+        nearer &= len(gained) == 0 or bool(np.mean(gained) > LEAST_GAIN)
+        self._two = (self.agrees & (off | better | nearer)) | (off & (guessed >= INSIDE))
+        self._denied = before < away - 0.25 * sizes  # by the place of the first guess
+
+    def against(self, contradicting: np.ndarray) -> np.ndarray:
+        """Frames (frame,) bool in which two witnesses speak against the points, or one where it is known how.
+
+        Args:
+            contradicting: frames (frame,) bool whose points contradict each other.
+        """
+        sure = self.agrees & (self._two | contradicting)
+        often = [which for which, count in Counter(self._best[sure]).items() if count >= SEEN_OFTEN]
+        return self._two | (self.agrees & np.isin(self._best, often) & ~self._denied)
 
     def _all(self, points: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """Readings of points (frame, keypoint, 2) by what they would be, with the order where that is another."""
@@ -237,7 +271,7 @@ class _Readings:
             return share
         from scipy.ndimage import binary_dilation
 
-        reach = int(np.ceil(2.0 * scene.sigma("keypoints2d")))
+        reach = int(np.ceil(scene.sigma("keypoints2d")))
         height, width = scene.labels.shape[1:]
         for row, frame in enumerate(self._frames):
             image = scene.labels[frame]
@@ -256,13 +290,13 @@ class _Readings:
 
     def agreeing(self, frames: np.ndarray) -> str:
         """What would agree with the first guess in most of the frames (frame,) bool, as the rest of a sentence."""
-        which = Counter(self._names[best] for best in self._best[frames & self._agrees])
+        which = Counter(self._names[best] for best in self._best[frames & self.agrees])
         if not which:
             return ""
         (name, count), *_ = which.most_common(1)
         if 2 * count < frames.sum():
             return ""
-        at = frames & self._agrees & (self._best == self._names.index(name))
+        at = frames & self.agrees & (self._best == self._names.index(name))
         apart = f"{100 * np.median(self.other_shape[at]):.0f} % of their size from it instead of"
         return (
             f"; {name} they would agree with the first guess in {count} of {frames.sum()} frames "
