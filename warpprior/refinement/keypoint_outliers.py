@@ -31,6 +31,8 @@ SUPPORTED = 0.15  # of a set's size: so near is a first guess that vouches for i
 SEEN_OFTEN = 2  # frames in which two witnesses say how sets are wrong, after which one is enough
 INSIDE = 0.5  # share of points that lie on the label
 LEAST_GAIN = 0.01  # of that share, by another reading
+TAKEN_ALWAYS, TAKEN_ONCE = 0.6, 0.3  # a finger's points are this much nearer to another, usually or in one frame
+DIGITS, ENDS = ("thumb", "index", "middle", "ring", "pinky"), ("1", "2", "3", "_tip")
 ALIGNMENTS = 6
 
 
@@ -75,7 +77,8 @@ def find_keypoint_outliers(scene: Scene, body: SceneBody) -> KeypointOutliers:
     out = contradicts | against
     points = nothing.copy()
     points[judged] = far & ~out[:, None]
-    notes = []
+    vouched = ~out & (readings.shape < SUPPORTED)
+    taken, notes = _taken_for_others(body, sets.frames(vouched), drawn[vouched], judged[vouched])
     if contradicts.any():
         share = f"{100 * explained[contradicts].min():.0f} to {100 * explained[contradicts].max():.0f} %"
         notes.append(
@@ -93,6 +96,7 @@ def find_keypoint_outliers(scene: Scene, body: SceneBody) -> KeypointOutliers:
             f"{body.name}: {points.sum()} single 2D keypoints in {frame_list(frames)} are {off.min():.0f} to "
             f"{off.max():.0f} px from where the others have them; they were left out."
         )
+    points[judged[vouched]] |= taken
     return KeypointOutliers(tuple(int(frame) for frame in judged[out]), points, tuple(notes))
 
 
@@ -311,19 +315,62 @@ class _Readings:
         return f"the first guess ({100 * np.median(self.shape[frames]):.0f} % of their size from its, wherever it is)"
 
 
+def _taken_for_others(
+    body: SceneBody, sets: Detected, drawn: np.ndarray, frames: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Points (frame, keypoint) bool of fingers that were found on another finger, as the first guess has them.
+
+    It has most of the points of these frames, or it would be no witness.
+    """
+    taken, notes = np.zeros(sets.trust.shape, dtype=bool), []
+    fingers = _fingers(body)
+    if not fingers or len(frames) == 0:
+        return taken, notes
+    factor, shift, _ = _similar(drawn, np.where(sets.trust[..., None] > 0.0, sets.points, np.nan), sets.trust)
+    drawn = factor[:, None, None] * drawn + shift[:, None]
+    for finger, columns in fingers.items():
+        known = sets.trust[:, columns] > 0.0
+        enough = known.sum(axis=1) >= 3
+        apart = {
+            name: np.sum(np.linalg.norm(drawn[:, others] - sets.points[:, columns], axis=2) * known, axis=1)
+            for name, others in fingers.items()
+        }
+        own = np.where(enough, apart.pop(finger), np.nan)
+        name = min(apart, key=lambda each: np.nanmedian(apart[each] / own) if enough.any() else 0.0)
+        ratio = np.where(enough, apart[name] / np.maximum(own, 1e-6), np.inf)
+        usual = np.median(ratio[enough]) if enough.any() else np.inf
+        wrong = ratio < (1.0 if usual < TAKEN_ALWAYS else TAKEN_ONCE)
+        if wrong.any():
+            taken[np.ix_(wrong, columns)] = True
+            notes.append(
+                f"{body.name}: 2D keypoints of its {finger} in {frame_list(frames[wrong])} are where the first guess "
+                f"has its {name} ({100 * np.median(ratio[wrong]):.0f} % as far from it as from the {finger}); left out."
+            )
+    return taken, notes
+
+
+def _fingers(body: SceneBody) -> dict[str, list[int]]:
+    """Columns of each finger of a hand whose keypoints are named as ours."""
+    keypoints = body.body.keypoints
+    assert keypoints is not None
+    names = list(keypoints.names)
+    if not all(f"{digit}{end}" in names for digit in DIGITS for end in ENDS):
+        return {}
+    return {digit: [names.index(f"{digit}{end}") for end in ENDS] for digit in DIGITS}
+
+
 def _orders(body: SceneBody) -> dict[str, np.ndarray]:
     """Orders in which keypoints of hands may come instead of ours: column of the given array by keypoint."""
     keypoints = body.body.keypoints
     assert keypoints is not None
     names = list(keypoints.names)
-    digits = ("thumb", "index", "middle", "ring", "pinky")
-    if sorted(names) != sorted(["wrist"] + [f"{d}{e}" for d in digits for e in ("1", "2", "3", "_tip")]):
+    if len(names) != 1 + len(DIGITS) * len(ENDS) or "wrist" not in names or not _fingers(body):
         return {}
     mano = ["index", "middle", "pinky", "ring", "thumb"]
     inner = ["wrist"] + [f"{digit}{number}" for digit in mano for number in "123"]
     others = {
-        "in the order of MANO's joints, fingertips last,": [*inner, *(f"{digit}_tip" for digit in digits)],
-        "with each finger from its tip": ["wrist"] + [f"{d}{e}" for d in digits for e in ("_tip", "3", "2", "1")],
-        "with the little finger first": ["wrist"] + [f"{d}{e}" for d in digits[::-1] for e in ("1", "2", "3", "_tip")],
+        "in the order of MANO's joints, fingertips last,": [*inner, *(f"{digit}_tip" for digit in DIGITS)],
+        "with each finger from its tip": ["wrist"] + [f"{d}{e}" for d in DIGITS for e in ENDS[::-1]],
+        "with the little finger first": ["wrist"] + [f"{d}{e}" for d in DIGITS[::-1] for e in ENDS],
     }
     return {name: np.array([order.index(each) for each in names]) for name, order in others.items()}

@@ -11,6 +11,7 @@ from warpprior.bench.robustness.harness import Trial, errors, row
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.scenes import simulate
+from warpprior.support.errors import InputError
 
 SEQUENCES = tuple(
     (name, thing, 760 + 2 * number + again)
@@ -93,7 +94,7 @@ def _no_start(only: tuple[str, ...]) -> Spoil:
         spoilt = replace(_with_hand(scene, initial=nothing), **fields)
         try:
             return _with_hand(spoilt, initial=None)
-        except AttributeError:
+        except (AttributeError, InputError):
             return spoilt
 
     return spoil
