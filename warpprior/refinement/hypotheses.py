@@ -13,6 +13,7 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
+from warpprior.refinement.symmetry import half_turns, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
@@ -45,13 +46,13 @@ def choose_poses(
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
-    half_turns = _half_turns(fit.body.symmetry) if turns else []
-    turned = len(half_turns) / max(len(half_turns) + rounds, 1)
+    turned_by = half_turns(fit.body.symmetry) if turns else []
+    turned = len(turned_by) / max(len(turned_by) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
-        for number, half_turn in enumerate(half_turns):
+        for number, half_turn in enumerate(turned_by):
             search.settle(_turned(start, half_turn))
-            report(turned * (number + 1) / len(half_turns))
+            report(turned * (number + 1) / len(turned_by))
         search.take_path()
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
@@ -83,7 +84,9 @@ class _Search:
 
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
-        path = cheapest_path(self._hypotheses, self._joined, self._fit.body.initial.rotation, pace=self._pace)
+        body = self._fit.body
+        guess, symmetry = body.initial.rotation, body.symmetry
+        path = cheapest_path(self._hypotheses, self._joined, guess, symmetry=symmetry, pace=self._pace)
         self._fit.place(path)
         return path
 
@@ -107,7 +110,7 @@ class _Search:
                 moved = (points[source], points[target], weights[source])
                 transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
                 tried = path.copy()
-                carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], fit.body.symmetry)
+                carried = transfer.poses_after.numpy()
                 tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
@@ -121,6 +124,7 @@ def cheapest_path(
     joined: np.ndarray,
     guess: np.ndarray,
     *,
+    symmetry: str = "none",
     pace: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
@@ -132,14 +136,15 @@ def cheapest_path(
         hypotheses: poses (frame, 7) and their costs (frame,); the first wins where all are equal.
         joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
         guess: quaternions of the first guess (frame, 4).
+        symmetry: of the body: of turns that cannot be seen the first guess knows nothing.
         pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
     costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
-    cosines = np.clip(np.abs(np.einsum("hfi,fi->hf", poses[..., 3:], guess)), 0.0, 1.0)
-    costs = costs + GUESS_SHARE * jump * _saturated((2.0 * np.arccos(cosines) / GUESS_RAD) ** 2)
+    angles = seen_angles(poses[..., 3:], guess, symmetry)
+    costs = costs + GUESS_SHARE * jump * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
@@ -176,17 +181,6 @@ def _saturated(square: np.ndarray) -> np.ndarray:
     return square / (1.0 + square)
 
 
-def _half_turns(symmetry: str) -> list[np.ndarray]:
-    """Quaternions of half turns about the body's axes that silhouettes could tell from none, but often cannot."""
-    if symmetry == "sphere":
-        return []
-    half = [np.array([*np.eye(3)[axis], 0.0]) for axis in range(3)]
-    if symmetry == "none":
-        return half
-    across = (int("xyz".index(symmetry)) + 1) % 3  # about the axis itself it changes nothing
-    return [half[across]]
-
-
 def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     """Poses (frame, 7) turned on the right."""
     from scipy.spatial.transform import Rotation
@@ -194,27 +188,6 @@ def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     turned = poses.copy()
     turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
     return turned
-
-
-def keep_unseen_turn(carried: np.ndarray, own: np.ndarray, symmetry: str) -> np.ndarray:
-    """Poses that look like ``carried`` and are turned from ``own`` no more than that takes, both (frame, 7)."""
-    from scipy.spatial.transform import Rotation
-
-    if symmetry == "none":
-        return carried
-    carried = carried.copy()
-    if symmetry == "sphere":
-        carried[:, 3:] = own[:, 3:]
-        return carried
-    start = Rotation.from_quat(own[:, 3:])
-    axis = np.eye(3)["xyz".index(symmetry)]
-    before, after = start.apply(axis), Rotation.from_quat(carried[:, 3:]).apply(axis)
-    # The shortest turn from one direction to another; opposite ones leave its axis open, and the turn undone.
-    quaternions = np.column_stack([np.cross(before, after), 1.0 + np.sum(before * after, axis=1)])
-    lengths = np.linalg.norm(quaternions, axis=1, keepdims=True)
-    quaternions = np.where(lengths > 1e-6, quaternions, [0.0, 0.0, 0.0, 1.0])
-    carried[:, 3:] = (Rotation.from_quat(quaternions) * start).as_quat()
-    return carried
 
 
 def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:
