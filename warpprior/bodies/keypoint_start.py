@@ -13,6 +13,7 @@ HYPOTHESES = 4
 APART_RAD = 0.7  # hypotheses differ by more
 JUMP_RAD = 0.5  # from one frame to the next, that costs as much as JUMP_COST / 2
 JUMP_COST = 60.0
+Matches = tuple[np.ndarray, np.ndarray, np.ndarray]
 CURLS = (0.0, 0.5, 1.0)  # of joints, from none moved to the likely pose
 
 
@@ -51,8 +52,8 @@ def _search(model: KeypointModel, detected: Detected) -> FramePoses:
     for points, trust in zip(detected.points, detected.trust, strict=True):
         known = trust > 0.0
         match = _match_in_space if detected.lens is None else _match_in_picture
-        rows = match(shapes[:, known], views, points[known], detected)
-        found.append(_apart(*rows, curls))
+        errors, position, rotation = match(shapes[:, known], views, points[known], detected)
+        found.append(_apart(errors, position, rotation, curls))
     return FramePoses(*(np.concatenate([one[part] for one in found]) for part in range(3)))
 
 
@@ -68,7 +69,7 @@ def _views(count: int) -> np.ndarray:
     return quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
 
 
-def _match_in_picture(shapes: np.ndarray, views: np.ndarray, points: np.ndarray, detected: Detected):
+def _match_in_picture(shapes: np.ndarray, views: np.ndarray, points: np.ndarray, detected: Detected) -> Matches:
     """Errors, positions and rotations (shape * view, ...) of the nearest scaled orthographic drawings."""
     lens = detected.lens
     assert lens is not None
@@ -99,21 +100,22 @@ def _match_in_picture(shapes: np.ndarray, views: np.ndarray, points: np.ndarray,
     return error, position, turn.as_quat()
 
 
-def _match_in_space(shapes: np.ndarray, views: np.ndarray, points: np.ndarray, detected: Detected):
+def _match_in_space(shapes: np.ndarray, views: np.ndarray, points: np.ndarray, detected: Detected) -> Matches:
     """Errors, positions and rotations (shape, ...) of the body laid on points in space."""
     rows = []
     for shape in shapes:
         weight = np.ones(len(points))
         for _ in range(4):
             ours, theirs = np.average(shape, axis=0, weights=weight), np.average(points, axis=0, weights=weight)
-            turn, _ = Rotation.align_vectors(points - theirs, shape - ours, weights=weight)
+            turn = Rotation.align_vectors(points - theirs, shape - ours, weights=weight)[0]
             miss = np.linalg.norm(turn.apply(shape - ours) + theirs - points, axis=1)
             weight = 1.0 / (1.0 + (miss / (2.0 * max(float(np.median(miss)), 1e-6))) ** 2) ** 2
         rows.append((np.median(miss), theirs - turn.apply(ours), turn.as_quat()))
-    return tuple(np.array(part) for part in zip(*rows, strict=True))
+    errors, position, rotation = (np.array(part) for part in zip(*rows, strict=True))
+    return errors, position, rotation
 
 
-def _apart(errors: np.ndarray, position: np.ndarray, rotation: np.ndarray, curls: list[np.ndarray]):
+def _apart(errors: np.ndarray, position: np.ndarray, rotation: np.ndarray, curls: list[np.ndarray]) -> Matches:
     """The best HYPOTHESES that differ, the best again where there are not as many."""
     per_shape = len(errors) // len(curls)
     chosen: list[int] = []

@@ -341,7 +341,7 @@ def _taken_for_others(
         usual = np.median(ratio[enough]) if enough.any() else np.inf
         wrong = ratio < (1.0 if usual < TAKEN_ALWAYS else TAKEN_ONCE)
         if wrong.any():
-            taken[np.ix_(wrong, columns)] = True
+            taken[:, columns] |= wrong[:, None]
             notes.append(
                 f"{body.name}: 2D keypoints of its {finger} in {frame_list(frames[wrong])} are where the first guess "
                 f"has its {name} ({100 * np.median(ratio[wrong]):.0f} % as far from it as from the {finger}); left out."
