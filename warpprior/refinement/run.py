@@ -17,6 +17,7 @@ from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
+from warpprior.refinement.rays import note_depth, read_rays
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.refinement.symmetry import smooth_unseen_turns
@@ -225,12 +226,15 @@ class _Run:
         self._smooth_unseen_turns()
         for body in self.motion.estimated:
             passes = self.settings.start_passes
+            _, before = read_rays(body, self.motion)
             if start_from_detections(body, self.motion, passes=passes):
+                self.notes += note_depth(body, self.motion, before)
                 continue
             if self.scene.labels is None:
                 self.notes.append(f"{body.name}: nothing shows it; only what it touches says where it is.")
                 continue
             overlap = start_from_labels(body, self.problem, passes=passes)
+            self.notes += note_depth(body, self.motion, before)
             if overlap < HARDLY_MET:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
 
