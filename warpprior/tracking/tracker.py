@@ -29,6 +29,7 @@ from warpprior.tracking.prediction import Prediction
 from warpprior.tracking.saved_state import check_state
 from warpprior.tracking.sensors import Sensor, SensorContext, Sensors, choose_sensors
 from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.slip import Slip
 from warpprior.tracking.smoother import Step, smooth_steps
 from warpprior.tracking.twists import Twists, extrapolated
 from warpprior.tracking.update import Innovation, Rows, Updater
@@ -123,7 +124,8 @@ class Tracker:
         context = SensorContext(self.scene, self.hands, self.objects, settings, device)
         self._sensors = Sensors(self.sensors, sensors, context)
         self._of_hands = self._sensors.of_hands()
-        self._updater, self._rows = Updater(settings), Rows(self.belief.width)
+        self._slip = Slip(len(self.hands), len(self.objects), settings)
+        self._updater, self._rows = Updater(settings, self._slip), Rows(self.belief.width)
         self._twists = Twists(self.belief)
         self._lag, self._steps, self._recent = lag, [], []
         self._taken, self._careful = TakenSteps(late_s), bool(sensors)
@@ -246,12 +248,15 @@ class Tracker:
         else:
             dt = timestamp - last
             follows = prediction.predict(belief, controls, dt)
+            self._slip.predict(dt)
             if self._lag and self._began is not None:
                 follows = follows @ self._began
         self.timestamp = timestamp
         predicted = (belief.means(), belief.covariance.copy()) if self._lag else None
         self._expect(observation)
         _, innovations = self._updater(belief, rows)
+        for added in self._updater.slipped if predicted is not None else ():
+            predicted[1][np.ix_(added.columns, added.columns)] += added.covariance
         self._contacts.count_misses(belief, rows)
         seen = self._doubt(rows, dt)
         prediction.place_hands(belief, linearise=False)
@@ -401,6 +406,7 @@ class Tracker:
         kept["belief/covariance"] = self.belief.covariance.copy()
         kept |= {f"motion/{name}": values for name, values in self._prediction.snapshot().items()}
         kept |= {f"contacts/{name}": values for name, values in self._contacts.snapshot().items()}
+        kept |= {f"slip/{name}": values for name, values in self._slip.snapshot().items()}
         kept |= {f"updater/{name}": values for name, values in self._updater.snapshot().items()}
         kept |= {f"sensors/{name}": values for name, values in self._sensors.snapshot().items()}
         kept |= {f"twists/{name}": values for name, values in self._twists.snapshot().items()}
@@ -427,6 +433,7 @@ class Tracker:
         self.belief.assign(means, means.pop("covariance"))
         self._prediction.restore(part("motion"))
         self._contacts.restore(part("contacts"), self.belief)
+        self._slip.restore(part("slip"))
         self._updater.restore(part("updater"))
         self._sensors.restore(part("sensors"))
         self._twists.restore(part("twists"))

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.slip import Added, Slip
 
 MOST_ROWS = 512
 ASSUMED = ("contact",)  # rows that nothing observed
@@ -152,13 +153,16 @@ class Updater:
 
     Args:
         settings: of the tracker.
+        slip: learns how contacts slip; None: they do as the settings say.
 
     Attributes:
+        slipped: process noise that the last update's contacts turned out to have.
         scales: how many times larger than set the noise of each sensor seems, as variances, if it is learnt.
     """
 
-    def __init__(self, settings: TrackSettings):
-        self.settings = settings
+    def __init__(self, settings: TrackSettings, slip: Slip | None = None):
+        self.settings, self.slip = settings, slip
+        self.slipped: list[Added] = []
         self.scales: dict[str, float] = {}
         self._windows: dict[str, list[tuple[float, float]]] = {}
         # By the size of a block; larger ones are judged as the largest.
@@ -185,7 +189,10 @@ class Updater:
         expected = np.diagonal(innovation).copy()
         diagonal = innovation.reshape(-1)[:: count + 1]
         diagonal += noise
-        self._judge(rows, residual, innovation, noise)
+        self.slipped = self._judge(rows, residual, innovation, noise, belief)
+        for added in self.slipped:
+            covariance[np.ix_(added.columns, added.columns)] += added.covariance
+            spread[np.ix_(added.columns, added.rows)] += added.covariance
         innovations = self._measure(rows, residual, innovation, expected)
         taken = [block for block in rows.blocks if block.taken]
         if not taken:
@@ -216,14 +223,24 @@ class Updater:
             innovation = jacobian @ belief.covariance[:used, :used] @ jacobian.T + np.diag(rows.variance[:count])
             self._judge(rows, rows.residual[:count], innovation, rows.variance[:count].copy())
 
-    def _judge(self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, noise: np.ndarray) -> None:
+    def _judge(
+        self,
+        rows: Rows,
+        residual: np.ndarray,
+        innovation: np.ndarray,
+        noise: np.ndarray,
+        belief: Belief | None = None,
+    ) -> list[Added]:
         """Leave unlikely blocks out, or trust them less: first what was observed, then what is only assumed.
 
         Contacts that stick are judged in the light of what was observed.  They are many and agree with each other:
         together they would outvote the mask that shows the release.
+
+        Returns:
+            How far contacts seem to have slipped, which is in ``innovation`` then; nothing without a ``belief``.
         """
         if self._gates is None or self.settings.robust == "none":
-            return
+            return []
         observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
         self._judge_blocks(observed, residual, innovation, noise)
@@ -233,7 +250,19 @@ class Updater:
             seen = _picked(taken)
             across = np.column_stack([_part(innovation, seen, _picked(assumed)), residual[seen]])
             given = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
+        slipped = []
+        if assumed and belief is not None and self.slip is not None:
+            places = np.array([block.start for block in assumed])[:, None] + np.arange(3)
+            picked = _picked(assumed)
+            values, parts = residual[picked], _part(innovation, picked, picked)
+            if given is not None:
+                parts, values = parts - given[:, :-1].T @ given[:, :-1], values - given[:, :-1].T @ given[:, -1]
+            slots = np.array([block.key[0] for block in assumed])
+            slipped = self.slip.learn(belief, slots, places, values.reshape(-1, 3), parts)
+            for added in slipped:
+                innovation[np.ix_(added.rows, added.rows)] += added.covariance
         self._judge_blocks(assumed, residual, innovation, noise, given)
+        return slipped
 
     def _judge_blocks(
         self,
