@@ -30,13 +30,15 @@ class Added(NamedTuple):
     """Process noise that a frame turned out to have.
 
     Attributes:
-        columns, rows: of the belief and of the update, which are alike (n,).
-        covariance: of both (n, n).
+        columns: of the belief (n,), and rows: of the update (m,).
+        covariance: of the columns (n, n), spread: of these with the rows (n, m), and innovation: of the rows (m, m).
     """
 
     columns: np.ndarray
     rows: np.ndarray
     covariance: np.ndarray
+    spread: np.ndarray
+    innovation: np.ndarray
 
 
 class Slip:
@@ -70,11 +72,7 @@ class Slip:
     def predict(self, dt: float) -> None:
         """Time passes [s]: what was learnt becomes less sure."""
         self._time = dt
-        up, down = 1.0 - np.exp(-BEGINS * dt), 1.0 - np.exp(-ENDS * dt)
-        weights = self.weights
-        rises, falls = up * weights[..., :-1], down * weights[..., 1:]
-        weights[..., :-1] += falls - rises
-        weights[..., 1:] += rises - falls
+        forgotten(self.weights, BEGINS, ENDS, dt)
 
     def learn(
         self, belief: Belief, slots: np.ndarray, rows: np.ndarray, values: np.ndarray, spread: np.ndarray
@@ -98,6 +96,7 @@ class Slip:
             picked = (3 * own[:, None] + np.arange(3)).reshape(-1)
             common = _common_motion(belief.anchors[slots[own]])
             share = common / len(own)
+            motion = share.T @ common
             weights = self.weights[divmod(pair, belief.object_count)]
             place = divmod(pair, belief.object_count)
             lag, vague = self.lag[place], self.vague[place]
@@ -106,12 +105,13 @@ class Slip:
             lag += (1.0 - keep) * (share.T @ values[own].reshape(-1))
             vague *= keep**2
             vague += (1.0 - keep) ** 2 * (share.T @ spread[np.ix_(picked, picked)] @ share)
-            likely = _likelihood(lag, vague, share.T @ common, LEVELS**2 * (LASTS * self._variance * self._time))
+            likely, _ = likelihood(lag, vague, motion @ motion.T, LEVELS**2 * (LASTS * self._variance * self._time))
             weights *= QUIET * likely[0] + (1.0 - QUIET) * likely
             weights /= weights.sum()
             size = float(weights @ LEVELS) ** 2 * self._variance * self._time
             columns = belief.first_anchor + (3 * slots[own, None] + np.arange(3)).reshape(-1)
-            found.append(Added(columns, rows[own].reshape(-1), size * (common @ common.T)))
+            noise = size * (common @ common.T)
+            found.append(Added(columns, rows[own].reshape(-1), noise, noise, noise))
         return found
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -135,15 +135,31 @@ def _common_motion(places: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     return out.reshape(-1, 6)
 
 
-def _likelihood(values: np.ndarray, spread: np.ndarray, common: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """How likely values are, for each size (variance) of a common motion; the most likely is 1.
+def forgotten(weights: np.ndarray, begins: float, ends: float, dt: float) -> None:
+    """Let weights of levels (..., level) go up and down as often as they do, in ``dt`` [s]."""
+    up, down = 1.0 - np.exp(-begins * dt), 1.0 - np.exp(-ends * dt)
+    rises, falls = up * weights[..., :-1], down * weights[..., 1:]
+    weights[..., :-1] += falls - rises
+    weights[..., 1:] += rises - falls
+
+
+def likelihood(
+    values: np.ndarray, spread: np.ndarray, unit: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """How likely values are, for each size (variance) of what adds to them; the most likely is 1.
 
     Args:
-        values: (6,); spread: their covariance without any common motion (6, 6).
-        common: how they follow from the motion (6, 6).
-        sizes: (level,) [m^2].
+        values: (n,).
+        spread: their covariance without (n, n).
+        unit: what is added to it for a size of 1 (n, n).
+        sizes: (level,).
+
+    Returns:
+        For each level, and the squared distance of the values at the last.
     """
-    all_spreads = spread + ROUNDING * np.eye(len(values)) + sizes[:, None, None] * (common @ common.T)
-    distances = np.einsum("i,li->l", values, np.linalg.solve(all_spreads, np.broadcast_to(values[:, None], (len(sizes), len(values), 1)))[..., 0])
-    logs = -0.5 * (distances + np.linalg.slogdet(all_spreads)[1])
-    return np.exp(logs - logs.max())
+    spreads = spread + ROUNDING * np.eye(len(values)) + sizes[:, None, None] * unit
+    roots = np.linalg.cholesky(spreads)
+    white = np.linalg.solve(roots, np.broadcast_to(values[:, None], (len(sizes), len(values), 1)))[..., 0]
+    distances = np.einsum("li,li->l", white, white)
+    logs = -0.5 * distances - np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+    return np.exp(logs - logs.max()), float(distances[-1])
