@@ -35,8 +35,11 @@ FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label fou
 # whose body leaves as much between label and drawing, as area over length; or, if that is more,
 UNUSUAL = 1.8  # so many times what is usual
 SURE_FIT, SURE = 0.75, 1.3  # one that was searched for must come so near: elsewhere a wrong turn may nearly fit
+MUCH_BETTER = 0.75  # and not miss much more than so much of what is believed misses
 BETTER = 0.4  # or miss so much less than what is believed, if it fits
-LEARNS, USUAL = 0.1, 0.55  # share of the newest picture in what is usual, and what that is at first [sigma]
+USUAL, LEAST_USUAL = 0.55, 0.35  # what is usual at first, and at least [sigma]
+LEARNS, LEARNS_WORSE, LATELY = 0.2, 0.03, 0.3  # share of the newest picture in that, and in what was of late
+STRANGE = 1.3  # a contour that fits so much worse of late than usual may be turned wrongly
 MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
 GPU_LANES = 256
 LOOKS = 24  # pictures whose borders of known bodies are compared
@@ -90,7 +93,8 @@ class MaskResidual:
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
         self._views = {body.name: _View(body, frame, names, clearance_m, self._bias) for body in frame.watched}
         self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
-        self._usual = dict.fromkeys(self._views, USUAL)  # misfit of contours that were found [sigma]
+        self._usual = dict.fromkeys(self._views, USUAL)  # misfit of contours that were found [sigma],
+        self._recent = dict(self._usual)  # and of late
         self._weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._known = _KnownBorders(frame) if frame.known else None
@@ -143,20 +147,28 @@ class MaskResidual:
             own = labels == view.body.label
             count = int(np.count_nonzero(own))
             misfit = self._misfit(view, count)
-            usual = self._usual[name]
-            if view.active and misfit <= max(FIT, UNUSUAL * usual):
+            fits = view.active and misfit <= max(FIT, UNUSUAL * self._usual[name])
+            strange = self._learn_usual(name, misfit) if fits else True
+            if fits:
                 self._missed[name] = 0
-                self._usual[name] += LEARNS * (min(misfit, SURE * usual) - usual)
             elif count:
                 self._missed[name] += 1
-                weak = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
+                found[name] = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
+            if count >= LEAST_PIXELS and strange and is_due(self._missed[name]):
                 sure = None if prior is None else prior.get(name)
-                anew = None
-                if count >= LEAST_PIXELS and is_due(self._missed[name]):
-                    others = () if starts is None else starts(name)
-                    anew = self._search(view, labels, [poses[name], *others], sure, misfit)
-                found[name] = anew or weak
+                others = () if starts is None else starts(name)
+                found[name] = self._search(view, labels, [poses[name], *others], sure, misfit) or found[name]
         return found
+
+    def _learn_usual(self, name: str, misfit: float) -> bool:
+        """Learn how well the contour fits where it was found; whether it fits worse than usual for some time now."""
+        usual, recent = self._usual[name], self._recent[name]
+        self._usual[name] += (LEARNS if misfit < usual else LEARNS_WORSE) * (misfit - usual)
+        self._recent[name] += LATELY * (misfit - recent)
+        if self._recent[name] <= STRANGE * max(self._usual[name], LEAST_USUAL):
+            return False
+        self._recent[name] = self._usual[name]  # and if it is not found elsewhere, it is not asked again at once
+        return True
 
     def _misfit(self, view: _View, count: int) -> float:
         """How badly the contour lies on the label, as drawn last, in sigmas of the border.
@@ -183,7 +195,7 @@ class MaskResidual:
         frame, name = self.frame, view.body.name
         best, usual = None, self._usual[name]
         sure_of = max(SURE_FIT, SURE * usual)
-        least = max(sure_of, min(max(FIT, UNUSUAL * usual), BETTER * misfit))
+        least = max(min(sure_of, MUCH_BETTER * misfit), min(max(FIT, UNUSUAL * usual), BETTER * misfit))
         count = int(np.count_nonzero(labels == view.body.label))
         for pose in different(list(poses)):
             frame.place({name: pose})
@@ -223,8 +235,8 @@ class MaskResidual:
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
         bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
-        missed, usual = (np.array(list(each.values())) for each in (self._missed, self._usual))
-        return {"bias": bias, "missed": missed, "usual": usual}
+        missed, usual, recent = (np.array([*each.values()]) for each in (self._missed, self._usual, self._recent))
+        return {"bias": bias, "missed": missed, "usual": usual, "recent": recent}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
@@ -232,6 +244,7 @@ class MaskResidual:
         self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
         self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
         self._usual = dict(zip(self._usual, kept["usual"].tolist(), strict=True))
+        self._recent = dict(zip(self._recent, kept["recent"].tolist(), strict=True))
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""

@@ -62,9 +62,9 @@ class Slip:
         self.vague = np.zeros((hand_count, object_count, 6, 6))
         self.forget()
 
-    def forget(self, index: int | None = None) -> None:
-        """Nothing is known of the contacts of an object, or of all."""
-        usual = (BEGINS / ENDS) ** np.arange(len(LEVELS))
+    def forget(self, index: int | None = None, *, loose: bool = False) -> None:
+        """Nothing is known of the contacts of an object, or of all; or only that it is ``loose`` in the hand."""
+        usual = (BEGINS / ENDS if not loose else 1.0) ** np.arange(len(LEVELS))
         own = slice(None) if index is None else index
         self.weights[:, own] = usual / usual.sum()
         self.lag[:, own], self.vague[:, own] = 0.0, 0.0

@@ -302,7 +302,7 @@ class Tracker:
         for index in found:
             self._contacts.release(self.belief, index)
             self._prediction.found(index)
-            self._slip.forget(index)
+            self._slip.forget(index, loose=True)
             self._restless.forget(index, restless=True)
             follows[self.belief.object(index)] = 0.0
             for about in [name for name in self._misses if name.endswith(f"/{index}")]:
