@@ -111,10 +111,15 @@ def take_found(belief: Belief, rows: Rows, misses: Mapping[str, int], of_hands: 
         belief.covariance[columns] = 0.0
         belief.covariance[:, columns] = 0.0
         belief.covariance[columns, columns] = np.linalg.inv(information)
-    held = {slot for index in found for slot in belief.held_by(index).tolist()}
-    others = lambda block: block.key[0] not in (held if block.sensor in ASSUMED else found)  # noqa: E731
-    rows.blocks = [block for block in rows.blocks if block.sensor in of_hands or others(block)]
+    leave_out(belief, rows, found, of_hands)
     return set(found)
+
+
+def leave_out(belief: Belief, rows: Rows, objects: Collection[int], of_hands: Collection[str]) -> None:
+    """Take the rows about objects and their contacts out of an update."""
+    held = {slot for index in objects for slot in belief.held_by(index).tolist()}
+    others = lambda block: block.key[0] not in (held if block.sensor in ASSUMED else objects)  # noqa: E731
+    rows.blocks = [block for block in rows.blocks if block.sensor in of_hands or others(block)]
 
 
 def _pose(belief: Belief, body: int) -> np.ndarray:
