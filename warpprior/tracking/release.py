@@ -19,9 +19,11 @@ from warpprior.tracking.manifold import difference, exp, multiply
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import ASSUMED, Rows
 
+MOST_LOG = 50.0  # of how much likelier one is than the other
 ONSETS, EVERY = 8, 2  # times of release that are compared, so many frames apart
-SURE = float(np.log(200.0))  # of how much more likely what was observed must be if the object stayed
-REFUTED = 0.999  # and going with the hand must be less likely than this
+RARE, LOOSE = 1.0 / 100.0, 1.0 / 5.0  # odds of release against going on: of a firm grip, and of one that slips
+REFUTED = 0.95  # going with the hand must be less likely than this
+TOLD = 1.0  # less than that it is not more likely that the object stayed
 
 
 class Release:
@@ -62,7 +64,9 @@ class Release:
         self.spreads[index, onset] = belief.covariance[columns, columns]
         self.misses[index, onset], self.sizes[index, onset] = 0.0, 0
 
-    def compare(self, belief: Belief, rows: Rows, index: int, dt: float, of_hands: Collection[str]) -> bool:
+    def compare(
+        self, belief: Belief, rows: Rows, index: int, dt: float, of_hands: Collection[str], loose: float
+    ) -> bool:
         """Judge both hypotheses by the observations of a frame.
 
         Args:
@@ -70,7 +74,8 @@ class Release:
             rows: of the update, not yet judged.
             index: of the object.
             dt: since the last frame [s].
-            of_hands: names of sensors that are about hands.
+                of_hands: names of sensors that are about hands.
+            loose: how likely it is that its contacts slip.
 
         Returns:
             Whether it stayed; then the belief has it where it did.
@@ -109,14 +114,17 @@ class Release:
         for number, onset in enumerate(followed.tolist()):
             self.places[index, onset, 3:] = multiply(exp(steps[number, 3:]), self.places[index, onset, 3:])
         self.spreads[index, followed] -= gains @ jacobian @ self.spreads[index, followed]
-        return self._decide(belief, index, followed)
+        return self._decide(belief, index, followed, ways + steps, loose)
 
-    def _decide(self, belief: Belief, index: int, followed: np.ndarray) -> bool:
+    def _decide(self, belief: Belief, index: int, followed: np.ndarray, ways: np.ndarray, loose: float) -> bool:
         gone, stayed = self.misses[index, followed].T
         limits = np.array([_limit(size) for size in self.sizes[index, followed].tolist()])
-        better = np.where(gone > limits, 0.5 * (gone - stayed), -np.inf)
+        better = np.where(stayed < limits, 0.5 * (gone - stayed), -np.inf)
         best = int(np.argmax(better))
-        if better[best] < SURE or stayed[best] > limits[best]:
+        odds = (RARE + loose * (LOOSE - RARE)) * np.exp(min(better[best], MOST_LOG))
+        if odds < 1.0 or gone[best] < limits[best]:
+            if better[best] > TOLD:
+                self._doubt(belief, index, ways[best], odds)
             return False
         onset, columns, place = followed[best], belief.object(index), belief.hand_count + index
         at, spread = self.places[index, onset], self.spreads[index, onset]
@@ -126,6 +134,13 @@ class Release:
         belief.covariance[columns, columns] = 0.5 * (spread + spread.T)
         self.forget(index)
         return True
+
+    @staticmethod
+    def _doubt(belief: Belief, index: int, way: np.ndarray, odds: float) -> None:
+        """Be as unsure of an object as both hypotheses together are: it may be some ``way`` (6,) off."""
+        share = odds / (1.0 + odds)
+        columns = belief.object(index)
+        belief.covariance[columns, columns] += share * (1.0 - share) * np.outer(way, way)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What is compared, to be kept."""

@@ -23,6 +23,7 @@ BEGINS, ENDS = 0.1, 0.4  # how often a level is left for the next higher, and fo
 QUIET = 0.97  # share of the time in which what slips at some level stands still: that says little against it
 MEMORY = 0.12  # innovations are averaged over this time: slip goes on in one direction, noise does not [s]
 LASTS = 0.5  # how many frames' slip there is in such an average, as a variance
+MOST_LOG = 50.0  # of how much likelier one level is than another
 ROUNDING = 1e-10  # [m^2], of what common motion there cannot be
 
 
@@ -52,6 +53,8 @@ class Slip:
         weights: of the levels, for each hand and object (hand, object, level).
         lag: mean innovation of the last frames, a common shift and turn (hand, object, 6) [m], and
         vague: the covariance that it should have (hand, object, 6, 6).
+        apart: of each anchor, its point, what its innovations had of late besides a common motion [m], and the variance
+            that it should have (anchor, 5).
     """
 
     def __init__(self, hand_count: int, object_count: int, settings: TrackSettings):
@@ -60,6 +63,7 @@ class Slip:
         self.weights = np.zeros((hand_count, object_count, len(LEVELS)))
         self.lag = np.zeros((hand_count, object_count, 6))
         self.vague = np.zeros((hand_count, object_count, 6, 6))
+        self.apart = np.zeros((settings.anchors, 5))
         self.forget()
 
     def forget(self, index: int | None = None, *, loose: bool = False) -> None:
@@ -73,6 +77,10 @@ class Slip:
         """Time passes [s]: what was learnt becomes less sure."""
         self._time = dt
         forgotten(self.weights, BEGINS, ENDS, dt)
+
+    def loose(self, index: int) -> float:
+        """How likely it is that the contacts of an object slip."""
+        return float(self.weights[:, index, 2:].sum(axis=-1).max(initial=0.0))
 
     def learn(
         self, belief: Belief, slots: np.ndarray, rows: np.ndarray, values: np.ndarray, spread: np.ndarray
@@ -107,6 +115,7 @@ class Slip:
             vague += (1.0 - keep) ** 2 * (share.T @ spread[np.ix_(picked, picked)] @ share)
             likely, _ = likelihood(lag, vague, motion @ motion.T, LEVELS**2 * (LASTS * self._variance * self._time))
             weights *= QUIET * likely[0] + (1.0 - QUIET) * likely
+            weights *= self._moves_apart(belief, slots[own], values[own], spread[np.ix_(picked, picked)], common)
             weights /= weights.sum()
             size = float(weights @ LEVELS) ** 2 * self._variance * self._time
             columns = belief.first_anchor + (3 * slots[own, None] + np.arange(3)).reshape(-1)
@@ -114,9 +123,35 @@ class Slip:
             found.append(Added(columns, rows[own].reshape(-1), noise, noise, noise))
         return found
 
+    def _moves_apart(
+        self, belief: Belief, slots: np.ndarray, values: np.ndarray, spread: np.ndarray, common: np.ndarray
+    ) -> np.ndarray:
+        """How much likelier each level is than none by how anchors move against each other: they cannot all stick.
+
+        This needs no observation of the object.
+        """
+        count = values.size - common.shape[1]
+        if count <= 0:
+            return np.ones(len(LEVELS))
+        basis = np.linalg.qr(common)[0]
+        rest = values.reshape(-1) - basis @ (basis.T @ values.reshape(-1))
+        variance = (np.trace(spread) - np.einsum("ic,ij,jc->", basis, spread, basis)) / count
+        keep, own = float(np.exp(-self._time / MEMORY)), self.apart[slots]
+        own[own[:, 0] != belief.anchor_point[slots], 1:] = 0.0
+        own[:, 0] = belief.anchor_point[slots]
+        own[:, 1:4] = keep * own[:, 1:4] + (1.0 - keep) * rest.reshape(-1, 3)
+        own[:, 4] = keep**2 * own[:, 4] + (1.0 - keep) ** 2 * variance
+        self.apart[slots] = own
+        usual = float(own[:, 4].mean())
+        grows = 1.0 + LEVELS**2 * (LASTS * self._variance * self._time) / max(usual, ROUNDING)
+        distance = float(np.square(own[:, 1:4]).sum()) / max(usual, ROUNDING)
+        logs = -0.5 * (distance / grows + count * np.log(grows))
+        more = np.exp(np.minimum(logs - logs[0], MOST_LOG))
+        return np.maximum(QUIET + (1.0 - QUIET) * more, 1.0)  # that they do not says little: a tool turns in a firm hand
+
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt, to be kept."""
-        return {name: getattr(self, name).copy() for name in ("weights", "lag", "vague")}
+        return {name: getattr(self, name).copy() for name in ("weights", "lag", "vague", "apart")}
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""

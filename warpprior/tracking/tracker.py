@@ -321,7 +321,9 @@ class Tracker:
     def _let_go(self, held: Collection[int], dt: float, follows: np.ndarray) -> set[int]:
         """Objects that stayed where a hand has left them; nothing ``follows`` from where they were believed to be."""
         released = {
-            index for index in held if self._release.compare(self.belief, self._rows, index, dt, self._of_hands)
+            index
+            for index in sorted(held)
+            if self._release.compare(self.belief, self._rows, index, dt, self._of_hands, self._slip.loose(index))
         }
         for index in released:
             leave_out(self.belief, self._rows, {index}, self._of_hands)
