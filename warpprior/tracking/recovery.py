@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -104,8 +104,11 @@ def take_found(belief: Belief, rows: Rows, misses: Mapping[str, int], of_hands: 
     for index, block in found.items():
         columns, place = belief.object(index), belief.hand_count + index
         jacobian = rows.jacobian[block.start : block.stop, columns]
-        information = jacobian.T @ jacobian + LEAST_INFORMATION
-        error = np.linalg.solve(information, jacobian.T @ rows.residual[block.start : block.stop])
+        said, vector = jacobian.T @ jacobian, jacobian.T @ rows.residual[block.start : block.stop]
+        information = said + _wide_enough(
+            belief.covariance[columns, columns], np.linalg.inv(said + LEAST_INFORMATION), vector
+        ) / (1.0 + misses.get(f"{block.sensor}/{index}", 0))
+        error = np.linalg.solve(information, vector)
         belief.position[place] += error[:3]
         belief.rotation[place] = multiply(exp(error[3:]), belief.rotation[place])
         belief.covariance[columns] = 0.0
@@ -113,6 +116,16 @@ def take_found(belief: Belief, rows: Rows, misses: Mapping[str, int], of_hands: 
         belief.covariance[columns, columns] = np.linalg.inv(information)
     leave_out(belief, rows, found, of_hands)
     return set(found)
+
+
+def _wide_enough(covariance: np.ndarray, found: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Information of a belief that is made as wide as it takes for what was found to be no surprise (6, 6).
+
+    So what it was sure of and what was not contradicted, such as the depth of what a hand holds, is not thrown away.
+    """
+    error = found @ vector
+    distance = float(error @ np.linalg.solve(covariance + found, error))
+    return np.linalg.inv(covariance) / max(1.0, distance / len(error))
 
 
 def leave_out(belief: Belief, rows: Rows, objects: Collection[int], of_hands: Collection[str]) -> None:

@@ -23,6 +23,7 @@ MOST_LOG = 50.0  # of how much likelier one is than the other
 ONSETS, EVERY = 8, 2  # times of release that are compared, so many frames apart
 RARE, LOOSE = 1.0 / 100.0, 1.0 / 5.0  # odds of release against going on: of a firm grip, and of one that slips
 REFUTED = 0.95  # going with the hand must be less likely than this
+STAYED = 0.9  # and what was observed no less likely than so much of it is if the object stayed: it may fly instead
 TOLD = 1.0  # less than that it is not more likely that the object stayed
 
 
@@ -85,10 +86,7 @@ class Release:
         blocks = [
             block
             for block in rows.blocks
-            if block.sensor not in ASSUMED
-            and block.sensor not in of_hands
-            and block.fits
-            and block.key[0] == index
+            if block.sensor not in ASSUMED and block.sensor not in of_hands and block.fits and block.key[0] == index
         ]
         if not blocks or not len(followed):
             return False
@@ -107,7 +105,9 @@ class Release:
         spreads = jacobian @ carried + noise
         gains = np.linalg.solve(spreads, carried.transpose(0, 2, 1)).transpose(0, 2, 1)
         self.misses[index, followed, 0] += residual @ np.linalg.solve(with_hand, residual)
-        self.misses[index, followed, 1] += np.einsum("oi,oi->o", stayed, np.linalg.solve(spreads, stayed[..., None])[..., 0])
+        self.misses[index, followed, 1] += np.einsum(
+            "oi,oi->o", stayed, np.linalg.solve(spreads, stayed[..., None])[..., 0]
+        )
         self.sizes[index, followed] += len(picked)
         steps = np.einsum("ocr,or->oc", gains, stayed)
         self.places[index, followed, :3] += steps[:, :3]
@@ -118,8 +118,9 @@ class Release:
 
     def _decide(self, belief: Belief, index: int, followed: np.ndarray, ways: np.ndarray, loose: float) -> bool:
         gone, stayed = self.misses[index, followed].T
-        limits = np.array([_limit(size) for size in self.sizes[index, followed].tolist()])
-        better = np.where(stayed < limits, 0.5 * (gone - stayed), -np.inf)
+        limits = np.array([_limit(size, REFUTED) for size in self.sizes[index, followed].tolist()])
+        good = np.array([_limit(size, STAYED) for size in self.sizes[index, followed].tolist()])
+        better = np.where(stayed < good, 0.5 * (gone - stayed), -np.inf)
         best = int(np.argmax(better))
         odds = (RARE + loose * (LOOSE - RARE)) * np.exp(min(better[best], MOST_LOG))
         if odds < 1.0 or gone[best] < limits[best]:
@@ -153,6 +154,6 @@ class Release:
 
 
 @cache
-def _limit(size: int) -> float:
-    """Squared distance of so many numbers that is refuted."""
-    return float(chi2.ppf(REFUTED, max(size, 1)))
+def _limit(size: int, share: float) -> float:
+    """Squared distance of so many numbers within which such a share of true ones is."""
+    return float(chi2.ppf(share, max(size, 1)))

@@ -94,4 +94,5 @@ class Restless:
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
+        self._time = 0.0  # until the next prediction
         self.weights[...] = kept["weights"]

@@ -147,7 +147,9 @@ class Slip:
         distance = float(np.square(own[:, 1:4]).sum()) / max(usual, ROUNDING)
         logs = -0.5 * (distance / grows + count * np.log(grows))
         more = np.exp(np.minimum(logs - logs[0], MOST_LOG))
-        return np.maximum(QUIET + (1.0 - QUIET) * more, 1.0)  # that they do not says little: a tool turns in a firm hand
+        return np.maximum(
+            QUIET + (1.0 - QUIET) * more, 1.0
+        )  # that they do not says little: a tool turns in a firm hand
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt, to be kept."""
@@ -155,6 +157,7 @@ class Slip:
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
+        self._time = 0.0  # until the next prediction
         for name, values in kept.items():
             getattr(self, name)[...] = values
 
@@ -178,9 +181,7 @@ def forgotten(weights: np.ndarray, begins: float, ends: float, dt: float) -> Non
     weights[..., 1:] += rises - falls
 
 
-def likelihood(
-    values: np.ndarray, spread: np.ndarray, unit: np.ndarray, sizes: np.ndarray
-) -> tuple[np.ndarray, float]:
+def likelihood(values: np.ndarray, spread: np.ndarray, unit: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, float]:
     """How likely values are, for each size (variance) of what adds to them; the most likely is 1.
 
     Args:

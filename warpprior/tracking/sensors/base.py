@@ -54,7 +54,7 @@ class SensorContext:
     objects: Sequence[SceneBody]
     settings: TrackSettings
     device: str
-    elsewhere: Callable[[Belief, int], Sequence[Poses]]
+    elsewhere: Callable[[Belief, int], Sequence[Poses]] = lambda belief, index: ()
 
     @cached_property
     def single_frame(self) -> SingleFrame:
