@@ -13,11 +13,12 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
-from warpprior.refinement.rotation_search import say_what_came, search_rotations
+from warpprior.refinement.rotation_search import frames_to_search, say_what_came, search_rotations
 from warpprior.refinement.symmetry import half_turns, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
+CONVERGED = 10  # and one that fits poorly, before others are looked for
 CARRIED_SETTLING = 3  # and one that a neighbour carried
 JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump, at JUMP_FPS and above
 JUMP_FPS = 30.0
@@ -26,7 +27,7 @@ LEAST_JUMP_COST = 5.0
 RESTING_ROUNDS = 2  # in which neighbours' poses are tried as they are, too
 SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
-GUESS_COST = 5.0  # what that costs: it decides where the pictures cannot
+GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
 
 
 def choose_poses(
@@ -59,7 +60,8 @@ def choose_poses(
         search.look_far(shared=True)
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
-    search.look_far(shared=False)
+    if turns or rounds:
+        search.look_far(shared=False)
     return int((fit.poses != start).any(axis=1).sum())
 
 
@@ -98,6 +100,11 @@ class _Search:
         """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations."""
         fit = self._fit
         before = fit.poses
+        fit.linearise()
+        if not len(frames_to_search(fit, shared=shared)):
+            return
+        self.settle(before, CONVERGED)  # what is only on its way is not lost
+        self.take_path()
         fit.linearise()
         found = search_rotations(fit, shared=shared)
         if found is None:
