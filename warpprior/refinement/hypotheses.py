@@ -13,6 +13,7 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
+from warpprior.refinement.unseen_turns import lean_the_other_way, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
@@ -34,7 +35,7 @@ def choose_poses(
     Args:
         fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
-        turns: try half turns about the body's axes, too.
+        turns: try half turns about the body's axes, too, and of a symmetric body the other side it may lean to.
         report: called with the share of the tries that are done.
 
     Returns:
@@ -45,13 +46,13 @@ def choose_poses(
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
-    half_turns = _half_turns(fit.body.symmetry) if turns else []
-    turned = len(half_turns) / max(len(half_turns) + rounds, 1)
+    others = _others(start, fit.body.symmetry) if turns else []
+    turned = len(others) / max(len(others) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
-        for number, half_turn in enumerate(half_turns):
-            search.settle(_turned(start, half_turn))
-            report(turned * (number + 1) / len(half_turns))
+        for number, other in enumerate(others):
+            search.settle(other)
+            report(turned * (number + 1) / len(others))
         search.take_path()
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
@@ -83,7 +84,10 @@ class _Search:
 
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
-        path = cheapest_path(self._hypotheses, self._joined, self._fit.body.initial.rotation, pace=self._pace)
+        body = self._fit.body
+        path = cheapest_path(
+            self._hypotheses, self._joined, body.initial.rotation, pace=self._pace, symmetry=body.symmetry
+        )
         self._fit.place(path)
         return path
 
@@ -107,12 +111,11 @@ class _Search:
                 moved = (points[source], points[target], weights[source])
                 transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
                 tried = path.copy()
-                carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], fit.body.symmetry)
-                tried[target] = np.where(self._joined[:, None], carried, path[target])
+                tried[target] = np.where(self._joined[:, None], transfer.poses_after.numpy(), path[target])
                 self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
             report((number + 1) / rounds)
-            if _jumps(before, path).max() < SETTLED:
+            if _jumps(before, path, fit.body.symmetry).max() < SETTLED:
                 break
 
 
@@ -122,6 +125,7 @@ def cheapest_path(
     guess: np.ndarray,
     *,
     pace: np.ndarray | float = 1.0,
+    symmetry: str = "none",
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
 
@@ -133,20 +137,22 @@ def cheapest_path(
         joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
         guess: quaternions of the first guess (frame, 4).
         pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
+        symmetry: of the body; turns that do not show are neither jumps nor far from the guess.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
     costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
     cosines = np.clip(np.abs(np.einsum("hfi,fi->hf", poses[..., 3:], guess)), 0.0, 1.0)
-    costs = costs + GUESS_SHARE * jump * _saturated((2.0 * np.arccos(cosines) / GUESS_RAD) ** 2)
+    angles = seen_angles(cosines, poses[..., 3:], guess, symmetry)
+    costs = costs + GUESS_SHARE * jump * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
     for frame in range(1, frame_count):
         arrive = totals[:, None]
         if joined[frame - 1]:
-            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], paces[frame - 1])
+            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], paces[frame - 1], symmetry)
         else:
             arrive = np.broadcast_to(arrive, (count, count))
         origins[frame] = arrive.argmin(axis=0)
@@ -158,15 +164,16 @@ def cheapest_path(
     return np.stack([hypotheses[which][0][frame] for frame, which in enumerate(path)])
 
 
-def _jumps(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _jumps(before: np.ndarray, after: np.ndarray, symmetry: str) -> np.ndarray:
     """How much of a jump it is from each pose to the one in the same frame, both (frame, 7): 0 none, 1 far."""
-    return np.array([_leap(one[None], other[None])[0, 0] for one, other in zip(before, after, strict=True)])
+    pairs = zip(before, after, strict=True)
+    return np.array([_leap(one[None], other[None], 1.0, symmetry)[0, 0] for one, other in pairs])
 
 
-def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarray:
+def _leap(before: np.ndarray, after: np.ndarray, pace: float, symmetry: str) -> np.ndarray:
     """How much of a jump it is from each pose before to each after, both (hypothesis, 7): 0 none, 1 far."""
     cosines = np.clip(np.abs(before[:, 3:] @ after[:, 3:].T), 0.0, 1.0)
-    angles = 2.0 * np.arccos(cosines) / JUMP_RAD
+    angles = seen_angles(cosines, before[:, None, 3:], after[None, :, 3:], symmetry) / JUMP_RAD
     distances = np.linalg.norm(before[:, None, :3] - after[None, :, :3], axis=2) / JUMP_M
     return _saturated((angles**2 + distances**2) / pace**2)
 
@@ -176,15 +183,17 @@ def _saturated(square: np.ndarray) -> np.ndarray:
     return square / (1.0 + square)
 
 
-def _half_turns(symmetry: str) -> list[np.ndarray]:
-    """Quaternions of half turns about the body's axes that silhouettes could tell from none, but often cannot."""
+def _others(poses: np.ndarray, symmetry: str) -> list[np.ndarray]:
+    """Poses (frame, 7) that silhouettes could tell from the given ones, but often cannot."""
     if symmetry == "sphere":
         return []
     half = [np.array([*np.eye(3)[axis], 0.0]) for axis in range(3)]
     if symmetry == "none":
-        return half
-    across = (int("xyz".index(symmetry)) + 1) % 3  # about the axis itself it changes nothing
-    return [half[across]]
+        return [_turned(poses, each) for each in half]
+    # About the axis itself a half turn changes nothing; leaning away looks much like leaning as far towards the eye.
+    across = half[("xyz".index(symmetry) + 1) % 3]
+    leaning = lean_the_other_way(poses, symmetry)
+    return [_turned(poses, across), leaning, _turned(leaning, across)]
 
 
 def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
@@ -194,27 +203,6 @@ def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     turned = poses.copy()
     turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
     return turned
-
-
-def keep_unseen_turn(carried: np.ndarray, own: np.ndarray, symmetry: str) -> np.ndarray:
-    """Poses that look like ``carried`` and are turned from ``own`` no more than that takes, both (frame, 7)."""
-    from scipy.spatial.transform import Rotation
-
-    if symmetry == "none":
-        return carried
-    carried = carried.copy()
-    if symmetry == "sphere":
-        carried[:, 3:] = own[:, 3:]
-        return carried
-    start = Rotation.from_quat(own[:, 3:])
-    axis = np.eye(3)["xyz".index(symmetry)]
-    before, after = start.apply(axis), Rotation.from_quat(carried[:, 3:]).apply(axis)
-    # The shortest turn from one direction to another; opposite ones leave its axis open, and the turn undone.
-    quaternions = np.column_stack([np.cross(before, after), 1.0 + np.sum(before * after, axis=1)])
-    lengths = np.linalg.norm(quaternions, axis=1, keepdims=True)
-    quaternions = np.where(lengths > 1e-6, quaternions, [0.0, 0.0, 0.0, 1.0])
-    carried[:, 3:] = (Rotation.from_quat(quaternions) * start).as_quat()
-    return carried
 
 
 def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:
