@@ -157,9 +157,9 @@ def paces_of(scene, device, monkeypatch):
     """How much farther bodies are taken to move than at 30 Hz, from each frame to the next, in a search of a scene."""
     given = []
 
-    def watch(*arguments, pace, symmetry):
+    def watch(*arguments, pace, **others):
         given.append(pace)
-        return cheapest_path(*arguments, pace=pace, symmetry=symmetry)
+        return cheapest_path(*arguments, pace=pace, **others)
 
     monkeypatch.setattr(hypotheses, "cheapest_path", watch)
     choose_poses(problem(scene, device)[1], 1)

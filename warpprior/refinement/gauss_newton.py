@@ -13,7 +13,6 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
-from warpprior.refinement.unseen_turns import settle_unseen_turns
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.support.history import History
@@ -85,8 +84,6 @@ class GaussNewton:
         tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
-        if limit:
-            self._settle_unseen_turns()
         linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=self._capture)
         advance = Replay(self.advance, problem.motion.device, capture=self._capture)
         for iteration in range(limit):
@@ -107,14 +104,6 @@ class GaussNewton:
         choose_poses(fit, stage.carry_frames, turns=stage.half_turns, report=report)
         for term in own:
             term.enter(stage)
-
-    def _settle_unseen_turns(self) -> None:
-        """Pictures do not say how symmetric bodies are turned: contacts do, and frames what they have in common."""
-        symmetric = [s.body for s in self._bodies if s.body.symmetry != "none" and s.body.body.is_rigid]
-        if symmetric:
-            self.problem.refresh()
-        for body in symmetric:
-            settle_unseen_turns(body, self.problem)
 
     def linearise(self, history: History) -> None:
         """Normal equations of all bodies at the current motion; launches only."""

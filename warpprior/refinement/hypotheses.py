@@ -13,7 +13,7 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
-from warpprior.refinement.unseen_turns import lean_the_other_way, seen_angles
+from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
@@ -35,7 +35,7 @@ def choose_poses(
     Args:
         fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
-        turns: try half turns about the body's axes, too, and of a symmetric body the other side it may lean to.
+        turns: try half turns about the body's axes, too, and of a body of revolution the other way it may lean.
         report: called with the share of the tries that are done.
 
     Returns:
@@ -46,7 +46,7 @@ def choose_poses(
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
-    others = _others(start, fit.body.symmetry) if turns else []
+    others = other_looks(start, fit.body.symmetry) if turns else []
     turned = len(others) / max(len(others) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
@@ -85,9 +85,8 @@ class _Search:
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
         body = self._fit.body
-        path = cheapest_path(
-            self._hypotheses, self._joined, body.initial.rotation, pace=self._pace, symmetry=body.symmetry
-        )
+        guess, symmetry = body.initial.rotation, body.symmetry
+        path = cheapest_path(self._hypotheses, self._joined, guess, symmetry=symmetry, pace=self._pace)
         self._fit.place(path)
         return path
 
@@ -111,11 +110,12 @@ class _Search:
                 moved = (points[source], points[target], weights[source])
                 transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
                 tried = path.copy()
-                tried[target] = np.where(self._joined[:, None], transfer.poses_after.numpy(), path[target])
+                carried = transfer.poses_after.numpy()
+                tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
                 path = self.take_path()
             report((number + 1) / rounds)
-            if _jumps(before, path, fit.body.symmetry).max() < SETTLED:
+            if _jumps(before, path).max() < SETTLED:
                 break
 
 
@@ -124,8 +124,8 @@ def cheapest_path(
     joined: np.ndarray,
     guess: np.ndarray,
     *,
-    pace: np.ndarray | float = 1.0,
     symmetry: str = "none",
+    pace: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
 
@@ -136,15 +136,14 @@ def cheapest_path(
         hypotheses: poses (frame, 7) and their costs (frame,); the first wins where all are equal.
         joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
         guess: quaternions of the first guess (frame, 4).
+        symmetry: of the body: of turns that cannot be seen the first guess knows nothing.
         pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
-        symmetry: of the body; turns that do not show are neither jumps nor far from the guess.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
     costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
-    cosines = np.clip(np.abs(np.einsum("hfi,fi->hf", poses[..., 3:], guess)), 0.0, 1.0)
-    angles = seen_angles(cosines, poses[..., 3:], guess, symmetry)
+    angles = seen_angles(poses[..., 3:], guess, symmetry)
     costs = costs + GUESS_SHARE * jump * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
@@ -152,7 +151,7 @@ def cheapest_path(
     for frame in range(1, frame_count):
         arrive = totals[:, None]
         if joined[frame - 1]:
-            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], paces[frame - 1], symmetry)
+            arrive = arrive + jump * _leap(poses[:, frame - 1], poses[:, frame], paces[frame - 1])
         else:
             arrive = np.broadcast_to(arrive, (count, count))
         origins[frame] = arrive.argmin(axis=0)
@@ -164,16 +163,15 @@ def cheapest_path(
     return np.stack([hypotheses[which][0][frame] for frame, which in enumerate(path)])
 
 
-def _jumps(before: np.ndarray, after: np.ndarray, symmetry: str) -> np.ndarray:
+def _jumps(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """How much of a jump it is from each pose to the one in the same frame, both (frame, 7): 0 none, 1 far."""
-    pairs = zip(before, after, strict=True)
-    return np.array([_leap(one[None], other[None], 1.0, symmetry)[0, 0] for one, other in pairs])
+    return np.array([_leap(one[None], other[None])[0, 0] for one, other in zip(before, after, strict=True)])
 
 
-def _leap(before: np.ndarray, after: np.ndarray, pace: float, symmetry: str) -> np.ndarray:
+def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarray:
     """How much of a jump it is from each pose before to each after, both (hypothesis, 7): 0 none, 1 far."""
     cosines = np.clip(np.abs(before[:, 3:] @ after[:, 3:].T), 0.0, 1.0)
-    angles = seen_angles(cosines, before[:, None, 3:], after[None, :, 3:], symmetry) / JUMP_RAD
+    angles = 2.0 * np.arccos(cosines) / JUMP_RAD
     distances = np.linalg.norm(before[:, None, :3] - after[None, :, :3], axis=2) / JUMP_M
     return _saturated((angles**2 + distances**2) / pace**2)
 
@@ -181,28 +179,6 @@ def _leap(before: np.ndarray, after: np.ndarray, pace: float, symmetry: str) -> 
 def _saturated(square: np.ndarray) -> np.ndarray:
     """0 for nothing, one half at 1, and at most 1."""
     return square / (1.0 + square)
-
-
-def _others(poses: np.ndarray, symmetry: str) -> list[np.ndarray]:
-    """Poses (frame, 7) that silhouettes could tell from the given ones, but often cannot."""
-    if symmetry == "sphere":
-        return []
-    half = [np.array([*np.eye(3)[axis], 0.0]) for axis in range(3)]
-    if symmetry == "none":
-        return [_turned(poses, each) for each in half]
-    # About the axis itself a half turn changes nothing; leaning away looks much like leaning as far towards the eye.
-    across = half[("xyz".index(symmetry) + 1) % 3]
-    leaning = lean_the_other_way(poses, symmetry)
-    return [_turned(poses, across), leaning, _turned(leaning, across)]
-
-
-def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
-    """Poses (frame, 7) turned on the right."""
-    from scipy.spatial.transform import Rotation
-
-    turned = poses.copy()
-    turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
-    return turned
 
 
 def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.bodies.triangles import mean_cross_section
 from warpprior.scene import Scene, SceneBody
 from warpprior.system.label_fields import label_boxes
 from warpprior.system.motion import frame_paces
@@ -20,10 +19,11 @@ from warpprior.system.overlap import FEWEST_PIXELS
 SIZES_APART = 0.5  # what is hidden or not moves the middle of a label by this many of its sizes
 BURST_M_S = 1.0  # what is held moves no faster for a single frame, there and back
 BURST_AT_ENDS = 2.0  # times as fast, where the sequence ends before it could come back
+ON_THE_WAY = 0.5  # share of that speed, that is kept up while out of sight
 STEADY = 3.0  # times the usual step, that is no jump in any frame
 GROWN = 2.5  # times the spread of the labels around it, that no body grows by
 AROUND = 10  # frames on each side that a label's spread is held against
-LEAST_KEPT = 0.65  # share of frames that must agree, lest the few be taken for the many
+LEAST_KEPT = 0.6  # share of frames that must agree, lest the few be taken for the many
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,9 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
     kept = frames
     if len(frames) > 2:
         size = float(np.median(np.sqrt(found.area[frames])))
-        metres = np.sqrt(mean_cross_section(body.body.vertices, body.body.faces)) * float(body.initial.scale)
-        burst = BURST_M_S / scene.fps * size / max(metres, 1e-9)
+        # Two of three directions show in a picture.
+        spread_m = np.sqrt(body.body.vertices.var(axis=0).sum() * 2.0 / 3.0) * float(body.initial.scale)
+        burst = BURST_M_S / scene.fps * float(np.median(found.spread[frames])) / max(spread_m, 1e-9)
         kept = frames[_longest_chain(found.middle[frames], times[frames], size, burst)]
     usable = int(found.usable.sum())
     if usable and len(kept) < LEAST_KEPT * usable:
@@ -132,7 +133,7 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
     steady = STEADY * np.median(lengths / durations)
 
     def reach(duration: float | np.ndarray) -> float | np.ndarray:
-        return SIZES_APART * size + max(burst, steady) + min(steady, burst) * (duration - 1.0)
+        return SIZES_APART * size + max(burst, steady) * (1.0 + ON_THE_WAY * (duration - 1.0))
 
     alike = np.zeros(len(steps), dtype=bool)
     if len(steps) > 1:
@@ -140,7 +141,7 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
         same = np.linalg.norm(np.diff(rates, axis=0), axis=1) < 0.5 * np.minimum(lengths[1:], lengths[:-1])
         alike[1:] |= same
         alike[:-1] |= same
-    breaks = (lengths > reach(durations)) & ~alike
+    breaks = (lengths > reach(1.0)) & ~alike
     if not breaks.any():
         return np.ones(len(middle), dtype=bool)
     starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])

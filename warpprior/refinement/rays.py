@@ -8,6 +8,8 @@ from warpprior.scene import SceneBody
 from warpprior.system.motion import NEAREST_M, MotionState
 
 LARGEST_FACTOR = 2.0  # of depth in one pass
+USUAL_PASSES = 4  # enough where the first guess is not far off; occlusion makes more of them drift
+STILL_FAR = 0.01  # logarithm of depth, that the usual frame still moves by where these were not enough
 
 
 def read_rays(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarray]:
@@ -15,6 +17,11 @@ def read_rays(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndar
     position = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
     depth = np.maximum(position[:, 2], NEAREST_M)
     return position[:, :2] / depth[:, None], depth
+
+
+def goes_on(turn: int, log_factors: np.ndarray) -> bool:
+    """Whether another pass is due after number ``turn``, counted from 0, that changed log depths (frame,)."""
+    return turn + 1 < USUAL_PASSES or float(np.median(np.abs(log_factors))) > STILL_FAR
 
 
 def move_along_rays(body: SceneBody, motion: MotionState, change: np.ndarray, usable: np.ndarray) -> None:

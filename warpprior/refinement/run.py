@@ -19,6 +19,7 @@ from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
+from warpprior.refinement.symmetry import smooth_unseen_turns
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
@@ -26,7 +27,7 @@ from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
-from warpprior.system.motion import MotionState
+from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
@@ -219,6 +220,7 @@ class _Run:
         self.keep({"done": np.array(self.done), **arrays})
 
     def _start(self) -> None:
+        self._smooth_unseen_turns()
         for body in self.motion.estimated:
             passes = self.settings.start_passes
             if start_from_detections(body, self.motion, passes=passes):
@@ -229,6 +231,16 @@ class _Run:
             overlap = start_from_labels(body, self.problem, passes=passes)
             if overlap < HARDLY_MET:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
+
+    def _smooth_unseen_turns(self) -> None:
+        """Take the noise out of the turns that no picture shows, lest contact drag it along."""
+        times = np.cumsum(1.0 / frame_paces(self.scene)) / self.scene.fps
+        transforms = self.motion.read_transforms()
+        for body in self.motion.estimated:
+            if body.symmetry != "none":
+                rows = transforms[body.name]
+                rows[:, 3:7] = smooth_unseen_turns(rows[:, 3:7].astype(np.float64), body.symmetry, times)
+                self.motion.assign_transforms({body.name: rows})
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
