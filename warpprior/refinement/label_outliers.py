@@ -23,6 +23,7 @@ ON_THE_WAY = 0.5  # share of that speed, that is kept up while out of sight
 STEADY = 3.0  # times the usual step, that is no jump in any frame
 GROWN = 2.5  # times the spread of the labels around it, that no body grows by
 AROUND = 10  # frames on each side that a label's spread is held against
+USUALLY_FULL = 75  # percentile of a label's areas, that is seen in full
 LEAST_KEPT = 0.6  # share of frames that must agree, lest the few be taken for the many
 
 
@@ -85,15 +86,19 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
     assert scene.labels is not None, "the scene has labels"
     found = measure_footprints(scene.labels, body.label)
     times = np.cumsum(1.0 / frame_paces(scene))
-    grown = _grown(found)
+    grown = _grown(scene.labels, body.label, found)
     frames = np.flatnonzero(found.usable & ~grown)
     kept = frames
     if len(frames) > 2:
         size = float(np.median(np.sqrt(found.area[frames])))
+        vertices = body.body.vertices * body.initial.scale
         # Two of three directions show in a picture.
-        spread_m = np.sqrt(body.body.vertices.var(axis=0).sum() * 2.0 / 3.0) * float(body.initial.scale)
-        burst = BURST_M_S / scene.fps * float(np.median(found.spread[frames])) / max(spread_m, 1e-9)
-        kept = frames[_longest_chain(found.middle[frames], times[frames], size, burst)]
+        spread_m = float(np.sqrt(vertices.var(axis=0).sum() * 2.0 / 3.0))
+        pixels = float(np.median(found.spread[frames])) / max(spread_m, 1e-9)  # a metre's
+        length = pixels * float(np.linalg.norm(np.ptp(vertices, axis=0)))
+        slack = 0.5 * length * _hidden_shares(scene.labels, body.label, found, frames, length)
+        burst = BURST_M_S / scene.fps * pixels
+        kept = frames[_longest_chain(found.middle[frames], times[frames], size, burst, slack)]
     usable = int(found.usable.sum())
     if usable and len(kept) < LEAST_KEPT * usable:
         agree = f"at most {len(kept)} of {usable} frames agree"
@@ -112,21 +117,67 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
     return LabelOutliers(tuple(int(frame) for frame in left), " or ".join(reasons))
 
 
-def _grown(found: Footprints) -> np.ndarray:
-    """Frames whose label is spread much wider than in the frames around them (frame,) bool."""
+def _grown(labels: np.ndarray, label: int, found: Footprints) -> np.ndarray:
+    """Frames whose label is spread much wider than in the frames around them (frame,) bool.
+
+    What comes out from behind something else grows as well, but no wider than the two were together.
+    """
     grown = np.zeros(len(found.area), dtype=bool)
     usable = np.flatnonzero(found.usable)
     for place, frame in enumerate(usable):
         around = np.delete(usable[max(place - AROUND, 0) : place + AROUND + 1], min(place, AROUND))
-        if len(around):
-            grown[frame] = found.spread[frame] > GROWN * np.median(found.spread[around])
+        if not len(around) or found.spread[frame] <= GROWN * np.median(found.spread[around]):
+            continue
+        together = [_spread(np.nonzero(image)) for image in labels[around]]
+        grown[frame] = found.spread[frame] > np.median(together)
     return grown
 
 
-def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: float) -> np.ndarray:
+def _spread(places: tuple[np.ndarray, ...]) -> float:
+    """Root of the mean squared distance of pixels (rows, columns) from their middle."""
+    return float(np.sqrt(sum(each.var() for each in places)))
+
+
+def _hidden_shares(labels: np.ndarray, label: int, found: Footprints, frames: np.ndarray, length: float) -> np.ndarray:
+    """Share of a body that other labels, or the picture's border, may hide in some frames (place in ``frames``,).
+
+    Of a body that is seen left of a hand, and then right of it, the label jumps and the body does not.
+
+    Args:
+        labels: images (frame, height, width) uint8.
+        label: of the body.
+        found: its footprints.
+        frames: which.
+        length: how long the body can look [px].
+    """
+    full = float(np.percentile(found.area[frames], USUALLY_FULL))
+    shares = np.zeros(len(frames))
+    for place, frame in enumerate(frames):
+        missing = full - found.area[frame]
+        if missing <= 0.0:
+            continue
+        column, row = found.middle[frame]
+        left, right, top, bottom = (
+            int(at + end) for at in (column, row) for end in (-0.5 * length, 0.5 * length + 1.0)
+        )
+        near = labels[frame, max(top, 0) : bottom, max(left, 0) : right]
+        outside = (right - left) * (bottom - top) - near.size
+        hiding = outside + np.count_nonzero((near != 0) & (near != label))
+        shares[place] = min(missing, hiding) / full
+    return shares
+
+
+def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: float, slack: np.ndarray) -> np.ndarray:
     """Which points (point, 2) belong to one motion (point,) bool: the largest set of pieces that reach each other.
 
     A step is a jump where it is long and neither the step before nor the one after is like it: what flies goes on.
+
+    Args:
+        middle: where a label lies [px].
+        times: of the points, in frames.
+        size: of the label [px].
+        burst: how far a body gets in a single frame [px].
+        slack: how far the middle of what is seen may lie from the body's (point,) [px].
     """
     steps = np.diff(middle, axis=0)
     lengths, durations = np.linalg.norm(steps, axis=1), np.diff(times)
@@ -141,7 +192,7 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
         same = np.linalg.norm(np.diff(rates, axis=0), axis=1) < 0.5 * np.minimum(lengths[1:], lengths[:-1])
         alike[1:] |= same
         alike[:-1] |= same
-    breaks = (lengths > reach(1.0)) & ~alike
+    breaks = (lengths > reach(1.0) + slack[1:] + slack[:-1]) & ~alike
     if not breaks.any():
         return np.ones(len(middle), dtype=bool)
     starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
@@ -151,7 +202,9 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
         own = scores[here]
         for before in range(here):
             away = float(np.linalg.norm(middle[starts[here]] - middle[ends[before]]))
-            allowed = float(reach(times[starts[here]] - times[ends[before]]))
+            allowed = (
+                float(reach(times[starts[here]] - times[ends[before]])) + slack[starts[here]] + slack[ends[before]]
+            )
             total = own + scores[before] - 0.5 * away / allowed  # of two sets as large, the one that moves less
             if away <= allowed and total > scores[here]:
                 scores[here], origins[here] = total, before
@@ -159,11 +212,11 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
     while piece >= 0:
         kept[starts[piece] : ends[piece] + 1] = True
         piece = int(origins[piece])
-    farther = (BURST_AT_ENDS - 1.0) * max(burst, steady)
+    farther = (BURST_AT_ENDS - 1.0) * max(burst, steady) + slack[1:] + slack[:-1]
     first, last = np.flatnonzero(kept)[[0, -1]]
-    if first and lengths[first - 1] <= reach(durations[first - 1]) + farther:
+    if first and lengths[first - 1] <= reach(durations[first - 1]) + farther[first - 1]:
         kept[:first] = True
-    if last < len(steps) and lengths[last] <= reach(durations[last]) + farther:
+    if last < len(steps) and lengths[last] <= reach(durations[last]) + farther[last]:
         kept[last:] = True
     return kept
 
