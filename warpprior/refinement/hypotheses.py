@@ -14,7 +14,7 @@ import warp as wp
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.rotation_search import frames_to_search, say_what_came, search_rotations
-from warpprior.refinement.symmetry import half_turns, seen_angles
+from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
@@ -38,7 +38,7 @@ def choose_poses(
     Args:
         fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
-        turns: try half turns about the body's axes, too.
+        turns: try half turns about the body's axes, too, and of a body of revolution the other way it may lean.
         report: called with the share of the tries that are done.
 
     Returns:
@@ -49,13 +49,13 @@ def choose_poses(
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
-    turned_by = half_turns(fit.body.symmetry) if turns else []
-    turned = len(turned_by) / max(len(turned_by) + rounds, 1)
+    others = other_looks(start, fit.body.symmetry) if turns else []
+    turned = len(others) / max(len(others) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
-        for number, half_turn in enumerate(turned_by):
-            search.settle(_turned(start, half_turn))
-            report(turned * (number + 1) / len(turned_by))
+        for number, other in enumerate(others):
+            search.settle(other)
+            report(turned * (number + 1) / len(others))
         search.take_path()
         search.look_far(shared=True)
     if fit.motion.frame_count > 1:
@@ -208,15 +208,6 @@ def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarra
 def _saturated(square: np.ndarray) -> np.ndarray:
     """0 for nothing, one half at 1, and at most 1."""
     return square / (1.0 + square)
-
-
-def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
-    """Poses (frame, 7) turned on the right."""
-    from scipy.spatial.transform import Rotation
-
-    turned = poses.copy()
-    turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
-    return turned
 
 
 def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:
