@@ -168,7 +168,9 @@ def test_a_body_of_revolution_turns_smoothly_about_its_axis(device, degrees):
     start = replace(start, rotation=(Rotation.from_quat(start.rotation) * noise).as_quat())
     scene = make_scene((body,), (truth,), (start,), symmetry={"ball": "z"})
     poses = refine(scene, device=device).poses["ball"]
-    assert 1e3 * np.linalg.norm(poses.position - truth.position, axis=1).max() < 2.0  # its facets differ from turn to turn
+    assert (
+        1e3 * np.linalg.norm(poses.position - truth.position, axis=1).max() < 2.0
+    )  # its facets differ from turn to turn
     turned, true = Rotation.from_quat(poses.rotation), Rotation.from_quat(truth.rotation)
     tilt = np.sum(turned.apply([0.0, 0.0, 1.0]) * true.apply([0.0, 0.0, 1.0]), axis=1)
     assert np.degrees(np.arccos(np.clip(tilt, -1.0, 1.0))).max() < 3.0

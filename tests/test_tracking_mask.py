@@ -311,7 +311,7 @@ def test_a_body_that_is_elsewhere_is_searched_for(device, exact, error):
 def test_searches_become_rare(device, exact, monkeypatch):
     """What is not found is searched for in the first picture, the second, the fourth: searches take long."""
     residual, asked = MaskResidual(exact, device), []
-    monkeypatch.setattr(_View, "find_label", lambda view, labels, pose: asked.append(True) or pose.position[0])
+    monkeypatch.setattr(_View, "find_label", lambda view, labels, pose: asked.append(True) or (pose.position[0], 0.0))
     label, wrong = exact.body("bottle").label, np.zeros_like(exact.labels[5])
     wrong[10:14, 10:60] = label
     counts = []

@@ -13,6 +13,7 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
+from warpprior.refinement.rotation_search import say_what_came, search_rotations
 from warpprior.refinement.symmetry import half_turns, seen_angles
 from warpprior.system.motion import frame_paces
 
@@ -22,9 +23,10 @@ JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a 
 JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
+RESTING_ROUNDS = 2  # in which neighbours' poses are tried as they are, too
 SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
-GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
+GUESS_COST = 5.0  # what that costs: it decides where the pictures cannot
 
 
 def choose_poses(
@@ -54,8 +56,10 @@ def choose_poses(
             search.settle(_turned(start, half_turn))
             report(turned * (number + 1) / len(turned_by))
         search.take_path()
+        search.look_far(shared=True)
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
+    search.look_far(shared=False)
     return int((fit.poses != start).any(axis=1).sum())
 
 
@@ -90,10 +94,24 @@ class _Search:
         self._fit.place(path)
         return path
 
+    def look_far(self, *, shared: bool) -> None:
+        """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations."""
+        fit = self._fit
+        before = fit.poses
+        fit.linearise()
+        found = search_rotations(fit, shared=shared)
+        if found is None:
+            return
+        for tried in found.tries:
+            self.settle(tried)
+        self.take_path()
+        say_what_came(fit, found, before)
+
     def carry(self, rounds: int, report: Callable[[float], None]) -> None:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
-        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
+        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is, and
+        so it is at first in any case: what a hand passes by may rest.
         """
         fit, motion = self._fit, self._fit.motion
         pair_count = motion.frame_count - 1
@@ -113,6 +131,10 @@ class _Search:
                 carried = transfer.poses_after.numpy()
                 tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
+                if number < RESTING_ROUNDS:
+                    rested = path.copy()
+                    rested[target] = np.where(self._joined[:, None], path[source], path[target])
+                    self.settle(rested, CARRIED_SETTLING)
                 path = self.take_path()
             report((number + 1) / rounds)
             if _jumps(before, path).max() < SETTLED:
@@ -144,7 +166,7 @@ def cheapest_path(
     costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
     angles = seen_angles(poses[..., 3:], guess, symmetry)
-    costs = costs + GUESS_SHARE * jump * _saturated((angles / GUESS_RAD) ** 2)
+    costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)

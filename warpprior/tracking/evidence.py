@@ -23,12 +23,14 @@ class Evidence(NamedTuple):
         vector: (6,); the Gauss-Newton step is x = information^-1 vector.
         cost: squared residuals in units of their noise, where they were looked at last.
         fits: what was looked for was found; if not, the little that is said may be wrong.
+        anew: it was found by a search, and no belief in where it should be went into that.
     """
 
     information: np.ndarray
     vector: np.ndarray
     cost: float
     fits: bool = True
+    anew: bool = False
 
     def weakened(self, share: float) -> Evidence:
         """What did not fit: a share of the information."""

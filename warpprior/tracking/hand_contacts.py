@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import repeat
 from typing import NamedTuple
 
@@ -135,12 +135,14 @@ class Contacts:
         device: Warp device.
 
     Attributes:
-        touched: objects that a hand is near to, whether it holds them or not.
+        touched: objects that a hand is near to, whether it holds them or not, and
+        nearest: which hand that is, of several the nearest (object,); -1: none.
     """
 
     def __init__(self, hands: Sequence[TrackedHand], objects: Sequence[SceneBody], settings: TrackSettings, device):
         self.settings, self._hands = settings, hands
         self.touched: set[int] = set()
+        self.nearest = np.full(len(objects), -1)
         self._starts = np.zeros((settings.anchors or SLOTS, 3))  # where contacts began, in their object's frame [m]
         self._pairs: list[tuple[int, int, Clearance]] = []
         for index, body in enumerate(objects):
@@ -152,10 +154,11 @@ class Contacts:
                 if len(carrier.candidates):
                     self._pairs.append((hand, index, Clearance(carrier, field, settings.stick_frames, device)))
 
-    def refresh(self, belief: Belief, *, first: bool = False) -> np.ndarray | None:
+    def refresh(self, belief: Belief, *, first: bool = False, resumed: Collection[int] = ()) -> np.ndarray | None:
         """End contacts that are far from the surface, and begin new ones.  Hands are at the belief's mean.
 
-        In the ``first`` frame all that is near is in contact: nothing says yet how it moves.
+        In the ``first`` frame all that is near is in contact: nothing says yet how it moves.  And so it is with objects
+        that are found to be elsewhere in the hand that held them (``resumed``).
 
         Returns:
             How the errors before follow into those after (width, width), or None where all contacts stay.
@@ -163,6 +166,8 @@ class Contacts:
         settings = self.settings
         ended: list[int] = []
         self.touched.clear()
+        self.nearest[:] = -1
+        gaps = np.full(belief.object_count, np.inf)
         began: list[tuple[int, int]] = []
         for hand, index, clearance in self._pairs:
             place = belief.hand_count + index
@@ -176,7 +181,11 @@ class Contacts:
                 ended.append(slot)
             if clearance.near.any():
                 self.touched.add(index)
-            near = np.flatnonzero(clearance.near) if first else clearance.sticking(settings.stick_distance_m)
+                gap = float(clearance.distance.min())
+                if gap < gaps[index]:
+                    gaps[index], self.nearest[index] = gap, hand
+            at_once = first or index in resumed
+            near = np.flatnonzero(clearance.near) if at_once else clearance.sticking(settings.stick_distance_m)
             began += self._begin(belief, hand, index, clearance, near)
         if not (belief.remembers and (began or ended)):
             return None
@@ -309,6 +318,7 @@ class Contacts:
     def snapshot(self) -> dict[str, np.ndarray]:
         """What contacts are about to begin, to be kept."""
         kept = {"touched": np.array(sorted(self.touched), dtype=int), "starts": self._starts.copy()}
+        kept["nearest"] = self.nearest.copy()
         for number, (_, _, clearance) in enumerate(self._pairs):
             for name in ("past", "path", "near"):
                 kept[f"{name}/{number}"] = getattr(clearance, name).copy()
@@ -317,7 +327,7 @@ class Contacts:
     def restore(self, kept: dict[str, np.ndarray], belief: Belief) -> None:
         """Take what :meth:`snapshot` returned, and let the hands follow the belief's anchors."""
         self.touched = {int(index) for index in kept["touched"]}
-        self._starts[...] = kept["starts"]
+        self._starts[...], self.nearest[...] = kept["starts"], kept["nearest"]
         for number, (_, _, clearance) in enumerate(self._pairs):
             for name in ("past", "path", "near"):
                 getattr(clearance, name)[...] = kept[f"{name}/{number}"]

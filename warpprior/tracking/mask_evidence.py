@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,15 +15,31 @@ from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.system.label_fields import contour_fields
 from warpprior.system.mask_bias import MaskBias, measure_mask_bias
-from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
+from warpprior.tracking.evidence import NO_EVIDENCE, Evidence, move, seen_from
+from warpprior.tracking.manifold import difference
+from warpprior.tracking.mask_search import (
+    LEAST_PIXELS,
+    different,
+    gap_px,
+    is_due,
+    size_and_middle,
+    turn_between,
+    turned_in_picture,
+)
 from warpprior.tracking.single_frame import WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
 DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
 PASSES = 4  # of the closed form that begins a search
-LEAST_PIXELS = 30  # of a drawing and a label that are compared
-SURE_FIT = 0.75  # one that was searched for must come so near: elsewhere a wrong turn may nearly fit
-FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place
+FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place, and so did one
+# whose body leaves as much between label and drawing, as area over length; or, if that is more,
+UNUSUAL = 1.8  # so many times what is usual
+SURE_FIT, SURE = 0.75, 1.3  # one that was searched for must come so near: elsewhere a wrong turn may nearly fit
+MUCH_BETTER = 0.75  # and not miss much more than so much of what is believed misses
+BETTER = 0.4  # or miss so much less than what is believed, if it fits
+USUAL, LEAST_USUAL = 0.55, 0.35  # what is usual at first, and at least [sigma]
+LEARNS, LEARNS_WORSE, LATELY = 0.2, 0.03, 0.3  # share of the newest picture in that, and in what was of late
+STRANGE = 1.3  # a contour that fits so much worse of late than usual may be turned wrongly
 MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
 GPU_LANES = 256
 LOOKS = 24  # pictures whose borders of known bodies are compared
@@ -77,6 +93,8 @@ class MaskResidual:
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
         self._views = {body.name: _View(body, frame, names, clearance_m, self._bias) for body in frame.watched}
         self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
+        self._usual = dict.fromkeys(self._views, USUAL)  # misfit of contours that were found [sigma],
+        self._recent = dict(self._usual)  # and of late
         self._weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._known = _KnownBorders(frame) if frame.known else None
@@ -88,6 +106,7 @@ class MaskResidual:
         *,
         prior: Mapping[str, np.ndarray] | None = None,
         surfaces: Mapping[str, np.ndarray] | None = None,
+        starts: Callable[[str], Sequence[Poses]] | None = None,
     ) -> dict[str, Evidence]:
         """What a label image says about the errors of the watched bodies' poses, others being where they are.
 
@@ -97,11 +116,13 @@ class MaskResidual:
             prior: how sure they are: information (6, 6) in the error of the pose, by name.  It keeps later
                 linearisations near and is no part of what is returned.
             surfaces: see :meth:`SingleFrame.place`.
+            starts: other poses from which a body is searched for, asked for by its name.
 
         Returns:
             By name of watched body; all zero where its label is not in sight.  Where the contour does not come to lie
-            on the label's border, it is looked for where the label has its size and middle.  If that fails, too, the
-            border is taken to be wrong by as much as it was looked for, so that little is said.
+            on the label's border, it is searched for where the label has its size and middle, and is ``anew`` where it
+            was found.  If that fails, too, the border is taken to be wrong by as much as it was looked for, so that
+            little is said.
 
         Raises:
             InputError: the label image has not the size of the camera's pictures.
@@ -123,50 +144,107 @@ class MaskResidual:
         active = {name: reaches[name] for name, view in self._views.items() if view.active}
         found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
         for name, view in self._views.items():
-            if view.active and self._fits(view):
+            own = labels == view.body.label
+            count = int(np.count_nonzero(own))
+            misfit = self._misfit(view, count)
+            fits = view.active and misfit <= max(FIT, UNUSUAL * self._usual[name])
+            strange = self._learn_usual(name, misfit) if fits else True
+            if fits:
                 self._missed[name] = 0
-            elif (labels == view.body.label).any():
+            elif count:
                 self._missed[name] += 1
-                weak = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
-                found[name] = self._search(name, labels, poses[name], prior) or weak
+                found[name] = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
+            if count >= LEAST_PIXELS and strange and is_due(self._missed[name]):
+                sure = None if prior is None else prior.get(name)
+                others = () if starts is None else starts(name)
+                found[name] = self._search(view, labels, [poses[name], *others], sure, misfit) or found[name]
         return found
 
-    def _fits(self, view: _View, sigmas: float = FIT) -> bool:
-        """The contour came to lie on the label's border."""
-        return view.equations.residual_px(self.frame) <= sigmas * self._sigma_border
+    def _learn_usual(self, name: str, misfit: float) -> bool:
+        """Learn how well the contour fits where it was found; whether it fits worse than usual for some time now."""
+        usual, recent = self._usual[name], self._recent[name]
+        self._usual[name] += (LEARNS if misfit < usual else LEARNS_WORSE) * (misfit - usual)
+        self._recent[name] += LATELY * (misfit - recent)
+        if self._recent[name] <= STRANGE * max(self._usual[name], LEAST_USUAL):
+            return False
+        self._recent[name] = self._usual[name]  # and if it is not found elsewhere, it is not asked again at once
+        return True
+
+    def _misfit(self, view: _View, count: int) -> float:
+        """How badly the contour lies on the label, as drawn last, in sigmas of the border.
+
+        ``count`` is how many pixels of the whole picture have the label; those of few do not tell areas.
+        """
+        near = view.equations.residual_px(self.frame) / self._sigma_border
+        if count < LEAST_PIXELS or not view.active:
+            return near
+        return max(near, view.gap(count) / self._sigma_border)
 
     def _search(
-        self, name: str, labels: np.ndarray, pose: Poses, prior: Mapping[str, np.ndarray] | None
+        self, view: _View, labels: np.ndarray, poses: Sequence[Poses], prior: np.ndarray | None, misfit: float
     ) -> Evidence | None:
         """Look for a contour where the whole picture has the label; None if it is not found.
 
-        The more pictures it was not found in, the more seldom.
+        Args:
+            view: of the body.
+            labels: of the picture (height, width).
+            poses: where to begin; the first is the one that is believed, and the evidence is about it.
+            prior: information (6, 6) of the first.
+            misfit: of what is believed.
         """
-        if self._missed[name] & (self._missed[name] - 1):
-            return None  # only after one, two, four, eight...
-        view, frame = self._views[name], self.frame
-        frame.place({name: pose})
-        view.look(labels, frame.camera.width + frame.camera.height)
-        if not view.active:
-            return None
-        start = np.concatenate([view.find_label(labels, pose) - pose.position[0], np.zeros(3)])
-        loose = {name: DOUBTED * (WEAK if prior is None or name not in prior else prior[name])}
+        frame, name = self.frame, view.body.name
+        best, usual = None, self._usual[name]
+        sure_of = max(SURE_FIT, SURE * usual)
+        least = max(min(sure_of, MUCH_BETTER * misfit), min(max(FIT, UNUSUAL * usual), BETTER * misfit))
+        count = int(np.count_nonzero(labels == view.body.label))
+        for pose in different(list(poses)):
+            frame.place({name: pose})
+            view.look(labels, frame.camera.width + frame.camera.height)
+            if not view.active:
+                continue
+            position, turn = view.find_label(labels, pose)
+            moved = replace(pose, position=position[None])
+            sure = WEAK if prior is None or pose is not poses[0] else prior
+            for start in (moved, turned_in_picture(moved, turn)) if turn else (moved,):
+                evidence, place, missed = self._try(view, labels, start, DOUBTED * sure, count)
+                if missed <= least:
+                    change = difference(place.rotation[0], poses[0].rotation[0])
+                    error = np.concatenate([place.position[0] - poses[0].position[0], change])
+                    best, least = seen_from(evidence, error)._replace(anew=True), missed
+            if best is not None and least <= usual:
+                break
+        frame.place({name: poses[0]})
+        return best
+
+    def _try(
+        self, view: _View, labels: np.ndarray, start: Poses, sure: np.ndarray, count: int
+    ) -> tuple[Evidence, Poses, float]:
+        """Let a contour come to lie on the label: evidence about the place where it does, that place, and the misfit.
+
+        The view looks at the whole picture.
+        """
+        frame, name = self.frame, view.body.name
+        frame.place({name: start})
         rounds = {name: coarse_to_fine(WIDEST, self._reaches, WIDEST)}
-        found = relinearise(frame, {name: pose}, rounds, loose, self._linearise, self._size, {name: start})[name]
-        fits = self._fits(view, SURE_FIT)
-        frame.place({name: pose})
-        return found if fits else None
+        found = relinearise(frame, {name: start}, rounds, {name: sure}, self._linearise, self._size)[name]
+        place = move(start, np.linalg.solve(found.information + sure, found.vector))
+        frame.place({name: place})
+        evidence = self._linearise(name, self._reaches[-1])
+        return evidence, place, self._misfit(view, count)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
         bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
-        return {"bias": bias, "missed": np.array(list(self._missed.values()))}
+        missed, usual, recent = (np.array([*each.values()]) for each in (self._missed, self._usual, self._recent))
+        return {"bias": bias, "missed": missed, "usual": usual, "recent": recent}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
         bias, sigma, index = kept["bias"]
         self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
         self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
+        self._usual = dict(zip(self._usual, kept["usual"].tolist(), strict=True))
+        self._recent = dict(zip(self._recent, kept["recent"].tolist(), strict=True))
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""
@@ -231,7 +309,7 @@ class _View:
         borders.fields, borders.clearance, borders.bias = self.fields, clearance, bias
         borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=frame.device)
         borders.focal, borders.center = frame.state.focal, frame.state.center
-        self.active = False
+        self.active, self._image = False, np.zeros((0, 0), dtype=np.uint8)
 
     def look(self, labels: np.ndarray, margin: float) -> None:
         """Look at the label image around the body; without its label there is nothing to see."""
@@ -240,6 +318,7 @@ class _View:
         if window is None:
             return
         image = window.cut(labels[None])
+        self._image = image[0]
         self.active = bool((image == self.body.label).any())
         if not self.active:
             return
@@ -255,32 +334,38 @@ class _View:
                 given = wp.array(fields[layer], dtype=wp.float32, device=self._frame.device)
                 wp.copy(self.fields, given, dest_offset=layer * self.fields.shape[2], count=fields.shape[1])
 
-    def find_label(self, labels: np.ndarray, pose: Poses) -> np.ndarray:
+    def gap(self, count: int) -> float:
+        """See :func:`gap_px`, of what was drawn last; the whole picture has the label ``count`` times."""
+        window = self.canvas.window
+        keys, hidden = (each.keys.numpy().reshape(window.height, window.width) for each in (self.canvas, self.others))
+        label = self._image == self.body.label
+        free = (self._image == 0) & (keys > hidden)
+        return gap_px(label, keys > 0, free, count - int(np.count_nonzero(label)))
+
+    def find_label(self, labels: np.ndarray, pose: Poses) -> tuple[np.ndarray, float]:
         """Where the body must be (3,) [m] for what is seen of it to have its label's size and middle.
 
-        The view looks at the whole picture, the body is placed at ``pose``, and how it is turned stays.
+        The view looks at the whole picture, the body is placed at ``pose``, and how it is turned stays; by how much its
+        label is turned against it is the second that is returned [rad].
         """
         frame, camera, position = self._frame, self._frame.camera, pose.position[0]
         window = self.canvas.window
-        wanted = _size_and_middle(window.cut(labels[None])[0] == self.body.label)
+        label = window.cut(labels[None])[0] == self.body.label
+        wanted = size_and_middle(label)
         hidden = self.others.keys.numpy().reshape(window.height, window.width)
+        turn = 0.0
         for _ in range(PASSES):
             self.canvas.draw_faces(frame.state.screen)
-            drawn = self.canvas.keys.numpy().reshape(hidden.shape)
-            found = _size_and_middle(drawn > hidden)  # nearer keys are larger
+            drawn = self.canvas.keys.numpy().reshape(hidden.shape) > hidden  # nearer keys are larger
+            found = size_and_middle(drawn)
             if min(found[0], wanted[0]) < LEAST_PIXELS:
                 break
+            turn = turn_between(drawn, label)
             shift = (wanted[1:] - found[1:]) / [camera.fx, camera.fy]
             bearing = np.append(position[:2] / position[2] + shift, 1.0)
             position = position[2] * np.sqrt(found[0] / wanted[0]) * bearing
             frame.place({self.body.name: replace(pose, position=position[None])})
-        return position
-
-
-def _size_and_middle(mask: np.ndarray) -> np.ndarray:
-    """Area [px^2], and mean column and row, of a mask (height, width)."""
-    rows, columns = np.nonzero(mask)
-    return np.array([len(rows), columns.mean(), rows.mean()]) if len(rows) else np.zeros(3)
+        return position, turn
 
 
 class _KnownBorders:

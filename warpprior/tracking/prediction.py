@@ -19,6 +19,7 @@ NO_SHIFT = np.zeros(3)
 TURNS = np.eye(3, 6, 3)  # how an object's rotation follows from its shift and rotation
 USUAL_STEP = 1.0 / 30.0  # in which contacts slip as far as the transfer supposes [s]
 IN_TIME = 0.9  # share of the last interval within which a control is not missing, but still to come
+ALONG = 0.5  # an object that is touched goes such a share of the hand's way, more or less
 MEMORY = 0.3  # share of the newest velocity in what is remembered
 NOWHERE = 1e4  # times the variances of a control: a hand that begins without any
 
@@ -43,7 +44,8 @@ class Prediction:
         controls: the last control of each hand (hand,); None where there was none.
         silent: for how long each hand has had no control (hand,) [s].
         intervals: between the last two controls of each hand (hand,) [s]; 0 without two.
-        touched: objects that a hand is near to, as contacts say.
+        touched: objects that a hand is near to, as contacts say, and
+        nearest: which hand that is (object,); -1: none.
         velocities: of the objects, shift [m/s] and rotation [rad/s] (object, 6).
         lost_s: for how long nothing that is seen of an object has been believed (object,) [s]; 0: it is not lost.
     """
@@ -57,6 +59,7 @@ class Prediction:
         self.controls: list[HandPose | None] = [None] * len(hands)
         self.silent, self.intervals = [0.0] * len(hands), [0.0] * len(hands)
         self.touched: set[int] = set()
+        self.nearest = np.full(object_count, -1)
         self.velocities = np.zeros((object_count, 6))
         self.lost_s = np.zeros(object_count)
         # With anchors the hand's errors have no other way into the transfer than its noise of contacts.
@@ -80,11 +83,14 @@ class Prediction:
             for carrier in self._hands:
                 carrier.linearise()
             earlier = [(a.slot_points.astype(float), a.jacobians.astype(float)) for a in self._hands]
+        before = belief.position[: belief.hand_count].copy(), belief.rotation[: belief.hand_count].copy()
         for hand, control in enumerate(controls):
             self._move_hand(belief, hand, control, dt, follows, noise)
         self.place_hands(belief)
         for index in range(belief.object_count):
             self._move_object(belief, index, dt, follows, noise, earlier)
+            if self.modes[index] == TOUCHED:
+                self._may_come_along(belief, index, before, noise)
         if self.anchored:
             slips = noise.reshape(-1)[:: belief.width + 1][belief.first_anchor :].reshape(-1, 3)
             slips[belief.anchor_hand >= 0] += self.settings.sigma_slip_m**2 * dt
@@ -192,6 +198,19 @@ class Prediction:
             self._lead(belief, transfer, lead, columns, follows, noise, earlier)
             noise[columns, columns] += np.diag(variances)
 
+    def _may_come_along(
+        self, belief: Belief, index: int, before: tuple[np.ndarray, np.ndarray], noise: np.ndarray
+    ) -> None:
+        """An object that is touched stays, or goes some way with the hand, which has moved since ``before``."""
+        hand, columns = int(self.nearest[index]), belief.object(index)
+        if hand < 0:
+            return
+        turn = difference(belief.rotation[hand], before[1][hand])
+        arm = belief.position[belief.hand_count + index] - before[0][hand]
+        shift = belief.position[hand] - before[0][hand] + matrix(exp(turn)) @ arm - arm
+        way = ALONG * np.concatenate([shift, turn])
+        noise[columns, columns] += np.outer(way, way)
+
     def _spread(self, belief: Belief, mode: str, lead: np.ndarray, dt: float) -> tuple[float, float]:
         """How far an object may go against its motion in ``dt`` [m], [rad]; ``lead`` are the slots that hold it."""
         settings = self.settings
@@ -296,6 +315,14 @@ class Prediction:
     def lose(self, index: int, time: float) -> None:
         """An object has been somewhere else than believed for so long [s]."""
         self.lost_s[index] = time
+
+    def lost(self) -> list[int]:
+        """Objects that were lost when the last prediction was made."""
+        return [index for index, mode in enumerate(self.modes) if mode == LOST]
+
+    def found(self, index: int) -> None:
+        """An object that was lost is where it is believed to be now; how it moves is not known."""
+        self.lost_s[index], self.velocities[index] = 0.0, 0.0
 
     def learn_velocity(self, index: int, shift: np.ndarray, turn: np.ndarray, dt: float, *, seen: bool) -> None:
         """Remember how an object moved between two frames; one that was lost, in all the time until it was ``seen``."""

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.settings import TrackSettings
+from warpprior.tracking.slip import Added, Slip
 
 MOST_ROWS = 512
 ASSUMED = ("contact",)  # rows that nothing observed
@@ -28,6 +29,9 @@ class Block:
         start, stop: its rows.
         taken: it counts; the update leaves others out.
         gate: share of true ones that pass; None: as many as the settings say.
+        fits: what it looks for was found; if not, the little that it says counts as rejected.
+        whole: it shows the whole pose of an object, and
+        anew: it was found by a search that no belief went into.
     """
 
     sensor: str
@@ -36,6 +40,14 @@ class Block:
     stop: int
     taken: bool = True
     gate: float | None = None
+    fits: bool = True
+    whole: bool = False
+    anew: bool = False
+
+    @property
+    def believed(self) -> bool:
+        """It counts, or will."""
+        return (self.taken and self.fits) or self.anew
 
 
 @dataclass
@@ -143,7 +155,7 @@ class Rows:
         votes: dict[tuple[str, int], list[bool]] = {}
         for block in self.blocks:
             if block.sensor not in ASSUMED:
-                votes.setdefault((block.sensor, block.key[0]), []).append(block.taken)
+                votes.setdefault((block.sensor, block.key[0]), []).append(block.believed)
         return {about: 2 * sum(own) > len(own) for about, own in votes.items()}
 
 
@@ -152,13 +164,16 @@ class Updater:
 
     Args:
         settings: of the tracker.
+        slip: learns how contacts slip; None: they do as the settings say.
 
     Attributes:
+        slipped: process noise that the last update's contacts turned out to have.
         scales: how many times larger than set the noise of each sensor seems, as variances, if it is learnt.
     """
 
-    def __init__(self, settings: TrackSettings):
-        self.settings = settings
+    def __init__(self, settings: TrackSettings, slip: Slip | None = None, learn_speeds: Callable | None = None):
+        self.settings, self.slip, self.learn_speeds = settings, slip, learn_speeds
+        self.slipped: list[Added] = []
         self.scales: dict[str, float] = {}
         self._windows: dict[str, list[tuple[float, float]]] = {}
         # By the size of a block; larger ones are judged as the largest.
@@ -185,7 +200,10 @@ class Updater:
         expected = np.diagonal(innovation).copy()
         diagonal = innovation.reshape(-1)[:: count + 1]
         diagonal += noise
-        self._judge(rows, residual, innovation, noise)
+        self.slipped = self._judge(rows, residual, innovation, noise, belief)
+        for added in self.slipped:
+            covariance[np.ix_(added.columns, added.columns)] += added.covariance
+            spread[np.ix_(added.columns, added.rows)] += added.spread
         innovations = self._measure(rows, residual, innovation, expected)
         taken = [block for block in rows.blocks if block.taken]
         if not taken:
@@ -216,16 +234,31 @@ class Updater:
             innovation = jacobian @ belief.covariance[:used, :used] @ jacobian.T + np.diag(rows.variance[:count])
             self._judge(rows, rows.residual[:count], innovation, rows.variance[:count].copy())
 
-    def _judge(self, rows: Rows, residual: np.ndarray, innovation: np.ndarray, noise: np.ndarray) -> None:
+    def _judge(
+        self,
+        rows: Rows,
+        residual: np.ndarray,
+        innovation: np.ndarray,
+        noise: np.ndarray,
+        belief: Belief | None = None,
+    ) -> list[Added]:
         """Leave unlikely blocks out, or trust them less: first what was observed, then what is only assumed.
 
         Contacts that stick are judged in the light of what was observed.  They are many and agree with each other:
         together they would outvote the mask that shows the release.
+
+        Returns:
+            How far contacts seem to have slipped, which is in ``innovation`` then; nothing without a ``belief``.
         """
         if self._gates is None or self.settings.robust == "none":
-            return
+            return []
         observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
+        slipped = []
+        if belief is not None and self.learn_speeds is not None:
+            slipped = self.learn_speeds(belief, rows, residual, innovation)
+            for added in slipped:
+                innovation[np.ix_(added.rows, added.rows)] += added.innovation
         self._judge_blocks(observed, residual, innovation, noise)
         taken = [block for block in observed if block.taken]
         given = None
@@ -233,7 +266,19 @@ class Updater:
             seen = _picked(taken)
             across = np.column_stack([_part(innovation, seen, _picked(assumed)), residual[seen]])
             given = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
+        if assumed and belief is not None and self.slip is not None:
+            places = np.array([block.start for block in assumed])[:, None] + np.arange(3)
+            picked = _picked(assumed)
+            values, parts = residual[picked], _part(innovation, picked, picked)
+            if given is not None:
+                parts, values = parts - given[:, :-1].T @ given[:, :-1], values - given[:, :-1].T @ given[:, -1]
+            slots = np.array([block.key[0] for block in assumed])
+            by_contacts = self.slip.learn(belief, slots, places, values.reshape(-1, 3), parts)
+            for added in by_contacts:
+                innovation[np.ix_(added.rows, added.rows)] += added.innovation
+            slipped += by_contacts
         self._judge_blocks(assumed, residual, innovation, noise, given)
+        return slipped
 
     def _judge_blocks(
         self,
@@ -293,7 +338,7 @@ class Updater:
             blocks.setdefault(block.sensor, []).append(block)
         for sensor, own in blocks.items():
             taken = [block for block in own if block.taken]
-            rejected = len(own) - len(taken)
+            rejected = sum(not (block.taken and block.fits) for block in own)
             if not taken:
                 found[sensor] = Innovation(0.0, 0, rejected, np.zeros(0))
                 continue

@@ -17,7 +17,7 @@ A sensor of your own needs a name and :meth:`Sensor.measure`; :class:`warpprior.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -46,6 +46,7 @@ class SensorContext:
         objects: the objects, likewise.
         settings: of the tracker, every sigma filled in.
         device: name of the Warp device.
+        elsewhere: other poses that an object may have than the one that is believed, from which it is searched for.
     """
 
     scene: Scene
@@ -53,6 +54,7 @@ class SensorContext:
     objects: Sequence[SceneBody]
     settings: TrackSettings
     device: str
+    elsewhere: Callable[[Belief, int], Sequence[Poses]] = lambda belief, index: ()
 
     @cached_property
     def single_frame(self) -> SingleFrame:
@@ -244,4 +246,5 @@ def add_evidence(sensor: str, found: Mapping, context: SensorContext, belief: Be
             own = rows.add(sensor, (index,), values, 1.0)
             if own is not None:
                 own[:, belief.object(index)] = jacobian @ belief.to_origin(index)
-                rows.blocks[-1].taken = found[body.name].fits
+                block, said = rows.blocks[-1], found[body.name]
+                block.fits, block.whole, block.anew = said.fits, said.fits, said.anew

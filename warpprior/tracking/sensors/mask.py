@@ -37,8 +37,13 @@ class Mask(Sensor):
         if observation.labels is None:
             return
         context = self.context
+        index = {body.name: number for number, body in enumerate(context.objects)}
         found = self._residual.measure(
-            observation.labels, context.poses(belief), prior=context.priors(belief), surfaces=context.surfaces()
+            observation.labels,
+            context.poses(belief),
+            prior=context.priors(belief),
+            surfaces=context.surfaces(),
+            starts=lambda name: context.elsewhere(belief, index[name]),
         )
         add_evidence(self.name, found, context, belief, rows)
 
