@@ -213,7 +213,7 @@ def _shared_turns(fit: BodyFit, poses: np.ndarray, costs: np.ndarray, picked: np
             between = np.clip(every, picked[0], picked[-1])
             turn = Slerp(picked, turns)(between)
         else:
-            turn = turns[np.zeros(len(own), dtype=int)]
+            turn = Rotation.from_quat(np.tile(turns.as_quat(), (len(own), 1)))
         tried = own.copy()
         tried[:, 3:] = (Rotation.from_quat(own[:, 3:]) * turn).as_quat()
         shift = poses[which][:, :3] - own[picked, :3]
