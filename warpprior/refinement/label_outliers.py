@@ -24,7 +24,7 @@ ON_THE_WAY = 0.5  # share of that speed, that is kept up while out of sight
 STEADY = 3.0  # times the usual step, that is no jump in any frame
 GROWN = 2.5  # times the spread of the labels around it, that no body grows by
 AROUND = 10  # frames on each side that a label's spread is held against
-USUALLY_FULL = 75  # percentile of a label's areas, that is seen in full
+USUALLY_FULL = 75  # percentile of a label's areas and spreads, that is seen in full
 LEAST_KEPT = 0.6  # share of frames that must agree, lest the few be taken for the many
 
 Apart = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -101,8 +101,9 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
         vertices = body.body.vertices * body.initial.scale
         # Two of three directions show in a picture.
         spread_m = float(np.sqrt(vertices.var(axis=0).sum() * 2.0 / 3.0))
-        pixels = float(np.median(found.spread[frames])) / max(spread_m, 1e-9)  # a metre's
-        length = pixels * float(np.ptp(vertices @ DIRECTIONS.T, axis=0).max())
+        # Pixels of a metre, as the body is seen usually and in full.
+        pixels, most = (np.percentile(found.spread[frames], (50, USUALLY_FULL)) / max(spread_m, 1e-9)).tolist()
+        length = most * float(np.ptp(vertices @ DIRECTIONS.T, axis=0).max())
         burst = BURST_M_S / scene.fps * pixels
         hidden = np.zeros(len(found.area))
         hidden[frames] = _hidden_shares(scene.labels, body.label, found, frames, length)
