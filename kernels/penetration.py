@@ -6,7 +6,7 @@ One residual, the depth beyond what soft contact excuses, with two ways to look 
 import warp as wp
 
 from warpprior.kernels.contacts import DEEPEST, Contacts, add_contact
-from warpprior.kernels.rows import PointBody, System, add_carried, add_face, add_point, close_row
+from warpprior.kernels.rows import PointBody, System, add_carried, add_entry, add_face, add_point, close_row
 from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
@@ -18,6 +18,8 @@ class Push:
 
     weight: wp.float32  # of a square [1/m^2]
     allowance: wp.float32  # depth that costs nothing [m]
+    estimated: wp.int32  # 1: more than that may cost nothing, and how much is an unknown
+    column: wp.int32  # of that unknown
     touching: wp.float32  # points closer than this share the weight, on a surface that bends [m]
 
 
@@ -41,6 +43,14 @@ class BentSurface:
 
 
 @wp.func
+def allowed(push: Push, beyond: wp.array(dtype=wp.float32)) -> float:
+    """Depth that costs nothing [m]; ``beyond`` [1] is how much more than usual, where that is estimated."""
+    if push.estimated == 1:
+        return push.allowance + beyond[0]
+    return push.allowance
+
+
+@wp.func
 def push_of(depth: float) -> float:
     """The residual [m]: the depth beyond the allowance, cut where the nearest surface may be the far side."""
     return wp.min(depth, DEEPEST)
@@ -57,6 +67,7 @@ def _add_penetration(
     first_frame: int,
     contacts: Contacts,
     push: wp.array[Push],  # [1]
+    beyond: wp.array[wp.float32],  # [1] see allowed
     system: System,
     lanes: int,
     cost_out: wp.array[wp.float64],  # [frame] added to
@@ -68,27 +79,30 @@ def _add_penetration(
         return
     cost = wp.float64(0.0)
     push_scale = push[0].weight / (contacts.sums[frame, 0] + 1.0e-4)
+    allowance = allowed(push[0], beyond)
     for point in range(lane, contacts.weights.shape[1], lanes):
         sample = contacts.samples[frame, point]
-        depth = -sample[3] - push[0].allowance
+        depth = -sample[3] - allowance
         if depth > 0.0:
             residual = push_of(depth)
             scale = wp.float64(push_scale * contacts.areas[point])
             pull = -wp.float64(residual) * scale
             normal = wp.vec3(sample[0], sample[1], sample[2])
             count = add_contact(system, contacts, frame, frame, 2 * lane, point, normal, pull)
+            if push[0].estimated == 1:  # the row is minus the derivative of the depth
+                count = add_entry(system, frame, frame, 2 * lane, count, push[0].column, 1.0, pull)
             close_row(system, frame, 2 * lane, count, scale, pull)
             cost += scale * wp.float64(push_cost(depth, residual))
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 
 
-def add_penetration(contacts, push, system, *, lanes, cost_out):
+def add_penetration(contacts, push, system, *, lanes, cost_out, beyond=None):
     """Launch :func:`_add_penetration` with ``lanes`` threads per frame sharing the points."""
     launch_slabs(
         _add_penetration,
         dim=(cost_out.shape[0], lanes),
-        inputs=[contacts, push, system, lanes],
+        inputs=[contacts, push, beyond, system, lanes],
         outputs=[cost_out],
         device=cost_out.device,
     )

@@ -147,29 +147,35 @@ def test_scaled_bodies(device, scale):
     np.testing.assert_allclose(result.poses["box"].position, plain.poses["box"].position, atol=2e-4)
 
 
-def test_a_sphere_keeps_its_rotation(device):
-    """Nothing tells how a sphere is turned: its place is found, its rotation left as it was, seeding included."""
+def test_a_sphere_turns_smoothly(device):
+    """Nothing tells how a sphere is turned: its place is found, and what was given of its turns is made smooth."""
     truth = make_motion((0.0, 0.0, 0.4), drift=(0.004, 0.002, 0.003), spin=(0.05, 0.1, 0.06))
     scene = make_scene((make_ball(),), (truth,), (disturb(truth),), symmetry={"ball": "sphere"})
     poses = refine(scene, device=device).poses["ball"]
     assert 1e3 * np.linalg.norm(poses.position - truth.position, axis=1).max() < CLOSE
-    np.testing.assert_allclose(poses.rotation, scene.body("ball").initial.rotation, atol=1e-6)
+    given, found = (Rotation.from_quat(p.rotation) for p in (scene.body("ball").initial, poses))
+    assert np.degrees((given.inv() * found).magnitude()).max() < 25.0
+    assert np.degrees((found[:-1].inv() * found[1:]).magnitude()).max() < 3.0
 
 
 @pytest.mark.parametrize("degrees", [0.0, 15.0])
-def test_a_body_of_revolution_keeps_its_turn_about_its_axis(device, degrees):
-    """Its axis is found, also when it was right from the start; about the axis it stays within degrees."""
+def test_a_body_of_revolution_turns_smoothly_about_its_axis(device, degrees):
+    """Its axis is found, also when it was right from the start; about the axis it hardly turns from frame to frame."""
     truth = make_motion((0.0, 0.0, 0.4), drift=(0.004, 0.002, 0.003), spin=(0.05, 0.1, 0.06))
     body = make_ball(radii=(0.02, 0.02, 0.035))
-    scene = make_scene((body,), (truth,), (disturb(truth, degrees=degrees),), symmetry={"ball": "z"})
+    start = disturb(truth, degrees=degrees)
+    noise = Rotation.from_rotvec(np.random.default_rng(0).normal(0.0, 0.4, (len(truth.position), 1)) * [0.0, 0.0, 1.0])
+    start = replace(start, rotation=(Rotation.from_quat(start.rotation) * noise).as_quat())
+    scene = make_scene((body,), (truth,), (start,), symmetry={"ball": "z"})
     poses = refine(scene, device=device).poses["ball"]
-    assert 1e3 * np.linalg.norm(poses.position - truth.position, axis=1).max() < CLOSE
+    assert (
+        1e3 * np.linalg.norm(poses.position - truth.position, axis=1).max() < 2.0
+    )  # its facets differ from turn to turn
     turned, true = Rotation.from_quat(poses.rotation), Rotation.from_quat(truth.rotation)
     tilt = np.sum(turned.apply([0.0, 0.0, 1.0]) * true.apply([0.0, 0.0, 1.0]), axis=1)
     assert np.degrees(np.arccos(np.clip(tilt, -1.0, 1.0))).max() < 3.0
-    start = Rotation.from_quat(scene.body("ball").initial.rotation)
-    quaternions = (start.inv() * turned).as_quat()
-    assert np.abs(np.degrees(2.0 * np.arctan2(quaternions[:, 2], quaternions[:, 3]))).max() < 4.0
+    steps = np.degrees((turned[:-1].inv() * turned[1:]).as_rotvec())[:, 2]
+    assert np.abs(steps).max() < 3.0
 
 
 def grown(labels, pixels):

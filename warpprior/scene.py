@@ -100,7 +100,8 @@ class SceneBody:
     Attributes:
         known: its poses are given, not estimated; always so for bodies with an animation.
         symmetry: ``none``, ``sphere``, or ``x``, ``y``, ``z`` (any rotation about that body axis looks the same).
-        initial: the rough motion to start from.
+        initial: the rough motion to start from; None: a scene with 2D or 3D keypoints of the body fits it to them when
+            it is made, and holds it from then on.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
     """
@@ -108,7 +109,7 @@ class SceneBody:
     body: Body
     label: int
     known: bool
-    initial: Poses
+    initial: Poses = None  # type: ignore[assignment]  # a scene's bodies have one
     truth: Poses | None = None
     symmetry: str = "none"
     source: Path | None = None
@@ -153,9 +154,10 @@ class Scene:
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
     Raises:
-        InputError: on construction: no body, a name or label used twice, arrays whose shapes do not fit each other,
-            initial poses, a camera or a frame rate that are not finite, quaternions that are not of unit length, noise
-            of no channel or of no size, or timestamps that do not increase.
+        InputError: on construction: no body, a name or label used twice, no initial poses and no keypoints to fit them
+            to, arrays whose shapes do not fit each other, initial poses, a camera or a frame rate that are not finite,
+            quaternions that are not of unit length, noise of no channel or of no size, or timestamps that do not
+            increase.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Scene:
 
     def __post_init__(self):
         _take_observations(self)
+        _fit_missing_starts(self)
         check_scene(self)
 
     @property
@@ -230,6 +233,83 @@ def _take_observations(scene: Scene) -> None:
         read = getattr(scene, name)
         if read is not None and getattr(read, "func", None) is not _read_image:
             object.__setattr__(scene, name, partial(_read_image, f"{where}: {name}", read))
+
+
+def _fit_missing_starts(scene: Scene) -> None:
+    """Give bodies without initial poses some that fit their keypoints, with a warning each."""
+    if all(body.initial is not None for body in scene.bodies):
+        return
+    bodies, notes = [], []
+    for body in scene.bodies:
+        if body.initial is None:
+            place = f"scene {scene.name!r}: body {body.name!r}: initial"
+            found = {key: getattr(scene, key).get(body.name) for key in ("keypoints2d", "keypoints3d")}
+            sigmas = {key: scene.sigma(key) for key in found}
+            initial, note = fit_start(place, body.body, scene.camera, found, sigmas, known=body.known)
+            notes.append(note)
+            body = replace(body, initial=initial)
+        bodies.append(body)
+    object.__setattr__(scene, "bodies", tuple(bodies))
+    object.__setattr__(scene, "warnings", (*scene.warnings, *notes))
+
+
+def fit_start(
+    place: str,
+    body: Body,
+    camera: Camera,
+    found: Mapping[str, np.ndarray | None],
+    sigmas: Mapping[str, float],
+    *,
+    known: bool = False,
+) -> tuple[Poses, str]:
+    """Initial poses of a body that has none, from its keypoints; and what is to be said of them.
+
+    Args:
+        place: of the poses, for the message.
+        body: whose poses.
+        camera: that sees it.
+        found: its ``keypoints2d`` (frame, keypoint, 3) and ``keypoints3d`` (frame, keypoint, 4), as scenes hold them.
+        sigmas: of both [px], [m].
+        known: its poses cannot be estimated.
+
+    Raises:
+        InputError: there is nothing to fit, or the poses have to be known.
+    """
+    accepted = "initial poses, or 2D or 3D keypoints of the body, to fit them to"
+    if known:
+        raise InputError(place, "missing", "poses in all frames: the body is known")
+    given = [key for key in ("keypoints3d", "keypoints2d") if found.get(key) is not None]
+    if body.keypoints is None or not given:
+        raise InputError(place, "missing", accepted)
+    from warpprior.bodies.keypoint_fit import Detected, KeypointModel, Pinhole
+    from warpprior.bodies.keypoint_start import FEWEST_POINTS, start_from_keypoints
+
+    model = KeypointModel(body)
+    for key in given:
+        values = np.asarray(found[key], dtype=np.float64)
+        if values.ndim != 3 or values.shape[1:] != CHANNELS[key].shape(body.keypoint_count, 0):
+            continue  # refused where the form of the scene is checked
+        lens = None
+        if key == "keypoints2d":
+            lens = Pinhole(np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy]))
+        detected = Detected(values[..., :-1], trust_of(values), sigmas[key], lens)
+        poses, fitted = start_from_keypoints(model, detected)
+        if not fitted.any():
+            continue
+        misses = np.linalg.norm(detected.misses(model.places(poses)), axis=-1)[detected.trust > 0.0] * sigmas[key]
+        size = f"{np.median(misses):.1f} px" if lens else f"{1e3 * np.median(misses):.1f} mm"
+        note = (
+            f"{body.name} has no initial poses; they were fitted to its {CHANNELS[key].words} in {fitted.sum()} of "
+            f"{len(fitted)} frames (off by {size}, median)"
+        )
+        imputed = None if fitted.all() else ~fitted
+        return Poses(poses.position, poses.rotation, poses.joints, imputed=imputed), note
+    raise InputError(place, f"missing, and no frame has {FEWEST_POINTS} keypoints", accepted)
+
+
+def trust_of(keypoints: np.ndarray) -> np.ndarray:
+    """Confidence of keypoints (frame, keypoint, 3 or 4), the last column, in [0, 1]; 0 where one is not finite."""
+    return np.clip(np.where(np.isfinite(keypoints).all(axis=2), keypoints[..., -1], 0.0), 0.0, 1.0)
 
 
 def _read_image(where: str, read: Callable[[int], object], frame: int) -> np.ndarray | None:

@@ -190,7 +190,7 @@ class RefineSettings:
     Attributes:
         seed: of everything random.
         iterations: upper bound on the iterations of each part; None leaves it to the parts.
-        start_passes: passes of the closed-form start; 0 is off.
+        start_passes: passes of the closed-form start, at most: it ends when it hardly moves; 0 is off.
         calibrate_masks: measure on the known bodies how much too large or too small label images are.
         contact_points: points per body that feel contact.
         leave_out: leave out frames of labels and detections that contradict the rest.
@@ -208,7 +208,7 @@ class RefineSettings:
 
     seed: int = number(0, 0, 2**31 - 1)
     iterations: int | None = field(default=None, metadata={"range": (0, 50_000)})
-    start_passes: int = number(4, 0, 100)
+    start_passes: int = number(40, 0, 100)
     calibrate_masks: bool = True
     contact_points: int = number(512, 1, 8192)
     leave_out: bool = True

@@ -63,7 +63,7 @@ class SceneFile:
     depth: str | None
     depth_scale: float
     bodies: tuple[BodyEntry, ...]
-    initial: Path
+    initial: Path | None
     truth: Path | None
     keypoints: Path | None
     timestamps: Path | None
@@ -117,10 +117,12 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     bodies = tuple(_read_body(table, folder) for table in root.tables("body"))
     _check_unique(bodies, path)
     bodies = _with_labels(bodies, path)
-    poses = root.table("poses")
-    initial = _resolve(poses, folder, "initial")
-    truth = _resolve_if_any(poses, folder, "truth")
-    poses.finish()
+    poses = root.table("poses", required=False)
+    initial = truth = None
+    if poses is not None:
+        initial = _resolve_if_any(poses, folder, "initial")
+        truth = _resolve_if_any(poses, folder, "truth")
+        poses.finish()
     keypoints = None
     detections = root.table("keypoints", required=False)
     if detections is not None:

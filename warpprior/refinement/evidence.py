@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from warpprior.refinement.keypoint_outliers import find_keypoint_outliers, without_outliers
 from warpprior.refinement.label_outliers import find_label_outliers
 from warpprior.scene import IGNORE_LABEL, Scene
 from warpprior.support.wording import frame_list
@@ -20,7 +21,8 @@ class Evidence:
     """What a run believes of its scene.
 
     Attributes:
-        scene: the scene with what is left out unsaid: labels are don't-care there, boxes unknown.
+        scene: the scene with what is left out unsaid: labels are don't-care there, boxes unknown, keypoints of
+            confidence 0.
         left_out: what that is.
         notes: why, one sentence each.
     """
@@ -55,7 +57,16 @@ def judge_evidence(scene: Scene) -> Evidence:
                 f"{body.name}: its labels in {frame_list(found.frames)} are {found.reason}; they were left out, and "
                 "contact and smoothness carry it there."
             )
-    return Evidence(believed_scene(scene, left_out), left_out, tuple(notes))
+    believed = believed_scene(scene, left_out)
+    for body in scene.bodies:
+        if body.known or body.name not in scene.keypoints2d:
+            continue
+        outliers = find_keypoint_outliers(believed, body)
+        believed = without_outliers(believed, body.name, outliers)
+        notes += outliers.notes
+        if outliers.frames:
+            left_out.setdefault(body.name, {})["keypoints"] = outliers.frames
+    return Evidence(believed, left_out, tuple(notes))
 
 
 def believed_scene(scene: Scene, left_out: Mapping[str, Mapping[str, tuple[int, ...]]]) -> Scene:

@@ -13,17 +13,21 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
+from warpprior.refinement.rotation_search import frames_to_search, say_what_came, search_rotations
+from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
+CONVERGED = 10  # and one that fits poorly, before others are looked for
 CARRIED_SETTLING = 3  # and one that a neighbour carried
 JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump, at JUMP_FPS and above
 JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
+RESTING_ROUNDS = 2  # in which neighbours' poses are tried as they are, too
 SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
-GUESS_SHARE = 0.5  # what that costs, in jumps: it decides where the pictures cannot
+GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
 
 
 def choose_poses(
@@ -34,7 +38,7 @@ def choose_poses(
     Args:
         fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
-        turns: try half turns about the body's axes, too.
+        turns: try half turns about the body's axes, too, and of a body of revolution the other way it may lean.
         report: called with the share of the tries that are done.
 
     Returns:
@@ -45,16 +49,19 @@ def choose_poses(
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
-    half_turns = _half_turns(fit.body.symmetry) if turns else []
-    turned = len(half_turns) / max(len(half_turns) + rounds, 1)
+    others = other_looks(start, fit.body.symmetry) if turns else []
+    turned = len(others) / max(len(others) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
-        for number, half_turn in enumerate(half_turns):
-            search.settle(_turned(start, half_turn))
-            report(turned * (number + 1) / len(half_turns))
+        for number, other in enumerate(others):
+            search.settle(other)
+            report(turned * (number + 1) / len(others))
         search.take_path()
+        search.look_far(shared=True)
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
+    if turns or rounds:
+        search.look_far(shared=False)
     return int((fit.poses != start).any(axis=1).sum())
 
 
@@ -83,14 +90,35 @@ class _Search:
 
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
-        path = cheapest_path(self._hypotheses, self._joined, self._fit.body.initial.rotation, pace=self._pace)
+        body = self._fit.body
+        guess, symmetry = body.initial.rotation, body.symmetry
+        path = cheapest_path(self._hypotheses, self._joined, guess, symmetry=symmetry, pace=self._pace)
         self._fit.place(path)
         return path
+
+    def look_far(self, *, shared: bool) -> None:
+        """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations."""
+        fit = self._fit
+        before = fit.poses
+        fit.linearise()
+        if not len(frames_to_search(fit, shared=shared)):
+            return
+        self.settle(before, CONVERGED)  # what is only on its way is not lost
+        self.take_path()
+        fit.linearise()
+        found = search_rotations(fit, shared=shared)
+        if found is None:
+            return
+        for tried in found.tries:
+            self.settle(tried)
+        self.take_path()
+        say_what_came(fit, found, before)
 
     def carry(self, rounds: int, report: Callable[[float], None]) -> None:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
-        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is.
+        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is, and
+        so it is at first in any case: what a hand passes by may rest.
         """
         fit, motion = self._fit, self._fit.motion
         pair_count = motion.frame_count - 1
@@ -107,9 +135,13 @@ class _Search:
                 moved = (points[source], points[target], weights[source])
                 transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
                 tried = path.copy()
-                carried = keep_unseen_turn(transfer.poses_after.numpy(), path[target], fit.body.symmetry)
+                carried = transfer.poses_after.numpy()
                 tried[target] = np.where(self._joined[:, None], carried, path[target])
                 self.settle(tried, CARRIED_SETTLING)
+                if number < RESTING_ROUNDS:
+                    rested = path.copy()
+                    rested[target] = np.where(self._joined[:, None], path[source], path[target])
+                    self.settle(rested, CARRIED_SETTLING)
                 path = self.take_path()
             report((number + 1) / rounds)
             if _jumps(before, path).max() < SETTLED:
@@ -121,6 +153,7 @@ def cheapest_path(
     joined: np.ndarray,
     guess: np.ndarray,
     *,
+    symmetry: str = "none",
     pace: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
@@ -132,14 +165,15 @@ def cheapest_path(
         hypotheses: poses (frame, 7) and their costs (frame,); the first wins where all are equal.
         joined: whether each frame but the first belongs to the sequence of the one before (frame - 1,).
         guess: quaternions of the first guess (frame, 4).
+        symmetry: of the body: of turns that cannot be seen the first guess knows nothing.
         pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
     costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
-    cosines = np.clip(np.abs(np.einsum("hfi,fi->hf", poses[..., 3:], guess)), 0.0, 1.0)
-    costs = costs + GUESS_SHARE * jump * _saturated((2.0 * np.arccos(cosines) / GUESS_RAD) ** 2)
+    angles = seen_angles(poses[..., 3:], guess, symmetry)
+    costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
@@ -174,47 +208,6 @@ def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarra
 def _saturated(square: np.ndarray) -> np.ndarray:
     """0 for nothing, one half at 1, and at most 1."""
     return square / (1.0 + square)
-
-
-def _half_turns(symmetry: str) -> list[np.ndarray]:
-    """Quaternions of half turns about the body's axes that silhouettes could tell from none, but often cannot."""
-    if symmetry == "sphere":
-        return []
-    half = [np.array([*np.eye(3)[axis], 0.0]) for axis in range(3)]
-    if symmetry == "none":
-        return half
-    across = (int("xyz".index(symmetry)) + 1) % 3  # about the axis itself it changes nothing
-    return [half[across]]
-
-
-def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
-    """Poses (frame, 7) turned on the right."""
-    from scipy.spatial.transform import Rotation
-
-    turned = poses.copy()
-    turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
-    return turned
-
-
-def keep_unseen_turn(carried: np.ndarray, own: np.ndarray, symmetry: str) -> np.ndarray:
-    """Poses that look like ``carried`` and are turned from ``own`` no more than that takes, both (frame, 7)."""
-    from scipy.spatial.transform import Rotation
-
-    if symmetry == "none":
-        return carried
-    carried = carried.copy()
-    if symmetry == "sphere":
-        carried[:, 3:] = own[:, 3:]
-        return carried
-    start = Rotation.from_quat(own[:, 3:])
-    axis = np.eye(3)["xyz".index(symmetry)]
-    before, after = start.apply(axis), Rotation.from_quat(carried[:, 3:]).apply(axis)
-    # The shortest turn from one direction to another; opposite ones leave its axis open, and the turn undone.
-    quaternions = np.column_stack([np.cross(before, after), 1.0 + np.sum(before * after, axis=1)])
-    lengths = np.linalg.norm(quaternions, axis=1, keepdims=True)
-    quaternions = np.where(lengths > 1e-6, quaternions, [0.0, 0.0, 0.0, 1.0])
-    carried[:, 3:] = (Rotation.from_quat(quaternions) * start).as_quat()
-    return carried
 
 
 def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.scene import SceneBody
+from warpprior.support.wording import frame_list
 from warpprior.system.motion import NEAREST_M, MotionState
 
 LARGEST_FACTOR = 2.0  # of depth in one pass
+USUAL_PASSES = 4  # enough where the first guess is not far off; occlusion makes more of them drift
+NOTED_FACTOR = 2.5  # of depth, from which the start says so
+STILL_FAR = 0.03  # logarithm of depth, that the usual frame still moves by where these were not enough
 
 
 def read_rays(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarray]:
@@ -15,6 +19,26 @@ def read_rays(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndar
     position = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
     depth = np.maximum(position[:, 2], NEAREST_M)
     return position[:, :2] / depth[:, None], depth
+
+
+def goes_on(turn: int, log_factors: np.ndarray) -> bool:
+    """Whether another pass is due after number ``turn``, counted from 0, that changed log depths (frame,)."""
+    return turn + 1 < USUAL_PASSES or float(np.median(np.abs(log_factors))) > STILL_FAR
+
+
+def note_depth(body: SceneBody, motion: MotionState, before: np.ndarray) -> list[str]:
+    """What is to be said where a body is now much nearer or farther than at depths (frame,) before, if anything."""
+    _, depth = read_rays(body, motion)
+    log_factors = np.log(depth / before)
+    usual = float(np.median(log_factors))
+    if abs(usual) < np.log(NOTED_FACTOR):
+        return []
+    frames = np.flatnonzero(np.abs(log_factors) >= np.log(NOTED_FACTOR))
+    where = "every frame" if len(frames) == len(depth) else frame_list(frames)
+    side = "nearer" if usual < 0.0 else "farther"
+    change = f"depth {np.median(before):.2f} m became {np.median(depth):.2f} m"
+    than = f"{np.exp(abs(usual)):.1f} times {side} than the first guess in {where} ({change})"
+    return [f"{body.name}: {than}; depths of hand networks belong to their own focal length."]
 
 
 def move_along_rays(body: SceneBody, motion: MotionState, change: np.ndarray, usable: np.ndarray) -> None:

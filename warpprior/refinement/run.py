@@ -17,8 +17,10 @@ from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
+from warpprior.refinement.rays import note_depth, read_rays
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
+from warpprior.refinement.symmetry import smooth_unseen_turns
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
@@ -26,11 +28,13 @@ from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
-from warpprior.system.motion import MotionState
+from warpprior.system.allowances import overlap_notes
+from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
+from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
 
 ADAM_ITERATIONS = 200
@@ -219,16 +223,30 @@ class _Run:
         self.keep({"done": np.array(self.done), **arrays})
 
     def _start(self) -> None:
+        self._smooth_unseen_turns()
         for body in self.motion.estimated:
             passes = self.settings.start_passes
+            _, before = read_rays(body, self.motion)
             if start_from_detections(body, self.motion, passes=passes):
+                self.notes += note_depth(body, self.motion, before)
                 continue
             if self.scene.labels is None:
                 self.notes.append(f"{body.name}: nothing shows it; only what it touches says where it is.")
                 continue
             overlap = start_from_labels(body, self.problem, passes=passes)
+            self.notes += note_depth(body, self.motion, before)
             if overlap < HARDLY_MET:
                 self.notes.append(f"{body.name}: its drawing hardly met its label at the start (IoU {overlap:.2f}).")
+
+    def _smooth_unseen_turns(self) -> None:
+        """Take the noise out of the turns that no picture shows, lest contact drag it along."""
+        times = np.cumsum(1.0 / frame_paces(self.scene)) / self.scene.fps
+        transforms = self.motion.read_transforms()
+        for body in self.motion.estimated:
+            if body.symmetry != "none":
+                rows = transforms[body.name]
+                rows[:, 3:7] = smooth_unseen_turns(rows[:, 3:7].astype(np.float64), body.symmetry, times)
+                self.motion.assign_transforms({body.name: rows})
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
@@ -254,6 +272,13 @@ class _Run:
         name, _ = self.parts[self.done]
         self.course.part(name)(share, 1.0, name)
 
+    def _overlap_notes(self) -> list[str]:
+        """Which bodies contact was allowed to have deeper in one another than usual."""
+        shared = self.problem.shared
+        found = {name: float(shared.values[shared.names.index(name)]) for name in shared.overlaps}
+        usual = [term.allowance_m for term in _used(self.settings) if isinstance(term, Penetration)]
+        return overlap_notes(found, usual[0]) if usual else []
+
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
         self.motion.hold_finite()
@@ -266,7 +291,7 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes()])),
+            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes(), *self._overlap_notes()])),
             complete=complete,
             left_out=self.evidence.left_out,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.bodies.triangles import mean_cross_section
-from warpprior.refinement.rays import LARGEST_FACTOR, move_along_rays, read_rays
+from warpprior.refinement.rays import LARGEST_FACTOR, goes_on, move_along_rays, read_rays
 from warpprior.scene import SceneBody
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
@@ -21,7 +21,7 @@ def start_from_labels(body: SceneBody, problem: Problem, *, passes: int) -> floa
     Args:
         body: the estimated body.
         problem: of a sequence with labels; the body is moved in it.
-        passes: how often to correct.
+        passes: how often to correct, at most.
 
     Returns:
         The mean intersection over union with the label before the first pass; the overlap of frames without one
@@ -52,4 +52,6 @@ def start_from_labels(body: SceneBody, problem: Problem, *, passes: int) -> floa
         new_depth = np.where(seen, depth * factor, lost_depth)
         change = np.column_stack([new_bearing - bearing, np.log(new_depth / depth)])
         move_along_rays(body, motion, change, usable)
+        if not goes_on(turn, change[usable, 2]):
+            break
     return first_overlap

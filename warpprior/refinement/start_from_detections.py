@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpprior.refinement.rays import LARGEST_FACTOR, move_along_rays
+from warpprior.refinement.rays import LARGEST_FACTOR, goes_on, move_along_rays
 from warpprior.scene import Scene, SceneBody
 from warpprior.system.motion import NEAREST_M, MotionState
 from warpprior.terms.boxes import cut_off
@@ -23,19 +23,21 @@ def start_from_detections(body: SceneBody, motion: MotionState, *, passes: int) 
     Args:
         body: the estimated body.
         motion: of all bodies; its poses are changed.
-        passes: how often to correct.
+        passes: how often to correct, at most.
 
     Returns:
         Whether anything was detected.
     """
     camera = motion.scene.camera
     focal = np.array([camera.fx, camera.fy])
-    for _ in range(passes):
+    for turn in range(passes):
         measured = _measure(body, motion)
         if measured is None:
             return False
         usable, shift, factor = measured
         move_along_rays(body, motion, np.column_stack([shift / focal, np.log(factor)]), usable)
+        if not goes_on(turn, np.log(factor[usable])):
+            break
     return True
 
 

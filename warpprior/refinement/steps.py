@@ -10,7 +10,6 @@ from warpprior.system.problem import Problem
 STEP_LIMITS = (0.05, 0.05, 0.1, 0.2, 0.2, 0.2)  # x/z, y/z, log z, rotation [rad]: beyond, the linearisation is off
 JOINT_STEP_LIMIT = 0.3  # [rad or m]
 FLOOR = 1.0  # keeps directions that nothing observes where they are
-FROZEN = 1.0e12  # holds turns that cannot be seen
 
 
 class BodySteps:
@@ -29,7 +28,7 @@ class BodySteps:
         self.body, self._motion = body, problem.motion
         start, count = problem.equations.starts[body.name], problem.equations.counts[body.name]
         self.columns = slice(start, start + count)
-        self.floor = _floor(body.symmetry, count)
+        self.floor = np.full(count, FLOOR)
         self._limits = np.concatenate([STEP_LIMITS, np.full(count - 6, JOINT_STEP_LIMIT)])
 
     def take(self, steps: np.ndarray) -> None:
@@ -44,12 +43,3 @@ class BodySteps:
             joints = self._motion.base_joints[self.body.name].numpy()
             increments[:, 6:] = np.clip(joints + increments[:, 6:], model.lower, model.upper) - joints
         self._motion.increments[self.body.name].assign(increments)
-
-
-def _floor(symmetry: str, count: int) -> np.ndarray:
-    """Absolute damping of the unknowns: turns about an axis of symmetry change nothing that is observed."""
-    floor = np.full(count, FLOOR)
-    for axis, letter in enumerate("xyz"):
-        if symmetry in ("sphere", letter):
-            floor[3 + axis] = FROZEN
-    return floor

@@ -132,9 +132,7 @@ class Equations:
             slope = gradient[:, :, self.width :].sum(axis=(0, 1))
             if shared_pull is not None:
                 slope = slope + shared_pull
-            shared_steps = np.linalg.lstsq(corner - edge.T @ inner, -slope - edge.T @ steps, rcond=None)[0]
-            if shared_bounds is not None:
-                shared_steps = np.clip(shared_steps, *shared_bounds)
+            shared_steps = _bounded_solution(corner - edge.T @ inner, -slope - edge.T @ steps, shared_bounds)
             steps = steps - inner @ shared_steps
         return steps.reshape(self.frame_count, -1), shared_steps
 
@@ -154,6 +152,25 @@ class Equations:
         own = blocks[:, 0, shared, shared].sum(axis=0) + blocks[1:, 3, shared, shared].sum(axis=0)
         across = blocks[1:, 1, shared, shared].sum(axis=0)
         return np.tril(own) + np.tril(own, -1).T + across + across.T
+
+
+def _bounded_solution(
+    matrix: np.ndarray, right: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
+    """Solve a small symmetric system; what would pass its bounds stays there, and the others make the best of it."""
+    found, free = np.zeros(len(right)), np.ones(len(right), dtype=bool)
+    while free.any():
+        rest = right[free] - matrix[np.ix_(free, ~free)] @ found[~free]
+        found[free] = np.linalg.lstsq(matrix[np.ix_(free, free)], rest, rcond=None)[0]
+        if bounds is None:
+            break
+        cut = np.clip(found, *bounds)
+        passed = free & (cut != found)
+        found[passed] = cut[passed]
+        free &= ~passed
+        if not passed.any():
+            break
+    return found
 
 
 def solve_band(own: np.ndarray, back: Sequence[np.ndarray], right: np.ndarray) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import warp as wp
 from warpprior.kernels.overlap import measure_overlap
 from warpprior.render.canvas import Canvas
 
+BORDER = 4.0  # length of a border over the root of its area: a square's, less than that of most
 FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
 
 
@@ -65,6 +66,12 @@ class Overlap:
         """Intersection over union (frame,), NaN in frames that are not usable."""
         union = np.maximum(self.drawn[:, 0] + self.labelled[:, 0] - self.shared, 1.0)
         return np.where(self.usable, self.shared / union, np.nan).astype(np.float64)
+
+    @property
+    def displacement(self) -> np.ndarray:
+        """How far the two borders are apart on average (frame,) [px]: the area between them over their length."""
+        between = self.drawn[:, 0] + self.labelled[:, 0] - 2.0 * self.shared
+        return between / (BORDER * np.sqrt(np.maximum(self.labelled[:, 0], 1.0)))
 
     @property
     def mean(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import warp as wp
 
+from warpprior.system.allowances import DEEPEST_OVERLAP, OVERLAP_STEP, overlap_priors
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 from warpprior.system.unknown_settings import UnknownSettings
@@ -31,6 +32,7 @@ class SharedUnknowns:
         values: of each (shared,) float64.
         bias: the value of ``bias`` on the device, 0 where it is not estimated [1] [px]: how far label borders lie
             outside the true ones, beyond what the picture was calibrated to.
+        overlaps: of each pair whose overlap is estimated, how much deeper than usual it is [1] [m].
         shapes: place of the first shape parameter of each body whose shape is estimated among ``names``.
     """
 
@@ -50,10 +52,16 @@ class SharedUnknowns:
                 for k, mean in enumerate(motion.states[body.name].shape.numpy()):
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
+        self.overlaps: dict[str, wp.array] = {}
+        if settings.estimate_allowance and observed.labels is not None:
+            for name, sigma in overlap_priors(motion.scene.bodies).items():
+                self.overlaps[name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
+                rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
         self.names = tuple(row[0] for row in rows)
         self._mean, sigma, self._farthest, self._longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
         self.floor = 1.0 / sigma**2
         self.values = self._mean.copy()
+        self._one_sided = np.array([name in self.overlaps for name in self.names], dtype=bool)
         self._held = np.zeros(len(rows), dtype=bool)
 
     @property
@@ -65,7 +73,7 @@ class SharedUnknowns:
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest steps (shared,)."""
         moved = self.values - self._mean
-        low = np.clip(-self._farthest - moved, -self._longest, 0.0)
+        low = np.clip(np.where(self._one_sided, 0.0, -self._farthest) - moved, -self._longest, 0.0)
         high = np.clip(self._farthest - moved, 0.0, self._longest)
         return np.where(self._held, 0.0, low), np.where(self._held, 0.0, high)
 
@@ -86,6 +94,8 @@ class SharedUnknowns:
             self.bias.fill_(named["bias"])
         if "focal" in named:
             self._motion.zoom(named["focal"])
+        for name, beyond in self.overlaps.items():
+            beyond.fill_(named[name])
         for name, start in self.shapes.items():
             count = self._motion.models[name].body.shape_count
             self._motion.assign_shape(name, self.values[start : start + count])

@@ -18,6 +18,8 @@ class UnknownSettings:
         sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
         estimate_focal: estimate the focal length.
         sigma_focal: relative error of the camera's focal length.
+        estimate_allowance: estimate how much deeper than ``penetration.allowance_m`` a known body and a rigid one that
+            is estimated overlap at no cost, one value for the whole sequence.
     """
 
     estimate_mask_bias: bool = True
@@ -26,3 +28,4 @@ class UnknownSettings:
     sigma_shape: float = positive(1.0)
     estimate_focal: bool = False
     sigma_focal: float = positive(0.05)
+    estimate_allowance: bool = True

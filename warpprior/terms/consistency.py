@@ -57,11 +57,9 @@ class BoundConsistency(BoundTerm):
         from warpprior.kernels.differences import Stiffness
 
         term, fps = self.term, self.problem.motion.scene.fps
-        # The unseen turn of a symmetric body stays as it was estimated.
-        turns = term.weight if self.body.symmetry == "none" else 0.0
         stiffness = Stiffness()
         stiffness.position = term.weight * (fps / term.sigma_m_s) ** 2
-        stiffness.rotation = turns * (fps / term.sigma_rad_s) ** 2
+        stiffness.rotation = term.weight * (fps / term.sigma_rad_s) ** 2
         stiffness.joints = term.weight * (fps / term.sigma_joint_rad_s) ** 2
         self._stiffness.assign([stiffness])
 

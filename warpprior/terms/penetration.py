@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from warpprior.support.limits import positive, weight
+from warpprior.system.allowances import overlap_name
 from warpprior.terms.term import BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Penetration(Term):
 
     Attributes:
         sigma_m: penetration beyond the allowance that counts one [m].
-        allowance_m: penetration that soft contact excuses [m].
+        allowance_m: penetration that soft contact excuses [m]; into what a known body touches more may be, if
+            ``unknowns.estimate_allowance``.
     """
 
     name: ClassVar[str] = "penetration"
@@ -72,17 +74,23 @@ class BoundPenetration(BoundTerm):
 
         super().__init__(term, body, problem)
         self._pair = pair
+        self.observes = pair.partner.known  # a pose inside of what is known is none
         self._push = wp.zeros(1, dtype=Push, device=problem.motion.device)
+        name = overlap_name(pair.partner, body)
+        self._beyond = problem.shared.overlaps.get(name)
+        self._column = problem.equations.shared.get(name, -1)
 
     def enter(self, stage: Stage) -> None:
-        self._push.assign([push_in(self.term, stage, both_estimated=not self._pair.partner.known)])
+        push = push_in(self.term, stage, both_estimated=not self._pair.partner.known)
+        push.estimated, push.column = int(self._beyond is not None), self._column
+        self._push.assign([push])
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.penetration import add_penetration
 
         pair = self._pair
         contacts = pair.held if alone else pair.contacts
-        add_penetration(contacts, self._push, system, lanes=pair.lanes, cost_out=self.costs)
+        add_penetration(contacts, self._push, system, lanes=pair.lanes, cost_out=self.costs, beyond=self._beyond)
 
 
 class BoundBentPenetration(BoundTerm):

@@ -73,7 +73,7 @@ class BoundRest(BoundTerm):
         term = self.term
         stiffness = Stiffness()
         stiffness.position = term.weight / term.sigma_m**2
-        stiffness.rotation = (term.weight if self.body.symmetry == "none" else 0.0) / term.sigma_rad**2
+        stiffness.rotation = term.weight / term.sigma_rad**2
         self._stiffness.assign([stiffness])
 
     def _seems_to_rest(self) -> np.ndarray:

@@ -63,11 +63,9 @@ class BoundSmoothness(BoundTerm):
 
         term, rate = self.term, self.problem.motion.scene.fps**2
         quick = max(1.0, usual_acceleration(self.body, self.problem.motion) / term.sigma_m_s2)
-        # The unseen turn of a symmetric body stays as it was estimated, noise and all: nothing to be smooth about.
-        turns = term.weight if self.body.symmetry == "none" else 0.0
         stiffness = Stiffness()
         stiffness.position = term.weight * (rate / (quick * term.sigma_m_s2)) ** 2
-        stiffness.rotation = turns * (rate / (quick * term.sigma_rad_s2)) ** 2
+        stiffness.rotation = term.weight * (rate / (quick * term.sigma_rad_s2)) ** 2
         stiffness.joints = term.weight * (rate / term.sigma_joint_rad_s2) ** 2
         self._stiffness.assign([stiffness])
 

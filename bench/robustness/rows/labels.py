@@ -35,6 +35,7 @@ def _wrong_frames(seed: int) -> np.ndarray:
 
 def _spoil(scene: Scene, thing: str, kind: str, wrong: np.ndarray, seed: int) -> Scene:
     label, random = scene.body(thing).label, np.random.default_rng(seed)
+    assert scene.labels is not None, "simulated scenes have labels"
     labels = scene.labels.copy()
     _, height, width = labels.shape
     shift = (int(random.uniform(-0.35, 0.35) * height), int(random.choice([-1, 1]) * random.uniform(0.2, 0.4) * width))
