@@ -90,7 +90,7 @@ class Surprises:
             if follows is not None:
                 follows[belief.object(index)] = 0.0
         for index in found:
-            self.slip.forget(index, loose=True)
+            self.slip.forget(index, loose=index in held)
             for about in misses:
                 sensor, number = about.split("/")
                 if sensor not in self._of_hands and int(number) == index:
