@@ -24,7 +24,6 @@ JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a 
 JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
-RESTING_ROUNDS = 2  # in which neighbours' poses are tried as they are, too
 SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
@@ -117,35 +116,53 @@ class _Search:
     def carry(self, rounds: int, report: Callable[[float], None]) -> None:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
-        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is, and
-        so it is at first in any case: what a hand passes by may rest.
+        Contacts are points of the other body that is closest.  The neighbour's pose is tried as it is, too: what a hand
+        passes by may rest.
         """
         fit, motion = self._fit, self._fit.motion
         pair_count = motion.frame_count - 1
         transfer = Transfer(pair_count, motion.device)
-        poses = motion.states[fit.body.name].poses
         fit.linearise()
         points, weights = _closest_points(fit)
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses
+        fronts = [path, path]
         for number in range(rounds):
             before = path
-            for source, target in ((earlier, later), (later, earlier)):
+            for way, (source, target) in enumerate(((earlier, later), (later, earlier))):
+                given = wp.array(np.ascontiguousarray(fronts[way][source]), dtype=wp.transform, device=motion.device)
                 # Slices of arrays are arrays.
-                moved = (points[source], points[target], weights[source])
-                transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
-                tried = path.copy()
+                transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
                 carried = transfer.poses_after.numpy()
-                tried[target] = np.where(self._joined[:, None], carried, path[target])
-                self.settle(tried, CARRIED_SETTLING)
-                if number < RESTING_ROUNDS:
-                    rested = path.copy()
-                    rested[target] = np.where(self._joined[:, None], path[source], path[target])
-                    self.settle(rested, CARRIED_SETTLING)
+                arrived, costs = self._try_next(path, carried, target)
+                rested, resting = self._try_next(path, fronts[way][source], target)
+                arrived, costs = np.where((resting < costs)[:, None], rested, arrived), np.minimum(resting, costs)
                 path = self.take_path()
+                fronts[way] = np.where(self._promising(costs)[:, None], arrived, path)
             report((number + 1) / rounds)
-            if _jumps(before, path).max() < SETTLED:
+            if max(_jumps(other, path).max() for other in (before, *fronts)) < SETTLED:
                 break
+
+    def _try_next(self, path: np.ndarray, poses: np.ndarray, target: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Settle neighbours' poses in the frames that they are for; where they went, and what they cost."""
+        tried = path.copy()
+        tried[target] = np.where(self._joined[:, None], poses, path[target])
+        self.settle(tried, CARRIED_SETTLING)
+        return self._hypotheses[-1]
+
+    def _promising(self, costs: np.ndarray) -> np.ndarray:
+        """Where poses of these costs (frame,) are worth carrying on, chosen or not.
+
+        A stretch that fits as well upside down is put upright all at once or not at all: each frame alone would only
+        move the jump, so what arrives in one goes on to the next as long as a whole stretch may gain by it.
+        """
+        every = np.stack([each for _, each in self._hypotheses])
+        return costs < every.min(axis=0) + 0.5 * jump_price(every)
+
+
+def jump_price(costs: np.ndarray) -> float:
+    """What a jump costs where hypotheses cost so much (hypothesis, frame)."""
+    return JUMP_COST * float(np.median(np.where(np.isfinite(costs), costs, np.inf).min(axis=0))) + LEAST_JUMP_COST
 
 
 def cheapest_path(
@@ -171,7 +188,7 @@ def cheapest_path(
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
     costs = np.where(np.isfinite(costs), costs, np.inf)
-    jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
+    jump = jump_price(costs)
     angles = seen_angles(poses[..., 3:], guess, symmetry)
     costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
