@@ -95,7 +95,7 @@ def test_whatever_is_observed(simulated, missing, hand, box):
         ("grasp_lift", {"second_object": "box"}, {"hand": 5.0, "bottle": 5.0, "box": 2.0}),
         ("pour", {"images": True}, {"hand": 4.0, "mug": 5.0}),
         ("slip", {}, {"hand": 8.0, "can": 6.0}),
-        ("handover", {}, {"hand": 5.0, "cracker_box": 6.0, "other_hand": 50.0}),
+        ("handover", {}, {"hand": 5.0, "cracker_box": 6.0, "other_hand": 65.0}),
     ],
     ids=["left hand", "two objects", "pour in colour", "slip", "handover"],
 )
