@@ -32,19 +32,18 @@ def test_others_make_the_best_of_what_is_cut():
     np.testing.assert_allclose(_bounded_solution(matrix, right + np.array([0.0, 4.0]), bounds), [0.0, 2.0])
 
 
-
 def carried(overlap_m, frames=6):
     """A known surface in motion, a slab, that carries a block which it overlaps by so much; the start is 40 mm off."""
     slab, block = trimesh.creation.box((0.12, 0.02, 0.10)), trimesh.creation.box((0.06, 0.05, 0.08))
     turn = Rotation.from_euler("xyz", np.linspace((0.3, 0.2, 0.0), (0.5, 0.5, 0.2), frames))
     place = np.linspace((-0.02, 0.02, 0.5), (0.03, -0.01, 0.52), frames)
-    under = slab.vertices + (0.0, 0.5 * (0.05 + 0.02) - overlap_m, 0.0)  # y is down in the picture
+    under = slab.vertices + np.array([0.0, 0.5 * (0.05 + 0.02) - overlap_m, 0.0])  # y is down in the picture
     moving = np.einsum("fab,vb->fva", turn.as_matrix(), under) + place[:, None]
     bodies = (animated_body("hand", moving, slab.faces), rigid_body("box", block.vertices, block.faces))
     none = np.zeros((frames, 0))
     still = Poses(np.zeros((frames, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (frames, 1)), none)
     truth = Poses(place, turn.as_quat(), none)
-    start = replace(truth, position=place + (0.02, -0.02, 0.028))
+    start = replace(truth, position=place + np.array([0.02, -0.02, 0.028]))
     parts = (
         SceneBody(bodies[0], 1, known=True, initial=still, truth=still),
         SceneBody(bodies[1], 2, known=False, initial=start, truth=truth),
