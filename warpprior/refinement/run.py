@@ -18,6 +18,7 @@ from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
 from warpprior.refinement.rays import note_depth, read_rays
+from warpprior.refinement.shared_notes import shared_notes
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.refinement.symmetry import smooth_unseen_turns
@@ -186,7 +187,7 @@ class _Run:
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
-        self.problem.shared.assign(arrays["shared"])
+        self.problem.shared.restore({name: arrays[name] for name in ("shared", "held", "sigmas")})
         self.motion.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
         self.guard.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
         self.notes = [str(note) for note in arrays["notes"]]
@@ -218,7 +219,7 @@ class _Run:
             return
         arrays = {f"base/{name}": values for name, values in self.motion.read_transforms().items()}
         arrays.update({f"best/{name}": values for name, values in self.guard.arrays().items()})
-        arrays.update({"shared": self.problem.shared.values.copy(), "notes": np.array(self.notes, dtype=np.str_)})
+        arrays.update({**self.problem.shared.arrays(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
         self.keep({"done": np.array(self.done), **arrays})
 
@@ -291,7 +292,17 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes(), *self._overlap_notes()])),
+            notes=tuple(
+                dict.fromkeys(
+                    [
+                        *self.notes,
+                        *self.problem.notes,
+                        *self.guard.notes(),
+                        *shared_notes(self.problem),
+                        *self._overlap_notes(),
+                    ]
+                )
+            ),
             complete=complete,
             left_out=self.evidence.left_out,
         )
