@@ -22,8 +22,8 @@ class Borders:
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
     bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
-    misfit: wp.array(dtype=wp.float32)  # [1] how far the true surface lies outside the body's [m]
-    misfit_column: wp.int32  # of that unknown, -1 where the surface is what it should be
+    misfit: wp.array(dtype=wp.float32)  # [1] how far the true surface lies outside the body's [m]; empty: it does not
+    misfit_column: wp.int32  # of that unknown
     focal: wp.vec2
     center: wp.vec2
 
@@ -102,7 +102,7 @@ def _add_contour(
                 biased = system.bias_column >= 0 and layer == 0 and not loose
                 misfit_px = float(0.0)
                 per_metre = borders.focal[0] / depth
-                fits = borders.misfit_column < 0 or loose
+                fits = borders.misfit.shape[0] == 0 or loose
                 if not fits:
                     misfit_px = borders.misfit[0] * per_metre
                 if biased:

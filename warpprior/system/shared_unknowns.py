@@ -122,9 +122,10 @@ class SharedUnknowns:
         self.sigmas[free] = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information[np.ix_(free, free)])), 0.0))
 
     def settle(self, information: np.ndarray) -> None:
-        """Put back what noise may have made, the least clear first, and hold it; the others make the best of it.
+        """Put back what noise may have made, and hold it; the others make the best of it.
 
-        A bias, a misfit, and the whole shape of a body are each kept or not.
+        A bias, a misfit, and the whole shape of a body are each kept or not.  The bias is asked first, for it acts on
+        all bodies: what a misfit or a shape may explain as well is theirs.  Of the others the least clear goes first.
 
         Args:
             information: of all values, all else being free (shared, shared).
@@ -137,6 +138,8 @@ class SharedUnknowns:
             covariance[np.ix_(free, free)] = np.linalg.pinv(information[np.ix_(free, free)])
             chances = [self._chance(group, values - usual, covariance) for group in doubted]
             number = int(np.argmax(chances))
+            if self.names[doubted[0][0]] == "bias" and chances[0] >= BY_CHANCE:
+                number = 0
             if chances[number] < BY_CHANCE:
                 break
             group = doubted.pop(number)

@@ -29,7 +29,7 @@ class UnknownSettings:
     estimate_mask_bias: bool = True
     sigma_mask_bias_px: float = positive(1.5)
     estimate_misfit: bool = True
-    sigma_misfit: float = positive(0.005)
+    sigma_misfit: float = positive(0.01)
     estimate_shape: bool | None = None
     sigma_shape: float = positive(1.0)
     estimate_focal: bool = False

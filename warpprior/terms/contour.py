@@ -72,7 +72,6 @@ class BoundContour(BoundTerm):
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
-        borders.misfit_column = -1
         misfit = problem.shared.misfits.get(body.name)
         if misfit is not None:
             borders.misfit, borders.misfit_column = misfit, problem.equations.shared[misfit_name(body)]

@@ -307,7 +307,6 @@ class _View:
         self.fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=frame.device)
         borders = self.borders = Borders()
         borders.fields, borders.clearance, borders.bias = self.fields, clearance, bias
-        borders.misfit_column = -1
         borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=frame.device)
         borders.focal, borders.center = frame.state.focal, frame.state.center
         self.active, self._image = False, np.zeros((0, 0), dtype=np.uint8)
