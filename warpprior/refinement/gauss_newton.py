@@ -95,9 +95,18 @@ class GaussNewton:
         if information is not None and limit and problem.shared.names:
             problem.shared.learn(information)
             if number == SETTLED - 1:
-                problem.shared.settle(information)
-                problem.motion.pose()
+                self._settle(information)
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
+
+    def _settle(self, information: np.ndarray) -> None:
+        """Drop what is not clear of the shared unknowns; all bodies follow, as a step of the solver would have them."""
+        shared = self.problem.shared
+        before = shared.values
+        shared.settle(information)
+        steps = self.problem.equations.follow(shared.values - before)
+        for body in self._bodies:
+            body.take(steps[:, body.columns])
+        self.advance()
 
     def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
         """Let one body choose among other poses, all others held."""

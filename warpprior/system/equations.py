@@ -57,6 +57,7 @@ class Equations:
         self.frame_count = frame_count
         self.total, self.lanes = self.width + len(shared), lanes
         self.information: np.ndarray | None = None
+        self._inner = np.zeros((0, 0))
         self._device = warp_device(device)
 
     @cached_property
@@ -137,7 +138,12 @@ class Equations:
             self.information = corner - edge.T @ inner
             shared_steps = _bounded_solution(self.information, -slope - edge.T @ steps, shared_bounds)
             steps = steps - inner @ shared_steps
+            self._inner = inner
         return steps.reshape(self.frame_count, -1), shared_steps
+
+    def follow(self, shared_steps: np.ndarray) -> np.ndarray:
+        """Where the columns of the last solution with shared unknowns go when these change (frame, column)."""
+        return -(self._inner @ shared_steps).reshape(self.frame_count, -1)
 
     def _border(self, blocks: np.ndarray, columns: slice) -> np.ndarray:
         """How the shared unknowns are coupled with some columns of each frame (frame, shared, column).
