@@ -100,11 +100,10 @@ def observe_picture(
         backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
     bias, likeness = None, None
     if calibrate and labels is not None and motion.known:
-        told = np.setdiff1d(np.arange(len(labels)), list(doubtful))
         exact = [body for body in motion.known if not is_likeness(body.body)]
         telling = exact or motion.known
-        drawn = _known_labels(motion, telling, backdrop, labels.shape)
-        bias = measure_mask_bias(labels[told], drawn[told]) if len(doubtful) else measure_mask_bias(labels, drawn)
+        trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful)) if doubtful else slice(None)
+        bias = measure_mask_bias(labels[trusted], _known_labels(motion, telling, backdrop, labels.shape)[trusted])
         if bias is not None and not exact:
             longest = max(length_px(body, camera) for body in telling)
             likeness = Likeness(" and ".join(body.name for body in telling), bias.pixels, longest)

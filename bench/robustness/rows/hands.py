@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from warpprior.bench.robustness.harness import Trial, errors, row
+from warpprior.bench.robustness.harness import Sequences, Trial, each_twice, errors, named, row
 from warpprior.bodies import posed_keypoints
 from warpprior.bodies.body import Body
 from warpprior.result import Result
 from warpprior.scenes import simulate
 
 HELD = [("grasp_lift", "can"), ("in_hand_turn", "box"), ("pour", "mug"), ("slip", "bowl"), ("grasp_lift", "bottle")]
-SEQUENCES = tuple(
-    (name, thing, 860 + 2 * number + again) for number, (name, thing) in enumerate(HELD) for again in (0, 1)
-)
 LEVELS = ("M0", "M1", "M2")
+SEQUENCES = [
+    (name, thing, LEVELS[number % len(LEVELS)], seed)
+    for number, (name, thing, seed) in enumerate(each_twice(HELD, first_seed=860))
+]
 FRAMES = 16
 BESIDE = "drill"
 OFFSET_M, ROUGHNESS_M, REACH_M = 0.002, 0.003, 0.03  # of a surface that is not ours
@@ -55,7 +56,7 @@ def as_it_is(body: Body, random: np.random.Generator) -> Body:
     return body
 
 
-def make_trial(name: str, thing: str, level: str, seed: int, change: Change, frames: int = FRAMES) -> Trial:
+def make_trial(name: str, thing: str, level: str, seed: int, *, change: Change, frames: int = FRAMES) -> Trial:
     """A hand that is not the one that was seen; what was observed, and where it starts, are of the one that was."""
     scene = simulate(name, object=thing, second_object=BESIDE, mask_noise=level, seed=seed, frame_count=frames)
     hand = scene.body("hand")
@@ -77,26 +78,16 @@ def make_trial(name: str, thing: str, level: str, seed: int, change: Change, fra
     return Trial(replace(scene, bodies=tuple(bodies)), score)
 
 
-def _trials(change: Change) -> dict[str, Callable[[], Trial]]:
-    found = {}
-    for number, (name, thing, seed) in enumerate(SEQUENCES):
-        level = LEVELS[number % len(LEVELS)]
-        found[f"{name} {thing} {level} {seed}"] = lambda n=name, t=thing, lv=level, s=seed: make_trial(
-            n, t, lv, s, change
-        )
-    return found
-
-
 @row("hands_shape", "the hand is somebody else's: ten shape parameters are a standard deviation off")
-def _shape() -> dict[str, Callable[[], Trial]]:
-    return _trials(of_another_shape)
+def _shape() -> Sequences:
+    return named(make_trial, SEQUENCES, change=of_another_shape)
 
 
 @row("hands_surface", "the hand's surface is 2 mm out or in, and wavy by 3 mm, as no shape parameter makes it")
-def _surface() -> dict[str, Callable[[], Trial]]:
-    return _trials(of_another_surface)
+def _surface() -> Sequences:
+    return named(make_trial, SEQUENCES, change=of_another_surface)
 
 
 @row("hands_own", "the same with the true hand: labels alone are biased, by 0, 1 or 2 px")
-def _own() -> dict[str, Callable[[], Trial]]:
-    return _trials(as_it_is)
+def _own() -> Sequences:
+    return named(make_trial, SEQUENCES, change=as_it_is)
