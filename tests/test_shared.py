@@ -47,13 +47,14 @@ def large_hand():
 
 
 def test_the_size_of_a_hand_is_found_where_depth_is_measured(device, large_hand):
-    """Within 0.3 of 1.5, which brings the surface within 4 mm; the result carries the shape, the other is 4 cm off."""
-    settings = change_terms(estimating(shape=True), depth={"weight": 1.0, "sigma_m": 0.002})
+    """Unasked, within 0.3 of 1.5, which brings the surface within 4 mm; without depth the shape stays, 4 cm off."""
+    settings = change_terms(SETTINGS, depth={"weight": 1.0, "sigma_m": 0.002})
     settings = replace(settings, contact_points=256)
     found = refine(large_hand, settings, device=device)
     np.testing.assert_allclose(found.poses["hand"].shape[0], 1.5, atol=0.3)
     assert errors_of(found, "hand").max() < 4.0
-    fixed = refine(large_hand, estimating(shape=False), device=device)
+    assert any("another shape than the first guess" in note for note in found.notes)
+    fixed = refine(large_hand, SETTINGS, device=device)
     np.testing.assert_array_equal(fixed.poses["hand"].shape, np.zeros(10))
     assert errors_of(fixed, "hand").min() > 25.0
 
@@ -81,7 +82,7 @@ def test_proportions_are_seen_without_depth(device):
 
 
 def test_only_what_is_asked_for_changes(device):
-    """Without settings there are bias and shape, with neither the misfit; a known hand keeps its shape."""
+    """Without settings there are bias and shape; a misfit where the shape is not; a known hand keeps its shape."""
     scene = make_hand_scene(SIZE)
     state = MotionState(scene, device, point_count=8)
     picture = observe_picture(state, 0.5)

@@ -94,7 +94,7 @@ class GaussNewton:
         information = problem.equations.information
         if information is not None and limit and problem.shared.names:
             problem.shared.learn(information)
-            if number == SETTLED - 1:
+            if SETTLED - 1 <= number < len(self.stages) - 1:
                 self._settle(information)
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
 

@@ -36,8 +36,8 @@ def _bias_notes(problem: Problem) -> list[str]:
     seen = problem.observed.likeness
     if seen is not None and abs(seen.pixels) >= LEAST_BIAS:
         return [
-            f"{seen.names}: labels reach {seen.pixels:+.1f} px beyond the known surface; that surface may be as wrong "
-            f"({seen.sigma_px:.1f} px), so it is not taken to be a bias of labels."
+            f"{seen.names}: labels reach {seen.pixels:+.1f} px beyond the known surface, which may differ as much from "
+            "the true one; no other body shows it, so it is not taken to be a bias of labels."
         ]
     return []
 

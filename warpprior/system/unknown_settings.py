@@ -17,8 +17,9 @@ class UnknownSettings:
         estimate_misfit: estimate how far the surfaces of hands and others that bend lie inside their labels, each body
             for itself: what is wrong with one surface is no bias of labels.
         sigma_misfit: how far that may be, as a share of the body's length.
-        estimate_shape: estimate the shape parameters of estimated bodies; None: those of few, and they are kept where
-            pictures tell them clearly from the first guess.
+        estimate_shape: estimate the shape parameters of estimated bodies; None: where a term compares measured depth,
+            without which a larger body farther away looks the same; bodies of few parameters, and they are kept where
+            they are clearly not those of the first guess.
         sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
         estimate_focal: estimate the focal length.
         sigma_focal: relative error of the camera's focal length.
