@@ -208,7 +208,7 @@ def test_gradient_and_curvature_match_the_twin(device, body, reach):
 
 @pytest.mark.parametrize("shared", [(), ("bias",), ("focal",), ("bias", "misfit", "focal")], ids=str)
 def test_joints_bias_misfit_and_focal_length_match_the_twin(device, shared):
-    """A body that bends: root, ball joint and slide, how far labels and surface are off, and the focal length, all at once."""
+    """A body that bends: root, ball joint and slide, bias, misfit, and the focal length, all at once."""
     joints = [[0.0, 0.0, 0.0, 0.0], [0.1, -0.15, 0.08, 0.004], [-0.12, 0.1, -0.1, -0.003]]
     poses = [POSES["upright"], POSES["turned"], POSES["half outside"]]
     problem = Problem(BENDING, poses, device, joints=joints, shared=shared, bias=0.7 if "bias" in shared else 0.0,

@@ -1,4 +1,4 @@
-"""Unknowns that all frames share: what is not clear is dropped, and what one body alone says is no bias of all labels."""
+"""Unknowns that all frames share: what is not clear is dropped, and what one body alone says is no bias."""
 
 from dataclasses import replace
 
@@ -135,10 +135,11 @@ def test_links_and_rigid_bodies_are_what_they_are():
     """A hand is a likeness; a body whose vertices follow one link each is not."""
     hand = read_hand()
     assert is_likeness(hand)
-    still = dict(
-        shape_directions=hand.shape_directions[..., :0], joint_shape_directions=hand.joint_shape_directions[..., :0]
-    )
     links = replace(
-        hand, skin_links=hand.skin_links[:, :1], skin_weights=np.ones_like(hand.skin_weights[:, :1]), **still
+        hand,
+        skin_links=hand.skin_links[:, :1],
+        skin_weights=np.ones_like(hand.skin_weights[:, :1]),
+        shape_directions=hand.shape_directions[..., :0],
+        joint_shape_directions=hand.joint_shape_directions[..., :0],
     )
     assert not is_likeness(links)

@@ -135,10 +135,10 @@ class Equations:
             slope = gradient[:, :, self.width :].sum(axis=(0, 1))
             if shared_pull is not None:
                 slope = slope + shared_pull
-            self.information = corner - edge.T @ inner
-            shared_steps = _bounded_solution(self.information, -slope - edge.T @ steps, shared_bounds)
+            information = corner - edge.T @ inner
+            shared_steps = _bounded_solution(information, -slope - edge.T @ steps, shared_bounds)
             steps = steps - inner @ shared_steps
-            self._inner = inner
+            self.information, self._inner = information, inner
         return steps.reshape(self.frame_count, -1), shared_steps
 
     def follow(self, shared_steps: np.ndarray) -> np.ndarray:
