@@ -306,6 +306,7 @@ class _Run:
             ),
             complete=complete,
             left_out=self.evidence.left_out,
+            shared=self.problem.shared.found(),
         )
 
 

@@ -66,7 +66,11 @@ class SharedUnknowns:
         if settings.estimate_focal:
             rows.append(("focal", 0.0, settings.sigma_focal, LARGEST_ZOOM, ZOOM_STEP))
         self.misfits: dict[str, wp.array] = {}
+        self.overlaps: dict[str, wp.array] = {}
+        self._own: dict[str, slice] = {}
+        overlap = settings.estimate_allowance and observed.labels is not None
         for body in motion.estimated:
+            first = len(rows)
             asked = settings.estimate_shape
             shaped = body.body.shape_count > 0 and (body.body.shape_count <= MOST_SHAPE if asked is None else asked)
             if settings.estimate_misfit and observed.labels is not None and is_likeness(body.body) and not shaped:
@@ -78,11 +82,10 @@ class SharedUnknowns:
                 for k, mean in enumerate(motion.states[body.name].shape.numpy()):
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
-        self.overlaps: dict[str, wp.array] = {}
-        if settings.estimate_allowance and observed.labels is not None:
-            for name, sigma in overlap_priors(motion.scene.bodies).items():
+            for name, sigma in (overlap_priors(body, motion.scene.bodies) if overlap else {}).items():
                 self.overlaps[name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
                 rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
+            self._own[body.name] = slice(first, len(rows))
         self.names = tuple(row[0] for row in rows)
         self.first, sigma, self._farthest, self._longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
         self.floor = 1.0 / sigma**2
@@ -101,6 +104,16 @@ class SharedUnknowns:
         if shapes:
             found += [start + np.arange(self.shape_counts[name]) for name, start in self.shapes.items()]
         return found
+
+    def own(self, body: str) -> slice:
+        """Places of what goes with one estimated body: its shape, its misfit, how deep others may be in it."""
+        return self._own[body]
+
+    def found(self) -> dict[str, dict[str, float | None]]:
+        """Value of each and how sure it is, None where nothing was learnt of it: {name: {"value", "sigma"}}."""
+        sigmas = [float(sigma) if np.isfinite(sigma) else None for sigma in self.sigmas]
+        each = zip(self.names, self.values, sigmas, strict=True)
+        return {name: {"value": float(value), "sigma": sigma} for name, value, sigma in each}
 
     @property
     def pull(self) -> np.ndarray:
