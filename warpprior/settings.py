@@ -121,6 +121,21 @@ class AdamSettings:
     stage: Stage = LAST_OF_ADAM
 
 
+@dataclass(frozen=True)
+class CovarianceSettings:
+    """How sure the result is said to be.
+
+    Attributes:
+        stated: work it out at all.
+        border_length_px: label borders err alike over about this length [px]; how much they err, residuals tell.
+        alike_frames: so many frames in a row err alike, in what was observed and in first guesses.
+    """
+
+    stated: bool = True
+    border_length_px: float = positive(30.0)
+    alike_frames: float = number(4.0, 1.0, 10_000.0)
+
+
 _ONE_TERM = "terms have one setting for both solvers; see {0}.weight and its neighbours"
 OLD_KEYS = {
     "initialise_passes": "start_passes",
@@ -200,6 +215,7 @@ class RefineSettings:
         terms: what makes a motion right; each by its own name, as in ``contour.sigma_px``.
         gauss_newton: least squares on all frames at once.
         adam: gradient descent on the energy.
+        covariance: how sure the result is said to be; of Gauss-Newton.
         without: names of terms and steps that are left out.
     """
 
@@ -218,6 +234,7 @@ class RefineSettings:
     terms: tuple[Term, ...] = field(default_factory=default)
     gauss_newton: GaussNewtonSettings = field(default_factory=GaussNewtonSettings)
     adam: AdamSettings = field(default_factory=AdamSettings)
+    covariance: CovarianceSettings = field(default_factory=CovarianceSettings)
     without: tuple[str, ...] = ()
 
     def __post_init__(self):

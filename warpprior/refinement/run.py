@@ -21,6 +21,7 @@ from warpprior.refinement.rays import note_depth, read_rays
 from warpprior.refinement.shared_notes import shared_notes
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
+from warpprior.refinement.sureness import SIGMA_MEASURED_BIAS, Sureness, measure_sureness
 from warpprior.refinement.symmetry import smooth_unseen_turns
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
@@ -281,16 +282,35 @@ class _Run:
         usual = [term.allowance_m for term in _used(self.settings) if isinstance(term, Penetration)]
         return overlap_notes(found, usual[0]) if usual else []
 
+    def _sureness(self) -> Sureness | None:
+        """How sure the motion is, as the terms of Gauss-Newton see it."""
+        solver = self.gauss_newton
+        if solver is None or not solver.stages or not self.settings.covariance.stated:
+            return None
+        bias = SIGMA_MEASURED_BIAS if self.problem.observed.mask_bias else self.settings.unknowns.sigma_mask_bias_px
+        self.problem.prepare_for(self.settings.used_by(GAUSS_NEWTON))
+        try:
+            found = measure_sureness(self.problem, solver.terms, solver.stages[-1], self.settings.covariance, bias)
+        except np.linalg.LinAlgError:
+            self.notes.append("how sure the result is cannot be told: its residuals are no numbers.")
+            return None
+        self.problem.shared.state(found.shared)
+        return found
+
     def result(self, complete: bool) -> Result:
         """The motion as it is now."""
         self.motion.hold_finite()
+        sure = self._sureness() if complete else None
+        poses = self.motion.read()
+        for name, covariance in sure.poses.items() if sure else ():
+            poses[name] = replace(poses[name], covariance=covariance)
         camera = self.motion.camera
         if camera != self.scene.camera:
             change = f"{self.scene.camera.fx:.1f} px became {camera.fx:.1f} px"
             self.notes.append(f"the focal length of {change}; poses and drawings are for that one.")
         return Result(
             scene=self.scene if camera == self.scene.camera else replace(self.scene, camera=camera),
-            poses=self.motion.read(),
+            poses=poses,
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
             notes=tuple(

@@ -74,8 +74,8 @@ class Problem:
         self._queries: dict[str, SurfaceQuery] = {}
         self.refresh()
 
-    def _system(self, mode: int) -> System:
-        equations, system = self.equations, System()
+    def _system(self, mode: int, equations: Equations | None = None) -> System:
+        equations, system = equations or self.equations, System()
         system.mode = mode
         system.chain_starts, system.chain_columns = self.surfaces.starts, self.surfaces.columns
         system.chain_values = self.surfaces.values
@@ -86,7 +86,11 @@ class Problem:
     @cached_property
     def system(self) -> System:
         """What kernels add rows to."""
-        system, equations = self._system(ROWS), self.equations
+        return self.rows_of(self.equations)
+
+    def rows_of(self, equations: Equations) -> System:
+        """The same for other equations of the same unknowns, which may have more shared ones behind them."""
+        system = self._system(ROWS, equations)
         system.values, system.marks, system.active = equations.row_values, equations.row_marks, equations.row_active
         system.hessian, system.gradient = equations.hessian, equations.gradient
         return system

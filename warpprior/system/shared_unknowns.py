@@ -134,6 +134,12 @@ class SharedUnknowns:
         self.sigmas = np.zeros(len(self.values))
         self.sigmas[free] = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information[np.ix_(free, free)])), 0.0))
 
+    def state(self, sigmas: dict[str, float]) -> None:
+        """Take how sure each value is from elsewhere, by name; those that are held stay so."""
+        for place, name in enumerate(self.names):
+            if not self.held[place]:
+                self.sigmas[place] = sigmas[name]
+
     def settle(self, information: np.ndarray) -> None:
         """Put back what noise may have made, and hold it; the others make the best of it.
 

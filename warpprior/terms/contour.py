@@ -77,6 +77,7 @@ class BoundContour(BoundTerm):
             borders.misfit, borders.misfit_column = misfit, problem.equations.shared[misfit_name(body)]
         sigma, _ = problem.noise("labels", term.sigma_px)
         self._weight = term.weight / (term.correlation_px * sigma**2)
+        self._sigma = sigma
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
         # Each thread has a row of its own.
@@ -104,6 +105,9 @@ class BoundContour(BoundTerm):
             stride=self._stride,
             cost_out=self.costs,
         )
+
+    def measurements(self, pixels: float) -> float:
+        return pixels * self._sigma**2
 
     def observed_costs(self) -> np.ndarray:
         """The contour alone would be content with a body that is out of sight: label pixels left bare cost, too."""

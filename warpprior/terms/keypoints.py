@@ -85,3 +85,7 @@ class BoundKeypoints(BoundTerm):
             system,
             cost_out=self.costs,
         )
+
+    def measurements(self, pixels: float) -> float:
+        sigma, _ = self.problem.noise("keypoints2d", self.term.sigma_px)
+        return pixels * sigma**2

@@ -81,3 +81,8 @@ class BoundPose(BoundTerm):
             system,
             cost_out=self.costs,
         )
+
+    def measurements(self, pixels: float) -> float:
+        """The first guess, and the prior where there is one; limits are not reached as a rule."""
+        model = self.body.body
+        return self.problem.motion.frame_count * model.coordinate_count * (1.0 if model.pose_prior is None else 2.0)

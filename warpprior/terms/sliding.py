@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from warpprior.support.limits import positive
 from warpprior.terms.term import BoundTerm, Term
 
@@ -52,6 +54,7 @@ class BoundSliding(BoundTerm):
         super().__init__(term, body, problem)
         self._pair = pair
         self._slip = wp.zeros(1, dtype=Slip, device=problem.motion.device)
+        self._free_normal = 0.0
 
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.sliding import Slip
@@ -59,7 +62,7 @@ class BoundSliding(BoundTerm):
         sigma = stage.sigma_slip_m_s / self.problem.motion.scene.fps
         slip = Slip()
         slip.weight, slip.width = self.term.weight / sigma**2, self.term.width_sigmas * sigma
-        slip.free_normal = stage.free_normal
+        slip.free_normal = self._free_normal = stage.free_normal
         self._slip.assign([slip])
 
     def add(self, system: System, *, alone: bool = False) -> None:
@@ -75,3 +78,8 @@ class BoundSliding(BoundTerm):
             lanes=pair.lanes,
             cost_out=self.costs,
         )
+
+    def measurements(self, pixels: float) -> float:
+        """Contacts between two frames count as one, along two axes and what is not free of the third."""
+        both = self._pair.contacts.sums.numpy()[1:, 1].astype(np.float64)
+        return float(np.sum(both / (both + 1e-3)) * (2.0 + (1.0 - self._free_normal) ** 2))

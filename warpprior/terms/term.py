@@ -120,6 +120,14 @@ class BoundTerm:
         """Of a term that observes: how badly each frame fits at the last :meth:`add` (frame,); waits for the device."""
         return self.costs.numpy()
 
+    def measurements(self, pixels: float) -> float | None:
+        """How many residuals of one sigma the cost of the last :meth:`add` is expected to be of; None: not told.
+
+        Args:
+            pixels: how much all its rows together say of a shift by one pixel, both ways [1/px^2].
+        """
+        return None
+
     def evaluate(self, rows: wp.array, row: int) -> None:
         """Add each frame's value to ``rows[row]`` [term, frame] float32; on a tape, leave the adjoint there.
 

@@ -1,0 +1,89 @@
+"""The blocks of a banded inverse with a border against the dense inverse, and what errors that are alike do to it."""
+
+import numpy as np
+import pytest
+
+from tests.reference.equations import assemble
+from warpprior.system.covariance import Information, invert
+
+WIDTH = 5
+
+
+def random_blocks(frames, shared, seed=0, spread=0.0, breaks=()):
+    """Blocks as kernels leave them, of residuals over up to three frames; none cross a break."""
+    random = np.random.default_rng(seed)
+    total = WIDTH + shared
+    hessian = np.zeros((frames, 4, total, total))
+    scale = 10.0 ** random.uniform(-spread, spread, total)
+    for frame in range(frames):
+        for _ in range(3 * WIDTH):
+            reach = min(frame, int(random.integers(0, 3)))
+            while any(frame - reach < stop <= frame for stop in breaks):
+                reach -= 1
+            rows = random.normal(size=(reach + 1, total)) * scale
+            for lag in range(reach + 1):
+                hessian[frame - lag, 0] += np.outer(rows[lag], rows[lag])
+            for lag in range(1, reach + 1):
+                hessian[frame, lag] += np.outer(rows[0], rows[lag])
+            if reach == 2:
+                hessian[frame - 1, 1] += np.outer(rows[1], rows[2])
+    return hessian
+
+
+def dense_inverse(information, floor):
+    """The inverse of the whole matrix, with the shared unknowns last."""
+    frames, total = information.own.shape[:2]
+    shared = total - WIDTH
+    # One copy of the shared unknowns per frame, then all copies are one.
+    blocks = np.stack([information.own, *information.back, np.zeros_like(information.own)], axis=1)
+    copies = assemble(blocks)
+    join = np.zeros((frames * total, frames * WIDTH + shared))
+    for frame in range(frames):
+        join[frame * total : frame * total + WIDTH, frame * WIDTH : (frame + 1) * WIDTH] = np.eye(WIDTH)
+        join[frame * total + WIDTH : (frame + 1) * total, frames * WIDTH :] = np.eye(shared)
+    matrix = join.T @ copies @ join + np.diag(np.concatenate([np.tile(floor[:WIDTH], frames), floor[WIDTH:]]))
+    return join @ np.linalg.inv(matrix) @ join.T
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 8])
+@pytest.mark.parametrize("shared", [0, 1, 3])
+@pytest.mark.parametrize(("spread", "breaks"), [(0.0, ()), (3.0, ()), (0.0, (3, 5))], ids=["", "scaled", "segments"])
+def test_blocks_are_those_of_the_dense_inverse(frames, shared, spread, breaks):
+    """Own blocks, those with the two frames before and the shared ones, to 1e-7 of their scale."""
+    information = Information.read(random_blocks(frames, shared, 7, spread, breaks))
+    total = WIDTH + shared
+    floor = 1e-3 * information.own.diagonal(axis1=1, axis2=2).max(axis=0)
+    expected = dense_inverse(information, floor).reshape(frames, total, frames, total)
+    found = invert(information, WIDTH, floor)
+    sigma = np.sqrt(expected.reshape(frames * total, -1).diagonal()).reshape(frames, total)
+    for lag, blocks in enumerate((found.own, *found.back)):
+        for frame in range(lag, frames):
+            before = frame - lag
+            scale = np.outer(sigma[frame], sigma[before])
+            np.testing.assert_allclose(blocks[frame] / scale, expected[frame, :, before] / scale, atol=1e-7)
+    np.testing.assert_array_equal(found.shared, found.own[0, WIDTH:, WIDTH:])
+
+
+def test_unknowns_take_up_as_many_degrees_of_freedom_as_there_are():
+    """Information times covariance has the trace of the unknowns where nothing else holds them."""
+    information = Information.read(random_blocks(6, 2, 3))
+    found = invert(information, WIDTH, np.zeros(WIDTH + 2))
+    assert found.explained(information) == pytest.approx(6 * WIDTH + 2, rel=1e-6)
+
+
+def test_errors_that_are_alike_count_once_in_a_mean_and_fully_in_a_frame():
+    """A constant is as sure as from so many frames fewer; frames that nothing ties are as sure as before."""
+    frames, alike = 400, 4.0
+    own = np.zeros((frames, 2, 2))
+    own[:, 0, 0] = 25.0
+    nothing = np.zeros_like(own)
+    seen = Information(own, (nothing, nothing)).alike(alike)
+    alone = invert(seen, 1, np.array([0.0, 1.0]))
+    np.testing.assert_allclose(alone.own[:, 0, 0], 1.0 / 25.0, rtol=1e-6)
+    stiff, back = np.zeros_like(own), np.zeros_like(own)  # no frame differs from the one before
+    stiff[1:, 0, 0] += 1e9
+    stiff[:-1, 0, 0] += 1e9
+    back[1:, 0, 0] = -1e9
+    tied = Information.total([(1.0, seen), (1.0, Information(stiff, (back, nothing)))])
+    variance = invert(tied, 1, np.array([0.0, 1.0])).own[frames // 2, 0, 0]
+    assert variance == pytest.approx(alike / (25.0 * frames), rel=0.05)

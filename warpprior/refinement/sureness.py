@@ -1,0 +1,198 @@
+"""How sure a refined motion is: the covariance of every pose and joint, and of what all frames share.
+
+At the end all residuals are linearised once more, each term's by themselves, and the inverse of their normal matrix is
+the covariance, but for three things.  Errors of borders and of neighbouring frames are alike and count once.  How large
+they are shows in how well residuals fit.  And what nothing observes is not held by anything: neither by damping, nor,
+where a body looks the same after a turn, by how its mesh happens to be cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpprior.scene import SceneBody
+from warpprior.settings import CovarianceSettings
+from warpprior.system.covariance import Information, Marginals, invert
+from warpprior.system.equations import Equations
+from warpprior.system.problem import Problem
+from warpprior.system.stage import Stage
+from warpprior.terms.contour import BoundContour
+from warpprior.terms.pose import BoundPose
+from warpprior.terms.term import BoundTerm
+from warpprior.uncertainty import POSITION_LIMIT, TURN_LIMIT
+
+BIAS = "bias"
+SIGMA_MEASURED_BIAS = 0.25  # of what known bodies say of it [px]
+FAR = 4.0  # times the limits of what counts as known: as vaguely are poses known beforehand
+STATED = 10.0  # the stated noise of a term is believed as if so many measurements had shown it
+ROUNDS = 2  # noise and covariance depend on each other
+NEAREST = 0.05  # [m]
+
+
+@dataclass(frozen=True, eq=False)
+class Sureness:
+    """Standard deviations and covariances of a motion.
+
+    Attributes:
+        poses: of each estimated body (frame, 6 + coordinate, 6 + coordinate), see :mod:`warpprior.uncertainty`.
+        shared: standard deviation of each shared unknown, by name.
+        noise: of each term whose residuals tell, their variance over the stated one.
+    """
+
+    poses: dict[str, np.ndarray]
+    shared: dict[str, float]
+    noise: dict[str, float]
+
+
+@dataclass(eq=False)
+class _Part:
+    """What one term says of all bodies.
+
+    Attributes:
+        information: of its residuals, at their stated noise.
+        alike: the same with what errors have in common counted once.
+        cost: of them.
+        count: how many measurements that is of; 0: that is not told.
+        assumed: it is about motion and contact, not about what was seen: it is never trusted more than stated.
+    """
+
+    information: Information
+    alike: Information
+    cost: float
+    count: float
+    assumed: bool
+    noise: float = 1.0
+
+    def learn(self, found: Marginals) -> None:
+        """Take the noise that the residuals have, the unknowns having taken up a part of them."""
+        if self.assumed:
+            self.noise = max(1.0, self.cost / self.count)
+        else:
+            left = max(self.count - found.explained(self.information) / self.noise, 0.0)
+            self.noise = (STATED + self.cost) / (STATED + left)
+
+
+def measure_sureness(
+    problem: Problem, terms: Sequence[BoundTerm], stage: Stage, settings: CovarianceSettings, sigma_bias: float
+) -> Sureness:
+    """How sure the current motion is.
+
+    Args:
+        problem: the sequence's.
+        terms: what the motion was found with.
+        stage: whose scales they take.
+        settings: how errors of labels are alike.
+        sigma_bias: how far all borders may lie outside the true ones, where that is not estimated [px].
+
+    Raises:
+        numpy.linalg.LinAlgError: the motion is where residuals are no numbers.
+    """
+    equations = _equations(problem)
+    width, floor = equations.width, _floor(problem, equations, sigma_bias)
+    parts = _linearise(problem, terms, stage, equations, settings)
+
+    def inverted() -> Marginals:
+        return invert(Information.total((1.0 / part.noise, part.alike) for part in parts.values()), width, floor)
+
+    found = inverted()
+    for _ in range(ROUNDS):
+        for part in parts.values():
+            if part.count > 0.0:
+                part.learn(found)
+        found = inverted()
+    poses = {body.name: _of_pose(problem, body, equations, found) for body in problem.motion.estimated}
+    sigmas = np.sqrt(np.maximum(found.shared.diagonal(), 0.0))
+    shared = {name: float(sigmas[column - width]) for name, column in equations.shared.items()}
+    return Sureness(poses, shared, {name: part.noise for name, part in parts.items() if part.count > 0.0})
+
+
+def _equations(problem: Problem) -> Equations:
+    """Equations of the problem, with a bias of labels in any case: that it is not estimated does not make it known."""
+    own = problem.equations
+    if BIAS in own.shared or problem.observed.labels is None:
+        return own
+    motion = problem.motion
+    return Equations(motion.estimated, [*own.shared, BIAS], own.frame_count, own.lanes, motion.device)
+
+
+def _linearise(
+    problem: Problem, terms: Iterable[BoundTerm], stage: Stage, equations: Equations, settings: CovarianceSettings
+) -> dict[str, _Part]:
+    """What each term says at the current motion, by its name; terms whose noise is not told are one, ``""``."""
+    terms = list(terms)
+    problem.refresh_backdrop()
+    problem.enter(stage)
+    for term in terms:
+        term.enter(stage)
+    problem.refresh()
+    system = problem.system if equations is problem.equations else problem.rows_of(equations)
+    parts: dict[str, _Part] = {}
+    for term in terms:
+        equations.clear()
+        term.costs.zero_()
+        term.freeze()
+        term.add(system)
+        told = Information.read(equations.hessian.numpy())
+        if not told.own.any():
+            continue
+        count = term.measurements(_pixels(problem, equations, term.body, told))
+        cost, share = float(term.costs.numpy().sum()), 1.0
+        if isinstance(term, BoundContour):
+            share = min(1.0, term.term.correlation_px / settings.border_length_px)
+        told = Information.total([(share, told)])
+        # What a prior says in every frame is the same, too.
+        persists = term.observes or isinstance(term, BoundPose)
+        alike = told.alike(settings.alike_frames) if persists else told
+        name = "" if count is None else term.name
+        part = _Part(told, alike, share * cost, share * (count or 0.0), not persists)
+        parts[name] = part if name not in parts else _joined(parts[name], part)
+    return parts
+
+
+def _joined(one: _Part, other: _Part) -> _Part:
+    """Two parts that have the same noise."""
+    information, alike = (
+        Information.total([(1.0, first), (1.0, second)])
+        for first, second in ((one.information, other.information), (one.alike, other.alike))
+    )
+    return _Part(information, alike, one.cost + other.cost, one.count + other.count, one.assumed)
+
+
+def _pixels(problem: Problem, equations: Equations, body: SceneBody, told: Information) -> float:
+    """How much rows say of a shift of a body by one pixel, both ways [1/px^2]: bearings are in focal lengths."""
+    start, camera = equations.starts[body.name], problem.motion.camera
+    along = told.own[:, [start, start + 1], [start, start + 1]].sum(axis=0)
+    return float(along[0] / camera.fx**2 + along[1] / camera.fy**2)
+
+
+def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
+    """What is known of unknowns beforehand: next to nothing of poses, their priors of those that frames share."""
+    far = FAR * np.sqrt(problem.motion.frame_count)  # frames that move together add their floors up
+    floor = np.full(equations.total, 1.0 / (far * TURN_LIMIT) ** 2)
+    for body in problem.motion.estimated:
+        start = equations.starts[body.name]
+        depth = float(np.median(problem.motion.states[body.name].poses.numpy()[:, 2]))
+        floor[start : start + 3] = (max(depth, NEAREST) / (far * POSITION_LIMIT)) ** 2
+    floor[equations.width :] = [*problem.shared.floor, 1.0 / sigma_bias**2][: len(equations.shared)]
+    return floor
+
+
+def _of_pose(problem: Problem, body: SceneBody, equations: Equations, found: Marginals) -> np.ndarray:
+    """Covariance of a body's pose and joints (frame, d, d) from that of its unknowns."""
+    poses = problem.motion.states[body.name].poses.numpy().astype(np.float64)
+    start, count = equations.starts[body.name], equations.counts[body.name]
+    jacobian = np.tile(np.eye(count), (len(poses), 1, 1))
+    jacobian[:, :3, :3] = np.maximum(poses[:, 2, None, None], NEAREST) * np.eye(3)  # by x/z and y/z
+    jacobian[:, :3, 2] = poses[:, :3]  # by log z
+    jacobian[:, 3:6, 3:6] = Rotation.from_quat(poses[:, 3:]).as_matrix()
+    own = slice(start, start + count)
+    covariance = jacobian @ found.own[:, own, own] @ jacobian.transpose(0, 2, 1)
+    if body.symmetry != "none":
+        axes = range(3) if body.symmetry == "sphere" else ["xyz".index(body.symmetry)]
+        turns = jacobian[:, 3:6, [3 + axis for axis in axes]]
+        covariance[:, 3:6, 3:6] += (FAR * TURN_LIMIT) ** 2 * turns @ turns.transpose(0, 2, 1)
+    return 0.5 * (covariance + covariance.transpose(0, 2, 1))
