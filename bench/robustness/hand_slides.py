@@ -37,7 +37,7 @@ class Slide:
 
 
 def make_slide(slide: Slide) -> Scene:
-    """A simulated lift, after which the object slides in the hand where that is least in its way; labels are redrawn."""
+    """A simulated lift, after which the object slides in the hand where that is least in its way, with new labels."""
     exact = {"hand_noise": "exact"} if slide.known else {}
     made = simulate("grasp_lift", object=slide.thing, seed=slide.seed, frame_count=FRAMES, images=False, **exact)
     hand, thing = made.bodies
@@ -68,7 +68,7 @@ def sliding_frames() -> np.ndarray:
 
 
 def in_hand_steps(hand: Poses, thing: Poses, body: SceneBody) -> np.ndarray:
-    """How far the middle of an object moves in the frame of the hand, into each frame but the first (frame - 1, 3) [m]."""
+    """How far an object's middle moves in the frame of the hand, into each frame but the first (frame - 1, 3) [m]."""
     middle = Rotation.from_quat(thing.rotation).apply(box_center(body.body, body.initial.scale)) + thing.position
     return np.diff(Rotation.from_quat(hand.rotation).inv().apply(middle - hand.position), axis=0)
 

@@ -24,12 +24,19 @@ class Sliding(Term):
     Attributes:
         width_sigmas: slip beyond so many sigmas counts less and less: points that pass by, as a hand does that comes
             to grasp, do not drag a body along.
+        slide_m_s: contacts whose mean slip over ``slide_s`` is faster slide: that mean is believed, and only what
+            differs from it is slip [m/s]; in coarse stages it is at least the robust width.
+        slide_s: time over which slip is averaged, for noise goes to and fro and what slides goes on [s].
+        sigma_drift_m_s: how much faster or slower than its mean what slides is, at least [m/s].
     """
 
     name: ClassVar[str] = "sliding"
     ties_frames: ClassVar[bool] = True
 
     width_sigmas: float = positive(3.0)
+    slide_m_s: float = positive(0.0375)
+    slide_s: float = positive(0.17)
+    sigma_drift_m_s: float = positive(0.04)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated rigid body and each other body, whose points touch it."""
@@ -51,7 +58,10 @@ class BoundSliding(BoundTerm):
 
         super().__init__(term, body, problem)
         self._pair = pair
-        self._slip = wp.zeros(1, dtype=Slip, device=problem.motion.device)
+        device = problem.motion.device
+        self._slip = wp.zeros(1, dtype=Slip, device=device)
+        self._drifts = wp.zeros(pair.contacts.weights.shape, dtype=wp.vec4, device=device)
+        self._around = int(round(0.5 * (term.slide_s * problem.motion.scene.fps - 1.0)))
 
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.sliding import Slip
@@ -60,7 +70,17 @@ class BoundSliding(BoundTerm):
         slip = Slip()
         slip.weight, slip.width = self.term.weight / sigma**2, self.term.width_sigmas * sigma
         slip.free_normal = stage.free_normal
+        slip.drifting = min(1.0, stage.sigma_slip_m_s / self.term.sigma_drift_m_s) ** 2
+        slip.slide = max(self.term.slide_m_s / self.problem.motion.scene.fps, slip.width)
         self._slip.assign([slip])
+
+    def freeze(self) -> None:
+        from warpprior.kernels.sticking import weigh_sticking
+
+        motion = self.problem.motion
+        weigh_sticking(
+            self._pair.contacts, motion.segments, motion.paces, self._slip, self._around, drifts_out=self._drifts
+        )
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.sliding import add_sliding
@@ -68,6 +88,7 @@ class BoundSliding(BoundTerm):
         motion, pair = self.problem.motion, self._pair
         add_sliding(
             pair.held if alone else pair.contacts,
+            self._drifts,
             motion.segments,
             motion.paces,
             self._slip,
