@@ -97,11 +97,11 @@ SETTINGS = {
     "missing model": ('path = "box.obj"', 'path = "bxo.obj"', ["[[body]] 2, path", "'bxo.obj' does not exist"]),
     "model a folder": ('path = "box.obj"', 'path = "arm"', ["[[body]] 2, path", "is a folder"]),
     "missing pose file": ('initial = "initial.npz"', 'initial = "i.npz"', ["[poses], initial", "does not exist"]),
-    "no initial poses": ('initial = "initial.npz"\n', "", ["[poses], initial", "is missing"]),
+    "no initial poses": ('initial = "initial.npz"\n', "", ["[poses], initial", "'arm'", "missing"]),
     "mesh in millimetres": ("label = 2", "label = 2\nmesh_scale = 1000", ["box.obj", "size", "mesh_scale"]),
     "scale of a robot": ("known = true", "known = true\nmesh_scale = 2", ["[[body]] 1", "'mesh_scale'"]),
     "camera a number": ("[camera]", "camera = 1\n[[camera2]]", ["camera", "is 1", "needs a table, [camera]"]),
-    "no poses": ("[poses]", "[keypoints]", ["scene.toml, poses", "is missing"]),
+    "no poses": ("[poses]", "[keypoints]", ["scene.toml: [keypoints], file", "is missing"]),
 }
 
 

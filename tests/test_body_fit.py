@@ -36,14 +36,18 @@ def grasp():
     return scene.with_poses({"box": disturb(scene.body("box").truth, depth=0.02, degrees=3.0)})
 
 
-def test_frames_without_a_label_cost_nothing(device, grasp):
-    """Nothing says how well they fit."""
+def test_frames_without_a_label_cost_hardly_anything(device, grasp):
+    """Nothing says how well they fit, but how deep the body lies in the known clamp."""
     labels = grasp.labels.copy()
     labels[1] = 0
     fit, _ = body_fit(replace(grasp, labels=labels), device)
     fit.linearise()
     costs = fit.observed_costs()
-    assert costs[1] == 0.0 and (costs[[0, 2, 3]] > 0.0).all()
+    assert costs[1] < 0.5 * costs[[0, 2, 3]].min()
+    fit, _ = body_fit(replace(grasp, labels=labels), device)
+    fit._terms = [term for term in fit._terms if term.name != "penetration"]
+    fit.linearise()
+    assert fit.observed_costs()[1] == 0.0
 
 
 def test_a_body_out_of_sight_costs_its_bare_label(device, grasp):

@@ -121,8 +121,8 @@ def test_the_cheapest_path_is_the_cheapest_of_all(seed, pace):
         leaps += (np.linalg.norm(np.diff(chosen[:, :3], axis=0), axis=1) / 0.03) ** 2
         leaps = leaps / pace**2
         jumps = np.where(joined, leaps / (1.0 + leaps), 0.0).sum()
-        strayed = 0.5 * (stray**2 / (1.0 + stray**2)).sum()
-        totals[path] = usable[list(path), range(frames)].sum() + jump * (jumps + strayed)
+        strayed = 2.5 * (stray**2 / (1.0 + stray**2)).sum()
+        totals[path] = usable[list(path), range(frames)].sum() + jump * jumps + strayed
     best = min(totals, key=totals.get)
     np.testing.assert_array_equal(found, poses[list(best), range(frames)])
 

@@ -76,7 +76,7 @@ def medians(scene):
     [
         ({}, 2.0, 2.0),
         ({"keypoints2d": {}, "boxes": {}}, 2.5, 2.0),
-        ({"labels": None}, 10.0, 35.0),
+        ({"labels": None}, 10.5, 35.0),
         ({"labels": None, "boxes": {}}, 5.0, np.inf),
     ],
     ids=["everything", "labels alone", "keypoints and boxes", "keypoints alone"],
@@ -95,7 +95,7 @@ def test_whatever_is_observed(simulated, missing, hand, box):
         ("grasp_lift", {"second_object": "box"}, {"hand": 5.0, "bottle": 5.0, "box": 2.0}),
         ("pour", {"images": True}, {"hand": 4.0, "mug": 5.0}),
         ("slip", {}, {"hand": 8.0, "can": 6.0}),
-        ("handover", {}, {"hand": 5.0, "cracker_box": 6.0, "other_hand": 50.0}),
+        ("handover", {}, {"hand": 5.0, "cracker_box": 6.0, "other_hand": 65.0}),
     ],
     ids=["left hand", "two objects", "pour in colour", "slip", "handover"],
 )

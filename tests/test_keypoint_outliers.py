@@ -62,7 +62,7 @@ def test_mirrored_sets_are_left_out_by_name(held, frames, labels):
     """In some frames and in all; the note says that they are mirrored, and the result would list them."""
     scene = mirrored(held if labels else replace(held, labels=None), list(frames))
     evidence = judge_evidence(scene)
-    assert evidence.left_out["hand"]["keypoints"] == frames
+    assert evidence.left_out["hand"]["keypoints2d"] == frames
     assert np.all(evidence.scene.keypoints2d["hand"][list(frames), :, 2] == 0.0)
     assert any("mirrored left to right" in note and f"of {len(frames)} frames" in note for note in evidence.notes)
 

@@ -75,6 +75,38 @@ def test_quick_motion_is_no_outlier():
         assert find_label_outliers(scene, scene.body("box")).frames == ()
 
 
+def behind_a_wall(scene, wall, widths):
+    """The box at rest behind a wall of the clamp's label; of it are seen columns left and right of the wall."""
+    (top, bottom), (left, right) = (40, 80), (wall - 20, wall + 20)
+    labels = np.zeros_like(scene.labels)
+    labels[:, top - 20 : bottom + 20, left:right] = scene.body("clamp").label
+    for image, (before, after) in zip(labels, widths, strict=True):
+        image[top:bottom, left - before : left] = scene.body("box").label
+        image[top:bottom, right : right + after] = scene.body("box").label
+    return replace(scene, labels=labels)
+
+
+def test_what_is_seen_on_both_sides_of_a_hand_does_not_jump(held):
+    """Left of what hides it, then right of it: that is one body; without anything to hide it, it is not."""
+    widths = [(50, 0), (50, 0), (50, 0), (20, 0), (8, 0), (0, 8), (0, 8), (0, 8), (0, 8), (0, 8)]
+    scene = behind_a_wall(held, 80, widths)
+    assert find_label_outliers(scene, scene.body("box")).frames == ()
+    own = scene.body("box").label
+    bare = replace(scene, labels=np.where(scene.labels == own, own, 0).astype(np.uint8))
+    found = find_label_outliers(bare, scene.body("box"))
+    assert found.frames or found.undecided
+
+
+def test_what_comes_out_from_behind_a_hand_may_grow(held):
+    """A corner in seven frames, all of it in three, the good ones; with nothing to hide it they have grown."""
+    own, scene = held.body("box").label, behind_a_wall(held, 60, [(0, 0)] * FRAMES)
+    scene.labels[:7, 55:65, 80:85] = own
+    scene.labels[7:, 40:80, 45:85] = own
+    assert find_label_outliers(scene, scene.body("box")).frames == ()
+    bare = replace(scene, labels=np.where(scene.labels == own, own, 0).astype(np.uint8))
+    assert find_label_outliers(bare, scene.body("box")).frames == (7, 8, 9)
+
+
 def test_what_is_left_out_is_unsaid(held):
     """Labels are don't-care there and boxes unknown, in a copy; other frames and bodies stay."""
     boxes = {"box": np.ones((FRAMES, 4))}

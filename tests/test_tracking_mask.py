@@ -12,6 +12,7 @@ from warpprior.scenes.robot_lift import robot_lift
 from warpprior.support.errors import InputError
 from warpprior.tracking.evidence import Evidence, error_from_unknowns, move, seen_from, without_unseen_turns
 from warpprior.tracking.mask_evidence import LOOK_EVERY, MaskResidual, _View
+from warpprior.tracking.mask_search import EAGER, EVERY
 from warpprior.tracking.single_frame import coarse_to_fine
 
 SMALL = Camera(320, 240, 307.5, 307.5, 160.0, 120.0)
@@ -309,14 +310,15 @@ def test_a_body_that_is_elsewhere_is_searched_for(device, exact, error):
 
 
 def test_searches_become_rare(device, exact, monkeypatch):
-    """What is not found is searched for in the first picture, the second, the fourth: searches take long."""
+    """What is not found is searched for in each of the first pictures, then in every fourth: searches take long."""
     residual, asked = MaskResidual(exact, device), []
     monkeypatch.setattr(_View, "find_label", lambda view, labels, pose: asked.append(True) or (pose.position[0], 0.0))
     label, wrong = exact.body("bottle").label, np.zeros_like(exact.labels[5])
     wrong[10:14, 10:60] = label
     counts = []
-    for _ in range(6):
+    for _ in range(EAGER + 9):
         found = residual.measure(wrong, truth_at(exact, 5))["bottle"]
         assert not found.fits
         counts.append(len(asked))
-    assert counts == [1, 2, 2, 3, 3, 3]
+    assert counts[:EAGER] == list(range(1, EAGER + 1))
+    assert counts[-1] == EAGER + len([n for n in range(EAGER + 1, EAGER + 10) if n % EVERY == 0]) < len(counts)

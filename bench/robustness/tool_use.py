@@ -52,9 +52,11 @@ def make_scene(use: Use) -> Scene:
         "grasp_lift", object=use.thing, hand_noise="exact", pose_noise="exact", images=False, frame_count=40
     )
     hand, thing = made.bodies
+    assert thing.truth is not None and hand.truth is not None, "simulated scenes have a truth"
     time = np.arange(use.frames)
     middle = box_center(thing.body, thing.initial.scale)
-    hand_turn, object_turn = (Rotation.from_quat(body.truth.rotation[GRASPED]) for body in (hand, thing))
+    hand_turn = Rotation.from_quat(hand.truth.rotation[GRASPED])
+    object_turn = Rotation.from_quat(thing.truth.rotation[GRASPED])
     at_middle = object_turn.apply(middle) + thing.truth.position[GRASPED]
     grip_turn = object_turn.inv() * hand_turn
     grip = object_turn.inv().apply(hand.truth.position[GRASPED] - at_middle)
@@ -83,7 +85,7 @@ def make_scene(use: Use) -> Scene:
     for frame in use.hidden:
         labels[frame][labels[frame] == thing.label], centers[frame] = 0, np.nan
     start = Poses(
-        truth.position + [0.004, -0.004, 0.015],
+        truth.position + np.array([0.004, -0.004, 0.015]),
         (Rotation.from_rotvec([0.04, -0.03, 0.05]) * turns).as_quat(),
         empty,
         truth.shape,

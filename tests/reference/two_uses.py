@@ -158,7 +158,7 @@ def on_body(poses, points):
 
 
 def slip(stance, points, name, normals, drifts, pairs, scales, width, free_normal, paces):
-    """Slip of points over a rigid body beyond ``drifts``; normals, weights ``pairs`` (pair, point) and drifts are held."""
+    """Slip of points over a rigid body beyond ``drifts``, held with normals and weights ``pairs`` (pair, point)."""
     moves = np.diff(on_body(stance.poses[name], points(stance)), axis=0)
     moves = moves - free_normal * normals[1:] * np.sum(normals[1:] * moves, axis=2, keepdims=True)
     square = np.sum((moves * paces[1:, None, None] - drifts[1:, :, :3]) ** 2, axis=2)

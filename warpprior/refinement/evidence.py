@@ -65,7 +65,7 @@ def judge_evidence(scene: Scene) -> Evidence:
         believed = without_outliers(believed, body.name, outliers)
         notes += outliers.notes
         if outliers.frames:
-            left_out.setdefault(body.name, {})["keypoints"] = outliers.frames
+            left_out.setdefault(body.name, {})["keypoints2d"] = outliers.frames
     return Evidence(believed, left_out, tuple(notes))
 
 

@@ -13,20 +13,20 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
-from warpprior.refinement.rotation_search import say_what_came, search_rotations
-from warpprior.refinement.symmetry import half_turns, seen_angles
+from warpprior.refinement.rotation_search import frames_to_search, say_what_came, search_rotations
+from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.system.motion import frame_paces
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
+CONVERGED = 10  # and one that fits poorly, before others are looked for
 CARRIED_SETTLING = 3  # and one that a neighbour carried
 JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a jump, at JUMP_FPS and above
 JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
-RESTING_ROUNDS = 2  # in which neighbours' poses are tried as they are, too
 SETTLED = 0.02  # jumps smaller than this are no news
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
-GUESS_COST = 5.0  # what that costs: it decides where the pictures cannot
+GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
 
 
 def choose_poses(
@@ -37,7 +37,7 @@ def choose_poses(
     Args:
         fit: the body alone, in a stage.
         rounds: a good pose travels at most this many frames in each direction.
-        turns: try half turns about the body's axes, too.
+        turns: try half turns about the body's axes, too, and of a body of revolution the other way it may lean.
         report: called with the share of the tries that are done.
 
     Returns:
@@ -48,18 +48,19 @@ def choose_poses(
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
     search.add(start, fit.observed_costs())
-    turned_by = half_turns(fit.body.symmetry) if turns else []
-    turned = len(turned_by) / max(len(turned_by) + rounds, 1)
+    others = other_looks(start, fit.body.symmetry) if turns else []
+    turned = len(others) / max(len(others) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
-        for number, half_turn in enumerate(turned_by):
-            search.settle(_turned(start, half_turn))
-            report(turned * (number + 1) / len(turned_by))
+        for number, other in enumerate(others):
+            search.settle(other)
+            report(turned * (number + 1) / len(others))
         search.take_path()
         search.look_far(shared=True)
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
-    search.look_far(shared=False)
+    if turns or rounds:
+        search.look_far(shared=False)
     return int((fit.poses != start).any(axis=1).sum())
 
 
@@ -99,6 +100,11 @@ class _Search:
         fit = self._fit
         before = fit.poses
         fit.linearise()
+        if not len(frames_to_search(fit, shared=shared)):
+            return
+        self.settle(before, CONVERGED)  # what is only on its way is not lost
+        self.take_path()
+        fit.linearise()
         found = search_rotations(fit, shared=shared)
         if found is None:
             return
@@ -110,35 +116,53 @@ class _Search:
     def carry(self, rounds: int, report: Callable[[float], None]) -> None:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
-        Contacts are points of the other body that is closest; without any, the neighbour's pose is tried as it is, and
-        so it is at first in any case: what a hand passes by may rest.
+        Contacts are points of the other body that is closest.  The neighbour's pose is tried as it is, too: what a hand
+        passes by may rest.
         """
         fit, motion = self._fit, self._fit.motion
         pair_count = motion.frame_count - 1
         transfer = Transfer(pair_count, motion.device)
-        poses = motion.states[fit.body.name].poses
         fit.linearise()
         points, weights = _closest_points(fit)
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses
+        fronts = [path, path]
         for number in range(rounds):
             before = path
-            for source, target in ((earlier, later), (later, earlier)):
+            for way, (source, target) in enumerate(((earlier, later), (later, earlier))):
+                given = wp.array(np.ascontiguousarray(fronts[way][source]), dtype=wp.transform, device=motion.device)
                 # Slices of arrays are arrays.
-                moved = (points[source], points[target], weights[source])
-                transfer.carry(*moved, poses[source])  # pyright: ignore[reportArgumentType]
-                tried = path.copy()
+                transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
                 carried = transfer.poses_after.numpy()
-                tried[target] = np.where(self._joined[:, None], carried, path[target])
-                self.settle(tried, CARRIED_SETTLING)
-                if number < RESTING_ROUNDS:
-                    rested = path.copy()
-                    rested[target] = np.where(self._joined[:, None], path[source], path[target])
-                    self.settle(rested, CARRIED_SETTLING)
+                arrived, costs = self._try_next(path, carried, target)
+                rested, resting = self._try_next(path, fronts[way][source], target)
+                arrived, costs = np.where((resting < costs)[:, None], rested, arrived), np.minimum(resting, costs)
                 path = self.take_path()
+                fronts[way] = np.where(self._promising(costs)[:, None], arrived, path)
             report((number + 1) / rounds)
-            if _jumps(before, path).max() < SETTLED:
+            if max(_jumps(other, path).max() for other in (before, *fronts)) < SETTLED:
                 break
+
+    def _try_next(self, path: np.ndarray, poses: np.ndarray, target: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Settle neighbours' poses in the frames that they are for; where they went, and what they cost."""
+        tried = path.copy()
+        tried[target] = np.where(self._joined[:, None], poses, path[target])
+        self.settle(tried, CARRIED_SETTLING)
+        return self._hypotheses[-1]
+
+    def _promising(self, costs: np.ndarray) -> np.ndarray:
+        """Where poses of these costs (frame,) are worth carrying on, chosen or not.
+
+        A stretch that fits as well upside down is put upright all at once or not at all: each frame alone would only
+        move the jump, so what arrives in one goes on to the next as long as a whole stretch may gain by it.
+        """
+        every = np.stack([each for _, each in self._hypotheses])
+        return costs < every.min(axis=0) + 0.5 * jump_price(every)
+
+
+def jump_price(costs: np.ndarray) -> float:
+    """What a jump costs where hypotheses cost so much (hypothesis, frame)."""
+    return JUMP_COST * float(np.median(np.where(np.isfinite(costs), costs, np.inf).min(axis=0))) + LEAST_JUMP_COST
 
 
 def cheapest_path(
@@ -164,7 +188,7 @@ def cheapest_path(
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
     costs = np.where(np.isfinite(costs), costs, np.inf)
-    jump = JUMP_COST * float(np.median(costs.min(axis=0))) + LEAST_JUMP_COST
+    jump = jump_price(costs)
     angles = seen_angles(poses[..., 3:], guess, symmetry)
     costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
@@ -201,15 +225,6 @@ def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarra
 def _saturated(square: np.ndarray) -> np.ndarray:
     """0 for nothing, one half at 1, and at most 1."""
     return square / (1.0 + square)
-
-
-def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
-    """Poses (frame, 7) turned on the right."""
-    from scipy.spatial.transform import Rotation
-
-    turned = poses.copy()
-    turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
-    return turned
 
 
 def _closest_points(fit: BodyFit) -> tuple[wp.array, wp.array]:

@@ -7,6 +7,7 @@ other, before anything is fitted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,12 @@ ON_THE_WAY = 0.5  # share of that speed, that is kept up while out of sight
 STEADY = 3.0  # times the usual step, that is no jump in any frame
 GROWN = 2.5  # times the spread of the labels around it, that no body grows by
 AROUND = 10  # frames on each side that a label's spread is held against
-USUALLY_FULL = 75  # percentile of a label's areas, that is seen in full
+USUALLY_FULL = 75  # percentile of a label's areas and spreads, that is seen in full
 LEAST_KEPT = 0.6  # share of frames that must agree, lest the few be taken for the many
+
+Apart = Callable[[np.ndarray, np.ndarray], np.ndarray]
+DIRECTIONS = np.array([each for each in np.ndindex(3, 3, 3) if each != (1, 1, 1)]) - 1.0
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)  # all around, in which a body's length is sought
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,13 @@ class Footprints:
         area: pixels (frame,).
         middle: centroid (frame, 2) [px], NaN without pixels.
         spread: root of the mean squared distance from it (frame,) [px], NaN without pixels.
+        boxes: left, top, right, bottom (frame, 4) [px], NaN without pixels.
     """
 
     area: np.ndarray
     middle: np.ndarray
     spread: np.ndarray
+    boxes: np.ndarray
 
     @property
     def usable(self) -> np.ndarray:
@@ -58,7 +65,7 @@ def measure_footprints(labels: np.ndarray, label: int) -> Footprints:
         area[frame] = len(rows)
         middle[frame] = left + columns.mean() + 0.5, top + rows.mean() + 0.5
         spread[frame] = np.sqrt(columns.var() + rows.var())
-    return Footprints(area, middle, spread)
+    return Footprints(area, middle, spread, boxes)
 
 
 @dataclass(frozen=True)
@@ -94,11 +101,22 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
         vertices = body.body.vertices * body.initial.scale
         # Two of three directions show in a picture.
         spread_m = float(np.sqrt(vertices.var(axis=0).sum() * 2.0 / 3.0))
-        pixels = float(np.median(found.spread[frames])) / max(spread_m, 1e-9)  # a metre's
-        length = pixels * float(np.linalg.norm(np.ptp(vertices, axis=0)))
-        slack = 0.5 * length * _hidden_shares(scene.labels, body.label, found, frames, length)
+        # Pixels of a metre, as the body is seen usually and in full.
+        pixels, most = (np.percentile(found.spread[frames], (50, USUALLY_FULL)) / max(spread_m, 1e-9)).tolist()
+        length = most * float(np.ptp(vertices @ DIRECTIONS.T, axis=0).max())
         burst = BURST_M_S / scene.fps * pixels
-        kept = frames[_longest_chain(found.middle[frames], times[frames], size, burst, slack)]
+        hidden = np.zeros(len(found.area))
+        hidden[frames] = _hidden_shares(scene.labels, body.label, found, frames, length)
+
+        def apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+            """How far apart labels of a body at rest may lie: far, where one body spans both and the rest may hide."""
+            one, other = frames[before], frames[after]
+            lowest = np.minimum(found.boxes[one, :2], found.boxes[other, :2])
+            highest = np.maximum(found.boxes[one, 2:], found.boxes[other, 2:])
+            spanned = (highest - lowest).max(axis=-1) <= length + burst
+            return np.maximum(SIZES_APART * size, np.where(spanned, 0.5 * length * (hidden[one] + hidden[other]), 0.0))
+
+        kept = frames[_longest_chain(found.middle[frames], times[frames], burst, apart)]
     usable = int(found.usable.sum())
     if usable and len(kept) < LEAST_KEPT * usable:
         agree = f"at most {len(kept)} of {usable} frames agree"
@@ -167,7 +185,7 @@ def _hidden_shares(labels: np.ndarray, label: int, found: Footprints, frames: np
     return shares
 
 
-def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: float, slack: np.ndarray) -> np.ndarray:
+def _longest_chain(middle: np.ndarray, times: np.ndarray, burst: float, apart: Apart) -> np.ndarray:
     """Which points (point, 2) belong to one motion (point,) bool: the largest set of pieces that reach each other.
 
     A step is a jump where it is long and neither the step before nor the one after is like it: what flies goes on.
@@ -175,16 +193,15 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
     Args:
         middle: where a label lies [px].
         times: of the points, in frames.
-        size: of the label [px].
         burst: how far a body gets in a single frame [px].
-        slack: how far the middle of what is seen may lie from the body's (point,) [px].
+        apart: how far some points and others may lie apart though nothing moves [px].
     """
     steps = np.diff(middle, axis=0)
     lengths, durations = np.linalg.norm(steps, axis=1), np.diff(times)
     steady = STEADY * np.median(lengths / durations)
 
     def reach(duration: float | np.ndarray) -> float | np.ndarray:
-        return SIZES_APART * size + max(burst, steady) * (1.0 + ON_THE_WAY * (duration - 1.0))
+        return max(burst, steady) * (1.0 + ON_THE_WAY * (duration - 1.0))
 
     alike = np.zeros(len(steps), dtype=bool)
     if len(steps) > 1:
@@ -192,7 +209,9 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
         same = np.linalg.norm(np.diff(rates, axis=0), axis=1) < 0.5 * np.minimum(lengths[1:], lengths[:-1])
         alike[1:] |= same
         alike[:-1] |= same
-    breaks = (lengths > reach(1.0) + slack[1:] + slack[:-1]) & ~alike
+    places = np.arange(len(middle))
+    still = apart(places[:-1], places[1:])
+    breaks = (lengths > still + reach(1.0)) & ~alike
     if not breaks.any():
         return np.ones(len(middle), dtype=bool)
     starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
@@ -202,9 +221,7 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
         own = scores[here]
         for before in range(here):
             away = float(np.linalg.norm(middle[starts[here]] - middle[ends[before]]))
-            allowed = (
-                float(reach(times[starts[here]] - times[ends[before]])) + slack[starts[here]] + slack[ends[before]]
-            )
+            allowed = float(apart(ends[before], starts[here]) + reach(times[starts[here]] - times[ends[before]]))
             total = own + scores[before] - 0.5 * away / allowed  # of two sets as large, the one that moves less
             if away <= allowed and total > scores[here]:
                 scores[here], origins[here] = total, before
@@ -212,7 +229,7 @@ def _longest_chain(middle: np.ndarray, times: np.ndarray, size: float, burst: fl
     while piece >= 0:
         kept[starts[piece] : ends[piece] + 1] = True
         piece = int(origins[piece])
-    farther = (BURST_AT_ENDS - 1.0) * max(burst, steady) + slack[1:] + slack[:-1]
+    farther = still + (BURST_AT_ENDS - 1.0) * max(burst, steady)
     first, last = np.flatnonzero(kept)[[0, -1]]
     if first and lengths[first - 1] <= reach(durations[first - 1]) + farther[first - 1]:
         kept[:first] = True

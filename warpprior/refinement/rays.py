@@ -11,7 +11,7 @@ from warpprior.system.motion import NEAREST_M, MotionState
 LARGEST_FACTOR = 2.0  # of depth in one pass
 USUAL_PASSES = 4  # enough where the first guess is not far off; occlusion makes more of them drift
 NOTED_FACTOR = 2.5  # of depth, from which the start says so
-STILL_FAR = 0.01  # logarithm of depth, that the usual frame still moves by where these were not enough
+STILL_FAR = 0.03  # logarithm of depth, that the usual frame still moves by where these were not enough
 
 
 def read_rays(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarray]:

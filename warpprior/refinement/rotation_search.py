@@ -33,9 +33,9 @@ PICKED = 6  # frames that are drawn for every rotation
 LABEL_PX = 36.0  # how large labels are drawn, root of their area [px]
 FACES = 1500  # of the model that is drawn
 PASSES, SETTLING = 3, 10
-BEST = 4  # rotations that are handed on
+BEST = 5  # rotations that are handed on
 APART_RAD = 0.35  # closer ones are one
-REACH_PX = 6.0  # of contours, in the small pictures [px]
+REACH_PX = 12.0  # of contours, in the small pictures [px]
 
 
 @dataclass(frozen=True)
@@ -68,26 +68,37 @@ def depth_inside(fit: BodyFit) -> np.ndarray:
     return deepest
 
 
+def frames_to_search(fit: BodyFit, *, shared: bool) -> np.ndarray:
+    """Frames that fit so poorly that other rotations are worth a try (frame,) int; none where it is not.
+
+    Args:
+        fit: the body alone, drawn.
+        shared: look for an error that most frames share; else for errors of single frames.
+    """
+    if fit.motion.scene.labels is None or fit.body.symmetry == "sphere":
+        return np.zeros(0, dtype=int)
+    poor = poor_frames(fit)
+    usable = fit.problem.overlap(fit.body).usable
+    if shared:
+        poor |= usable & (depth_inside(fit) > DEEP_M)
+    frames = np.flatnonzero(poor)
+    common = len(frames) >= max(FEWEST_FRAMES, int(usable.sum()) // 2)
+    return frames if common == shared else frames[:0]
+
+
 def search_rotations(fit: BodyFit, *, shared: bool) -> Found | None:
     """Rotations that fit the labels of a body better than its poses do; None where these fit, or nothing tells.
 
     Args:
         fit: the body alone, drawn; it stays where it is.
-        shared: look for an error that most frames share; else for errors of single frames.
+        shared: as of :func:`frames_to_search`.
     """
-    scene = fit.motion.scene
-    if scene.labels is None or fit.body.symmetry == "sphere":
+    frames = frames_to_search(fit, shared=shared)
+    if not len(frames):
         return None
-    overlap, poor = fit.problem.overlap(fit.body), poor_frames(fit)
-    if shared:
-        poor |= overlap.usable & (depth_inside(fit) > DEEP_M)
-    frames = np.flatnonzero(poor)
-    common = len(frames) >= max(FEWEST_FRAMES, int(overlap.usable.sum()) // 2)
-    if not len(frames) or common != shared:
-        return None
-    picked = _pick(frames, overlap.labelled[:, 0])
+    picked = _pick(frames, fit.problem.overlap(fit.body).labelled[:, 0])
     grid = rotation_grid(fit.body.symmetry)
-    poses, costs = _try_all(fit.body, scene, fit.poses, picked, grid, fit.motion.device.alias)
+    poses, costs = _try_all(fit.body, fit.motion.scene, fit.poses, picked, grid, fit.motion.device.alias)
     if shared:
         return Found(_shared_turns(fit, poses, costs, picked), frames)
     return Found(_single_frames(fit.poses, poses, costs, picked, fit.body.symmetry), frames)
@@ -202,7 +213,7 @@ def _shared_turns(fit: BodyFit, poses: np.ndarray, costs: np.ndarray, picked: np
             between = np.clip(every, picked[0], picked[-1])
             turn = Slerp(picked, turns)(between)
         else:
-            turn = turns[np.zeros(len(own), dtype=int)]
+            turn = Rotation.from_quat(np.tile(turns.as_quat(), (len(own), 1)))
         tried = own.copy()
         tried[:, 3:] = (Rotation.from_quat(own[:, 3:]) * turn).as_quat()
         shift = poses[which][:, :3] - own[picked, :3]

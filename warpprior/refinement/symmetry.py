@@ -23,15 +23,43 @@ def seen_angles(rotations: np.ndarray, others: np.ndarray, symmetry: str) -> np.
     return np.arccos(np.clip(np.sum(axes[0] * axes[1], axis=-1), -1.0, 1.0))
 
 
-def half_turns(symmetry: str) -> list[np.ndarray]:
-    """Quaternions of half turns about the body's axes that silhouettes could tell from none, but often cannot."""
+def other_looks(poses: np.ndarray, symmetry: str) -> list[np.ndarray]:
+    """Poses (frame, 7) that silhouettes could tell from the given ones, but often cannot."""
     if symmetry == "sphere":
         return []
     half = [np.array([*np.eye(3)[axis], 0.0]) for axis in range(3)]
     if symmetry == "none":
-        return half
-    across = (int("xyz".index(symmetry)) + 1) % 3  # about the axis itself it changes nothing
-    return [half[across]]
+        return [_turned(poses, each) for each in half]
+    # About the axis itself a half turn changes nothing; leaning away looks much like leaning as far towards the eye.
+    across = half[("xyz".index(symmetry) + 1) % 3]
+    leaning = lean_the_other_way(poses, symmetry)
+    return [_turned(poses, across), leaning, _turned(leaning, across)]
+
+
+def lean_the_other_way(poses: np.ndarray, symmetry: str) -> np.ndarray:
+    """Poses (frame, 7) whose axis of symmetry is mirrored across the line of sight to the body's origin."""
+    from scipy.spatial.transform import Rotation
+
+    axis = _direction(poses[:, 3:], symmetry).astype(np.float64)
+    sight = poses[:, :3] / np.maximum(np.linalg.norm(poses[:, :3], axis=1, keepdims=True), 1e-9)
+    along = np.sum(axis * sight, axis=1, keepdims=True)
+    across = np.cross(axis, sight)
+    sine = np.linalg.norm(across, axis=1, keepdims=True)
+    # Turned in the plane of axis and sight, by twice the angle between the axis and the picture.
+    angles = 2.0 * np.arctan2(along, sine)
+    turns = Rotation.from_rotvec(-angles * across / np.maximum(sine, 1e-9))
+    leaning = poses.copy()
+    leaning[:, 3:] = (turns * Rotation.from_quat(poses[:, 3:])).as_quat()
+    return leaning
+
+
+def _turned(poses: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
+    """Poses (frame, 7) turned on the right."""
+    from scipy.spatial.transform import Rotation
+
+    turned = poses.copy()
+    turned[:, 3:] = (Rotation.from_quat(poses[:, 3:]) * Rotation.from_quat(quaternion)).as_quat()
+    return turned
 
 
 def smooth_unseen_turns(rotations: np.ndarray, symmetry: str, times: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 Contacts agree with each other and outvote a vague sensor, for each frame alone contradicts them little.  So the other
 hypothesis is followed beside the belief: that the object was let go some frames ago, and has stayed since, or moved a
-little as what is touched does.  Both are judged by all that was observed since then (a likelihood ratio over the unknown
-time of a change: Willsky and Jones, IEEE Transactions on Automatic Control 21, 1976).
+little as what is touched does.  Both are judged by all that was observed since then (a likelihood ratio over the
+unknown time of a change: Willsky and Jones, IEEE Transactions on Automatic Control 21, 1976).
 """
 
 from __future__ import annotations

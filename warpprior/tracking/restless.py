@@ -7,6 +7,8 @@ very frame is what they say.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from warpprior.tracking.belief import Belief
@@ -47,7 +49,7 @@ class Restless:
         forgotten(self.weights, BEGINS, ENDS, dt)
 
     def learn(
-        self, belief: Belief, rows: Rows, residual: np.ndarray, innovation: np.ndarray, of_hands: set[str]
+        self, belief: Belief, rows: Rows, residual: np.ndarray, innovation: np.ndarray, of_hands: Collection[str]
     ) -> list[Added]:
         """Weigh the speeds by the innovations of what is observed of objects that nothing holds.
 

@@ -12,7 +12,7 @@ from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.prediction import MODES
 
 AT_TIMES = ("motion/control/", "motion/surface/", "updater/scale/", "updater/window/", "misses/", "began")
-MAY_BE_NAN = ("timestamp", "contacts/", "last/", "release/places")
+MAY_BE_NAN = ("timestamp", "contacts/", "surprises/last_seen/", "surprises/release/places")
 
 
 def check_state(

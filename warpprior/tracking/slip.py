@@ -20,6 +20,7 @@ from warpprior.tracking.settings import TrackSettings
 
 LEVELS = np.array([0.0, 1.0, 2.0, 4.0, 8.0])  # times ``sigma_slip_m``, all anchors alike
 BEGINS, ENDS = 0.1, 0.4  # how often a level is left for the next higher, and for the next lower one [1/s]
+LIKELY = 1.0  # share of that of the next lower level in what is known of one that slipped
 QUIET = 0.97  # share of the time in which what slips at some level stands still: that says little against it
 MEMORY = 0.12  # innovations are averaged over this time: slip goes on in one direction, noise does not [s]
 LASTS = 0.5  # how many frames' slip there is in such an average, as a variance
@@ -68,7 +69,7 @@ class Slip:
 
     def forget(self, index: int | None = None, *, loose: bool = False) -> None:
         """Nothing is known of the contacts of an object, or of all; or only that it is ``loose`` in the hand."""
-        usual = (BEGINS / ENDS if not loose else 1.0) ** np.arange(len(LEVELS))
+        usual = (BEGINS / ENDS if not loose else LIKELY) ** np.arange(len(LEVELS))
         own = slice(None) if index is None else index
         self.weights[:, own] = usual / usual.sum()
         self.lag[:, own], self.vague[:, own] = 0.0, 0.0

@@ -7,7 +7,7 @@ section III-E, with the errors of the control in the state; see :mod:`warpprior.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,14 +26,11 @@ from warpprior.tracking.late import TakenStep, TakenSteps, copied
 from warpprior.tracking.live import TrackedBody, live_scene
 from warpprior.tracking.manifold import covariance_at, matrix
 from warpprior.tracking.prediction import Prediction
-from warpprior.tracking.recovery import LastSeen, leave_out, take_found
-from warpprior.tracking.release import Release
-from warpprior.tracking.restless import Restless
 from warpprior.tracking.saved_state import check_state
 from warpprior.tracking.sensors import Sensor, SensorContext, Sensors, choose_sensors
 from warpprior.tracking.settings import TrackSettings
-from warpprior.tracking.slip import Slip
 from warpprior.tracking.smoother import Step, smooth_steps
+from warpprior.tracking.surprises import Surprises
 from warpprior.tracking.twists import Twists, extrapolated
 from warpprior.tracking.update import Innovation, Rows, Updater
 
@@ -124,15 +121,13 @@ class Tracker:
         )
         self._prediction = Prediction(self.hands, len(self.objects), slots, settings, device)
         self._contacts = Contacts(self.hands, self.objects, settings, device)
-        self._last_seen = LastSeen(self.belief)
-        context = SensorContext(self.scene, self.hands, self.objects, settings, device, self._last_seen.starts)
+        starts = lambda belief, index: self._surprises.last_seen.starts(belief, index)  # noqa: E731
+        context = SensorContext(self.scene, self.hands, self.objects, settings, device, starts)
         self._sensors = Sensors(self.sensors, sensors, context)
         self._of_hands = self._sensors.of_hands()
-        self._slip = Slip(len(self.hands), len(self.objects), settings)
-        self._release = Release(len(self.objects), settings)
-        self._restless = Restless(len(self.objects))
-        learn_speeds = lambda *given: self._restless.learn(*given, self._of_hands)  # noqa: E731
-        self._updater, self._rows = Updater(settings, self._slip, learn_speeds), Rows(self.belief.width)
+        self._surprises = Surprises(self.belief, settings, self._of_hands)
+        self._updater = Updater(settings, self._surprises.slip, self._surprises.learn_speeds)
+        self._rows = Rows(self.belief.width)
         self._twists = Twists(self.belief)
         self._lag, self._steps, self._recent = lag, [], []
         self._taken, self._careful = TakenSteps(late_s), bool(sensors)
@@ -255,24 +250,20 @@ class Tracker:
         else:
             dt = timestamp - last
             follows = prediction.predict(belief, controls, dt)
-            self._slip.predict(dt)
-            self._restless.predict(dt)
-            for index in prediction.lost():
-                self._last_seen.carry(belief, index)
+            self._surprises.predict(dt, prediction.lost())
             if self._lag and self._began is not None:
                 follows = follows @ self._began
         self.timestamp = timestamp
         self._expect(observation)
-        held = {index for index in range(len(self.objects)) if len(belief.held_by(index))}
-        found = self._take_found(follows)
-        resumed = found & held
-        released = self._let_go(held - found, dt, follows)
+        surprises = self._surprises
+        surprises.place_anew(rows, self._misses, dt, self._contacts, prediction, follows)
         predicted = (belief.means(), belief.covariance.copy()) if self._lag else None
         _, innovations = self._updater(belief, rows)
-        for added in self._updater.slipped if predicted is not None else ():
-            predicted[1][np.ix_(added.columns, added.columns)] += added.covariance
+        if predicted is not None:
+            for added in self._updater.slipped:
+                predicted[1][np.ix_(added.columns, added.columns)] += added.covariance
         self._contacts.count_misses(belief, rows)
-        seen = self._doubt(rows, dt) | {belief.hand_count + index for index in found | released}
+        seen = self._doubt(rows, dt) | {belief.hand_count + index for index in surprises.moved}
         prediction.place_hands(belief, linearise=False)
         if predicted is not None:
             self._steps.append(Step(follows, *predicted, belief.means(), belief.covariance.copy()))
@@ -280,17 +271,12 @@ class Tracker:
             step = self._twists.learn(belief, means, dt)
             for index in range(len(self.objects)):
                 own = step[belief.object(index)]
-                if index in found | released:
+                if index in surprises.moved:
                     continue
                 prediction.learn_velocity(index, own[:3], own[3:], dt, seen=belief.hand_count + index in seen)
-        self._began = self._contacts.refresh(belief, first=last is None, resumed=resumed)
-        for index in range(len(self.objects)):
-            if not len(belief.held_by(index)):
-                self._release.forget(index)
-            elif belief.hand_count + index in seen:
-                self._release.remember(belief, index)
+        self._began = self._contacts.refresh(belief, first=last is None, resumed=surprises.resumed)
+        surprises.remember(seen, self._contacts.nearest)
         prediction.touched, prediction.nearest = self._contacts.touched, self._contacts.nearest
-        self._last_seen.remember(belief, seen, self._contacts.nearest)
         estimate = self._estimate(innovations)
         if self._lag:
             self._recent.append(estimate)
@@ -303,35 +289,6 @@ class Tracker:
         if self.belief.remembers:
             self._contacts.add_anchors(self.belief, self._rows)
         self._sensors.add(self.belief, observation, self._rows)
-
-    def _take_found(self, follows: np.ndarray) -> set[int]:
-        """Believe what a search found; returns which objects, of which nothing ``follows`` from before then."""
-        found = take_found(self.belief, self._rows, self._misses, self._of_hands)
-        for index in found:
-            self._contacts.release(self.belief, index)
-            self._prediction.found(index)
-            self._slip.forget(index, loose=True)
-            self._restless.forget(index, restless=True)
-            follows[self.belief.object(index)] = 0.0
-            for about in [name for name in self._misses if name.endswith(f"/{index}")]:
-                if about.split("/")[0] not in self._of_hands:
-                    self._misses[about] = 0
-        return found
-
-    def _let_go(self, held: Collection[int], dt: float, follows: np.ndarray) -> set[int]:
-        """Objects that stayed where a hand has left them; nothing ``follows`` from where they were believed to be."""
-        released = {
-            index
-            for index in sorted(held)
-            if self._release.compare(self.belief, self._rows, index, dt, self._of_hands, self._slip.loose(index))
-        }
-        for index in released:
-            leave_out(self.belief, self._rows, {index}, self._of_hands)
-            self._contacts.release(self.belief, index)
-            self._prediction.found(index)
-            self._restless.forget(index)
-            follows[self.belief.object(index)] = 0.0
-        return released
 
     def _place_widely(self, observation: Observation) -> None:
         """First poses may be worse than they are said to be: be as unsure of where objects are as it takes."""
@@ -457,10 +414,7 @@ class Tracker:
         kept["belief/covariance"] = self.belief.covariance.copy()
         kept |= {f"motion/{name}": values for name, values in self._prediction.snapshot().items()}
         kept |= {f"contacts/{name}": values for name, values in self._contacts.snapshot().items()}
-        kept |= {f"last/{name}": values for name, values in self._last_seen.snapshot().items()}
-        kept |= {f"restless/{name}": values for name, values in self._restless.snapshot().items()}
-        kept |= {f"release/{name}": values for name, values in self._release.snapshot().items()}
-        kept |= {f"slip/{name}": values for name, values in self._slip.snapshot().items()}
+        kept |= {f"surprises/{name}": values for name, values in self._surprises.snapshot().items()}
         kept |= {f"updater/{name}": values for name, values in self._updater.snapshot().items()}
         kept |= {f"sensors/{name}": values for name, values in self._sensors.snapshot().items()}
         kept |= {f"twists/{name}": values for name, values in self._twists.snapshot().items()}
@@ -487,10 +441,7 @@ class Tracker:
         self.belief.assign(means, means.pop("covariance"))
         self._prediction.restore(part("motion"))
         self._contacts.restore(part("contacts"), self.belief)
-        self._slip.restore(part("slip"))
-        self._release.restore(part("release"))
-        self._restless.restore(part("restless"))
-        self._last_seen.restore(part("last"))
+        self._surprises.restore(part("surprises"))
         self._updater.restore(part("updater"))
         self._sensors.restore(part("sensors"))
         self._twists.restore(part("twists"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -256,7 +256,7 @@ class Updater:
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
         slipped = []
         if belief is not None and self.learn_speeds is not None:
-            slipped = self.learn_speeds(belief, rows, residual, innovation)
+            slipped = self.learn_speeds(rows, residual, innovation)
             for added in slipped:
                 innovation[np.ix_(added.rows, added.rows)] += added.innovation
         self._judge_blocks(observed, residual, innovation, noise)

@@ -24,6 +24,9 @@ SEQUENCES = tuple(
             ("pour", "bowl", 24),
             ("slip", "can", 24),
             ("grasp_lift", "can", 40),
+            ("in_hand_turn", "bowl", 24),
+            ("slip", "bowl", 24),
+            ("handover", "bowl", 24),
         ]
     )
     for again in range(2)
@@ -69,5 +72,5 @@ def _trial(name: str, thing: str, seed: int, frames: int) -> Trial:
 
 @row("symmetric", "cans and bowls with symmetry = z, in hands")
 def trials() -> dict[str, Callable[[], Trial]]:
-    """Twelve sequences, four of them grasp_lift with the can."""
+    """Eighteen sequences, four of them grasp_lift with the can."""
     return {" ".join(map(str, each)): lambda each=each: _trial(*each) for each in SEQUENCES}

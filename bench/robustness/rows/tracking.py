@@ -25,15 +25,17 @@ SETTLED = 8  # frames in which a poor start may still count
 def _middles(result: Result, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Errors of the middle (frame,) [m], and their squares over the covariance (frame,)."""
     body = result.scene.body(name)
+    assert body.truth is not None, "simulated scenes have a truth"
     middle = box_center(body.body, body.initial.scale)
-    found, truth = result.poses[name], body.truth
+    found, truth, covariances = result.poses[name], body.truth, result.poses[name].covariance
+    assert covariances is not None, "tracked poses have covariances"
     arms = Rotation.from_quat(found.rotation).apply(middle)
     off = Rotation.from_quat(truth.rotation).apply(middle) + truth.position - arms - found.position
     squares = np.empty(len(off))
     for frame, arm in enumerate(arms):
         move = np.eye(6)[:3]
         move[:, 3:] = -np.cross(np.eye(3), arm)  # from the origin's error to the middle's
-        squares[frame] = off[frame] @ np.linalg.solve(move @ found.covariance[frame] @ move.T, off[frame])
+        squares[frame] = off[frame] @ np.linalg.solve(move @ covariances[frame] @ move.T, off[frame])
     return np.linalg.norm(off, axis=1), squares
 
 
