@@ -28,7 +28,7 @@ def _trial(name: str, thing: str, level: str, seed: int) -> Trial:
             if body.truth is not None
         }
         moved = np.linalg.norm(held.position - held.position[0], axis=1) > MOVES_M
-        before = deep["hand"][: int(np.argmax(moved))]
+        before = deep["hand"][: int(np.argmax(moved))] if name == "grasp_lift" else np.empty(0)
         add = errors(scene, result, thing)["add_mm"]
         return {
             "add_mm": float(np.median(add)),
