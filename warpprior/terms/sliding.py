@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
 
+UNBOUNDED_M = 1e6  # slip that nothing reaches
+
 
 @dataclass(frozen=True)
 class Sliding(Term):
@@ -25,7 +27,7 @@ class Sliding(Term):
         width_sigmas: slip beyond so many sigmas counts less and less: points that pass by, as a hand does that comes
             to grasp, do not drag a body along.
         slide_m_s: contacts whose mean slip over ``slide_s`` is faster slide: that mean is believed, and only what
-            differs from it is slip [m/s]; in coarse stages it is at least the robust width.
+            differs from it is slip [m/s]; at least the robust width, and only in stages in which contacts may slide.
         slide_s: time over which slip is averaged, for noise goes to and fro and what slides goes on [s].
         sigma_drift_m_s: how much faster or slower than its mean what slides is, at least [m/s].
     """
@@ -71,7 +73,8 @@ class BoundSliding(BoundTerm):
         slip.weight, slip.width = self.term.weight / sigma**2, self.term.width_sigmas * sigma
         slip.free_normal = stage.free_normal
         slip.drifting = min(1.0, stage.sigma_slip_m_s / self.term.sigma_drift_m_s) ** 2
-        slip.slide = max(self.term.slide_m_s / self.problem.motion.scene.fps, slip.width)
+        slide = max(self.term.slide_m_s / self.problem.motion.scene.fps, slip.width)
+        slip.slide = slide if stage.slides else UNBOUNDED_M
         self._slip.assign([slip])
 
     def freeze(self) -> None:
