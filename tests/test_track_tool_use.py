@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from warpprior.bench.robustness.tool_use import Use, make_scene
-from warpprior.scene import box_center
+from warpprior.bench.robustness.tool_use import Use, make_scene, middle_errors
+from warpprior.scene import Poses
 from warpprior.tracking.prediction import HELD
 from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.run import Tracker
@@ -16,19 +16,14 @@ CHI2_95 = 7.815  # of three degrees of freedom
 def follow(scene, name, observe, device):
     """Estimates, and of the middle of an object the error [m] and its square over the covariance, of each frame."""
     tracker, body = Tracker(scene, observe=observe, device=device), scene.body(name)
-    middle = box_center(body.body, body.initial.scale)
-    estimates, off, squares = [], [], []
-    for frame, time in enumerate(scene.times):
-        estimate = tracker.step(observe_frame(scene, frame, tracker.sensors), float(time))
-        arm = Rotation.from_quat(estimate.rotation[name]).apply(middle)
-        truth = Rotation.from_quat(body.truth.rotation[frame]).apply(middle) + body.truth.position[frame]
-        error = truth - arm - estimate.position[name]
-        move = np.eye(6)[:3]
-        move[:, 3:] = -np.cross(np.eye(3), arm)
-        squares.append(error @ np.linalg.solve(move @ estimate.covariance[name] @ move.T, error))
-        estimates.append(estimate)
-        off.append(np.linalg.norm(error))
-    return estimates, np.array(off), np.array(squares)
+    steps = (observe_frame(scene, frame, tracker.sensors) for frame in range(scene.frame_count))
+    estimates = [tracker.step(step, float(time)) for step, time in zip(steps, scene.times, strict=True)]
+    position, rotation, covariance = (
+        np.array([getattr(estimate, field)[name] for estimate in estimates])
+        for field in ("position", "rotation", "covariance")
+    )
+    found = Poses(position, rotation, np.zeros((len(position), 0)), covariance=covariance)
+    return estimates, *middle_errors(body.body, body.truth, found)
 
 
 @pytest.mark.parametrize("observe", ["center,area", "center", "mask"])

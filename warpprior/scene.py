@@ -243,9 +243,8 @@ def _fit_missing_starts(scene: Scene) -> None:
     for body in scene.bodies:
         if body.initial is None:
             place = f"scene {scene.name!r}: body {body.name!r}: initial"
-            found = {key: getattr(scene, key).get(body.name) for key in ("keypoints2d", "keypoints3d")}
-            sigmas = {key: scene.sigma(key) for key in found}
-            initial, note = fit_start(place, body.body, scene.camera, found, sigmas, known=body.known)
+            found = {"keypoints2d": scene.keypoints2d, "keypoints3d": scene.keypoints3d}
+            initial, note = fit_start(place, body.body, scene.camera, found, scene.noise, known=body.known)
             notes.append(note)
             body = replace(body, initial=initial)
         bodies.append(body)
@@ -257,8 +256,8 @@ def fit_start(
     place: str,
     body: Body,
     camera: Camera,
-    found: Mapping[str, np.ndarray | None],
-    sigmas: Mapping[str, float],
+    detections: Mapping[str, Mapping[str, np.ndarray]],
+    noise: Mapping[str, float],
     *,
     known: bool = False,
 ) -> tuple[Poses, str]:
@@ -268,8 +267,8 @@ def fit_start(
         place: of the poses, for the message.
         body: whose poses.
         camera: that sees it.
-        found: its ``keypoints2d`` (frame, keypoint, 3) and ``keypoints3d`` (frame, keypoint, 4), as scenes hold them.
-        sigmas: of both [px], [m].
+        detections: ``keypoints2d`` and ``keypoints3d`` of bodies by their names, as scenes hold them.
+        noise: one sigma of some channels, as scenes hold it.
         known: its poses cannot be estimated.
 
     Raises:
@@ -278,7 +277,8 @@ def fit_start(
     accepted = "initial poses, or 2D or 3D keypoints of the body, to fit them to"
     if known:
         raise InputError(place, "missing", "poses in all frames: the body is known")
-    given = [key for key in ("keypoints3d", "keypoints2d") if found.get(key) is not None]
+    found = {key: detections.get(key, {}).get(body.name) for key in ("keypoints3d", "keypoints2d")}
+    given = [key for key, values in found.items() if values is not None]
     if body.keypoints is None or not given:
         raise InputError(place, "missing", accepted)
     from warpprior.bodies.keypoint_fit import Detected, KeypointModel, Pinhole
@@ -289,14 +289,14 @@ def fit_start(
         values = np.asarray(found[key], dtype=np.float64)
         if values.ndim != 3 or values.shape[1:] != CHANNELS[key].shape(body.keypoint_count, 0):
             continue  # refused where the form of the scene is checked
-        lens = None
+        lens, sigma = None, noise.get(key, CHANNELS[key].sigma)
         if key == "keypoints2d":
             lens = Pinhole(np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy]))
-        detected = Detected(values[..., :-1], trust_of(values), sigmas[key], lens)
+        detected = Detected(values[..., :-1], trust_of(values), sigma, lens)
         poses, fitted = start_from_keypoints(model, detected)
         if not fitted.any():
             continue
-        misses = np.linalg.norm(detected.misses(model.places(poses)), axis=-1)[detected.trust > 0.0] * sigmas[key]
+        misses = np.linalg.norm(detected.misses(model.places(poses)), axis=-1)[detected.trust > 0.0] * sigma
         size = f"{np.median(misses):.1f} px" if lens else f"{1e3 * np.median(misses):.1f} mm"
         note = (
             f"{body.name} has no initial poses; they were fitted to its {CHANNELS[key].words} in {fitted.sum()} of "

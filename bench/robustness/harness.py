@@ -8,6 +8,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from warpprior.scene import Scene
 
 ROWS: dict[str, Row] = {}
 
+Sequences = dict[str, Callable[[], "Trial"]]
 Score = Callable[[Result], dict[str, float]]
 Run = Callable[[Scene], Result]
 
@@ -42,18 +45,34 @@ class Row:
 
     name: str
     title: str
-    trials: dict[str, Callable[[], Trial]]
+    trials: Sequences
 
 
 def row(name: str, title: str) -> Callable:
     """Register what the decorated function returns, ``{sequence: function that makes its Trial}``, as a row."""
 
-    def register(make: Callable[[], dict[str, Callable[[], Trial]]]) -> Callable:
+    def register(make: Callable[[], Sequences]) -> Callable:
         assert name not in ROWS, f"two rows are called {name!r}"
         ROWS[name] = Row(name, title, make())
         return make
 
     return register
+
+
+def named(make: Callable[..., Trial], sequences: Iterable[tuple], **options: Any) -> Sequences:
+    """A row's sequences, each named by what it is made from.
+
+    Args:
+        make: makes a trial of what a sequence is made from, and of the options.
+        sequences: what each is made from.
+        options: that all share.
+    """
+    return {" ".join(map(str, each)): partial(make, *each, **options) for each in sequences}
+
+
+def each_twice(kinds: Iterable[tuple], first_seed: int) -> tuple[tuple, ...]:
+    """Each kind of sequence with two seeds of its own behind it."""
+    return tuple((*kind, first_seed + 2 * number + again) for number, kind in enumerate(kinds) for again in range(2))
 
 
 def load_rows() -> dict[str, Row]:

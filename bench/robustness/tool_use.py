@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from warpprior.bodies.body import Body
 from warpprior.scene import Camera, Poses, Scene, box_center
 from warpprior.scenes import simulate
 from warpprior.scenes.observe import Actor, cast_actors
@@ -96,6 +97,20 @@ def make_scene(use: Use) -> Scene:
         replace(thing, initial=start, truth=truth),
     )
     return Scene(made.name, CAMERA, FPS, bodies, labels=labels, centers={thing.name: centers})
+
+
+def middle_errors(body: Body, truth: Poses, found: Poses) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the middle of a tracked body (frame,) [m], and their squares over its covariance (frame,)."""
+    middle, covariances = box_center(body, truth.scale), found.covariance
+    assert covariances is not None, "tracked poses have covariances"
+    arms = Rotation.from_quat(found.rotation).apply(middle)
+    off = Rotation.from_quat(truth.rotation).apply(middle) + truth.position - arms - found.position
+    squares = np.empty(len(off))
+    for frame, arm in enumerate(arms):
+        move = np.eye(6)[:3]
+        move[:, 3:] = -np.cross(np.eye(3), arm)  # from the origin's error to the middle's
+        squares[frame] = off[frame] @ np.linalg.solve(move @ covariances[frame] @ move.T, off[frame])
+    return np.linalg.norm(off, axis=1), squares
 
 
 def _smooth(count: int, frames: float, random: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,6 @@ from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
 from warpprior.io.timestamps import load_timestamps
-from warpprior.observations import CHANNELS
 from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, fit_start
 from warpprior.support.errors import InputError
@@ -63,7 +62,10 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None, progress: P
     initial |= {name: _stay_in_place(model) for name, model in animated.items() if name not in initial}
     for entry, model in zip(scene_file.bodies, models, strict=True):
         if entry.name not in initial:
-            initial[entry.name] = _fit_start(scene_file, entry, model, detections, notes)
+            place = f"{scene_file.folder / SCENE_FILE}: [poses], initial: body {entry.name!r}"
+            start = fit_start(place, model, scene_file.camera, detections, scene_file.noise, known=entry.known)
+            initial[entry.name], note = start
+            notes.append(note)
     truth = {}
     if scene_file.truth is not None:
         truth = load_truth(scene_file.truth, models, frame_count=count, conventions=conventions, notes=notes)
@@ -128,26 +130,6 @@ def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]
     return load_detections(
         scene_file.keypoints, models, scene_file.camera, frame_count=scene_file.count, rectify=rectify, notes=notes
     )
-
-
-def _fit_start(
-    scene_file: SceneFile,
-    entry: BodyEntry,
-    model: Body,
-    detections: dict[str, dict[str, np.ndarray]],
-    notes: list[str],
-) -> Poses:
-    """Initial poses of a body that no file has, from its keypoints.
-
-    Raises:
-        InputError: it has none.
-    """
-    place = f"{scene_file.folder / SCENE_FILE}: [poses], initial: body {entry.name!r}"
-    found = {key: detections.get(key, {}).get(entry.name) for key in ("keypoints2d", "keypoints3d")}
-    sigmas = {key: scene_file.noise.get(key, CHANNELS[key].sigma) for key in found}
-    initial, note = fit_start(place, model, scene_file.camera, found, sigmas, known=entry.known)
-    notes.append(note)
-    return initial
 
 
 def _stay_in_place(body: Body) -> Poses:

@@ -37,9 +37,13 @@ class BodyFit:
         self.motion.settle()
         self.motion.pose()
 
+    def draw(self) -> None:
+        """Draw the body where it is, and find what it touches; launches only."""
+        self.problem.refresh_body(self.body.name)
+
     def linearise(self) -> None:
         """The equations at the current motion, the others being where they were drawn last; launches only."""
-        self.problem.refresh_body(self.body.name)
+        self.draw()
         self.problem.equations.clear()
         for term in self._terms:
             term.costs.zero_()

@@ -99,12 +99,12 @@ class _Search:
         """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations."""
         fit = self._fit
         before = fit.poses
-        fit.linearise()
+        fit.draw()
         if not len(frames_to_search(fit, shared=shared)):
             return
         self.settle(before, CONVERGED)  # what is only on its way is not lost
         self.take_path()
-        fit.linearise()
+        fit.draw()
         found = search_rotations(fit, shared=shared)
         if found is None:
             return

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from warpprior.bodies.keypoint_fit import Detected, FramePoses, KeypointModel, Pinhole, fit_keypoints
+from warpprior.bodies.keypoint_fit import NEAREST_M, Detected, FramePoses, KeypointModel, Pinhole, fit_keypoints
 from warpprior.bodies.keypoint_start import FEWEST_POINTS, HYPOTHESES, fit_hypotheses
+from warpprior.refinement.start_from_detections import CONFIDENT
 from warpprior.scene import IGNORE_LABEL, Scene, SceneBody, trust_of
 from warpprior.support.wording import frame_list
 
-CONFIDENT = 0.2
 REACH = 4.0  # [sigma]: farther points are outliers of a fit
 GROSS = 2.0  # reaches: farther points are left out; what lies between, the robust weights of the equations deal with
 SIZE_SHARE = 0.12  # of a set's size, that another person's body is off by
@@ -165,7 +165,7 @@ def _aligned(model: KeypointModel, sets: Detected, guess: FramePoses) -> FramePo
     lens = sets.lens
     assert lens is not None
     position = guess.position.copy()
-    position[:, 2] = np.maximum(position[:, 2], 0.05)
+    position[:, 2] = np.maximum(position[:, 2], NEAREST_M)
     for _ in range(ALIGNMENTS):
         drawn = lens.project(model.places(replace(guess, position=position)))
         factor, shift, _ = _similar(drawn, sets.points, sets.trust)

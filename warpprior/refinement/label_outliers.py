@@ -29,7 +29,7 @@ LEAST_KEPT = 0.6  # share of frames that must agree, lest the few be taken for t
 
 Apart = Callable[[np.ndarray, np.ndarray], np.ndarray]
 DIRECTIONS = np.array([each for each in np.ndindex(3, 3, 3) if each != (1, 1, 1)]) - 1.0
-DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)  # all around, in which a body's length is sought
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)  # all around, in which a body's length is measured
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def measure_footprints(labels: np.ndarray, label: int) -> Footprints:
         rows, columns = np.nonzero(labels[frame, top:bottom, left:right] == label)
         area[frame] = len(rows)
         middle[frame] = left + columns.mean() + 0.5, top + rows.mean() + 0.5
-        spread[frame] = np.sqrt(columns.var() + rows.var())
+        spread[frame] = _spread((rows, columns))
     return Footprints(area, middle, spread, boxes)
 
 

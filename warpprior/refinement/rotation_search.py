@@ -105,19 +105,19 @@ def search_rotations(fit: BodyFit, *, shared: bool) -> Found | None:
 
 
 def say_what_came(fit: BodyFit, found: Found, before: np.ndarray) -> None:
-    """Note where a rotation from the grid was taken, or that none fits although the pose at hand does not.
+    """Note where a rotation from the grid was taken.
 
     Args:
-        fit: the body, at the poses that were chosen, drawn.
+        fit: the body, at the poses that were chosen.
         found: what was tried.
         before: poses before the search (frame, 7).
     """
-    angles = np.degrees(seen_angles(fit.poses[:, 3:], before[:, 3:], fit.body.symmetry))
-    turned = found.frames[angles[found.frames] > np.degrees(APART_RAD)]
-    name = fit.body.name
+    angles = seen_angles(fit.poses[:, 3:], before[:, 3:], fit.body.symmetry)
+    turned = found.frames[angles[found.frames] > APART_RAD]
     if len(turned):
+        away = np.degrees(np.median(angles[turned]))
         fit.problem.note(
-            f"{name}: another rotation, {np.median(angles[turned]):.0f} degrees away, fits better in "
+            f"{fit.body.name}: another rotation, {away:.0f} degrees away, fits better in "
             f"{frame_list(turned)} and was taken."
         )
 

@@ -97,9 +97,8 @@ def observe_picture(
         backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
     bias = None
     if calibrate and labels is not None and motion.known:
-        told = np.setdiff1d(np.arange(len(labels)), list(doubtful))
-        drawn = _known_labels(motion, backdrop, labels.shape)
-        bias = measure_mask_bias(labels[told], drawn[told]) if len(doubtful) else measure_mask_bias(labels, drawn)
+        trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful)) if doubtful else slice(None)
+        bias = measure_mask_bias(labels[trusted], _known_labels(motion, backdrop, labels.shape)[trusted])
     pixels = 0.0 if bias is None else bias.pixels
     unbiased = labels
     if unbiased is not None and pixels:

@@ -106,9 +106,8 @@ class Slip:
             common = _common_motion(belief.anchors[slots[own]])
             share = common / len(own)
             motion = share.T @ common
-            weights = self.weights[divmod(pair, belief.object_count)]
             place = divmod(pair, belief.object_count)
-            lag, vague = self.lag[place], self.vague[place]
+            weights, lag, vague = self.weights[place], self.lag[place], self.vague[place]
             keep = float(np.exp(-self._time / MEMORY))
             lag *= keep
             lag += (1.0 - keep) * (share.T @ values[own].reshape(-1))

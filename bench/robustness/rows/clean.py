@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
-from warpprior.bench.robustness.harness import Trial, errors, row
+from warpprior.bench.robustness.harness import Sequences, Trial, errors, named, row
 from warpprior.result import Result
 from warpprior.scenes import simulate
 
@@ -34,10 +34,12 @@ def _trial(name: str, thing: str, level: str, seed: int) -> Trial:
 
 
 @row("clean", "simulated hands and objects, masks M0 to M2, each scene with each object")
-def trials() -> dict[str, Callable[[], Trial]]:
+def trials() -> Sequences:
     """Twenty sequences; noise goes round."""
-    found = {}
-    for number, (name, thing) in enumerate((name, thing) for name in SCENES for thing in OBJECTS):
-        level, seed = LEVELS[number % len(LEVELS)], SEED + number
-        found[f"{name} {thing} {level} {seed}"] = lambda n=name, t=thing, lv=level, s=seed: _trial(n, t, lv, s)
-    return found
+    return named(
+        _trial,
+        [
+            (name, thing, LEVELS[number % len(LEVELS)], SEED + number)
+            for number, (name, thing) in enumerate(product(SCENES, OBJECTS))
+        ],
+    )

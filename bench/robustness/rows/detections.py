@@ -7,21 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from warpprior.bench.robustness.harness import Trial, errors, row
+from warpprior.bench.robustness.harness import Trial, each_twice, errors, named, row
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.scenes import simulate
 from warpprior.support.errors import InputError
 
-SEQUENCES = tuple(
-    (name, thing, 760 + 2 * number + again)
-    for number, (name, thing) in enumerate(
-        [("grasp_lift", "can"), ("in_hand_turn", "box"), ("pour", "mug"), ("slip", "bowl"), ("grasp_lift", "bottle")]
-    )
-    for again in range(2)
+SEQUENCES = each_twice(
+    [("grasp_lift", "can"), ("in_hand_turn", "box"), ("pour", "mug"), ("slip", "bowl"), ("grasp_lift", "bottle")],
+    first_seed=760,
 )
 FRAMES = 16
-SHARE_OF_FRAMES, SHARE_OF_POINTS = 0.3, 0.2
+SHARE_OF_POINTS = 0.2
 MANO = (0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3, 4, 8, 12, 16, 20)
 
 Spoil = Callable[[Scene, np.random.Generator], Scene]
@@ -120,7 +117,10 @@ KINDS: dict[str, tuple[str, Spoil]] = {
     "detections_right": ("nothing is wrong with them", lambda scene, random: scene),
     "keypoint_outliers": ("20 % of the keypoints anywhere in the picture, confidence 1", _outliers),
     "keypoints_mirrored": ("keypoints of the mirrored picture", _mirrored(1.0)),
-    "keypoints_mirrored_at_times": ("keypoints of the mirrored picture in 30 % of the frames", _mirrored(0.3)),
+    "keypoints_mirrored_at_times": (
+        "keypoints of the mirrored picture in 30 % of the frames",
+        _mirrored(0.3),
+    ),
     "fingers_swapped": ("keypoints of index and middle finger exchanged", _swapped_fingers),
     "keypoints_in_other_order": ("keypoints in the order of MANO", _other_order),
     "hand_20_times_as_far": ("first guess of the hand 20 times as far away", _far(20.0)),
@@ -130,12 +130,5 @@ KINDS: dict[str, tuple[str, Spoil]] = {
 }
 
 
-def _trials(spoil: Spoil) -> dict[str, Callable[[], Trial]]:
-    return {
-        f"{name} {thing} {seed}": lambda n=name, t=thing, s=seed: _trial(n, t, s, spoil)
-        for name, thing, seed in SEQUENCES
-    }
-
-
 for _name, (_title, _spoil) in KINDS.items():
-    row(_name, _title)(lambda spoil=_spoil: _trials(spoil))
+    row(_name, _title)(lambda spoil=_spoil: named(_trial, SEQUENCES, spoil=spoil))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
-from warpprior.bench.robustness.harness import Trial, errors, refine_on_cpu, row
+from warpprior.bench.robustness.harness import Trial, each_twice, errors, named, refine_on_cpu, row
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.scenes import simulate
 
-SEQUENCES = tuple(
-    (name, thing, 740 + 2 * number + again)
-    for number, (name, thing) in enumerate(
-        [("grasp_lift", "can"), ("in_hand_turn", "box"), ("pour", "mug"), ("slip", "bowl"), ("grasp_lift", "drill")]
-    )
-    for again in range(2)
+SEQUENCES = each_twice(
+    [("grasp_lift", "can"), ("in_hand_turn", "box"), ("pour", "mug"), ("slip", "bowl"), ("grasp_lift", "drill")],
+    first_seed=740,
 )
 FRAMES = 20
 SHARE = 0.3
@@ -77,11 +73,11 @@ def _trial(name: str, thing: str, seed: int, kind: str) -> Trial:
     return Trial(_spoil(scene, thing, kind, wrong, seed), score)
 
 
-def _trials(kind: str) -> dict[str, Callable[[], Trial]]:
-    return {" ".join(map(str, each)): lambda each=each: _trial(*each, kind) for each in SEQUENCES}
-
-
-row("labels_instance", "30 % of frames with the label on another instance")(lambda: _trials("instance"))
-row("labels_noise", "30 % of frames with noise all over the picture")(lambda: _trials("noise"))
-row("labels_full", "30 % of frames with everything labelled as the object")(lambda: _trials("full"))
-row("labels_empty", "30 % of frames without the object's label")(lambda: _trials("empty"))
+KINDS = {
+    "instance": "with the label on another instance",
+    "noise": "with noise all over the picture",
+    "full": "with everything labelled as the object",
+    "empty": "without the object's label",
+}
+for _kind, _title in KINDS.items():
+    row(f"labels_{_kind}", f"30 % of frames {_title}")(lambda kind=_kind: named(_trial, SEQUENCES, kind=kind))

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.bench.robustness.harness import Trial, errors, refine_on_cpu, row
+from warpprior.bench.robustness.harness import Sequences, Trial, each_twice, errors, named, refine_on_cpu, row
 from warpprior.metrics import evaluate
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
 from warpprior.scenes import simulate
 
-SEQUENCES = tuple(
-    (name, thing, 760 + 2 * number + again, frames)
-    for number, (name, thing, frames) in enumerate(
-        [
-            ("grasp_lift", "can", 24),
-            ("grasp_lift", "bowl", 24),
-            ("in_hand_turn", "can", 24),
-            ("pour", "bowl", 24),
-            ("slip", "can", 24),
-            ("grasp_lift", "can", 40),
-            ("in_hand_turn", "bowl", 24),
-            ("slip", "bowl", 24),
-            ("handover", "bowl", 24),
-        ]
-    )
-    for again in range(2)
+SEQUENCES = each_twice(
+    [
+        ("grasp_lift", "can", 24),
+        ("grasp_lift", "bowl", 24),
+        ("in_hand_turn", "can", 24),
+        ("pour", "bowl", 24),
+        ("slip", "can", 24),
+        ("grasp_lift", "can", 40),
+        ("in_hand_turn", "bowl", 24),
+        ("slip", "bowl", 24),
+        ("handover", "bowl", 24),
+    ],
+    first_seed=760,
 )
 
 
@@ -43,7 +39,7 @@ def _spin(poses: Poses, hand: Poses) -> np.ndarray:
     return np.abs(np.degrees((held[:-1].inv() * held[1:]).as_rotvec()[:, 2]))
 
 
-def _trial(name: str, thing: str, seed: int, frames: int) -> Trial:
+def _trial(name: str, thing: str, frames: int, seed: int) -> Trial:
     scene = simulate(name, object=thing, seed=seed, frame_count=frames)
 
     def score(result: Result) -> dict[str, float]:
@@ -71,6 +67,6 @@ def _trial(name: str, thing: str, seed: int, frames: int) -> Trial:
 
 
 @row("symmetric", "cans and bowls with symmetry = z, in hands")
-def trials() -> dict[str, Callable[[], Trial]]:
+def trials() -> Sequences:
     """Eighteen sequences, four of them grasp_lift with the can."""
-    return {" ".join(map(str, each)): lambda each=each: _trial(*each) for each in SEQUENCES}
+    return named(_trial, SEQUENCES)

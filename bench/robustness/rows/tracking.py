@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import product
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from warpprior.bench.robustness.harness import Trial, row
-from warpprior.bench.robustness.tool_use import Use, make_scene
+from warpprior.bench.robustness.harness import Sequences, Trial, named, row
+from warpprior.bench.robustness.tool_use import Use, make_scene, middle_errors
 from warpprior.result import Result
-from warpprior.scene import Scene, box_center
+from warpprior.scene import Scene
 from warpprior.scenes import simulate
 from warpprior.tracking.run import track
 
@@ -26,17 +25,7 @@ def _middles(result: Result, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Errors of the middle (frame,) [m], and their squares over the covariance (frame,)."""
     body = result.scene.body(name)
     assert body.truth is not None, "simulated scenes have a truth"
-    middle = box_center(body.body, body.initial.scale)
-    found, truth, covariances = result.poses[name], body.truth, result.poses[name].covariance
-    assert covariances is not None, "tracked poses have covariances"
-    arms = Rotation.from_quat(found.rotation).apply(middle)
-    off = Rotation.from_quat(truth.rotation).apply(middle) + truth.position - arms - found.position
-    squares = np.empty(len(off))
-    for frame, arm in enumerate(arms):
-        move = np.eye(6)[:3]
-        move[:, 3:] = -np.cross(np.eye(3), arm)  # from the origin's error to the middle's
-        squares[frame] = off[frame] @ np.linalg.solve(move @ covariances[frame] @ move.T, off[frame])
-    return np.linalg.norm(off, axis=1), squares
+    return middle_errors(body.body, body.truth, result.poses[name])
 
 
 def _score(result: Result, name: str, use: Use | None = None) -> dict[str, float]:
@@ -60,7 +49,7 @@ def _first(flags: np.ndarray) -> int:
     return int(np.argmax(flags)) if flags.any() else len(flags)
 
 
-def _used(observe: str, **options) -> dict[str, Callable[[], Trial]]:
+def _used(observe: str, **options) -> Sequences:
     def trial(thing: str, seed: int) -> Trial:
         use = Use(thing, seed, FRAMES, **options)
         return Trial(
@@ -69,38 +58,35 @@ def _used(observe: str, **options) -> dict[str, Callable[[], Trial]]:
             lambda scene: track(scene, observe=observe, device="cpu"),
         )
 
-    return {
-        f"{thing} {SEED + number}": lambda t=thing, s=SEED + number: trial(t, s)
-        for number, thing in enumerate(2 * THINGS)
-    }
+    return named(trial, [(thing, SEED + number) for number, thing in enumerate(2 * THINGS)])
 
 
 @row("track_slip", "tracked by mask: tools that turn and slide in the hand")
-def slipping() -> dict[str, Callable[[], Trial]]:
+def slipping() -> Sequences:
     """Ten sequences."""
     return _used("mask")
 
 
 @row("track_release_center", "tracked by a vague middle and the area: tools that are put down")
-def released_by_center() -> dict[str, Callable[[], Trial]]:
+def released_by_center() -> Sequences:
     """Ten sequences."""
     return _used("center,area", release=RELEASE, wobble_rad=0.08, wobble_m=0.003)
 
 
 @row("track_release_mask", "tracked by mask: tools that are put down")
-def released_by_mask() -> dict[str, Callable[[], Trial]]:
+def released_by_mask() -> Sequences:
     """Ten sequences."""
     return _used("mask", release=RELEASE, wobble_rad=0.08, wobble_m=0.003)
 
 
 @row("track_hidden", "tracked by mask: tools that turn in the hand while they are hidden")
-def hidden() -> dict[str, Callable[[], Trial]]:
+def hidden() -> Sequences:
     """Ten sequences."""
     return _used("mask", hidden=HIDDEN, wobble_rad=0.3, wobble_m=0.012)
 
 
 @row("track_clean", "tracked by all there is: simulated grasps that stick, roll, pour and are handed over")
-def clean() -> dict[str, Callable[[], Trial]]:
+def clean() -> Sequences:
     """Twelve sequences."""
 
     def trial(name: str, thing: str, seed: int) -> Trial:
@@ -109,10 +95,5 @@ def clean() -> dict[str, Callable[[], Trial]]:
             scene, lambda result: _score(result, thing), lambda given: track(given, observe="auto", device="cpu")
         )
 
-    scenes = [
-        (name, thing) for name in ("grasp_lift", "in_hand_turn", "pour") for thing in ("bottle", "mug", "box", "can")
-    ]
-    return {
-        f"{name} {thing} {SEED + 20 + number}": lambda n=name, t=thing, s=SEED + 20 + number: trial(n, t, s)
-        for number, (name, thing) in enumerate(scenes)
-    }
+    scenes = product(("grasp_lift", "in_hand_turn", "pour"), ("bottle", "mug", "box", "can"))
+    return named(trial, [(*scene, SEED + 20 + number) for number, scene in enumerate(scenes)])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.bench.robustness.harness import Trial, errors, row
+from warpprior.bench.robustness.harness import Trial, errors, named, row
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.scenes import simulate
@@ -68,13 +67,11 @@ def _trial(name: str, thing: str, degrees: float, seed: int, *, each: bool = Fal
     return Trial(scene, score)
 
 
-def _trials(**options: bool) -> dict[str, Callable[[], Trial]]:
-    return {" ".join(map(str, one)): lambda one=one: _trial(*one, **options) for one in SEQUENCES}
-
-
-row("turned", "objects turned alike in all frames, by 45 to 180 degrees")(lambda: _trials())
-row("turned_apart", "objects turned by as much in each frame, about another axis each time")(lambda: _trials(each=True))
-row("turned_no_colours", "objects turned alike, without pictures")(lambda: _trials(images=False))
+row("turned", "objects turned alike in all frames, by 45 to 180 degrees")(lambda: named(_trial, SEQUENCES))
+row("turned_apart", "objects turned by as much in each frame, about another axis each time")(
+    lambda: named(_trial, SEQUENCES, each=True)
+)
+row("turned_no_colours", "objects turned alike, without pictures")(lambda: named(_trial, SEQUENCES, images=False))
 row("not_turned", "the same sequences with their own first guesses, to compare times with")(
-    lambda: {" ".join(map(str, one)): lambda one=one: _trial(one[0], one[1], 0.0, one[3]) for one in SEQUENCES}
+    lambda: named(_trial, [(name, thing, 0.0, seed) for name, thing, _, seed in SEQUENCES])
 )
