@@ -3,12 +3,15 @@
 import warp as wp
 
 from warpprior.kernels.contacts import Contacts
-from warpprior.kernels.robust import trust_of
 from warpprior.kernels.sliding import Slip, slip_of
 
 wp.set_module_options({"enable_backward": False})
 
 LEAST_CONTACT = wp.constant(1.0e-12)  # less is none
+LEAST_PAIRS = wp.constant(
+    0.1
+)  # share of all: what hardly touches but in one interval tells nothing of slip that goes on
+SURE = wp.constant(5.0)  # logarithm of the odds that a contact without slip sticks
 
 
 @wp.kernel
@@ -20,24 +23,37 @@ def _weigh_sticking(
     around: int,  # intervals before and after that count
     drifts_out: wp.array2d[wp.vec4],  # [frame, point] slip that is believed, object frame [m], and weight of the rest
 ):
-    """Trust (Geman-McClure) in a contact's sticking since the frame before, by its mean slip in the time around.
+    """How likely a contact slides since the frame before, by its slip in the intervals around: a mixture of two kinds.
 
-    Noise of single frames goes to and fro and averages out; what slides goes on.  Intervals count by contact weight.
+    Of those that stick, slip is noise, alike in no two intervals; those that slide go on, at any speed.  So the inner
+    products of slips in different intervals tell: on average they are the square of what goes on, however strong the
+    noise is, and a jump in one interval leaves no trace.  Intervals count by contact weight.  Turns about an axis of
+    symmetry are not seen, so there is no evidence of slip along them.
     """
     frame, point = wp.tid()
-    mean = wp.vec3(0.0, 0.0, 0.0)
+    unseen = wp.normalize(wp.cross(slip[0].symmetry, contacts.places[frame, point]))
+    slips = wp.vec3(0.0, 0.0, 0.0)
     total = float(0.0)
+    squares = float(0.0)  # of slips
+    own = float(0.0)  # weights of intervals paired with themselves
     first = wp.max(frame - around, 1)
     last = wp.min(frame + around, contacts.weights.shape[0] - 1)
     for other in range(first, last + 1):
         if segments[other] == segments[frame] and segments[other - 1] == segments[frame]:
             weight = wp.sqrt(contacts.weights[other, point] * contacts.weights[other - 1, point])
-            mean += slip_of(contacts, slip[0], other, point) * (weight * paces[other])
+            move = slip_of(contacts, slip[0], other, point) * (weight * paces[other])
+            move -= unseen * wp.dot(unseen, move)
+            slips += move
             total += weight
-    if total > LEAST_CONTACT:
-        mean = mean / total
-    trust = trust_of(wp.length(mean), slip[0].slide)
-    slides = 1.0 - trust * trust
+            squares += wp.length_sq(move)
+            own += weight * weight
+    pairs = total * total - own
+    if pairs < LEAST_PAIRS * total * total or total < LEAST_CONTACT:
+        drifts_out[frame, point] = wp.vec4(0.0, 0.0, 0.0, 1.0)
+        return
+    onward = (wp.length_sq(slips) - squares) / pairs
+    slides = 1.0 / (1.0 + wp.exp(SURE * (1.0 - onward / (slip[0].slide * slip[0].slide))))
+    mean = slips / total
     weight = 1.0 - slides * (1.0 - slip[0].drifting)
     drifts_out[frame, point] = wp.vec4(slides * mean[0], slides * mean[1], slides * mean[2], weight)
 

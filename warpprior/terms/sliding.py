@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
 
-UNBOUNDED_M = 1e6  # slip that nothing reaches
+AXES = ("x", "y", "z")  # of symmetry
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sliding(Term):
         width_sigmas: slip beyond so many sigmas counts less and less: points that pass by, as a hand does that comes
             to grasp, do not drag a body along.
         slide_m_s: contacts whose mean slip over ``slide_s`` is faster slide: that mean is believed, and only what
-            differs from it is slip [m/s]; at least the robust width, and only in stages in which contacts may slide.
+            differs from it is slip, in stages in which contacts may slide [m/s].
         slide_s: time over which slip is averaged, for noise goes to and fro and what slides goes on [s].
         sigma_drift_m_s: how much faster or slower than its mean what slides is, at least [m/s].
     """
@@ -36,7 +36,7 @@ class Sliding(Term):
     ties_frames: ClassVar[bool] = True
 
     width_sigmas: float = positive(3.0)
-    slide_m_s: float = positive(0.0375)
+    slide_m_s: float = positive(0.03)
     slide_s: float = positive(0.17)
     sigma_drift_m_s: float = positive(0.04)
 
@@ -63,9 +63,12 @@ class BoundSliding(BoundTerm):
         device = problem.motion.device
         self._slip = wp.zeros(1, dtype=Slip, device=device)
         self._drifts = wp.zeros(pair.contacts.weights.shape, dtype=wp.vec4, device=device)
+        self._slides = True
         self._around = int(round(0.5 * (term.slide_s * problem.motion.scene.fps - 1.0)))
 
     def enter(self, stage: Stage) -> None:
+        import warp as wp
+
         from warpprior.kernels.sliding import Slip
 
         sigma = stage.sigma_slip_m_s / self.problem.motion.scene.fps
@@ -73,13 +76,18 @@ class BoundSliding(BoundTerm):
         slip.weight, slip.width = self.term.weight / sigma**2, self.term.width_sigmas * sigma
         slip.free_normal = stage.free_normal
         slip.drifting = min(1.0, stage.sigma_slip_m_s / self.term.sigma_drift_m_s) ** 2
-        slide = max(self.term.slide_m_s / self.problem.motion.scene.fps, slip.width)
-        slip.slide = slide if stage.slides else UNBOUNDED_M
+        slip.slide = self.term.slide_m_s / self.problem.motion.scene.fps
+        if self.body.symmetry in AXES:
+            slip.symmetry[AXES.index(self.body.symmetry)] = 1.0
+        self._slides = stage.slides and self.body.symmetry != "sphere"
         self._slip.assign([slip])
+        self._drifts.fill_(wp.vec4(0.0, 0.0, 0.0, 1.0))
 
     def freeze(self) -> None:
         from warpprior.kernels.sticking import weigh_sticking
 
+        if not self._slides:
+            return
         motion = self.problem.motion
         weigh_sticking(
             self._pair.contacts, motion.segments, motion.paces, self._slip, self._around, drifts_out=self._drifts
