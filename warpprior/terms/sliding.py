@@ -26,9 +26,9 @@ class Sliding(Term):
     Attributes:
         width_sigmas: slip beyond so many sigmas counts less and less: points that pass by, as a hand does that comes
             to grasp, do not drag a body along.
-        slide_m_s: contacts whose mean slip over ``slide_s`` is faster slide: that mean is believed, and only what
-            differs from it is slip, in stages in which contacts may slide [m/s].
-        slide_s: time over which slip is averaged, for noise goes to and fro and what slides goes on [s].
+        slide_m_s: contacts slide whose slip goes on faster over ``slide_s``, where most do: its mean is believed, and
+            only what differs from it is slip, in stages in which contacts may slide [m/s].
+        slide_s: time over which slips are compared, for noise goes to and fro and what slides goes on [s].
         sigma_drift_m_s: how much faster or slower than its mean what slides is, at least [m/s].
     """
 
@@ -62,7 +62,9 @@ class BoundSliding(BoundTerm):
         self._pair = pair
         device = problem.motion.device
         self._slip = wp.zeros(1, dtype=Slip, device=device)
-        self._drifts = wp.zeros(pair.contacts.weights.shape, dtype=wp.vec4, device=device)
+        shape = pair.contacts.weights.shape
+        self._found, self._drifts = (wp.zeros(shape, dtype=wp.vec4, device=device) for _ in range(2))
+        self._shares = wp.zeros(problem.motion.frame_count, dtype=wp.float32, device=device)
         self._slides = True
         self._around = int(round(0.5 * (term.slide_s * problem.motion.scene.fps - 1.0)))
 
@@ -77,6 +79,7 @@ class BoundSliding(BoundTerm):
         slip.free_normal = stage.free_normal
         slip.drifting = min(1.0, stage.sigma_slip_m_s / self.term.sigma_drift_m_s) ** 2
         slip.slide = self.term.slide_m_s / self.problem.motion.scene.fps
+        slip.deepest = stage.contact_distance_m
         if self.body.symmetry in AXES:
             slip.symmetry[AXES.index(self.body.symmetry)] = 1.0
         self._slides = stage.slides and self.body.symmetry != "sphere"
@@ -84,14 +87,14 @@ class BoundSliding(BoundTerm):
         self._drifts.fill_(wp.vec4(0.0, 0.0, 0.0, 1.0))
 
     def freeze(self) -> None:
-        from warpprior.kernels.sticking import weigh_sticking
+        from warpprior.kernels.sticking import believe_sliding, find_sliding, share_sliding
 
         if not self._slides:
             return
-        motion = self.problem.motion
-        weigh_sticking(
-            self._pair.contacts, motion.segments, motion.paces, self._slip, self._around, drifts_out=self._drifts
-        )
+        motion, contacts = self.problem.motion, self._pair.contacts
+        find_sliding(contacts, motion.segments, motion.paces, self._slip, self._around, found_out=self._found)
+        share_sliding(contacts.weights, self._found, shares_out=self._shares)
+        believe_sliding(self._found, self._shares, self._slip, drifts_out=self._drifts)
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.sliding import add_sliding
