@@ -38,8 +38,8 @@ def overlap_priors(bodies: Iterable[SceneBody]) -> dict[str, float]:
 def overlap_notes(values: Mapping[str, float], usual_m: float) -> list[str]:
     """What is to be said of overlaps ``values``, by pair, how much deeper than ``usual_m`` contact was allowed [m]."""
     return [
-        f"{name}: labels and contact contradict each other; labels put the one {1e3 * (usual_m + value):.1f} mm "
-        "into the other, and contact was allowed that much."
+        f"{name}: labels contradict contact; they put the one about {1e3 * (usual_m + value):.1f} mm into the other, "
+        "and contact is allowed that much."
         for name, value in values.items()
         if value > CLEARLY
     ]
