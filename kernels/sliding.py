@@ -21,7 +21,6 @@ class Slip:
     free_normal: wp.float32  # share of the motion along the normal that is not slip
     slide: wp.float32  # contacts whose mean slip over several frames is as large are half-way to sliding [m]
     deepest: wp.float32  # what lies deeper inside does not slide [m]
-    symmetry: wp.vec3  # axis through the object's origin about which turns are not seen, 0 for none
     drifting: wp.float32  # weight of what slides against what sticks
 
 

@@ -25,12 +25,10 @@ def _find_sliding(
 
     Of those that stick, slip is noise, alike in no two intervals; those that slide go on, at any speed.  So the inner
     products of slips in different intervals tell: on average they are the square of what goes on, however strong the
-    noise is, and a jump in one interval leaves no trace.  Intervals count by contact weight.  Turns about an axis of
-    symmetry are not seen, so there is no evidence of slip along them; nor is there where a point lies deep inside, for
-    what slides does so on a surface.
+    noise is, and a jump in one interval leaves no trace.  Intervals count by contact weight.  Deep inside there is no
+    evidence, for what slides does so on a surface.
     """
     frame, point = wp.tid()
-    unseen = wp.normalize(wp.cross(slip[0].symmetry, contacts.places[frame, point]))
     slips = wp.vec3(0.0, 0.0, 0.0)
     total = float(0.0)
     squares = float(0.0)  # of slips
@@ -42,7 +40,6 @@ def _find_sliding(
         if segments[other] == segments[frame] and segments[other - 1] == segments[frame] and apart > -slip[0].deepest:
             weight = wp.sqrt(contacts.weights[other, point] * contacts.weights[other - 1, point])
             move = slip_of(contacts, slip[0], other, point) * (weight * paces[other])
-            move -= unseen * wp.dot(unseen, move)
             slips += move
             total += weight
             squares += wp.length_sq(move)

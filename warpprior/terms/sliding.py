@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
 
-AXES = ("x", "y", "z")  # of symmetry
-
 
 @dataclass(frozen=True)
 class Sliding(Term):
@@ -80,9 +78,7 @@ class BoundSliding(BoundTerm):
         slip.drifting = min(1.0, stage.sigma_slip_m_s / self.term.sigma_drift_m_s) ** 2
         slip.slide = self.term.slide_m_s / self.problem.motion.scene.fps
         slip.deepest = stage.contact_distance_m
-        if self.body.symmetry in AXES:
-            slip.symmetry[AXES.index(self.body.symmetry)] = 1.0
-        self._slides = stage.slides and self.body.symmetry != "sphere"
+        self._slides = stage.slides
         self._slip.assign([slip])
         self._drifts.fill_(wp.vec4(0.0, 0.0, 0.0, 1.0))
 
