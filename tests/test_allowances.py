@@ -8,8 +8,10 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from tests.estimator_scenes import make_problem
 from warpprior import refine
 from warpprior.bodies import animated_body, rigid_body
+from warpprior.refinement.guard import Guard
 from warpprior.render.images import render_labels
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.system.allowances import overlap_notes
@@ -60,7 +62,32 @@ def test_labels_win_over_contact_with_what_is_known(overlap_mm):
     off = result.poses["box"].position - scene.body("box").truth.position
     assert np.abs(off).max() < 0.003  # 4.3 mm where 1 mm is all that contact is allowed, and stages are undone
     assert not any("undone" in note for note in result.notes)
+    found = result.shared["hand in box"]
+    assert abs(1e3 * found["value"] - max(overlap_mm - 1.0, 0.0)) < 2.0
+    assert (found["sigma"] < 0.005) == (overlap_mm > 0)  # nothing is learnt of bodies that do not overlap
     deep = [note for note in result.notes if "hand in box" in note]
     assert len(deep) == (overlap_mm > 0)
     for note in deep:
         assert abs(float(re.search(r"([0-9.]+) mm", note)[1]) - overlap_mm) < 2.0
+
+
+def test_a_body_goes_back_with_its_overlap():
+    """The guard undoes what a part did to a box, and how deep the hand was allowed in it, but not in another."""
+    scene = carried(0.005)
+    box = scene.body("box")
+    aside = replace(box.truth, position=box.truth.position + np.array([0.0, -0.09, 0.0]))
+    other = replace(box, body=replace(box.body, name="other"), label=3, initial=aside, truth=aside)
+    scene = scene.with_poses({"box": box.truth})
+    scene = replace(scene, bodies=(*scene.bodies, other))
+    scene = replace(scene, labels=render_labels(scene, {body.name: body.initial for body in scene.bodies}))
+    problem = make_problem(scene, "cpu")
+    guard, shared = Guard(problem), problem.shared
+    places = [shared.names.index(f"hand in {name}") for name in ("box", "other")]
+    values = shared.values.copy()
+    values[places] = 0.004
+    shared.assign(values)
+    moved = problem.motion.read_transforms()["box"]
+    moved[:, 0] += 0.03
+    problem.motion.assign_transforms({"box": moved})
+    assert len(guard.check("fine")) == 1
+    np.testing.assert_allclose(shared.values[places], [0.0, 0.004])

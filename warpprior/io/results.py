@@ -233,4 +233,5 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "notes": list(dict.fromkeys([*result.scene.warnings, *result.notes])),
         "left_out": {name: {c: list(frames) for c, frames in each.items()} for name, each in result.left_out.items()},
+        "shared": result.shared,
     }

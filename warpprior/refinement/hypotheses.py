@@ -13,7 +13,7 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
-from warpprior.refinement.rotation_search import frames_to_search, say_what_came, search_rotations
+from warpprior.refinement.rotation_search import Found, frames_to_search, say_what_came, search_rotations
 from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.system.motion import frame_paces
 
@@ -63,15 +63,22 @@ def choose_poses(
         search.carry(rounds)
     if turns:
         search.look_far(shared=False)
+    for found, before in search.found:
+        say_what_came(fit, found, before)
     return int((fit.poses != start).any(axis=1).sum())
 
 
 class _Search:
-    """Hypotheses so far, and the cheapest path through them."""
+    """Hypotheses so far, and the cheapest path through them.
+
+    Attributes:
+        found: what searches for far rotations handed on, and the poses before each (frame, 7).
+    """
 
     def __init__(self, fit: BodyFit, joined: np.ndarray):
         self._fit, self._joined = fit, joined
         self._hypotheses: list[tuple[np.ndarray, np.ndarray]] = []
+        self.found: list[tuple[Found, np.ndarray]] = []
         scene = fit.motion.scene
         self._pace = np.maximum(JUMP_FPS / (scene.fps * frame_paces(scene)[1:]), 1.0)
 
@@ -117,7 +124,7 @@ class _Search:
         for tried in found.tries:
             self.settle(tried)
         self.take_path()
-        say_what_came(fit, found, before)
+        self.found.append((found, before))
         return True
 
     def carry(self, rounds: int, report: Callable[[float], None] = lambda share: None) -> None:

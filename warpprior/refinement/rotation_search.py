@@ -168,7 +168,9 @@ def _try_all(body: SceneBody, scene: Scene, own: np.ndarray, frames, grid, devic
     small = _small_scene(body, scene, own, frames, grid)
     motion = MotionState(small, device, point_count=8)
     observed = observe_picture(motion, 0.25, calibrate=False)
-    problem = Problem(motion, observed, UnknownSettings(estimate_mask_bias=False))
+    problem = Problem(
+        motion, observed, UnknownSettings(estimate_mask_bias=False, estimate_misfit=False, estimate_shape=False)
+    )
     term = Contour(sigma_px=1.0)
     problem.prepare_for([term])
     bound = list(term.bind(problem))

@@ -24,14 +24,13 @@ def overlap_name(known: SceneBody, body: SceneBody) -> str:
     return f"{known.name} in {body.name}"
 
 
-def overlap_priors(bodies: Iterable[SceneBody]) -> dict[str, float]:
-    """Sigma of the overlap of each pair for which it is estimated, by its name [m]."""
-    bodies, found = list(bodies), {}
-    for body in bodies:
-        for known in bodies:
-            if known.known and not known.body.is_rigid and not body.known and body.body.is_rigid:
-                links = known.body.coordinate_count > 0 and known.body.shape_count == 0
-                found[overlap_name(known, body)] = SIGMA_LINKS if links else SIGMA_SOFT
+def overlap_priors(body: SceneBody, others: Iterable[SceneBody]) -> dict[str, float]:
+    """Sigma of the overlap of an estimated body with each of the others for which it is estimated, by its name [m]."""
+    found = {}
+    for known in others:
+        if known.known and not known.body.is_rigid and body.body.is_rigid:
+            links = known.body.coordinate_count > 0 and known.body.shape_count == 0
+            found[overlap_name(known, body)] = SIGMA_LINKS if links else SIGMA_SOFT
     return found
 
 
