@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -38,7 +39,7 @@ class Slide:
 
 def make_slide(slide: Slide) -> Scene:
     """A simulated lift, after which the object slides in the hand where that is least in its way, with new labels."""
-    exact = {"hand_noise": "exact"} if slide.known else {}
+    exact: dict[str, Any] = {"hand_noise": "exact"} if slide.known else {}
     made = simulate("grasp_lift", object=slide.thing, seed=slide.seed, frame_count=FRAMES, images=False, **exact)
     hand, thing = made.bodies
     assert hand.truth is not None and thing.truth is not None, "simulated scenes have truth"
