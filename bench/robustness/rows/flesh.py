@@ -31,10 +31,12 @@ def _trial(name: str, thing: str, overlap_mm: int, seed: int, *, overlaps: bool 
     """The hand lies so much farther towards the middle of what it holds, and labels show that."""
     scene = simulate(name, object=thing, seed=seed, frame_count=FRAMES, images=False)
     held = scene.body(thing).truth
+    assert held is not None, "it is simulated"
     bodies = []
     for body in scene.bodies:
         if not body.body.is_rigid:
             truth = body.truth
+            assert truth is not None, "it is simulated"
             if overlaps:
                 towards = held.position - truth.position
                 towards /= np.linalg.norm(towards, axis=1, keepdims=True)
