@@ -43,7 +43,7 @@ def consistency(poses: Poses, truth: Poses, symmetry: str = "none") -> tuple[dic
     assert poses.covariance is not None
     covariance = bounded_covariance(poses.covariance)
     ratios = error_sigmas(errors[:, :6], covariance[:, :6, :6])
-    basis = _visible(poses, symmetry)
+    basis = visible_directions(poses, symmetry)
     visible = np.einsum("fki,fi->fk", basis, errors[:, :6])
     squares, dof = normalised_squares(visible, basis @ covariance[:, :6, :6] @ basis.transpose(0, 2, 1))
     rows = {"nees": squares, "nees_level": level_of(squares, dof), "position_sigmas": _largest(ratios[:, :3])}
@@ -112,7 +112,7 @@ def _largest(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values).all(axis=1), np.nan, np.nan_to_num(values, nan=-np.inf).max(axis=1))
 
 
-def _visible(poses: Poses, symmetry: str) -> np.ndarray:
+def visible_directions(poses: Poses, symmetry: str) -> np.ndarray:
     """Directions of the pose's error that can be seen (frame, k, 6): not the turns that a symmetry hides."""
     frame_count = poses.frame_count
     if symmetry == "none":
