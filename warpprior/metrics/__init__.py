@@ -38,7 +38,7 @@ With truth, bodies with keypoints (hands); ``vertex_..`` is the same for all ver
 ``f_score_15mm``           the same for 15 mm
 =========================  ==========================================================================================
 
-Bodies whose motion comes with a covariance, which a tracker's does; all but the first two need truth:
+Bodies whose motion comes with a covariance; all but the first two need truth:
 
 =========================  ==========================================================================================
 ``stated_position_mm``     root mean square error of the position that the covariance states

@@ -1,4 +1,4 @@
-"""Plots of how sure a tracker was: errors within three sigmas, and what its sensors said, over frames."""
+"""Plots of how sure an estimate is: errors within three sigmas, and what a tracker's sensors said, over frames."""
 
 from __future__ import annotations
 
