@@ -16,7 +16,7 @@ from tests.estimator_scenes import (
     make_solver,
 )
 from warpprior.refinement.run import refine
-from warpprior.refinement.sureness import STATED, measure_sureness
+from warpprior.refinement.sureness import measure_sureness
 from warpprior.settings import CovarianceSettings, RefineSettings
 from warpprior.uncertainty import observable, standard_deviations
 
@@ -108,7 +108,7 @@ def test_noisier_labels_make_a_result_less_sure(device):
     assert noisy.noise["contour"] > 4.0 * exact.noise["contour"]
     ratio = standard_deviations(noisy.poses["box"])[:, :2] / standard_deviations(exact.poses["box"])[:, :2]
     assert (ratio > 1.5).all()
-    assert exact.noise["contour"] < STATED
+    assert exact.noise["contour"] < 0.5
 
 
 def test_results_carry_covariances_of_all_that_is_estimated(device):

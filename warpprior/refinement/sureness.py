@@ -28,7 +28,7 @@ from warpprior.uncertainty import POSITION_LIMIT, TURN_LIMIT
 BIAS = "bias"
 SIGMA_MEASURED_BIAS = 0.25  # of what known bodies say of it [px]
 FAR = 4.0  # times the limits of what counts as known: as vaguely are poses known beforehand
-STATED = 10.0  # the stated noise of a term is believed as if so many measurements had shown it
+STATED = 3.0  # the stated noise of a term is believed as if so many measurements had shown it
 ROUNDS = 2  # noise and covariance depend on each other
 NEAREST = 0.05  # [m]
 
