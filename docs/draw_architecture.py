@@ -26,6 +26,7 @@ ROOMS = {
     "terms": "one file per term",
     "settings": "of a refinement",
     "refinement": "a whole sequence: Gauss-Newton, Adam",
+    "checks": "is the data what it is taken for?",
     "tracking": "frame by frame: a Kalman filter",
     "torch": "gradients for torch; imported by nothing else",
     "metrics": "errors",

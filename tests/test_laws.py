@@ -27,7 +27,7 @@ FLOORS = [
     ["observations", "scene", "result", "uncertainty"],
     ["render"],
     ["system", "terms", "settings"],
-    ["refinement"],
+    ["refinement", "checks"],
     ["tracking"],
     ["torch"],
     ["metrics", "io", "usd", "report", "contacts"],
