@@ -199,3 +199,18 @@ def test_the_command_says_and_writes_what_it_found(clean, tmp_path, capsys):
     assert "error pose_inverse" in said and "cure: poses of" in said
     assert main(["check", str(tmp_path / "right"), "--device", "cpu"]) == 0
     assert main([*words]) == 2 and "exists" in capsys.readouterr().err  # without --overwrite
+
+
+def test_refine_says_what_a_check_finds(clean):
+    """Findings are in the result and its notes; with ``strict`` an error ends the run first; it can be left out."""
+    wrong = reordered(clean.first_frames(6))
+    settings = warpprior.RefineSettings(iterations=1)
+    result = warpprior.refine(wrong, settings, device="cpu")
+    assert {finding.code for finding in result.findings if finding.level == "error"} == {"quaternion_order"}
+    assert any("quaternion_order" in note and "cure" in note for note in result.notes)
+    with pytest.raises(warpprior.InputError, match="quaternion_order"):
+        warpprior.refine(wrong, settings, device="cpu", strict=True)
+    unchecked = warpprior.refine(wrong, settings, device="cpu", check_first=False)
+    assert unchecked.findings == () and not any("quaternion_order" in note for note in unchecked.notes)
+    for name, poses in result.poses.items():
+        assert np.array_equal(poses.position, unchecked.poses[name].position)

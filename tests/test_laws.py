@@ -24,7 +24,7 @@ FLOORS = [
     ["support"],
     ["bodies"],
     ["geometry"],
-    ["observations", "scene", "result", "uncertainty"],
+    ["observations", "scene", "finding", "result", "uncertainty"],
     ["render"],
     ["system", "terms", "settings"],
     ["refinement", "checks"],

@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 _homes = {
     "Body": "warpprior.bodies.body",
     "Camera": "warpprior.scene",
-    "Finding": "warpprior.checks.finding",
+    "Finding": "warpprior.finding",
     "HandPose": "warpprior.observations",
     "InputError": "warpprior.support.errors",
     "MissingExtraError": "warpprior.support.errors",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from warpprior.finding import Finding
 from warpprior.scene import Poses, Scene
 
 
@@ -42,6 +43,7 @@ class Result:
         complete: False when it was interrupted and holds the best so far.
         left_out: frames whose evidence contradicts the rest and was not used, {body: {channel: frames}}; channels are
             ``labels`` and ``keypoints2d``.
+        findings: what a check of the scene found before the estimate; see :func:`warpprior.check`.
     """
 
     scene: Scene
@@ -53,3 +55,4 @@ class Result:
     notes: tuple[str, ...] = ()
     complete: bool = True
     left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.checks.evidence import Evidence
-from warpprior.checks.finding import Finding
 from warpprior.checks.registry import check
 from warpprior.checks.sizes import frames_of, verdict, who_says
+from warpprior.finding import Finding
 from warpprior.scene import Camera, Scene
 
 LEAST_FACTOR = 1.12  # of a focal length, which first guesses and models do not err by
@@ -74,7 +74,7 @@ def depth_of_crop_camera(evidence: Evidence) -> Iterator[Finding]:
     which = f", as for a focal length of {usual * camera.fx:.0f} px (HaMeR, WiLoR)" if alike else ""
     factor = usual if alike else best.factor
     words = (
-        f"the first guess of {item.name} is {best.factor:.3g} times as far away as its size in the picture says{which}: "
+        f"the first guess of {item.name} is {best.factor:.3g} times as far away as its size says{which}: "
         "its depth is that of another camera"
     )
     yield Finding(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from warpprior.checks.evidence import Evidence
-from warpprior.checks.finding import Finding
 from warpprior.checks.registry import check
+from warpprior.finding import Finding
 from warpprior.support.errors import InputError
 
 

@@ -15,12 +15,12 @@ from warpprior.bodies.triangles import mean_cross_section
 from warpprior.render.images import render_masks
 from warpprior.scene import Camera, Poses, Scene, SceneBody, trust_of
 
-MOST_FRAMES = 12  # that are looked at
+MOST_FRAMES, BRIEF_FRAMES = 12, 5  # that are looked at
 SMALL_PX = 160  # longer side of the pictures that are drawn
 FEWEST_PIXELS = 30  # of a label in a small picture, that say something
 DRAWN_M = 0.2  # size at which a body is drawn, whatever its own
 STEPS = np.array([0.15, 0.15, 0.3])  # across the view [sizes], along it [log], and about an axis [rad]
-ROUNDS = 4  # of steps
+ROUNDS, BRIEF_ROUNDS = 4, 2  # of steps
 PASSES = 3  # by which a drawing is laid on its label
 FEWEST_POINTS = 6  # detected keypoints that tell how a body lies
 
@@ -61,7 +61,7 @@ class View:
         else:
             self._own = labels == item.label
             self._open = self._own | (labels == 0)  # behind another body it may be anywhere
-        self.area, self.centre = _moments(self._own)
+        self.area, self.centre = moments(self._own)
         self.usable: np.ndarray = self.area >= FEWEST_PIXELS
 
     @functools.cached_property
@@ -135,7 +135,7 @@ class View:
             return first
         middle, share, rotation = first.middle[0], first.share[0], self.poses.rotation
         rows, size = np.arange(len(share)), STEPS
-        for _ in range(ROUNDS):
+        for _ in range(BRIEF_ROUNDS if self._evidence.brief else ROUNDS):
             tried_middle, tried_rotation = self._stepped(middle, rotation, size)
             shares = self.shares(self.draw(tried_middle - self._arms(tried_rotation), tried_rotation))
             best = shares.argmax(axis=0)
@@ -160,8 +160,8 @@ class View:
         still = np.broadcast_to(middle, (len(turned), *middle.shape))
         return np.concatenate([moved, still]), np.concatenate([same, *(each[None] for each in turned)])
 
-    def place(self, rotation: np.ndarray) -> Placed:
-        """Lay the body, turned by quaternions (reading, frame, 4), on its label.
+    def place(self, rotation: np.ndarray, passes: int = PASSES) -> Placed:
+        """Lay the body, turned by quaternions (reading, frame, 4), on its label, in so many passes.
 
         Only the open part of a drawing counts: what falls on other bodies' labels may hide there.
         """
@@ -174,13 +174,13 @@ class View:
         depth = np.broadcast_to(np.sqrt(focal.prod() * section / np.maximum(self.area, 1.0)), shape).copy()
         bearing = np.broadcast_to((np.nan_to_num(self.centre) - center) / focal, (*shape, 2)).copy()
         best, best_middle = np.full(shape, -1.0), np.zeros((*shape, 3))
-        for _ in range(PASSES):
+        for _ in range(passes):
             middle = np.concatenate([bearing * depth[..., None], depth[..., None]], axis=2)
             drawn = self.draw(middle - arms, rotation)
             share = self.shares(drawn)
             better = share > best
             best, best_middle = np.where(better, share, best), np.where(better[..., None], middle, best_middle)
-            area, centre = _moments(drawn)
+            area, centre = moments(drawn)
             seen = area >= FEWEST_PIXELS
             factor = np.sqrt(np.maximum(area, 1.0) / np.maximum(self.area, 1.0))
             depth = np.where(seen, depth * np.clip(factor, 0.25, 4.0), depth)
@@ -194,6 +194,16 @@ class View:
         middle = np.broadcast_to(self.rest_middle, (frames, 3))
         turned = Rotation.from_quat(rotation.reshape(-1, 4)).apply(np.tile(middle, (readings, 1)))
         return turned.reshape(readings, frames, 3)
+
+    @functools.cached_property
+    def all_middles(self) -> np.ndarray:
+        """Middles of the surface of the first guess in all frames of the scene (frame, 3) [m]."""
+        item, moments = self.item, self.item.initial.moments
+        surfaces = item.body.surfaces
+        middle = 0.5 * (surfaces.min(axis=1) + surfaces.max(axis=1)).astype(np.float64) * item.initial.scale
+        if item.body.animation is not None and moments is not None:
+            middle = middle[moments]
+        return Rotation.from_quat(item.initial.rotation).apply(middle) + item.initial.position
 
     def middles(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """Middles of the surface (reading, frame, 3) [m] at positions and rotations."""
@@ -285,7 +295,7 @@ class Evidence:
 
     Args:
         scene: that is checked.
-        frame_count: how many frames are looked at, at most.
+        brief: fewer frames are looked at, and less closely.
         device: where bodies are drawn.
 
     Attributes:
@@ -294,8 +304,9 @@ class Evidence:
         labels: the label images thinned to their size (frame, height, width) uint8, or None.
     """
 
-    def __init__(self, scene: Scene, frame_count: int = MOST_FRAMES, device: str = "cpu"):
-        self.scene, self.device = scene, device
+    def __init__(self, scene: Scene, *, brief: bool = False, device: str = "cpu"):
+        self.scene, self.device, self.brief = scene, device, brief
+        frame_count = BRIEF_FRAMES if brief else MOST_FRAMES
         self.frames = np.unique(np.linspace(0, scene.frame_count - 1, frame_count).round().astype(int))
         camera = scene.camera
         step = max(1, -(-max(camera.width, camera.height) // SMALL_PX))
@@ -334,7 +345,7 @@ class Evidence:
         }
 
 
-def _moments(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Areas (...,) and centroids (..., 2) [px] of masks (..., height, width); NaN of empty ones."""
     rows, columns = np.count_nonzero(masks, axis=-1), np.count_nonzero(masks, axis=-2)
     area = rows.sum(axis=-1).astype(np.float64)

@@ -11,8 +11,8 @@ import numpy as np
 from warpprior.bodies.keypoint_fit import KeypointModel
 from warpprior.checks.comparison import clearly_better, likeness, may_be_bettered, nearness
 from warpprior.checks.evidence import FEWEST_POINTS, Evidence, Points, compare_points, spread_out
-from warpprior.checks.finding import Finding
 from warpprior.checks.registry import check
+from warpprior.finding import Finding
 from warpprior.refinement.keypoint_outliers import keypoint_orders
 from warpprior.scene import Scene, SceneBody
 from warpprior.support.missing_points import SAME_PLACE_PX, at_one_place, marked_missing

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.checks.evidence import Evidence
-from warpprior.checks.finding import Finding
 from warpprior.checks.registry import check
 from warpprior.checks.sizes import frames_of, verdict, who_says
+from warpprior.finding import Finding
 from warpprior.scene import Scene
 
 LEAST_FACTOR = 1.12

@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.checks.comparison import FEWEST_FRAMES, clearly_better, likeness, may_be_bettered, nearness
-from warpprior.checks.evidence import Evidence, compare_points
-from warpprior.checks.finding import Finding
+from warpprior.checks.comparison import FEWEST_FRAMES, Choice, clearly_better, likeness, may_be_bettered, nearness
+from warpprior.checks.evidence import PASSES, Evidence, compare_points
 from warpprior.checks.registry import check
+from warpprior.checks.timing import BOXES, GUESS, KEYPOINTS, LABELS, tracks
+from warpprior.finding import Finding
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.wording import frame_list
 
+BRIEF_PASSES = 2  # by which each reading is laid on its label in a brief check
+LEAST_OWN_GAIN = 0.04  # of the agreement, of a body that is read as all are together
+FOLLOWS_WITHIN = 0.1  # of the agreement: so much worse a reading is taken for the sake of one for all bodies
+REPEATED = 3  # frames with one and the same pose, to the last bit
+OFF_SIZES, MANY = 0.5, 1.0 / 3.0  # such frames are missing where labels are so far off; so many are worth a warning
 OPENGL, PYTORCH3D = np.array([1.0, -1.0, -1.0]), np.array([-1.0, -1.0, 1.0])
 
 
@@ -86,38 +92,74 @@ def _eulers(place: np.ndarray, rotation: np.ndarray) -> Iterator[Reading]:
 
 @check
 def pose_conventions(evidence: Evidence) -> Iterator[Finding]:
-    """Another reading of the first guess that agrees with labels and keypoints where the given one does not."""
-    for item in evidence.scene.bodies:
-        if item.body.animation is None:
-            yield from _judge(item, evidence)
+    """Another reading of the first guess that agrees with labels and keypoints where the given one does not.
+
+    All poses of a file mostly come from one program, so bodies are asked together first, and then each by itself.
+    """
+    asked = [_Asked(item, evidence) for item in evidence.scene.bodies if item.body.animation is None]
+    asked = [each for each in asked if each.before]
+    together = None
+    if any(may_be_bettered(each.before) for each in asked):
+        rows = [[np.nanmean(said, axis=0) for said in (each.before, each.after)] for each in asked]
+        together = clearly_better([before for before, _ in rows], [after for _, after in rows])
+    own = [clearly_better(each.before, each.after) if may_be_bettered(each.before) else None for each in asked]
+    sure = [choice for choice in (together, *own) if choice is not None]
+    if not sure:
+        return
+    leading = together or max(sure, key=lambda choice: choice.cured - choice.stated)
+    for each, choice in zip(asked, own, strict=True):
+        told = each.told_by(leading.number)
+        if told is not None and (choice is None or told.cured > choice.cured - FOLLOWS_WITHIN):
+            choice = told
+        if choice is not None:
+            yield each.finding(choice)
 
 
-def _judge(item: SceneBody, evidence: Evidence) -> Iterator[Finding]:
-    poses = item.initial.frames(evidence.frames)
-    before = _agreements([Reading("", "", "", poses.position, poses.rotation)], item, evidence)
-    if not may_be_bettered(before):
-        return
-    tried = list(readings(poses))
-    choice = clearly_better(before, _agreements(tried, item, evidence))
-    if choice is None:
-        return
-    reading, name = tried[choice.number], item.name
-    frames = evidence.frames[choice.rows]
-    rivals = sorted({tried[number].code for number in choice.as_good} - {reading.code})
-    yield Finding(
-        code=reading.code,
-        level="warning" if rivals else "error",
-        body=name,
-        frames=tuple(int(frame) for frame in frames),
-        message=(
-            f"the first guess of {name} looks like {reading.words}: so read it agrees with "
-            f"{_witnesses(item, evidence)} by {choice.cured:.2f} of 1, as it is by {choice.stated:.2f}, better in {frame_list(frames)}"
-            + (f"; {' and '.join(rivals)} would do as well" if rivals else "")
-        ),
-        cure=f"poses of {name}: {reading.cure}",
-        evidence=choice.numbers,
-        mend=functools.partial(_with_reading, name=name, number=choice.number),
-    )
+class _Asked:
+    """One body, and what its witnesses say of its first guess and of other readings of it."""
+
+    def __init__(self, item: SceneBody, evidence: Evidence):
+        self.item, self.evidence = item, evidence
+        poses = item.initial.frames(evidence.frames)
+        self.before = _agreements([Reading("", "", "", poses.position, poses.rotation)], item, evidence)
+        self._poses = poses
+
+    @functools.cached_property
+    def tried(self) -> list[Reading]:
+        return list(readings(self._poses))
+
+    @functools.cached_property
+    def after(self) -> list[np.ndarray]:
+        return _agreements(self.tried, self.item, self.evidence)
+
+    def told_by(self, number: int) -> Choice | None:
+        """The reading that all bodies together have, where this one does not speak against it."""
+        total, own = np.nanmean(self.after, axis=0)[number], np.nanmean(self.before, axis=0)[0]
+        heard = np.isfinite(own)
+        stated, cured = float(np.mean(own[heard])), float(np.mean(total[heard]))
+        if not cured > stated + LEAST_OWN_GAIN:
+            return None
+        better = heard & (total > own)
+        return Choice(number, (), stated, cured, float(better.sum() / heard.sum()), np.flatnonzero(better))
+
+    def finding(self, choice: Choice) -> Finding:
+        reading, name = self.tried[choice.number], self.item.name
+        frames = self.evidence.frames[choice.rows]
+        rivals = sorted({self.tried[number].code for number in choice.as_good} - {reading.code})
+        return Finding(
+            code=reading.code,
+            level="warning" if rivals else "error",
+            body=name,
+            frames=tuple(int(frame) for frame in frames),
+            message=(
+                f"the first guess of {name} looks like {reading.words}: so read it agrees with "
+                f"{_witnesses(self.item, self.evidence)} by {choice.cured:.2f} of 1, as it is by {choice.stated:.2f}, "
+                f"better in {frame_list(frames)}" + (f"; {' and '.join(rivals)} would do as well" if rivals else "")
+            ),
+            cure=f"poses of {name}: {reading.cure}",
+            evidence=choice.numbers,
+            mend=functools.partial(_with_reading, name=name, number=choice.number),
+        )
 
 
 def _witnesses(item: SceneBody, evidence: Evidence) -> str:
@@ -131,7 +173,7 @@ def _agreements(tried: list[Reading], item: SceneBody, evidence: Evidence) -> li
     position = np.stack([each.position for each in tried])
     rotation = np.stack([each.rotation for each in tried])
     if view.usable.sum() >= FEWEST_FRAMES:
-        placed = view.place(rotation)
+        placed = view.place(rotation, BRIEF_PASSES if evidence.brief else PASSES)
         middle = view.middles(position, rotation)
         raw = view.shares(view.draw(position, rotation))
         camera, depth = evidence.camera, np.maximum(middle[..., 2], 1e-3)
@@ -158,3 +200,67 @@ def _with_reading(scene: Scene, *, name: str, number: int) -> Scene:
     initial = scene.body(name).initial
     reading = list(readings(initial))[number]
     return scene.with_poses({name: replace(initial, position=reading.position, rotation=reading.rotation)})
+
+
+@check
+def missing_poses(evidence: Evidence) -> Iterator[Finding]:
+    """Frames without a first guess, marked by zeros or by one and the same pose, which is not where the body is."""
+    for item in evidence.scene.bodies:
+        if item.known or item.body.animation is not None:
+            continue
+        initial = item.initial
+        zeros = ~initial.position.any(axis=1)
+        _, inverse, counts = np.unique(
+            np.column_stack([initial.position, initial.rotation]), axis=0, return_inverse=True, return_counts=True
+        )
+        repeated = (counts >= REPEATED)[inverse.ravel()] & _away(item, evidence)
+        missing = zeros | repeated
+        if not missing.any():
+            continue
+        frames = np.flatnonzero(missing)
+        what = "all zeros" if zeros.any() else "one and the same pose, and not where it is seen"
+        yield Finding(
+            "initial_missing",
+            "warning" if zeros.any() or missing.mean() > MANY else "note",
+            item.name,
+            tuple(int(frame) for frame in frames),
+            f"the first guess of {item.name} in {frame_list(frames)} is {what}: there was none",
+            f"poses of {item.name}: mark missing ones with NaN; they are interpolated",
+            {"frames": len(frames), "share": float(missing.mean())},
+            functools.partial(_with_gaps_filled, name=item.name, missing=missing),
+        )
+
+
+def _away(item: SceneBody, evidence: Evidence) -> np.ndarray:
+    """Frames (frame,) bool in which the first guess is clearly not where the body is seen."""
+    away = np.zeros(item.initial.frame_count, dtype=bool)
+    places = {(track.body, track.kind): track.places for track in evidence.once(tracks)}
+    guess = places[item.name, GUESS]
+    for kind, reach in (
+        (LABELS, evidence.views[item.name].size.max() * evidence.step),
+        (BOXES, None),
+        (KEYPOINTS, None),
+    ):
+        if (item.name, kind) not in places:
+            continue
+        apart = np.linalg.norm(places[item.name, kind] - guess, axis=1)
+        usual = np.nanpercentile(apart, 25)
+        limit = OFF_SIZES * reach if reach is not None else OFF_SIZES * evidence.scene.camera.width / 4.0
+        away |= (apart > limit) & (apart > 2.0 * usual)
+        away |= ~np.isfinite(guess).all(axis=1)
+        break
+    return away
+
+
+def _with_gaps_filled(scene: Scene, *, name: str, missing: np.ndarray) -> Scene:
+    from scipy.spatial.transform import Slerp
+
+    initial, there = scene.body(name).initial, np.flatnonzero(~missing)
+    if len(there) < 2:
+        return scene
+    at = np.clip(np.arange(len(missing)), there[0], there[-1])
+    fill = lambda rows: np.column_stack([np.interp(at, there, column[there]) for column in rows.T])  # noqa: E731
+    turns = Slerp(there, Rotation.from_quat(initial.rotation[there]))(at).as_quat()
+    joints = fill(initial.joints) if initial.joints.shape[1] else initial.joints
+    changes = {"position": fill(initial.position), "rotation": turns, "joints": joints, "imputed": missing}
+    return scene.with_poses({name: replace(initial, **changes)})

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from warpprior.checks.evidence import Evidence
-from warpprior.checks.finding import Finding
+from warpprior.finding import Finding
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
-CHECKS: list[Check] = []
-"""All checks, in the order in which they are made."""
+CHECKS: dict[Check, bool] = {}
+"""All checks, in the order in which they are made, and whether each is for thorough ones only."""
 
 
 def check(function: Check) -> Check:
     """Enter a check; a module of this folder needs no more."""
-    CHECKS.append(function)
+    CHECKS[function] = False
+    return function
+
+
+def thorough_check(function: Check) -> Check:
+    """Enter a check that is left out of the brief form, which estimators make first."""
+    CHECKS[function] = True
     return function

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from warpprior import checks
-from warpprior.checks.evidence import MOST_FRAMES, Evidence
-from warpprior.checks.finding import LEVELS, Finding
+from warpprior.checks.evidence import Evidence
 from warpprior.checks.registry import CHECKS
+from warpprior.finding import LEVELS, Finding
 from warpprior.scene import Scene, check_is_scene
 from warpprior.support.device import resolve_device
 
 
-def check(scene: Scene, *, frame_count: int = MOST_FRAMES, device: str | None = "cpu") -> tuple[Finding, ...]:
+def check(scene: Scene, *, brief: bool = False, device: str | None = "cpu") -> tuple[Finding, ...]:
     """Find out whether a scene's data is in the form that it is taken for.
 
     Nothing is estimated and nothing is changed.  Each convention that data of the field comes in, and each usual slip,
@@ -26,7 +26,7 @@ def check(scene: Scene, *, frame_count: int = MOST_FRAMES, device: str | None = 
 
     Args:
         scene: to be checked.
-        frame_count: how many frames are drawn, at most, spread over the sequence.
+        brief: fewer frames are drawn, and what estimators say themselves is left to them.
         device: where bodies are drawn: ``cpu``, ``cuda``; None takes a GPU if there is one.
 
     Returns:
@@ -35,12 +35,13 @@ def check(scene: Scene, *, frame_count: int = MOST_FRAMES, device: str | None = 
     check_is_scene(scene, "check")
     for module in pkgutil.iter_modules(checks.__path__):
         importlib.import_module(f"{checks.__name__}.{module.name}")
-    evidence = Evidence(scene, frame_count, resolve_device(device))
+    evidence = Evidence(scene, brief=brief, device=resolve_device(device))
     found = []
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of medians of nothing, which are NaN and say nothing
-        for one in CHECKS:
-            found += evidence.once(one)
+        for one, thorough in CHECKS.items():
+            if not (thorough and brief):
+                found += evidence.once(one)
     return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
 
 

@@ -90,9 +90,12 @@ PRICES |= {"guess": 3.0, "crop": 4.0, "shift": 6.0}
 def witnesses(evidence: Evidence) -> Iterator[Witness]:
     """All that is said and seen of where bodies are."""
     from warpprior.checks.keypoints import keypoint_forms
+    from warpprior.checks.labels import labels_swapped
     from warpprior.checks.poses import pose_conventions
 
     misread = {finding.body for finding in evidence.once(pose_conventions)}
+    if evidence.once(labels_swapped):
+        return
     unread = {finding.body for finding in evidence.once(keypoint_forms) if finding.level != "note"}
     for name, view in evidence.views.items():
         rough = GIVEN if view.item.known else BENDING if view.item.body.coordinate_count else ROUGH

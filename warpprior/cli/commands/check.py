@@ -12,10 +12,10 @@ from warpprior.cli.shared import Common, OnDevice, OneScene
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warpprior.checks.finding import Finding
+    from warpprior.finding import Finding
     from warpprior.scene import Scene
 
-PLACE = 0
+PLACE = 1.5
 SUMMARY = "say what is wrong with a scene's data before anything is estimated, and what cures it"
 
 
