@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 import warpprior
-from warpprior.bodies import read_hand
+from warpprior.bench.checks.faults import (
+    FAULTS,
+    in_another_order,
+    inverse,
+    marked,
+    of_another_thing,
+    reordered,
+    with_depth,
+    without_some_poses,
+)
 from warpprior.checks.run import cure
 from warpprior.cli import main
 from warpprior.io import save_scene
-from warpprior.refinement.keypoint_outliers import keypoint_orders
 from warpprior.scenes import simulate
-
-FLIP = np.array([1.0, -1.0, -1.0])
 
 
 @pytest.fixture(scope="module")
 def clean():
     """A hand that lifts a mug; first guesses of a network, rough labels."""
-    return simulate("grasp_lift", object="mug", seed=3, frame_count=12, images=False)
+    return simulate("grasp_lift", object="mug", seed=3, frame_count=16, images=False)
 
 
 @pytest.fixture(scope="module")
@@ -39,138 +44,70 @@ def codes(scene, *levels):
     return {finding.code for finding in warpprior.check(scene) if finding.level in levels}
 
 
-def with_poses(scene, change):
-    """The scene with the first guess of every body changed: position and rotation."""
-    moved = {}
-    for item in scene.bodies:
-        position, rotation = change(item.initial.position, Rotation.from_quat(item.initial.rotation))
-        moved[item.name] = replace(item.initial, position=position, rotation=rotation.as_quat())
-    return scene.with_poses(moved)
+LEVELS = {"label_instance": ["warning"], "initial_missing": ["warning"]}  # other codes are errors
+MISSED = {"/ 1.3"}  # a mesh too small and a first guess too far away cannot always be told apart
 
 
-def reordered(scene):
-    """Quaternions w, x, y, z."""
-    return with_poses(scene, lambda p, r: (p, Rotation.from_quat(r.as_quat()[:, [3, 0, 1, 2]])))
+@pytest.mark.parametrize("code", FAULTS)
+def test_faults_are_named(clean, code):
+    """Each kind of fault is found under its code, and under no other at that level, in a scene of a human hand."""
+    for name, fault in FAULTS[code].items():
+        if name not in MISSED:
+            assert codes(fault(clean), *LEVELS.get(code, ["error"])) == {code}, name
 
 
-def transposed(scene):
-    return with_poses(scene, lambda p, r: (p, r.inv()))
-
-
-def inverse(scene):
-    return with_poses(scene, lambda p, r: (-r.inv().apply(p), r.inv()))
-
-
-def opengl(scene):
-    return with_poses(scene, lambda p, r: (p * FLIP, Rotation.from_matrix(FLIP[:, None] * r.as_matrix())))
-
-
-def other_eulers(scene):
-    return with_poses(scene, lambda p, r: (p, Rotation.from_euler("xyz", r.as_euler("XYZ"))))
-
-
-def with_camera(scene, focal=1.0, center=1.0, offset=(0.0, 0.0)):
-    """The scene with other intrinsics."""
-    c = scene.camera
-    x, y = offset
-    camera = replace(c, fx=focal * c.fx, fy=focal * c.fy, cx=center * c.cx + x, cy=center * c.cy + y)
-    return replace(scene, camera=camera)
-
-
-def resized(scene, factor):
-    """The scene with a mesh of another size."""
-    change = lambda body: replace(body, vertices=(body.vertices * factor).astype(np.float32))  # noqa: E731
-    bodies = [replace(b, body=change(b.body)) if b.body.is_rigid else b for b in scene.bodies]
-    return replace(scene, bodies=tuple(bodies))
-
-
-def with_points(scene, change):
-    """The scene with other 2D keypoints of the hand."""
-    values = change(np.array(scene.keypoints2d["hand"], dtype=float))
-    return replace(scene, keypoints2d={**scene.keypoints2d, "hand": values})
-
-
-def exchanged(scene):
-    return with_points(scene, lambda points: points[..., [1, 0, 2]])
-
-
-def mirrored(scene):
-    width = scene.camera.width - 1.0
-    return with_points(scene, lambda points: points * [-1.0, 1.0, 1.0] + [width, 0.0, 0.0])
-
-
-def in_another_order(scene):
-    order = next(iter(keypoint_orders(scene.body("hand")).values()))
-    return with_points(scene, lambda points: points[:, np.argsort(order)])
-
-
-def in_parts_of_the_picture(scene):
-    return with_points(scene, lambda points: points / [scene.camera.width, scene.camera.height, 1.0])
-
-
-def marked(scene):
-    def change(points):
-        points[3:6] = [-1.0, -1.0, 1.0]
-        return points
-
-    return with_points(scene, change)
-
-
-def of_the_other_hand(scene):
-    hand = replace(scene.body("hand"), body=read_hand("left"))
-    return replace(scene, bodies=tuple(hand if b.name == "hand" else b for b in scene.bodies))
-
-
-def at_the_depth_of_a_crop(scene):
-    hand = scene.body("hand").initial
-    far = 5000.0 / 256.0 * scene.camera.width / scene.camera.fx
-    return scene.with_poses({"hand": replace(hand, position=hand.position * [1.0, 1.0, far])})
-
-
-FAULTS = {
-    "quaternion_order": (reordered,),
-    "rotation_transposed": (transposed,),
-    "pose_inverse": (inverse,),
-    "opengl_axes": (opengl,),
-    "euler_or_degrees": (other_eulers,),
-    "intrinsics_scale": (
-        partial(with_camera, focal=0.5, center=0.5),
-        partial(with_camera, focal=2.0, center=2.0),
-        partial(with_camera, focal=1.3),
-    ),
-    "principal_point": (partial(with_camera, offset=(60.0, -45.0)),),
-    "mesh_scale": (partial(resized, factor=1.3), partial(resized, factor=8.0)),
-    "mesh_units": (partial(resized, factor=0.01), partial(resized, factor=100.0)),
-    "keypoints_swapped_uv": (exchanged,),
-    "keypoints_mirrored": (mirrored,),
-    "keypoint_order": (in_another_order,),
-    "keypoints_normalised": (in_parts_of_the_picture,),
-    "keypoints_missing_marker": (marked,),
-    "hand_side": (of_the_other_hand,),
-    "depth_of_crop_camera": (at_the_depth_of_a_crop,),
-}
-OF_HANDS = ("keypoint", "hand_side", "depth_of_crop")
-
-
-@pytest.mark.parametrize(("code", "fault"), [(code, fault) for code, faults in FAULTS.items() for fault in faults])
-def test_faults_are_named(clean, code, fault):
-    """Each kind of fault is found under its code, and under no other at the same level, in a scene of a human hand."""
-    assert codes(fault(clean), "error") == {code}
-
-
-@pytest.mark.parametrize("code", [code for code in FAULTS if not code.startswith(OF_HANDS)])
-def test_faults_are_named_beside_a_known_robot(robot, code):
+def test_faults_are_named_beside_a_known_robot(robot):
     """Those that are not of hands are found in a scene without keypoints, too."""
-    for fault in FAULTS[code]:
-        assert code in codes(fault(robot)), fault
+    for code in ("quaternion_order", "intrinsics_scale", "mesh_scale"):
+        assert codes(next(iter(FAULTS[code].values()))(robot), "error") == {code}
 
 
 def test_right_data_is_passed_over(clean, robot):
-    """Neither errors nor warnings where nothing is wrong but the noise."""
-    assert codes(clean) == codes(robot) == set()
+    """Neither errors nor warnings where nothing is wrong but the noise, also in brief and with depth images."""
+    assert codes(with_depth(clean, 1.0)) == codes(robot) == set()
+    assert not [finding for finding in warpprior.check(clean, brief=True) if finding.level != "note"]
 
 
-@pytest.mark.parametrize("fault", [reordered, inverse, exchanged, mirrored, in_another_order, marked])
+def test_missing_poses_are_named(clean):
+    """A first guess of zeros is none; the cure interpolates it."""
+    wrong = without_some_poses(clean)
+    (finding,) = (each for each in warpprior.check(wrong) if each.code == "initial_missing")
+    assert finding.body == "mug" and finding.frames == tuple(range(0, 16, 2)) and finding.level == "warning"
+    mended, _ = cure(wrong, [finding])
+    assert (np.abs(mended.body("mug").initial.position[:, 2]) > 0.3).all()
+
+
+def test_labels_of_another_thing_are_named(clean):
+    """Frames whose label jumps away and back."""
+    found = [each for each in warpprior.check(of_another_thing(clean)) if each.code == "label_instance"]
+    assert [each.frames for each in found] == [(5, 6)]
+
+
+def test_what_nothing_can_tell_is_a_note():
+    """How a can is turned about its axis is a note, until the scene says that it looks the same."""
+    scene = simulate("robot_lift", object="bottle", seed=1, frame_count=4, images=False)
+    item = next(body for body in scene.bodies if not body.known)
+    can = replace(item, body=replace(cylinder(), name=item.name), symmetry="none")
+    for symmetry, expected in (("none", 1), ("z", 0)):
+        bodies = tuple(replace(can, symmetry=symmetry) if body is item else body for body in scene.bodies)
+        notes = [f for f in warpprior.check(replace(scene, bodies=bodies)) if f.code == "object_symmetry"]
+        assert len(notes) == expected
+        assert all(note.level == "note" and note.evidence["axes"] == ["z"] for note in notes)
+
+
+def cylinder():
+    """A closed cylinder about z, 4 cm in radius and 12 cm high."""
+    angles = np.linspace(0.0, 2.0 * np.pi, 48, endpoint=False)
+    ring = np.column_stack([0.04 * np.cos(angles), 0.04 * np.sin(angles)])
+    points = [*(np.column_stack([ring, np.full(48, z)]) for z in (-0.06, 0.06)), [[0, 0, -0.06], [0, 0, 0.06]]]
+    here = np.arange(48)
+    there = (here + 1) % 48
+    sides = [np.column_stack([here, there, there + 48]), np.column_stack([here, there + 48, here + 48])]
+    caps = [np.column_stack([there, here, here * 0 + 96]), np.column_stack([here + 48, there + 48, here * 0 + 97])]
+    return warpprior.rigid_body("can", np.concatenate(points), np.concatenate([*sides, *caps]))
+
+
+@pytest.mark.parametrize("fault", [reordered, inverse, in_another_order, marked])
 def test_cures_undo_faults(clean, fault):
     """The scene with the cures applied is the one before the fault."""
     wrong = fault(clean)
@@ -203,8 +140,8 @@ def test_the_command_says_and_writes_what_it_found(clean, tmp_path, capsys):
 
 def test_refine_says_what_a_check_finds(clean):
     """Findings are in the result and its notes; with ``strict`` an error ends the run first; it can be left out."""
-    wrong = reordered(clean.first_frames(6))
-    settings = warpprior.RefineSettings(iterations=1)
+    wrong = reordered(clean.first_frames(4))
+    settings = warpprior.RefineSettings(without=("gauss_newton", "adam"))
     result = warpprior.refine(wrong, settings, device="cpu")
     assert {finding.code for finding in result.findings if finding.level == "error"} == {"quaternion_order"}
     assert any("quaternion_order" in note and "cure" in note for note in result.notes)

@@ -204,7 +204,7 @@ def _with_reading(scene: Scene, *, name: str, number: int) -> Scene:
 
 @check
 def missing_poses(evidence: Evidence) -> Iterator[Finding]:
-    """Frames without a first guess, marked by zeros or by one and the same pose, which is not where the body is."""
+    """Frames without a first guess, marked by zeros or by one and the same pose, which the body cannot have."""
     for item in evidence.scene.bodies:
         if item.known or item.body.animation is not None:
             continue
@@ -213,18 +213,21 @@ def missing_poses(evidence: Evidence) -> Iterator[Finding]:
         _, inverse, counts = np.unique(
             np.column_stack([initial.position, initial.rotation]), axis=0, return_inverse=True, return_counts=True
         )
-        repeated = (counts >= REPEATED)[inverse.ravel()] & _away(item, evidence)
+        which = inverse.ravel()
+        runs = np.bincount(which[np.append(True, np.diff(which) != 0)], minlength=len(counts))
+        # What rests keeps its pose, but what has left it does not come back to the last bit.
+        repeated = (counts >= REPEATED)[which] & ((runs > 1)[which] | _away(item, evidence))
         missing = zeros | repeated
         if not missing.any():
             continue
         frames = np.flatnonzero(missing)
-        what = "all zeros" if zeros.any() else "one and the same pose, and not where it is seen"
+        what = "all zeros" if zeros.any() else "one and the same pose"
         yield Finding(
             "initial_missing",
             "warning" if zeros.any() or missing.mean() > MANY else "note",
             item.name,
             tuple(int(frame) for frame in frames),
-            f"the first guess of {item.name} in {frame_list(frames)} is {what}: there was none",
+            f"the first guess of {item.name} in {frame_list(frames)} is {what}: there is none",
             f"poses of {item.name}: mark missing ones with NaN; they are interpolated",
             {"frames": len(frames), "share": float(missing.mean())},
             functools.partial(_with_gaps_filled, name=item.name, missing=missing),

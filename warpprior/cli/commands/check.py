@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from warpprior.finding import Finding
     from warpprior.scene import Scene
 
-PLACE = 1.5
+PLACE = 0
 SUMMARY = "say what is wrong with a scene's data before anything is estimated, and what cures it"
 
 
