@@ -22,6 +22,8 @@ class Borders:
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
     bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
+    misfit: wp.array(dtype=wp.float32)  # [1] how far the true surface lies outside the body's [m]; empty: it does not
+    misfit_column: wp.int32  # of that unknown
     focal: wp.vec2
     center: wp.vec2
 
@@ -96,9 +98,16 @@ def _add_contour(
                 v = y - float(origin[1])
                 found = sample_field(borders.fields, frame, layer, u, v, outline.crop.width, outline.crop.height)
                 residual = found[0]
-                biased = system.bias_column >= 0 and layer == 0 and wp.abs(residual) > LOOSE
+                loose = wp.abs(residual) <= LOOSE
+                biased = system.bias_column >= 0 and layer == 0 and not loose
+                misfit_px = float(0.0)
+                per_metre = borders.focal[0] / depth
+                fits = borders.misfit.shape[0] == 0 or loose
+                if not fits:
+                    misfit_px = borders.misfit[0] * per_metre
                 if biased:
                     residual += borders.bias[0]
+                residual += misfit_px
                 slope_px = found[1] * normal[0] + found[2] * normal[1]
                 trust = trust_of(residual, width)
                 length = 1.0 / wp.max(wp.abs(along[1 - axis]), 0.5)
@@ -109,7 +118,7 @@ def _add_contour(
                 ray_y = (y - borders.center[1]) / borders.focal[1]
                 pull_x = slope_px * normal[0] * borders.focal[0] / depth
                 pull_y = slope_px * normal[1] * borders.focal[1] / depth
-                direction = wp.vec3(pull_x, pull_y, -pull_x * ray_x - pull_y * ray_y)
+                direction = wp.vec3(pull_x, pull_y, -pull_x * ray_x - pull_y * ray_y - misfit_px / depth)
                 place = wp.vec3(ray_x, ray_y, 1.0) * depth
                 # The point's share of the far end, in space: nearer ends are drawn larger.
                 far = t * depth / walk.b[2]
@@ -118,8 +127,11 @@ def _add_contour(
                 count = add_share(system, frame, frame, lane, count, walk.ends[1], direction * far, 1.0, pull)
                 if biased:
                     count = add_entry(system, frame, frame, lane, count, system.bias_column, 1.0, pull)
+                if not fits:
+                    count = add_entry(system, frame, frame, lane, count, borders.misfit_column, per_metre, pull)
                 if system.focal_column >= 0:
                     spread = slope_px * (normal[0] * (x - borders.center[0]) + normal[1] * (y - borders.center[1]))
+                    spread += misfit_px
                     count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
                 close_row(system, frame, lane, count, wp.float64(weight), pull)
     if cost > wp.float64(0.0):

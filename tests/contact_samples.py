@@ -34,8 +34,19 @@ class Pair:
     """Two bodies in contact."""
 
     def __init__(
-        self, device, kind="both move", *, segments=SEGMENTS, count=12, depth=0.004, still=False, bend=1.0, shapes=()
+        self,
+        device,
+        kind="both move",
+        *,
+        segments=SEGMENTS,
+        count=12,
+        depth=0.004,
+        still=False,
+        bend=1.0,
+        shapes=(),
+        overlap_m=None,
     ):
+        self.overlap_m = overlap_m  # how much deeper than usual may cost nothing, where that is an unknown
         self.touching, self.touched, known = PAIRS[kind]
         frames, self.segments = len(segments), np.asarray(segments)
         bodies = [self.touching, self.touched]
@@ -43,7 +54,15 @@ class Pair:
         if still:
             motions = [motion.frames(np.zeros(frames, dtype=int)) for motion in motions]
         self.sample = Sample(
-            bodies, motions, device, known=known, shapes=shapes, segments=segments, points=count, lanes=14
+            bodies,
+            motions,
+            device,
+            known=known,
+            shared=() if overlap_m is None else ("overlap",),
+            shapes=shapes,
+            segments=segments,
+            points=count,
+            lanes=14,
         )
         state, twin = self.sample.state, self.sample.twin
         random = np.random.default_rng(1)
@@ -90,8 +109,11 @@ class Pair:
         paces = sample.constants(np.ones(sample.frames) if paces is None else paces)
         slips = sample.one(Slip, weight=slip[0], width=slip[1], free_normal=slip[2])
         sample.add(add_sliding, contacts, sample.state.segments, paces, slips, lanes=lanes)
-        pushes = sample.one(Push, weight=push[0], allowance=push[1])
-        sample.add(add_penetration, contacts, pushes, lanes=lanes)
+        column, beyond = sample.equations.shared.get("overlap", -1), None
+        if column >= 0:
+            beyond = sample.constants([self.overlap_m])
+        pushes = sample.one(Push, weight=push[0], allowance=push[1], estimated=int(column >= 0), column=column)
+        sample.add(add_penetration, contacts, pushes, lanes=lanes, beyond=beyond)
 
     def twin(self, slip=SLIP, push=PUSH, paces=None):
         """The float64 twin of :meth:`add`."""
@@ -100,4 +122,7 @@ class Pair:
             self.weights, self.areas,
         )  # fmt: skip
         paces = np.ones(len(self.segments)) if paces is None else np.asarray(paces, dtype=np.float32).astype(float)
-        return Sum(Sliding(pair, self.segments, paces, slip), Penetration(pair, push))
+        column = self.sample.equations.shared.get("overlap")
+        if column is not None:
+            push = (push[0], push[1] + float(np.float32(self.overlap_m)))
+        return Sum(Sliding(pair, self.segments, paces, slip), Penetration(pair, push, column))

@@ -89,7 +89,7 @@ class Problem:
     """One convex body in some frames, drawn, and its normal equations."""
 
     def __init__(self, body, poses, device, *, fields=None, blockers=None, reach=1e4, clearance=0.004, scales=None,
-                 joints=None, shared=(), bias=0.0, add=True):  # fmt: skip
+                 joints=None, shared=(), bias=0.0, misfit=0.0, add=True):  # fmt: skip
         self.body = body
         poses = np.asarray(poses, dtype=float)
         self.reach, frames = reach, len(poses)
@@ -98,7 +98,7 @@ class Problem:
         rotation = Rotation.from_rotvec(poses[:, 3:]).as_quat()
         exact = [values.astype(np.float32).astype(float) for values in (poses[:, :3], rotation, joints)]
         self.sample = Sample([body], [Poses(*exact)], device, shared=shared, lanes=64, points=4)
-        self.bias, self.columns = bias, self.sample.equations.shared
+        self.bias, self.misfit, self.columns = bias, misfit, self.sample.equations.shared
         state = self.sample.state
         window = Window(np.tile(ORIGIN, (frames, 1)).astype(np.int32), WIDTH, HEIGHT)
         self.canvas = Canvas(state.assembly, [0], [True], window, device)
@@ -119,6 +119,8 @@ class Problem:
         borders.blockers = wp.array(self.blockers, dtype=wp.uint64, device=sample.device)
         borders.clearance, borders.shares = self.clearance, sample.constants(self.scales)
         borders.bias, borders.focal, borders.center = sample.constants([self.bias]), state.focal, state.center
+        if "misfit" in self.columns:
+            borders.misfit, borders.misfit_column = sample.constants([self.misfit]), self.columns["misfit"]
         sample.add(
             add_contour,
             self.canvas.outline(state.screen),
@@ -140,7 +142,7 @@ class Twin:
 
     def __init__(self, problem, layer):
         self.problem, self.columns = problem, problem.columns
-        self.contours, self.layers, self.biased = [], [], []
+        self.contours, self.layers, self.biased, self.misfits = [], [], [], []
         for frame in range(problem.sample.frames):
             row = np.zeros(problem.sample.width)
             surface = problem.sample.twin.vertices(problem.body.name, frame, row)
@@ -150,18 +152,21 @@ class Twin:
             self.contours.append(contour)
             self.layers.append(layers)
             self.biased.append(("bias" in self.columns) & (layers == 0) & (np.abs(plain) > LOOSE))
+            self.misfits.append(("misfit" in self.columns) & (np.abs(plain) > LOOSE))
 
     def distances(self, steps):
         """Residuals (crossing,) of each frame."""
         problem = self.problem
         bias = problem.bias + (steps[0, self.columns["bias"]] if "bias" in self.columns else 0.0)
+        misfit = problem.misfit + (steps[0, self.columns["misfit"]] if "misfit" in self.columns else 0.0)
         focal = FOCAL * np.exp(steps[0, self.columns["focal"]]) if "focal" in self.columns else FOCAL
         for frame, contour in enumerate(self.contours):
             surface = problem.sample.twin.vertices(problem.body.name, frame, steps[frame])
             fields = [plane(0), plane(1)]
-            yield contour.residuals(
+            found = contour.residuals(
                 surface, fields, self.layers[frame], ORIGIN, focal, CENTER, bias, self.biased[frame]
             )
+            yield found + np.where(self.misfits[frame], misfit * focal[0] / contour.depths(surface), 0.0)
 
     def cost(self, steps):
         """Robust sum of squares over all frames."""
@@ -201,12 +206,13 @@ def test_gradient_and_curvature_match_the_twin(device, body, reach):
     assert counts[0] == whole[0] and counts[2] < whole[2] and counts[3] < whole[3]
 
 
-@pytest.mark.parametrize("shared", [(), ("bias",), ("focal",), ("bias", "focal")], ids=str)
-def test_joints_bias_and_focal_length_match_the_twin(device, shared):
-    """A body that bends: root, ball joint and slide, how far labels are off, and the focal length, all at once."""
+@pytest.mark.parametrize("shared", [(), ("bias",), ("focal",), ("bias", "misfit", "focal")], ids=str)
+def test_joints_bias_misfit_and_focal_length_match_the_twin(device, shared):
+    """A body that bends: root, ball joint and slide, bias, misfit, and the focal length, all at once."""
     joints = [[0.0, 0.0, 0.0, 0.0], [0.1, -0.15, 0.08, 0.004], [-0.12, 0.1, -0.1, -0.003]]
     poses = [POSES["upright"], POSES["turned"], POSES["half outside"]]
-    problem = Problem(BENDING, poses, device, joints=joints, shared=shared, bias=0.7 if "bias" in shared else 0.0)
+    problem = Problem(BENDING, poses, device, joints=joints, shared=shared, bias=0.7 if "bias" in shared else 0.0,
+                      misfit=0.004)  # fmt: skip
     counts = check_against_twin(problem, f"bending ball {', '.join(shared)}", worst=1e-3)
     assert min(counts) > 30
     for name, column in problem.columns.items():

@@ -76,7 +76,7 @@ def medians(scene):
     [
         ({}, 2.0, 2.0),
         ({"keypoints2d": {}, "boxes": {}}, 2.5, 2.0),
-        ({"labels": None}, 10.5, 35.0),
+        ({"labels": None}, 10.0, 35.0),
         ({"labels": None, "boxes": {}}, 5.0, np.inf),
     ],
     ids=["everything", "labels alone", "keypoints and boxes", "keypoints alone"],

@@ -137,6 +137,16 @@ def test_a_shape_that_is_estimated_moves_the_points(device):
     check_equations(pair.sample, Spread(pair.twin(slip=NO_SLIP), pair.sample.inner), "penetration and shape")
 
 
+@pytest.mark.parametrize("overlap_m", [0.0, 0.0015])
+def test_how_much_may_overlap_is_an_unknown_like_others(device, overlap_m):
+    """Its column, and how it acts on costs, of a known body of joints in a rigid one that is estimated."""
+    pair = Pair(device, "touching is known", overlap_m=overlap_m)
+    pair.add(slip=NO_SLIP)
+    column = pair.sample.equations.shared["overlap"]
+    assert pair.sample.system.gradient.numpy()[:, 0, column].min() < 0.0  # deeper costs less
+    check_equations(pair.sample, Spread(pair.twin(slip=NO_SLIP), pair.sample.inner), f"overlap {overlap_m}")
+
+
 @pytest.mark.parametrize("kind", BENT)
 def test_points_in_a_bent_surface_match_the_twin(device, kind):
     """Points of a body that bends, of a rigid and of a known one; points outside, shallow, and of nothing near."""

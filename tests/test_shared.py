@@ -47,12 +47,13 @@ def large_hand():
 
 
 def test_the_size_of_a_hand_is_found_where_depth_is_measured(device, large_hand):
-    """Within 0.3 of 1.5, which brings the surface within 4 mm; the result carries the shape, the other is 4 cm off."""
-    settings = change_terms(estimating(shape=True), depth={"weight": 1.0, "sigma_m": 0.002})
+    """Unasked, within 0.3 of 1.5, which brings the surface within 4 mm; without depth the shape stays, 4 cm off."""
+    settings = change_terms(SETTINGS, depth={"weight": 1.0, "sigma_m": 0.002})
     settings = replace(settings, contact_points=256)
     found = refine(large_hand, settings, device=device)
     np.testing.assert_allclose(found.poses["hand"].shape[0], 1.5, atol=0.3)
     assert errors_of(found, "hand").max() < 4.0
+    assert any("another shape than the first guess" in note for note in found.notes)
     fixed = refine(large_hand, SETTINGS, device=device)
     np.testing.assert_array_equal(fixed.poses["hand"].shape, np.zeros(10))
     assert errors_of(fixed, "hand").min() > 25.0
@@ -81,13 +82,16 @@ def test_proportions_are_seen_without_depth(device):
 
 
 def test_only_what_is_asked_for_changes(device):
-    """Without settings there are no shared unknowns but the bias; a known hand keeps its shape."""
+    """Without settings there are bias and shape; a misfit where the shape is not; a known hand keeps its shape."""
     scene = make_hand_scene(SIZE)
     state = MotionState(scene, device, point_count=8)
     picture = observe_picture(state, 0.5)
-    assert SharedUnknowns(state, picture, UnknownSettings()).names == ("bias",)
+    shape = tuple(f"hand shape {k}" for k in range(10))
+    assert SharedUnknowns(state, picture, UnknownSettings()).names == ("bias", *shape)
+    fixed = UnknownSettings(estimate_shape=False)
+    assert SharedUnknowns(state, picture, fixed).names == ("bias", "hand misfit")
     settings = UnknownSettings(estimate_shape=True, estimate_focal=True, estimate_mask_bias=False)
-    names = ("focal", *(f"hand shape {k}" for k in range(10)))
+    names = ("focal", *shape)
     assert SharedUnknowns(state, picture, settings).names == names
     known = replace(scene, bodies=(replace(scene.bodies[0], known=True),), keypoints2d={})
     other = make_tongs_scene().body("tongs")
@@ -180,4 +184,4 @@ def test_settings_can_be_given_as_texts():
     """As `--set unknowns.estimate_shape=true` gives them."""
     settings = apply_overrides(RefineSettings(), ["unknowns.estimate_shape=true", "unknowns.estimate_focal=true"])
     assert settings.unknowns.estimate_shape and settings.unknowns.estimate_focal
-    assert not (RefineSettings().unknowns.estimate_shape or RefineSettings().unknowns.estimate_focal)
+    assert RefineSettings().unknowns.estimate_shape is None and not RefineSettings().unknowns.estimate_focal

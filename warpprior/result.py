@@ -43,6 +43,9 @@ class Result:
         complete: False when it was interrupted and holds the best so far.
         left_out: frames whose evidence contradicts the rest and was not used, {body: {channel: frames}}; channels are
             ``labels`` and ``keypoints2d``.
+        shared: what all frames share and was estimated, {name: {"value", "sigma"}}: ``bias`` of labels [px], ``focal``
+            (logarithm of a factor), ``BODY misfit`` of its surface [m], ``BODY shape K``, ``KNOWN in BODY``, how much
+            deeper than usual they overlap [m].  A sigma of 0 says that it was held, None that nothing was learnt.
         findings: what a check of the scene found before the estimate; see :func:`warpprior.check`.
     """
 
@@ -55,4 +58,5 @@ class Result:
     notes: tuple[str, ...] = ()
     complete: bool = True
     left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    shared: dict[str, dict[str, float | None]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

@@ -7,7 +7,7 @@ import numpy as np
 from warpprior.bench.harness import Trial, case
 from warpprior.refinement.adam import Adam
 from warpprior.refinement.gauss_newton import GaussNewton
-from warpprior.refinement.run import refine
+from warpprior.refinement.run import refine, unknowns_for
 from warpprior.refinement.start import start_from_labels
 from warpprior.scene import Poses, Scene
 from warpprior.settings import RefineSettings
@@ -96,7 +96,7 @@ def prepare_gauss_newton(device: str) -> Trial:
 
 def _problem(scene: Scene, device: str, settings: RefineSettings) -> Problem:
     motion = MotionState(scene, device)
-    return Problem(motion, observe_picture(motion, settings.window_margin), settings.unknowns)
+    return Problem(motion, observe_picture(motion, settings.window_margin), unknowns_for(scene, settings))
 
 
 @case("refine/adam", unit="ms", reference="mask term alone, 640x480: 0.8 ms")

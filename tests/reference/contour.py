@@ -70,6 +70,11 @@ class Contour:
         edges = np.array(edges).reshape(-1, 3)
         self.edges, self.shares = edges[:, :2].astype(int), edges[:, 2]
 
+    def depths(self, vertices):
+        """How far from the camera each crossing is (crossing,) [m] once the surface has moved."""
+        first, second = (vertices[self.edges[:, k], 2] for k in range(2))
+        return first + self.shares * (second - first)
+
     def residuals(self, vertices, fields, layers, origin, focal, center, bias=0.0, biased=False):
         """Distances [px] (crossing,) once the surface has moved: crossings move with it, along the outline's normal.
 

@@ -26,17 +26,19 @@ class Penetration(Pushed):
     Args:
         pair: the contacts (:class:`tests.reference.contacts.ContactPair`).
         push: weight and allowance.
+        column: of an unknown that adds to the allowance; None where it is constant.
     """
 
-    def __init__(self, pair, push):
-        self.pair, self.allowance = pair, push[1]
+    def __init__(self, pair, push, column=None):
+        self.pair, self.allowance, self.column = pair, push[1], column
         self.weights = push[0] * pair.areas / (pair.weights.sum(axis=1, keepdims=True) + 1e-4)
 
     def depths(self, steps):
         """Penetration beyond the allowance (frame, point)."""
         pair = self.pair
         moved = np.sum(pair.samples[..., :3] * (pair.places(steps) - pair.places(0.0 * steps)), axis=2)
-        return -(pair.samples[..., 3] + moved) - self.allowance
+        more = 0.0 if self.column is None else steps[:, self.column, None]
+        return -(pair.samples[..., 3] + moved) - self.allowance - more
 
 
 class BentPenetration(Pushed):

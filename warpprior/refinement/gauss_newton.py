@@ -21,7 +21,7 @@ from warpprior.system.problem import Problem
 from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
-BIAS_SETTLED = 2  # stages after which the bias of labels is as well known as it gets
+SETTLED = 2  # stages after which biases and shapes are as well known as they get
 CHECK_EVERY = 4  # iterations between looks at the cost
 
 
@@ -73,8 +73,6 @@ class GaussNewton:
         if self.settings.iterations is not None:
             limit = min(limit, self.settings.iterations)
         history = History(self.names, limit, problem.motion.device)
-        if number >= BIAS_SETTLED:
-            problem.shared.drop_small_bias()
         problem.refresh_backdrop()
         problem.enter(stage)
         for term in self.terms:
@@ -93,7 +91,22 @@ class GaussNewton:
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
             if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
                 break
+        information = problem.equations.information
+        if information is not None and limit and problem.shared.names:
+            problem.shared.learn(information)
+            if SETTLED - 1 <= number < len(self.stages) - 1:
+                self._settle(information)
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
+
+    def _settle(self, information: np.ndarray) -> None:
+        """Drop what is not clear of the shared unknowns; all bodies follow, as a step of the solver would have them."""
+        shared = self.problem.shared
+        before = shared.values
+        shared.settle(information)
+        steps = self.problem.equations.follow(shared.values - before)
+        for body in self._bodies:
+            body.take(steps[:, body.columns])
+        self.advance()
 
     def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
         """Let one body choose among other poses, all others held."""

@@ -83,7 +83,10 @@ class Guard:
         return [f"{part}: {name} {reason}; what it did to {name} was undone." for name, reason in reasons.items()]
 
     def _go_back(self, names: dict[str, str]) -> None:
-        """Put bodies back to their best; what all share goes back when all do, a body's shape with it."""
+        """Put bodies back to their best; what all share goes back when all do, what is a body's own with it.
+
+        What is no longer estimated stays as it is.
+        """
         if not names:
             return
         motion, shared = self._problem.motion, self._problem.shared
@@ -92,10 +95,10 @@ class Guard:
             best = self._best[name].shared
             if len(names) == len(self._best):
                 values = best.copy()
-            elif name in shared.shapes:
-                own = slice(shared.shapes[name], shared.shapes[name] + motion.models[name].body.shape_count)
+            else:
+                own = shared.own(name)
                 values[own] = best[own]
-        shared.assign(values)
+        shared.assign(np.where(shared.held, shared.values, values))
         motion.assign_transforms({name: self._best[name].transforms for name in names})
 
     def notes(self) -> list[str]:

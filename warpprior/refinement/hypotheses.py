@@ -13,7 +13,7 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
-from warpprior.refinement.rotation_search import frames_to_search, say_what_came, search_rotations
+from warpprior.refinement.rotation_search import Found, frames_to_search, say_what_came, search_rotations
 from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.system.motion import frame_paces
 
@@ -24,7 +24,8 @@ JUMP_RAD, JUMP_M = 0.3, 0.03  # motion between two frames that is half-way to a 
 JUMP_FPS = 30.0
 JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
-SETTLED = 0.02  # jumps smaller than this are no news
+SETTLED = 0.1  # jumps smaller than this mend themselves
+NEWS = 0.5  # poses that are less of a jump apart are one
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
 
@@ -56,20 +57,28 @@ def choose_poses(
             search.settle(other)
             report(turned * (number + 1) / len(others))
         search.take_path()
-        search.look_far(shared=True)
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
-    if turns or rounds:
+    if turns and search.look_far(shared=True):
+        search.carry(rounds)
+    if turns:
         search.look_far(shared=False)
+    for found, before in search.found:
+        say_what_came(fit, found, before)
     return int((fit.poses != start).any(axis=1).sum())
 
 
 class _Search:
-    """Hypotheses so far, and the cheapest path through them."""
+    """Hypotheses so far, and the cheapest path through them.
+
+    Attributes:
+        found: what searches for far rotations handed on, and the poses before each (frame, 7).
+    """
 
     def __init__(self, fit: BodyFit, joined: np.ndarray):
         self._fit, self._joined = fit, joined
         self._hypotheses: list[tuple[np.ndarray, np.ndarray]] = []
+        self.found: list[tuple[Found, np.ndarray]] = []
         scene = fit.motion.scene
         self._pace = np.maximum(JUMP_FPS / (scene.fps * frame_paces(scene)[1:]), 1.0)
 
@@ -95,29 +104,38 @@ class _Search:
         self._fit.place(path)
         return path
 
-    def look_far(self, *, shared: bool) -> None:
-        """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations."""
+    def look_far(self, *, shared: bool) -> bool:
+        """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations.
+
+        Returns:
+            Whether there were any to try.
+        """
         fit = self._fit
         before = fit.poses
         fit.draw()
         if not len(frames_to_search(fit, shared=shared)):
-            return
+            return False
         self.settle(before, CONVERGED)  # what is only on its way is not lost
         self.take_path()
         fit.draw()
         found = search_rotations(fit, shared=shared)
         if found is None:
-            return
+            return False
         for tried in found.tries:
             self.settle(tried)
         self.take_path()
-        say_what_came(fit, found, before)
+        self.found.append((found, before))
+        return True
 
-    def carry(self, rounds: int, report: Callable[[float], None]) -> None:
+    def carry(self, rounds: int, report: Callable[[float], None] = lambda share: None) -> None:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
-        Contacts are points of the other body that is closest.  The neighbour's pose is tried as it is, too: what a hand
-        passes by may rest.
+        Contacts are points of the other body that is closest.  What a hand passes by may rest: where the neighbour's
+        pose as it is fits better than the one moved along, it is tried instead.
+
+        A stretch that fits as well upside down is put upright all at once or not at all: each frame alone would only
+        move the jump.  So what arrives in a frame goes on to the next, chosen or not, until the path would gain more by
+        a jump than by all that it costs so far.
         """
         fit, motion = self._fit, self._fit.motion
         pair_count = motion.frame_count - 1
@@ -126,38 +144,43 @@ class _Search:
         points, weights = _closest_points(fit)
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses
-        fronts = [path, path]
+        fronts, prices = [path, path], [np.zeros(len(path)), np.zeros(len(path))]
         for number in range(rounds):
             before = path
             for way, (source, target) in enumerate(((earlier, later), (later, earlier))):
                 given = wp.array(np.ascontiguousarray(fronts[way][source]), dtype=wp.transform, device=motion.device)
                 # Slices of arrays are arrays.
                 transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
-                carried = transfer.poses_after.numpy()
-                arrived, costs = self._try_next(path, carried, target)
-                rested, resting = self._try_next(path, fronts[way][source], target)
-                arrived, costs = np.where((resting < costs)[:, None], rested, arrived), np.minimum(resting, costs)
+                carried = self._next(path, transfer.poses_after.numpy(), target)
+                rested = self._next(path, fronts[way][source], target)
+                self.settle(self._better(carried, rested), CARRIED_SETTLING)
+                arrived, costs = self._hypotheses[-1]
                 path = self.take_path()
-                fronts[way] = np.where(self._promising(costs)[:, None], arrived, path)
+                every = np.stack([each for _, each in self._hypotheses])
+                price = np.zeros(len(path))
+                price[target] = prices[way][source]
+                price += costs - every.min(axis=0)
+                news = (_jumps(arrived, path) > NEWS) & (price < jump_price(every))
+                fronts[way] = np.where(news[:, None], arrived, path)
+                prices[way] = np.where(news, price, 0.0)
             report((number + 1) / rounds)
-            if max(_jumps(other, path).max() for other in (before, *fronts)) < SETTLED:
+            if _jumps(before, path).max() < SETTLED and not any((_jumps(front, path) > NEWS).any() for front in fronts):
                 break
 
-    def _try_next(self, path: np.ndarray, poses: np.ndarray, target: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Settle neighbours' poses in the frames that they are for; where they went, and what they cost."""
+    def _next(self, path: np.ndarray, poses: np.ndarray, target: slice) -> np.ndarray:
+        """The path, with a neighbour's poses in the frames that they are for (frame, 7)."""
         tried = path.copy()
         tried[target] = np.where(self._joined[:, None], poses, path[target])
-        self.settle(tried, CARRIED_SETTLING)
-        return self._hypotheses[-1]
+        return tried
 
-    def _promising(self, costs: np.ndarray) -> np.ndarray:
-        """Where poses of these costs (frame,) are worth carrying on, chosen or not.
-
-        A stretch that fits as well upside down is put upright all at once or not at all: each frame alone would only
-        move the jump, so what arrives in one goes on to the next as long as a whole stretch may gain by it.
-        """
-        every = np.stack([each for _, each in self._hypotheses])
-        return costs < every.min(axis=0) + 0.5 * jump_price(every)
+    def _better(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Of two sequences of poses, both (frame, 7), those that fit better as they are."""
+        costs = []
+        for tried in (one, other):
+            self._fit.place(tried)
+            self._fit.linearise()
+            costs.append(self._fit.observed_costs())
+        return np.where((costs[1] < costs[0])[:, None], other, one)
 
 
 def jump_price(costs: np.ndarray) -> float:

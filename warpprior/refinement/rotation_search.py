@@ -27,6 +27,8 @@ from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms.contour import Contour
 
 POOR = 1.0  # contours this many sigmas of label borders off, on average over a frame, fit poorly
+POORER = 1.5  # times as far off as other bodies' are, whose labels come from the same source
+OUTLYING = 4.45  # median deviations from a body's median that are three sigmas
 DEEP_M = 0.006  # and so do bodies that lie this deep in what is known
 FEWEST_FRAMES = 3  # of a sequence that fit poorly, for an error that all frames may share
 PICKED = 6  # frames that are drawn for every rotation
@@ -51,12 +53,28 @@ class Found:
     frames: np.ndarray
 
 
-def poor_frames(fit: BodyFit) -> np.ndarray:
-    """Frames whose drawing, as last refreshed, is off its label by more than labels err (frame,) bool."""
-    overlap = fit.problem.overlap(fit.body)
-    overlap.measure(fit.motion.screen)
+def poor_frames(fit: BodyFit) -> tuple[np.ndarray, np.ndarray]:
+    """Frames whose drawing, as last refreshed, is off its label by more than labels err; both (frame,) bool.
+
+    How much labels err is what they are taken to, or what is left between those of other bodies and their drawings.
+    The second are those of them that are off by more than the body is in most frames: labels err differently in each.
+    """
     sigma, _ = fit.problem.noise("labels")
-    return overlap.usable & (overlap.displacement > POOR * sigma)
+    others = [_displacement(fit, body) for body in fit.motion.estimated if body.name != fit.body.name]
+    left = [np.median(each[np.isfinite(each)]) for each in others if np.isfinite(each).any()]
+    own = _displacement(fit, fit.body)
+    poor = own > max(POOR * sigma, POORER * min(left, default=0.0))  # NaN is not
+    if not poor.any():
+        return poor, poor
+    usual = np.nanmedian(own)
+    return poor, poor & (own > usual + OUTLYING * np.nanmedian(np.abs(own - usual)))
+
+
+def _displacement(fit: BodyFit, body: SceneBody) -> np.ndarray:
+    """How far a body's drawing is off its label (frame,) [px], NaN where the label says too little."""
+    overlap = fit.problem.overlap(body)
+    overlap.measure(fit.motion.screen)
+    return np.where(overlap.usable, overlap.displacement, np.nan)
 
 
 def depth_inside(fit: BodyFit) -> np.ndarray:
@@ -77,13 +95,14 @@ def frames_to_search(fit: BodyFit, *, shared: bool) -> np.ndarray:
     """
     if fit.motion.scene.labels is None or fit.body.symmetry == "sphere":
         return np.zeros(0, dtype=int)
-    poor = poor_frames(fit)
+    poor, outlying = poor_frames(fit)
     usable = fit.problem.overlap(fit.body).usable
     if shared:
         poor |= usable & (depth_inside(fit) > DEEP_M)
-    frames = np.flatnonzero(poor)
-    common = len(frames) >= max(FEWEST_FRAMES, int(usable.sum()) // 2)
-    return frames if common == shared else frames[:0]
+    common = poor.sum() >= max(FEWEST_FRAMES, int(usable.sum()) // 2)
+    if common != shared:
+        return np.zeros(0, dtype=int)
+    return np.flatnonzero(poor if shared else outlying)
 
 
 def search_rotations(fit: BodyFit, *, shared: bool) -> Found | None:
@@ -149,7 +168,9 @@ def _try_all(body: SceneBody, scene: Scene, own: np.ndarray, frames, grid, devic
     small = _small_scene(body, scene, own, frames, grid)
     motion = MotionState(small, device, point_count=8)
     observed = observe_picture(motion, 0.25, calibrate=False)
-    problem = Problem(motion, observed, UnknownSettings(estimate_mask_bias=False))
+    problem = Problem(
+        motion, observed, UnknownSettings(estimate_mask_bias=False, estimate_misfit=False, estimate_shape=False)
+    )
     term = Contour(sigma_px=1.0)
     problem.prepare_for([term])
     bound = list(term.bind(problem))

@@ -19,6 +19,7 @@ from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
 from warpprior.refinement.rays import note_depth, read_rays
+from warpprior.refinement.shared_notes import shared_notes
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.refinement.symmetry import smooth_unseen_turns
@@ -34,6 +35,7 @@ from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
+from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
@@ -157,7 +159,7 @@ class _Run:
         calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
         doubtful = self.evidence.doubtful_labels
         observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
-        self.problem = Problem(self.motion, observed, settings.unknowns)
+        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings))
         self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings)]
         self.rows: list[dict[str, float]] = []
         # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
@@ -194,7 +196,7 @@ class _Run:
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
-        self.problem.shared.assign(arrays["shared"])
+        self.problem.shared.restore({name: arrays[name] for name in ("shared", "held", "sigmas")})
         self.motion.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
         self.guard.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
         self.notes = [str(note) for note in arrays["notes"]]
@@ -226,7 +228,7 @@ class _Run:
             return
         arrays = {f"base/{name}": values for name, values in self.motion.read_transforms().items()}
         arrays.update({f"best/{name}": values for name, values in self.guard.arrays().items()})
-        arrays.update({"shared": self.problem.shared.values.copy(), "notes": np.array(self.notes, dtype=np.str_)})
+        arrays.update({**self.problem.shared.arrays(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
         self.keep({"done": np.array(self.done), **arrays})
 
@@ -299,10 +301,33 @@ class _Run:
             poses=self.motion.read(),
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
-            notes=tuple(dict.fromkeys([*self.notes, *self.problem.notes, *self.guard.notes(), *self._overlap_notes()])),
+            notes=tuple(
+                dict.fromkeys(
+                    [
+                        *self.notes,
+                        *self.problem.notes,
+                        *self.guard.notes(),
+                        *shared_notes(self.problem),
+                        *self._overlap_notes(),
+                    ]
+                )
+            ),
             complete=complete,
             left_out=self.evidence.left_out,
+            shared=self.problem.shared.found(),
         )
+
+
+def unknowns_for(scene: Scene, settings: RefineSettings) -> UnknownSettings:
+    """Which unknowns frames share: shapes that nobody asked for only where depth tells size from distance."""
+    unknowns = settings.unknowns
+    if unknowns.estimate_shape is None and not _measures_depth(scene, settings):
+        return replace(unknowns, estimate_shape=False)
+    return unknowns
+
+
+def _measures_depth(scene: Scene, settings: RefineSettings) -> bool:
+    return scene.read_depth is not None and any(term.name == "depth" for term in settings.used_by(GAUSS_NEWTON))
 
 
 def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]:
@@ -313,15 +338,14 @@ def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]
     if abs(bias) > LEAST_NOTED_BIAS:
         size = f"{abs(bias):.1f} px too {'large' if bias > 0.0 else 'small'}"
         notes.append(f"labels of known bodies are {size} at their borders; all labels are taken to be.")
-    measured = problem.motion.scene.read_depth is not None and any(
-        term.name == "depth" for term in settings.used_by(GAUSS_NEWTON)
-    )
     usual = default()
     for term in _used(settings):
         lacks = term.lacks(problem.motion.scene)
         if lacks and term not in usual:  # who gives a term, or settings of it, wants it to do something
             notes.append(f"{term.name}: left without a say, for the scene has no {' and no '.join(lacks)}.")
-    if settings.unknowns.estimate_focal and not (problem.motion.known or measured):
+    if settings.unknowns.estimate_focal and not (
+        problem.motion.known or _measures_depth(problem.motion.scene, settings)
+    ):
         notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
     return notes
 

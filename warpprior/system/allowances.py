@@ -24,22 +24,21 @@ def overlap_name(known: SceneBody, body: SceneBody) -> str:
     return f"{known.name} in {body.name}"
 
 
-def overlap_priors(bodies: Iterable[SceneBody]) -> dict[str, float]:
-    """Sigma of the overlap of each pair for which it is estimated, by its name [m]."""
-    bodies, found = list(bodies), {}
-    for body in bodies:
-        for known in bodies:
-            if known.known and not known.body.is_rigid and not body.known and body.body.is_rigid:
-                links = known.body.coordinate_count > 0 and known.body.shape_count == 0
-                found[overlap_name(known, body)] = SIGMA_LINKS if links else SIGMA_SOFT
+def overlap_priors(body: SceneBody, others: Iterable[SceneBody]) -> dict[str, float]:
+    """Sigma of the overlap of an estimated body with each of the others for which it is estimated, by its name [m]."""
+    found = {}
+    for known in others:
+        if known.known and not known.body.is_rigid and body.body.is_rigid:
+            links = known.body.coordinate_count > 0 and known.body.shape_count == 0
+            found[overlap_name(known, body)] = SIGMA_LINKS if links else SIGMA_SOFT
     return found
 
 
 def overlap_notes(values: Mapping[str, float], usual_m: float) -> list[str]:
     """What is to be said of overlaps ``values``, by pair, how much deeper than ``usual_m`` contact was allowed [m]."""
     return [
-        f"{name}: labels and contact contradict each other; labels put the one {1e3 * (usual_m + value):.1f} mm "
-        "into the other, and contact was allowed that much."
+        f"{name}: labels contradict contact; they put the one about {1e3 * (usual_m + value):.1f} mm into the other, "
+        "and contact is allowed that much."
         for name, value in values.items()
         if value > CLEARLY
     ]

@@ -42,6 +42,7 @@ class Equations:
         hessian: blocks [frame, 4, column, column] float64; of blocks of a frame with itself the lower triangle counts.
         gradient: of a frame, and what it adds to the frame before [frame, 2, column] float64.
         row_values, row_marks, row_active: workspace of the kernels [frame, lane, column].
+        information: of the shared unknowns, all others free, at the last solution (shared, shared); None before.
 
     Arrays are made when first asked for: an energy that is differentiated needs none of them.
     """
@@ -55,6 +56,8 @@ class Equations:
         self.shared = {name: self.width + index for index, name in enumerate(shared)}
         self.frame_count = frame_count
         self.total, self.lanes = self.width + len(shared), lanes
+        self.information: np.ndarray | None = None
+        self._inner = np.zeros((0, 0))
         self._device = warp_device(device)
 
     @cached_property
@@ -132,9 +135,15 @@ class Equations:
             slope = gradient[:, :, self.width :].sum(axis=(0, 1))
             if shared_pull is not None:
                 slope = slope + shared_pull
-            shared_steps = _bounded_solution(corner - edge.T @ inner, -slope - edge.T @ steps, shared_bounds)
+            information = corner - edge.T @ inner
+            shared_steps = _bounded_solution(information, -slope - edge.T @ steps, shared_bounds)
             steps = steps - inner @ shared_steps
+            self.information, self._inner = information, inner
         return steps.reshape(self.frame_count, -1), shared_steps
+
+    def follow(self, shared_steps: np.ndarray) -> np.ndarray:
+        """Where the columns of the last solution with shared unknowns go when these change (frame, column)."""
+        return -(self._inner @ shared_steps).reshape(self.frame_count, -1)
 
     def _border(self, blocks: np.ndarray, columns: slice) -> np.ndarray:
         """How the shared unknowns are coupled with some columns of each frame (frame, shared, column).

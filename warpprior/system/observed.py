@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from warpprior.scene import SceneBody
 from warpprior.system.backdrop import draw_known
 from warpprior.system.label_fields import contour_fields, label_boxes, unbias_labels
 from warpprior.system.mask_bias import measure_mask_bias
+from warpprior.system.misfit import Likeness, is_likeness, length_px
 from warpprior.system.motion import MotionState
 
 SMALLEST = (16, 16)  # of windows [px]
@@ -28,8 +29,9 @@ class ObservedPicture:
         window: the crop of each frame.
         labels: label images within it (frame, height, width) uint8, or None.
         backdrop: keys of the known bodies, channels being their places in the scene [frame, pixel] uint64.
-        mask_bias: how far label borders lie outside the true ones, as the known bodies show [px].
+        mask_bias: how far label borders lie outside the true ones, as known bodies show whose surfaces are exact [px].
         unbiased_labels: labels of the estimated bodies with that corrected, to whole pixels, or None.
+        likeness: the same as known bodies show whose surfaces are not, where there are no others; None without.
     """
 
     window: Window
@@ -37,6 +39,7 @@ class ObservedPicture:
     backdrop: wp.array
     mask_bias: float
     unbiased_labels: np.ndarray | None
+    likeness: Likeness | None = None
 
     @cached_property
     def unbiased_labels_on_device(self) -> wp.array:
@@ -95,22 +98,28 @@ def observe_picture(
     if backdrop is None:
         shape = (motion.frame_count, window.width * window.height)
         backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
-    bias = None
+    bias, likeness = None, None
     if calibrate and labels is not None and motion.known:
+        exact = [body for body in motion.known if not is_likeness(body.body)]
+        telling = exact or motion.known
         trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful)) if doubtful else slice(None)
-        bias = measure_mask_bias(labels[trusted], _known_labels(motion, backdrop, labels.shape)[trusted])
+        bias = measure_mask_bias(labels[trusted], _known_labels(motion, telling, backdrop, labels.shape)[trusted])
+        if bias is not None and not exact:
+            longest = max(length_px(body, camera) for body in telling)
+            likeness = Likeness(" and ".join(body.name for body in telling), bias.pixels, longest)
+            bias = None
     pixels = 0.0 if bias is None else bias.pixels
     unbiased = labels
     if unbiased is not None and pixels:
         for body in motion.estimated:
             unbiased = unbias_labels(unbiased, body.label, pixels)
-    return ObservedPicture(window, labels, backdrop, pixels, unbiased)
+    return ObservedPicture(window, labels, backdrop, pixels, unbiased, likeness)
 
 
-def _known_labels(motion: MotionState, backdrop: wp.array, shape: tuple[int, ...]) -> np.ndarray:
-    """Labels of the known bodies as drawn in the window."""
+def _known_labels(motion: MotionState, bodies: Sequence[SceneBody], backdrop, shape: tuple[int, ...]) -> np.ndarray:
+    """Labels of some known bodies as drawn in the window."""
     values = np.zeros(16, dtype=np.uint8)
-    for body in motion.known:
+    for body in bodies:
         values[motion.scene.bodies.index(body)] = body.label
     drawn = wp.empty(backdrop.shape, dtype=wp.uint8, device=motion.device)
     read_channels(backdrop, wp.array(values, dtype=wp.uint8, device=motion.device), channels_out=drawn)

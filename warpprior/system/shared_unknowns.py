@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import warp as wp
+from scipy.special import chdtrc
 
 from warpprior.system.allowances import DEEPEST_OVERLAP, OVERLAP_STEP, overlap_priors
+from warpprior.system.misfit import Likeness, body_length, is_likeness, misfit_name
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 from warpprior.system.unknown_settings import UnknownSettings
 
 LARGEST_BIAS = 4.0  # [px]
 SMALL_BIAS = 0.4  # priors that are a little off, not labels, make up as much [px]
+LARGEST_MISFIT = 4.0  # sigmas
 LARGEST_ZOOM = 0.3  # logarithm of the factor of the focal length
 LARGEST_SHAPE = 4.0  # change of a shape parameter, in standard deviations of people
 ZOOM_STEP, SHAPE_STEP = 0.05, 1.0  # the most that one iteration changes: the linearisation is off beyond
+MOST_SHAPE = 16  # parameters that are estimated unasked; more cost more than they tell
+BY_CHANCE = 0.01  # what noise alone makes look as large this often is not told from the first guess
 
 
 class SharedUnknowns:
@@ -22,69 +27,156 @@ class SharedUnknowns:
 
     A Gaussian holds each where it is unlikely to be far from the first guess; the mean of a bias is zero.
 
+    What lies between a contour and the label's border may be a bias of all labels, or that one surface or shape is not
+    the true one.  A rigid body has no misfit of its own, so a bias is what its border says, its depth being known from
+    what touches it; a hand's border alone tells the sum.  What is not clear once poses have been found is dropped
+    (:meth:`settle`): it does not act on others.
+
     Args:
         motion: of all bodies; it is given focal length and shapes.
         observed: the label images.
         settings: which are estimated, and their sigmas.
 
     Attributes:
-        names: ``bias``, ``focal`` (logarithm of a factor), and ``BODY shape K``, of those that are estimated.
+        names: ``bias``, ``focal`` (logarithm of a factor), ``BODY misfit`` [m] and ``BODY shape K``, of those that are
+            estimated.
         values: of each (shared,) float64.
         bias: the value of ``bias`` on the device, 0 where it is not estimated [1] [px]: how far label borders lie
             outside the true ones, beyond what the picture was calibrated to.
+        sigmas: how sure each value is (shared,); NaN before anything was learnt, 0 where it is held.
+        misfits: how far the true surface of a body lies outside its own, on the device, by name [1] [m].
         overlaps: of each pair whose overlap is estimated, how much deeper than usual it is [1] [m].
         shapes: place of the first shape parameter of each body whose shape is estimated among ``names``.
+        shape_counts: how many it has of them.
+        first: values at the start, the means of the Gaussians (shared,).
+        held: which are estimated no more (shared,) bool.
     """
 
     def __init__(self, motion: MotionState, observed: ObservedPicture, settings: UnknownSettings):
         self._motion = motion
         self.bias = wp.zeros(1, dtype=wp.float32, device=motion.device)
         self.shapes: dict[str, int] = {}
+        self.shape_counts: dict[str, int] = {}
         rows: list[tuple[str, float, float, float, float]] = []  # name, mean, sigma, farthest, longest step
         articulated = any(not body.body.is_rigid for body in motion.estimated)
-        if settings.estimate_mask_bias and observed.labels is not None and not motion.known and articulated:
-            rows.append(("bias", 0.0, settings.sigma_mask_bias_px, LARGEST_BIAS, LARGEST_BIAS))
+        seen = observed.likeness
+        if settings.estimate_mask_bias and observed.labels is not None and (seen or (articulated and not motion.known)):
+            mean, sigma = _likely_bias(settings, seen)
+            rows.append(("bias", mean, sigma, LARGEST_BIAS, LARGEST_BIAS))
         if settings.estimate_focal:
             rows.append(("focal", 0.0, settings.sigma_focal, LARGEST_ZOOM, ZOOM_STEP))
+        self.misfits: dict[str, wp.array] = {}
+        self.overlaps: dict[str, wp.array] = {}
+        self._own: dict[str, slice] = {}
+        overlap = settings.estimate_allowance and observed.labels is not None
         for body in motion.estimated:
-            if settings.estimate_shape and body.body.shape_count:
-                self.shapes[body.name] = len(rows)
+            first = len(rows)
+            asked = settings.estimate_shape
+            shaped = body.body.shape_count > 0 and (body.body.shape_count <= MOST_SHAPE if asked is None else asked)
+            if settings.estimate_misfit and observed.labels is not None and is_likeness(body.body) and not shaped:
+                sigma = settings.sigma_misfit * body_length(body)
+                self.misfits[body.name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
+                rows.append((misfit_name(body), 0.0, sigma, LARGEST_MISFIT * sigma, LARGEST_MISFIT * sigma))
+            if shaped:
+                self.shapes[body.name], self.shape_counts[body.name] = len(rows), body.body.shape_count
                 for k, mean in enumerate(motion.states[body.name].shape.numpy()):
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
-        self.overlaps: dict[str, wp.array] = {}
-        if settings.estimate_allowance and observed.labels is not None:
-            for name, sigma in overlap_priors(motion.scene.bodies).items():
+            for name, sigma in (overlap_priors(body, motion.scene.bodies) if overlap else {}).items():
                 self.overlaps[name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
                 rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
+            self._own[body.name] = slice(first, len(rows))
         self.names = tuple(row[0] for row in rows)
-        self._mean, sigma, self._farthest, self._longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
+        self.first, sigma, self._farthest, self._longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
         self.floor = 1.0 / sigma**2
-        self.values = self._mean.copy()
+        self.values = self.first.copy()
         self._one_sided = np.array([name in self.overlaps for name in self.names], dtype=bool)
-        self._held = np.zeros(len(rows), dtype=bool)
+        self.held = np.zeros(len(rows), dtype=bool)
+        self.sigmas = np.full(len(rows), np.nan)
+        if "bias" in self.names:
+            self.bias.fill_(self.values[self.names.index("bias")])
+        self._doubted = self._groups(settings.estimate_shape is None)
+
+    def _groups(self, shapes: bool) -> list[np.ndarray]:
+        """Places of what is kept together or not at all."""
+        single = [name for name in ("bias", *(f"{body} misfit" for body in self.misfits)) if name in self.names]
+        found = [np.array([self.names.index(name)]) for name in single]
+        if shapes:
+            found += [start + np.arange(self.shape_counts[name]) for name, start in self.shapes.items()]
+        return found
+
+    def own(self, body: str) -> slice:
+        """Places of what goes with one estimated body: its shape, its misfit, how deep others may be in it."""
+        return self._own[body]
+
+    def found(self) -> dict[str, dict[str, float | None]]:
+        """Value of each and how sure it is, None where nothing was learnt of it: {name: {"value", "sigma"}}."""
+        sigmas = [float(sigma) if np.isfinite(sigma) else None for sigma in self.sigmas]
+        each = zip(self.names, self.values, sigmas, strict=True)
+        return {name: {"value": float(value), "sigma": sigma} for name, value, sigma in each}
 
     @property
     def pull(self) -> np.ndarray:
         """Gradient of what is likely (shared,)."""
-        return self.floor * (self.values - self._mean)
+        return self.floor * (self.values - self.first)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest steps (shared,)."""
-        moved = self.values - self._mean
+        moved = self.values - self.first
         low = np.clip(np.where(self._one_sided, 0.0, -self._farthest) - moved, -self._longest, 0.0)
         high = np.clip(self._farthest - moved, 0.0, self._longest)
-        return np.where(self._held, 0.0, low), np.where(self._held, 0.0, high)
+        return np.where(self.held, 0.0, low), np.where(self.held, 0.0, high)
 
-    def drop_small_bias(self) -> None:
-        """Take labels to be exact where the bias found so far is too small to differ from none."""
+    def learn(self, information: np.ndarray) -> None:
+        """Read how sure the values are from their information, all else being free (shared, shared)."""
+        free = ~self.held
+        self.sigmas = np.zeros(len(self.values))
+        self.sigmas[free] = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information[np.ix_(free, free)])), 0.0))
+
+    def settle(self, information: np.ndarray) -> None:
+        """Put back what noise may have made, and hold it; the others make the best of it.
+
+        A bias, a misfit, and the whole shape of a body are each kept or not.  The bias is asked first, for it acts on
+        all bodies: what a misfit or a shape may explain as well is theirs.  Of the others the least clear goes first.
+
+        Args:
+            information: of all values, all else being free (shared, shared).
+        """
+        values, usual = self.values.copy(), self._usual()
+        doubted = [group for group in self._doubted if not self.held[group].any()]
+        while doubted:
+            free = np.flatnonzero(~self.held)
+            covariance = np.full(information.shape, np.nan)
+            covariance[np.ix_(free, free)] = np.linalg.pinv(information[np.ix_(free, free)])
+            chances = [self._chance(group, values - usual, covariance) for group in doubted]
+            number = int(np.argmax(chances))
+            if self.names[doubted[0][0]] == "bias" and chances[0] >= BY_CHANCE:
+                number = 0
+            if chances[number] < BY_CHANCE:
+                break
+            group = doubted.pop(number)
+            change = np.linalg.solve(covariance[np.ix_(group, group)], (usual - values)[group])
+            values[free] += covariance[np.ix_(free, group)] @ change
+            values[group], self.held[group] = usual[group], True
+        low, high = self.first - self._farthest, self.first + self._farthest
+        low[self._one_sided] = self.first[self._one_sided]
+        self.assign(np.clip(values, low, high))
+        self.learn(information)
+
+    def _usual(self) -> np.ndarray:
+        """Values where nothing is unusual (shared,): exact labels and the first guess."""
+        usual = self.first.copy()
         if "bias" in self.names:
-            place = self.names.index("bias")
-            if abs(self.values[place]) < SMALL_BIAS:
-                values = self.values.copy()
-                values[place], self._held[place] = 0.0, True
-                self.assign(values)
+            usual[self.names.index("bias")] = 0.0
+        return usual
+
+    def _chance(self, group: np.ndarray, apart: np.ndarray, covariance: np.ndarray) -> float:
+        """How often noise alone makes values lie this far from the usual ones."""
+        if self.names[group[0]] == "bias" and abs(apart[group[0]]) < SMALL_BIAS:
+            return 1.0
+        square = apart[group] @ np.linalg.solve(covariance[np.ix_(group, group)], apart[group])
+        return float(chdtrc(len(group), max(square, 0.0)))
 
     def assign(self, values: np.ndarray) -> None:
         """Take other values (shared,) and let bias, focal length and shapes follow; then ``motion.pose()`` is due."""
@@ -92,10 +184,30 @@ class SharedUnknowns:
         named = dict(zip(self.names, self.values, strict=True))
         if "bias" in named:
             self.bias.fill_(named["bias"])
+        for name, misfit in self.misfits.items():
+            misfit.fill_(named[f"{name} misfit"])
         if "focal" in named:
             self._motion.zoom(named["focal"])
         for name, beyond in self.overlaps.items():
             beyond.fill_(named[name])
         for name, start in self.shapes.items():
-            count = self._motion.models[name].body.shape_count
-            self._motion.assign_shape(name, self.values[start : start + count])
+            self._motion.assign_shape(name, self.values[start : start + self.shape_counts[name]])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that was learnt, to be kept."""
+        return {"shared": self.values.copy(), "held": self.held.copy(), "sigmas": self.sigmas.copy()}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from what :meth:`arrays` returned."""
+        self.held, self.sigmas = arrays["held"].astype(bool), np.array(arrays["sigmas"], dtype=np.float64)
+        self.assign(arrays["shared"])
+
+
+def _likely_bias(settings: UnknownSettings, seen: Likeness | None) -> tuple[float, float]:
+    """Mean and sigma of the bias of labels [px]: what a surface shows that may be as wrong tells a part of it."""
+    sigma = settings.sigma_mask_bias_px
+    if seen is None:
+        return 0.0, sigma
+    misfit = settings.sigma_misfit * seen.length_px
+    share = sigma**2 / (sigma**2 + misfit**2)
+    return share * seen.pixels, np.sqrt(share) * misfit

@@ -14,7 +14,12 @@ class UnknownSettings:
     Attributes:
         estimate_mask_bias: estimate how much too large or too small all labels are, where no known body shows it.
         sigma_mask_bias_px: how much that may be [px].
-        estimate_shape: estimate the shape parameters of estimated bodies that have some.
+        estimate_misfit: estimate how far the surfaces of hands and others that bend lie inside their labels, each body
+            for itself: what is wrong with one surface is no bias of labels.
+        sigma_misfit: how far that may be, as a share of the body's length.
+        estimate_shape: estimate the shape parameters of estimated bodies; None: where a term compares measured depth,
+            without which a larger body farther away looks the same; bodies of few parameters, and they are kept where
+            they are clearly not those of the first guess.
         sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
         estimate_focal: estimate the focal length.
         sigma_focal: relative error of the camera's focal length.
@@ -24,7 +29,9 @@ class UnknownSettings:
 
     estimate_mask_bias: bool = True
     sigma_mask_bias_px: float = positive(1.5)
-    estimate_shape: bool = False
+    estimate_misfit: bool = True
+    sigma_misfit: float = positive(0.01)
+    estimate_shape: bool | None = None
     sigma_shape: float = positive(1.0)
     estimate_focal: bool = False
     sigma_focal: float = positive(0.05)

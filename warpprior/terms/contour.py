@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from warpprior.support.limits import positive
+from warpprior.system.misfit import misfit_name
 from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class BoundContour(BoundTerm):
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
+        misfit = problem.shared.misfits.get(body.name)
+        if misfit is not None:
+            borders.misfit, borders.misfit_column = misfit, problem.equations.shared[misfit_name(body)]
         sigma, _ = problem.noise("labels", term.sigma_px)
         self._weight = term.weight / (term.correlation_px * sigma**2)
         self._scale = wp.zeros(1, dtype=Scale, device=device)

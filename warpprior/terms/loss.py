@@ -65,6 +65,7 @@ class Loss:
         from warpprior.system.motion import MotionState
         from warpprior.system.observed import observe_picture
         from warpprior.system.problem import Problem
+        from warpprior.system.unknown_settings import UnknownSettings
 
         check_is_scene(scene, "loss")
         if all(body.known for body in scene.bodies):
@@ -74,7 +75,8 @@ class Loss:
         self._motion = MotionState(scene, self.device, point_count=contact_points)
         self._first_poses = {name: wp.clone(poses) for name, poses in self._motion.base_poses.items()}
         self._first_joints = {name: wp.clone(joints) for name, joints in self._motion.base_joints.items()}
-        problem = Problem(self._motion, observe_picture(self._motion, window_margin))
+        observed = observe_picture(self._motion, window_margin)
+        problem = Problem(self._motion, observed, UnknownSettings(estimate_shape=False))
         problem.prepare_for(self.terms)
         self._energy = Energy(problem, bind_terms(self.terms, problem))
         stage = Stage() if stage is None else stage

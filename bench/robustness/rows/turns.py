@@ -46,7 +46,7 @@ def _turn(scene: Scene, thing: str, degrees: float, seed: int, each: bool) -> Sc
     axes = np.random.default_rng(seed).normal(size=(FRAMES if each else 1, 3))
     axes *= np.radians(degrees) / np.linalg.norm(axes, axis=1, keepdims=True)
     start = scene.body(thing).initial
-    turned = Rotation.from_quat(start.rotation) * Rotation.from_rotvec(np.broadcast_to(axes, (FRAMES, 3)))
+    turned = Rotation.from_quat(start.rotation) * Rotation.from_rotvec(np.broadcast_to(axes, (FRAMES, 3)).copy())
     return scene.with_poses({thing: replace(start, rotation=turned.as_quat())})
 
 
