@@ -127,7 +127,9 @@ def test_the_command_says_and_writes_what_it_found(clean, tmp_path, capsys):
     """Exit code 2 with an error, 0 without; findings are lines and JSON; the fixed scene has none."""
     save_scene(inverse(clean), tmp_path / "wrong")
     words = ["check", str(tmp_path / "wrong"), "--json", str(tmp_path / "found.json"), "--device", "cpu"]
-    assert main([*words, "--fix", str(tmp_path / "right")]) == 2
+    assert main([*words, "--fix", str(tmp_path / "right"), "--output-dir", str(tmp_path / "page")]) == 2
+    page = (tmp_path / "page" / "check.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 2 and "pose_inverse" in page and "http" not in page
     found = json.loads((tmp_path / "found.json").read_text())["findings"]
     assert {finding["code"] for finding in found if finding["level"] == "error"} == {"pose_inverse"}
     assert set(found[0]) == {"code", "level", "body", "frames", "evidence", "message", "cure"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
-from warpprior.cli.shared import Common, OnDevice, OneScene
+from warpprior.cli.shared import Common, OnDevice, OneScene, folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,9 @@ class Options(OneScene, OnDevice, Common):
     """Options of ``check``."""
 
     json: Path | None = option("write the findings as JSON", metavar="FILE")
+    output_dir: Path | None = folder("write a page with the first guess over some frames, as it is and cured", None)
     fix: Path | None = option("write the scene with all cures that can be applied", metavar="OUTPUT_SCENE")
-    overwrite: bool = option("replace what --json and --fix name", False)
+    overwrite: bool = option("replace what --json, --output-dir and --fix name", False)
 
 
 def run(options: Options) -> int:
@@ -33,10 +34,11 @@ def run(options: Options) -> int:
     from contextlib import ExitStack
 
     from warpprior.checks.door import finding_of_error
-    from warpprior.checks.run import check
+    from warpprior.checks.run import check, cure
     from warpprior.cli.running import BAD_INPUT, OK, say, start_warp
-    from warpprior.io import load_scene, prepare_file, prepare_folder
+    from warpprior.io import load_scene, prepare_file, prepare_folder, prepare_output
     from warpprior.io.results import write_json
+    from warpprior.report.check_page import write_check
     from warpprior.support.device import self_healing
     from warpprior.support.errors import InputError
 
@@ -44,6 +46,9 @@ def run(options: Options) -> int:
     with ExitStack() as outputs:
         if options.json is not None:
             outputs.enter_context(prepare_file(options.json, overwrite=options.overwrite))
+        if options.output_dir is not None:
+            overwrite = {"overwrite": options.overwrite, "protect": [options.scene]}
+            outputs.enter_context(prepare_output(options.output_dir, **overwrite))
         if options.fix is not None:
             outputs.enter_context(prepare_folder(options.fix, overwrite=options.overwrite))
         device = start_warp(options.device, options.quiet)
@@ -60,8 +65,12 @@ def run(options: Options) -> int:
         if options.json is not None:
             write_json(options.json, {"findings": [finding.as_dict() for finding in found]})
         say(options.quiet, *_lines(found))
+        mended, applied = (None, []) if scene is None else cure(scene, found)
+        if options.output_dir is not None:
+            page = write_check(options.output_dir, found, scene, mended if applied else None, device=device)
+            say(options.quiet, f"open: {page}")
         if options.fix is not None:
-            _fix(options, scene, found)
+            _fix(options, mended, applied)
     return BAD_INPUT if any(finding.level == "error" for finding in found) else OK
 
 
@@ -75,18 +84,15 @@ def _lines(found: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _fix(options: Options, scene: Scene | None, found: Sequence[Finding]) -> None:
-    from warpprior.checks.run import cure
+def _fix(options: Options, mended: Scene | None, applied: Sequence[str]) -> None:
     from warpprior.cli.running import say
     from warpprior.io import save_scene
 
     assert options.fix is not None
-    if scene is None:
+    if mended is None:
         say(options.quiet, "nothing written: the scene cannot be read before this is cured by hand")
-        return
-    mended, applied = cure(scene, found)
-    if not applied:
+    elif not applied:
         say(options.quiet, "nothing written: there is no cure that can be applied")
-        return
-    save_scene(mended, options.fix, overwrite=options.overwrite)
-    say(options.quiet, f"{options.fix}: with {', '.join(applied)} cured; check it, too")
+    else:
+        save_scene(mended, options.fix, overwrite=options.overwrite)
+        say(options.quiet, f"{options.fix}: with {', '.join(applied)} cured; check it, too")
