@@ -13,6 +13,7 @@ import warpprior
 from warpprior.bench.checks.faults import (
     FAULTS,
     in_another_order,
+    in_parts_of_the_picture,
     inverse,
     marked,
     of_another_thing,
@@ -138,6 +139,27 @@ def test_the_command_says_and_writes_what_it_found(clean, tmp_path, capsys):
     assert "error pose_inverse" in said and "cure: poses of" in said
     assert main(["check", str(tmp_path / "right"), "--device", "cpu"]) == 0
     assert main([*words]) == 2 and "exists" in capsys.readouterr().err  # without --overwrite
+
+
+def test_what_readers_noticed_is_found(clean, tmp_path):
+    """Files numbered from 1 and marks of missing points are mended, or guessed, when a folder is read."""
+    folder = save_scene(marked(clean.first_frames(8)), tmp_path / "scene")
+    for path in sorted(folder.glob("labels/*.png"), reverse=True):
+        path.rename(path.with_name(f"{int(path.stem) + 1:06d}.png"))
+    found = {finding.code: finding for finding in warpprior.check(warpprior.load_scene(folder))}
+    assert found["frame_offset"].level == "warning" and "000008.png" in found["frame_offset"].message
+    assert found["keypoints_missing_marker"].frames == (3, 4, 5)
+
+
+def test_refusals_are_findings(clean, tmp_path, capsys):
+    """A folder that cannot be read for the form of its data is an error with a code; any other is refused as ever."""
+    wrong = in_parts_of_the_picture(clean.first_frames(3))
+    save_scene(wrong, tmp_path / "scene")
+    assert main(["check", str(tmp_path / "scene"), "--device", "cpu"]) == 2
+    assert "error keypoints_normalised" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "nowhere"), "--device", "cpu"]) == 2
+    said = capsys.readouterr()
+    assert "error:" in said.err and said.out == ""
 
 
 def test_refine_says_what_a_check_finds(clean):
