@@ -175,3 +175,12 @@ def test_refine_says_what_a_check_finds(clean):
     assert unchecked.findings == () and not any("quaternion_order" in note for note in unchecked.notes)
     for name, poses in result.poses.items():
         assert np.array_equal(poses.position, unchecked.poses[name].position)
+
+
+def test_track_says_what_a_check_finds(clean):
+    """As ``refine`` does, once."""
+    wrong = reordered(clean.first_frames(4))
+    found = warpprior.track(wrong, observe="keypoints3d,center", device="cpu").findings
+    assert {finding.code for finding in found if finding.level == "error"} == {"quaternion_order"}
+    with pytest.raises(warpprior.InputError, match="quaternion_order"):
+        warpprior.track(wrong, observe="keypoints3d,center", device="cpu", strict=True)

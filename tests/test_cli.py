@@ -176,7 +176,6 @@ def test_track_hands_over_every_option(replaced):
         "scene": Path("scene"),
         "output_dir": Path("out"),
         "observe": ("fingertips", "center"),
-        "smooth": False,
         "lag": 4,
         "initial": Path("out/t/poses.npz"),
         "device": "cpu",
@@ -185,7 +184,7 @@ def test_track_hands_over_every_option(replaced):
         "paper_literal": True,
         "overwrite": True,
         "quiet": True,
-        "debug": False,
+        **dict.fromkeys(("smooth", "no_check", "strict", "debug"), False),
     }
 
 
