@@ -17,7 +17,7 @@ from warpprior.scene import Scene
 from warpprior.scenes import simulate
 
 SCENES = ("grasp_lift", "pour", "slip", "handover", "in_hand_turn", "robot_lift")
-OBJECTS = ("mug", "bottle", "box", "can", "banana", "drill", "bowl")
+OBJECTS = ("mug", "bottle", "box", "can", "banana")
 ROBOT_OBJECTS = ("bottle", "box")
 LEVELS = ("M0", "M1", "M2")
 FIRST_SEED, FRAMES = 710, 16
