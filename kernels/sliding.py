@@ -19,6 +19,9 @@ class Slip:
     weight: wp.float32  # of a square [1/m^2]
     width: wp.float32  # slip beyond which it counts less and less, at the nominal frame rate [m]
     free_normal: wp.float32  # share of the motion along the normal that is not slip
+    slide: wp.float32  # contacts whose mean slip over several frames is as large are half-way to sliding [m]
+    deepest: wp.float32  # what lies deeper inside does not slide [m]
+    drifting: wp.float32  # weight of what slides against what sticks
 
 
 @wp.func
@@ -34,6 +37,7 @@ def slip_of(contacts: Contacts, slip: Slip, frame: int, point: int) -> wp.vec3:
 def _add_sliding(
     first_frame: int,
     contacts: Contacts,
+    drifts: wp.array2d[wp.vec4],  # [frame, point] slip that is believed, object frame [m], and weight of the rest; held
     segments: wp.array[wp.int32],  # [frame]
     paces: wp.array[wp.float32],  # [frame] nominal time between frames over the true one since the frame before
     slip: wp.array[Slip],  # [1]
@@ -62,7 +66,9 @@ def _add_sliding(
         if weight > LEAST_SHARE * contacts.areas[point]:
             sample = contacts.frozen[frame, point]
             normal = wp.vec3(sample[0], sample[1], sample[2])
-            move = slip_of(contacts, slip[0], frame, point) * pace
+            drift = drifts[frame, point]
+            weight = weight * drift[3]
+            move = slip_of(contacts, slip[0], frame, point) * pace - wp.vec3(drift[0], drift[1], drift[2])
             square = wp.dot(move, move) / (width * width)
             scale = wp.float64(slip_scale * weight / (1.0 + square))
             cost += wp.float64(slip_scale * weight * width * width) * log_one_plus(wp.float64(square))
@@ -78,12 +84,12 @@ def _add_sliding(
         wp.atomic_add(cost_out, frame, cost)
 
 
-def add_sliding(contacts, segments, paces, slip, system, *, lanes, cost_out):
+def add_sliding(contacts, drifts, segments, paces, slip, system, *, lanes, cost_out):
     """Launch :func:`_add_sliding` with ``lanes`` threads per frame sharing the points."""
     launch_slabs(
         _add_sliding,
         dim=(cost_out.shape[0], lanes),
-        inputs=[contacts, segments, paces, slip, system, lanes],
+        inputs=[contacts, drifts, segments, paces, slip, system, lanes],
         outputs=[cost_out],
         device=cost_out.device,
     )

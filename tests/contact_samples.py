@@ -102,27 +102,36 @@ class Pair:
         sum_weights(found.weights, sums_out=found.sums, touch_out=touch)
         return found, touch
 
-    def add(self, *, slip=SLIP, push=PUSH, lanes=1, weights=None, paces=None):
+    def drifts(self, size=0.0, weight=1.0):
+        """Slip that is believed, of a size [m], and weights of the rest from ``weight`` to one (frame, point, 4)."""
+        random = np.random.default_rng(5)
+        shape = self.weights.shape
+        moves, weights = size * random.normal(size=(*shape, 3)), random.uniform(weight, 1.0, size=(*shape, 1))
+        return np.concatenate([moves, weights], axis=2).astype(np.float32)
+
+    def add(self, *, slip=SLIP, push=PUSH, lanes=1, weights=None, paces=None, drifts=None):
         """Add sliding and penetration."""
         sample = self.sample
         contacts, _ = self.contacts(np.broadcast_to(self.weights if weights is None else weights, self.weights.shape))
         paces = sample.constants(np.ones(sample.frames) if paces is None else paces)
         slips = sample.one(Slip, weight=slip[0], width=slip[1], free_normal=slip[2])
-        sample.add(add_sliding, contacts, sample.state.segments, paces, slips, lanes=lanes)
+        held = sample.constants(self.drifts(**(drifts or {})), wp.vec4)
+        sample.add(add_sliding, contacts, held, sample.state.segments, paces, slips, lanes=lanes)
         column, beyond = sample.equations.shared.get("overlap", -1), None
         if column >= 0:
             beyond = sample.constants([self.overlap_m])
         pushes = sample.one(Push, weight=push[0], allowance=push[1], estimated=int(column >= 0), column=column)
         sample.add(add_penetration, contacts, pushes, lanes=lanes, beyond=beyond)
 
-    def twin(self, slip=SLIP, push=PUSH, paces=None):
+    def twin(self, slip=SLIP, push=PUSH, paces=None, drifts=None):
         """The float64 twin of :meth:`add`."""
         pair = ContactPair(
             self.sample.twin, self.touching.name, self.touched.name, self.corners, self.barycentrics, self.samples,
             self.weights, self.areas,
         )  # fmt: skip
         paces = np.ones(len(self.segments)) if paces is None else np.asarray(paces, dtype=np.float32).astype(float)
+        believed = self.drifts(**(drifts or {})).astype(float)
         column = self.sample.equations.shared.get("overlap")
         if column is not None:
             push = (push[0], push[1] + float(np.float32(self.overlap_m)))
-        return Sum(Sliding(pair, self.segments, paces, slip), Penetration(pair, push, column))
+        return Sum(Sliding(pair, self.segments, paces, slip, believed), Penetration(pair, push, column))

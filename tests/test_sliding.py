@@ -32,6 +32,7 @@ CASES = {
     "slip, normal half free": {"slip": (*SLIP[:2], 0.5), "push": NO_PUSH},
     "slip, normal free": {"slip": (*SLIP[:2], 1.0), "push": NO_PUSH},
     "small slip": {"push": NO_PUSH, "slip": (1.0e4, 10.0, 0.0)},
+    "slides": {"push": NO_PUSH, "slip": (*SLIP[:2], 0.5), "paces": PACES, "drifts": {"size": 0.01, "weight": 0.1}},
     "both": {"slip": (*SLIP[:2], 0.5)},
     "both at uneven times": {"slip": (*SLIP[:2], 0.5), "paces": PACES},
 }
@@ -222,8 +223,9 @@ def test_normals_are_held_with_the_weights(device):
         contacts, _ = pair.contacts(pair.weights)
         if looked_up_again:
             contacts.samples = wp.full(pair.weights.shape, wp.vec4(POISON), dtype=wp.vec4, device=device)
+        drifts = sample.constants(pair.drifts(), wp.vec4)
         slip = sample.one(Slip, weight=SLIP[0], width=SLIP[1], free_normal=0.5)
-        sample.add(add_sliding, contacts, sample.state.segments, sample.constants(np.ones(3)), slip, lanes=1)
+        sample.add(add_sliding, contacts, drifts, sample.state.segments, sample.constants(np.ones(3)), slip, lanes=1)
         found.append(sample.bits())
     for one, other in zip(*found, strict=True):
         assert one.any()

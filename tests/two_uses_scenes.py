@@ -315,7 +315,7 @@ def _sliding(bound, problem, motion):
     pairs = np.sqrt(weights[1:] * weights[:-1])
     scales = scale / (pairs.sum(axis=1, keepdims=True) + 1e-3)
     pairs = np.where(pairs > 0.01 * _float(contacts.areas), pairs, 0.0)
-    held = (normals, pairs, scales, width, free_normal, paces)
+    held = (normals, _float(bound._drifts), pairs, scales, width, free_normal, paces)
     return lambda stance: twin.slip(stance, points, name, *held)
 
 

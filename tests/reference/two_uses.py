@@ -157,12 +157,12 @@ def on_body(poses, points):
     return np.einsum("fpx,fxy->fpy", points - poses[:, None, :3], turns)
 
 
-def slip(stance, points, name, normals, pairs, scales, width, free_normal, paces):
-    """Slip of points over a rigid body since the frame before; normals and weights ``pairs`` (pair, point) are held."""
+def slip(stance, points, name, normals, drifts, pairs, scales, width, free_normal, paces):
+    """Slip of points over a rigid body beyond ``drifts``, held with normals and weights ``pairs`` (pair, point)."""
     moves = np.diff(on_body(stance.poses[name], points(stance)), axis=0)
     moves = moves - free_normal * normals[1:] * np.sum(normals[1:] * moves, axis=2, keepdims=True)
-    square = np.sum((moves * paces[1:, None, None]) ** 2, axis=2)
-    return (scales * pairs * cauchy(square, width)).sum()
+    square = np.sum((moves * paces[1:, None, None] - drifts[1:, :, :3]) ** 2, axis=2)
+    return (scales * pairs * drifts[1:, :, 3] * cauchy(square, width)).sum()
 
 
 def press(depths, weights):

@@ -12,9 +12,12 @@ import numpy as np
 
 from warpprior.scene import SceneBody
 from warpprior.support.wording import frame_list
+from warpprior.system.overlap import BORDER
 from warpprior.system.problem import Problem
 
-TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics
+TOLERATED_LOSS = 0.02  # of overlap with the labels, for the sake of physics, at least
+TOLERATED_SIGMAS = 0.25  # of the labels' noise, by which borders may move: a small body's overlap is mostly border
+MOST_TOLERATED = 3.0  # times the least
 MOST_PER_FRAME = 0.05  # change of overlap that counts of one frame: two in five must lose as much to be heard
 LEFT = 0.5  # share of a body's usual overlap, below which a frame hardly meets its label
 
@@ -51,6 +54,17 @@ class Guard:
         overlap.measure(motion.screen)
         return overlap.by_frame
 
+    def _times_tolerated(self, body: SceneBody) -> float:
+        """How many times the least tolerated loss a body loses where its borders move within the labels' noise."""
+        if self._problem.motion.scene.labels is None:
+            return 1.0
+        area = self._problem.overlap(body).labelled[:, 0]
+        if not area.any():
+            return 1.0
+        sigma, _ = self._problem.noise("labels")
+        loss = TOLERATED_SIGMAS * sigma * BORDER / np.sqrt(np.median(area[area > 0.0]))
+        return float(np.clip(loss / TOLERATED_LOSS, 1.0, MOST_TOLERATED))
+
     def check(self, part: str, *, undo: bool = True) -> list[str]:
         """Judge what a part did; returns what is to be said of it, one sentence each.
 
@@ -69,10 +83,11 @@ class Guard:
             if body.name in infinite:
                 continue
             best, now = self._best[body.name], self._overlap(body)
-            change = robust_change(best.overlap, now)
-            if undo and change < -TOLERATED_LOSS:
+            times = self._times_tolerated(body)
+            change = robust_change(best.overlap, now, times)
+            if undo and change < -TOLERATED_LOSS * times:
                 before, after = np.nanmedian(best.overlap), np.nanmedian(now)
-                lost = int((now < best.overlap - TOLERATED_LOSS).sum())
+                lost = int((now < best.overlap - TOLERATED_LOSS * times).sum())
                 count = int(np.isfinite(best.overlap).sum())
                 reasons[body.name] = (
                     f"left its labels in {lost} of {count} frames (median IoU {before:.2f} to {after:.2f})"
@@ -133,8 +148,11 @@ class Guard:
             self._best[name] = _Best(*values)
 
 
-def robust_change(before: np.ndarray, after: np.ndarray) -> float:
-    """Mean change of overlaps (frame,), no frame counting more than MOST_PER_FRAME; 0 without a frame that has both."""
+def robust_change(before: np.ndarray, after: np.ndarray, times: float = 1.0) -> float:
+    """Mean change of overlaps (frame,); 0 without a frame that has both.
+
+    No frame counts more than ``times`` MOST_PER_FRAME.
+    """
     change = after - before
     change = change[np.isfinite(change)]
-    return float(np.clip(change, -MOST_PER_FRAME, MOST_PER_FRAME).mean()) if len(change) else 0.0
+    return float(np.clip(change, -times * MOST_PER_FRAME, times * MOST_PER_FRAME).mean()) if len(change) else 0.0

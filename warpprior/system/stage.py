@@ -22,6 +22,7 @@ class Stage:
         contact_softness_m: how gradually they begin to [m].
         sigma_slip_m_s: how fast contacts slip [m/s].
         free_normal: share of the motion along the contact normal that is not slip.
+        slides: contacts may slide; else all slip is an error, and what hardly fits yet holds together.
         penetration_share: share of the penetration weight that acts.
         hardness: factor of that between bodies that are both estimated; the surface of one that is known, as a robot's,
             may be a shell around what really touches.
@@ -47,6 +48,7 @@ class Stage:
     contact_softness_m: float = positive(0.001)
     sigma_slip_m_s: float = positive(0.0125)
     free_normal: float = share(0.5)
+    slides: bool = True
     penetration_share: float = share(1.0)
     hardness: float = weight(1.0)
     rests: bool = True
