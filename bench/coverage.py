@@ -59,7 +59,10 @@ class Sequence:
 def sequences() -> list[Sequence]:
     """All sequences, kinds mixed: each hand scene with each object twice, and robots that lift."""
     kinds = [*product(SCENES, OBJECTS), *product(SCENES, OBJECTS), *product(("robot_lift",), ("bottle", "box") * 2)]
-    made = [Sequence(*kind, LEVELS[number % len(LEVELS)], SEED + number) for number, kind in enumerate(kinds)]
+    made = [
+        Sequence(scene, thing, LEVELS[number % len(LEVELS)], SEED + number)
+        for number, (scene, thing) in enumerate(kinds)
+    ]
     return [made[_STRIDE * number % len(made)] for number in range(len(made))]
 
 

@@ -142,7 +142,7 @@ def _linearise(
         count = term.measurements(_pixels(problem, equations, term.body, told))
         cost, share = float(term.costs.numpy().sum()), 1.0
         if isinstance(term, BoundContour):
-            share = min(1.0, term.term.correlation_px / settings.border_length_px)
+            share = term.term.correlation_px / settings.border_length_px
         told = Information.total([(share, told)])
         # What a prior says in every frame is the same, too.
         persists = term.observes or isinstance(term, BoundPose)
