@@ -45,8 +45,9 @@ def test_a_balls_contour_tells_its_place_as_theory_has_it(device):
     pixel = 2.0 * np.sqrt(found.noise["contour"] * ALONE.border_length_px / (np.pi * radius))
     sigma = standard_deviations(found.poses["ball"])
     np.testing.assert_allclose(sigma[:, :2], pixel * DEPTH / CAMERA.fx, rtol=0.1)
-    np.testing.assert_allclose(sigma[:, 2], BIAS * DEPTH / radius, rtol=0.1)
-    assert found.shared["bias"] == pytest.approx(BIAS, rel=0.2)
+    # Pixels tell the two apart a little.
+    np.testing.assert_allclose(sigma[:, 2], BIAS * DEPTH / radius, rtol=0.2)
+    assert found.shared["bias"] == pytest.approx(BIAS, rel=0.25)
 
 
 def test_without_a_bias_depth_is_as_sure_as_the_contour(device):

@@ -155,10 +155,10 @@ def _linearise(
 
 def _joined(one: _Part, other: _Part) -> _Part:
     """Two parts that have the same noise."""
-    information, alike = (
-        Information.total([(1.0, first), (1.0, second)])
-        for first, second in ((one.information, other.information), (one.alike, other.alike))
-    )
+    information = Information.total([(1.0, one.information), (1.0, other.information)])
+    alike = information
+    if one.alike is not one.information or other.alike is not other.information:
+        alike = Information.total([(1.0, one.alike), (1.0, other.alike)])
     return _Part(information, alike, one.cost + other.cost, one.count + other.count, one.assumed)
 
 

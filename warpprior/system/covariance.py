@@ -38,18 +38,20 @@ class Information:
         lower = hessian[:, 0].copy()
         lower[:-1] += hessian[1:, 3]
         own = np.tril(lower) + np.tril(lower, -1).transpose(0, 2, 1)
-        return cls(own, (hessian[:, 1].copy(), hessian[:, 2].copy()))
+        one, two = (hessian[:, lag].copy() if hessian[:, lag].any() else _nothing(own) for lag in (1, 2))
+        return cls(own, (one, two))
 
     @classmethod
     def total(cls, parts: Iterable[tuple[float, Information]]) -> Information:
         """The sum of several, each times a factor; at least one."""
-        (factor, first), *rest = parts
-        own, back = factor * first.own, [factor * each for each in first.back]
-        for factor, part in rest:
-            own += factor * part.own
+        own, back = np.zeros(()), [np.zeros(()), np.zeros(())]
+        for factor, part in parts:
+            own = own + factor * part.own
             for lag in range(LAGS):
-                back[lag] += factor * part.back[lag]
-        return cls(own, (back[0], back[1]))
+                if not _is_nothing(part.back[lag]):
+                    back[lag] = back[lag] + factor * part.back[lag]
+        one, two = (each if each.ndim else _nothing(own) for each in back)
+        return cls(own, (one, two))
 
     def alike(self, frames: float) -> Information:
         """The same where the errors of so many frames in a row are alike; of residuals that concern one frame each.
@@ -80,7 +82,16 @@ class Information:
         rows, columns = used[:, None], used[None, :]
         own[:, rows, columns] = part * (1.0 + surplus * (follows + led))[:, None, None]
         back[:, rows, columns] = -rho / (1.0 - rho**2) * across * follows[:, None, None]
-        return Information(own, (back, np.zeros_like(back)))
+        return Information(own, (back, _nothing(own)))
+
+
+def _nothing(like: np.ndarray) -> np.ndarray:
+    """Zeros of a shape that take no memory: most terms tie no frames."""
+    return np.broadcast_to(0.0, like.shape)
+
+
+def _is_nothing(blocks: np.ndarray) -> bool:
+    return not any(blocks.strides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +116,9 @@ class Marginals:
 
     def explained(self, information: Information) -> float:
         """How many degrees of freedom of residuals the unknowns take up: the trace of information times covariance."""
-        total = np.sum(information.own * self.own)
-        return float(total + 2.0 * sum(np.sum(information.back[lag] * self.back[lag]) for lag in range(LAGS)))
+        total = np.vdot(information.own, self.own)
+        tied = [pair for pair in zip(information.back, self.back, strict=True) if not _is_nothing(pair[0])]
+        return float(total + 2.0 * sum(np.vdot(*pair) for pair in tied))
 
 
 def invert(information: Information, width: int, floor: np.ndarray) -> Marginals:
