@@ -14,6 +14,7 @@ from warpprior.scene import Poses
 # Standard deviations beyond which a direction says nothing; NaN and anything larger is read as this.
 POSITION_LIMIT = 10.0  # [m]
 TURN_LIMIT = np.pi  # [rad], of rotations and joints
+UNSURE_M, UNSURE_RAD = 0.05, 0.3  # those that are worth a note
 _KNOWN = 0.5  # a direction is observable below this share of its limit
 _LEAST = 1e-9  # smallest standard deviation that is believed [m or rad]
 _ROUNDING = 1e-14  # of eigenvalues, as a share of the largest

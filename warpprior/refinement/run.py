@@ -329,6 +329,7 @@ class _Run:
                         *self.guard.notes(),
                         *shared_notes(self.problem),
                         *self._overlap_notes(),
+                        *(sure.notes if sure else ()),
                     ]
                 )
             ),

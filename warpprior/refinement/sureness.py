@@ -8,7 +8,7 @@ where a body looks the same after a turn, by how its mesh happens to be cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.scene import SceneBody
 from warpprior.settings import CovarianceSettings
+from warpprior.support.wording import frame_list
 from warpprior.system.covariance import Information, Marginals, invert
 from warpprior.system.equations import Equations
 from warpprior.system.problem import Problem
@@ -23,7 +24,7 @@ from warpprior.system.stage import Stage
 from warpprior.terms.contour import BoundContour
 from warpprior.terms.pose import BoundPose
 from warpprior.terms.term import BoundTerm
-from warpprior.uncertainty import POSITION_LIMIT, TURN_LIMIT
+from warpprior.uncertainty import POSITION_LIMIT, TURN_LIMIT, UNSURE_M, UNSURE_RAD
 
 BIAS = "bias"
 SIGMA_MEASURED_BIAS = 0.25  # of what known bodies say of it [px]
@@ -41,11 +42,13 @@ class Sureness:
         poses: of each estimated body (frame, 6 + coordinate, 6 + coordinate), see :mod:`warpprior.uncertainty`.
         shared: standard deviation of each shared unknown, by name.
         noise: of each term whose residuals tell, their variance over the stated one.
+        notes: which bodies are not observed, in which frames, one sentence each.
     """
 
     poses: dict[str, np.ndarray]
     shared: dict[str, float]
     noise: dict[str, float]
+    notes: tuple[str, ...]
 
 
 @dataclass(eq=False)
@@ -107,7 +110,9 @@ def measure_sureness(
     poses = {body.name: _of_pose(problem, body, equations, found) for body in problem.motion.estimated}
     sigmas = np.sqrt(np.maximum(found.shared.diagonal(), 0.0))
     shared = {name: float(sigmas[column - width]) for name, column in equations.shared.items()}
-    return Sureness(poses, shared, {name: part.noise for name, part in parts.items() if part.count > 0.0})
+    noise = {name: part.noise for name, part in parts.items() if part.count > 0.0}
+    notes = [note for body in problem.motion.estimated for note in _notes(problem, body, equations, found)]
+    return Sureness(poses, shared, noise, tuple(notes))
 
 
 def _equations(problem: Problem) -> Equations:
@@ -191,8 +196,31 @@ def _of_pose(problem: Problem, body: SceneBody, equations: Equations, found: Mar
     jacobian[:, 3:6, 3:6] = Rotation.from_quat(poses[:, 3:]).as_matrix()
     own = slice(start, start + count)
     covariance = jacobian @ found.own[:, own, own] @ jacobian.transpose(0, 2, 1)
-    if body.symmetry != "none":
-        axes = range(3) if body.symmetry == "sphere" else ["xyz".index(body.symmetry)]
+    axes = _unseen_axes(body)
+    if axes:
         turns = jacobian[:, 3:6, [3 + axis for axis in axes]]
         covariance[:, 3:6, 3:6] += (FAR * TURN_LIMIT) ** 2 * turns @ turns.transpose(0, 2, 1)
     return 0.5 * (covariance + covariance.transpose(0, 2, 1))
+
+
+def _unseen_axes(body: SceneBody) -> list[int]:
+    """The body's own axes about which no picture shows how it is turned, and no surface that it touches."""
+    if body.symmetry == "none":
+        return []
+    return [0, 1, 2] if body.symmetry == "sphere" else ["xyz".index(body.symmetry)]
+
+
+def _notes(problem: Problem, body: SceneBody, equations: Equations, found: Marginals) -> Iterator[str]:
+    """Where a body is, and how it is turned, where that is hardly known at all."""
+    start = equations.starts[body.name]
+    depth = np.maximum(problem.motion.states[body.name].poses.numpy()[:, 2], NEAREST)
+    sigma = np.sqrt(np.maximum(found.own[:, start : start + 6, start : start + 6].diagonal(axis1=1, axis2=2), 0.0))
+    place = depth * sigma[:, :3].max(axis=1)
+    turn = np.delete(sigma[:, 3:], _unseen_axes(body), axis=1).max(axis=1, initial=0.0)
+    lost, loose = np.flatnonzero(place > UNSURE_M), np.flatnonzero(turn > UNSURE_RAD)
+    if len(lost):
+        most = f"up to {1e3 * min(place.max(), POSITION_LIMIT):.0f} mm (1 sigma)"
+        yield f"{body.name}: where it is, is hardly observed in {frame_list(lost)}: {most}."
+    if len(loose):
+        most = f"up to {np.degrees(min(turn.max(), TURN_LIMIT)):.0f} degrees (1 sigma)"
+        yield f"{body.name}: how it is turned is hardly observed in {frame_list(loose)}: {most}."

@@ -14,8 +14,8 @@ from warpprior.tracking.hand_contacts import Contact
 from warpprior.tracking.prediction import HELD
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import ASSUMED, Innovation
+from warpprior.uncertainty import UNSURE_M, UNSURE_RAD
 
-UNSURE_M, UNSURE_RAD = 0.05, 0.3  # standard deviations that are worth a note
 MOST_SPANS = 8  # that a note lists
 
 
