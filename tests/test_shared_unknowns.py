@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.estimator_scenes import make_arm_scene
+from tests.estimator_scenes import make_arm_scene, make_block, make_motion
 from tests.test_shared import SIZE, make_hand_scene
 from warpprior.bodies import read_hand
+from warpprior.scene import SceneBody
 from warpprior.system.misfit import Likeness, is_likeness
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
@@ -24,8 +25,14 @@ def make_shared(scene, device, likeness=None, **changes):
 
 @pytest.fixture
 def hand(device):
-    """Of a hand of fixed shape: bias and misfit."""
-    return make_shared(make_hand_scene(SIZE), device, estimate_shape=False)
+    """Of a hand of fixed shape, beside a block: bias and misfit."""
+    return make_shared(beside_a_block(make_hand_scene(SIZE)), device, estimate_shape=False)
+
+
+def beside_a_block(scene):
+    """The scene with a block in it."""
+    motion = make_motion((0.1, 0.0, 0.5), frames=scene.frame_count)
+    return replace(scene, bodies=(*scene.bodies, SceneBody(make_block(), 9, known=False, initial=motion)))
 
 
 @pytest.fixture
@@ -143,3 +150,8 @@ def test_links_and_rigid_bodies_are_what_they_are():
         joint_shape_directions=hand.joint_shape_directions[..., :0],
     )
     assert not is_likeness(links)
+
+
+def test_a_body_alone_has_no_misfit(device):
+    """What lies between it and its label is a bias, which is likelier and acts on nobody else."""
+    assert make_shared(make_hand_scene(SIZE), device, estimate_shape=False).names == ("bias",)

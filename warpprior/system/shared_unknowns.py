@@ -73,7 +73,9 @@ class SharedUnknowns:
             first = len(rows)
             asked = settings.estimate_shape
             shaped = body.body.shape_count > 0 and (body.body.shape_count <= MOST_SHAPE if asked is None else asked)
-            if settings.estimate_misfit and observed.labels is not None and is_likeness(body.body) and not shaped:
+            # Of a body alone it looks like a bias, which is likelier, and misleads nobody else.
+            misfits = settings.estimate_misfit and observed.labels is not None and len(motion.scene.bodies) > 1
+            if misfits and is_likeness(body.body) and not shaped:
                 sigma = settings.sigma_misfit * body_length(body)
                 self.misfits[body.name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
                 rows.append((misfit_name(body), 0.0, sigma, LARGEST_MISFIT * sigma, LARGEST_MISFIT * sigma))
