@@ -261,7 +261,8 @@ def test_track_writes_a_result_with_covariances(scene, tracker, tmp_path, capsys
     ((given, settings, options),) = tracker
     assert given.frame_count == 2 and settings.center_m == 0.02
     assert options.pop("progress") is not None
-    assert options == {"observe": ["center", "box"], "smooth": True, "lag": None, "device": "cpu"}
+    expected = {"observe": ["center", "box"], "smooth": True, "lag": None, "device": "cpu"}
+    assert options == expected | {"check_first": True, "strict": False}
     poses = read_poses(folder)
     assert poses["box/covariance"].shape == (2, 6, 6)
     assert np.allclose(poses["box/position"][:, 0], [1e-3, 0.011], atol=1e-9)

@@ -84,7 +84,9 @@ def test_proportions_are_seen_without_depth(device):
 def test_only_what_is_asked_for_changes(device):
     """Without settings there are bias and shape; a misfit where the shape is not; a known hand keeps its shape."""
     scene = make_hand_scene(SIZE)
-    state = MotionState(scene, device, point_count=8)
+    other = make_tongs_scene().body("tongs")
+    other = replace(other, label=2, initial=other.initial.frames(slice(0, 2)), truth=None)
+    state = MotionState(replace(scene, bodies=(*scene.bodies, replace(other, known=False))), device, point_count=8)
     picture = observe_picture(state, 0.5)
     shape = tuple(f"hand shape {k}" for k in range(10))
     assert SharedUnknowns(state, picture, UnknownSettings()).names == ("bias", *shape)
@@ -94,9 +96,7 @@ def test_only_what_is_asked_for_changes(device):
     names = ("focal", *shape)
     assert SharedUnknowns(state, picture, settings).names == names
     known = replace(scene, bodies=(replace(scene.bodies[0], known=True),), keypoints2d={})
-    other = make_tongs_scene().body("tongs")
-    known = replace(known, bodies=(*known.bodies, replace(other, label=2, initial=other.initial.frames(slice(0, 2)),
-                    truth=None)))  # fmt: skip
+    known = replace(known, bodies=(*known.bodies, other))
     state = MotionState(known, device, point_count=8)
     assert SharedUnknowns(state, observe_picture(state, 0.5), settings).names == ("focal",)
 

@@ -39,6 +39,7 @@ def instances(scene: warpprior.Scene) -> dict[str, object]:
     return {
         "Body": warpprior.read_hand("left"),
         "Camera": CAMERA,
+        "Finding": warpprior.Finding("mesh_scale", "error", "box", (0, 1), "too large", "scale it", {"factor": 1.3}),
         "HandPose": warpprior.HandPose(joints=np.ones(2)),
         "InputError": warpprior.InputError("a.npz: k", "is 3", "needs 4"),
         "Measurement": warpprior.Measurement("box", [1.0], np.zeros((1, 6)), 0.1, key="k"),

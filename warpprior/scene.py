@@ -444,3 +444,16 @@ def _check_moments(where: str, moments: np.ndarray | None, moment_count: int, fr
     if moments.shape != (frame_count,) or moments.min() < 0 or moments.max() >= moment_count:
         accepted = f"one number in [0, {moment_count}) for each of {frame_count} frames"
         raise InputError(f"{where} moments", f"shape {moments.shape} or out of range", accepted)
+
+
+def depth_image(scene: Scene, frame: int) -> np.ndarray | None:
+    """What a scene's depth camera measured in a frame (height, width) [m], or None.
+
+    Raises:
+        InputError: the image has another size than the camera's.
+    """
+    image = None if scene.read_depth is None else scene.read_depth(frame)
+    size = scene.camera.height, scene.camera.width
+    if image is not None and np.shape(image) != size:
+        raise InputError(f"scene {scene.name!r}, frame {frame}", f"a depth image of shape {np.shape(image)}", f"{size}")
+    return image

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpprior.checks.evidence import Evidence, View, compare_points, spread_out
-from warpprior.scene import trust_of
+from warpprior.scene import depth_image, trust_of
 
 REACH = 5.0  # [sigma]: larger differences cost little more
 MOST_COUNTED = 4.0  # frames of one witness, for their errors go together
@@ -201,7 +201,7 @@ def _measured(evidence: Evidence, view: View, *, points: bool) -> Iterator[Witne
     if scene.read_depth is not None and not view.item.known:
         size = np.full(len(frames), np.nan)
         for row in np.flatnonzero(good):
-            image = scene.read_depth(int(frames[row]))
+            image = depth_image(scene, int(frames[row]))
             if image is None or scene.labels is None:
                 continue
             own = image[(scene.labels[frames[row]] == view.item.label) & (image > 0.0)]

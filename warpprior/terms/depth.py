@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from warpprior.support.errors import InputError
 from warpprior.support.limits import positive, share, weight
 from warpprior.terms.term import BoundTerm, Term
 
@@ -121,6 +120,7 @@ class BoundDepth(BoundTerm):
 def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarray]:
     """A crop around the body's label, and its depth in it (frame, height, width) float32 [m], 0 where there is none."""
     from warpprior.render.window import whole_window
+    from warpprior.scene import depth_image
 
     motion, observed = problem.motion, problem.observed
     scene, camera = motion.scene, motion.scene.camera
@@ -131,13 +131,9 @@ def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarr
         window, own = observed.crop_around(body.label)
     depths = np.zeros((motion.frame_count, window.height, window.width), dtype=np.float32)
     for frame, (column, row) in enumerate(window.origins):
-        image = scene.read_depth(frame)
-        if image is None:
-            continue
-        if np.shape(image) != (camera.height, camera.width):
-            found = f"a depth image of shape {np.shape(image)}"
-            raise InputError(f"scene {scene.name!r}, frame {frame}", found, f"{(camera.height, camera.width)}")
-        depths[frame] = image[row : row + window.height, column : column + window.width]
+        image = depth_image(scene, frame)
+        if image is not None:
+            depths[frame] = image[row : row + window.height, column : column + window.width]
     depths[~np.isfinite(depths)] = 0.0
     if own is not None:
         depths[~own] = 0.0
