@@ -213,7 +213,7 @@ def test_physics_does_not_depend_on_the_unit(device, grasp):
         )
         terms = (
             Penetration(sigma_m=0.001 * factor, allowance_m=0.002 * factor),
-            Sliding(slide_m_s=0.03 * factor, sigma_drift_m_s=0.04 * factor),
+            Sliding(slide_m_s=0.045 * factor, sigma_drift_m_s=0.04 * factor),
             Consistency(sigma_m_s=0.6 * factor),
             Smoothness(sigma_m_s2=factor),
         )

@@ -36,7 +36,7 @@ class Sliding(Term):
     ties_frames: ClassVar[bool] = True
 
     width_sigmas: float = positive(3.0)
-    slide_m_s: float = positive(0.03)
+    slide_m_s: float = positive(0.045)
     slide_s: float = positive(0.17)
     sigma_drift_m_s: float = positive(0.04)
 
