@@ -57,6 +57,8 @@ def choose_poses(
             search.settle(other)
             report(turned * (number + 1) / len(others))
         search.take_path()
+    if turns and fit.motion.known:  # neighbours' poses may hide how deep in them it lies
+        search.look_far(shared=True)
     if fit.motion.frame_count > 1:
         search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
     if turns and search.look_far(shared=True):
