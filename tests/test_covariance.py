@@ -87,3 +87,25 @@ def test_errors_that_are_alike_count_once_in_a_mean_and_fully_in_a_frame():
     tied = Information.total([(1.0, seen), (1.0, Information(stiff, (back, nothing)))])
     variance = invert(tied, 1, np.array([0.0, 1.0])).own[frames // 2, 0, 0]
     assert variance == pytest.approx(alike / (25.0 * frames), rel=0.05)
+
+
+@pytest.mark.parametrize("shared", [1, 3])
+def test_what_was_held_makes_others_unsure(shared):
+    """The covariance without the last unknown, and on top of it what follows from its spread, which is its own."""
+    frames, sigma = 4, 0.7
+    information = Information.read(random_blocks(frames, shared, 5))
+    total = WIDTH + shared
+    floor = np.full(total, 1e-3)
+    floor[-1] = 1.0 / sigma**2
+    found = invert(information, WIDTH, floor, considered=[total - 1])
+    assert found.shared[-1, -1] == pytest.approx(sigma**2)
+    inner = [frame * total + column for frame in range(frames) for column in range(WIDTH)]
+    inner += range(WIDTH, total)  # the shared ones are alike in all frames
+    matrix = np.linalg.inv(dense_inverse(information, floor)[np.ix_(inner, inner)])
+    others, last = slice(0, -1), [-1]
+    alone = np.linalg.inv(matrix[others, others])
+    follows = alone @ matrix[others, last]
+    expected = alone + sigma**2 * follows @ follows.T
+    for frame in range(frames):
+        own = slice(frame * WIDTH, (frame + 1) * WIDTH)
+        np.testing.assert_allclose(found.own[frame, :WIDTH, :WIDTH], expected[own, own], rtol=1e-6, atol=1e-9)

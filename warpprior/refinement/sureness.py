@@ -96,10 +96,12 @@ def measure_sureness(
     """
     equations = _equations(problem)
     width, floor = equations.width, _floor(problem, equations, sigma_bias)
+    considered = [column for name, column in equations.shared.items() if name not in problem.equations.shared]
     parts = _linearise(problem, terms, stage, equations, settings)
 
     def inverted() -> Marginals:
-        return invert(Information.total((1.0 / part.noise, part.alike) for part in parts.values()), width, floor)
+        told = Information.total((1.0 / part.noise, part.alike) for part in parts.values())
+        return invert(told, width, floor, considered)
 
     found = inverted()
     for _ in range(ROUNDS):
@@ -116,7 +118,7 @@ def measure_sureness(
 
 
 def _equations(problem: Problem) -> Equations:
-    """Equations of the problem, with a bias of labels in any case: that it is not estimated does not make it known."""
+    """Equations of the problem, with a bias of labels in any case: that it was held does not make it known."""
     own = problem.equations
     if BIAS in own.shared or problem.observed.labels is None:
         return own

@@ -7,7 +7,7 @@ and its application to short circuit study", PICA 1973); the border adds a corre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,13 +121,16 @@ class Marginals:
         return float(total + 2.0 * sum(np.vdot(*pair) for pair in tied))
 
 
-def invert(information: Information, width: int, floor: np.ndarray) -> Marginals:
+def invert(information: Information, width: int, floor: np.ndarray, considered: Sequence[int] = ()) -> Marginals:
     """The blocks of the inverse that :class:`Marginals` holds.
 
     Args:
         information: of all residuals.
         width: so many of the columns are a frame's own, the others are shared.
         floor: added to the diagonal, of a frame's columns in each frame, of the shared ones once (column,).
+        considered: shared columns that were held while the others were found: residuals have not told of them, so
+            they are as unsure as their floor says, and all others by as much as they follow from them (a consider
+            covariance: Schmidt 1966).
 
     Raises:
         numpy.linalg.LinAlgError: the matrix is not positive definite, whatever is added.
@@ -146,7 +149,8 @@ def invert(information: Information, width: int, floor: np.ndarray) -> Marginals
         factor = _Factor(own, [each * scaling for each in back])
         blocks = factor.inverse()
         solved = factor.solve(border * scale[:, None]) * scale[:, None]
-        shared = np.linalg.inv(corner + np.diag(floor[outer]) - np.einsum("fik,fil->kl", border, solved))
+        told = corner + np.diag(floor[outer]) - np.einsum("fik,fil->kl", border, solved)
+        shared = np.linalg.inv(_held(told, floor[outer], [column - width for column in considered]))
         shared = 0.5 * (shared + shared.T)
         cross = -solved @ shared
         found = [np.zeros((frame_count, column_count, column_count)) for _ in range(1 + LAGS)]
@@ -158,6 +162,18 @@ def invert(information: Information, width: int, floor: np.ndarray) -> Marginals
             found[lag][later, outer, inner] = cross[earlier].transpose(0, 2, 1)
             found[lag][later, outer, outer] = shared
     return Marginals(found[0], (found[1], found[2]), width)
+
+
+def _held(matrix: np.ndarray, floor: np.ndarray, considered: list[int]) -> np.ndarray:
+    """The information of shared unknowns, of some of which residuals have told nothing."""
+    if not considered:
+        return matrix
+    others = np.setdiff1d(np.arange(len(matrix)), considered)
+    across = matrix[np.ix_(others, considered)]
+    followed = across.T @ np.linalg.solve(matrix[np.ix_(others, others)], across)
+    held = matrix.copy()
+    held[np.ix_(considered, considered)] = np.diag(floor[considered]) + followed
+    return held
 
 
 def _border(information: Information, width: int) -> tuple[np.ndarray, np.ndarray]:
