@@ -130,7 +130,7 @@ def test_tongs_and_what_they_hold_are_both_found(device, tongs_scene):
         assert start_errors(tongs_scene, name).min() > 15.0
         assert errors_of(result, name).max() < 2.0, name
     assert np.abs(result.poses["tongs"].joints).max() < 0.06
-    assert result.notes == ()
+    assert [note for note in result.notes if "hardly observed" not in note] == []  # how a box this small is turned
     for name in ("sliding", "penetration", "pose"):
         assert result.history[name].any(), name
 
