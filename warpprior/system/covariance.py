@@ -150,7 +150,7 @@ def invert(information: Information, width: int, floor: np.ndarray, considered: 
         blocks = factor.inverse()
         solved = factor.solve(border * scale[:, None]) * scale[:, None]
         told = corner + np.diag(floor[outer]) - np.einsum("fik,fil->kl", border, solved)
-        shared = np.linalg.inv(_held(told, floor[outer], [column - width for column in considered]))
+        shared = np.linalg.inv(_held(told, floor[outer], np.array(considered, dtype=int) - width))
         shared = 0.5 * (shared + shared.T)
         cross = -solved @ shared
         found = [np.zeros((frame_count, column_count, column_count)) for _ in range(1 + LAGS)]
@@ -164,9 +164,9 @@ def invert(information: Information, width: int, floor: np.ndarray, considered: 
     return Marginals(found[0], (found[1], found[2]), width)
 
 
-def _held(matrix: np.ndarray, floor: np.ndarray, considered: list[int]) -> np.ndarray:
+def _held(matrix: np.ndarray, floor: np.ndarray, considered: np.ndarray) -> np.ndarray:
     """The information of shared unknowns, of some of which residuals have told nothing."""
-    if not considered:
+    if not len(considered):
         return matrix
     others = np.setdiff1d(np.arange(len(matrix)), considered)
     across = matrix[np.ix_(others, considered)]
