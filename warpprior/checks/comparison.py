@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from warpprior.checks.evidence import Likeness
+
 FEWEST_FRAMES = 3
 NEARLY_ALL = 0.8  # of the frames, in which another reading agrees better
 LEAST_GAIN, LEAST_FACTOR = 0.12, 1.4  # of the agreement, and how many times that of what is given
@@ -84,6 +86,12 @@ def clearly_better(
 def nearness(bearing: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """How well a place agrees, in [0, 1]: by how far it is off across the view, in sizes, and by log of depth."""
     return np.exp(-0.5 * (bearing / BEARING_SIZES) ** 2 - 0.5 * (depth / np.log(DEPTH_FACTOR)) ** 2)
+
+
+def agreement(like: Likeness) -> np.ndarray:
+    """How well sets of points agree in form, place and size (frame,), in [0, 1]."""
+    near = nearness(np.linalg.norm(like.shift, axis=1) / like.size, np.log(like.factor))
+    return likeness(like.miss) * near
 
 
 def likeness(miss: np.ndarray) -> np.ndarray:

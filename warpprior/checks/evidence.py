@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from warpprior.bodies.body import Body
 from warpprior.bodies.keypoint_fit import KeypointModel, turned
 from warpprior.bodies.triangles import mean_cross_section
 from warpprior.render.images import render_masks
@@ -86,9 +87,7 @@ class View:
     @functools.cached_property
     def rest_middle(self) -> np.ndarray:
         """Middle of the surface in the body's own frame, its joints not moved (frame or 1, 3) [m]."""
-        surfaces = self.item.body.surfaces
-        middle = 0.5 * (surfaces.min(axis=1) + surfaces.max(axis=1)).astype(np.float64) * self.poses.scale
-        return middle if self.item.body.animation is None or self.poses.moments is None else middle[self.poses.moments]
+        return _rest_middle(self.item.body, self.poses)
 
     def draw(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """Masks (reading, frame, height, width) bool of the body alone at positions and rotations (reading, frame, .).
@@ -198,16 +197,19 @@ class View:
     @functools.cached_property
     def all_middles(self) -> np.ndarray:
         """Middles of the surface of the first guess in all frames of the scene (frame, 3) [m]."""
-        item, moments = self.item, self.item.initial.moments
-        surfaces = item.body.surfaces
-        middle = 0.5 * (surfaces.min(axis=1) + surfaces.max(axis=1)).astype(np.float64) * item.initial.scale
-        if item.body.animation is not None and moments is not None:
-            middle = middle[moments]
+        item = self.item
+        middle = _rest_middle(item.body, item.initial)
         return Rotation.from_quat(item.initial.rotation).apply(middle) + item.initial.position
 
     def middles(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """Middles of the surface (reading, frame, 3) [m] at positions and rotations."""
         return position + self._arms(rotation)
+
+
+def _rest_middle(body: Body, poses: Poses) -> np.ndarray:
+    """Middle of a surface in the body's own frame, of an animation at the moments of its poses (frame or 1, 3) [m]."""
+    middle = 0.5 * (body.surfaces.min(axis=1) + body.surfaces.max(axis=1)).astype(np.float64) * poses.scale
+    return middle if body.animation is None or poses.moments is None else middle[poses.moments]
 
 
 class Points:

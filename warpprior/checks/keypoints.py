@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpprior.bodies.keypoint_fit import KeypointModel
-from warpprior.checks.comparison import clearly_better, likeness, may_be_bettered, nearness
+from warpprior.checks.comparison import agreement, clearly_better, may_be_bettered
 from warpprior.checks.evidence import FEWEST_POINTS, Evidence, Points, compare_points, spread_out
 from warpprior.checks.registry import check
 from warpprior.finding import Finding
@@ -154,9 +154,7 @@ def _agreement(tried: list[Form], item: SceneBody, points: Points) -> np.ndarray
     initial, rows = item.initial, []
     for form in tried:
         drawn = points.drawn if form.local is None else points.project(initial.position, initial.rotation, form.local)
-        like = compare_points(drawn, form.points)
-        near = nearness(np.linalg.norm(like.shift, axis=1) / like.size, np.log(like.factor))
-        rows.append(likeness(like.miss) * near)
+        rows.append(agreement(compare_points(drawn, form.points)))
     return np.where(points.usable, np.array(rows), np.nan)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.checks.comparison import FEWEST_FRAMES, Choice, clearly_better, likeness, may_be_bettered, nearness
+from warpprior.checks.comparison import FEWEST_FRAMES, Choice, agreement, clearly_better, may_be_bettered, nearness
 from warpprior.checks.evidence import PASSES, Evidence, compare_points
 from warpprior.checks.registry import check
 from warpprior.checks.timing import BOXES, GUESS, KEYPOINTS, LABELS, tracks
@@ -188,9 +188,7 @@ def _agreements(tried: list[Reading], item: SceneBody, evidence: Evidence) -> li
             rows = []
             for each in tried:
                 drawn = points.project(each.position, each.rotation, points.local[frames])
-                like = compare_points(drawn, points.found[frames])
-                near = nearness(np.linalg.norm(like.shift, axis=1) / like.size, np.log(like.factor))
-                rows.append(likeness(like.miss) * near)
+                rows.append(agreement(compare_points(drawn, points.found[frames])))
             found.append(np.where(usable, np.array(rows), np.nan))
     return found
 

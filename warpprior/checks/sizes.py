@@ -207,20 +207,16 @@ def _measured(evidence: Evidence, view: View, *, points: bool) -> Iterator[Witne
             own = image[(scene.labels[frames[row]] == view.item.label) & (image > 0.0)]
             if len(own) >= 20:
                 size[row] = np.log(np.median(own) / (depth[row] - 0.3 * np.ptp(view.item.body.vertices, axis=0).min()))
-        known = np.isfinite(size)
-        if known.any():
-            nothing = np.full((known.sum(), 2), np.nan)
-            yield Witness(
-                name,
-                DEPTH,
-                frames[known],
-                nothing,
-                nothing,
-                size[known],
-                np.ones(known.sum()),
-                _with_shape(view, MEASURED)[known],
-                True,
-            )
+        if np.isfinite(size).any():
+            yield _of_size(view, DEPTH, frames, size, MEASURED)
+
+
+def _of_size(view: View, source: str, frames: np.ndarray, size: np.ndarray, sigma: float) -> Witness:
+    """A witness that says how large a body is where ``size`` (frame,) is known, and not where."""
+    known = np.isfinite(size)
+    nothing, one = np.full((known.sum(), 2), np.nan), np.ones(known.sum())
+    sigmas = _with_shape(view, sigma)[known]
+    return Witness(view.item.name, source, frames[known], nothing, nothing, size[known], one, sigmas, True)
 
 
 def _touched(evidence: Evidence, misread: set[str | None]) -> Iterator[Witness]:
@@ -228,7 +224,7 @@ def _touched(evidence: Evidence, misread: set[str | None]) -> Iterator[Witness]:
     if evidence.labels is None:
         return
     hands = [view for view in evidence.views.values() if view.item.body.coordinate_count or view.item.known]
-    for name, view in evidence.views.items():
+    for view in evidence.views.values():
         if view.item.known or not view.item.body.is_rigid:
             continue
         _, depth, good = _seen(evidence, view)
@@ -251,21 +247,8 @@ def _touched(evidence: Evidence, misread: set[str | None]) -> Iterator[Witness]:
         # Of two hands, the one that agrees more: the other may only pass by.
         best = np.nanargmin(np.where(np.isfinite(rows), np.abs(rows), np.inf), axis=0)
         size = rows[best, np.arange(rows.shape[1])]
-        known = np.isfinite(size)
-        if known.sum() >= 3:
-            nothing = np.full((known.sum(), 2), np.nan)
-            at = evidence.frames[known]
-            yield Witness(
-                name,
-                BESIDE,
-                at,
-                nothing,
-                nothing,
-                size[known],
-                np.ones(known.sum()),
-                _with_shape(view, TOUCHING)[known],
-                True,
-            )
+        if np.isfinite(size).sum() >= 3:
+            yield _of_size(view, BESIDE, evidence.frames, size, TOUCHING)
 
 
 def explanations(evidence: Evidence) -> Iterator[Explanation]:
