@@ -259,7 +259,7 @@ def test_contacts_say_where_and_with_what(grip):
         assert abs(np.linalg.norm(contact.normal) - 1.0) < 1e-6
         assert (contact.link == "right") == (local[0] > 0.0)
         sideways += outward[0] * np.sign(local[0]) > 0.9
-        assert 0.0 <= contact.slip_m < 0.015
+        assert 0.0 <= contact.slip_m < 0.02
     assert sideways >= len(estimate.contacts) - 1  # one may be round the edge
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import numpy as np
+from scipy.stats import chi2
 
 from warpprior.scene import Poses
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import exp, matrix, multiply
-from warpprior.tracking.update import ASSUMED, Rows
+from warpprior.tracking.update import ASSUMED, Block, Rows
 
 LEAST_INFORMATION = np.diag([1.0 / 0.3**2] * 3 + [1.0 / 1.0**2] * 3)  # what was found is right to 30 cm and a radian
+SURPRISING = float(chi2.ppf(0.9, 6))  # squared distance from all else that one in ten finds of what is held exceeds
 CONTRADICTED = 2  # rejections in a row after which a picture that shows the whole pose is believed before the belief
 
 
@@ -85,6 +87,9 @@ def take_found(belief: Belief, rows: Rows, misses: Mapping[str, int], of_hands: 
     the belief is too sure.  Their rows are taken out, and those of their contacts: what was found is in the belief
     then, and the others were about another place.
 
+    What is found of a held object no farther off than the belief, its contacts and all else that was observed allow, is
+    an observation like any other: the hand may have moved it there, and all that was learnt of the grip stays.
+
     Args:
         belief: predicted; changed.
         rows: of the update; changed.
@@ -99,12 +104,15 @@ def take_found(belief: Belief, rows: Rows, misses: Mapping[str, int], of_hands: 
         for block in rows.blocks
         if block.anew or (block.whole and misses.get(f"{block.sensor}/{block.key[0]}", 0) >= CONTRADICTED)
     }
+    for index, block in list(found.items()):
+        if len(belief.held_by(index)) and _distance_from_rest(belief, rows, block) < SURPRISING:
+            block.anew = False
+            del found[index]
     if not found:
         return set()
     for index, block in found.items():
         columns, place = belief.object(index), belief.hand_count + index
-        jacobian = rows.jacobian[block.start : block.stop, columns]
-        said, vector = jacobian.T @ jacobian, jacobian.T @ rows.residual[block.start : block.stop]
+        said, vector = _said(belief, rows, block)
         information = said + _wide_enough(
             belief.covariance[columns, columns], np.linalg.inv(said + LEAST_INFORMATION), vector
         ) / (1.0 + misses.get(f"{block.sensor}/{index}", 0))
@@ -116,6 +124,26 @@ def take_found(belief: Belief, rows: Rows, misses: Mapping[str, int], of_hands: 
         belief.covariance[columns, columns] = np.linalg.inv(information)
     leave_out(belief, rows, found, of_hands)
     return set(found)
+
+
+def _said(belief: Belief, rows: Rows, block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """What a block that shows a whole pose says of its error: information (6, 6), and that times the error (6,)."""
+    jacobian = rows.jacobian[block.start : block.stop, belief.object(block.key[0])]
+    return jacobian.T @ jacobian, jacobian.T @ rows.residual[block.start : block.stop]
+
+
+def _distance_from_rest(belief: Belief, rows: Rows, block: Block) -> float:
+    """Squared distance of what was found from where the belief and all other rows have the object, contacts too."""
+    said, vector = _said(belief, rows, block)
+    spread = np.linalg.inv(said + LEAST_INFORMATION)
+    about, used, columns = (block.sensor, block.key[0]), belief.used, belief.object(block.key[0])
+    others = [other for other in rows.blocks if other.fits and not other.anew and (other.sensor, other.key[0]) != about]
+    picked = np.concatenate([np.arange(0), *(np.arange(other.start, other.stop) for other in others)])
+    jacobian, prior = rows.jacobian[picked, :used], belief.covariance[:used, :used]
+    shared = jacobian @ prior
+    gain = np.linalg.solve(shared @ jacobian.T + np.diag(rows.variance[picked]), shared[:, columns]).T
+    error = spread @ vector - gain @ rows.residual[picked]
+    return float(error @ np.linalg.solve(prior[columns, columns] - gain @ shared[:, columns] + spread, error))
 
 
 def _wide_enough(covariance: np.ndarray, found: np.ndarray, vector: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ Anchors slip one by one at ``sigma_slip_m``, so that a dozen of them hardly slip
 rolls over what it holds moves all of them alike, though: a common shift and turn, whose size is not known beforehand.
 Some sizes are weighed against each other by how well they explain the contacts' innovations, given what was observed
 (a static multiple-model filter over the process noise, whose weights are forgotten: Bar-Shalom, Li and Kirubarajan,
-Estimation with Applications to Tracking and Navigation, 2001, 11.6); their mean is the noise of this very frame.
+Estimation with Applications to Tracking and Navigation, 2001, 11.6); the variance of their mixture is the noise of this
+very frame.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from warpprior.tracking.manifold import hats
 from warpprior.tracking.settings import TrackSettings
 
 LEVELS = np.array([0.0, 1.0, 2.0, 4.0, 8.0])  # times ``sigma_slip_m``, all anchors alike
-BEGINS, ENDS = 0.1, 0.4  # how often a level is left for the next higher, and for the next lower one [1/s]
+BEGINS, ENDS = 0.15, 0.4  # how often a level is left for the next higher, and for the next lower one [1/s]
 LIKELY = 1.0  # share of that of the next lower level in what is known of one that slipped
 QUIET = 0.97  # share of the time in which what slips at some level stands still: that says little against it
 MEMORY = 0.12  # innovations are averaged over this time: slip goes on in one direction, noise does not [s]
@@ -117,7 +118,7 @@ class Slip:
             weights *= QUIET * likely[0] + (1.0 - QUIET) * likely
             weights *= self._moves_apart(belief, slots[own], values[own], spread[np.ix_(picked, picked)], common)
             weights /= weights.sum()
-            size = float(weights @ LEVELS) ** 2 * self._variance * self._time
+            size = float(weights @ LEVELS**2) * self._variance * self._time
             columns = belief.first_anchor + (3 * slots[own, None] + np.arange(3)).reshape(-1)
             noise = size * (common @ common.T)
             found.append(Added(columns, rows[own].reshape(-1), noise, noise, noise))
