@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 import warpprior
+from warpprior.bench.checks.faults import FAULTS
+from warpprior.checks.codes import CODES
 from warpprior.cli import main
 from warpprior.io import save_scene
 from warpprior.scenes import simulate
 
 COUNT = 8
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @functools.cache
@@ -150,3 +156,27 @@ def test_a_guess_turned_by_a_quarter_is_no_convention(axis):
     turn = Rotation.from_quat(poses.rotation) * Rotation.from_rotvec(np.pi / 2 * np.array(axis))
     wrong = guessed(alone("bottle"), rotation=turn.as_quat())
     assert not [each for each in warpprior.check(wrong) if each.level == "error"]
+
+
+def test_codes_are_those_that_pages_explain():
+    """The table of codes, the faults of the bench and the page of pictures name codes that exist; none is left out."""
+    _, _, page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8").partition("## What is found")
+    table = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(table) == sorted(CODES)
+    made = {path: path.read_text(encoding="utf-8") for path in (ROOT / "warpprior" / "checks").glob("*.py")}
+    text = "".join(content for path, content in made.items() if path.name != "codes.py")
+    assert [code for code in CODES if f'"{code}"' not in text] == []
+    assert set(FAULTS) | {"object_symmetry"} == set(CODES)
+
+
+def test_the_page_of_faults_is_what_its_script_writes():
+    """Ten small pictures, each of a code that exists and is named beside it."""
+    script = runpy.run_path(str(ROOT / "docs" / "faults.py"), run_name="faults")
+    page, pictures = script["PAGE"].read_text(encoding="utf-8"), ROOT / script["PICTURES"]
+    assert len(script["EXAMPLES"]) == 10 and set(script["EXAMPLES"]) <= set(CODES)
+    assert {path.stem for path in pictures.iterdir()} == set(script["EXAMPLES"])
+    assert page.startswith(script["HEAD"]) and page.count("  cure: ") == 10
+    for code, example in script["EXAMPLES"].items():
+        part = page[page.index(f"## {example.title}\n") :].partition("\n## ")[0]
+        assert f"pictures/faults/{code}.jpg" in part and re.search(rf"^(error|warning) {code}: ", part, re.MULTILINE)
+        assert (pictures / f"{code}.jpg").stat().st_size < 60_000

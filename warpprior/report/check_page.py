@@ -69,13 +69,34 @@ def _pictures(scene: Scene | None, mended: Scene | None, device: str) -> Iterato
 
 
 def _strip(scene: Scene, device: str) -> np.ndarray:
-    """Frames side by side with the outlines and keypoints of the first guess (height, width, 3) uint8 RGB."""
-    camera = scene.camera
-    height = 2 * round(PANEL * camera.height / camera.width / 2)
-    view = View(0, 0, camera.width, camera.height, PANEL, height)
+    """Some frames side by side (height, width, 3) uint8 RGB."""
     frames = np.unique(np.linspace(0, scene.frame_count - 1, FRAMES).round().astype(int))
+    return draw_first_guess(scene, frames, PANEL, use_rgb=has_rgb(scene), device=device)
+
+
+def draw_first_guess(
+    scene: Scene, frames: np.ndarray, width: int, *, use_rgb: bool = True, device: str = "cpu"
+) -> np.ndarray:
+    """Frames side by side with the outlines and keypoints of the first guess.
+
+    Args:
+        scene: whose.
+        frames: which (frame,).
+        width: of each [px].
+        use_rgb: over the images; else over the labels, in greys.
+        device: Warp device that draws the bodies.
+
+    Returns:
+        the picture (height, width, 3) uint8 RGB.
+
+    Raises:
+        MissingExtraError: OpenCV is not there.
+    """
+    camera = scene.camera
+    height = 2 * round(width * camera.height / camera.width / 2)
+    view = View(0, 0, camera.width, camera.height, width, height)
     (masks,) = masks_of(scene, [{item.name: item.initial for item in scene.bodies}], view, frames, device)
-    use_rgb, panels = has_rgb(scene), []
+    panels = []
     points = {item.name: Points(item, scene) for item in scene.bodies if item.name in scene.keypoints2d}
     for row, frame in enumerate(frames.tolist()):
         panel = np.ascontiguousarray(backdrop(scene, frame, view, use_rgb=use_rgb))
