@@ -9,6 +9,7 @@ python -m warpprior.bench.checks --seeds 1 --codes mesh_scale pose_inverse
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from warpprior.scenes import simulate
 from warpprior.support.errors import InputError
 
 SCENES = ("grasp_lift", "pour", "slip", "handover", "in_hand_turn", "robot_lift")
-OBJECTS = ("mug", "bottle", "box", "can", "banana")
+OBJECTS = ("mug", "bottle", "box", "can", "banana", "bowl", "drill")
 ROBOT_OBJECTS = ("bottle", "box")
 LEVELS = ("M0", "M1", "M2")
 FIRST_SEED, FRAMES = 710, 16
@@ -65,6 +66,7 @@ def main() -> None:
                 title += " (brief)"
             for level, said in alarms.items():
                 said += [f"{title}: {each.code} of {each.body}" for each in findings if each.level == level]
+        print(f"{count} {title}", alarms["error"][-1:], alarms["warning"][-1:], file=sys.stderr, flush=True)
         for code in options.codes if count <= options.faulty else ():
             for name, fault in FAULTS[code].items():
                 if not applies(code, name, scene):
@@ -76,6 +78,7 @@ def main() -> None:
                 others[code, name] += sorted(said - {code})
                 if told and code not in said:
                     missed.append(f"{title}: {code}, {name}")
+                    print(f"  missed: {missed[-1]}", file=sys.stderr, flush=True)
     print(f"{count} clean sequences, checked in full and in brief")
     for level, said in alarms.items():
         print(f"{level}s: {len(said)}", *said, sep="\n  ")
