@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
-import warpprior
 from warpprior.bench.checks.__main__ import FIRST_SEED, sequences
 from warpprior.checks.run import check
+from warpprior.refine import refine
 
 
 def processor_seconds(call: Callable[[], object]) -> float:
@@ -35,10 +35,10 @@ def main() -> None:
     for title, scene in sequences(options.seeds, options.first_seed):
         if warm:  # kernels are loaded once
             check(scene)
-            warpprior.refine(scene, device="cpu", check_first=False)
+            refine(scene, device="cpu", check_first=False)
             warm = False
         full, brief = (processor_seconds(partial(check, scene, brief=short)) for short in (False, True))
-        refined = processor_seconds(partial(warpprior.refine, scene, device="cpu", check_first=False))
+        refined = processor_seconds(partial(refine, scene, device="cpu", check_first=False))
         rows.append((full, brief, refined, brief / refined))
         print(f"{title:30} {full:6.2f} {brief:6.2f} {refined:7.2f} {100 * brief / refined:5.1f} %", flush=True)
     columns = [*zip(*rows, strict=True)]

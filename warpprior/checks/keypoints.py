@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.bodies.keypoint_fit import KeypointModel
 from warpprior.bodies.readers.hand import read_hand
-from warpprior.checks.comparison import agreement, clearly_better, may_be_bettered
+from warpprior.checks.comparison import Choice, agreement, clearly_better, may_be_bettered
 from warpprior.checks.evidence import FEWEST_POINTS, Evidence, Points, compare_points, spread_out
 from warpprior.checks.poses import pose_conventions
 from warpprior.checks.registry import check
@@ -119,18 +119,27 @@ def _to_pixels(values: np.ndarray, scene: Scene) -> np.ndarray:
     return values
 
 
-def _judge(item: SceneBody, points: Points, evidence: Evidence) -> Iterator[Finding]:
-    given, name = Form("", "", "", points.found), item.name
+def chosen_form(
+    item: SceneBody, points: Points, evidence: Evidence
+) -> tuple[Choice, list[Form], list[np.ndarray]] | None:
+    """The form that is clearly better, all that were tried, and which share lies on labels, of the given one first."""
+    given = Form("", "", "", points.found)
     before = [_agreement([given], item, points)]
     if not may_be_bettered(before):
-        return
+        return None
     tried = list(forms(item, points))
     inside = [_on_labels(form.points, item, evidence) for form in (given, *tried)]
     # A form that takes points off the labels is none.
     denied = np.array([np.nanmean(each - inside[0]) < -LOST for each in inside[1:]])
     choice = clearly_better(before, [_agreement(tried, item, points)], denied)
-    if choice is None:
+    return None if choice is None else (choice, tried, inside)
+
+
+def _judge(item: SceneBody, points: Points, evidence: Evidence) -> Iterator[Finding]:
+    found, name = chosen_form(item, points, evidence), item.name
+    if found is None:
         return
+    choice, tried, inside = found
     form = tried[choice.number]
     rivals = sorted({tried[number].code for number in choice.as_good} - {form.code})
     on_labels = (

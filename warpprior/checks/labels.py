@@ -91,7 +91,7 @@ def _agreement(view: View, evidence: Evidence) -> np.ndarray:
 def label_instances(evidence: Evidence) -> Iterator[Finding]:
     """Frames whose label is of something else, as the labels of the other frames tell, or all else that is seen."""
     scene = evidence.scene
-    if scene.labels is None:
+    if scene.labels is None or evidence.once(labels_swapped):
         return
     of_another_size = {finding.body for finding in evidence.once(mesh_sizes)}
     late = any(finding.evidence["kind"] == LABELS for finding in evidence.once(frame_offsets))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from warpprior.checks.evidence import Evidence
+from warpprior.checks.evidence import Evidence, View
 from warpprior.checks.poses import pose_conventions
 from warpprior.checks.registry import check
 from warpprior.checks.sizes import Verdict, frames_of, measured_size, verdict, who_says
@@ -16,7 +16,8 @@ from warpprior.finding import Finding
 from warpprior.scene import Scene, SceneBody
 
 LEAST_FACTOR = 1.12
-LEAST_MEASURED, MEASURED_SIGMAS = 1.14, 1.6  # by what is measured, the first guess left aside
+LEAST_MEASURED, MEASURED_SIGMAS = 1.14, 1.3  # by what is measured, the first guess left aside
+LEAST_LOST = 0.03  # of the overlap, where it is measured, of a mesh of another size, however it is turned
 UNDECIDED = 1.9  # times the depth, from which a first guess and a mesh of two sizes are worth a word
 SURELY = 3.0  # times, that no first guess is off
 OF_UNIT = 1.6  # how near a factor must be to that of a unit
@@ -45,7 +46,11 @@ def _by_what_is_measured(item: SceneBody, evidence: Evidence) -> Iterator[Findin
     size = measured_size(evidence, item.name)
     if size is None or abs(size.log) < max(np.log(LEAST_MEASURED), MEASURED_SIGMAS * size.sigma):
         return
-    factor, extent = float(np.exp(size.log)), evidence.views[item.name].extent
+    view = evidence.views[item.name]
+    factor, extent = float(np.exp(size.log)), view.extent
+    lost = _lost_as_given(view, factor)
+    if lost < LEAST_LOST:
+        return
     words = (
         f"the mesh of {item.name} is {1.0 / factor:.3g} times as large as it is seen: its largest side is "
         f"{_length(extent)}, and {_length(extent * factor)} would agree with {', '.join(size.sources)}"
@@ -57,9 +62,17 @@ def _by_what_is_measured(item: SceneBody, evidence: Evidence) -> Iterator[Findin
         frames_of(evidence, item.name),
         words,
         f"body {item.name!r}: mesh_scale times {factor:.3g}",
-        {"factor": 1.0 / factor, "agreeing_scale": factor, "largest_side_m": extent, "sigma_of_log": size.sigma},
+        {"factor": 1.0 / factor, "agreeing_scale": factor, "largest_side_m": extent, "overlap_lost_as_given": lost},
         functools.partial(_with_size, name=item.name, factor=factor),
     )
+
+
+def _lost_as_given(view: View, factor: float) -> float:
+    """How much less a body overlaps its label where it would have to be as large as it is said to be.
+
+    What is turned toward the camera looks as small as what is farther away.
+    """
+    return float(np.median((view.fitted.share[0] - view.fitted_at(factor))[view.usable]))
 
 
 def _clear(found: Verdict, evidence: Evidence) -> Iterator[Finding]:
@@ -77,7 +90,10 @@ def _clear(found: Verdict, evidence: Evidence) -> Iterator[Finding]:
     sure = found.best.kind == "mesh" and found.sure
     if not sure and abs(np.log(best.factor)) < np.log(UNDECIDED):
         return
-    size, factor = evidence.views[name].extent, 1.0 / best.factor
+    view = evidence.views[name]
+    size, factor = view.extent, 1.0 / best.factor
+    if abs(np.log(factor)) < np.log(UNDECIDED) and _lost_as_given(view, factor) < LEAST_LOST:
+        return
     unit = min(UNITS, key=lambda each: abs(np.log(each / factor)))
     other_unit = abs(np.log(unit / factor)) < np.log(OF_UNIT)
     words = (

@@ -20,6 +20,7 @@ from warpprior.checks.comparison import (
     nearness,
 )
 from warpprior.checks.evidence import PASSES, Evidence, compare_points
+from warpprior.checks.missing_poses import missing_poses
 from warpprior.checks.readings import Reading, may_be_radians, readings
 from warpprior.checks.registry import check
 from warpprior.checks.timing import FEWEST_STEPS
@@ -57,6 +58,8 @@ def pose_conventions(evidence: Evidence) -> Iterator[Finding]:
         if told is not None and (choice is None or told.cured > choice.cured - FOLLOWS_WITHIN):
             choice = told
         supported = choice is not None and together is not None and choice.number == together.number
+        if choice is not None and each.better_by_keypoints(choice):
+            continue
         if choice is None:
             yield from each.jumping()
         elif each.still_jumps(choice) and (jumps := list(each.jumping())):
@@ -94,6 +97,16 @@ class _Asked:
         better = heard & (total > own)
         return Choice(number, (), stated, cured, float(better.sum() / heard.sum()), np.flatnonzero(better))
 
+    def better_by_keypoints(self, choice: Choice) -> bool:
+        """Are rather its keypoints in another form, or of another hand?"""
+        from warpprior.checks.keypoints import chosen_form
+
+        points = self.evidence.points.get(self.item.name)
+        if points is None or points.usable.sum() == 0:
+            return False
+        found = chosen_form(self.item, points, self.evidence)
+        return found is not None and found[0].cured > choice.cured
+
     def as_good_turned(self, choice: Choice) -> bool:
         """Would the first guess, turned in some fixed way, agree as well as the reading does, so turned, too?
 
@@ -130,7 +143,8 @@ class _Asked:
         """Rotations that jump from frame to frame as no body turns, and tell nothing of how it does."""
         scene, name = self.evidence.scene, self.item.name
         steps = _steps(self.item.initial.rotation)
-        if not _jumps(steps, scene.times):
+        missing = any(finding.body == name for finding in self.evidence.once(missing_poses))
+        if missing or not _jumps(steps, scene.times):
             return
         shifts = [round(share * len(self._poses.rotation)) for share in ELSEWHERE]
         moved = [np.roll(self._poses.rotation, shift, axis=0) for shift in shifts]

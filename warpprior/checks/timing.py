@@ -94,7 +94,9 @@ class Delay:
 
 def delays(evidence: Evidence) -> Iterator[Delay]:
     """The most likely delay of each kind of observation against all others, the likeliest first."""
+    misread = _misread(evidence)
     found = [track for track in evidence.once(tracks) if np.isfinite(track.places).all(axis=1).sum() > FEWEST_STEPS]
+    found = [track for track in found if track.kind != GUESS or track.body not in misread]
     answers = []
     for kind in dict.fromkeys(track.kind for track in found):
         gains, counts, others = np.zeros(len(SHIFTS)), 0.0, {}
@@ -129,7 +131,7 @@ def _gains(ours: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray] | N
     moved[(shown < 0) | (shown >= count)] = np.nan
     still = np.where(np.isfinite(moved), ours - others, np.nan)
     both = np.where(np.isfinite(moved) & np.isfinite(still), np.stack([still, moved]), np.nan)
-    known: np.ndarray = np.isfinite(both).all(axis=(0, 3))
+    known = np.asarray(np.isfinite(both).all(axis=(0, 3)))
     pairs = known[:, 1:] & known[:, :-1]
     counts = pairs.sum(axis=1)
     if counts.min() < FEWEST_STEPS:
@@ -257,12 +259,17 @@ def frame_rates(evidence: Evidence) -> Iterator[Finding]:
 
 def _with_another_depth(evidence: Evidence) -> set[str | None]:
     """Bodies whose first guess is not where they are, so that it does not tell how fast they move; None: all."""
-    from warpprior.checks.poses import pose_conventions
     from warpprior.checks.sizes import verdict
 
     found = verdict(evidence)
-    misread = {finding.body for finding in evidence.once(pose_conventions)}
-    return misread if found is None else misread | {found.best.body}
+    return _misread(evidence) if found is None else _misread(evidence) | {found.best.body}
+
+
+def _misread(evidence: Evidence) -> set[str | None]:
+    """Bodies whose first guess is in another convention."""
+    from warpprior.checks.poses import pose_conventions
+
+    return {finding.body for finding in evidence.once(pose_conventions)}
 
 
 def _at_rate(scene: Scene, *, rate: float) -> Scene:
