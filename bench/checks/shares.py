@@ -14,7 +14,7 @@ from statistics import median
 
 from warpprior.bench.checks.__main__ import FIRST_SEED, sequences
 from warpprior.checks.run import check
-from warpprior.refine import refine
+from warpprior.refinement.run import refine
 
 
 def processor_seconds(call: Callable[[], object]) -> float:

@@ -17,6 +17,7 @@ from warpprior.checks.timing import KEYPOINTS, LABELS, tracks
 from warpprior.scene import Poses, Scene, SceneBody
 
 LEAST_LOST = 0.1  # of how far drawings and keypoints agree with those of the truth, mean over bodies
+LEAST_FACTOR = 1.14  # by which a mesh of another size comes out nearer or farther
 LEAST_MOVED = 1.0  # times what observations are off: how far a body moves in the frames by which they are late
 
 
@@ -78,6 +79,21 @@ def moved_by_delay(scene: Scene, kind: str, frames: int) -> float:
     return max(found, default=0.0)
 
 
+def size_off(faulty: Scene) -> float:
+    """By how much a mesh, laid on its labels, comes out nearer or farther than the body is: the log, median of frames.
+
+    The largest of the rigid bodies.  Of a mesh of another size that is nothing where labels show it as large as it is.
+    """
+    evidence, found = Evidence(faulty), []
+    for item in faulty.bodies:
+        view, truth = evidence.views[item.name], _truth(item).frames(evidence.frames)
+        if item.known or not item.body.is_rigid or not view.usable.any():
+            continue
+        depth = view.middles(truth.position[None], truth.rotation[None])[0, :, 2]
+        found.append(abs(float(np.median(np.log(depth / view.fitted.middle[0][:, 2])[view.usable]))))
+    return max(found, default=0.0)
+
+
 def _spread(values: np.ndarray) -> float:
     """Root mean square length of vectors (frame, 2) about their mean."""
     return float(np.sqrt(np.nanmean(np.sum((values - np.nanmean(values, axis=0)) ** 2, axis=1))))
@@ -87,6 +103,7 @@ TRACES: dict[str, Callable[[Scene, Scene, str], bool]] = {
     "rotation_transposed": lambda scene, faulty, name: lost_by_rotations(scene, faulty) >= LEAST_LOST,
     "euler_or_degrees": lambda scene, faulty, name: lost_by_rotations(scene, faulty) >= LEAST_LOST,
     "quaternion_order": lambda scene, faulty, name: lost_by_rotations(scene, faulty) >= LEAST_LOST,
+    "mesh_scale": lambda scene, faulty, name: size_off(faulty) >= np.log(LEAST_FACTOR),
     "frame_offset": lambda scene, faulty, name: (
         moved_by_delay(scene, LABELS if name.startswith("labels") else KEYPOINTS, shift_of(name)) >= LEAST_MOVED
     ),

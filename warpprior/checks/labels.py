@@ -59,15 +59,14 @@ def labels_swapped(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _nearer_to_each_other(one: View, other: View, evidence: Evidence) -> bool:
-    """Do both first guesses lie nearer to the label of the other, in the middle of the frames?"""
-    camera = evidence.camera
+    """Do the first guesses, both together, lie nearer to the label of the other, in the middle of the frames?"""
+    camera, gains = evidence.camera, []
     for ours, theirs in ((one, other), (other, one)):
         given = ours.middles(ours.poses.position[None], ours.poses.rotation[None])[0]
         seen = given[:, :2] / np.maximum(given[:, 2:], 1e-3) * [camera.fx, camera.fy] + [camera.cx, camera.cy]
         own, crossed = (np.linalg.norm(seen - view.centre, axis=1) for view in (ours, theirs))
-        if not np.nanmedian(crossed - own) < 0.0:
-            return False
-    return True
+        gains.append(np.nanmedian(own - crossed))
+    return bool(sum(gains) > 0.0)
 
 
 def _with_labels_swapped(scene: Scene, *, names: tuple[str, str]) -> Scene:

@@ -17,7 +17,10 @@ from warpprior.scene import Scene, SceneBody
 
 LEAST_FACTOR = 1.12
 LEAST_MEASURED, MEASURED_SIGMAS = 1.14, 1.3  # by what is measured, the first guess left aside
-LEAST_LOST = 0.03  # of the overlap, where it is measured, of a mesh of another size, however it is turned
+LEAST_LOST, BRIEF_LOST = (
+    0.03,
+    0.06,
+)  # of the overlap, where it is measured, of a mesh of another size, however it is turned
 UNDECIDED = 1.9  # times the depth, from which a first guess and a mesh of two sizes are worth a word
 SURELY = 3.0  # times, that no first guess is off
 OF_UNIT = 1.6  # how near a factor must be to that of a unit
@@ -49,7 +52,7 @@ def _by_what_is_measured(item: SceneBody, evidence: Evidence) -> Iterator[Findin
     view = evidence.views[item.name]
     factor, extent = float(np.exp(size.log)), view.extent
     lost = _lost_as_given(view, factor)
-    if lost < LEAST_LOST:
+    if lost < _least_lost(evidence):
         return
     words = (
         f"the mesh of {item.name} is {1.0 / factor:.3g} times as large as it is seen: its largest side is "
@@ -65,6 +68,11 @@ def _by_what_is_measured(item: SceneBody, evidence: Evidence) -> Iterator[Findin
         {"factor": 1.0 / factor, "agreeing_scale": factor, "largest_side_m": extent, "overlap_lost_as_given": lost},
         functools.partial(_with_size, name=item.name, factor=factor),
     )
+
+
+def _least_lost(evidence: Evidence) -> float:
+    """How much overlap must be lost: more in the few frames of a brief check, by chance."""
+    return BRIEF_LOST if evidence.brief else LEAST_LOST
 
 
 def _lost_as_given(view: View, factor: float) -> float:
@@ -92,7 +100,7 @@ def _clear(found: Verdict, evidence: Evidence) -> Iterator[Finding]:
         return
     view = evidence.views[name]
     size, factor = view.extent, 1.0 / best.factor
-    if abs(np.log(factor)) < np.log(UNDECIDED) and _lost_as_given(view, factor) < LEAST_LOST:
+    if abs(np.log(factor)) < np.log(UNDECIDED) and _lost_as_given(view, factor) < _least_lost(evidence):
         return
     unit = min(UNITS, key=lambda each: abs(np.log(each / factor)))
     other_unit = abs(np.log(unit / factor)) < np.log(OF_UNIT)
