@@ -28,6 +28,8 @@ PICTURES = {  # and which figure they come with; docs/pictures/architecture.svg 
     "docs/pictures/demo.jpg": "demo",
     "docs/pictures/hand.png": "hand",
 }
+FAULTS = ROOT / "docs" / "pictures" / "faults"  # by docs/faults.py
+PICTURES |= {str(path.relative_to(ROOT).as_posix()): "faults" for path in sorted(FAULTS.glob("*.jpg"))}
 TRACKED = ("grasp_lift", "in_hand_turn", "pour", "handover")
 TRACKED_SEEDS = range(5)
 
@@ -50,6 +52,7 @@ COMMANDS: dict[str, list[str]] = {
         )
     ],
     "hand": ["python -m warpprior.scenes.human_hand_picture docs/pictures/hand.png"],
+    "faults": ["python docs/faults.py"],
 }
 
 # Where figures stand: sentences of the pages, with the recorded value and how it is written in each gap.

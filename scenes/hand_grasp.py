@@ -117,11 +117,13 @@ def _search(puppet: Puppet, distance, holds, random, around: Surroundings, tips:
     scores = _score(puppet, distance, hands, around, puppet.sparse, tips)
     order = np.argsort(-scores, kind="stable")
     order = order[np.isfinite(scores[order])][: 4 * _FINALISTS]
+    if len(order) == 0:
+        return None
     hands, opened = hands[order], opened[order]
     free = _free(puppet, distance, hands, opened, around, (0.25, 0.5, 1.0))[:_FINALISTS]
-    hands, opened = hands[free], opened[free]
-    if len(hands) == 0:
+    if len(free) == 0:
         return None
+    hands, opened = hands[free], opened[free]
 
     # The search looked at few points: the best are closed again, and judged, by every point.
     every = np.arange(len(puppet.rest))

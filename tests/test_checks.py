@@ -17,11 +17,13 @@ from warpprior.bench.checks.faults import (
     inverse,
     marked,
     of_another_thing,
+    of_the_other_hand,
     reordered,
     with_depth,
     without_some_poses,
 )
 from warpprior.checks.run import cure
+from warpprior.checks.timing import _moved
 from warpprior.cli import main
 from warpprior.io import save_scene
 from warpprior.scenes import simulate
@@ -122,6 +124,40 @@ def test_cures_undo_faults(clean, fault):
     given, kept = clean.keypoints2d["hand"], mended.keypoints2d["hand"]
     known = kept[..., 2] > 0.0
     assert np.allclose(kept[known], given[known]) and known.mean() > 0.6
+
+
+def test_another_hand_is_cured(clean):
+    """The cure takes our hand of the other side, and nothing is left to be said."""
+    wrong = of_the_other_hand(clean)
+    mended, applied = cure(wrong, warpprior.check(wrong))
+    assert applied == ["hand_side of hand"]
+    assert (wrong.body("hand").body.side, mended.body("hand").body.side) == ("left", "right")
+    assert np.array_equal(mended.body("hand").body.vertices, clean.body("hand").body.vertices)
+    assert codes(mended) == set()
+
+
+@pytest.mark.parametrize("kind", ["labels", "2D keypoints", "boxes", "measured points", "first guesses"])
+def test_what_is_late_is_moved_back(clean, kind):
+    """The cure of a delay takes every kind of observation from where it is shown, and nothing where that runs out."""
+    moved = _moved(clean, kind=kind, frames=1)
+    pairs = {
+        "labels": (clean.labels, moved.labels),
+        "2D keypoints": (clean.keypoints2d["hand"][..., :2], moved.keypoints2d["hand"][..., :2]),
+        "boxes": (clean.boxes["mug"], moved.boxes["mug"]),
+        "measured points": (clean.centers["mug"], moved.centers["mug"]),
+        "first guesses": (clean.body("mug").initial.position, moved.body("mug").initial.position),
+    }
+    for name, (before, after) in pairs.items():
+        shift = 1 if name == kind else 0
+        assert np.array_equal(after[: len(after) - shift], before[shift:], equal_nan=name != "labels"), name
+    if kind == "first guesses":
+        assert moved.body("mug").initial.imputed.tolist() == [False] * 15 + [True]
+    elif kind == "labels":
+        assert (moved.labels[-1] == 255).all()
+    elif kind == "2D keypoints":
+        assert (moved.keypoints2d["hand"][-1, :, 2] == 0.0).all()
+    else:
+        assert np.isnan(pairs[kind][1][-1]).all()
 
 
 def test_the_command_says_and_writes_what_it_found(clean, tmp_path, capsys):

@@ -344,3 +344,21 @@ def test_quantities_are_metrics():
     from warpprior import metrics
 
     assert [quantity.key for quantity in QUANTITIES if f"``{quantity.key}``" not in metrics.__doc__] == []
+
+
+def test_findings_have_a_part_of_their_own(result, tmp_path):
+    """Level, body, frames, message and cure of what the check found, and no second time among the notes."""
+    from warpprior.checks.first import with_findings
+    from warpprior.finding import Finding
+
+    found = (
+        Finding(
+            "mesh_scale", "error", "mug", (2, 3, 4), "a <b>mesh</b> too large", "mesh_scale times 0.5", {"factor": 2.0}
+        ),
+        Finding("object_symmetry", "note", "mug", (), "its turn is not told"),
+    )
+    page = write_report(with_findings(result, found), tmp_path).read_text(encoding="utf-8")
+    assert "error: mesh_scale of mug, frames 2-4" in page and "Cure: mesh_scale times 0.5" in page
+    assert page.count("a &lt;b&gt;mesh") == 1 and "<b>mesh" not in page
+    assert page.index("note: object_symmetry of mug") > page.index("What cannot be told")
+    assert "What the check of the scene found" not in write_report(result, tmp_path).read_text(encoding="utf-8")

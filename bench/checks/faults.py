@@ -62,6 +62,16 @@ def other_eulers(scene: Scene) -> Scene:
     return with_poses(scene, lambda p, r: (p, Rotation.from_euler("xyz", r.as_euler("XYZ"))))
 
 
+def in_degrees(scene: Scene) -> Scene:
+    """Angles in degrees that were taken for radians."""
+    return with_poses(scene, lambda p, r: (p, Rotation.from_euler("xyz", r.as_euler("xyz", degrees=True))))
+
+
+def in_radians(scene: Scene) -> Scene:
+    """Angles in radians that were taken for degrees."""
+    return with_poses(scene, lambda p, r: (p, Rotation.from_euler("xyz", r.as_euler("xyz"), degrees=True)))
+
+
 def with_camera(scene: Scene, focal: float = 1.0, center: float = 1.0, offset: tuple = (0.0, 0.0)) -> Scene:
     """Other intrinsics."""
     c = scene.camera
@@ -206,7 +216,11 @@ FAULTS: dict[str, dict[str, Fault]] = {
     "rotation_transposed": {"all": transposed},
     "pose_inverse": {"all": inverse},
     "opengl_axes": {"all": opengl},
-    "euler_or_degrees": {"xyz for XYZ": other_eulers},
+    "euler_or_degrees": {
+        "xyz for XYZ": other_eulers,
+        "degrees for radians": in_degrees,
+        "radians for degrees": in_radians,
+    },
     "intrinsics_scale": {
         "half resolution": partial(with_camera, focal=0.5, center=0.5),
         "double resolution": partial(with_camera, focal=2.0, center=2.0),
@@ -248,3 +262,9 @@ OF_HANDS = ("keypoint", "hand_side", "depth_of_crop")
 def applies(code: str, name: str, scene: Scene) -> bool:
     """Can the scene have this fault?"""
     return bool(scene.keypoints2d) or not (code.startswith(OF_HANDS) or name.startswith("keypoints"))
+
+
+def shift_of(name: str) -> int:
+    """By how many frames a fault of ``frame_offset`` is late; negative: early."""
+    _, frames, way = name.split()
+    return int(frames) if way == "late" else -int(frames)

@@ -10,12 +10,33 @@ import numpy as np
 from warpprior.checks.evidence import Likeness
 
 FEWEST_FRAMES = 3
-NEARLY_ALL = 0.8  # of the frames, in which another reading agrees better
-LEAST_GAIN, LEAST_FACTOR = 0.12, 1.4  # of the agreement, and how many times that of what is given
 LEAST_AGREEMENT = 0.35
 AS_GOOD = 0.04  # of the agreement: readings closer to each other than that are not told apart
 BEARING_SIZES, DEPTH_FACTOR = 0.6, 2.0  # one sigma of a rough guess: in sizes of what is seen, and times its depth
 MISS_SHARE = 0.12  # of the keypoints' size: one sigma of a rough guess of a body that bends
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What another reading must show before it is taken for clearly better.
+
+    Attributes:
+        gain: of the agreement.
+        factor: how many times the agreement of what is given.
+        often: share of the frames in which it agrees better.
+        against: by how much a witness may speak against it.
+    """
+
+    gain: float
+    factor: float
+    often: float
+    against: float
+
+
+ALONE = Demands(0.12, 1.4, 0.8, 0.0)
+"""Of one body: among many readings of a rough guess one agrees somewhat better by chance."""
+TOGETHER = Demands(0.04, 1.0, 0.6, 0.02)
+"""Of all bodies read alike: what is wrong for one of them costs more than chance gains."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +69,22 @@ def may_be_bettered(before: Sequence[np.ndarray]) -> bool:
     if not before:
         return False
     stated = float(np.nanmean(np.nanmean(before, axis=0)))
-    return stated < min(1.0 - LEAST_GAIN, 1.0 / LEAST_FACTOR)
+    return stated < min(1.0 - ALONE.gain, 1.0 / ALONE.factor)
 
 
 def clearly_better(
-    before: Sequence[np.ndarray], after: Sequence[np.ndarray], denied: np.ndarray | None = None
+    before: Sequence[np.ndarray],
+    after: Sequence[np.ndarray],
+    denied: np.ndarray | None = None,
+    demands: Demands = ALONE,
 ) -> Choice | None:
-    """The first of the readings that agree clearly better, in nearly all frames, no witness speaking against them.
+    """The first of the readings that agree clearly better, in most frames, no witness speaking against them.
 
     Args:
         before: what each witness says of the given reading (1, frame), in [0, 1], NaN where it sees nothing.
         after: what it says of other readings (reading, frame), the simplest first.
         denied: readings (reading,) bool that something else speaks against.
+        demands: what clearly better means.
     """
     gains = [each - own for each, own in zip(after, before, strict=True)]
     total, own = np.nanmean(after, axis=0), np.nanmean(before, axis=0)[0]
@@ -68,11 +93,11 @@ def clearly_better(
         return None
     means, stated = np.nanmean(total[:, heard], axis=1), float(np.mean(own[heard]))
     often = np.mean((total - own)[:, heard] > 0.0, axis=1)
-    agreed = np.all([np.nanmean(each, axis=1) > 0.0 for each in gains], axis=0)
-    good = agreed & (often >= NEARLY_ALL) & (means >= LEAST_AGREEMENT)
+    agreed = np.all([np.nanmean(each, axis=1) > -demands.against for each in gains], axis=0)
+    good = agreed & (often >= demands.often) & (means >= LEAST_AGREEMENT)
     if denied is not None:
         good &= ~denied
-    good &= (means > stated + LEAST_GAIN) & (means > LEAST_FACTOR * stated)
+    good &= (means > stated + demands.gain) & (means > demands.factor * stated)
     if not good.any():
         return None
     best = np.where(good, means, -1.0).max()

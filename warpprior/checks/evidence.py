@@ -22,6 +22,8 @@ FEWEST_PIXELS = 30  # of a label in a small picture, that say something
 DRAWN_M = 0.2  # size at which a body is drawn, whatever its own
 STEPS = np.array([0.15, 0.15, 0.3])  # across the view [sizes], along it [log], and about an axis [rad]
 ROUNDS, BRIEF_ROUNDS = 4, 2  # of steps
+TILTS = 0.5 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])  # [rad] from which a fit at a depth starts
+TILT_ROUNDS = 4
 PASSES = 3  # by which a drawing is laid on its label
 FEWEST_POINTS = 6  # detected keypoints that tell how a body lies
 
@@ -132,9 +134,27 @@ class View:
         first = self.first
         if self.item.known or not self.item.body.is_rigid or not self.usable.any():
             return first
-        middle, share, rotation = first.middle[0], first.share[0], self.poses.rotation
-        rows, size = np.arange(len(share)), STEPS
-        for _ in range(BRIEF_ROUNDS if self._evidence.brief else ROUNDS):
+        return self._climbed(first.middle[0], self.poses.rotation, BRIEF_ROUNDS if self._evidence.brief else ROUNDS)
+
+    def fitted_at(self, factor: float) -> np.ndarray:
+        """Overlap (frame,) of the body so many times as far away, moved across the view and turned until it is best."""
+        middle, best = self.fitted.middle[0] * factor, np.zeros(len(self.poses.rotation))
+        for turn in Rotation.from_rotvec(TILTS):
+            rotation = (turn * Rotation.from_quat(self.poses.rotation)).as_quat()
+            best = np.maximum(best, self._climbed(middle, rotation, TILT_ROUNDS, along=False).share[0])
+        return best
+
+    def _climbed(self, middle: np.ndarray, rotation: np.ndarray, rounds: int, *, along: bool = True) -> Placed:
+        """A body at middles (frame, 3) and rotations (frame, 4), moved from there by steps that overlap its label more.
+
+        Args:
+            middle, rotation: where it starts.
+            rounds: of steps.
+            along: may it come nearer and go farther?
+        """
+        rows, size = np.arange(len(rotation)), STEPS * [1.0, float(along), 1.0]
+        share = self.shares(self.draw(middle[None] - self._arms(rotation[None]), rotation[None]))[0]
+        for _ in range(rounds):
             tried_middle, tried_rotation = self._stepped(middle, rotation, size)
             shares = self.shares(self.draw(tried_middle - self._arms(tried_rotation), tried_rotation))
             best = shares.argmax(axis=0)

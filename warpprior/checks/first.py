@@ -28,7 +28,9 @@ def checked_first(scene: Scene, *, device: str, strict: bool) -> tuple[Finding, 
 
 def with_findings(result: Result, found: tuple[Finding, ...]) -> Result:
     """The result with what was found, errors and warnings as its first notes."""
-    said = tuple(_note(finding) for finding in found if finding.level != "note" and not _is_warned_of(finding, result))
+    said = tuple(
+        note_of(finding) for finding in found if finding.level != "note" and not _is_warned_of(finding, result)
+    )
     return replace(result, findings=found, notes=(*said, *result.notes)) if found else result
 
 
@@ -37,6 +39,7 @@ def _is_warned_of(finding: Finding, result: Result) -> bool:
     return finding.message in result.scene.warnings
 
 
-def _note(finding: Finding) -> str:
+def note_of(finding: Finding) -> str:
+    """A finding as a note of a result."""
     cure = f"; cure: {finding.cure}" if finding.cure else ""
     return f"check, {finding.level} {finding.code}: {finding.message}{cure}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from warpprior.bodies.keypoint_fit import KeypointModel
-from warpprior.checks.comparison import agreement, clearly_better, may_be_bettered
+from warpprior.bodies.readers.hand import read_hand
+from warpprior.checks.comparison import Choice, agreement, clearly_better, may_be_bettered
 from warpprior.checks.evidence import FEWEST_POINTS, Evidence, Points, compare_points, spread_out
+from warpprior.checks.poses import pose_conventions
 from warpprior.checks.registry import check
 from warpprior.finding import Finding
 from warpprior.refinement.keypoint_outliers import keypoint_orders
@@ -86,9 +88,10 @@ def _other_hand(item: SceneBody) -> np.ndarray | None:
 @check
 def keypoint_forms(evidence: Evidence) -> Iterator[Finding]:
     """2D keypoints that agree with the first guess and the labels in another form, and do not as they are."""
+    misread = {finding.body for finding in evidence.once(pose_conventions) if finding.level == "error"}
     for name, points in evidence.points.items():
         item = evidence.scene.body(name)
-        if points.usable.sum() == 0 or item.known:
+        if points.usable.sum() == 0 or item.known or name in misread:
             continue
         finite = points.found[np.isfinite(points.found)]
         if np.abs(finite).max() <= FRACTION:
@@ -116,18 +119,27 @@ def _to_pixels(values: np.ndarray, scene: Scene) -> np.ndarray:
     return values
 
 
-def _judge(item: SceneBody, points: Points, evidence: Evidence) -> Iterator[Finding]:
-    given, name = Form("", "", "", points.found), item.name
+def chosen_form(
+    item: SceneBody, points: Points, evidence: Evidence
+) -> tuple[Choice, list[Form], list[np.ndarray]] | None:
+    """The form that is clearly better, all that were tried, and which share lies on labels, of the given one first."""
+    given = Form("", "", "", points.found)
     before = [_agreement([given], item, points)]
     if not may_be_bettered(before):
-        return
+        return None
     tried = list(forms(item, points))
     inside = [_on_labels(form.points, item, evidence) for form in (given, *tried)]
     # A form that takes points off the labels is none.
     denied = np.array([np.nanmean(each - inside[0]) < -LOST for each in inside[1:]])
     choice = clearly_better(before, [_agreement(tried, item, points)], denied)
-    if choice is None:
+    return None if choice is None else (choice, tried, inside)
+
+
+def _judge(item: SceneBody, points: Points, evidence: Evidence) -> Iterator[Finding]:
+    found, name = chosen_form(item, points, evidence), item.name
+    if found is None:
         return
+    choice, tried, inside = found
     form = tried[choice.number]
     rivals = sorted({tried[number].code for number in choice.as_good} - {form.code})
     on_labels = (
@@ -145,8 +157,15 @@ def _judge(item: SceneBody, points: Points, evidence: Evidence) -> Iterator[Find
         ),
         cure=form.cure if form.code == "hand_side" else f"keypoints2d of {name}: {form.cure}",
         evidence={**choice.numbers, **on_labels},
-        mend=None if form.local is not None else functools.partial(_with_form, name=name, number=choice.number),
+        mend=_mend(item, form, choice.number),
     )
+
+
+def _mend(item: SceneBody, form: Form, number: int) -> Callable[[Scene], Scene] | None:
+    """What applies the cure; None for another hand whose model is a file of its own."""
+    if form.local is None:
+        return functools.partial(_with_form, name=item.name, number=number)
+    return functools.partial(_with_other_hand, name=item.name) if item.body.kind == "hand" else None
 
 
 def _agreement(tried: list[Form], item: SceneBody, points: Points) -> np.ndarray:
@@ -211,6 +230,13 @@ def _with_points(scene: Scene, *, name: str, change) -> Scene:
     """The scene with the 2D keypoints of a body changed."""
     values = change(np.array(scene.keypoints2d[name], dtype=np.float64), scene)
     return replace(scene, keypoints2d={**scene.keypoints2d, name: values})
+
+
+def _with_other_hand(scene: Scene, *, name: str) -> Scene:
+    """The scene with our hand of the other side: the same joint coordinates are its mirrored pose."""
+    item = scene.body(name)
+    other = read_hand("left" if item.body.side == "right" else "right", name=name)
+    return replace(scene, bodies=tuple(replace(item, body=other) if each is item else each for each in scene.bodies))
 
 
 def _with_form(scene: Scene, *, name: str, number: int) -> Scene:

@@ -4,90 +4,37 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.checks.comparison import FEWEST_FRAMES, Choice, agreement, clearly_better, may_be_bettered, nearness
+from warpprior.checks.comparison import (
+    AS_GOOD,
+    FEWEST_FRAMES,
+    TOGETHER,
+    Choice,
+    agreement,
+    clearly_better,
+    may_be_bettered,
+    nearness,
+)
 from warpprior.checks.evidence import PASSES, Evidence, compare_points
+from warpprior.checks.missing_poses import missing_poses
+from warpprior.checks.readings import Reading, may_be_radians, readings
 from warpprior.checks.registry import check
-from warpprior.checks.timing import BOXES, GUESS, KEYPOINTS, LABELS, tracks
+from warpprior.checks.timing import FEWEST_STEPS
 from warpprior.finding import Finding
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Scene, SceneBody
 from warpprior.support.wording import frame_list
 
 BRIEF_PASSES = 2  # by which each reading is laid on its label in a brief check
 LEAST_OWN_GAIN = 0.04  # of the agreement, of a body that is read as all are together
 FOLLOWS_WITHIN = 0.1  # of the agreement: so much worse a reading is taken for the sake of one for all bodies
-REPEATED = 3  # frames with one and the same pose, to the last bit
-OFF_SIZES, MANY = 0.5, 1.0 / 3.0  # such frames are missing where labels are so far off; so many are worth a warning
-OPENGL, PYTORCH3D = np.array([1.0, -1.0, -1.0]), np.array([-1.0, -1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What poses would be if they were stored in another convention.
-
-    Attributes:
-        code: of the finding.
-        words: what they look like.
-        cure: what to do with them.
-        read: makes ours of them: position (frame, 3), rotation (frame, 4).
-    """
-
-    code: str
-    words: str
-    cure: str
-    position: np.ndarray
-    rotation: np.ndarray
-
-
-def readings(poses: Poses) -> Iterator[Reading]:
-    """All conventions that are tried, of poses in some frames; those that are two at once come last."""
-    yield from _directions(poses.position, poses.rotation, "", "")
-    order = poses.rotation[:, [1, 2, 3, 0]]
-    words, cure = "quaternions in the order w, x, y, z", "reorder the quaternions: rotation[:, [1, 2, 3, 0]]"
-    yield Reading("quaternion_order", words, cure, poses.position, order)
-    yield from _eulers(poses.position, poses.rotation)
-    yield from _directions(poses.position, order, f"{words}, and ", f"{cure}; then ")
-
-
-def _directions(place: np.ndarray, rotation: np.ndarray, words: str, cure: str) -> Iterator[Reading]:
-    turn = Rotation.from_quat(rotation)
-    inverse = turn.inv()
-    back = -inverse.apply(place)
-
-    def reading(code: str, what: str, how: str, position: np.ndarray, turned: Rotation) -> Reading:
-        return Reading("quaternion_order" if words else code, words + what, cure + how, position, turned.as_quat())
-
-    transposed = "transpose the rotations: rotation.transpose(0, 2, 1), or negate x, y, z of the quaternions"
-    yield reading(
-        "rotation_transposed", "rotations transposed (camera axes in the body's frame)", transposed, place, inverse
-    )
-    invert = "invert the poses: numpy.linalg.inv of the 4 x 4 matrices"
-    yield reading("pose_inverse", "inverse poses (camera in the body's frame)", invert, back, inverse)
-    for axes, name, signs in ((OPENGL, "OpenGL", "1, -1, -1"), (PYTORCH3D, "PyTorch3D", "-1, -1, 1")):
-        flipped, both = (Rotation.from_matrix(axes[:, None] * each.as_matrix()) for each in (turn, inverse))
-        flip = f"multiply rotations and positions by diag({signs}) from the left"
-        yield reading("opengl_axes", f"poses in {name}'s camera axes", flip, place * axes, flipped)
-        yield reading(
-            "opengl_axes", f"inverse poses in {name}'s camera axes", f"invert, then {flip}", back * axes, both
-        )
-
-
-def _eulers(place: np.ndarray, rotation: np.ndarray) -> Iterator[Reading]:
-    """Euler angles that were put together in the other order, about the same axes or about those of the body."""
-    turn = Rotation.from_quat(rotation)
-    for made in ("xyz", "zyx"):
-        angles = turn.as_euler(made)
-        for meant in (made.upper(), made[::-1]):
-            values = angles if meant.upper() == made.upper() else angles[:, ::-1]
-            if meant == made[::-1].upper():
-                continue
-            other = Rotation.from_euler(meant, values)
-            words = f"Euler angles about {meant} that were put together about {made}"
-            yield Reading("euler_or_degrees", words, f"Rotation.from_euler({meant!r}, angles)", place, other.as_quat())
+SMALL_TURNS, KEPT_TURNS = np.radians([30.0, 20.0, 12.0]), 2  # by which fixed turns are varied, the best ones
+JUMP, JUMP_SPEED = np.radians(80.0), np.radians(600.0)  # from frame to frame, and per second, as no body turns
+FLIP, LEAST_AT_RANDOM = np.radians(160.0), 0.4  # larger steps are flips; of rotations at random 3 of 4 are smaller
+ELSEWHERE = (0.25, 0.5, 0.75)  # of the frames: how far off rotations are taken from, to see whether they tell anything
 
 
 @check
@@ -96,37 +43,45 @@ def pose_conventions(evidence: Evidence) -> Iterator[Finding]:
 
     All poses of a file mostly come from one program, so bodies are asked together first, and then each by itself.
     """
-    asked = [_Asked(item, evidence) for item in evidence.scene.bodies if item.body.animation is None]
-    asked = [each for each in asked if each.before]
+    items = [item for item in evidence.scene.bodies if item.body.animation is None]
+    everything = any(may_be_radians(item.initial) for item in items)
+    asked = [each for each in (_Asked(item, evidence, everything) for item in items) if each.before]
     together = None
-    if any(may_be_bettered(each.before) for each in asked):
+    if len(asked) > 1 and any(may_be_bettered(each.before) for each in asked):
         rows = [[np.nanmean(said, axis=0) for said in (each.before, each.after)] for each in asked]
-        together = clearly_better([before for before, _ in rows], [after for _, after in rows])
+        together = clearly_better([before for before, _ in rows], [after for _, after in rows], demands=TOGETHER)
     own = [clearly_better(each.before, each.after) if may_be_bettered(each.before) else None for each in asked]
     sure = [choice for choice in (together, *own) if choice is not None]
-    if not sure:
-        return
-    leading = together or max(sure, key=lambda choice: choice.cured - choice.stated)
+    leading = together or max(sure, key=lambda choice: choice.cured - choice.stated, default=None)
     for each, choice in zip(asked, own, strict=True):
-        told = each.told_by(leading.number)
+        told = None if leading is None else each.told_by(leading.number)
         if told is not None and (choice is None or told.cured > choice.cured - FOLLOWS_WITHIN):
             choice = told
-        if choice is not None:
+        supported = choice is not None and together is not None and choice.number == together.number
+        if choice is not None and each.better_by_keypoints(choice):
+            continue
+        if choice is None:
+            yield from each.jumping()
+        elif each.still_jumps(choice) and (jumps := list(each.jumping())):
+            yield from jumps
+        elif supported or not each.as_good_turned(choice):
             yield each.finding(choice)
+        else:
+            yield each.undecided(choice)
 
 
 class _Asked:
     """One body, and what its witnesses say of its first guess and of other readings of it."""
 
-    def __init__(self, item: SceneBody, evidence: Evidence):
-        self.item, self.evidence = item, evidence
+    def __init__(self, item: SceneBody, evidence: Evidence, everything: bool):
+        self.item, self.evidence, self._everything = item, evidence, everything
         poses = item.initial.frames(evidence.frames)
         self.before = _agreements([Reading("", "", "", poses.position, poses.rotation)], item, evidence)
         self._poses = poses
 
     @functools.cached_property
     def tried(self) -> list[Reading]:
-        return list(readings(self._poses))
+        return list(readings(self._poses, everything=self._everything))
 
     @functools.cached_property
     def after(self) -> list[np.ndarray]:
@@ -141,6 +96,83 @@ class _Asked:
             return None
         better = heard & (total > own)
         return Choice(number, (), stated, cured, float(better.sum() / heard.sum()), np.flatnonzero(better))
+
+    def better_by_keypoints(self, choice: Choice) -> bool:
+        """Are rather its keypoints in another form, or of another hand?"""
+        from warpprior.checks.keypoints import chosen_form
+
+        points = self.evidence.points.get(self.item.name)
+        if points is None or points.usable.sum() == 0:
+            return False
+        found = chosen_form(self.item, points, self.evidence)
+        return found is not None and found[0].cured > choice.cured
+
+    def as_good_turned(self, choice: Choice) -> bool:
+        """Would the first guess, turned in some fixed way, agree as well as the reading does, so turned, too?
+
+        Among so many readings one comes near to whatever turn is missing, so that one has to do better than that.
+        """
+        place, reading = self._poses.position, self.tried[choice.number]
+        if not np.allclose(reading.position, place):
+            return False
+        turn, quarters = Rotation.from_quat(self._poses.rotation), Rotation.create_group("O")
+        others = [way for each in quarters for way in (turn * each, each * turn)]
+        return self._turned(others) > self._turned([Rotation.from_quat(reading.rotation)]) - AS_GOOD
+
+    def _turned(self, turns: list[Rotation]) -> float:
+        """How well the best of some rotations (frame,) agrees once it is turned a little, alike in all frames."""
+
+        def agreements(tried: list[Rotation]) -> np.ndarray:
+            rows = [Reading("", "", "", self._poses.position, each.as_quat()) for each in tried]
+            return np.nanmean(np.nanmean(_agreements(rows, self.item, self.evidence), axis=0), axis=1)
+
+        said = agreements(turns)
+        for size in SMALL_TURNS:
+            kept = [turns[place] for place in np.argsort(-said)[:KEPT_TURNS]]
+            ways = Rotation.from_rotvec(size * np.concatenate([np.eye(3), -np.eye(3)]))
+            turns = [*kept, *(each * way for each in kept for way in ways)]
+            said = agreements(turns)
+        return float(said.max())
+
+    def still_jumps(self, choice: Choice) -> bool:
+        """Does the body jump about so read, too?  Then it is no cure."""
+        reading = list(readings(self.item.initial, everything=self._everything))[choice.number]
+        return _jumps(_steps(reading.rotation), self.evidence.scene.times)
+
+    def jumping(self) -> Iterator[Finding]:
+        """Rotations that jump from frame to frame as no body turns, and tell nothing of how it does."""
+        scene, name = self.evidence.scene, self.item.name
+        steps = _steps(self.item.initial.rotation)
+        missing = any(finding.body == name for finding in self.evidence.once(missing_poses))
+        if missing or not _jumps(steps, scene.times):
+            return
+        shifts = [round(share * len(self._poses.rotation)) for share in ELSEWHERE]
+        moved = [np.roll(self._poses.rotation, shift, axis=0) for shift in shifts]
+        others = [Reading("", "", "", self._poses.position, each) for each in moved]
+        said = np.nanmean(_agreements(others, self.item, self.evidence), axis=(1, 2))
+        stated = [float(np.nanmean(each)) for each in self.before]
+        if any(own > other + AS_GOOD for own, other in zip(stated, said, strict=True)):
+            return
+        words = (
+            f"the first guess of {name} turns by {np.degrees(np.median(steps)):.0f} degrees from frame to frame "
+            f"(median), as no body does, and agrees with {_witnesses(self.item, self.evidence)} no better than "
+            "rotations of other frames would: angles in degrees were taken for radians, or are none"
+        )
+        cure = f"poses of {name}: Rotation.from_euler(axes, angles, degrees=True), or numpy.radians of rotation vectors"
+        numbers = {"degrees_per_frame": np.degrees(np.median(steps)), "agreement": float(np.mean(stated))}
+        numbers |= {"agreement_of_other_frames": float(np.mean(said))}
+        frames = tuple(int(frame) for frame in np.flatnonzero(np.append(steps > JUMP, False)))
+        yield Finding("euler_or_degrees", "error", name, frames, words, cure, numbers)
+
+    def undecided(self, choice: Choice) -> Finding:
+        """A better reading that is no better than some fixed turn is: what is wrong cannot be told."""
+        reading, name = self.tried[choice.number], self.item.name
+        frames = self.evidence.frames[choice.rows]
+        words = (
+            f"the first guess of {name} is turned away from how {_witnesses(self.item, self.evidence)} has it: "
+            f"{reading.words}, or another fixed turn, which cannot be told apart"
+        )
+        return Finding(reading.code, "note", name, tuple(int(frame) for frame in frames), words, "", choice.numbers)
 
     def finding(self, choice: Choice) -> Finding:
         reading, name = self.tried[choice.number], self.item.name
@@ -160,6 +192,19 @@ class _Asked:
             evidence=choice.numbers,
             mend=functools.partial(_with_reading, name=name, number=choice.number),
         )
+
+
+def _steps(rotation: np.ndarray) -> np.ndarray:
+    """Angles (step,) [rad] between the quaternions (frame, 4) of one frame and the next."""
+    turn = Rotation.from_quat(rotation)
+    return (turn[:-1].inv() * turn[1:]).magnitude()
+
+
+def _jumps(steps: np.ndarray, times: np.ndarray) -> bool:
+    """Are these steps (step,) [rad] those of rotations at random?  Half turns are not: what looks alike is flipped."""
+    if len(steps) < FEWEST_STEPS or np.median(steps) < JUMP or np.median(steps / np.diff(times)) < JUMP_SPEED:
+        return False
+    return bool(np.mean((steps > JUMP / 2.0) & (steps < FLIP)) > LEAST_AT_RANDOM)
 
 
 def _witnesses(item: SceneBody, evidence: Evidence) -> str:
@@ -196,72 +241,5 @@ def _agreements(tried: list[Reading], item: SceneBody, evidence: Evidence) -> li
 def _with_reading(scene: Scene, *, name: str, number: int) -> Scene:
     """The scene with the poses of a body read in another convention, by its place among :func:`readings`."""
     initial = scene.body(name).initial
-    reading = list(readings(initial))[number]
+    reading = list(readings(initial, everything=True))[number]
     return scene.with_poses({name: replace(initial, position=reading.position, rotation=reading.rotation)})
-
-
-@check
-def missing_poses(evidence: Evidence) -> Iterator[Finding]:
-    """Frames without a first guess, marked by zeros or by one and the same pose, which the body cannot have."""
-    for item in evidence.scene.bodies:
-        if item.known or item.body.animation is not None:
-            continue
-        initial = item.initial
-        zeros = ~initial.position.any(axis=1)
-        _, inverse, counts = np.unique(
-            np.column_stack([initial.position, initial.rotation]), axis=0, return_inverse=True, return_counts=True
-        )
-        which = inverse.ravel()
-        runs = np.bincount(which[np.append(True, np.diff(which) != 0)], minlength=len(counts))
-        # What rests keeps its pose, but what has left it does not come back to the last bit.
-        repeated = (counts >= REPEATED)[which] & ((runs > 1)[which] | _away(item, evidence))
-        missing = zeros | repeated
-        if not missing.any():
-            continue
-        frames = np.flatnonzero(missing)
-        what = "all zeros" if zeros.any() else "one and the same pose"
-        yield Finding(
-            "initial_missing",
-            "warning" if zeros.any() or missing.mean() > MANY else "note",
-            item.name,
-            tuple(int(frame) for frame in frames),
-            f"the first guess of {item.name} in {frame_list(frames)} is {what}: there is none",
-            f"poses of {item.name}: mark missing ones with NaN; they are interpolated",
-            {"frames": len(frames), "share": float(missing.mean())},
-            functools.partial(_with_gaps_filled, name=item.name, missing=missing),
-        )
-
-
-def _away(item: SceneBody, evidence: Evidence) -> np.ndarray:
-    """Frames (frame,) bool in which the first guess is clearly not where the body is seen."""
-    away = np.zeros(item.initial.frame_count, dtype=bool)
-    places = {(track.body, track.kind): track.places for track in evidence.once(tracks)}
-    guess = places[item.name, GUESS]
-    for kind, reach in (
-        (LABELS, evidence.views[item.name].size.max() * evidence.step),
-        (BOXES, None),
-        (KEYPOINTS, None),
-    ):
-        if (item.name, kind) not in places:
-            continue
-        apart = np.linalg.norm(places[item.name, kind] - guess, axis=1)
-        usual = np.nanpercentile(apart, 25)
-        limit = OFF_SIZES * reach if reach is not None else OFF_SIZES * evidence.scene.camera.width / 4.0
-        away |= (apart > limit) & (apart > 2.0 * usual)
-        away |= ~np.isfinite(guess).all(axis=1)
-        break
-    return away
-
-
-def _with_gaps_filled(scene: Scene, *, name: str, missing: np.ndarray) -> Scene:
-    from scipy.spatial.transform import Slerp
-
-    initial, there = scene.body(name).initial, np.flatnonzero(~missing)
-    if len(there) < 2:
-        return scene
-    at = np.clip(np.arange(len(missing)), there[0], there[-1])
-    fill = lambda rows: np.column_stack([np.interp(at, there, column[there]) for column in rows.T])  # noqa: E731
-    turns = Slerp(there, Rotation.from_quat(initial.rotation[there]))(at).as_quat()
-    joints = fill(initial.joints) if initial.joints.shape[1] else initial.joints
-    changes = {"position": fill(initial.position), "rotation": turns, "joints": joints, "imputed": missing}
-    return scene.with_poses({name: replace(initial, **changes)})

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from warpprior import checks
+from warpprior.checks.codes import CODES
 from warpprior.checks.evidence import Evidence
 from warpprior.checks.registry import CHECKS
 from warpprior.finding import LEVELS, Finding
@@ -42,6 +43,7 @@ def check(scene: Scene, *, brief: bool = False, device: str | None = "cpu") -> t
         for one, thorough in CHECKS.items():
             if not (thorough and brief):
                 found += evidence.once(one)
+    assert all(finding.code in CODES for finding in found), "codes are those that the pages explain"
     return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
 
 

@@ -32,6 +32,9 @@ TOUCHING, MEASURED = 0.15, 0.08
 UNLIKE = 0.5  # sigma of the log of a size, of what does not overlap its label at all
 SHAPE_SHARE = 0.45  # overlap of a drawing laid on its label, from which its size tells something
 TOUCHING_SHARE = 0.6
+OWN_SIGMAS = {CENTRES: MEASURED, DEPTH: MEASURED, BESIDE: TOUCHING}  # of a size, what is seen of the body left aside
+FEWEST_SIZES = 3  # frames in which a witness knows a size
+CONTRADICTS = 2.0  # sigmas by which a witness is apart from the others
 LEAST_EXPLAINED, MOST_LEFT = 15.0, 0.75  # of the cost of no explanation, for one to be worth a word
 RIVALS_WITHIN = 8.0  # of the cost: what explains nearly as much is not told apart
 
@@ -368,6 +371,39 @@ def verdict(evidence: Evidence) -> Verdict | None:
         return None
     rivals = tuple(each for each in found[1:] if each.cost - best.cost < RIVALS_WITHIN and each.kind != "nothing")
     return Verdict(best, nothing, rivals)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many times larger a body is seen than witnesses other than its first guess say, by its log and sigma."""
+
+    log: float
+    sigma: float
+    sources: tuple[str, ...]
+
+
+def measured_size(evidence: Evidence, name: str) -> Size | None:
+    """Size of a body by all that is measured, and by what it touches; None without, or where they contradict.
+
+    Of each witness the middle frame counts, with the sigma of a single one: what errs there errs alike in all frames.
+    What is seen of the body is the same for all of them, and so is how that errs.
+    """
+    unlike = evidence.views[name].fitted.share[0][evidence.views[name].usable]
+    common = float(np.median(UNLIKE * (1.0 - unlike))) if len(unlike) else 0.0
+    rows = []
+    for each in evidence.once(witnesses):
+        known = np.isfinite(each.size)
+        if each.body != name or not each.by_mesh or each.source == FIRST or known.sum() < FEWEST_SIZES:
+            continue
+        rows.append((float(np.median(each.size[known])), OWN_SIGMAS[each.source], each.source))
+    if not rows:
+        return None
+    logs, sigmas = (np.array(column) for column in list(zip(*rows, strict=True))[:2])
+    weight = sigmas**-2
+    mean, sigma = float(weight @ logs / weight.sum()), float(weight.sum() ** -0.5)
+    if np.any(np.abs(logs - mean) > CONTRADICTS * np.hypot(sigmas, sigma)):
+        return None
+    return Size(mean, float(np.hypot(sigma, common)), tuple(source for *_, source in rows))
 
 
 def frames_of(evidence: Evidence, body: str | None) -> tuple[int, ...]:

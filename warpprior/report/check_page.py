@@ -13,6 +13,7 @@ import warpprior
 from warpprior.checks.evidence import Points
 from warpprior.finding import Finding
 from warpprior.io.atomic import atomic_write
+from warpprior.report.checked import checked_parts
 from warpprior.report.overlay import encoded
 from warpprior.report.picture import INK, OUTLINES, View, backdrop, has_rgb, mark_keypoints, masks_of, outline
 from warpprior.report.style import STYLE
@@ -39,7 +40,7 @@ def write_check(
         the page's path.
     """
     title = "check" if scene is None else scene.name
-    parts = [f"<h1>{escape(title)}</h1>", *_pictures(scene, mended, device), *_findings(found)]
+    parts = [f"<h1>{escape(title)}</h1>", *_pictures(scene, mended, device), *checked_parts(found, "Findings")]
     page = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)} - check</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -68,13 +69,34 @@ def _pictures(scene: Scene | None, mended: Scene | None, device: str) -> Iterato
 
 
 def _strip(scene: Scene, device: str) -> np.ndarray:
-    """Frames side by side with the outlines and keypoints of the first guess (height, width, 3) uint8 RGB."""
-    camera = scene.camera
-    height = 2 * round(PANEL * camera.height / camera.width / 2)
-    view = View(0, 0, camera.width, camera.height, PANEL, height)
+    """Some frames side by side (height, width, 3) uint8 RGB."""
     frames = np.unique(np.linspace(0, scene.frame_count - 1, FRAMES).round().astype(int))
+    return draw_first_guess(scene, frames, PANEL, use_rgb=has_rgb(scene), device=device)
+
+
+def draw_first_guess(
+    scene: Scene, frames: np.ndarray, width: int, *, use_rgb: bool = True, device: str = "cpu"
+) -> np.ndarray:
+    """Frames side by side with the outlines and keypoints of the first guess.
+
+    Args:
+        scene: whose.
+        frames: which (frame,).
+        width: of each [px].
+        use_rgb: over the images; else over the labels, in greys.
+        device: Warp device that draws the bodies.
+
+    Returns:
+        the picture (height, width, 3) uint8 RGB.
+
+    Raises:
+        MissingExtraError: OpenCV is not there.
+    """
+    camera = scene.camera
+    height = 2 * round(width * camera.height / camera.width / 2)
+    view = View(0, 0, camera.width, camera.height, width, height)
     (masks,) = masks_of(scene, [{item.name: item.initial for item in scene.bodies}], view, frames, device)
-    use_rgb, panels = has_rgb(scene), []
+    panels = []
     points = {item.name: Points(item, scene) for item in scene.bodies if item.name in scene.keypoints2d}
     for row, frame in enumerate(frames.tolist()):
         panel = np.ascontiguousarray(backdrop(scene, frame, view, use_rgb=use_rgb))
@@ -86,20 +108,3 @@ def _strip(scene: Scene, device: str) -> np.ndarray:
                 mark_keypoints(panel, view.place(one.drawn[frame]), detected, OUTLINES[number % len(OUTLINES)])
         panels += [panel, np.full((height, GAP, 3), INK, np.uint8)]
     return np.concatenate(panels[:-1], axis=1)
-
-
-def _findings(found: Sequence[Finding]) -> Iterator[str]:
-    yield "<h2>Findings</h2>"
-    if not found:
-        yield "<p>None: what the scene shows agrees with what it says.</p>"
-        return
-    for finding in found:
-        whose = "" if finding.body is None else f" of {finding.body}"
-        yield f"<h3>{escape(f'{finding.level}: {finding.code}{whose}')}</h3>"
-        tone = ' class="alert"' if finding.level == "error" else ""
-        yield f"<p{tone}>{escape(finding.message)}</p>"
-        if finding.cure:
-            yield f"<p>Cure: {escape(finding.cure)}</p>"
-        rows = finding.as_dict()["evidence"].items()
-        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows)
-        yield f'<table class="pairs">{cells}</table>' if cells else ""

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import warpprior
+from warpprior.checks.first import note_of
 from warpprior.io.atomic import atomic_write
 from warpprior.io.fingerprint import flat_settings
+from warpprior.report.checked import checked_parts
 from warpprior.report.figures import (
     OF_PAIRS,
     Quantity,
@@ -83,7 +85,9 @@ def write_report(
         progress(1, 2, "writing the report")
     curves = [*_plots(result, plots, remarks)]
     parts = [*_heading(result), *pictures, *_words(findings(result))]
-    parts += _notes(list(dict.fromkeys([*result.scene.warnings, *result.notes, *remarks])))
+    if result.findings:
+        parts += checked_parts(result.findings, "What the check of the scene found")
+    parts += _notes(list(dict.fromkeys([*result.scene.warnings, *_without_findings(result), *remarks])))
     parts += [*_numbers(result), *curves]
     parts += _files(folder, _FILES | _TRACKED if "frame" in result.history else _FILES)
     parts += _settings(result)
@@ -243,6 +247,12 @@ def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -
         if name in plots:
             picture = f'<img class="wide plot" src="{_inline(plots[name], "svg+xml")}" alt="{alt}">'
             yield f"<h2>{title}</h2>\n{_scrolled(picture, title)}"
+
+
+def _without_findings(result: Result) -> list[str]:
+    """The notes of a result but those that say what its findings do."""
+    said = {note_of(finding) for finding in result.findings}
+    return [note for note in result.notes if note not in said]
 
 
 def _notes(notes: list[str]) -> Iterator[str]:
