@@ -21,7 +21,7 @@ from warpprior.support.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
-    *("refine", "track", "simulate", "demo", "evaluate", "ablate", "ablate-tracking"),
+    *("check", "refine", "track", "simulate", "demo", "evaluate", "ablate", "ablate-tracking"),
     *("export", "convert-mano", "info", "bench"),
 )
 
@@ -122,12 +122,14 @@ def test_refine_hands_over_every_option(replaced):
     calls = replaced("refine")
     words = "refine scene --output-dir out --device cpu --iterations 7 --seed 3 --num-frames 5 --without sliding"
     words += " --without image --set a=1 --set b.c=2 --paper-literal --initial out/t --resume --overwrite --quiet"
-    assert main(words.split()) == 0
+    assert main([*words.split(), "--no-check", "--strict"]) == 0
     (options,) = calls
     assert asdict(options) == {
         "scene": Path("scene"),
         "output_dir": Path("out"),
         "initial": Path("out/t"),
+        "no_check": True,
+        "strict": True,
         "device": "cpu",
         "iterations": 7,
         "seed": 3,
@@ -174,7 +176,6 @@ def test_track_hands_over_every_option(replaced):
         "scene": Path("scene"),
         "output_dir": Path("out"),
         "observe": ("fingertips", "center"),
-        "smooth": False,
         "lag": 4,
         "initial": Path("out/t/poses.npz"),
         "device": "cpu",
@@ -183,7 +184,7 @@ def test_track_hands_over_every_option(replaced):
         "paper_literal": True,
         "overwrite": True,
         "quiet": True,
-        "debug": False,
+        **dict.fromkeys(("smooth", "no_check", "strict", "debug"), False),
     }
 
 

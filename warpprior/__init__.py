@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _homes = {
     "Body": "warpprior.bodies.body",
     "Camera": "warpprior.scene",
+    "Finding": "warpprior.finding",
     "HandPose": "warpprior.observations",
     "InputError": "warpprior.support.errors",
     "MissingExtraError": "warpprior.support.errors",
@@ -37,6 +38,7 @@ _homes = {
     "Tracker": "warpprior.tracking.tracker",
     "WarppriorError": "warpprior.support.errors",
     "animated_body": "warpprior.bodies",
+    "check": "warpprior.checks.run",
     "demo": "warpprior.cli.commands.demo",
     "evaluate": "warpprior.metrics",
     "export_usd": "warpprior.usd",

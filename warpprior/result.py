@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from warpprior.finding import Finding
 from warpprior.scene import Poses, Scene
 
 
@@ -45,6 +46,7 @@ class Result:
         shared: what all frames share and was estimated, {name: {"value", "sigma"}}: ``bias`` of labels [px], ``focal``
             (logarithm of a factor), ``BODY misfit`` of its surface [m], ``BODY shape K``, ``KNOWN in BODY``, how much
             deeper than usual they overlap [m].  A sigma of 0 says that it was held, None that nothing was learnt.
+        findings: what a check of the scene found before the estimate; see :func:`warpprior.check`.
     """
 
     scene: Scene
@@ -57,3 +59,4 @@ class Result:
     complete: bool = True
     left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     shared: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()

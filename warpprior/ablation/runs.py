@@ -98,7 +98,7 @@ def _refine(scene, settings: RefineSettings, evaluator: Evaluator, device: str) 
 
     start = time.perf_counter()
     try:
-        result = refine(scene, settings, device=device)
+        result = refine(scene, settings, device=device, check_first=False)
     except WarppriorError as error:
         return {"error": str(error)}
     seconds = time.perf_counter() - start

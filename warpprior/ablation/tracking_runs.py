@@ -182,7 +182,8 @@ def run_case(trials: Trials, case: Case, settings: TrackSettings, score: Score, 
     try:
         if case.trial in (SMOOTHED, LAG):
             lag = LAG_FRAMES if case.trial == LAG else None
-            result = track(scene, settings, observe=observe, smooth=lag is None, lag=lag, device=device)
+            later = {"smooth": lag is None, "lag": lag}
+            result = track(scene, settings, observe=observe, **later, device=device, check_first=False)
             more, rows = {}, {}
         else:
             estimates, milliseconds = _filter(scene, settings, observe, device)

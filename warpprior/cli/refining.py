@@ -94,12 +94,15 @@ def refine_into(
     inputs: dict[str, str],
     *,
     state: dict[str, np.ndarray] | None = None,
+    check_first: bool = True,
+    strict: bool = False,
     quiet: bool = False,
     brief: bool = False,
 ) -> Result:
     """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
 
-    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record.
+    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first`` and ``strict`` as in
+    :func:`warpprior.refine`.
     """
     from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
@@ -112,6 +115,8 @@ def refine_into(
             progress=progress,
             keep=lambda arrays: save_checkpoint(folder, arrays, {"inputs": inputs}),
             resume_from=state,
+            check_first=check_first,
+            strict=strict,
         )
 
     said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief}

@@ -87,6 +87,14 @@ class Started:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Of commands that check their scene first."""
+
+    no_check: bool = option("do not check first whether the scene's data is what it is taken for", False)
+    strict: bool = option("end with exit code 2, before computing, where the check finds an error", False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured(OneScene):
     """Of commands that look at a motion of a scene."""
 

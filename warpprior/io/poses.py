@@ -35,6 +35,7 @@ def load_poses(
     known: Iterable[str] = (),
     conventions: Mapping[str, Convention] | None = None,
     overlap: Overlap | None = None,
+    behind: bool = False,
     notes: list[str] | None = None,
 ) -> dict[str, Poses]:
     """Read the motion of bodies and mend what can be mended.
@@ -53,6 +54,7 @@ def load_poses(
         conventions: what the numbers of bodies mean that are not stated in ours, by name.
         overlap: how well a body drawn in some poses covers its label, in [0, 1], or None where nothing shows it: tells
             what poses behind the camera mean, for the message.
+        behind: poses that put a body behind the camera in every frame are kept, not refused.
         notes: warnings are appended, one sentence each; None issues them as Python warnings.
 
     Returns:
@@ -61,7 +63,7 @@ def load_poses(
     Raises:
         InputError: naming file, body, field and frame.
     """
-    reader = _Reader(path, frame_count, conventions, overlap)
+    reader = _Reader(path, frame_count, conventions, overlap, behind=behind)
     known = set(known)
     poses = reader.read(list(bodies), set(optional), lambda body: reader.mended(body, body.name in known))
     reader.pass_on(notes)
@@ -136,8 +138,10 @@ class _Reader:
         frame_count: int | None,
         conventions: Mapping[str, Convention] | None,
         overlap: Overlap | None = None,
+        *,
+        behind: bool = False,
     ):
-        self._path, self._overlap, self._notes = path, overlap, []
+        self._path, self._overlap, self._behind, self._notes = path, overlap, behind, []
         self._arrays = PoseArrays(path, frame_count, conventions, self._notes)
 
     def read(self, bodies: list[Body], optional: set[str], read_body) -> dict[str, Poses]:
@@ -209,6 +213,8 @@ class _Reader:
             return behind
         if known:
             self._notes.append(f"{body.name} is behind the camera in {frame_list(np.flatnonzero(behind))}")
+            return np.zeros_like(behind)
+        if behind[usable].all() and self._behind:
             return np.zeros_like(behind)
         if behind[usable].all():
             frames, stored = np.flatnonzero(usable), self._arrays.has_quaternions(body.name)

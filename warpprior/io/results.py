@@ -232,6 +232,7 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
         "command": sys.argv,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "notes": list(dict.fromkeys([*result.scene.warnings, *result.notes])),
+        "findings": [finding.as_dict() for finding in result.findings],
         "left_out": {name: {c: list(frames) for c, frames in each.items()} for name, each in result.left_out.items()},
         "shared": result.shared,
     }

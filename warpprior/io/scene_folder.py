@@ -25,13 +25,16 @@ from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 
 
-def load_scene(folder: str | Path, *, num_frames: int | None = None, progress: Progress | None = None) -> Scene:
+def load_scene(
+    folder: str | Path, *, num_frames: int | None = None, progress: Progress | None = None, to_check: bool = False
+) -> Scene:
     """Read a scene folder: ``scene.toml``, models, pose files and label images; pictures are read when asked for.
 
     Args:
         folder: holds ``scene.toml``; nothing outside it is opened.
         num_frames: read only the first so many frames; None reads all.
         progress: called while something takes long, with how much of it is done, how much there is, and what it is.
+        to_check: poses behind the camera and depth in another unit are not refused but left to :func:`warpprior.check`.
 
     Returns:
         the scene, rectified when the camera has lens distortion; ``Scene.warnings`` lists what was mended.
@@ -58,6 +61,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None, progress: P
     initial = {}
     if scene_file.initial is not None:
         shared = {"known": known, "optional": seen | set(animated), "conventions": conventions, "notes": notes}
+        shared["behind"] = to_check
         initial = load_poses(scene_file.initial, models, frame_count=count, overlap=LabelOverlap(scene_file), **shared)
     initial |= {name: _stay_in_place(model) for name, model in animated.items() if name not in initial}
     for entry, model in zip(scene_file.bodies, models, strict=True):
@@ -94,7 +98,7 @@ def load_scene(folder: str | Path, *, num_frames: int | None = None, progress: P
     )
     if labels is not None:
         note_swapped_labels(scene_file.camera, bodies, labels, notes)
-        if read_depth is not None:
+        if read_depth is not None and not to_check:
             check_depth_scale(f"{scene_file.folder / SCENE_FILE}: [frames], depth_scale", bodies, labels, read_depth)
         unlabelled = [item for item, entry in zip(bodies, scene_file.bodies, strict=True) if not entry.labelled]
         _hide_under(scene_file, unlabelled, labels, notes)

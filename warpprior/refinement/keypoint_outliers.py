@@ -264,7 +264,7 @@ class _Readings:
             "mirrored top to bottom (v taken as height - 1 - v)": (np.abs([0, 1]) * size + points * [1, -1], None),
             "with u and v exchanged": (points[..., ::-1], None),
         }
-        for name, order in _orders(self._body).items():
+        for name, order in keypoint_orders(self._body).items():
             found[name] = (points[:, order], order)
         return found
 
@@ -359,7 +359,7 @@ def _fingers(body: SceneBody) -> dict[str, list[int]]:
     return {digit: [names.index(f"{digit}{end}") for end in ENDS] for digit in DIGITS}
 
 
-def _orders(body: SceneBody) -> dict[str, np.ndarray]:
+def keypoint_orders(body: SceneBody) -> dict[str, np.ndarray]:
     """Orders in which keypoints of hands may come instead of ours: column of the given array by keypoint."""
     keypoints = body.body.keypoints
     assert keypoints is not None

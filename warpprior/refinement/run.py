@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from warpprior.checks.first import checked_first, with_findings
 from warpprior.refinement.adam import Adam
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
@@ -61,6 +62,8 @@ def refine(
     progress: Progress | None = None,
     keep: Keep | None = None,
     resume_from: dict[str, np.ndarray] | None = None,
+    check_first: bool = True,
+    strict: bool = False,
 ) -> Result:
     """Refine the motion of every body of a scene that is not marked known.
 
@@ -73,12 +76,16 @@ def refine(
         progress: called with how much is done, how much there is in all, and what is being done.
         keep: called after each part with arrays from which ``resume_from`` continues.
         resume_from: arrays that ``keep`` was given; the run goes on after the part they close, to the same bits.
+        check_first: find out whether the data is what it is taken for, briefly; see :func:`warpprior.check`.  What is
+            found is in ``Result.findings``, and errors and warnings in its notes.
+        strict: an error that is found ends the run before it begins.
 
     Returns:
         The refined motion.  After Ctrl-C it is the best so far, with ``complete=False``.
 
     Raises:
-        InputError: nothing to estimate, or nothing to estimate it from.
+        InputError: nothing to estimate, or nothing to estimate it from; or, if strict, data that is not what it is
+            taken for.
     """
     check_is_scene(scene, "refine")
     settings = RefineSettings() if settings is None else settings
@@ -94,6 +101,7 @@ def refine(
     course = Course(progress, shares)
     load_kernels(kernels, device, course.part("compile") if uncompiled else None)
     course.part("prepare")(0.0, 1.0, "preparing")
+    found = checked_first(scene, device=device, strict=strict) if check_first else ()
     run = _Run(scene, settings, device, course.part("parts"), keep)
     if resume_from is not None:
         run.restore(resume_from)
@@ -102,7 +110,7 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    return run.result(complete)
+    return with_findings(run.result(complete), found)
 
 
 def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from warpprior.checks.first import checked_first, with_findings
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
+from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 from warpprior.tracking.checks import check_lag
@@ -28,6 +30,8 @@ def track(
     lag: int | None = None,
     device: str | None = None,
     progress: Progress | None = None,
+    check_first: bool = True,
+    strict: bool = False,
 ) -> Result:
     """Track a recorded scene from its first frame to its last.
 
@@ -42,12 +46,15 @@ def track(
         lag: correct every frame by so many later ones.
         device: Warp device; None takes a GPU if there is one.
         progress: called with frames done, frames in all, and what is being done.
+        check_first: find out once whether the data is what it is taken for, briefly; see :func:`warpprior.check`.
+        strict: an error that is found ends the run before it begins.
 
     Returns:
         Poses with covariances; bodies that are known as they were given.  ``history`` has one row per frame.
 
     Raises:
-        InputError: nothing to track, no such sensor, no such lag, or both ``smooth`` and ``lag``.
+        InputError: nothing to track, no such sensor, no such lag, or both ``smooth`` and ``lag``; or, if strict,
+            data that is not what it is taken for.
     """
     check_is_scene(scene, "track")
     if smooth and lag is not None:
@@ -59,6 +66,7 @@ def track(
     if progress is not None:
         progress(0, count, "preparing")
     tracker = Tracker(scene, settings, observe=observe, sensors=sensors, device=device, lag=reach)
+    found = checked_first(scene, device=resolve_device(device), strict=strict) if check_first else ()
     filtered: list[Estimate] = []
     chosen: list[Estimate] = []
     complete = True
@@ -78,4 +86,4 @@ def track(
         complete = False
     if reach:
         chosen += tracker.smoothed()[len(chosen) - len(filtered) :]
-    return tracked_result(scene, tracker.settings, filtered, chosen, complete)
+    return with_findings(tracked_result(scene, tracker.settings, filtered, chosen, complete), found)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpprior.cli.options import option
-from warpprior.cli.shared import Common, IntoFolder, OnDevice, OneScene, Refined, Started, folder
+from warpprior.cli.shared import Checked, Common, IntoFolder, OnDevice, OneScene, Refined, Started, folder
 
 PLACE = 1
 SUMMARY = "estimate the motion of every body that is not known"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OneScene, Refined, Started, IntoFolder, OnDevice, Common):
+class Options(OneScene, Refined, Started, Checked, IntoFolder, OnDevice, Common):
     """Options of ``refine``."""
 
     output_dir: Path = folder("result folder")
@@ -42,5 +42,6 @@ def run(options: Options) -> int:
             if complete:
                 say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
                 return OK
-        result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, quiet=options.quiet)
+        chosen = {"check_first": not options.no_check, "strict": options.strict, "quiet": options.quiet}
+        result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, **chosen)
     return exit_code(result)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpprior.cli.options import names, option
-from warpprior.cli.shared import Common, IntoFolder, OnDevice, OneScene, Started, Tuned, folder
+from warpprior.cli.shared import Checked, Common, IntoFolder, OnDevice, OneScene, Started, Tuned, folder
 from warpprior.support.limits import MOST_WHOLE, number
 
 PLACE = 2
@@ -21,7 +21,7 @@ def _observations() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OneScene, Tuned, Started, IntoFolder, OnDevice, Common):
+class Options(OneScene, Tuned, Started, Checked, IntoFolder, OnDevice, Common):
     """Options of ``track``."""
 
     output_dir: Path = folder("result folder")
@@ -51,6 +51,7 @@ def run(options: Options) -> int:
         device = start_warp(options.device, options.quiet)
         scene = read_start(options.scene, options.initial, options.num_frames, quiet=options.quiet)
         chosen = {"observe": list(options.observe), "smooth": options.smooth, "lag": options.lag, "device": device}
+        chosen |= {"check_first": not options.no_check, "strict": options.strict}
         result = run_into(
             options.output_dir,
             scene,

@@ -1,0 +1,1 @@
+"""How often checks find what is wrong, and how often they find something where nothing is."""
