@@ -27,6 +27,21 @@ class ContactPoints:
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+class Verdict:
+    """Whether the estimate of one body is believed, frame by frame.
+
+    Attributes:
+        doubt: probability that the body is more than 2 cm or 20 degrees off, as simulated faults have it (frame,).
+        status: ``ok``, ``suspect`` or ``lost`` (frame,) str.
+        reasons: why, empty where it is believed (frame,) str.
+    """
+
+    doubt: np.ndarray
+    status: np.ndarray
+    reasons: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Result:
     """An estimated motion and how it came about.
 
@@ -47,6 +62,7 @@ class Result:
             (logarithm of a factor), ``BODY misfit`` of its surface [m], ``BODY shape K``, ``KNOWN in BODY``, how much
             deeper than usual they overlap [m].  A sigma of 0 says that it was held, None that nothing was learnt.
         findings: what a check of the scene found before the estimate; see :func:`warpprior.check`.
+        verdicts: whether each estimated body is believed, by name; see :func:`warpprior.verdicts.judge.judged`.
     """
 
     scene: Scene
@@ -60,3 +76,4 @@ class Result:
     left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     shared: dict[str, dict[str, float | None]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    verdicts: dict[str, Verdict] = field(default_factory=dict)

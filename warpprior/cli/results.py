@@ -9,7 +9,7 @@ from pathlib import Path
 
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain
-from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings
+from warpprior.cli.running import FITS_BADLY, OK, first_frames, read_scene, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
@@ -101,9 +101,13 @@ def run_into(
     return result
 
 
-def exit_code(result: Result) -> int:
-    """What a command returns that ended with this result."""
-    return OK if result.complete else INTERRUPTED
+def exit_code(result: Result, *, strict: bool = False) -> int:
+    """What a command returns that ended with this result; strict, a result that fits badly is told from a good one."""
+    from warpprior.verdicts.judge import fits_badly
+
+    if not result.complete:
+        return INTERRUPTED
+    return FITS_BADLY if strict and fits_badly(result) else OK
 
 
 def _shares(scene: Scene, title: str) -> dict[str, float]:
