@@ -62,6 +62,8 @@ class Result:
             (logarithm of a factor), ``BODY misfit`` of its surface [m], ``BODY shape K``, ``KNOWN in BODY``, how much
             deeper than usual they overlap [m].  A sigma of 0 says that it was held, None that nothing was learnt.
         findings: what a check of the scene found before the estimate; see :func:`warpprior.check`.
+        residuals: of each body and term, cost of each frame over what is expected of a good one (frame,), NaN where the
+            term says nothing; the cost itself where nothing is expected.  Of Gauss-Newton alone.
         verdicts: whether each estimated body is believed, by name; see :func:`warpprior.verdicts.judge.judged`.
     """
 
@@ -76,4 +78,5 @@ class Result:
     left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     shared: dict[str, dict[str, float | None]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    residuals: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)

@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpprior.bench.checks.faults import FAULTS, applies
+from warpprior.bench.verdicts.faults import OWN_FAULTS, UNTRACED
 from warpprior.metrics import evaluate
 from warpprior.result import Result
 from warpprior.scene import Camera, Scene
 from warpprior.scenes import simulate
-from warpprior.scenes.scene_options import SceneOptions
 
 SCENES = ("grasp_lift", "pour", "slip", "in_hand_turn", "robot_lift", "handover")
 OBJECTS = ("mug", "bottle", "box", "can", "banana", "drill", "bowl")
 ROBOT_OBJECTS = ("bottle", "box")
 LEVELS = ("M0", "M1", "M2", "M3")
-CAMERA = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
+CAMERA = Camera(480, 360, 460.0, 460.0, 240.0, 180.0)
 FRAMES = 12
 WRONG_MM, WRONG_DEG = 20.0, 20.0  # farther off than this is wrong
-CLEAN = 0.4  # share of sequences without a fault
+VERSIONS = 3  # of each scene: right, and with two faults
+DEPTH_EVERY = 3  # scenes have depth images
 
 
 @dataclass(frozen=True)
@@ -33,42 +34,73 @@ class Sequence:
     scene: Scene
     truth: Scene
 
+    @property
+    def traced(self) -> bool:
+        """Can any evidence show the fault?"""
+        return self.fault not in UNTRACED
 
-def sequences(count: int, seed: int) -> Iterator[Sequence]:
-    """Scenes, objects, noise and faults go round."""
-    faults = [(code, name) for code, kinds in FAULTS.items() for name in kinds]
+
+def sequences(count: int, seed: int, skip: int = 0) -> Iterator[Sequence]:
+    """Scenes, objects, noise and faults go round; the first ``skip`` are left out."""
+    kinds = [(code, name) for code, named in FAULTS.items() for name in named]
     random = np.random.default_rng(seed)
-    for number in range(count):
+    waiting: list[str | tuple[str, str]] = []
+    for first in range(0, count, VERSIONS):
+        number = first // VERSIONS
         scene_name = SCENES[number % len(SCENES)]
         things = ROBOT_OBJECTS if scene_name == "robot_lift" else OBJECTS
         thing, level = things[random.integers(len(things))], LEVELS[random.integers(len(LEVELS))]
-        right = simulate(
-            scene_name,
-            SceneOptions(
-                object=thing, mask_noise=level, seed=seed + number, frame_count=FRAMES, camera=CAMERA, images=False
-            ),
-        )
-        name = f"{scene_name} {thing} {level} {seed + number}"
-        if random.random() < CLEAN:
-            yield Sequence(name, "", right, right)
+        if len(waiting) < 2 * VERSIONS:
+            waiting += [kinds[k] for k in random.permutation(len(kinds))]
+            waiting += list(OWN_FAULTS) * 2
+            waiting = [waiting[k] for k in random.permutation(len(waiting))]
+        deep = number % DEPTH_EVERY == 0
+        with_keypoints = scene_name != "robot_lift"
+        chosen = [f for f in waiting if with_keypoints or isinstance(f, str) or _of_robots(*f)][: VERSIONS - 1]
+        for fault in chosen:
+            waiting.remove(fault)
+        if first + VERSIONS <= skip:
             continue
-        order = random.permutation(len(faults))
-        code, kind = next(faults[k] for k in order if applies(*faults[k], right))
-        yield Sequence(name, f"{code} {kind}", FAULTS[code][kind](right), right)
+        options = {"object": thing, "mask_noise": level, "seed": seed + number, "frame_count": FRAMES}
+        right = simulate(scene_name, **options, camera=CAMERA, depth=deep and with_keypoints)
+        name = f"{scene_name} {thing} {level} {seed + number}"
+        made = [("", right)] + [_made(fault, right) for fault in chosen]
+        for version, (fault, scene) in enumerate(made):
+            if skip <= first + version < count:
+                yield Sequence(name, fault, scene, right)
 
 
-def wrong_frames(sequence: Sequence, result: Result) -> dict[str, np.ndarray]:
-    """Frames in which a body is more than 2 cm or 20 degrees off, modulo symmetry (frame,) bool, by name."""
+def _of_robots(code: str, name: str) -> bool:
+    return not (code.startswith(("keypoint", "hand_side", "depth_of_crop")) or name.startswith("keypoints"))
+
+
+def _made(fault: str | tuple[str, str], right: Scene) -> tuple[str, Scene]:
+    if isinstance(fault, str):
+        return fault, OWN_FAULTS[fault](right)
+    code, kind = fault
+    assert applies(code, kind, right), f"{code} {kind} is of hands"
+    return f"{code} {kind}", FAULTS[code][kind](right)
+
+
+def errors(sequence: Sequence, result: Result) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """How far each estimated body is off [mm], and turned [degrees], modulo symmetry (frame,) each, by name."""
     poses = {
         body.name: result.poses[body.name]
         for body in sequence.truth.bodies
         if not body.known and body.truth is not None
     }
-    bodies = tuple(replace(body, known=False) if body.name in poses else body for body in sequence.truth.bodies)
+    bodies = tuple(replace(body, known=body.name not in poses) for body in sequence.truth.bodies)
     rows = evaluate(replace(sequence.truth, bodies=bodies), poses, device="cpu")["per_frame"]
-    found = {}
-    for name in poses:
-        off = np.array(rows[name]["translation_mm"], dtype=float)
-        turned = np.array(rows[name]["rotation_deg"], dtype=float)
-        found[name] = (off > WRONG_MM) | (turned > WRONG_DEG)
-    return found
+    zero = np.zeros(sequence.truth.frame_count)
+    return {
+        name: (
+            np.array(rows[name]["translation_mm"], dtype=float),
+            np.array(rows[name].get("rotation_deg", zero), dtype=float),
+        )
+        for name in poses
+    }
+
+
+def is_wrong(off: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """Frames in which a body is more than 2 cm or 20 degrees off (frame,) bool."""
+    return (off > WRONG_MM) | (turned > WRONG_DEG)

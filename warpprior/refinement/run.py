@@ -337,6 +337,7 @@ class _Run:
             complete=complete,
             left_out=self.evidence.left_out,
             shared=self.problem.shared.found(),
+            residuals=sure.residuals if sure else {},
         )
 
 

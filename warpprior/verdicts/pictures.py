@@ -1,0 +1,121 @@
+"""What a wrong estimate leaves in pictures: drawings that miss labels, keypoints and depth images, in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from warpprior.bodies import posed_keypoints
+from warpprior.render.images import render_depth, render_labels
+from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, trust_of
+
+BORDER = 4.0  # length of a border over the root of its area
+FEWEST_PIXELS = 30  # labels smaller than this tell nothing
+FEWEST_KEYPOINTS = 4
+CONFIDENT = 0.3  # keypoints less sure than this tell nothing
+MOST_DEPTH_PX = 160  # width of the pictures in which depth is compared
+LEAST_M = 1e-3  # of a depth
+
+
+def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, int], device: str) -> dict[str, dict]:
+    """Of bodies that have these labels: how far drawings are from labels (frame,) each, NaN without a label.
+
+    ``border_mm``: how far borders are apart on average.  ``size_mm``: how far off in depth a body of this size is, as
+    the areas have it.  ``middle_mm``: how far middles are apart.  ``unmet``: one less intersection over union.
+    ``unseen``: 1 where no label shows a body that would be seen where it is, else 0.
+    """
+    assert scene.labels is not None
+    count = scene.frame_count
+    found = {
+        name: {key: np.full(count, np.nan) for key in ("border_mm", "size_mm", "middle_mm", "unmet")} for name in names
+    }
+    drawn = render_labels(scene, dict(poses), device)
+    camera = scene.camera
+    columns, rows = np.arange(camera.width, dtype=float), np.arange(camera.height, dtype=float)
+    for name, label in names.items():
+        traces, depth = found[name], np.maximum(poses[name].position[:, 2], LEAST_M)
+        traces["unseen"] = np.zeros(count)
+        for frame in range(count):
+            told = scene.labels[frame] != IGNORE_LABEL
+            ours, theirs = (drawn[frame] == label) & told, scene.labels[frame] == label
+            area, seen = np.count_nonzero(theirs), np.count_nonzero(ours)
+            if area < FEWEST_PIXELS:
+                traces["unseen"][frame] = 1.0
+                continue
+            metres = depth[frame] / camera.fx
+            both = np.count_nonzero(ours & theirs)
+            traces["unmet"][frame] = 1.0 - both / (area + seen - both)
+            traces["border_mm"][frame] = 1e3 * metres * (area + seen - 2.0 * both) / (BORDER * np.sqrt(area))
+            traces["size_mm"][frame] = 1e3 * depth[frame] * 0.5 * abs(np.log(max(seen, 1.0) / area))
+            if seen >= FEWEST_PIXELS:
+                away = [
+                    ours.sum(axis=axis) @ places / seen - theirs.sum(axis=axis) @ places / area
+                    for axis, places in ((0, columns), (1, rows))
+                ]
+                traces["middle_mm"][frame] = 1e3 * metres * np.hypot(*away)
+    return found
+
+
+def keypoint_traces(scene: Scene, body: SceneBody, poses: Poses, device: str) -> dict[str, np.ndarray]:
+    """How far keypoints are from detected ones (frame,) each, NaN where few were found.
+
+    ``keypoints_mm``: the median.  ``keypoints_apart_mm``: all together.  ``keypoints_size_mm``: how far off in depth,
+    as their spread has it.
+    """
+    found = {
+        key: np.full(scene.frame_count, np.nan) for key in ("keypoints_mm", "keypoints_apart_mm", "keypoints_size_mm")
+    }
+    seen = scene.keypoints2d.get(body.name)
+    if seen is None:
+        return found
+    places = posed_keypoints(body.body, poses, device).astype(np.float64)
+    camera = scene.camera
+    depth = np.maximum(places[..., 2:], LEAST_M)
+    drawn = places[..., :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+    trust = trust_of(np.asarray(seen, dtype=np.float64))
+    for frame in range(scene.frame_count):
+        sure = trust[frame] > CONFIDENT
+        if sure.sum() < FEWEST_KEYPOINTS:
+            continue
+        ours, theirs = drawn[frame, sure], np.asarray(seen[frame, sure, :2], dtype=np.float64)
+        metres = float(np.median(depth[frame])) / camera.fx
+        away = theirs - ours
+        found["keypoints_mm"][frame] = 1e3 * metres * np.median(np.linalg.norm(away, axis=1))
+        found["keypoints_apart_mm"][frame] = 1e3 * metres * np.linalg.norm(np.median(away, axis=0))
+        spread = [np.median(np.linalg.norm(each - np.median(each, axis=0), axis=1)) for each in (ours, theirs)]
+        factor = max(spread[0], 1.0) / max(spread[1], 1.0)
+        found["keypoints_size_mm"][frame] = 1e3 * metres * camera.fx * abs(np.log(factor))
+    return found
+
+
+def depth_traces(
+    scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, int], device: str
+) -> dict[str, np.ndarray]:
+    """Of bodies that have these labels: how far they are from measured depth, the median of their pixels (frame,) [mm].
+
+    NaN where none is measured.
+    """
+    assert scene.read_depth is not None
+    camera = scene.camera
+    step = max(1, -(-camera.width // MOST_DEPTH_PX))
+    shift = (step // 2 + 0.5) / step - 0.5
+    width, height = (len(range(step // 2, size, step)) for size in (camera.width, camera.height))
+    focal, center = (camera.fx / step, camera.fy / step), (camera.cx / step - shift, camera.cy / step - shift)
+    small = replace(scene, camera=type(camera)(width, height, *focal, *center), labels=None, read_rgb=None)
+    drawn, labels = render_depth(small, dict(poses), device), render_labels(small, dict(poses), device)
+    found = {name: np.full(scene.frame_count, np.nan) for name in names}
+    for frame in range(scene.frame_count):
+        image = scene.read_depth(frame)
+        if image is None:
+            continue
+        measured = np.asarray(image, dtype=np.float64)[step // 2 :: step, step // 2 :: step]
+        seen = (measured > 0.0) & (drawn[frame] > 0.0)
+        for name, label in names.items():
+            own = seen & (labels[frame] == label)
+            if scene.labels is not None:
+                own &= scene.labels[frame, step // 2 :: step, step // 2 :: step] == label
+            if np.count_nonzero(own) >= FEWEST_PIXELS // 3:
+                found[name][frame] = 1e3 * abs(np.median(measured[own] - drawn[frame][own]))
+    return found
