@@ -9,6 +9,8 @@ import numpy as np
 from warpprior.finding import Finding
 from warpprior.scene import Poses, Scene
 
+STATUSES = ("ok", "suspect", "lost")
+
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class ContactPoints:
@@ -39,6 +41,10 @@ class Verdict:
     doubt: np.ndarray
     status: np.ndarray
     reasons: np.ndarray
+
+    def counts(self) -> dict[str, int]:
+        """How many frames are of each status."""
+        return {status: int(np.count_nonzero(self.status == status)) for status in STATUSES}
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==

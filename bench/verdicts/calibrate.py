@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-RIDGE = 1.0  # pull of weights towards none, in frames
+from warpprior.bench.verdicts.rows import GIVEN, PICTURES, Row
+from warpprior.verdicts.doubt import GOOD, IS, SEEN, USUALLY, Signs
+
+RIDGE = 10.0  # pull of weights towards none, in frames
+LEAST = 0.03  # smaller weights are left out
+
+UNFITTED = tuple(f"{t}{often}" for t in GOOD for often in ("", USUALLY) if t.startswith("residual of "))
+UNTOLD = (*UNFITTED, *(f"{t}{often}" for t in ("sigma_mm", "sigma_deg") for often in ("", USUALLY)))
+UNLABELLED = tuple(f"{t}{often}" for t in (*SEEN, "unseen") for often in ("", USUALLY))
+LACKING = (
+    (GIVEN, (), ()),
+    (GIVEN, ("unfitted",), UNFITTED),
+    (GIVEN, ("untold", "unfitted"), UNTOLD),
+    ((PICTURES,), ("unlabelled",), UNLABELLED),
+)
+"""Also fitted to, lest one kind of evidence is only weighed beside others: what is given, the signs that something is
+missing, and signs that are then missing."""
 
 
 def area_under_curve(doubt: np.ndarray, wrong: np.ndarray) -> float:
@@ -15,8 +33,36 @@ def area_under_curve(doubt: np.ndarray, wrong: np.ndarray) -> float:
     return float((ranks[wrong].sum() - count * (count + 1) / 2) / max(count * (len(wrong) - count), 1))
 
 
-def fit_weights(signs: dict[str, np.ndarray], wrong: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """Weights, none of them negative: no sign of error speaks for a body.
+def stacked(rows: Iterable[Row], givens: Sequence[str] = GIVEN) -> tuple[Signs, np.ndarray, np.ndarray]:
+    """Signs by name, which samples are wrong, and the sequence of each (sample,); samples are frames of bodies."""
+    rows = list(rows)
+    parts = [
+        (number, body[given], np.array(body["wrong"], dtype=bool))
+        for given in givens
+        for number, row in enumerate(rows)
+        for body in row["bodies"].values()
+    ]
+    names = parts[0][1]
+    found = {name: np.concatenate([np.broadcast_to(signs[name], len(w)) for _, signs, w in parts]) for name in names}
+    wrong = np.concatenate([w for _, _, w in parts])
+    return found, wrong, np.concatenate([np.full(len(w), number) for number, _, w in parts])
+
+
+def samples(rows: Iterable[Row]) -> tuple[Signs, np.ndarray, np.ndarray]:
+    """What weights are fitted to: :func:`stacked` with all that is given, and again without some of it."""
+    rows = list(rows)
+    parts = []
+    for givens, flags, missing in LACKING:
+        found, wrong, groups = stacked(rows, givens)
+        zero = np.zeros(len(wrong))
+        found |= dict.fromkeys(missing, zero) | dict.fromkeys(flags, zero + IS)
+        parts.append((found, wrong, groups))
+    together = {name: np.concatenate([found[name] for found, _, _ in parts]) for name in parts[0][0]}
+    return together, np.concatenate([wrong for _, wrong, _ in parts]), np.concatenate([groups for *_, groups in parts])
+
+
+def fit_weights(signs: Signs, wrong: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Weights, none of them negative: no sign of error speaks for a body.  That without a name is of no sign at all.
 
     Args:
         signs: by name (sample,).
@@ -39,6 +85,5 @@ def fit_weights(signs: dict[str, np.ndarray], wrong: np.ndarray, groups: np.ndar
 
     bounds = [(None, None), *[(0.0, None)] * len(names)]
     found = minimize(loss, np.zeros(matrix.shape[1]), jac=True, bounds=bounds, method="L-BFGS-B").x
-    return {"": round(float(found[0]), 3)} | {
-        name: round(float(weight), 3) for name, weight in zip(names, found[1:], strict=True)
-    }
+    kept = {name: round(float(weight), 2) for name, weight in zip(names, found[1:], strict=True) if weight > LEAST}
+    return {"": round(float(found[0]), 2)} | kept

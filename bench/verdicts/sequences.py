@@ -33,6 +33,7 @@ class Sequence:
     fault: str
     scene: Scene
     truth: Scene
+    seed: int
 
     @property
     def traced(self) -> bool:
@@ -67,7 +68,7 @@ def sequences(count: int, seed: int, skip: int = 0) -> Iterator[Sequence]:
         made = [("", right)] + [_made(fault, right) for fault in chosen]
         for version, (fault, scene) in enumerate(made):
             if skip <= first + version < count:
-                yield Sequence(name, fault, scene, right)
+                yield Sequence(name, fault, scene, right, seed + number)
 
 
 def _of_robots(code: str, name: str) -> bool:

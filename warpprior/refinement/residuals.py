@@ -21,7 +21,7 @@ class Residuals:
             term: whose.
             costs: (frame,).
             count: how many measurements they are expected to be of, in all frames; None: not told.
-            pixels: what each frame's rows say of a shift by one pixel (frame,) [1/px^2], by which the count is shared out.
+            pixels: what each frame's rows say of a shift by one pixel (frame,) [1/px^2]: the count is shared out alike.
         """
         key = term.body.name, term.name
         self._costs[key] = self._costs.get(key, 0.0) + np.asarray(costs, dtype=np.float64)

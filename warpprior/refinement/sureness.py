@@ -178,7 +178,7 @@ def _joined(one: _Part, other: _Part) -> _Part:
 
 
 def _pixels(problem: Problem, equations: Equations, body: SceneBody, told: Information) -> np.ndarray:
-    """What each frame's rows say of a shift of a body by one pixel, both ways [1/px^2]: bearings are in focal lengths."""
+    """What each frame says of a shift of a body by one pixel, both ways [1/px^2]: bearings are in focal lengths."""
     start, camera = equations.starts[body.name], problem.motion.camera
     along = told.own[:, [start, start + 1], [start, start + 1]]
     return along[:, 0] / camera.fx**2 + along[:, 1] / camera.fy**2

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import permutations
 
 import numpy as np
+from scipy.ndimage import median_filter
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices
@@ -15,6 +16,7 @@ from warpprior.scene import Poses, Scene
 POINTS = 400  # of a surface that are looked up in another
 REACH_M = 0.08  # bodies farther apart than this do not touch in any sense
 MOVES_M_S = 0.03  # what is faster than this does not rest by itself
+AROUND = 5  # steps that say how large one is as a rule
 RATE_HZ = 30.0  # for which jumps are stated
 
 
@@ -49,7 +51,7 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
     return found
 
 
-def jump_traces(poses: Poses, fps: float) -> dict[str, np.ndarray]:
+def jump_traces(poses: Poses, symmetry: str, fps: float) -> dict[str, np.ndarray]:
     """Distance and angle from what is between the frames before and after (frame,), NaN at the ends."""
     count = len(poses.position)
     jump, turn = np.full(count, np.nan), np.full(count, np.nan)
@@ -58,9 +60,46 @@ def jump_traces(poses: Poses, fps: float) -> dict[str, np.ndarray]:
         jump[1:-1] = 1e3 * np.linalg.norm(poses.position[1:-1] - middle, axis=1)
         turns = Rotation.from_quat(poses.rotation)
         half = Rotation.from_rotvec(0.5 * (turns[:-2].inv() * turns[2:]).as_rotvec())
-        turn[1:-1] = np.degrees(((turns[:-2] * half).inv() * turns[1:-1]).magnitude())
+        turn[1:-1] = _angles(turns[:-2] * half, turns[1:-1], symmetry)
     rate = (fps / RATE_HZ) ** 2  # what accelerates alike is farther off at fewer frames per second
     return {"jump_mm": jump * rate, "jump_deg": turn * rate}
+
+
+def break_traces(poses: Poses, symmetry: str) -> dict[str, np.ndarray]:
+    """The largest step that parts a frame from most others (frame,), beyond the steps around it: the side with fewer
+    frames is the doubtful one.  A body that looks alike from two sides turns over in one step where it is found wrong.
+    """
+    count = len(poses.position)
+    found = {"break_mm": np.zeros(count), "break_deg": np.zeros(count)}
+    if count < 3:
+        return found
+    turns = Rotation.from_quat(poses.rotation)
+    steps = {
+        "break_mm": 1e3 * np.linalg.norm(np.diff(poses.position, axis=0), axis=1),
+        "break_deg": _angles(turns[:-1], turns[1:], symmetry),
+    }
+    for name, sizes in steps.items():
+        excess = np.maximum(sizes - 2.0 * median_filter(sizes, size=min(AROUND, len(sizes)), mode="nearest"), 0.0)
+        for before, size in enumerate(excess):
+            sides = []
+            if before + 1 <= count / 2:
+                sides.append(slice(None, before + 1))
+            if count - before - 1 <= count / 2:
+                sides.append(slice(before + 1, None))
+            for side in sides:
+                found[name][side] = np.maximum(found[name][side], size)
+    return found
+
+
+def _angles(first: Rotation, second: Rotation, symmetry: str) -> np.ndarray:
+    """Between rotations (frame,) [degrees], or between their axes of symmetry; 0 of a ball."""
+    between = first.inv() * second
+    if symmetry == "none":
+        return np.degrees(between.magnitude())
+    if symmetry == "sphere":
+        return np.zeros(len(between))
+    axis = "xyz".index(symmetry)
+    return np.degrees(np.arccos(np.clip(between.as_matrix()[:, axis, axis], -1.0, 1.0)))
 
 
 def _speeds(position: np.ndarray, fps: float) -> np.ndarray:

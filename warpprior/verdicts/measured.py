@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import median_filter
+from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_keypoints
 from warpprior.scene import Poses, Scene, SceneBody, box_center, trust_of
 from warpprior.verdicts.pictures import CONFIDENT, FEWEST_KEYPOINTS
 
+OUTLYING = 3.0  # times the median
 FRAMES = 5  # in which middles are measured together, as each is off by centimetres
 
 
@@ -26,23 +27,35 @@ def measured_keypoints(scene: Scene, body: SceneBody, poses: Poses, device: str)
         sure = trust[frame] > CONFIDENT
         if sure.sum() < FEWEST_KEYPOINTS:
             continue
-        ours, theirs = places[frame, sure], seen[frame, sure, :3]
-        found["measured_mm"][frame] = 1e3 * np.linalg.norm(np.median(theirs - ours, axis=0))
-        turn, _ = Rotation.align_vectors(theirs - theirs.mean(axis=0), ours - ours.mean(axis=0))
+        root = poses.position[frame]
+        moved, turn = _laid_on(places[frame, sure] - root, seen[frame, sure, :3] - root)
+        found["measured_mm"][frame] = 1e3 * np.linalg.norm(moved)
         found["measured_deg"][frame] = np.degrees(turn.magnitude())
     return found
 
 
+def _laid_on(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, Rotation]:
+    """Shift of the origin (3,) and turn that lay points (point, 3) on others, without those that lie far off then."""
+    used = np.ones(len(ours), dtype=bool)
+    for _ in range(2):
+        middles = ours[used].mean(axis=0), theirs[used].mean(axis=0)
+        turn, _ = Rotation.align_vectors(theirs[used] - middles[1], ours[used] - middles[0])
+        shift = middles[1] - turn.apply(middles[0])
+        off = np.linalg.norm(turn.apply(ours) + shift - theirs, axis=1)
+        used = off <= OUTLYING * np.median(off)
+    return shift, turn
+
+
 def measured_middle(scene: Scene, body: SceneBody, poses: Poses) -> np.ndarray:
-    """How far the middle is from the measured one, beyond what its noise explains (frame,) [mm], NaN for not measured."""
+    """How far the middle is from the measured one, beyond its noise (frame,) [mm], NaN where there is none."""
     seen = scene.centers.get(body.name)
     if seen is None or not body.body.is_rigid:
         return np.full(scene.frame_count, np.nan)
     middle = poses.position + Rotation.from_quat(poses.rotation).apply(box_center(body.body, poses.scale))
     away = np.asarray(seen, dtype=np.float64) - middle
     known = np.isfinite(away).all(axis=1)
-    smooth = np.full(away.shape, np.nan)
+    smooth, count = np.full(away.shape, np.nan), min(FRAMES, max(int(known.sum()), 1))
     if known.any():
-        smooth[known] = median_filter(away[known], size=(min(FRAMES, int(known.sum())), 1), mode="nearest")
-    spread = 3.0 * scene.sigma("centers") ** 2 * 1.6 / min(FRAMES, max(int(known.sum()), 1))
-    return 1e3 * np.sqrt(np.maximum((smooth**2).sum(axis=1) - spread, 0.0))
+        smooth[known] = uniform_filter1d(away[known], count, axis=0, mode="nearest")
+    noise = 3.0 * scene.sigma("centers") ** 2 / count
+    return 1e3 * np.sqrt(np.maximum((smooth**2).sum(axis=1) - noise, 0.0))

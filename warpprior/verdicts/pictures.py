@@ -24,7 +24,7 @@ def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, i
 
     ``border_mm``: how far borders are apart on average.  ``size_mm``: how far off in depth a body of this size is, as
     the areas have it.  ``middle_mm``: how far middles are apart.  ``unmet``: one less intersection over union.
-    ``unseen``: 1 where no label shows a body that would be seen where it is, else 0.
+    ``unseen``: how many frames away it is from one whose label shows it.
     """
     assert scene.labels is not None
     count = scene.frame_count
@@ -55,7 +55,16 @@ def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, i
                     for axis, places in ((0, columns), (1, rows))
                 ]
                 traces["middle_mm"][frame] = 1e3 * metres * np.hypot(*away)
+        traces["unseen"] = _frames_to(traces["unseen"] == 0.0)
     return found
+
+
+def _frames_to(marked: np.ndarray) -> np.ndarray:
+    """How many frames each is from the next that is marked (frame,)."""
+    frames, chosen = np.arange(len(marked)), np.flatnonzero(marked)
+    if not len(chosen):
+        return np.full(len(marked), float(len(marked)))
+    return np.abs(frames[:, None] - chosen).min(axis=1).astype(float)
 
 
 def keypoint_traces(scene: Scene, body: SceneBody, poses: Poses, device: str) -> dict[str, np.ndarray]:

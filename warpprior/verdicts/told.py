@@ -1,4 +1,4 @@
-"""What an estimator says itself: how sure it is, how well its terms fit, how far it went from the first guess."""
+"""What an estimator says itself: how sure it is, how well its terms fit."""
 
 from __future__ import annotations
 
@@ -36,25 +36,6 @@ def _largest(covariance: np.ndarray) -> np.ndarray:
     known = np.isfinite(covariance).all(axis=(1, 2))
     found[known] = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance[known])[:, -1], 0.0))
     return found
-
-
-def start_traces(poses: Poses, initial: Poses, symmetry: str) -> dict[str, np.ndarray]:
-    """How far the estimate is from the first guess (frame,): in depth, as a share; across; turned."""
-    offset = poses.position - initial.position
-    nearer = np.maximum(np.minimum(np.abs(poses.position[:, 2]), np.abs(initial.position[:, 2])), 1e-3)
-    turn = Rotation.from_quat(initial.rotation).inv() * Rotation.from_quat(poses.rotation)
-    if symmetry == "sphere":
-        angle = np.zeros(poses.frame_count)
-    elif symmetry == "none":
-        angle = turn.magnitude()
-    else:
-        axis = "xyz".index(symmetry)
-        angle = np.arccos(np.clip(turn.as_matrix()[:, axis, axis], -1.0, 1.0))
-    return {
-        "moved_along": np.abs(offset[:, 2]) / nearer,
-        "moved_across_mm": 1e3 * np.linalg.norm(offset[:, :2], axis=1),
-        "turned_deg": np.degrees(angle),
-    }
 
 
 def residual_traces(residuals: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

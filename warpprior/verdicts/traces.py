@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.result import Result
-from warpprior.verdicts.contact import contact_traces, jump_traces
+from warpprior.verdicts.contact import break_traces, contact_traces, jump_traces
 from warpprior.verdicts.measured import measured_keypoints, measured_middle
 from warpprior.verdicts.pictures import depth_traces, keypoint_traces, label_traces
-from warpprior.verdicts.told import residual_traces, sigma_traces, start_traces
+from warpprior.verdicts.told import residual_traces, sigma_traces
 
 Traces = dict[str, np.ndarray]
 
@@ -22,12 +22,12 @@ def find_traces(result: Result, device: str = "cpu") -> dict[str, Traces]:
     for body in moving:
         own = poses[body.name]
         found[body.name] = {
-            **jump_traces(own, scene.fps),
+            **jump_traces(own, body.symmetry, scene.fps),
+            **break_traces(own, body.symmetry),
             **keypoint_traces(scene, body, own, device),
             **measured_keypoints(scene, body, own, device),
             "measured_middle_mm": measured_middle(scene, body, own),
             **sigma_traces(own, body.symmetry),
-            **start_traces(own, body.initial, body.symmetry),
             **residual_traces(result.residuals.get(body.name, {})),
         }
     _add(found, contact_traces(scene, poses, list(names), device))

@@ -1,0 +1,35 @@
+"""Weights of signs, by ``python -m warpprior.bench.verdicts --seed 100 --sequences 240 --calibrate``."""
+
+BEFORE = -6.59  # logarithm of the odds that a body is wrong, where there is no sign of it
+
+WEIGHTS: dict[str, float] = {
+    "border_mm": 0.44,
+    "middle_mm": 0.04,
+    "residual of image": 0.76,
+    "keypoints_mm": 0.46,
+    "keypoints_mm usually": 0.37,
+    "keypoints_apart_mm": 0.05,
+    "measured_mm": 1.41,
+    "measured_middle_mm": 0.69,
+    "measured_middle_mm usually": 0.63,
+    "depth_mm": 0.74,
+    "measured_deg": 0.51,
+    "measured_deg usually": 0.16,
+    "sigma_deg": 0.64,
+    "inside_mm": 0.48,
+    "gap_mm": 0.22,
+    "jump_mm": 0.04,
+    "jump_deg": 0.18,
+    "jump_deg usually": 0.1,
+    "residual of pose": 0.24,
+    "residual of pose usually": 0.16,
+    "residual of sliding": 0.12,
+    "residual of consistency": 0.07,
+    "unmeasured": 0.44,
+    "untold": 0.09,
+    "unfitted": 0.26,
+    "unlabelled": 0.28,
+    "label left out": 0.36,
+    "error: camera or size": 0.99,
+    "error: hand or labels of another": 0.13,
+}
