@@ -24,7 +24,8 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
     """Of these bodies (frame,) each, NaN where there is no other body.
 
     ``inside_mm``: how deep the deepest point of another body lies in it, or it in another.  ``gap_mm``: how far a rigid
-    body is from all others while it moves, beside one that may carry it.
+    body is from all others while it moves, beside one that may carry it.  ``free_mm``: how far a body that bends is
+    from all others, of which one of known size may say how far away it is.
     """
     count = scene.frame_count
     surfaces = {body.name: posed_vertices(body.body, poses[body.name], device) for body in scene.bodies}
@@ -42,11 +43,14 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
     found = {}
     for name, least in nearest.items():
         seen = np.isfinite(least)
+        rigid = scene.body(name).body.is_rigid
+        away = 1e3 * np.clip(least, 0.0, REACH_M)
         moves = _speeds(poses[name].position, scene.fps) > MOVES_M_S
-        held = seen & moves & scene.body(name).body.is_rigid & carries
+        held = seen & moves & rigid & carries
         found[name] = {
             "inside_mm": np.where(seen, 1e3 * np.maximum(-least, 0.0), np.nan),
             "gap_mm": np.where(held, 1e3 * np.maximum(least, 0.0), np.nan),
+            "free_mm": np.where(rigid | (len(scene.bodies) < 2), np.nan, away),
         }
     return found
 

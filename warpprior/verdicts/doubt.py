@@ -37,6 +37,7 @@ GOOD = {
     "sigma_deg": 2.0,
     "inside_mm": 3.0,
     "gap_mm": 3.0,
+    "free_mm": 10.0,
     "jump_mm": 5.0,
     "jump_deg": 3.0,
     "break_mm": 10.0,
@@ -93,6 +94,8 @@ def signs(name: str, traces: Traces, findings: Iterable[Finding], left_out: Mapp
             values = np.full(count, np.nan)
         if trace in PLACED:
             placed |= np.isfinite(values)
+        if trace == "free_mm":
+            values = np.where(placed, np.nan, values)
         sign = np.minimum(np.log1p((values / good) ** (4 if trace in MEASURED else 2)), MOST)
         found[trace], found[f"{trace}{USUALLY}"] = np.nan_to_num(sign), np.full(count, _median(sign))
     found["unmeasured"] = IS * ~placed

@@ -30,6 +30,7 @@ WORDS = {
     "sigma_deg": "how it is turned, is known to {:.0f} degrees (1 sigma)",
     "inside_mm": "bodies lie {:.0f} mm in each other",
     "gap_mm": "it moves {:.0f} mm from all that could carry it",
+    "free_mm": "it touches nothing that says how far away it is ({:.0f} mm)",
     "jump_mm": "it is {:.0f} mm from between its neighbours in time",
     "jump_deg": "it is turned by {:.0f} degrees from between its neighbours in time",
     "break_mm": "a step of {:.0f} mm parts it from most frames",
