@@ -141,13 +141,15 @@ def test_evidence_that_was_left_out_says_nothing_of_the_estimate(scene):
 
 def test_doubt_grows_with_every_sign(scene):
     """No weight is negative, and a larger trace never lowers doubt."""
-    assert WEIGHTS
-    assert min(WEIGHTS.values()) > 0.0
-    traces = find_traces(result_of(scene))["box"]
-    least = doubt_of(signs("box", traces, (), {}))
-    for trace in ("border_mm", "sigma_mm", "measured_middle_mm", "inside_mm"):
-        more = doubt_of(signs("box", traces | {trace: traces[trace] + 40.0}, (), {}))
-        assert (more >= least).all(), trace
+    for weights in WEIGHTS.values():
+        assert min(weight for name, weight in weights.items() if name) > 0.0
+        assert weights[""] < -3.0
+    for given in (scene, pictures_alone(scene)):
+        traces = find_traces(result_of(given))["box"]
+        least = doubt_of(signs("box", traces, (), {}))
+        for trace in ("border_mm", "sigma_deg", "measured_middle_mm", "inside_mm"):
+            more = doubt_of(signs("box", traces | {trace: traces[trace] + 40.0}, (), {}))
+            assert (more[np.isfinite(traces[trace])] > least[np.isfinite(traces[trace])]).all(), trace
 
 
 def test_verdicts_are_written(scene, tmp_path):

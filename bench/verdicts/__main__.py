@@ -17,7 +17,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from warpprior.bench.verdicts.calibrate import fit_weights, samples
+from warpprior.bench.verdicts.calibrate import fit_all, samples
 from warpprior.bench.verdicts.rows import Row, measure
 from warpprior.bench.verdicts.sequences import sequences
 from warpprior.bench.verdicts.table import table
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.keep.write_text(json.dumps(rows) + "\n", encoding="utf-8")
     print(*table(rows), sep="\n")
     if options.calibrate:
-        print(json.dumps(fit_weights(*samples(row for row in rows if row["traced"])), indent=1))
+        print(json.dumps(fit_all(*samples(row for row in rows if row["traced"])), indent=1))
     return 0
 
 

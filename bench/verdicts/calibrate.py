@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from warpprior.bench.verdicts.rows import GIVEN, PICTURES, Row
-from warpprior.verdicts.doubt import GOOD, IS, SEEN, USUALLY, Signs
+from warpprior.verdicts.doubt import GOOD, IS, SEEN, UNMEASURED, USUALLY, Signs
 
 RIDGE = 10.0  # pull of weights towards none, in frames
 LEAST = 0.03  # smaller weights are left out
@@ -59,6 +59,16 @@ def samples(rows: Iterable[Row]) -> tuple[Signs, np.ndarray, np.ndarray]:
         parts.append((found, wrong, groups))
     together = {name: np.concatenate([found[name] for found, _, _ in parts]) for name in parts[0][0]}
     return together, np.concatenate([wrong for _, wrong, _ in parts]), np.concatenate([groups for *_, groups in parts])
+
+
+def fit_all(signs: Signs, wrong: np.ndarray, groups: np.ndarray) -> dict[str, dict[str, float]]:
+    """:func:`fit_weights` where something measured says where the body is, and where nothing does."""
+    unplaced = signs[UNMEASURED] > 0.0
+    told = {name: values for name, values in signs.items() if name != UNMEASURED}
+    return {
+        name: fit_weights({sign: values[which] for sign, values in told.items()}, wrong[which], groups[which])
+        for name, which in (("placed", ~unplaced), ("unplaced", unplaced))
+    }
 
 
 def fit_weights(signs: Signs, wrong: np.ndarray, groups: np.ndarray) -> dict[str, float]:

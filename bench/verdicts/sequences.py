@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.bench.checks.faults import FAULTS, applies
 from warpprior.bench.verdicts.faults import OWN_FAULTS, UNTRACED
+from warpprior.bodies import posed_keypoints
 from warpprior.metrics import evaluate
 from warpprior.result import Result
 from warpprior.scene import Camera, Scene
@@ -84,7 +85,10 @@ def _made(fault: str | tuple[str, str], right: Scene) -> tuple[str, Scene]:
 
 
 def errors(sequence: Sequence, result: Result) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """How far each estimated body is off [mm], and turned [degrees], modulo symmetry (frame,) each, by name."""
+    """How far each estimated body is off [mm], and turned [degrees], modulo symmetry (frame,) each, by name.
+
+    A hand is as far off as its root, or its keypoints on average if that is more: one of the other side is.
+    """
     poses = {
         body.name: result.poses[body.name]
         for body in sequence.truth.bodies
@@ -93,13 +97,15 @@ def errors(sequence: Sequence, result: Result) -> dict[str, tuple[np.ndarray, np
     bodies = tuple(replace(body, known=body.name not in poses) for body in sequence.truth.bodies)
     rows = evaluate(replace(sequence.truth, bodies=bodies), poses, device="cpu")["per_frame"]
     zero = np.zeros(sequence.truth.frame_count)
-    return {
-        name: (
-            np.array(rows[name]["translation_mm"], dtype=float),
-            np.array(rows[name].get("rotation_deg", zero), dtype=float),
-        )
-        for name in poses
-    }
+    found = {}
+    for name, own in poses.items():
+        off = np.array(rows[name]["translation_mm"], dtype=float)
+        true = sequence.truth.body(name)
+        if true.body.kind == "hand" and true.truth is not None:
+            apart = posed_keypoints(result.scene.body(name).body, own) - posed_keypoints(true.body, true.truth)
+            off = np.maximum(off, 1e3 * np.linalg.norm(apart, axis=2).mean(axis=1))
+        found[name] = off, np.array(rows[name].get("rotation_deg", zero), dtype=float)
+    return found
 
 
 def is_wrong(off: np.ndarray, turned: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """How likely a body is wrong in a frame, told from its traces: weights that simulated faults calibrate.
 
 Traces become signs, 0 where all is well, and their weighted sum is the logarithm of the odds that the body is wrong.
+Where something measured says where the body is, signs weigh otherwise than where pictures alone do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from warpprior.finding import Finding
 from warpprior.verdicts.traces import Traces
-from warpprior.verdicts.weights import BEFORE, WEIGHTS
+from warpprior.verdicts.weights import WEIGHTS
 
 SUSPECT, LOST = 0.5, 0.9  # doubt from which a body is
 
@@ -52,6 +53,7 @@ GOOD = {
 MOST = 6.0  # of a sign
 IS = 4.0  # a sign that is there or not
 USUALLY = " usually"
+UNMEASURED = "unmeasured"  # nothing says where the body is but pictures: these frames have weights of their own
 
 FINDINGS = {
     "camera or size": ("intrinsics_scale", "principal_point", "mesh_scale", "mesh_units"),
@@ -98,7 +100,7 @@ def signs(name: str, traces: Traces, findings: Iterable[Finding], left_out: Mapp
             values = np.where(placed, np.nan, values)
         sign = np.minimum(np.log1p((values / good) ** (4 if trace in MEASURED else 2)), MOST)
         found[trace], found[f"{trace}{USUALLY}"] = np.nan_to_num(sign), np.full(count, _median(sign))
-    found["unmeasured"] = IS * ~placed
+    found[UNMEASURED] = IS * ~placed
     found["untold"] = IS * ~np.isfinite(traces["sigma_mm"])
     found["unfitted"] = np.full(count, IS * all(not trace.startswith("residual of ") for trace in traces))
     found["unlabelled"] = np.full(count, IS * ("unmet" not in traces))
@@ -113,13 +115,17 @@ def signs(name: str, traces: Traces, findings: Iterable[Finding], left_out: Mapp
 
 
 def contributions(found: Signs) -> Signs:
-    """How much each sign adds to the logarithm of the odds (frame,)."""
-    return {name: weight * found[name] for name, weight in WEIGHTS.items()}
+    """How much each sign adds to the logarithm of the odds (frame,), and ``""`` what they are without any."""
+    unplaced = found[UNMEASURED] > 0.0
+    with_place, without = WEIGHTS["placed"], WEIGHTS["unplaced"]
+    names = dict.fromkeys((*with_place, *without))
+    weights = {name: np.where(unplaced, without.get(name, 0.0), with_place.get(name, 0.0)) for name in names}
+    return {name: weight * (found[name] if name else 1.0) for name, weight in weights.items()}
 
 
 def doubt_of(found: Signs) -> np.ndarray:
     """Probability of being wrong (frame,) where signs are these."""
-    odds = BEFORE + sum(contributions(found).values(), np.zeros_like(found["unmeasured"]))
+    odds = sum(contributions(found).values(), np.zeros_like(found[UNMEASURED]))
     return 1.0 / (1.0 + np.exp(-odds))
 
 

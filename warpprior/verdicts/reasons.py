@@ -44,7 +44,6 @@ WORDS = {
     "residual of sliding": "contacts slip {:.1f} times as much as is usual, squared",
     "residual of penetration": "overlap costs {:.0f}",
     "residual of consistency": "its motion against the first guess costs {:.2f}",
-    "unmeasured": "nothing measures its depth",
     "untold": "how sure it is, is not known",
     "unfitted": "how well terms fit is not known",
     "unlabelled": "there are no labels",
@@ -70,7 +69,9 @@ class Reasons:
     def said(self, frame: int) -> str:
         """What speaks most against the body in a frame."""
         odds = {sign: float(added[frame]) for sign, added in self._odds.items()}
-        ranked = sorted((sign for sign in odds if odds[sign] > 0.0), key=lambda sign: -odds[sign])
+        ranked = sorted((sign for sign in odds if sign and odds[sign] > 0.0), key=lambda sign: -odds[sign])
+        if not ranked:
+            return "nothing confirms it"
         telling = [sign for sign in ranked[:MOST_REASONS] if odds[sign] >= TELLING * odds[ranked[0]]]
         return "; ".join(dict.fromkeys(self._worded(sign, frame) for sign in telling))
 
