@@ -17,10 +17,13 @@ LEAST = 0.03  # smaller weights are left out
 UNFITTED = tuple(f"{t}{often}" for t in GOOD for often in ("", USUALLY) if t.startswith("residual of "))
 UNTOLD = (*UNFITTED, *(f"{t}{often}" for t in ("sigma_mm", "sigma_deg") for often in ("", USUALLY)))
 UNLABELLED = tuple(f"{t}{often}" for t in (*SEEN, "unseen") for often in ("", USUALLY))
+UNCOLOURED = tuple(f"{t}{often}" for t in ("hue", "residual of image") for often in ("", USUALLY))
 LACKING = (
-    (GIVEN, (), ()),
+    *((GIVEN, (), ()),) * 3,  # counts as much as others together
     (GIVEN, ("unfitted",), UNFITTED),
     (GIVEN, ("untold", "unfitted"), UNTOLD),
+    (GIVEN, ("uncoloured",), UNCOLOURED),
+    (GIVEN, ("uncoloured", "untold", "unfitted"), (*UNCOLOURED, *UNTOLD)),
     ((PICTURES,), ("unlabelled",), UNLABELLED),
 )
 """Also fitted to, lest one kind of evidence is only weighed beside others: what is given, the signs that something is

@@ -33,6 +33,7 @@ GOOD = {
     **SEEN,
     **DETECTED,
     **MEASURED,
+    "hue": 0.06,
     "unseen": 1.0,
     "sigma_mm": 5.0,
     "sigma_deg": 2.0,
@@ -102,6 +103,7 @@ def signs(name: str, traces: Traces, findings: Iterable[Finding], left_out: Mapp
         found[trace], found[f"{trace}{USUALLY}"] = np.nan_to_num(sign), np.full(count, _median(sign))
     found[UNMEASURED] = IS * ~placed
     found["untold"] = IS * ~np.isfinite(traces["sigma_mm"])
+    found["uncoloured"] = IS * ~np.isfinite(traces.get("hue", np.full(count, np.nan)))
     found["unfitted"] = np.full(count, IS * all(not trace.startswith("residual of ") for trace in traces))
     found["unlabelled"] = np.full(count, IS * ("unmet" not in traces))
     found["label left out"], found["points left out"] = IS * unlabelled, IS * undetected

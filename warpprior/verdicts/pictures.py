@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from warpprior.bodies import posed_keypoints
 from warpprior.render.images import render_depth, render_labels
-from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, trust_of
+from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene, SceneBody, trust_of
 
 BORDER = 4.0  # length of a border over the root of its area
 FEWEST_PIXELS = 30  # labels smaller than this tell nothing
 FEWEST_KEYPOINTS = 4
 CONFIDENT = 0.3  # keypoints less sure than this tell nothing
-MOST_DEPTH_PX = 160  # width of the pictures in which depth is compared
+MOST_DRAWN_PX = 160  # width of the pictures in which depth and colours are compared
 LEAST_M = 1e-3  # of a depth
 
 
@@ -99,32 +99,53 @@ def keypoint_traces(scene: Scene, body: SceneBody, poses: Poses, device: str) ->
     return found
 
 
-def depth_traces(
-    scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, int], device: str
-) -> dict[str, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Small:
+    """All bodies drawn small: every ``step``-th pixel, the first in the middle of its block.
+
+    Attributes:
+        depth: of what is seen (frame, row, column) [m], 0 where nothing is.
+        labels: of what is seen (frame, row, column).
+        step: pixels of the picture to one of these.
+    """
+
+    depth: np.ndarray
+    labels: np.ndarray
+    step: int
+
+    def thinned(self, image: np.ndarray) -> np.ndarray:
+        """The pixels of a picture that were drawn."""
+        return image[self.step // 2 :: self.step, self.step // 2 :: self.step]
+
+
+def draw_small(scene: Scene, poses: Mapping[str, Poses], device: str) -> Small:
+    """Draw all bodies."""
+    camera = scene.camera
+    step = max(1, -(-camera.width // MOST_DRAWN_PX))
+    shift = (step // 2 + 0.5) / step - 0.5
+    width, height = (len(range(step // 2, size, step)) for size in (camera.width, camera.height))
+    focal, center = (camera.fx / step, camera.fy / step), (camera.cx / step - shift, camera.cy / step - shift)
+    small = replace(scene, camera=Camera(width, height, *focal, *center), labels=None, read_rgb=None, read_depth=None)
+    return Small(render_depth(small, dict(poses), device), render_labels(small, dict(poses), device), step)
+
+
+def depth_traces(scene: Scene, names: Mapping[str, int], small: Small) -> dict[str, np.ndarray]:
     """Of bodies that have these labels: how far they are from measured depth, the median of their pixels (frame,) [mm].
 
     NaN where none is measured.
     """
     assert scene.read_depth is not None
-    camera = scene.camera
-    step = max(1, -(-camera.width // MOST_DEPTH_PX))
-    shift = (step // 2 + 0.5) / step - 0.5
-    width, height = (len(range(step // 2, size, step)) for size in (camera.width, camera.height))
-    focal, center = (camera.fx / step, camera.fy / step), (camera.cx / step - shift, camera.cy / step - shift)
-    small = replace(scene, camera=type(camera)(width, height, *focal, *center), labels=None, read_rgb=None)
-    drawn, labels = render_depth(small, dict(poses), device), render_labels(small, dict(poses), device)
     found = {name: np.full(scene.frame_count, np.nan) for name in names}
     for frame in range(scene.frame_count):
         image = scene.read_depth(frame)
         if image is None:
             continue
-        measured = np.asarray(image, dtype=np.float64)[step // 2 :: step, step // 2 :: step]
-        seen = (measured > 0.0) & (drawn[frame] > 0.0)
+        measured = small.thinned(np.asarray(image, dtype=np.float64))
+        seen = (measured > 0.0) & (small.depth[frame] > 0.0)
         for name, label in names.items():
-            own = seen & (labels[frame] == label)
+            own = seen & (small.labels[frame] == label)
             if scene.labels is not None:
-                own &= scene.labels[frame, step // 2 :: step, step // 2 :: step] == label
+                own &= small.thinned(scene.labels[frame]) == label
             if np.count_nonzero(own) >= FEWEST_PIXELS // 3:
-                found[name][frame] = 1e3 * abs(np.median(measured[own] - drawn[frame][own]))
+                found[name][frame] = 1e3 * abs(np.median(measured[own] - small.depth[frame][own]))
     return found

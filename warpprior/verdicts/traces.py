@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.result import Result
+from warpprior.verdicts.colors import hue_trace
 from warpprior.verdicts.contact import break_traces, contact_traces, jump_traces
 from warpprior.verdicts.measured import measured_keypoints, measured_middle
-from warpprior.verdicts.pictures import depth_traces, keypoint_traces, label_traces
+from warpprior.verdicts.pictures import depth_traces, draw_small, keypoint_traces, label_traces
 from warpprior.verdicts.told import residual_traces, sigma_traces
 
 Traces = dict[str, np.ndarray]
@@ -33,8 +34,13 @@ def find_traces(result: Result, device: str = "cpu") -> dict[str, Traces]:
     _add(found, contact_traces(scene, poses, list(names), device))
     if scene.labels is not None:
         _add(found, label_traces(scene, poses, names, device))
-    if scene.read_depth is not None:
-        _add(found, {name: {"depth_mm": v} for name, v in depth_traces(scene, poses, names, device).items()})
+    coloured = [body for body in moving if body.body.is_rigid and body.body.colors is not None and scene.read_rgb]
+    if coloured or scene.read_depth is not None:
+        small = draw_small(scene, poses, device)
+        if scene.read_depth is not None:
+            _add(found, {name: {"depth_mm": away} for name, away in depth_traces(scene, names, small).items()})
+        for body in coloured:
+            found[body.name]["hue"] = hue_trace(scene, body, poses[body.name], small, device)
     return found
 
 
