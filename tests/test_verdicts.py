@@ -9,7 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bench.verdicts.calibrate import area_under_curve, fit_weights
 from warpprior.bench.verdicts.faults import OWN_FAULTS
-from warpprior.bench.verdicts.sequences import is_wrong, sequences
+from warpprior.bench.verdicts.rows import described
+from warpprior.bench.verdicts.sequences import Sequence, errors, is_wrong, sequences
+from warpprior.bench.verdicts.table import table
 from warpprior.cli.results import exit_code
 from warpprior.finding import Finding
 from warpprior.io import load_poses, save_result
@@ -220,6 +222,26 @@ def test_weights_tell_what_signs_tell():
     assert area_under_curve(telling, wrong) > 0.7
     assert area_under_curve(noise, wrong) == pytest.approx(0.5, abs=0.05)
     assert area_under_curve(wrong.astype(float), wrong) == 1.0
+
+
+def test_the_table_counts_what_is_found(scene):
+    """A right estimate and one that is 6 cm aside: all found, no alarm; what leaves no trace stands apart."""
+    sequence = Sequence("lift", "", scene, scene, 3)
+    rows = []
+    for fault, moved, traced in (("", 0.0, True), ("aside", 0.06, True), ("alike", 0.06, False)):
+        result = result_of(scene, box=np.array([moved, 0.0, 0.0]))
+        row = {"name": "lift", "fault": fault, "traced": traced, "moved": False}
+        rows.append(row | described(result, errors(sequence, result)))
+    assert rows[0]["bodies"]["box"]["wrong"] == [0] * FRAMES
+    assert rows[1]["bodies"]["box"]["wrong"] == [1] * FRAMES
+    lines = list(table(rows))
+    assert lines[0].startswith("3 sequences, 0 of them refused before computing, 2 that can be told")
+    assert lines[1].endswith(f"{4 * FRAMES} frames of bodies, {FRAMES} of them wrong")
+    assert "found 100.0%" in lines[2]
+    figures = {line.split()[0]: line.split()[1:] for line in lines[8:]}
+    assert figures["aside"][:4] == ["1", str(FRAMES), str(FRAMES), "100.0%"]
+    assert figures["none"][:5] == ["1", "0", str(2 * FRAMES), "-", "0.0%"]
+    assert "alike*" in figures
 
 
 def test_faults_make_scenes_that_differ_and_sequences_go_on_where_they_were_left(scene):

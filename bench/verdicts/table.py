@@ -47,6 +47,8 @@ def _told(rows: Sequence[Row], given: str) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def _figures(doubt: np.ndarray, wrong: np.ndarray) -> str:
+    if wrong.all() or not wrong.any():
+        return "no frames that are wrong, or none that are right"
     limit = np.quantile(doubt[~wrong], 1.0 - ALARMS)
     return (
         f"area under the curve {area_under_curve(doubt, wrong):.3f}; found {np.mean(doubt[wrong] > limit):.1%} at "
