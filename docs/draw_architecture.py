@@ -28,6 +28,7 @@ ROOMS = {
     "settings": "of a refinement",
     "refinement": "a whole sequence: Gauss-Newton, Adam",
     "checks": "is the data what it is taken for?",
+    "verdicts": "is the estimate right?",
     "tracking": "frame by frame: a Kalman filter",
     "torch": "gradients for torch; imported by nothing else",
     "metrics": "errors",

@@ -55,7 +55,7 @@ def test_refine_writes_the_whole_result_folder(refined):
     config = json.loads((refined / "config.json").read_text())
     assert config["complete"] is True and config["seed"] == 0 and config["device"] == "cpu"
     metrics = json.loads((refined / "metrics.json").read_text())
-    assert set(metrics) == {"before", "after"} and "add_mm" in metrics["after"]["summary"]["box"]
+    assert set(metrics) == {"before", "after", "verdicts"} and "add_mm" in metrics["after"]["summary"]["box"]
 
 
 def test_an_existing_result_is_kept_unless_told(scene, refined, capsys):

@@ -27,7 +27,7 @@ FLOORS = [
     ["observations", "scene", "finding", "result", "uncertainty"],
     ["render"],
     ["system", "terms", "settings"],
-    ["refinement", "checks"],
+    ["refinement", "checks", "verdicts"],
     ["tracking"],
     ["torch"],
     ["metrics", "io", "usd", "report", "contacts"],

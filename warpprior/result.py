@@ -9,6 +9,8 @@ import numpy as np
 from warpprior.finding import Finding
 from warpprior.scene import Poses, Scene
 
+STATUSES = ("ok", "suspect", "lost")
+
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class ContactPoints:
@@ -24,6 +26,25 @@ class ContactPoints:
     other: str
     points: np.ndarray
     weight: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+class Verdict:
+    """Whether the estimate of one body is believed, frame by frame.
+
+    Attributes:
+        doubt: probability that the body is more than 2 cm or 20 degrees off, as simulated faults have it (frame,).
+        status: ``ok``, ``suspect`` or ``lost`` (frame,) str.
+        reasons: why, empty where it is believed (frame,) str.
+    """
+
+    doubt: np.ndarray
+    status: np.ndarray
+    reasons: np.ndarray
+
+    def counts(self) -> dict[str, int]:
+        """How many frames are of each status."""
+        return {status: int(np.count_nonzero(self.status == status)) for status in STATUSES}
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -47,6 +68,9 @@ class Result:
             (logarithm of a factor), ``BODY misfit`` of its surface [m], ``BODY shape K``, ``KNOWN in BODY``, how much
             deeper than usual they overlap [m].  A sigma of 0 says that it was held, None that nothing was learnt.
         findings: what a check of the scene found before the estimate; see :func:`warpprior.check`.
+        residuals: of each body and term, cost of each frame over what is expected of a good one (frame,), NaN where the
+            term says nothing; the cost itself where nothing is expected.  Of Gauss-Newton alone.
+        verdicts: whether each estimated body is believed, by name; see :func:`warpprior.verdicts.judge.judged`.
     """
 
     scene: Scene
@@ -60,3 +84,5 @@ class Result:
     left_out: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     shared: dict[str, dict[str, float | None]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    residuals: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)

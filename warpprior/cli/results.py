@@ -9,12 +9,12 @@ from pathlib import Path
 
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain
-from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings
+from warpprior.cli.running import FITS_BADLY, OK, first_frames, read_scene, say, say_warnings
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
 from warpprior.support.progress import Course, Progress, progress_bar
-from warpprior.support.tables import format_before_after
+from warpprior.support.tables import format_before_after, format_verdicts
 
 # Seconds per frame of tracking, of measuring a body, and of drawing; and of what is written once.
 _TRACK_S, _MEASURE_S, _DRAW_S, _WRITE_S = 0.03, 0.025, 0.035, 1.0
@@ -94,16 +94,22 @@ def run_into(
         kept = {"device": device, "seed": seed, "inputs": inputs}
         result = self_healing(lambda: save_result(result, folder, **kept, progress=written))
     seconds = time.perf_counter() - start
-    say(quiet, format_before_after(result.metrics, _estimated(scene), brief=brief), *result.notes)
+    counts = format_verdicts({name: verdict.counts() for name, verdict in result.verdicts.items()})
+    table = format_before_after(result.metrics, _estimated(scene), brief=brief)
+    say(quiet, table, *([counts] if counts else []), *result.notes)
     say(quiet, f"{scene.frame_count} frames in {seconds:.1f} s on {device}", _files_to_open(folder))
     if not result.complete:
         complain(f"interrupted; the best so far is in {folder}{remedy}")
     return result
 
 
-def exit_code(result: Result) -> int:
-    """What a command returns that ended with this result."""
-    return OK if result.complete else INTERRUPTED
+def exit_code(result: Result, *, strict: bool = False) -> int:
+    """What a command returns that ended with this result; strict, a result that fits badly is told from a good one."""
+    from warpprior.verdicts.judge import fits_badly
+
+    if not result.complete:
+        return INTERRUPTED
+    return FITS_BADLY if strict and fits_badly(result) else OK
 
 
 def _shares(scene: Scene, title: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
 from warpprior.support.errors import InputError
 
-OK, BAD_INPUT = 0, 2
+OK, BAD_INPUT, FITS_BADLY = 0, 2, 3
 MOST_LISTED_WARNINGS = 10
 
 

@@ -91,7 +91,10 @@ class Checked:
     """Of commands that check their scene first."""
 
     no_check: bool = option("do not check first whether the scene's data is what it is taken for", False)
-    strict: bool = option("end with exit code 2, before computing, where the check finds an error", False)
+    strict: bool = option(
+        "end with exit code 2 where the check finds an error, before computing, and with 3 where the result fits badly",
+        False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

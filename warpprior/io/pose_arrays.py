@@ -18,7 +18,10 @@ from warpprior.io.rotations import read_joint_matrices, read_rotations
 from warpprior.support.errors import InputError
 from warpprior.support.wording import frame_list, nearest
 
-FIELDS = ("position", "rotation", "joints", "joint_names", "shape", "scale", "covariance", "imputed")
+FIELDS = (
+    *("position", "rotation", "joints", "joint_names", "shape", "scale", "covariance", "imputed"),
+    *("doubt", "status", "reasons"),
+)
 FAR_M = 100.0
 SYMMETRIC = 1e-5  # of correlations: covariances may be stored in single precision
 SAME_TURN = 1e-3  # [rad]: the root's rotation, stated twice

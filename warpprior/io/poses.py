@@ -21,6 +21,7 @@ from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.pose_arrays import FAR_M, PoseArrays, far_rows, finite_rows
 from warpprior.io.pose_readings import Overlap, likely_readings, middle_depth
 from warpprior.io.rotations import MARK_MISSING
+from warpprior.result import Verdict
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
 from warpprior.support.wording import frame_list
@@ -91,7 +92,14 @@ def load_truth(
     return poses
 
 
-def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Body] = (), gaps: bool = False) -> None:
+def save_poses(
+    path: str | Path,
+    poses: dict[str, Poses],
+    *,
+    bodies: Iterable[Body] = (),
+    gaps: bool = False,
+    verdicts: Mapping[str, Verdict] | None = None,
+) -> None:
     """Write poses as :func:`load_poses` reads them, atomically.  Covariances may be NaN where nothing is known.
 
     Args:
@@ -99,6 +107,7 @@ def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Bo
         poses: motion by body name.
         bodies: give the joint names.
         gaps: NaN may stand for missing poses, as in a truth file.
+        verdicts: whether estimates are believed, by body name: ``<body>/doubt``, ``status`` and ``reasons`` (frame,).
 
     Raises:
         InputError: a value is not finite.
@@ -120,6 +129,9 @@ def save_poses(path: str | Path, poses: dict[str, Poses], *, bodies: Iterable[Bo
             fields["covariance"] = motion.covariance
         if motion.imputed is not None and motion.imputed.any():
             fields["imputed"] = motion.imputed
+        if verdicts is not None and name in verdicts:
+            verdict = verdicts[name]
+            fields |= {"doubt": verdict.doubt, "status": verdict.status, "reasons": verdict.reasons}
         for field, value in fields.items():
             value = np.asarray(value)
             refused = np.isinf if field == "covariance" else _not_finite  # NaN there: nothing is known

@@ -98,9 +98,10 @@ def _write_parts(
     result: Result, folder: Path, wanted: tuple[bool, bool, bool], device: str, progress: Progress | None
 ) -> tuple[Result, RunError | None]:
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
-    save_poses(folder / POSES_FILE, result.poses, bodies=[item.body for item in result.scene.bodies])
-    write_json(folder / METRICS_FILE, result.metrics)
-    _write_history(folder / HISTORY_FILE, result.history)
+    bodies = [item.body for item in result.scene.bodies]
+    save_poses(folder / POSES_FILE, result.poses, bodies=bodies, verdicts=result.verdicts)
+    write_json(folder / METRICS_FILE, result.metrics | _verdicts(result))
+    _write_history(folder / HISTORY_FILE, result.history | _doubts(result))
     video, usd, report = wanted
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
     failure, frames = None, result.scene.frame_count
@@ -122,6 +123,28 @@ def _write_parts(
             failure = failure or error
             result = _noted(result, f"{name} was not written: {str(error).replace(str(folder / name), name)}")
     return result, failure
+
+
+def _verdicts(result: Result) -> dict:
+    """Of each body, how many frames are believed, and doubt and reasons of each."""
+    found = {}
+    for name, verdict in result.verdicts.items():
+        found[name] = {"frames": verdict.counts(), "doubt": verdict.doubt, "reasons": verdict.reasons}
+    return {"verdicts": found} if found else {}
+
+
+def _doubts(result: Result) -> dict[str, np.ndarray]:
+    """Columns of the history: of a tracker, doubt in each frame; else its mean, in the last row."""
+    rows = max((len(column) for column in result.history.values()), default=0)
+    found = {}
+    for name, verdict in result.verdicts.items():
+        column = np.full(rows, np.nan)
+        if "frame" in result.history and rows == len(verdict.doubt):
+            column[:] = verdict.doubt
+        elif rows:
+            column[-1] = verdict.doubt.mean()
+        found[f"doubt/{name}"] = column
+    return found
 
 
 def _noted(result: Result, note: str) -> Result:

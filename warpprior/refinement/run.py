@@ -40,6 +40,7 @@ from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
+from warpprior.verdicts.judge import judged
 
 ADAM_ITERATIONS = 200
 KERNELS = (
@@ -111,7 +112,7 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    return with_findings(run.result(complete), found)
+    return judged(with_findings(run.result(complete), found), device)
 
 
 def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
@@ -336,6 +337,7 @@ class _Run:
             complete=complete,
             left_out=self.evidence.left_out,
             shared=self.problem.shared.found(),
+            residuals=sure.residuals if sure else {},
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from warpprior.refinement.residuals import Residuals
 from warpprior.scene import SceneBody
 from warpprior.settings import CovarianceSettings
 from warpprior.support.wording import frame_list
@@ -42,12 +43,15 @@ class Sureness:
         poses: of each estimated body (frame, 6 + coordinate, 6 + coordinate), see :mod:`warpprior.uncertainty`.
         shared: standard deviation of each shared unknown, by name.
         noise: of each term whose residuals tell, their variance over the stated one.
+        residuals: of each body and term, cost of each frame over what is expected where errors are as stated (frame,),
+            NaN where the term says nothing; the cost itself where nothing is expected.
         notes: which bodies are not observed, in which frames, one sentence each.
     """
 
     poses: dict[str, np.ndarray]
     shared: dict[str, float]
     noise: dict[str, float]
+    residuals: dict[str, dict[str, np.ndarray]]
     notes: tuple[str, ...]
 
 
@@ -97,7 +101,7 @@ def measure_sureness(
     equations = _equations(problem)
     width, floor = equations.width, _floor(problem, equations, sigma_bias)
     considered = [column for name, column in equations.shared.items() if name not in problem.equations.shared]
-    parts = _linearise(problem, terms, stage, equations, settings)
+    parts, residuals = _linearise(problem, terms, stage, equations, settings)
 
     def inverted() -> Marginals:
         told = Information.total((1.0 / part.noise, part.alike) for part in parts.values())
@@ -114,7 +118,7 @@ def measure_sureness(
     shared = {name: float(sigmas[column - width]) for name, column in equations.shared.items()}
     noise = {name: part.noise for name, part in parts.items() if part.count > 0.0}
     notes = [note for body in problem.motion.estimated for note in _notes(problem, body, equations, found)]
-    return Sureness(poses, shared, noise, tuple(notes))
+    return Sureness(poses, shared, noise, residuals.found, tuple(notes))
 
 
 def _equations(problem: Problem) -> Equations:
@@ -128,7 +132,7 @@ def _equations(problem: Problem) -> Equations:
 
 def _linearise(
     problem: Problem, terms: Iterable[BoundTerm], stage: Stage, equations: Equations, settings: CovarianceSettings
-) -> dict[str, _Part]:
+) -> tuple[dict[str, _Part], Residuals]:
     """What each term says at the current motion, by its name; terms whose noise is not told are one, ``""``."""
     terms = list(terms)
     problem.refresh_backdrop()
@@ -138,6 +142,7 @@ def _linearise(
     problem.refresh()
     system = problem.system if equations is problem.equations else problem.rows_of(equations)
     parts: dict[str, _Part] = {}
+    residuals = Residuals()
     for term in terms:
         equations.clear()
         term.costs.zero_()
@@ -146,8 +151,11 @@ def _linearise(
         told = Information.read(equations.hessian.numpy())
         if not told.own.any():
             continue
-        count = term.measurements(_pixels(problem, equations, term.body, told))
-        cost, share = float(term.costs.numpy().sum()), 1.0
+        pixels = _pixels(problem, equations, term.body, told)
+        count = term.measurements(float(pixels.sum()))
+        costs, share = term.costs.numpy(), 1.0
+        cost = float(costs.sum())
+        residuals.add(term, costs, count, pixels)
         if isinstance(term, BoundContour):
             share = term.term.correlation_px / settings.border_length_px
         told = Information.total([(share, told)])
@@ -157,7 +165,7 @@ def _linearise(
         name = "" if count is None else term.name
         part = _Part(told, alike, share * cost, share * (count or 0.0), not persists)
         parts[name] = part if name not in parts else _joined(parts[name], part)
-    return parts
+    return parts, residuals
 
 
 def _joined(one: _Part, other: _Part) -> _Part:
@@ -169,11 +177,11 @@ def _joined(one: _Part, other: _Part) -> _Part:
     return _Part(information, alike, one.cost + other.cost, one.count + other.count, one.assumed)
 
 
-def _pixels(problem: Problem, equations: Equations, body: SceneBody, told: Information) -> float:
-    """How much rows say of a shift of a body by one pixel, both ways [1/px^2]: bearings are in focal lengths."""
+def _pixels(problem: Problem, equations: Equations, body: SceneBody, told: Information) -> np.ndarray:
+    """What each frame says of a shift of a body by one pixel, both ways [1/px^2]: bearings are in focal lengths."""
     start, camera = equations.starts[body.name], problem.motion.camera
-    along = told.own[:, [start, start + 1], [start, start + 1]].sum(axis=0)
-    return float(along[0] / camera.fx**2 + along[1] / camera.fy**2)
+    along = told.own[:, [start, start + 1], [start, start + 1]]
+    return along[:, 0] / camera.fx**2 + along[:, 1] / camera.fy**2
 
 
 def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:

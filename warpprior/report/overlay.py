@@ -17,6 +17,7 @@ from warpprior.report.picture import (
     DETECTION,
     INK,
     OUTLINES,
+    VERDICTS,
     View,
     backdrop,
     choose_view,
@@ -254,11 +255,21 @@ class _Film:
             write_text(line, caption, (line.shape[1] - length - 8, 20), (176, 182, 192))
         bar[:] = line
 
+    def _mark_verdict(self, line: np.ndarray, name: str, frame: int, place: int) -> int:
+        """A bar in the colour of the verdict on a body, and the word where it is doubted; where it ends [px]."""
+        verdict = self.result.verdicts.get(name)
+        if verdict is None:
+            return place
+        status = str(verdict.status[frame])
+        line[8:22, place : place + 6] = VERDICTS[status]
+        return place + 6 if status == "ok" else write_text(line, status, (place + 10, 20), VERDICTS[status])
+
     def _legend(self, bar: np.ndarray, frame: int) -> None:
         line = np.ascontiguousarray(bar)
         place = write_text(line, f"frame {frame} of {self.scene.frame_count}", (8, 20)) + 28
         for index, body in enumerate(self.scene.bodies):
-            place = write_text(line, body.name, (place, 20), OUTLINES[index % len(OUTLINES)]) + 20
+            place = write_text(line, body.name, (place, 20), OUTLINES[index % len(OUTLINES)]) + 6
+            place = self._mark_verdict(line, body.name, frame, place) + 14
         if self.result.contacts:
             place = write_text(line, "contact", (place, 20), CONTACT) + 20
         if self.scene.keypoints2d:

@@ -26,6 +26,7 @@ from warpprior.report.figures import (
 )
 from warpprior.report.findings import FACT, GOOD, POOR, Finding, findings
 from warpprior.report.overlay import draw_stills, encoded
+from warpprior.report.picture import VERDICTS
 from warpprior.report.plots import render_plots
 from warpprior.report.style import STYLE
 from warpprior.report.uncertainty import SIGMAS
@@ -34,6 +35,7 @@ from warpprior.support.environment import versions
 from warpprior.support.errors import MissingExtraError
 from warpprior.support.progress import Progress
 from warpprior.support.tables import CONTACT_STATES, ROWS
+from warpprior.support.wording import frame_list
 
 REPORT_FILE = "report.html"
 
@@ -85,6 +87,7 @@ def write_report(
         progress(1, 2, "writing the report")
     curves = [*_plots(result, plots, remarks)]
     parts = [*_heading(result), *pictures, *_words(findings(result))]
+    parts += _verdicts(result)
     if result.findings:
         parts += checked_parts(result.findings, "What the check of the scene found")
     parts += _notes(list(dict.fromkeys([*result.scene.warnings, *_without_findings(result), *remarks])))
@@ -115,6 +118,26 @@ def _heading(result: Result) -> Iterator[str]:
     yield f'<p class="lead">{scene.frame_count} frames at {scene.fps:g} per second, {camera}: {escape(bodies)}</p>'
     if not result.complete:
         yield '<p class="alert">Interrupted: this is the best motion found so far, not a finished one.</p>'
+
+
+def _verdicts(result: Result) -> Iterator[str]:
+    """A strip of each body: a frame's colour says whether it is believed, its title why not."""
+    if not result.verdicts:
+        return
+    yield "<h2>Whether it is believed</h2>"
+    for name, verdict in result.verdicts.items():
+        doubted = verdict.status != "ok"
+        words = f"in doubt in {frame_list(np.flatnonzero(doubted))}" if doubted.any() else "in all frames"
+        yield f'<p class="lead">{escape(name)}: {escape(words)}</p>'
+        cells = "".join(
+            f'<rect x="{frame}" width="1" height="1" fill="rgb{VERDICTS[str(status)]}">'
+            f"<title>{escape(f'frame {frame}: {status}, doubt {doubt:.2f}. {reason}')}</title></rect>"
+            for frame, (status, doubt, reason) in enumerate(
+                zip(verdict.status, verdict.doubt, verdict.reasons, strict=True)
+            )
+        )
+        size = f'viewBox="0 0 {len(doubted)} 1" preserveAspectRatio="none" width="100%" height="14"'
+        yield f'<svg {size} role="img" aria-label="{escape(f"{name}: {words}")}">{cells}</svg>'
 
 
 def _pictures(result: Result, folder: Path, device: str, remarks: list[str]) -> Iterator[str]:

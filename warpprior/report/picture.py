@@ -15,6 +15,7 @@ from warpprior.support.errors import MissingExtraError
 OUTLINES = ((45, 200, 255), (255, 70, 160), (130, 235, 80), (255, 176, 40), (170, 130, 255), (240, 240, 240))
 CONTACT = (255, 238, 70)
 DETECTION = (250, 250, 250)
+VERDICTS = {"ok": (90, 200, 120), "suspect": (255, 190, 60), "lost": (255, 80, 80)}  # of what is believed or not
 INK = (18, 20, 24)
 PAPER = (232, 234, 238)
 

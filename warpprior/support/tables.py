@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # metric: (title, unit, digits, statistics worth showing)
 ROWS = {
@@ -65,6 +65,18 @@ def format_before_after(metrics: dict, bodies: Sequence[str], *, brief: bool = F
             for row in shown:
                 values = [side.get(row, "") for side in known[: len(columns)]]
                 lines.append((f"  {row:36}" + "".join(f" {value:>10}" for value in values)).rstrip())
+    return "\n".join(lines)
+
+
+def format_verdicts(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """How many frames of each body are of each status, a row per body; empty without bodies."""
+    if not counts:
+        return ""
+    columns = list(dict.fromkeys(status for found in counts.values() for status in found))
+    lines = [f"{'whether it is believed, frames':38}" + "".join(f" {column:>10}" for column in columns)]
+    lines += [
+        f"  {name:36}" + "".join(f" {found.get(column, 0):>10}" for column in columns) for name, found in counts.items()
+    ]
     return "\n".join(lines)
 
 

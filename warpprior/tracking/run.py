@@ -16,6 +16,7 @@ from warpprior.tracking.recorded import observe_frame
 from warpprior.tracking.sensors import Sensor
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.tracker import Tracker
+from warpprior.verdicts.judge import judged
 
 __all__ = ["Tracker", "track"]
 
@@ -86,4 +87,5 @@ def track(
         complete = False
     if reach:
         chosen += tracker.smoothed()[len(chosen) - len(filtered) :]
-    return with_findings(tracked_result(scene, tracker.settings, filtered, chosen, complete), found)
+    result = tracked_result(scene, tracker.settings, filtered, chosen, complete)
+    return judged(with_findings(result, found), resolve_device(device))

@@ -44,4 +44,4 @@ def run(options: Options) -> int:
                 return OK
         chosen = {"check_first": not options.no_check, "strict": options.strict, "quiet": options.quiet}
         result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, **chosen)
-    return exit_code(result)
+    return exit_code(result, strict=options.strict)

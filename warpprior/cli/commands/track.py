@@ -61,4 +61,4 @@ def run(options: Options) -> int:
             settings.seed,
             quiet=options.quiet,
         )
-    return exit_code(result)
+    return exit_code(result, strict=options.strict)

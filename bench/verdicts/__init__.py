@@ -1,0 +1,1 @@
+"""How well verdicts tell right from wrong, over simulated faults."""

@@ -1,0 +1,1 @@
+"""Verdicts on an estimate: which bodies are right in which frames, and how one can tell."""

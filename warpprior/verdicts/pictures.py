@@ -1,0 +1,151 @@
+"""What a wrong estimate leaves in pictures: drawings that miss labels, keypoints and depth images, in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from warpprior.bodies import posed_keypoints
+from warpprior.render.images import render_depth, render_labels
+from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene, SceneBody, trust_of
+
+BORDER = 4.0  # length of a border over the root of its area
+FEWEST_PIXELS = 30  # labels smaller than this tell nothing
+FEWEST_KEYPOINTS = 4
+CONFIDENT = 0.3  # keypoints less sure than this tell nothing
+MOST_DRAWN_PX = 160  # width of the pictures in which depth and colours are compared
+LEAST_M = 1e-3  # of a depth
+
+
+def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, int], device: str) -> dict[str, dict]:
+    """Of bodies that have these labels: how far drawings are from labels (frame,) each, NaN without a label.
+
+    ``border_mm``: how far borders are apart on average.  ``size_mm``: how far off in depth a body of this size is, as
+    the areas have it.  ``middle_mm``: how far middles are apart.  ``unmet``: one less intersection over union.
+    ``unseen``: how many frames away it is from one whose label shows it.
+    """
+    assert scene.labels is not None
+    count = scene.frame_count
+    found = {
+        name: {key: np.full(count, np.nan) for key in ("border_mm", "size_mm", "middle_mm", "unmet")} for name in names
+    }
+    drawn = render_labels(scene, dict(poses), device)
+    camera = scene.camera
+    columns, rows = np.arange(camera.width, dtype=float), np.arange(camera.height, dtype=float)
+    for name, label in names.items():
+        traces, depth = found[name], np.maximum(poses[name].position[:, 2], LEAST_M)
+        traces["unseen"] = np.zeros(count)
+        for frame in range(count):
+            told = scene.labels[frame] != IGNORE_LABEL
+            ours, theirs = (drawn[frame] == label) & told, scene.labels[frame] == label
+            area, seen = np.count_nonzero(theirs), np.count_nonzero(ours)
+            if area < FEWEST_PIXELS:
+                traces["unseen"][frame] = 1.0
+                continue
+            metres = depth[frame] / camera.fx
+            both = np.count_nonzero(ours & theirs)
+            traces["unmet"][frame] = 1.0 - both / (area + seen - both)
+            traces["border_mm"][frame] = 1e3 * metres * (area + seen - 2.0 * both) / (BORDER * np.sqrt(area))
+            traces["size_mm"][frame] = 1e3 * depth[frame] * 0.5 * abs(np.log(max(seen, 1.0) / area))
+            if seen >= FEWEST_PIXELS:
+                away = [
+                    ours.sum(axis=axis) @ places / seen - theirs.sum(axis=axis) @ places / area
+                    for axis, places in ((0, columns), (1, rows))
+                ]
+                traces["middle_mm"][frame] = 1e3 * metres * np.hypot(*away)
+        traces["unseen"] = _frames_to(traces["unseen"] == 0.0)
+    return found
+
+
+def _frames_to(marked: np.ndarray) -> np.ndarray:
+    """How many frames each is from the next that is marked (frame,)."""
+    frames, chosen = np.arange(len(marked)), np.flatnonzero(marked)
+    if not len(chosen):
+        return np.full(len(marked), float(len(marked)))
+    return np.abs(frames[:, None] - chosen).min(axis=1).astype(float)
+
+
+def keypoint_traces(scene: Scene, body: SceneBody, poses: Poses, device: str) -> dict[str, np.ndarray]:
+    """How far keypoints are from detected ones (frame,) each, NaN where few were found.
+
+    ``keypoints_mm``: the median.  ``keypoints_apart_mm``: all together.  ``keypoints_size_mm``: how far off in depth,
+    as their spread has it.
+    """
+    found = {
+        key: np.full(scene.frame_count, np.nan) for key in ("keypoints_mm", "keypoints_apart_mm", "keypoints_size_mm")
+    }
+    seen = scene.keypoints2d.get(body.name)
+    if seen is None:
+        return found
+    places = posed_keypoints(body.body, poses, device).astype(np.float64)
+    camera = scene.camera
+    depth = np.maximum(places[..., 2:], LEAST_M)
+    drawn = places[..., :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+    trust = trust_of(np.asarray(seen, dtype=np.float64))
+    for frame in range(scene.frame_count):
+        sure = trust[frame] > CONFIDENT
+        if sure.sum() < FEWEST_KEYPOINTS:
+            continue
+        ours, theirs = drawn[frame, sure], np.asarray(seen[frame, sure, :2], dtype=np.float64)
+        metres = float(np.median(depth[frame])) / camera.fx
+        away = theirs - ours
+        found["keypoints_mm"][frame] = 1e3 * metres * np.median(np.linalg.norm(away, axis=1))
+        found["keypoints_apart_mm"][frame] = 1e3 * metres * np.linalg.norm(np.median(away, axis=0))
+        spread = [np.median(np.linalg.norm(each - np.median(each, axis=0), axis=1)) for each in (ours, theirs)]
+        factor = max(spread[0], 1.0) / max(spread[1], 1.0)
+        found["keypoints_size_mm"][frame] = 1e3 * metres * camera.fx * abs(np.log(factor))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """All bodies drawn small: every ``step``-th pixel, the first in the middle of its block.
+
+    Attributes:
+        depth: of what is seen (frame, row, column) [m], 0 where nothing is.
+        labels: of what is seen (frame, row, column).
+        step: pixels of the picture to one of these.
+    """
+
+    depth: np.ndarray
+    labels: np.ndarray
+    step: int
+
+    def thinned(self, image: np.ndarray) -> np.ndarray:
+        """The pixels of a picture that were drawn."""
+        return image[self.step // 2 :: self.step, self.step // 2 :: self.step]
+
+
+def draw_small(scene: Scene, poses: Mapping[str, Poses], device: str) -> Small:
+    """Draw all bodies."""
+    camera = scene.camera
+    step = max(1, -(-camera.width // MOST_DRAWN_PX))
+    shift = (step // 2 + 0.5) / step - 0.5
+    width, height = (len(range(step // 2, size, step)) for size in (camera.width, camera.height))
+    focal, center = (camera.fx / step, camera.fy / step), (camera.cx / step - shift, camera.cy / step - shift)
+    small = replace(scene, camera=Camera(width, height, *focal, *center), labels=None, read_rgb=None, read_depth=None)
+    return Small(render_depth(small, dict(poses), device), render_labels(small, dict(poses), device), step)
+
+
+def depth_traces(scene: Scene, names: Mapping[str, int], small: Small) -> dict[str, np.ndarray]:
+    """Of bodies that have these labels: how far they are from measured depth, the median of their pixels (frame,) [mm].
+
+    NaN where none is measured.
+    """
+    assert scene.read_depth is not None
+    found = {name: np.full(scene.frame_count, np.nan) for name in names}
+    for frame in range(scene.frame_count):
+        image = scene.read_depth(frame)
+        if image is None:
+            continue
+        measured = small.thinned(np.asarray(image, dtype=np.float64))
+        seen = (measured > 0.0) & (small.depth[frame] > 0.0)
+        for name, label in names.items():
+            own = seen & (small.labels[frame] == label)
+            if scene.labels is not None:
+                own &= small.thinned(scene.labels[frame]) == label
+            if np.count_nonzero(own) >= FEWEST_PIXELS // 3:
+                found[name][frame] = 1e3 * abs(np.median(measured[own] - small.depth[frame][own]))
+    return found
