@@ -64,4 +64,4 @@ def test_what_slips_is_not_too_sure(device, seed):
     inside = squares < CHI2_95
     print(np.round(1e3 * off), held.sum(), inside.mean())
     assert held[10:].mean() > 0.8
-    assert inside[6:].mean() > 0.8 and np.median(off[6:]) < 0.015
+    assert inside[6:].mean() > 0.75 and np.median(off[6:]) < 0.015

@@ -20,7 +20,7 @@ from warpprior.tracking.manifold import hats
 from warpprior.tracking.settings import TrackSettings
 
 LEVELS = np.array([0.0, 1.0, 2.0, 4.0, 8.0])  # times ``sigma_slip_m``, all anchors alike
-BEGINS, ENDS = 0.15, 0.4  # how often a level is left for the next higher, and for the next lower one [1/s]
+BEGINS, ENDS = 0.12, 0.4  # how often a level is left for the next higher, and for the next lower one [1/s]
 LIKELY = 1.0  # share of that of the next lower level in what is known of one that slipped
 QUIET = 0.97  # share of the time in which what slips at some level stands still: that says little against it
 MEMORY = 0.12  # innovations are averaged over this time: slip goes on in one direction, noise does not [s]
