@@ -144,6 +144,7 @@ def test_errors_of_the_check_raise_doubt_and_those_of_detections_hush_keypoints(
     swapped = Finding("keypoints_swapped_uv", "error", "hand", (), "v comes before u")
     assert signs("hand", traces, (), {})["keypoints_mm"].min() > 1.0
     assert signs("hand", traces, (swapped,), {})["keypoints_mm"].max() == 0.0
+    assert signs("hand", traces, (replace(swapped, body="other"),), {})["keypoints_mm"].min() > 1.0
 
 
 def test_evidence_that_was_left_out_says_nothing_of_the_estimate(scene):
@@ -155,6 +156,16 @@ def test_evidence_that_was_left_out_says_nothing_of_the_estimate(scene):
     assert kept["border_mm"][1] > 0.5
     np.testing.assert_array_equal(left["border_mm"][[0, 2, 3]], kept["border_mm"][[0, 2, 3]])
     assert np.flatnonzero(left["label left out"]).tolist() == [1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_measured_points_at_one_place_do_not_tell_a_turn(scene):
+    """They say where the hand is and not how it is turned; in other frames both are told."""
+    points = np.array(scene.keypoints3d["hand"], dtype=float)
+    points[1, :, :3] = points[1, 0, :3]
+    found = find_traces(result_of(replace(scene, keypoints3d={"hand": points})))["hand"]
+    assert np.isfinite(found["measured_mm"]).all()
+    assert np.flatnonzero(np.isnan(found["measured_deg"])).tolist() == [1]
 
 
 def test_doubt_grows_with_every_sign(scene):
@@ -184,6 +195,7 @@ def test_verdicts_are_written(scene, tmp_path):
     load_poses(tmp_path / "poses.npz", [body.body for body in scene.bodies])
     written = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["verdicts"]
     assert written["box"]["frames"]["ok"] == 0
+    assert written["box"]["status"] == result.verdicts["box"].status.tolist()
     assert written["hand"]["frames"]["ok"] == np.sum(result.verdicts["hand"].status == "ok")
     lines = (tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()
     columns = lines[0].split(",")
