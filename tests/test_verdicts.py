@@ -112,16 +112,26 @@ def test_colours_show_what_is_turned_over(scene):
     assert "hue" not in find_traces(result_of(without_colors(scene)))["box"]
 
 
-def test_one_wrong_frame_is_found_among_right_ones(scene):
+def test_one_wrong_frame_is_found_among_right_ones(scene, device):
     """It is the most doubtful by far."""
     right = result_of(scene)
     position = right.poses["hand"].position.copy()
     position[2] += [0.08, 0.0, 0.0]
     poses = {**right.poses, "hand": replace(right.poses["hand"], position=position)}
-    verdict = judged(replace(right, poses=poses)).verdicts["hand"]
+    verdict = judged(replace(right, poses=poses), device).verdicts["hand"]
     assert verdict.doubt.argmax() == 2
     assert verdict.status[2] != "ok"
     assert (verdict.status[[0, 5]] == "ok").all()
+
+
+def test_long_recordings_are_looked_up_in_parts(scene, monkeypatch):
+    """What is found of contact is the same."""
+    whole = find_traces(result_of(scene))
+    monkeypatch.setattr("warpprior.verdicts.contact.MOST_FACES", 4 * len(scene.body("box").body.faces))
+    parts = find_traces(result_of(scene))
+    for name in whole:
+        for trace in ("inside_mm", "gap_mm", "free_mm"):
+            np.testing.assert_allclose(parts[name][trace], whole[name][trace], atol=1e-3)
 
 
 def test_a_verdict_changes_nothing_else(scene):
