@@ -134,6 +134,17 @@ def test_long_recordings_are_looked_up_in_parts(scene, monkeypatch):
             np.testing.assert_allclose(parts[name][trace], whole[name][trace], atol=1e-3)
 
 
+def test_frames_to_the_next_label_are_counted(scene):
+    """Both ways, whichever is nearer; without any label, as many as there are."""
+    labels = scene.labels.copy()
+    box = scene.body("box").label
+    for frame in (0, 1, 3, 4):
+        labels[frame][labels[frame] == box] = 0
+    assert find_traces(result_of(replace(scene, labels=labels)))["box"]["unseen"].tolist() == [2, 1, 0, 1, 1, 0]
+    labels[labels == box] = 0
+    assert find_traces(result_of(replace(scene, labels=labels)))["box"]["unseen"].tolist() == [FRAMES] * FRAMES
+
+
 def test_a_verdict_changes_nothing_else(scene):
     """Poses are the same objects; all else but notes and verdicts is what it was."""
     before = result_of(scene, box=np.array([0.05, 0.0, 0.0]))
