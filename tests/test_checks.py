@@ -71,6 +71,19 @@ def test_right_data_is_passed_over(clean, robot):
     assert not [finding for finding in warpprior.check(clean, brief=True) if finding.level != "note"]
 
 
+def test_scenes_without_labels_are_checked(clean):
+    """By keypoints and by what was measured, a rigid body too: nothing is said of right data, and faults are found."""
+    bare = replace(clean, labels=None)
+    assert codes(bare) == codes(replace(bare, keypoints3d={}, centers={}, boxes={})) == set()
+    assert "quaternion_order" in codes(reordered(bare), "error")
+
+
+def test_first_guesses_that_are_nowhere_are_missing_and_nothing_else(clean):
+    """Zeros in all frames say nothing of a camera or a size."""
+    nowhere = {item.name: replace(item.initial, position=0.0 * item.initial.position) for item in clean.bodies}
+    assert codes(clean.with_poses(nowhere)) == {"initial_missing"}
+
+
 def test_missing_poses_are_named(clean):
     """A first guess of zeros is none; the cure interpolates it."""
     wrong = without_some_poses(clean)

@@ -15,6 +15,8 @@ from small_scene import write_scene
 
 import warpprior
 from warpprior.cli import main
+from warpprior.io.array_files import write_arrays
+from warpprior.io.result_folder import describe_parts
 from warpprior.result import Result
 from warpprior.support.errors import InputError
 
@@ -179,6 +181,22 @@ def test_resuming_a_complete_run_does_nothing(scene, refined, tmp_path, capsys, 
     shutil.copy(scene / "truth.npz", out / "poses.npz")
     assert main(words) == 2
     assert "its poses.npz is not the one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("suspect", 3), (None, 0)])
+def test_a_complete_run_that_fits_badly_does_so_when_it_is_resumed(scene, refined, tmp_path, status, code):
+    """With ``--strict`` its exit code is that of the run; a result without verdicts says nothing."""
+    out = tmp_path / "out"
+    shutil.copytree(refined, out)
+    arrays = {name: each for name, each in read_poses(out).items() if not name.endswith("/status")}
+    if status is not None:
+        arrays["box/status"] = np.full(len(arrays["box/position"]), status)
+    write_arrays(out / "poses.npz", arrays)
+    record = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(record | {"parts": describe_parts(out)}))
+    words = ["refine", str(scene), "--output-dir", str(out), "--device", "cpu", "--resume"]
+    assert main([*words, "--strict"]) == code
+    assert main(words) == 0
 
 
 def test_results_that_do_not_say_what_they_were_made_from_are_not_resumed(scene, refined, tmp_path, capsys):

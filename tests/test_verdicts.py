@@ -112,16 +112,37 @@ def test_colours_show_what_is_turned_over(scene):
     assert "hue" not in find_traces(result_of(without_colors(scene)))["box"]
 
 
-def test_one_wrong_frame_is_found_among_right_ones(scene):
+def test_one_wrong_frame_is_found_among_right_ones(scene, device):
     """It is the most doubtful by far."""
     right = result_of(scene)
     position = right.poses["hand"].position.copy()
     position[2] += [0.08, 0.0, 0.0]
     poses = {**right.poses, "hand": replace(right.poses["hand"], position=position)}
-    verdict = judged(replace(right, poses=poses)).verdicts["hand"]
+    verdict = judged(replace(right, poses=poses), device).verdicts["hand"]
     assert verdict.doubt.argmax() == 2
     assert verdict.status[2] != "ok"
     assert (verdict.status[[0, 5]] == "ok").all()
+
+
+def test_long_recordings_are_looked_up_in_parts(scene, monkeypatch):
+    """What is found of contact is the same."""
+    whole = find_traces(result_of(scene))
+    monkeypatch.setattr("warpprior.verdicts.contact.MOST_FACES", 4 * len(scene.body("box").body.faces))
+    parts = find_traces(result_of(scene))
+    for name in whole:
+        for trace in ("inside_mm", "gap_mm", "free_mm"):
+            np.testing.assert_allclose(parts[name][trace], whole[name][trace], atol=1e-3)
+
+
+def test_frames_to_the_next_label_are_counted(scene):
+    """Both ways, whichever is nearer; without any label, as many as there are."""
+    labels = scene.labels.copy()
+    box = scene.body("box").label
+    for frame in (0, 1, 3, 4):
+        labels[frame][labels[frame] == box] = 0
+    assert find_traces(result_of(replace(scene, labels=labels)))["box"]["unseen"].tolist() == [2, 1, 0, 1, 1, 0]
+    labels[labels == box] = 0
+    assert find_traces(result_of(replace(scene, labels=labels)))["box"]["unseen"].tolist() == [FRAMES] * FRAMES
 
 
 def test_a_verdict_changes_nothing_else(scene):
@@ -144,6 +165,7 @@ def test_errors_of_the_check_raise_doubt_and_those_of_detections_hush_keypoints(
     swapped = Finding("keypoints_swapped_uv", "error", "hand", (), "v comes before u")
     assert signs("hand", traces, (), {})["keypoints_mm"].min() > 1.0
     assert signs("hand", traces, (swapped,), {})["keypoints_mm"].max() == 0.0
+    assert signs("hand", traces, (replace(swapped, body="other"),), {})["keypoints_mm"].min() > 1.0
 
 
 def test_evidence_that_was_left_out_says_nothing_of_the_estimate(scene):
@@ -155,6 +177,16 @@ def test_evidence_that_was_left_out_says_nothing_of_the_estimate(scene):
     assert kept["border_mm"][1] > 0.5
     np.testing.assert_array_equal(left["border_mm"][[0, 2, 3]], kept["border_mm"][[0, 2, 3]])
     assert np.flatnonzero(left["label left out"]).tolist() == [1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_measured_points_at_one_place_do_not_tell_a_turn(scene):
+    """They say where the hand is and not how it is turned; in other frames both are told."""
+    points = np.array(scene.keypoints3d["hand"], dtype=float)
+    points[1, :, :3] = points[1, 0, :3]
+    found = find_traces(result_of(replace(scene, keypoints3d={"hand": points})))["hand"]
+    assert np.isfinite(found["measured_mm"]).all()
+    assert np.flatnonzero(np.isnan(found["measured_deg"])).tolist() == [1]
 
 
 def test_doubt_grows_with_every_sign(scene):
@@ -184,6 +216,7 @@ def test_verdicts_are_written(scene, tmp_path):
     load_poses(tmp_path / "poses.npz", [body.body for body in scene.bodies])
     written = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["verdicts"]
     assert written["box"]["frames"]["ok"] == 0
+    assert written["box"]["status"] == result.verdicts["box"].status.tolist()
     assert written["hand"]["frames"]["ok"] == np.sum(result.verdicts["hand"].status == "ok")
     lines = (tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()
     columns = lines[0].split(",")

@@ -2,7 +2,7 @@
 
 python -m warpprior.bench.verdicts                              # the table, over 201 sequences
 python -m warpprior.bench.verdicts --keep FILE                  # the same, from where FILE was left
-python -m warpprior.bench.verdicts --seed 100 --sequences 120 --calibrate  # weights for warpprior/verdicts/weights.py
+python -m warpprior.bench.verdicts --seed 100 --sequences 90 --calibrate  # weights for warpprior/verdicts/weights.py
 
 Frames of bodies are what is counted; one is wrong that is more than 2 cm or 20 degrees off, modulo symmetry.  Each
 sequence counts twice: with what simulated scenes have that was measured in space (keypoints, middles, in some of them

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from warpprior.bench.checks.faults import FAULTS, applies
+from warpprior.bench.checks.faults import FAULTS, OF_HANDS, applies
 from warpprior.bench.verdicts.faults import OWN_FAULTS, UNTRACED
 from warpprior.bodies import posed_keypoints
 from warpprior.metrics import evaluate
@@ -73,7 +73,7 @@ def sequences(count: int, seed: int, skip: int = 0) -> Iterator[Sequence]:
 
 
 def _of_robots(code: str, name: str) -> bool:
-    return not (code.startswith(("keypoint", "hand_side", "depth_of_crop")) or name.startswith("keypoints"))
+    return not (code.startswith(OF_HANDS) or name.startswith("keypoints"))
 
 
 def _made(fault: str | tuple[str, str], right: Scene) -> tuple[str, Scene]:

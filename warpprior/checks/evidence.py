@@ -60,7 +60,8 @@ class View:
         self.item, self._evidence = item, evidence
         labels = evidence.labels
         if labels is None:
-            self._own = self._open = np.zeros((len(evidence.frames), 0, 0), dtype=bool)
+            self._own = np.zeros((len(evidence.frames), evidence.camera.height, evidence.camera.width), dtype=bool)
+            self._open = ~self._own
         else:
             self._own = labels == item.label
             self._open = self._own | (labels == 0)  # behind another body it may be anywhere

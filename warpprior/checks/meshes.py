@@ -17,10 +17,7 @@ from warpprior.scene import Scene, SceneBody
 
 LEAST_FACTOR = 1.12
 LEAST_MEASURED, MEASURED_SIGMAS = 1.14, 1.3  # by what is measured, the first guess left aside
-LEAST_LOST, BRIEF_LOST = (
-    0.03,
-    0.06,
-)  # of the overlap, where it is measured, of a mesh of another size, however it is turned
+LEAST_LOST, BRIEF_LOST = 0.03, 0.06  # of the overlap, where measured sizes differ, however the mesh is turned
 UNDECIDED = 1.9  # times the depth, from which a first guess and a mesh of two sizes are worth a word
 SURELY = 3.0  # times, that no first guess is off
 OF_UNIT = 1.6  # how near a factor must be to that of a unit

@@ -94,9 +94,12 @@ def witnesses(evidence: Evidence) -> Iterator[Witness]:
     """All that is said and seen of where bodies are."""
     from warpprior.checks.keypoints import keypoint_forms
     from warpprior.checks.labels import labels_swapped
+    from warpprior.checks.missing_poses import missing_poses
     from warpprior.checks.poses import pose_conventions
 
     misread = {finding.body for finding in evidence.once(pose_conventions)}
+    nowhere = evidence.scene.frame_count
+    misread |= {finding.body for finding in evidence.once(missing_poses) if len(finding.frames) == nowhere}
     if evidence.once(labels_swapped):
         return
     unread = {finding.body for finding in evidence.once(keypoint_forms) if finding.level != "note"}
@@ -388,16 +391,16 @@ def measured_size(evidence: Evidence, name: str) -> Size | None:
     Of each witness the middle frame counts, with the sigma of a single one: what errs there errs alike in all frames.
     What is seen of the body is the same for all of them, and so is how that errs.
     """
-    unlike = evidence.views[name].fitted.share[0][evidence.views[name].usable]
-    common = float(np.median(UNLIKE * (1.0 - unlike))) if len(unlike) else 0.0
     rows = []
     for each in evidence.once(witnesses):
         known = np.isfinite(each.size)
         if each.body != name or not each.by_mesh or each.source == FIRST or known.sum() < FEWEST_SIZES:
             continue
         rows.append((float(np.median(each.size[known])), OWN_SIGMAS[each.source], each.source))
-    if not rows:
+    view = evidence.views[name]
+    if not rows or not view.usable.any():
         return None
+    common = float(np.median(UNLIKE * (1.0 - view.fitted.share[0][view.usable])))
     logs, sigmas = (np.array(column) for column in list(zip(*rows, strict=True))[:2])
     weight = sigmas**-2
     mean, sigma = float(weight @ logs / weight.sum()), float(weight.sum() ** -0.5)

@@ -112,6 +112,14 @@ def exit_code(result: Result, *, strict: bool = False) -> int:
     return FITS_BADLY if strict and fits_badly(result) else OK
 
 
+def exit_code_of(folder: Path, *, strict: bool) -> int:
+    """What a command returns that found a complete result in a folder, as :func:`exit_code` has it."""
+    from warpprior.io.result_folder import read_statuses
+    from warpprior.verdicts.judge import is_bad
+
+    return FITS_BADLY if strict and any(is_bad(each) for each in read_statuses(folder).values()) else OK
+
+
 def _shares(scene: Scene, title: str) -> dict[str, float]:
     """What the parts of a command take, roughly, in seconds of one core; only ratios matter."""
     from warpprior.refinement.pace import whole_seconds

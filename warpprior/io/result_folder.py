@@ -7,6 +7,9 @@ import json
 import warnings
 from pathlib import Path
 
+import numpy as np
+
+from warpprior.io.array_files import read_arrays
 from warpprior.io.staging import newest
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
@@ -24,6 +27,7 @@ NUMBERS = (POSES_FILE, METRICS_FILE, HISTORY_FILE)
 RESULT_FILES = (*NUMBERS, STAGE_FILE, OVERLAY_FILE, *PLOT_FILES, REPORT_FILE, CONFIG_FILE)
 
 _RECORD_BYTES = 64 << 20
+_STATUS = "/status"
 
 
 def describe_parts(folder: Path) -> dict[str, dict[str, int | str]]:
@@ -85,6 +89,16 @@ def checked_poses_file(folder: Path, notes: list[str] | None = None) -> Path:
         else:
             notes.append(text)
     return poses
+
+
+def read_statuses(folder: Path) -> dict[str, np.ndarray]:
+    """Whether the estimate of each body is believed (frame,) str, by name; empty of results that do not say.
+
+    Raises:
+        InputError: the pose file is missing or damaged.
+    """
+    arrays = read_arrays(newest(folder, POSES_FILE))
+    return {key.removesuffix(_STATUS): arrays[key] for key in arrays if key.endswith(_STATUS)}
 
 
 def _changed(folder: Path, record: dict) -> list[str]:

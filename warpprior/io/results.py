@@ -126,10 +126,11 @@ def _write_parts(
 
 
 def _verdicts(result: Result) -> dict:
-    """Of each body, how many frames are believed, and doubt and reasons of each."""
+    """Of each body, how many frames are of each status, and status, doubt and reasons of each frame."""
     found = {}
     for name, verdict in result.verdicts.items():
-        found[name] = {"frames": verdict.counts(), "doubt": verdict.doubt, "reasons": verdict.reasons}
+        each = {"status": verdict.status, "doubt": verdict.doubt, "reasons": verdict.reasons}
+        found[name] = {"frames": verdict.counts(), **each}
     return {"verdicts": found} if found else {}
 
 

@@ -20,7 +20,7 @@ def checked_parts(found: Sequence[Finding], title: str) -> Iterator[str]:
     loud = [finding for finding in found if finding.level != "note"]
     quiet = [finding for finding in found if finding.level == "note"]
     if not loud:
-        yield "<p>Nothing wrong: what the scene shows agrees with what it says.</p>"
+        yield "<p>Nothing wrong was found: nothing that the scene shows contradicts what it says.</p>"
     for finding in loud:
         yield from _one(finding)
     if quiet:

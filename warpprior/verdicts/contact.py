@@ -11,9 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices
 from warpprior.geometry.queries import signed_distance
-from warpprior.scene import Poses, Scene
+from warpprior.scene import Poses, Scene, SceneBody
 
 POINTS = 400  # of a surface that are looked up in another
+MOST_FACES = 4_000_000  # that are looked up in at once, of all frames: a long recording of a fine mesh takes gigabytes
 REACH_M = 0.08  # bodies farther apart than this do not touch in any sense
 MOVES_M_S = 0.03  # what is faster than this does not rest by itself
 AROUND = 5  # steps that say how large one is as a rule
@@ -35,8 +36,7 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
             continue
         step = max(other.body.vertex_count // POINTS, 1)
         points = np.ascontiguousarray(surfaces[other.name][:, ::step])
-        distance = signed_distance(one.body, points, surfaces[one.name], reach_m=REACH_M, device=device).distance
-        least = np.asarray(distance).min(axis=1)
+        least = _least_distance(one, points, surfaces[one.name], device)
         for name in {one.name, other.name} & set(nearest):
             nearest[name] = np.minimum(nearest[name], least)
     carries = any(not body.body.is_rigid for body in scene.bodies)
@@ -53,6 +53,16 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
             "free_mm": np.where(rigid | (len(scene.bodies) < 2), np.nan, away),
         }
     return found
+
+
+def _least_distance(item: SceneBody, points: np.ndarray, surface: np.ndarray, device: str) -> np.ndarray:
+    """Of points (frame, point, 3) to a surface (frame, vertex, 3), the reach where all are farther (frame,) [m]."""
+    many, least = max(MOST_FACES // len(item.body.faces), 1), np.empty(len(points))
+    for start in range(0, len(points), many):
+        part = slice(start, start + many)
+        found = signed_distance(item.body, points[part], surface[part], reach_m=REACH_M, device=device)
+        least[part] = found.distance.numpy().min(axis=1)
+    return least
 
 
 def jump_traces(poses: Poses, symmetry: str, fps: float) -> dict[str, np.ndarray]:

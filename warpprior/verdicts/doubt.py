@@ -83,7 +83,7 @@ def signs(name: str, traces: Traces, findings: Iterable[Finding], left_out: Mapp
     """
     count = len(traces["jump_mm"])
     findings = [each for each in findings if each.level != "note"]
-    errors = {each.code for each in findings if each.level == "error"}
+    errors = {each.code for each in findings if each.level == "error" and each.body in (None, name)}
     unlabelled, undetected = (np.isin(np.arange(count), list(left_out.get(c, ()))) for c in ("labels", "keypoints2d"))
     found: Signs = {}
     placed = np.zeros(count, dtype=bool)

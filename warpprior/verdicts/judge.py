@@ -39,17 +39,17 @@ def judged(result: Result, device: str = "cpu") -> Result:
 
 def fits_badly(result: Result) -> bool:
     """Whether some body is lost in some frame, or doubtful in more than a tenth of them."""
-    return any(_is_bad(verdict) for verdict in result.verdicts.values())
+    return any(is_bad(verdict.status) for verdict in result.verdicts.values())
+
+
+def is_bad(status: np.ndarray) -> bool:
+    """The same of one body, by its statuses (frame,)."""
+    return bool((status == LOST_STATUS).any() or np.mean(status != OK_STATUS) > BADLY)
 
 
 def signs_of(result: Result, traces: dict[str, Traces]) -> dict[str, Signs]:
     """Signs that a body is wrong (frame,) each, by name of the estimated body."""
     return {name: signs(name, own, result.findings, result.left_out.get(name, {})) for name, own in traces.items()}
-
-
-def _is_bad(verdict: Verdict) -> bool:
-    doubted = verdict.status != OK_STATUS
-    return bool(len(doubted) and ((verdict.status == LOST_STATUS).any() or doubted.mean() > BADLY))
 
 
 def _verdict(found: Signs, reasons: Reasons) -> Verdict:
@@ -68,6 +68,6 @@ def _notes(result: Result) -> list[str]:
             continue
         lost, worst = np.count_nonzero(verdict.status == LOST_STATUS), doubted[np.argmax(verdict.doubt[doubted])]
         how = f"{lost} of them lost; " if lost else ""
-        start = "fits badly, it may be wrong" if _is_bad(verdict) else "may be wrong"
+        start = "fits badly, it may be wrong" if is_bad(verdict.status) else "may be wrong"
         notes.append(f"{name}: {start} in {frame_list(doubted)} ({how}frame {worst}: {verdict.reasons[worst]}).")
     return notes

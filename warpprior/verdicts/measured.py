@@ -31,16 +31,23 @@ def measured_keypoints(scene: Scene, body: SceneBody, poses: Poses, device: str)
         moved, turn = _laid_on(ours - root, theirs - root)
         apart = np.sqrt(max(np.linalg.norm(theirs - ours, axis=1).mean() ** 2 - noise, 0.0))
         found["measured_mm"][frame] = 1e3 * max(np.linalg.norm(moved), apart)
-        found["measured_deg"][frame] = np.degrees(turn.magnitude())
+        if turn is not None:
+            found["measured_deg"][frame] = np.degrees(turn.magnitude())
     return found
 
 
-def _laid_on(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, Rotation]:
-    """Shift of the origin (3,) and turn that lay points (point, 3) on others, without those that lie far off then."""
+def _laid_on(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, Rotation | None]:
+    """Shift of the origin (3,) and turn that lay points (point, 3) on others, without those that lie far off then.
+
+    Points at one place, or on one line, do not tell the turn: it is None then, and they are laid on as they are.
+    """
     used = np.ones(len(ours), dtype=bool)
     for _ in range(2):
         middles = ours[used].mean(axis=0), theirs[used].mean(axis=0)
-        turn = Rotation.align_vectors(theirs[used] - middles[1], ours[used] - middles[0])[0]
+        away, target = ours[used] - middles[0], theirs[used] - middles[1]
+        if min(np.linalg.svd(each, compute_uv=False)[1] for each in (away, target)) < NOISE_M:
+            return middles[1] - middles[0], None
+        turn = Rotation.align_vectors(target, away)[0]
         shift = middles[1] - turn.apply(middles[0])
         off = np.linalg.norm(turn.apply(ours) + shift - theirs, axis=1)
         used = off <= OUTLYING * max(np.median(off), NOISE_M)

@@ -9,7 +9,7 @@ import numpy as np
 
 from warpprior.bodies import posed_keypoints
 from warpprior.render.images import render_depth, render_labels
-from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene, SceneBody, trust_of
+from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene, SceneBody, depth_image, trust_of
 
 BORDER = 4.0  # length of a border over the root of its area
 FEWEST_PIXELS = 30  # labels smaller than this tell nothing
@@ -64,7 +64,9 @@ def _frames_to(marked: np.ndarray) -> np.ndarray:
     frames, chosen = np.arange(len(marked)), np.flatnonzero(marked)
     if not len(chosen):
         return np.full(len(marked), float(len(marked)))
-    return np.abs(frames[:, None] - chosen).min(axis=1).astype(float)
+    later = np.searchsorted(chosen, frames).clip(max=len(chosen) - 1)
+    either = np.stack([chosen[later], chosen[np.maximum(later - 1, 0)]])
+    return np.abs(frames - either).min(axis=0).astype(float)
 
 
 def keypoint_traces(scene: Scene, body: SceneBody, poses: Poses, device: str) -> dict[str, np.ndarray]:
@@ -134,13 +136,12 @@ def depth_traces(scene: Scene, names: Mapping[str, int], small: Small) -> dict[s
 
     NaN where none is measured.
     """
-    assert scene.read_depth is not None
     found = {name: np.full(scene.frame_count, np.nan) for name in names}
     for frame in range(scene.frame_count):
-        image = scene.read_depth(frame)
+        image = depth_image(scene, frame)
         if image is None:
             continue
-        measured = small.thinned(np.asarray(image, dtype=np.float64))
+        measured = small.thinned(image)
         seen = (measured > 0.0) & (small.depth[frame] > 0.0)
         for name, label in names.items():
             own = seen & (small.labels[frame] == label)

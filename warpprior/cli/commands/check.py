@@ -76,7 +76,7 @@ def run(options: Options) -> int:
 
 def _lines(found: Sequence[Finding]) -> list[str]:
     if not found:
-        return ["nothing found: what the scene shows agrees with what it says"]
+        return ["nothing found: nothing that the scene shows contradicts what it says"]
     lines = []
     for finding in found:
         lines.append(f"{finding.level} {finding.code}: {finding.message}")

@@ -27,8 +27,8 @@ def run(options: Options) -> int:
     of the same settings and inputs, resuming does nothing.
     """
     from warpprior.cli.refining import chosen_settings, inputs_of, refine_into, state_to_resume
-    from warpprior.cli.results import exit_code, places_of, read_start
-    from warpprior.cli.running import OK, say, start_warp
+    from warpprior.cli.results import exit_code, exit_code_of, places_of, read_start
+    from warpprior.cli.running import say, start_warp
     from warpprior.io import prepare_output
 
     settings = chosen_settings(options)
@@ -41,7 +41,7 @@ def run(options: Options) -> int:
             state, complete = state_to_resume(options.output_dir, inputs, or_begin=options.overwrite)
             if complete:
                 say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
-                return OK
+                return exit_code_of(options.output_dir, strict=options.strict)
         chosen = {"check_first": not options.no_check, "strict": options.strict, "quiet": options.quiet}
         result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, **chosen)
     return exit_code(result, strict=options.strict)
