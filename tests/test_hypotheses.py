@@ -135,6 +135,20 @@ def test_equal_hypotheses_leave_the_first():
     np.testing.assert_array_equal(found, own)
 
 
+@pytest.mark.parametrize("long", [1, 3, 5])
+def test_pictures_that_contradict_everything_move_nothing(long):
+    """Labels of noise make a pose far away cheaper, though nothing fits them; a good fit far away is taken."""
+    own = np.tile([0.0, 0.0, 0.6, 0.0, 0.0, 0.0, 1.0], (16, 1))
+    away = own + [0.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    joined, noise = np.ones(15, dtype=bool), np.isin(np.arange(16), range(6, 6 + long))
+    right, wrong = np.where(noise, 600.0, 4.0), np.where(noise, 300.0, 500.0)
+    path = cheapest_path([(own, right), (away, wrong)], joined, own[:, 3:])
+    np.testing.assert_array_equal(path, own)
+    np.testing.assert_array_equal(hypotheses.contradicting(np.stack([right, wrong])), noise)
+    path = cheapest_path([(own, right), (away, np.where(noise, 4.0, 500.0))], joined, own[:, 3:])
+    np.testing.assert_array_equal(path, np.where(noise[:, None], away, own))
+
+
 def test_seeding_stops_at_the_end_of_a_sequence(device):
     """A pose is not carried from one sequence into the next."""
     scene = at_truth(make_grasp(6), (3, 4, 5))

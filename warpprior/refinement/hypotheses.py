@@ -26,6 +26,8 @@ JUMP_COST = 3.0  # of a jump, in typical costs of a frame
 LEAST_JUMP_COST = 5.0
 SETTLED = 0.1  # jumps smaller than this mend themselves
 NEWS = 0.5  # poses that are less of a jump apart are one
+OUTLYING = 3.0  # a picture that costs so many times what is usual, whatever is tried, contradicts: it decides among
+SAYS_LITTLE = 0.2  # what is tried by so much of a jump at most
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
 
@@ -155,10 +157,16 @@ class _Search:
                 transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
                 carried = self._next(path, transfer.poses_after.numpy(), target)
                 rested = self._next(path, fronts[way][source], target)
-                self.settle(self._better(carried, rested), CARRIED_SETTLING)
+                tried, as_it_is = self._better(carried, rested)
+                self.settle(tried, CARRIED_SETTLING)
                 arrived, costs = self._hypotheses[-1]
+                led_astray = contradicting(np.stack([each for _, each in self._hypotheses]))
+                arrived = np.where(led_astray[:, None], tried, arrived)
+                costs = np.where(led_astray, as_it_is, costs)
+                self._hypotheses[-1] = arrived, costs
                 path = self.take_path()
-                every = np.stack([each for _, each in self._hypotheses])
+                every = believed(np.stack([each for _, each in self._hypotheses]))
+                costs = every[-1]
                 price = np.zeros(len(path))
                 price[target] = prices[way][source]
                 price += costs - every.min(axis=0)
@@ -175,19 +183,37 @@ class _Search:
         tried[target] = np.where(self._joined[:, None], poses, path[target])
         return tried
 
-    def _better(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Of two sequences of poses, both (frame, 7), those that fit better as they are."""
+    def _better(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of two sequences of poses (frame, 7), those that fit better as they are, and what they cost (frame,)."""
         costs = []
         for tried in (one, other):
             self._fit.place(tried)
             self._fit.linearise()
             costs.append(self._fit.observed_costs())
-        return np.where((costs[1] < costs[0])[:, None], other, one)
+        return np.where((costs[1] < costs[0])[:, None], other, one), np.minimum(*costs)
 
 
 def jump_price(costs: np.ndarray) -> float:
     """What a jump costs where hypotheses cost so much (hypothesis, frame)."""
     return JUMP_COST * float(np.median(np.where(np.isfinite(costs), costs, np.inf).min(axis=0))) + LEAST_JUMP_COST
+
+
+def contradicting(costs: np.ndarray) -> np.ndarray:
+    """In which frames the picture contradicts whatever is tried (frame,), by the costs (hypothesis, frame)."""
+    least = np.where(np.isfinite(costs), costs, np.inf).min(axis=0)
+    return np.isfinite(least) & (least > OUTLYING * float(np.median(least)) + LEAST_JUMP_COST)
+
+
+def believed(costs: np.ndarray) -> np.ndarray:
+    """Costs (hypothesis, frame), of which pictures that contradict whatever is tried say little.
+
+    Labels of noise, or of everything, cost some of the wrong poses less than the right one, and by much.
+    """
+    costs = np.where(np.isfinite(costs), costs, np.inf)
+    frames = contradicting(costs)
+    least = costs[:, frames].min(axis=0)
+    costs[:, frames] = LEAST_JUMP_COST + SAYS_LITTLE * jump_price(costs) * (1.0 - least / costs[:, frames])
+    return costs
 
 
 def cheapest_path(
@@ -212,8 +238,8 @@ def cheapest_path(
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
-    costs = np.where(np.isfinite(costs), costs, np.inf)
     jump = jump_price(costs)
+    costs = believed(costs)
     angles = seen_angles(poses[..., 3:], guess, symmetry)
     costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
