@@ -139,7 +139,7 @@ def test_equal_hypotheses_leave_the_first():
 def test_pictures_that_contradict_everything_move_nothing(long):
     """Labels of noise make a pose far away cheaper, though nothing fits them; a good fit far away is taken."""
     own = np.tile([0.0, 0.0, 0.6, 0.0, 0.0, 0.0, 1.0], (16, 1))
-    away = own + [0.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    away = own + np.eye(7)[0] * 0.3
     joined, noise = np.ones(15, dtype=bool), np.isin(np.arange(16), range(6, 6 + long))
     right, wrong = np.where(noise, 600.0, 4.0), np.where(noise, 300.0, 500.0)
     path = cheapest_path([(own, right), (away, wrong)], joined, own[:, 3:])
