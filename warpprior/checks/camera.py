@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.checks.evidence import Evidence
 from warpprior.checks.registry import check
-from warpprior.checks.sizes import frames_of, verdict, who_says
+from warpprior.checks.sizes import decision, frames_of, who_says
 from warpprior.finding import Finding
 from warpprior.scene import Camera, Scene
 
@@ -25,7 +25,7 @@ AS_WIDE, AS_HIGH = 0.03, 0.06  # how near to a common size a picture must be, fo
 @check
 def camera_parameters(evidence: Evidence) -> Iterator[Finding]:
     """A camera whose bodies all are seen elsewhere, or of another size, in one and the same way."""
-    found = verdict(evidence)
+    found = decision(evidence)
     if found is None or found.best.body is not None:
         return
     best, camera = found.best, evidence.scene.camera
@@ -62,7 +62,7 @@ def camera_parameters(evidence: Evidence) -> Iterator[Finding]:
 @check
 def depth_of_crop_camera(evidence: Evidence) -> Iterator[Finding]:
     """A first guess whose depth is that of another focal length, as networks give that look at a crop."""
-    found = verdict(evidence)
+    found = decision(evidence)
     if found is None or found.best.kind not in ("crop", "guess") or found.best.body is None:
         return
     best, item = found.best, evidence.scene.body(found.best.body)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.checks.evidence import Likeness
+from warpprior.checks.evidence import Likeness, Placed, View
 
 FEWEST_FRAMES = 3
 LEAST_AGREEMENT = 0.35
@@ -111,6 +111,22 @@ def clearly_better(
 def nearness(bearing: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """How well a place agrees, in [0, 1]: by how far it is off across the view, in sizes, and by log of depth."""
     return np.exp(-0.5 * (bearing / BEARING_SIZES) ** 2 - 0.5 * (depth / np.log(DEPTH_FACTOR)) ** 2)
+
+
+def agreement_with_label(view: View, middle: np.ndarray, share: np.ndarray, placed: Placed, focal: float) -> np.ndarray:
+    """How well a body agrees with its label (reading, frame), in [0, 1]: as it is, or laid on it and then by its place.
+
+    Args:
+        view: of the body.
+        middle: of its surface (reading, frame, 3) [m].
+        share: overlap as it is (reading, frame).
+        placed: laid on the label.
+        focal: of the small pictures [px].
+    """
+    depth = np.maximum(middle[..., 2], 1e-3)
+    apart = (middle[..., :2] / depth[..., None] - placed.middle[..., :2] / placed.middle[..., 2:]) * focal
+    near = nearness(np.linalg.norm(apart, axis=2) / view.size, np.log(depth / placed.middle[..., 2]))
+    return np.maximum(share, placed.share * near)
 
 
 def agreement(like: Likeness) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.checks.evidence import Evidence
 from warpprior.checks.registry import check
-from warpprior.checks.sizes import frames_of, verdict, who_says
+from warpprior.checks.sizes import decision, frames_of, who_says
 from warpprior.finding import Finding
 from warpprior.scene import Scene
 
@@ -20,7 +20,7 @@ LEAST_FACTOR = 1.15
 @check
 def depth_scale(evidence: Evidence) -> Iterator[Finding]:
     """Depth that is too large or too small for every body in the same way."""
-    found = verdict(evidence)
+    found = decision(evidence)
     if found is None or found.best.kind != "unit" or abs(np.log(found.best.factor)) < np.log(LEAST_FACTOR):
         return
     factor = found.best.factor

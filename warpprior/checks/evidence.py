@@ -14,6 +14,7 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.keypoint_fit import KeypointModel, turned
 from warpprior.bodies.triangles import mean_cross_section
 from warpprior.render.images import render_masks
+from warpprior.render.thinning import thinned, thinned_camera
 from warpprior.scene import Camera, Poses, Scene, SceneBody, trust_of
 
 MOST_FRAMES, BRIEF_FRAMES = 12, 5  # that are looked at
@@ -25,6 +26,7 @@ ROUNDS, BRIEF_ROUNDS = 4, 2  # of steps
 TILTS = 0.5 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])  # [rad] from which a fit at a depth starts
 TILT_ROUNDS = 4
 PASSES = 3  # by which a drawing is laid on its label
+NEAREST = 1e-3  # [m] what is nearer to the camera is not seen
 FEWEST_POINTS = 6  # detected keypoints that tell how a body lies
 
 
@@ -227,6 +229,12 @@ class View:
         return position + self._arms(rotation)
 
 
+def project(camera: Camera, places: np.ndarray, nearest: float = NEAREST) -> np.ndarray:
+    """Where places (..., 3) [m] are seen (..., 2) [px]; NaN of what is nearer than ``nearest`` [m], or behind."""
+    depth = np.where(places[..., 2:] > nearest, places[..., 2:], np.nan)
+    return places[..., :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+
+
 def _rest_middle(body: Body, poses: Poses) -> np.ndarray:
     """Middle of a surface in the body's own frame, of an animation at the moments of its poses (frame or 1, 3) [m]."""
     middle = 0.5 * (body.surfaces.min(axis=1) + body.surfaces.max(axis=1)).astype(np.float64) * poses.scale
@@ -261,10 +269,7 @@ class Points:
 
     def project(self, position: np.ndarray, rotation: np.ndarray, local: np.ndarray | None = None) -> np.ndarray:
         """Where keypoints are seen (frame, keypoint, 2) [px] at poses (frame, .); NaN behind the camera."""
-        places = turned(rotation, self.local if local is None else local) + position[:, None]
-        camera = self.camera
-        depth = np.where(places[..., 2:] > 1e-3, places[..., 2:], np.nan)
-        return places[..., :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+        return project(self.camera, turned(rotation, self.local if local is None else local) + position[:, None])
 
     @functools.cached_property
     def drawn(self) -> np.ndarray:
@@ -335,19 +340,8 @@ class Evidence:
         step = max(1, -(-max(camera.width, camera.height) // SMALL_PX))
         self.step = step
         self._made: dict[Callable, tuple] = {}
-        # Every step-th pixel is looked at, the first in the middle of its block.
-        first = step // 2
-        self.labels = None if scene.labels is None else scene.labels[self.frames, first::step, first::step]
-        height, width = (len(range(first, size, step)) for size in (camera.height, camera.width))
-        shift = (first + 0.5) / step - 0.5  # of the place of that pixel's middle
-        self.camera = Camera(
-            width,
-            height,
-            camera.fx / step,
-            camera.fy / step,
-            camera.cx / step - shift,
-            camera.cy / step - shift,
-        )
+        self.labels = None if scene.labels is None else thinned(scene.labels, step)[self.frames]
+        self.camera = thinned_camera(camera, step)
 
     def once(self, make: Callable[[Evidence], Iterable[Any]]) -> tuple:
         """What a function of the evidence yields, called when the first asks for it."""

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from warpprior.checks.comparison import clearly_better, may_be_bettered, nearness
+from warpprior.checks.comparison import agreement_with_label, clearly_better, may_be_bettered
 from warpprior.checks.evidence import FEWEST_PIXELS, Evidence, View
 from warpprior.checks.meshes import mesh_sizes
 from warpprior.checks.registry import check, thorough_check
@@ -77,13 +77,8 @@ def _with_labels_swapped(scene: Scene, *, names: tuple[str, str]) -> Scene:
 
 def _agreement(view: View, evidence: Evidence) -> np.ndarray:
     """How well the first guess agrees with a label (frame,), in [0, 1]."""
-    given = view.middles(view.poses.position[None], view.poses.rotation[None])[0]
-    placed, depth = view.first, np.maximum(given[:, 2], 1e-3)
-    apart = given[:, :2] / depth[:, None] - placed.middle[0, :, :2] / placed.middle[0, :, 2:]
-    near = nearness(
-        np.linalg.norm(apart, axis=1) * evidence.camera.fx / view.size, np.log(depth / placed.middle[0, :, 2])
-    )
-    return np.maximum(view.first_share, placed.share[0] * near)
+    given = view.middles(view.poses.position[None], view.poses.rotation[None])
+    return agreement_with_label(view, given, view.first_share[None], view.first, evidence.camera.fx)[0]
 
 
 @thorough_check

@@ -11,7 +11,7 @@ import numpy as np
 from warpprior.checks.evidence import Evidence, View
 from warpprior.checks.poses import pose_conventions
 from warpprior.checks.registry import check
-from warpprior.checks.sizes import Verdict, frames_of, measured_size, verdict, who_says
+from warpprior.checks.sizes import Decision, decision, frames_of, measured_size, who_says
 from warpprior.finding import Finding
 from warpprior.scene import Scene, SceneBody
 
@@ -30,7 +30,7 @@ HELD = (0.02, 0.6)  # [m] largest side of what hands hold
 @check
 def mesh_sizes(evidence: Evidence) -> Iterator[Finding]:
     """A mesh that all witnesses want smaller or larger."""
-    found = verdict(evidence)
+    found = decision(evidence)
     if found is not None and found.best.body is None:
         return  # something is wrong for all bodies alike
     clear = () if found is None else tuple(_clear(found, evidence))
@@ -80,7 +80,7 @@ def _lost_as_given(view: View, factor: float) -> float:
     return float(np.median((view.fitted.share[0] - view.fitted_at(factor))[view.usable]))
 
 
-def _clear(found: Verdict, evidence: Evidence) -> Iterator[Finding]:
+def _clear(found: Decision, evidence: Evidence) -> Iterator[Finding]:
     """A mesh of another size that explains what is seen clearly better than anything else."""
     if found.best.kind not in ("mesh", "guess"):
         return

@@ -15,9 +15,9 @@ from warpprior.checks.comparison import (
     TOGETHER,
     Choice,
     agreement,
+    agreement_with_label,
     clearly_better,
     may_be_bettered,
-    nearness,
 )
 from warpprior.checks.evidence import PASSES, Evidence, compare_points
 from warpprior.checks.missing_poses import missing_poses
@@ -221,10 +221,7 @@ def _agreements(tried: list[Reading], item: SceneBody, evidence: Evidence) -> li
         placed = view.place(rotation, BRIEF_PASSES if evidence.brief else PASSES)
         middle = view.middles(position, rotation)
         raw = view.shares(view.draw(position, rotation))
-        camera, depth = evidence.camera, np.maximum(middle[..., 2], 1e-3)
-        apart = (middle[..., :2] / depth[..., None] - placed.middle[..., :2] / placed.middle[..., 2:]) * camera.fx
-        near = nearness(np.linalg.norm(apart, axis=2) / view.size, np.log(depth / placed.middle[..., 2]))
-        share = np.maximum(raw, placed.share * near)
+        share = agreement_with_label(view, middle, raw, placed, evidence.camera.fx)
         found.append(np.where(view.usable & (middle[..., 2] > 1e-3), share, np.where(view.usable, 0.0, np.nan)))
     if item.name in evidence.points:
         points, frames = evidence.points[item.name], evidence.frames

@@ -22,7 +22,7 @@ class Reading:
         code: of the finding.
         words: what they look like.
         cure: what to do with them.
-        read: makes ours of them: position (frame, 3), rotation (frame, 4).
+        position, rotation: of ours, so read (frame, 3) [m], (frame, 4).
     """
 
     code: str

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.checks.evidence import Evidence, View, compare_points, spread_out
+from warpprior.checks.evidence import Evidence, View, compare_points, project, spread_out
 from warpprior.scene import depth_image, trust_of
 
 REACH = 5.0  # [sigma]: larger differences cost little more
@@ -33,6 +33,7 @@ UNLIKE = 0.5  # sigma of the log of a size, of what does not overlap its label a
 SHAPE_SHARE = 0.45  # overlap of a drawing laid on its label, from which its size tells something
 TOUCHING_SHARE = 0.6
 OWN_SIGMAS = {CENTRES: MEASURED, DEPTH: MEASURED, BESIDE: TOUCHING}  # of a size, what is seen of the body left aside
+NEAREST = 1e-6  # [m]: bodies in a wrong unit may be very near, and say which
 FEWEST_SIZES = 3  # frames in which a witness knows a size
 CONTRADICTS = 2.0  # sigmas by which a witness is apart from the others
 LEAST_EXPLAINED, MOST_LEFT = 15.0, 0.75  # of the cost of no explanation, for one to be worth a word
@@ -118,18 +119,12 @@ def _seen(evidence: Evidence, view: View) -> tuple[np.ndarray, np.ndarray, np.nd
         given = view.middles(view.poses.position[None], view.poses.rotation[None])[0]
         placed = np.where((view.first_share >= view.fitted.share[0])[:, None], given, placed)
     good = view.usable & (view.fitted.share[0] >= SHAPE_SHARE)
-    return _project(evidence, placed), placed[:, 2], good
+    return project(evidence.scene.camera, placed, NEAREST), placed[:, 2], good
 
 
 def _with_shape(view: View, sigma: float) -> np.ndarray:
     """One sigma of the log of a size (frame,): what does not look like its label has not the area of its size."""
     return np.hypot(sigma, UNLIKE * (1.0 - view.fitted.share[0]))
-
-
-def _project(evidence: Evidence, places: np.ndarray) -> np.ndarray:
-    camera = evidence.scene.camera
-    depth = np.where(places[:, 2:] > 1e-6, places[:, 2:], np.nan)
-    return places[:, :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
 
 
 def _first_guess(evidence: Evidence, view: View, rough: float, *, points: bool) -> Iterator[Witness]:
@@ -147,10 +142,10 @@ def _first_guess(evidence: Evidence, view: View, rough: float, *, points: bool) 
         return
     given = view.middles(view.poses.position[None], view.poses.rotation[None])[0]
     seen, depth, good = _seen(evidence, view)
-    good &= given[:, 2] > 1e-6
+    good &= given[:, 2] > NEAREST
     if good.any():
         size = np.log(given[:, 2] / depth)
-        stated = _project(evidence, given)
+        stated = project(evidence.scene.camera, given, NEAREST)
         sigma = np.maximum(LATERAL_SIZES * view.size * evidence.step, LATERAL_M * focal / given[:, 2])
         sigma = np.maximum(GIVEN * view.size * evidence.step, 2.0) if view.item.known else sigma
         yield Witness(
@@ -171,7 +166,7 @@ def _measured(evidence: Evidence, view: View, *, points: bool) -> Iterator[Witne
     if name in scene.keypoints3d and name in evidence.points and points:
         values, found = np.asarray(scene.keypoints3d[name], dtype=float)[frames], evidence.points[name].found[frames]
         places = np.where((trust_of(values) > 0.0)[..., None], values[..., :3], np.nan)
-        drawn = _project(evidence, places.reshape(-1, 3)).reshape(*places.shape[:2], 2)
+        drawn = project(evidence.scene.camera, places, NEAREST)
         like = compare_points(drawn, found)
         good = np.isfinite(like.miss) & (like.miss < 0.3)
         middle = np.nanmean(np.where(np.isfinite(found), drawn, np.nan), axis=1)
@@ -192,7 +187,7 @@ def _measured(evidence: Evidence, view: View, *, points: bool) -> Iterator[Witne
                 scene.sigma("centers") * scene.camera.fx / places[:, 2], 0.08 * view.size * evidence.step
             )
             size = np.log(places[:, 2] / depth)
-            stated, at = _project(evidence, places), with_center
+            stated, at = project(evidence.scene.camera, places, NEAREST), with_center
             yield Witness(
                 name,
                 CENTRES,
@@ -339,7 +334,7 @@ def _weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """The explanation that the scene's evidence decides for.
 
     Attributes:
@@ -363,7 +358,7 @@ class Verdict:
         return {"cost_as_given": self.nothing, "cost_cured": self.best.cost}
 
 
-def verdict(evidence: Evidence) -> Verdict | None:
+def decision(evidence: Evidence) -> Decision | None:
     """What explains the differences clearly better than nothing does; None where nothing needs to be explained."""
     found = evidence.once(explanations)
     if not found:
@@ -373,7 +368,7 @@ def verdict(evidence: Evidence) -> Verdict | None:
     if best.kind == "nothing" or nothing - best.cost < LEAST_EXPLAINED or best.cost > MOST_LEFT * nothing:
         return None
     rivals = tuple(each for each in found[1:] if each.cost - best.cost < RIVALS_WITHIN and each.kind != "nothing")
-    return Verdict(best, nothing, rivals)
+    return Decision(best, nothing, rivals)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from warpprior.checks.evidence import FEWEST_PIXELS, Evidence, compare_points, moments
+from warpprior.checks.evidence import FEWEST_PIXELS, Evidence, compare_points, moments, project
 from warpprior.checks.registry import check
 from warpprior.finding import Finding
+from warpprior.render.thinning import thinned
 from warpprior.scene import IGNORE_LABEL, Scene, trust_of
 
 LABELS, KEYPOINTS, BOXES, SPACE, GUESS = "labels", "2D keypoints", "boxes", "measured points", "first guesses"
@@ -39,23 +40,18 @@ class Track:
 def tracks(evidence: Evidence) -> Iterator[Track]:
     """All that shows how bodies move in the picture."""
     scene, step = evidence.scene, evidence.step
-    camera = scene.camera
-
-    def project(places: np.ndarray) -> np.ndarray:
-        depth = np.where(places[..., 2:] > 1e-3, places[..., 2:], np.nan)
-        return places[..., :2] / depth * [camera.fx, camera.fy] + [camera.cx, camera.cy]
-
+    seen = functools.partial(project, scene.camera)
     for item in scene.bodies:
         name = item.name
         if scene.labels is not None:
-            thin = scene.labels[:, step // 2 :: step, step // 2 :: step]
+            thin = thinned(scene.labels, step)
             area, centre = moments(thin == item.label)
             hidden = (thin == IGNORE_LABEL).mean(axis=(1, 2)) > 0.5
             good = (area >= FEWEST_PIXELS) & ~hidden
             yield Track(name, LABELS, np.where(good[:, None], centre * step, np.nan))
         view = evidence.views[name]
         middle = view.all_middles
-        yield Track(name, GUESS, project(middle))
+        yield Track(name, GUESS, seen(middle))
         if name in evidence.points:
             points = evidence.points[name]
             like = compare_points(points.drawn, points.found)
@@ -68,9 +64,9 @@ def tracks(evidence: Evidence) -> Iterator[Track]:
             values = np.asarray(scene.keypoints3d[name], dtype=float)
             known = trust_of(values) > 0.0
             whole = known.sum(axis=1) >= 0.9 * known.shape[1]
-            yield Track(name, SPACE, project(np.where(whole[:, None], np.nanmean(values[..., :3], axis=1), np.nan)))
+            yield Track(name, SPACE, seen(np.where(whole[:, None], np.nanmean(values[..., :3], axis=1), np.nan)))
         elif name in scene.centers:
-            yield Track(name, SPACE, project(np.asarray(scene.centers[name], dtype=float)))
+            yield Track(name, SPACE, seen(np.asarray(scene.centers[name], dtype=float)))
 
 
 @dataclass(frozen=True)
@@ -259,9 +255,9 @@ def frame_rates(evidence: Evidence) -> Iterator[Finding]:
 
 def _with_another_depth(evidence: Evidence) -> set[str | None]:
     """Bodies whose first guess is not where they are, so that it does not tell how fast they move; None: all."""
-    from warpprior.checks.sizes import verdict
+    from warpprior.checks.sizes import decision
 
-    found = verdict(evidence)
+    found = decision(evidence)
     return _misread(evidence) if found is None else _misread(evidence) | {found.best.body}
 
 

@@ -160,16 +160,16 @@ class _Search:
                 tried, as_it_is = self._better(carried, rested)
                 self.settle(tried, CARRIED_SETTLING)
                 arrived, costs = self._hypotheses[-1]
-                led_astray = contradicting(np.stack([each for _, each in self._hypotheses]))
+                every = np.stack([each for _, each in self._hypotheses])
+                led_astray = contradicting(every)
                 arrived = np.where(led_astray[:, None], tried, arrived)
-                costs = np.where(led_astray, as_it_is, costs)
-                self._hypotheses[-1] = arrived, costs
+                every[-1] = np.where(led_astray, as_it_is, costs)
+                self._hypotheses[-1] = arrived, every[-1]
                 path = self.take_path()
-                every = believed(np.stack([each for _, each in self._hypotheses]))
-                costs = every[-1]
+                every = believed(every)
                 price = np.zeros(len(path))
                 price[target] = prices[way][source]
-                price += costs - every.min(axis=0)
+                price += every[-1] - every.min(axis=0)
                 news = (_jumps(arrived, path) > NEWS) & (price < jump_price(every))
                 fronts[way] = np.where(news[:, None], arrived, path)
                 prices[way] = np.where(news, price, 0.0)

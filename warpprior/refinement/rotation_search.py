@@ -8,7 +8,7 @@ of them are handed on, to be judged at full size, with colours and contact, over
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.start import start_from_labels
 from warpprior.refinement.steps import BodySteps
 from warpprior.refinement.symmetry import seen_angles
+from warpprior.render.thinning import thinned, thinned_camera
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.wording import frame_list
 from warpprior.system.motion import MotionState
@@ -197,18 +198,7 @@ def _small_scene(body: SceneBody, scene: Scene, own: np.ndarray, frames: np.ndar
     assert labels is not None, "it is what hypotheses are judged by"
     area = np.median([(labels[frame] == body.label).sum() for frame in frames])
     step = max(int(np.sqrt(area) / LABEL_PX), 1)
-    middle = step // 2
-    images = labels[frames][:, middle::step, middle::step]
-    height, width = images.shape[1:]
-    camera = replace(
-        scene.camera,
-        width=width,
-        height=height,
-        fx=scene.camera.fx / step,
-        fy=scene.camera.fy / step,
-        cx=(scene.camera.cx - middle - 0.5) / step + 0.5,
-        cy=(scene.camera.cy - middle - 0.5) / step + 0.5,
-    )
+    images, camera = thinned(labels[frames], step), thinned_camera(scene.camera, step)
     rotations = Rotation.from_quat(np.tile(own[frames, 3:], (len(grid), 1)))
     turns = Rotation.from_quat(np.repeat(grid, len(frames), axis=0))
     position = np.tile(own[frames, :3], (len(grid), 1)).astype(np.float64)

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-import warpprior
 from warpprior.checks.evidence import Points
 from warpprior.finding import Finding
-from warpprior.io.atomic import atomic_write
 from warpprior.report.checked import checked_parts
+from warpprior.report.frame import write_page
 from warpprior.report.overlay import encoded
 from warpprior.report.picture import INK, OUTLINES, View, backdrop, has_rgb, mark_keypoints, masks_of, outline
-from warpprior.report.style import STYLE
 from warpprior.scene import Scene
 from warpprior.support.errors import MissingExtraError
 
@@ -41,16 +39,8 @@ def write_check(
     """
     title = "check" if scene is None else scene.name
     parts = [f"<h1>{escape(title)}</h1>", *_pictures(scene, mended, device), *checked_parts(found, "Findings")]
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)} - check</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n'
-        + "\n".join(parts)
-        + f"\n<footer>warpprior {escape(warpprior.__version__)}</footer>\n</main>\n</body>\n</html>\n"
-    )
     path = folder / CHECK_FILE
-    with atomic_write(path, "w") as file:
-        file.write(page)
+    write_page(path, f"{title} - check", parts)
     return path
 
 

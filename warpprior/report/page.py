@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-import warpprior
 from warpprior.checks.first import note_of
-from warpprior.io.atomic import atomic_write
 from warpprior.io.fingerprint import flat_settings
 from warpprior.report.checked import checked_parts
 from warpprior.report.figures import (
@@ -25,10 +23,10 @@ from warpprior.report.figures import (
     true_share,
 )
 from warpprior.report.findings import FACT, GOOD, POOR, Finding, findings
+from warpprior.report.frame import write_page
 from warpprior.report.overlay import draw_stills, encoded
 from warpprior.report.picture import VERDICTS
 from warpprior.report.plots import render_plots
-from warpprior.report.style import STYLE
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 from warpprior.support.environment import versions
@@ -94,17 +92,8 @@ def write_report(
     parts += [*_numbers(result), *curves]
     parts += _files(folder, _FILES | _TRACKED if "frame" in result.history else _FILES)
     parts += _settings(result)
-    title = escape(f"{result.scene.name} - warpprior")
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n'
-        + "\n".join(parts)
-        + f"\n<footer>warpprior {escape(warpprior.__version__)}</footer>\n</main>\n</body>\n</html>\n"
-    )
     path = folder / REPORT_FILE
-    with atomic_write(path, "w") as file:
-        file.write(page)
+    write_page(path, f"{result.scene.name} - warpprior", parts)
     if progress is not None:
         progress(2, 2, "writing the report")
     return path

@@ -67,7 +67,8 @@ def track(
     if progress is not None:
         progress(0, count, "preparing")
     tracker = Tracker(scene, settings, observe=observe, sensors=sensors, device=device, lag=reach)
-    found = checked_first(scene, device=resolve_device(device), strict=strict) if check_first else ()
+    device = resolve_device(device)
+    found = checked_first(scene, device=device, strict=strict) if check_first else ()
     filtered: list[Estimate] = []
     chosen: list[Estimate] = []
     complete = True
@@ -88,4 +89,4 @@ def track(
     if reach:
         chosen += tracker.smoothed()[len(chosen) - len(filtered) :]
     result = tracked_result(scene, tracker.settings, filtered, chosen, complete)
-    return judged(with_findings(result, found), resolve_device(device))
+    return judged(with_findings(result, found), device)

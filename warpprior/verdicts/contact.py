@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices
 from warpprior.geometry.queries import signed_distance
+from warpprior.refinement.symmetry import seen_angles
 from warpprior.scene import Poses, Scene, SceneBody
 
 POINTS = 400  # of a surface that are looked up in another
@@ -106,14 +107,8 @@ def break_traces(poses: Poses, symmetry: str) -> dict[str, np.ndarray]:
 
 
 def _angles(first: Rotation, second: Rotation, symmetry: str) -> np.ndarray:
-    """Between rotations (frame,) [degrees], or between their axes of symmetry; 0 of a ball."""
-    between = first.inv() * second
-    if symmetry == "none":
-        return np.degrees(between.magnitude())
-    if symmetry == "sphere":
-        return np.zeros(len(between))
-    axis = "xyz".index(symmetry)
-    return np.degrees(np.arccos(np.clip(between.as_matrix()[:, axis, axis], -1.0, 1.0)))
+    """Between rotations (frame,) [degrees], as far as looks tell."""
+    return np.degrees(seen_angles(first.as_quat(), second.as_quat(), symmetry))
 
 
 def _speeds(position: np.ndarray, fps: float) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from warpprior.bodies import posed_keypoints
 from warpprior.render.images import render_depth, render_labels
-from warpprior.scene import IGNORE_LABEL, Camera, Poses, Scene, SceneBody, depth_image, trust_of
+from warpprior.render.thinning import thinned, thinned_camera
+from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, depth_image, trust_of
 
 BORDER = 4.0  # length of a border over the root of its area
 FEWEST_PIXELS = 30  # labels smaller than this tell nothing
@@ -117,17 +118,13 @@ class Small:
 
     def thinned(self, image: np.ndarray) -> np.ndarray:
         """The pixels of a picture that were drawn."""
-        return image[self.step // 2 :: self.step, self.step // 2 :: self.step]
+        return thinned(image, self.step)
 
 
 def draw_small(scene: Scene, poses: Mapping[str, Poses], device: str) -> Small:
     """Draw all bodies."""
-    camera = scene.camera
-    step = max(1, -(-camera.width // MOST_DRAWN_PX))
-    shift = (step // 2 + 0.5) / step - 0.5
-    width, height = (len(range(step // 2, size, step)) for size in (camera.width, camera.height))
-    focal, center = (camera.fx / step, camera.fy / step), (camera.cx / step - shift, camera.cy / step - shift)
-    small = replace(scene, camera=Camera(width, height, *focal, *center), labels=None, read_rgb=None, read_depth=None)
+    step = max(1, -(-scene.camera.width // MOST_DRAWN_PX))
+    small = replace(scene, camera=thinned_camera(scene.camera, step), labels=None, read_rgb=None, read_depth=None)
     return Small(render_depth(small, dict(poses), device), render_labels(small, dict(poses), device), step)
 
 
