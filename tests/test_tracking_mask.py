@@ -11,8 +11,9 @@ from warpprior.scenes.noise import disturb_labels, mask_noise
 from warpprior.scenes.robot_lift import robot_lift
 from warpprior.support.errors import InputError
 from warpprior.tracking.evidence import Evidence, error_from_unknowns, move, seen_from, without_unseen_turns
-from warpprior.tracking.mask_evidence import LOOK_EVERY, MaskResidual, _View
+from warpprior.tracking.mask_evidence import LOOK_EVERY, MaskResidual
 from warpprior.tracking.mask_search import EAGER, EVERY
+from warpprior.tracking.mask_view import MaskView
 from warpprior.tracking.single_frame import coarse_to_fine
 
 SMALL = Camera(320, 240, 307.5, 307.5, 160.0, 120.0)
@@ -312,7 +313,7 @@ def test_a_body_that_is_elsewhere_is_searched_for(device, exact, error):
 def test_searches_become_rare(device, exact, monkeypatch):
     """What is not found is searched for in each of the first pictures, then in every fourth: searches take long."""
     residual, asked = MaskResidual(exact, device), []
-    monkeypatch.setattr(_View, "find_label", lambda view, labels, pose: asked.append(True) or (pose.position[0], 0.0))
+    monkeypatch.setattr(MaskView, "find_label", lambda view, pose: asked.append(True) or (pose.position[0], 0.0))
     label, wrong = exact.body("bottle").label, np.zeros_like(exact.labels[5])
     wrong[10:14, 10:60] = label
     counts = []
