@@ -8,6 +8,7 @@ import numpy as np
 
 SMALL = 1e-6
 EYE = np.eye(3)
+BACK = np.array([-1.0, -1.0, -1.0, 1.0])  # times a unit quaternion, its inverse
 
 
 def hat(w: np.ndarray) -> np.ndarray:
@@ -54,7 +55,43 @@ def log(q: np.ndarray) -> np.ndarray:
 
 def difference(after: np.ndarray, before: np.ndarray) -> np.ndarray:
     """The rotation vector that turns ``before`` into ``after``, along the camera's axes [rad]."""
-    return log(multiply(after, before * [-1.0, -1.0, -1.0, 1.0]))
+    return log(multiply(after, before * BACK))
+
+
+def exps(turns: np.ndarray) -> np.ndarray:
+    """:func:`exp` of each of many (n, 3): (n, 4)."""
+    angles = np.sqrt(np.einsum("nx,nx->n", turns, turns))
+    small = angles < SMALL
+    scales = np.where(small, 0.5 - angles**2 / 48.0, np.sin(0.5 * angles) / np.where(small, 1.0, angles))
+    out = np.empty((len(turns), 4))
+    out[:, :3], out[:, 3] = turns * scales[:, None], np.cos(0.5 * angles)
+    return out
+
+
+def products(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """:func:`multiply` of many (n, 4) with as many, or with one (4,)."""
+    x, y, z, w = p.T
+    a, b, c, d = q.T
+    out = np.stack(
+        [
+            w * a + x * d + y * c - z * b,
+            w * b - x * c + y * d + z * a,
+            w * c + x * b - y * a + z * d,
+            w * d - x * a - y * b - z * c,
+        ],
+        axis=1,
+    )
+    return out / np.sqrt(np.einsum("nq,nq->n", out, out))[:, None]
+
+
+def differences(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """:func:`difference` of each of many (n, 4) from one (4,): (n, 3)."""
+    turns = products(after, before * BACK)
+    turns[turns[:, 3] < 0.0] *= -1.0
+    sines = np.sqrt(np.einsum("nx,nx->n", turns[:, :3], turns[:, :3]))
+    small = sines < SMALL
+    scales = np.where(small, 2.0, 2.0 * np.arctan2(sines, turns[:, 3]) / np.where(small, 1.0, sines))
+    return turns[:, :3] * scales[:, None]
 
 
 def matrix(q: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.visibility import read_channels
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
 from warpprior.system.mask_bias import MaskBias, measure_mask_bias
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence, move, seen_from

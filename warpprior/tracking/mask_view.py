@@ -19,9 +19,9 @@ from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 GPU_LANES = 256
 PASSES = 4  # of the closed form that begins a search
-ROOM = 1.08  # a window that has become too small is made so much larger than it must be,
+ROOM = 1.12  # a window that has become too small is made so much larger than it must be,
 STEPS = 8  # in so many pixels; and smaller again
-SPARE = 2.0  # when it has so many times the pixels that it must have
+SPARE = 2.5  # when it has so many times the pixels that it must have
 
 
 class MaskView:
