@@ -64,17 +64,26 @@ def list_runs(runs):
     )
 
 
-@wp.func
-def is_wanted(label: int, wanted: int, other: bool) -> bool:
-    """Whether a pixel has a label, or any ``other``."""
-    return (label == wanted) != other
+SAME = wp.constant(0)  # pixels that have a label,
+OTHER = wp.constant(1)  # another one, background or not,
+FOREIGN = wp.constant(2)  # or another one that is not background
 
 
 @wp.func
-def squared_in_row(runs: Runs, row: int, column: int, wanted: int, other: bool, limit: int) -> int:
+def is_wanted(label: int, wanted: int, kind: int) -> bool:
+    """Whether a pixel is of a kind, as seen from a label."""
+    if kind == SAME:
+        return label == wanted
+    if kind == OTHER:
+        return label != wanted
+    return label != wanted and label != 0
+
+
+@wp.func
+def squared_in_row(runs: Runs, row: int, column: int, wanted: int, kind: int, limit: int) -> int:
     """Squared distance along a row to the nearest pixel that is wanted; what is not nearer than ``limit`` may be it."""
     first = row * runs.width
-    if is_wanted(int(runs.labels[first + column]), wanted, other):
+    if is_wanted(int(runs.labels[first + column]), wanted, kind):
         return 0
     low = int(0)
     high = int(runs.counts[row])
@@ -91,7 +100,7 @@ def squared_in_row(runs: Runs, row: int, column: int, wanted: int, other: bool, 
         gap = column - place
         if gap * gap >= best:
             break
-        if is_wanted(int(runs.labels[first + place]), wanted, other):
+        if is_wanted(int(runs.labels[first + place]), wanted, kind):
             best = gap * gap
             break
         run -= 1
@@ -101,7 +110,7 @@ def squared_in_row(runs: Runs, row: int, column: int, wanted: int, other: bool, 
         gap = place - column
         if gap * gap >= best:
             break
-        if is_wanted(int(runs.labels[first + place]), wanted, other):
+        if is_wanted(int(runs.labels[first + place]), wanted, kind):
             best = gap * gap
             break
         run += 1
@@ -109,23 +118,27 @@ def squared_in_row(runs: Runs, row: int, column: int, wanted: int, other: bool, 
 
 
 @wp.func
-def distance_to(runs: Runs, column: int, row: int, wanted: int, other: bool) -> float:
-    """Distance [px] between the middles of a pixel and the nearest one that has a label, or any ``other``.
-
-    Width and height together where there is none.
-    """
-    best = int(squared_in_row(runs, row, column, wanted, other, NOWHERE))
+def squared_to(runs: Runs, column: int, row: int, wanted: int, kind: int, limit: int) -> int:
+    """Squared distance between the middles of a pixel and the nearest one of a kind; ``limit`` if that is not less."""
+    best = int(squared_in_row(runs, row, column, wanted, kind, limit))
     for step in range(1, runs.height):
         far = step * step
         if far >= best:
             break
         if row - step >= 0:
-            best = far + squared_in_row(runs, row - step, column, wanted, other, best - far)
+            best = far + squared_in_row(runs, row - step, column, wanted, kind, best - far)
         if row + step < runs.height and far < best:
-            best = far + squared_in_row(runs, row + step, column, wanted, other, best - far)
-    if best >= NOWHERE:
+            best = far + squared_in_row(runs, row + step, column, wanted, kind, best - far)
+    return best
+
+
+@wp.func
+def distance_to(runs: Runs, column: int, row: int, wanted: int, kind: int) -> float:
+    """Distance [px] to the nearest pixel of a kind; width and height together where there is none."""
+    squared = squared_to(runs, column, row, wanted, kind, NOWHERE)
+    if squared >= NOWHERE:
         return float(runs.width + runs.height)
-    return wp.sqrt(float(best))
+    return wp.sqrt(float(squared))
 
 
 @wp.func
@@ -133,14 +146,14 @@ def border_distance(runs: Runs, column: int, row: int, own: int, layer: int) -> 
     """What :func:`warpprior.system.label_fields.contour_fields` has at a pixel, without a bias."""
     label = int(runs.labels[row * runs.width + column])
     if label == own:
-        return 0.5 - distance_to(runs, column, row, own, True)
+        return 0.5 - distance_to(runs, column, row, own, OTHER)
     if layer == 0:
         if label != 0:
             return 0.0
-        return distance_to(runs, column, row, 0, True) - 0.5
+        return distance_to(runs, column, row, 0, OTHER) - 0.5
     if label == UNKNOWN:
         return 0.0
-    return distance_to(runs, column, row, own, False) - 0.5
+    return distance_to(runs, column, row, own, SAME) - 0.5
 
 
 @wp.kernel
@@ -244,5 +257,66 @@ def count_gap(runs, own, bounds, origins, keys, blockers, *, counts_out):
         inputs=[runs, own, bounds, origins, keys, blockers],
         outputs=[counts_out],
         device=counts_out.device,
+        record_tape=False,
+    )
+
+
+@wp.kernel
+def _sum_known_borders(
+    runs: Runs,
+    own: int,  # label of what is drawn
+    keys: wp.array2d[wp.uint64],  # [frame, pixel] of what is drawn
+    area: wp.array[wp.int32],  # [4] left, top, right, bottom within the window: what is compared
+    reach: float,  # borders farther apart are not the same border [px]
+    apart: float,  # other labels nearer than this make a border something else [px]
+    sums_out: wp.array[wp.float64],  # [2] added to: how far borders lie outside [px], and how many pixels of them
+):
+    """One thread per row: borders of what is drawn, and those of its label, where both meet the background."""
+    row = wp.tid()
+    if row < area[1] or row >= area[3]:
+        return
+    total = wp.float64(0.0)
+    count = wp.float64(0.0)
+    for column in range(area[0], area[2]):
+        pixel = row * runs.width + column
+        if keys[0, pixel] != wp.uint64(0):
+            beside = int(0)
+            corner = int(0)
+            for place in range(9):
+                x = column + place % 3 - 1
+                y = row + place // 3 - 1
+                if x >= 0 and x < runs.width and y >= 0 and y < runs.height:
+                    if keys[0, y * runs.width + x] == wp.uint64(0):
+                        corner = 1
+                        beside = wp.max(beside, place % 2)
+            if corner == 1:
+                drawn = float(0.5)
+                if beside == 0:
+                    drawn = wp.sqrt(2.0) - 0.5
+                outside = float(0.0)
+                # A little farther than anything that counts.
+                limit = int(reach + 3.0) * int(reach + 3.0)
+                if int(runs.labels[pixel]) == own:
+                    outside = wp.sqrt(float(squared_to(runs, column, row, own, OTHER, limit))) - 0.5 - drawn
+                else:
+                    outside = 0.5 - wp.sqrt(float(squared_to(runs, column, row, own, SAME, limit))) - drawn
+                if wp.abs(outside) < reach:
+                    near = int(apart * apart) + 1
+                    if squared_to(runs, column, row, own, FOREIGN, near) == near:
+                        total += wp.float64(outside)
+                        count += wp.float64(1.0)
+    if count > wp.float64(0.0):
+        wp.atomic_add(sums_out, 0, total)
+        wp.atomic_add(sums_out, 1, count)
+
+
+def sum_known_borders(runs, own, keys, area, reach, apart, *, sums_out):
+    """Launch :func:`_sum_known_borders`."""
+    wp.launch(
+        _sum_known_borders,
+        dim=runs.height,
+        inputs=[runs, own, keys, area, reach, apart],
+        outputs=[sums_out],
+        device=sums_out.device,
         record_tape=False,
     )

@@ -8,7 +8,6 @@ import numpy as np
 
 SMALL = 1e-6
 EYE = np.eye(3)
-BACK = np.array([-1.0, -1.0, -1.0, 1.0])  # times a unit quaternion, its inverse
 
 
 def hat(w: np.ndarray) -> np.ndarray:
@@ -54,44 +53,18 @@ def log(q: np.ndarray) -> np.ndarray:
 
 
 def difference(after: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """The rotation vector that turns ``before`` into ``after``, along the camera's axes [rad]."""
-    return log(multiply(after, before * BACK))
-
-
-def exps(turns: np.ndarray) -> np.ndarray:
-    """:func:`exp` of each of many (n, 3): (n, 4)."""
-    angles = np.sqrt(np.einsum("nx,nx->n", turns, turns))
-    small = angles < SMALL
-    scales = np.where(small, 0.5 - angles**2 / 48.0, np.sin(0.5 * angles) / np.where(small, 1.0, angles))
-    out = np.empty((len(turns), 4))
-    out[:, :3], out[:, 3] = turns * scales[:, None], np.cos(0.5 * angles)
-    return out
-
-
-def products(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """:func:`multiply` of many (n, 4) with as many, or with one (4,)."""
-    x, y, z, w = p.T
-    a, b, c, d = q.T
-    out = np.stack(
-        [
-            w * a + x * d + y * c - z * b,
-            w * b - x * c + y * d + z * a,
-            w * c + x * b - y * a + z * d,
-            w * d - x * a - y * b - z * c,
-        ],
-        axis=1,
-    )
-    return out / np.sqrt(np.einsum("nq,nq->n", out, out))[:, None]
-
-
-def differences(after: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """:func:`difference` of each of many (n, 4) from one (4,): (n, 3)."""
-    turns = products(after, before * BACK)
-    turns[turns[:, 3] < 0.0] *= -1.0
-    sines = np.sqrt(np.einsum("nx,nx->n", turns[:, :3], turns[:, :3]))
-    small = sines < SMALL
-    scales = np.where(small, 2.0, 2.0 * np.arctan2(sines, turns[:, 3]) / np.where(small, 1.0, sines))
-    return turns[:, :3] * scales[:, None]
+    """The rotation vector that turns ``before`` into ``after``, along the camera's axes [rad], of length at most pi."""
+    x, y, z, w = after.tolist()
+    a, b, c, d = before.tolist()
+    i = x * d - w * a - y * c + z * b
+    j = y * d - w * b - z * a + x * c
+    k = z * d - w * c - x * b + y * a
+    sine, cosine = math.sqrt(i * i + j * j + k * k), w * d + x * a + y * b + z * c
+    if cosine < 0.0:
+        i, j, k, cosine = -i, -j, -k, -cosine
+    # Of a quaternion whose length is not quite one the sine is so much off.
+    scale = 2.0 / math.hypot(sine, cosine) if sine < SMALL else 2.0 * math.atan2(sine, cosine) / sine
+    return np.array([scale * i, scale * j, scale * k])
 
 
 def matrix(q: np.ndarray) -> np.ndarray:

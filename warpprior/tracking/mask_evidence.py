@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.visibility import read_channels
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
-from warpprior.system.mask_bias import MaskBias, measure_mask_bias
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence, move, seen_from
+from warpprior.tracking.known_borders import PARTS, KnownBorders
 from warpprior.tracking.manifold import difference
 from warpprior.tracking.mask_search import LEAST_PIXELS, different, is_due, turned_in_picture
 from warpprior.tracking.mask_view import MaskView
@@ -30,10 +29,8 @@ USUAL, LEAST_USUAL = 0.55, 0.35  # what is usual at first, and at least [sigma]
 LEARNS, LEARNS_WORSE, LATELY = 0.2, 0.03, 0.3  # share of the newest picture in that, and in what was of late
 STRANGE = 1.3  # a contour that fits so much worse of late than usual may be turned wrongly
 MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
-LOOKS = 24  # pictures whose borders of known bodies are compared
-LOOK_EVERY = 5  # frames between them
+LOOKS = 24  # times that borders of known bodies are compared
 BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
-BORDER_MARGIN = 12.0  # around known bodies [px]
 LEAST_SIGMA_BIAS = 0.2  # known bodies are not known better [px]
 
 
@@ -57,7 +54,7 @@ class MaskResidual:
 
     Attributes:
         bias_px, sigma_bias_px: how far label borders lie outside the true ones, and how sure that is [px].  Where there
-            are known bodies their borders say, in the first 24 of every fifth picture.
+            are known bodies their borders say, 24 times, each in parts of five pictures.
         frame_index: pictures so far.
     """
 
@@ -86,7 +83,7 @@ class MaskResidual:
         self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
         self._usual = dict.fromkeys(self._views, USUAL)  # misfit of contours that were found [sigma],
         self._recent = dict(self._usual)  # and of late
-        self._known = _KnownBorders(frame) if frame.known else None
+        self._known = KnownBorders(frame) if frame.known else None
 
     def measure(
         self,
@@ -123,7 +120,7 @@ class MaskResidual:
         if labels.shape != (camera.height, camera.width):
             raise InputError("label image", f"shape {labels.shape}", f"shape {(camera.height, camera.width)}")
         self.frame.place(poses, surfaces)
-        if self._known is not None and self.frame_index % LOOK_EVERY == 0 and self.frame_index < LOOKS * LOOK_EVERY:
+        if self._known is not None and self.frame_index <= (LOOKS - 1) * PARTS:
             self._learn_bias(labels)
         self.frame_index += 1
         self._bias.fill_(self.bias_px)
@@ -223,13 +220,16 @@ class MaskResidual:
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
-        bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
+        sums = np.zeros(2) if self._known is None else self._known.sums
+        bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index, *sums])
         missed, usual, recent = (np.array([*each.values()]) for each in (self._missed, self._usual, self._recent))
         return {"bias": bias, "missed": missed, "usual": usual, "recent": recent}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
-        bias, sigma, index = kept["bias"]
+        bias, sigma, index, *sums = kept["bias"]
+        if self._known is not None:
+            self._known.sums[:] = sums
         self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
         self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
         self._usual = dict(zip(self._usual, kept["usual"].tolist(), strict=True))
@@ -252,9 +252,15 @@ class MaskResidual:
         return self._pixels(name, np.outer(step, step))
 
     def _learn_bias(self, labels: np.ndarray) -> None:
-        """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
+        """Let the borders of the known bodies, where they meet the background, say how biased pictures are.
+
+        The first picture says so at once; then each shows a part, and all parts together say the rest.
+        """
         assert self._known is not None, "bodies are known"
-        found = self._known.compare(labels)
+        parts = range(PARTS) if self.frame_index == 0 else [(self.frame_index - 1) % PARTS]
+        for part in parts:
+            self._known.look(labels, part)
+        found = self._known.found() if parts[-1] == PARTS - 1 else None
         if found is not None:
             sure = 1.0 / self.sigma_bias_px**2
             weight = found.count / BORDER_LENGTH / self._sigma_border**2
@@ -265,29 +271,3 @@ class MaskResidual:
         view = self._views[name]
         view.linearise(reach)
         return view.equations.read(self.frame, view.body, self.sigma_bias_px)
-
-
-class _KnownBorders:
-    """The bodies whose poses are known as their label images should show them."""
-
-    def __init__(self, frame: SingleFrame):
-        self._frame = frame
-        self._canvas = frame.canvas([body.name for body in frame.known], outlined=False)
-        values = np.zeros(16, dtype=np.uint8)
-        # All are drawn on one channel: a border is one where known bodies meet the background, whichever they are.
-        values[0] = frame.known[0].label
-        self._values = wp.array(values, dtype=wp.uint8, device=frame.device)
-
-    def compare(self, labels: np.ndarray) -> MaskBias | None:
-        """How far borders of their labels (height, width) lie outside the drawn ones; None: too few are in sight."""
-        known = [body.label for body in self._frame.known]
-        window = self._frame.window(self._frame.known, BORDER_MARGIN)
-        if window is None:
-            return None
-        image = window.cut(labels[None])
-        image = np.where(np.isin(image, known), np.uint8(known[0]), image)
-        self._canvas.look_at(window)
-        self._canvas.draw_faces(self._frame.state.screen)
-        drawn = wp.empty(self._canvas.keys.shape, dtype=wp.uint8, device=self._frame.device)
-        read_channels(self._canvas.keys, self._values, channels_out=drawn)
-        return measure_mask_bias(image, drawn.numpy().reshape(image.shape))

@@ -8,20 +8,18 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.contour import Borders, add_contour
-from warpprior.kernels.label_borders import Runs, count_gap, list_runs, measure_near
+from warpprior.kernels.label_borders import count_gap, list_runs, measure_near
 from warpprior.kernels.robust import Scale
 from warpprior.render.window import Window
 from warpprior.scene import Poses, SceneBody
 from warpprior.support.replay import Replay
+from warpprior.tracking.label_window import LabelWindow, fitted
 from warpprior.tracking.mask_search import LEAST_PIXELS, size_and_middle, turn_between
 from warpprior.tracking.single_frame import PoseEquations, SingleFrame
 from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 GPU_LANES = 256
 PASSES = 4  # of the closed form that begins a search
-ROOM = 1.12  # a window that has become too small is made so much larger than it must be,
-STEPS = 8  # in so many pixels; and smaller again
-SPARE = 2.5  # when it has so many times the pixels that it must have
 
 
 class MaskView:
@@ -50,15 +48,9 @@ class MaskView:
         self._others = frame.canvas([name for name in names if name != body.name], outlined=False)
         self._lanes = min(self._canvas.stride, GPU_LANES)
         self.equations = PoseEquations(frame, self._lanes)
-        height, width = frame.camera.height, frame.camera.width
-        self._fields = wp.zeros((1, 2, width * height), dtype=wp.float32, device=device)
-        words = self._words = twin_zeros(-(-width * height // 8), wp.uint64, device)
-        self._labels = words.host.view(np.uint8)
-        runs = self._runs = Runs()
-        runs.words, size = words.array, 8 * len(words.host)
-        runs.labels = wp.array(ptr=words.array.ptr, shape=size, dtype=wp.uint8, device=device)
-        runs.starts = wp.zeros((height, width), dtype=wp.int16, device=device)
-        runs.counts = wp.zeros(height, dtype=wp.int32, device=device)
+        self._whole = np.array([frame.camera.width, frame.camera.height])
+        self._fields = wp.zeros((1, 2, int(self._whole.prod())), dtype=wp.float32, device=device)
+        self._labels = LabelWindow(self._canvas.window, device)
         self._gap = twin_zeros(3, wp.int32, device)
         self._scale = TwinArray(wp.zeros(1, dtype=Scale, device=device))
         self._scale.host["weight"] = weight
@@ -73,7 +65,7 @@ class MaskView:
         """Look at a window of another size; launches are recorded anew."""
         self._canvas.look_at(window)
         self._others.look_at(window)
-        self._runs.width, self._runs.height = window.width, window.height
+        self._labels.resize(window)
         self._borders.blockers = self._others.keys
         device = self._frame.device
         self._looking = Replay(self._launch_looking, device, capture=True)
@@ -86,37 +78,23 @@ class MaskView:
         self.active = False
         if box is None:
             return
-        self._aim(*box)
-        window, (column, row) = self._canvas.window, self._canvas.window.origins[0]
+        before = self._canvas.window
+        window = fitted(before, *box, self._whole)
+        if (window.width, window.height) == (before.width, before.height):
+            self._canvas.shift(window.origins)
+            self._others.shift(window.origins)
+        else:
+            self._take(window)
+        column, row = window.origins[0].tolist()
         image = labels[row : row + window.height, column : column + window.width]
         self.active = bool((image == self.body.label).any())
         if self.active:
-            self._image[...] = image
-            self._words.push()
+            self._labels.image[...] = image
+            self._labels.push()
             self._looking()  # others are drawn where they are predicted, whatever is found out later
 
-    def _aim(self, low: np.ndarray, high: np.ndarray) -> None:
-        """Look at a box of pixels, and perhaps some around it."""
-        window, camera = self._canvas.window, self._frame.camera
-        whole, needed = np.array([camera.width, camera.height]), high - low
-        size = np.array([window.width, window.height])
-        if (needed > size).any() or size.prod() > SPARE * needed.prod():
-            size = np.minimum(np.ceil(ROOM * needed / STEPS).astype(int) * STEPS, whole)
-        origin = np.clip(low - (size - needed) // 2, 0, whole - size).astype(np.int32)[None]
-        if size[0] == window.width and size[1] == window.height:
-            self._canvas.shift(origin)
-            self._others.shift(origin)
-        else:
-            self._take(Window(origin, int(size[0]), int(size[1])))
-
-    @property
-    def _image(self) -> np.ndarray:
-        """The labels in the window (height, width) uint8."""
-        window = self._canvas.window
-        return self._labels[: window.width * window.height].reshape(window.height, window.width)
-
     def _launch_looking(self) -> None:
-        list_runs(self._runs)
+        list_runs(self._labels.runs)
         self._others.draw_faces(self._frame.state.screen)
 
     def linearise(self, reach: float) -> None:
@@ -133,7 +111,7 @@ class MaskView:
         canvas.draw(state.screen)
         outline = canvas.outline(state.screen)
         measure_near(
-            outline, self._runs, self.body.label, self._others.keys, stride=self._lanes, fields_out=self._fields
+            outline, self._labels.runs, self.body.label, self._others.keys, stride=self._lanes, fields_out=self._fields
         )
         equations.clear()
         add_contour(
@@ -159,7 +137,7 @@ class MaskView:
     def _launch_comparing(self) -> None:
         self._gap.array.zero_()
         count_gap(
-            self._runs,
+            self._labels.runs,
             self.body.label,
             self._frame.bounds[self.body.name].array,
             self._canvas.origins,
@@ -175,7 +153,7 @@ class MaskView:
         label is turned against it is the second that is returned [rad].
         """
         frame, camera, position = self._frame, self._frame.camera, pose.position[0]
-        label = self._image == self.body.label
+        label = self._labels.image == self.body.label
         wanted = size_and_middle(label)
         hidden = self._others.keys.numpy().reshape(label.shape)
         turn = 0.0

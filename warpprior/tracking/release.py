@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
-from warpprior.tracking.manifold import differences, exps, products
+from warpprior.tracking.manifold import difference, exp, multiply
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.update import ASSUMED, Rows, picked_rows
 
@@ -100,7 +100,9 @@ class Release:
         with_hand = whole @ belief.covariance[:used, :used] @ whole.T + noise
         ways = np.empty((len(followed), 6))
         ways[:, :3] = self.places[index, followed, :3] - belief.position[place]
-        ways[:, 3:] = differences(self.places[index, followed, 3:], belief.rotation[place])
+        rotations, now = self.places[index, :, 3:], belief.rotation[place]
+        for number, onset in enumerate(followed.tolist()):
+            ways[number, 3:] = difference(rotations[onset], now)
         stayed = residual - ways @ jacobian.T
         carried = self.spreads[index, followed] @ jacobian.T
         spreads = jacobian @ carried + noise
@@ -111,7 +113,8 @@ class Release:
         self.sizes[index, followed] += len(residual)
         steps = np.einsum("ocr,or->oc", gains, stayed)
         self.places[index, followed, :3] += steps[:, :3]
-        self.places[index, followed, 3:] = products(exps(steps[:, 3:]), self.places[index, followed, 3:])
+        for number, onset in enumerate(followed.tolist()):
+            rotations[onset] = multiply(exp(steps[number, 3:]), rotations[onset])
         self.spreads[index, followed] -= gains @ jacobian @ self.spreads[index, followed]
         return self._decide(belief, index, followed, ways + steps, loose)
 
