@@ -28,6 +28,9 @@ class Borders:
     center: wp.vec2
 
 
+BORDERS_OF_FRAMES = ("fields", "shares")  # [frame, ...] of Borders, beside what others hide
+
+
 @wp.func
 def sample_field(
     fields: wp.array3d[wp.float32], frame: int, layer: int, x: float, y: float, width: int, height: int

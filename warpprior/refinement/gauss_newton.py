@@ -122,10 +122,8 @@ class GaussNewton:
         """Normal equations of all bodies at the current motion; launches only."""
         self.problem.equations.clear()
         self.problem.refresh()
+        self.problem.add_rows(self.terms, self.problem.system)
         for term in self.terms:
-            term.costs.zero_()
-            term.freeze()
-            term.add(self.problem.system)
             history.add(term.name, term.costs)
         history.close_row()
 

@@ -12,9 +12,9 @@ import warp as wp
 from warpprior.kernels.visibility import read_channels
 from warpprior.render.window import Window, window_around
 from warpprior.scene import SceneBody
-from warpprior.system.backdrop import draw_known
+from warpprior.system.backdrop import draw_known, known_channels
 from warpprior.system.label_fields import contour_fields, label_boxes, unbias_labels
-from warpprior.system.mask_bias import measure_mask_bias
+from warpprior.system.mask_bias import frames_looked_at, measure_mask_bias
 from warpprior.system.misfit import Likeness, is_likeness, length_px
 from warpprior.system.motion import MotionState
 
@@ -26,27 +26,40 @@ class ObservedPicture:
     """Observations within the window.
 
     Attributes:
+        motion: of all bodies.
         window: the crop of each frame.
         labels: label images within it (frame, height, width) uint8, or None.
-        backdrop: keys of the known bodies, channels being their places in the scene [frame, pixel] uint64.
         mask_bias: how far label borders lie outside the true ones, as known bodies show whose surfaces are exact [px].
         unbiased_labels: labels of the estimated bodies with that corrected, to whole pixels, or None.
         likeness: the same as known bodies show whose surfaces are not, where there are no others; None without.
     """
 
+    motion: MotionState
     window: Window
     labels: np.ndarray | None
-    backdrop: wp.array
     mask_bias: float
     unbiased_labels: np.ndarray | None
     likeness: Likeness | None = None
+
+    @cached_property
+    def backdrop(self) -> wp.array | None:
+        """Keys of the known bodies, channels being their places in the scene [frame, pixel]; None without any."""
+        return draw_known(self.motion, self.window, known_channels(self.motion))
+
+    def refresh_backdrop(self) -> None:
+        """Draw the known bodies anew where the focal length may have changed, if anybody looks at them."""
+        drawn = self.__dict__.get("backdrop")
+        if drawn is not None:
+            keys = draw_known(self.motion, self.window, known_channels(self.motion))
+            assert keys is not None, "there are known bodies"
+            wp.copy(drawn, keys)
 
     @cached_property
     def unbiased_labels_on_device(self) -> wp.array:
         """The same [frame, pixel] uint8, for all who compare drawings with them."""
         images = self.unbiased_labels
         assert images is not None, "the sequence has labels"
-        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.backdrop.device)
+        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.motion.device)
 
     def shows(self, body: SceneBody) -> np.ndarray:
         """Frames in which the body's label occurs (frame,) bool; none without labels."""
@@ -58,9 +71,9 @@ class ObservedPicture:
         """Signed distances of the body's contour to its place [frame, 2, pixel] float32 [px]; zero without labels."""
         shape = (len(self.window.origins), 2, self.window.height * self.window.width)
         if self.labels is None:
-            return wp.zeros(shape, dtype=wp.float32, device=self.backdrop.device)
+            return wp.zeros(shape, dtype=wp.float32, device=self.motion.device)
         fields = contour_fields(self.labels, body.label, self.mask_bias).reshape(shape)
-        return wp.array(fields, dtype=wp.float32, device=self.backdrop.device)
+        return wp.array(fields, dtype=wp.float32, device=self.motion.device)
 
     def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
         """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
@@ -94,16 +107,14 @@ def observe_picture(
         # Nothing is compared with drawings: they may be small.
         window = Window(np.zeros((motion.frame_count, 2), dtype=np.int32), *SMALLEST)
     labels = None if scene.labels is None else window.cut(scene.labels)
-    backdrop = draw_known(motion, window, [scene.bodies.index(body) for body in motion.known])
-    if backdrop is None:
-        shape = (motion.frame_count, window.width * window.height)
-        backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
     bias, likeness = None, None
     if calibrate and labels is not None and motion.known:
         exact = [body for body in motion.known if not is_likeness(body.body)]
         telling = exact or motion.known
-        trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful)) if doubtful else slice(None)
-        bias = measure_mask_bias(labels[trusted], _known_labels(motion, telling, backdrop, labels.shape)[trusted])
+        trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful))
+        looked = trusted[frames_looked_at(len(trusted))]
+        if len(looked):
+            bias = measure_mask_bias(labels[looked], _known_labels(motion, telling, window, looked))
         if bias is not None and not exact:
             longest = max(length_px(body, camera) for body in telling)
             likeness = Likeness(" and ".join(body.name for body in telling), bias.pixels, longest)
@@ -113,14 +124,16 @@ def observe_picture(
     if unbiased is not None and pixels:
         for body in motion.estimated:
             unbiased = unbias_labels(unbiased, body.label, pixels)
-    return ObservedPicture(window, labels, backdrop, pixels, unbiased, likeness)
+    return ObservedPicture(motion, window, labels, pixels, unbiased, likeness)
 
 
-def _known_labels(motion: MotionState, bodies: Sequence[SceneBody], backdrop, shape: tuple[int, ...]) -> np.ndarray:
-    """Labels of some known bodies as drawn in the window."""
+def _known_labels(motion: MotionState, bodies: Sequence[SceneBody], window: Window, frames: np.ndarray) -> np.ndarray:
+    """Labels of some known bodies as drawn in the window, in some frames (frame, height, width) uint8."""
     values = np.zeros(16, dtype=np.uint8)
     for body in bodies:
         values[motion.scene.bodies.index(body)] = body.label
-    drawn = wp.empty(backdrop.shape, dtype=wp.uint8, device=motion.device)
-    read_channels(backdrop, wp.array(values, dtype=wp.uint8, device=motion.device), channels_out=drawn)
-    return drawn.numpy().reshape(shape)
+    keys = draw_known(motion, window, known_channels(motion), frames=frames)
+    assert keys is not None, "there are known bodies"
+    drawn = wp.empty(keys.shape, dtype=wp.uint8, device=motion.device)
+    read_channels(keys, wp.array(values, dtype=wp.uint8, device=motion.device), channels_out=drawn)
+    return drawn.numpy().reshape(len(frames), window.height, window.width)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import warp as wp
 
     from warpprior.kernels.rows import System
+    from warpprior.render.parts import Part
     from warpprior.scene import Scene, SceneBody
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
@@ -93,7 +94,10 @@ class BoundTerm:
         costs: of each frame [frame] float64, weight included; every :meth:`add` adds to it, and who asks for costs
             zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
+        in_parts: it can be asked for some frames at a time; see :class:`DrawnTerm`.
     """
+
+    in_parts: ClassVar[bool] = False
 
     def __init__(self, term: Any, body: SceneBody, problem: Problem):
         import warp as wp
@@ -150,6 +154,35 @@ class BoundTerm:
             self.add(system)
 
         record_adjoint(push, [rows])
+
+
+class DrawnTerm(BoundTerm):
+    """A bound term of a body whose drawing it reads, which can be asked for a part of the frames: long sequences are
+    drawn part by part.
+
+    What it takes from :attr:`warpprior.system.problem.Problem.drawings` is of the part that is drawn, and so must all
+    other arrays be that it gives to a kernel: ``part.of(array)``.
+    """
+
+    in_parts: ClassVar[bool] = True
+
+    def freeze_part(self, part: Part) -> None:
+        """:meth:`freeze` for the frames that are drawn; launches only."""
+
+    def add_part(self, system: System, part: Part) -> None:
+        """:meth:`add` for the frames that are drawn, whose rows ``system`` takes; launches only."""
+        raise TypeError(f"term {self.name!r} has no rows")
+
+    def freeze(self) -> None:
+        self.freeze_part(self._all())
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        self.add_part(system, self._all())
+
+    def _all(self) -> Part:
+        """The one part that there is."""
+        (part,) = self.problem.drawings.parts
+        return part
 
 
 def bind_terms(terms: Iterable[Term], problem: Problem) -> list[BoundTerm]:
