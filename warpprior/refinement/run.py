@@ -49,7 +49,7 @@ KERNELS = (
 )
 KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
 START = "closed-form start"
-PARTS = None
+HOLDING = None
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
 
@@ -162,7 +162,7 @@ class _Run:
         calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
         doubtful = self.evidence.doubtful_labels
         observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
-        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings), PARTS)
+        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings), HOLDING)
         self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings)]
         self.rows: list[dict[str, float]] = []
         # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.

@@ -48,26 +48,30 @@ def draw_known(
 
 
 class Backdrop:
-    """The known bodies behind what is drawn now: drawn once where all frames are one part, else part by part.
+    """The known bodies behind what is drawn now: drawn once for all frames, or again with each part.
 
     Attributes:
-        keys: channels being the bodies' places in the scene [frame, pixel] uint64, of the part's frames.
+        keys: channels being the bodies' places in the scene [frame, pixel] uint64, of the part's frames; empty pixels
+            behind a body that is alone, None behind several.
     """
 
-    def __init__(self, motion: MotionState, observed: ObservedPicture, parts: Parts):
+    keys: wp.array | None
+
+    def __init__(self, motion: MotionState, observed: ObservedPicture, parts: Parts, *, hold: bool = True):
         self._motion, self._observed = motion, observed
         self._canvas: Canvas | None = None
         window = observed.window
-        if motion.known and len(parts) > 1:
+        self._all: wp.array | None = None
+        if not motion.known and len(motion.estimated) == 1:
+            shape = (max(part.count for part in parts), window.width * window.height)
+            self._all = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
+        elif motion.known and (hold or len(parts) == 1):
+            self._all = observed.backdrop
+        elif motion.known:
             assembly, self._screen = known_screen(motion)
             channels = known_channels(motion)
             self._canvas = Canvas(assembly, channels, [False] * len(channels), window, motion.device, parts=parts)
-        elif motion.known:
-            assert observed.backdrop is not None, "there are known bodies"
-            self.keys = observed.backdrop
-        else:
-            shape = (max(part.count for part in parts), window.width * window.height)
-            self.keys = self._none = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
+        self.turn_to(parts[0])
 
     def turn_to(self, part: Part) -> None:
         """Be of these frames; launches only."""
@@ -76,9 +80,10 @@ class Backdrop:
             if self._observed.labels is not None:
                 self._canvas.draw_faces(self._screen)
             self.keys = self._canvas.keys
-        elif not self._motion.known:
-            keys = self._none
-            self.keys = keys if part.count == len(keys) else cut(keys, 0, part.count)
+        elif self._all is None:
+            self.keys = None
+        else:
+            self.keys = part.of(self._all) if self._motion.known else cut(self._all, 0, part.count)
 
     def refresh(self) -> None:
         """Take the known bodies where the focal length has them now."""

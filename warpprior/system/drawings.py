@@ -9,6 +9,7 @@ import warp as wp
 from warpprior.render.canvas import Canvas
 from warpprior.render.parts import Part, Parts, one_part
 from warpprior.system.backdrop import Backdrop
+from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 
@@ -22,16 +23,16 @@ class Drawings:
     Args:
         motion: of all bodies.
         observed: the label images.
-        parts: frames that are drawn together; None for all at once.
+        holding: how much is in memory at a time.
 
     Attributes:
-        parts: as given.
+        parts: frames that are drawn together.
         alone: by body name, a canvas with that body alone, as channel 0, and its contour.
     """
 
-    def __init__(self, motion: MotionState, observed: ObservedPicture, parts: Parts | None = None):
+    def __init__(self, motion: MotionState, observed: ObservedPicture, holding: Holding):
         self._motion, self._observed, self._compares = motion, observed, observed.labels is not None
-        self.parts: Parts = one_part(motion.frame_count) if parts is None else parts
+        self.parts: Parts = one_part(motion.frame_count) if holding.parts is None else holding.parts
         self.alone: dict[str, Canvas] = {}
         self._together: dict[str, Canvas] = {}
         count, window = len(motion.estimated), observed.window
@@ -46,7 +47,7 @@ class Drawings:
                 self._together[body.name] = Canvas(
                     motion.assembly, channels, [False] * count, window, motion.device, parts=self.parts
                 )
-        self._backdrop = Backdrop(motion, observed, self.parts)
+        self._backdrop = Backdrop(motion, observed, self.parts, hold=holding.backdrop)
         self._turn_to(self.parts[0])
 
     @property
@@ -69,7 +70,9 @@ class Drawings:
         if name in self._together:
             return self._together[name].keys
         others = [canvas for other, canvas in self.alone.items() if other != name]
-        return others[0].keys if others else self._backdrop.keys
+        keys = others[0].keys if others else self._backdrop.keys
+        assert keys is not None, "there is something behind a body that is alone"
+        return keys
 
     def draw(self) -> None:
         """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with.

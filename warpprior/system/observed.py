@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import warp as wp
 
 from warpprior.kernels.visibility import read_channels
+from warpprior.render.parts import Parts
 from warpprior.render.window import Window, window_around
 from warpprior.scene import SceneBody
 from warpprior.system.backdrop import draw_known, known_channels
-from warpprior.system.label_fields import contour_fields, label_boxes, unbias_labels
+from warpprior.system.border_distances import BorderDistances, distance_crops
+from warpprior.system.label_fields import label_boxes, unbias_labels
 from warpprior.system.mask_bias import frames_looked_at, measure_mask_bias
 from warpprior.system.misfit import Likeness, is_likeness, length_px
 from warpprior.system.motion import MotionState
@@ -32,6 +34,7 @@ class ObservedPicture:
         mask_bias: how far label borders lie outside the true ones, as known bodies show whose surfaces are exact [px].
         unbiased_labels: labels of the estimated bodies with that corrected, to whole pixels, or None.
         likeness: the same as known bodies show whose surfaces are not, where there are no others; None without.
+        margin: space that was left around the labels, as a share of their size.
     """
 
     motion: MotionState
@@ -40,6 +43,8 @@ class ObservedPicture:
     mask_bias: float
     unbiased_labels: np.ndarray | None
     likeness: Likeness | None = None
+    margin: float = 0.25
+    _boxes: dict[int, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def backdrop(self) -> wp.array | None:
@@ -59,7 +64,8 @@ class ObservedPicture:
         """The same [frame, pixel] uint8, for all who compare drawings with them."""
         images = self.unbiased_labels
         assert images is not None, "the sequence has labels"
-        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.motion.device)
+        # On a CPU these are the images themselves.
+        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.motion.device, copy=False)
 
     def shows(self, body: SceneBody) -> np.ndarray:
         """Frames in which the body's label occurs (frame,) bool; none without labels."""
@@ -67,13 +73,22 @@ class ObservedPicture:
             return np.zeros(len(self.window.origins), dtype=bool)
         return (self.labels == body.label).any(axis=(1, 2))
 
-    def contour_fields(self, body: SceneBody) -> wp.array:
-        """Signed distances of the body's contour to its place [frame, 2, pixel] float32 [px]; zero without labels."""
-        shape = (len(self.window.origins), 2, self.window.height * self.window.width)
-        if self.labels is None:
-            return wp.zeros(shape, dtype=wp.float32, device=self.motion.device)
-        fields = contour_fields(self.labels, body.label, self.mask_bias).reshape(shape)
-        return wp.array(fields, dtype=wp.float32, device=self.motion.device)
+    def boxes(self, body: SceneBody) -> np.ndarray:
+        """Bounding boxes of the body's label within the window (frame, 4) [px]; NaN where it does not occur."""
+        assert self.labels is not None, "the sequence has labels"
+        if body.label not in self._boxes:
+            self._boxes[body.label] = label_boxes(self.labels, body.label)
+        return self._boxes[body.label]
+
+    def distance_crops(self, body: SceneBody) -> np.ndarray:
+        """Where distances to the body's label are wanted; see :func:`border_distances.distance_crops`."""
+        return distance_crops(self.boxes(body), self.window.width, self.window.height, self.margin)
+
+    def border_distances(self, body: SceneBody, parts: Parts | None = None) -> BorderDistances:
+        """Distances of the body's contour to its place; see :class:`BorderDistances` for ``parts``."""
+        assert self.labels is not None, "the sequence has labels"
+        crops, device = self.distance_crops(body), self.motion.device
+        return BorderDistances(self.labels, body.label, crops, self.mask_bias, device, parts=parts)
 
     def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
         """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
@@ -124,7 +139,7 @@ def observe_picture(
     if unbiased is not None and pixels:
         for body in motion.estimated:
             unbiased = unbias_labels(unbiased, body.label, pixels)
-    return ObservedPicture(motion, window, labels, pixels, unbiased, likeness)
+    return ObservedPicture(motion, window, labels, pixels, unbiased, likeness, margin)
 
 
 def _known_labels(motion: MotionState, bodies: Sequence[SceneBody], window: Window, frames: np.ndarray) -> np.ndarray:

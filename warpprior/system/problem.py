@@ -14,11 +14,12 @@ from warpprior.kernels.robust import Scale
 from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, SYSTEM_OF_FRAMES, PointBody, System
 from warpprior.kernels.slabs import frames_of
 from warpprior.observations import channel
-from warpprior.render.parts import Part, Parts
+from warpprior.render.parts import Part
 from warpprior.scene import SceneBody
 from warpprior.system.contacts import BodyContacts, point_body
 from warpprior.system.drawings import Drawings
 from warpprior.system.equations import Equations
+from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 from warpprior.system.overlap import Overlap
@@ -62,11 +63,12 @@ class Problem:
         motion: of all bodies.
         observed: the label images.
         unknowns: which unknowns are estimated besides poses.
-        parts: frames that are drawn together; None for all at once.
+        holding: how much is in memory at a time; None for everything.
 
     Attributes:
         equations: unknowns and normal equations.
         shared: the unknowns that all frames share.
+        holding: as given.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the estimated bodies.
         estimates_focal: the focal length is an unknown.
@@ -79,10 +81,11 @@ class Problem:
         motion: MotionState,
         observed: ObservedPicture,
         unknowns: UnknownSettings | None = None,
-        parts: Parts | None = None,
+        holding: Holding | None = None,
     ):
         unknowns = UnknownSettings() if unknowns is None else unknowns
         self.motion, self.observed = motion, observed
+        self.holding = Holding() if holding is None else holding
         device = motion.device
         self.shared = SharedUnknowns(motion, observed, unknowns)
         self.estimates_focal = "focal" in self.shared.names
@@ -90,7 +93,7 @@ class Problem:
         self.equations = Equations(motion.estimated, self.shared.names, motion.frame_count, lanes, device)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
         self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
-        self.drawings = Drawings(motion, observed, parts)
+        self.drawings = Drawings(motion, observed, self.holding)
         self.compares_labels, self._draws = False, True
         self.notes: list[str] = []
         self._stage: Stage | None = None

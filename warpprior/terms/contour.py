@@ -69,7 +69,8 @@ class BoundContour(DrawnTerm):
         self._canvas, self._overlap = problem.drawings.alone[body.name], problem.overlap(body)
         self._visible = problem.observed.shows(body).astype(np.float32)
         borders = self._borders = Borders()
-        borders.fields = problem.observed.contour_fields(body)
+        in_file = None if problem.holding.distances else problem.drawings.parts
+        self._distances = problem.observed.border_distances(body, in_file)
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
@@ -100,6 +101,7 @@ class BoundContour(DrawnTerm):
         if part not in self._parts:
             self._parts[part] = frames_of(Borders, self._borders, BORDERS_OF_FRAMES, part.of)
         borders = self._parts[part]
+        self._distances.look(borders, part)
         borders.blockers, borders.focal = self.problem.drawings.behind(self.body.name), self.problem.motion.focal
         return borders
 
