@@ -42,7 +42,7 @@ class ProblemTerm(Protocol):
 class BoundRows(Protocol):
     """What a problem asks of a bound term."""
 
-    in_parts: ClassVar[bool]
+    in_parts: bool
     costs: wp.array
 
     def freeze(self) -> None: ...

@@ -39,6 +39,7 @@ class Contour(Term):
     observes: ClassVar[bool] = True
     compares_labels: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("labels",)
 
     sigma_px: float | None = positive(None)

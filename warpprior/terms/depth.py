@@ -38,6 +38,7 @@ class Depth(Term):
     name: ClassVar[str] = "depth"
     observes: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("read_depth",)
 
     weight: float = weight(0.0)

@@ -48,6 +48,7 @@ class Image(Term):
     name: ClassVar[str] = "image"
     observes: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("read_rgb", "labels")
 
     sigma_grey: float = positive(0.02)
