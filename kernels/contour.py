@@ -17,7 +17,10 @@ LOOSE = wp.constant(1.0e-6)  # [px] residuals this small are those of contours t
 class Borders:
     """Where a body's label ends, and what may hide that."""
 
-    fields: wp.array(dtype=wp.float32, ndim=3)  # [frame, 2, pixel] signed distances [px], see below
+    fields: wp.array(dtype=wp.float32, ndim=3)  # [frame, 2, pixel] signed distances [px], see below; or empty, and
+    pictures: wp.array(dtype=wp.float16)  # [2 * pixel + layer] the same, one frame's crop of the canvas after another
+    starts: wp.array(dtype=wp.int32)  # [frame] first pixel of each
+    crops: wp.array(dtype=wp.vec4i)  # [frame] column and row in the canvas, width, height
     blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of the other bodies
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
@@ -26,6 +29,9 @@ class Borders:
     misfit_column: wp.int32  # of that unknown
     focal: wp.vec2
     center: wp.vec2
+
+
+BORDERS_OF_FRAMES = ("shares",)  # [frame] of Borders, beside distances and what others hide
 
 
 @wp.func
@@ -52,6 +58,38 @@ def sample_field(
     top = f00 + s * (f10 - f00)
     bottom = f01 + s * (f11 - f01)
     return wp.vec3(top + t * (bottom - top), (1.0 - t) * (f10 - f00) + t * (f11 - f01), bottom - top)
+
+
+@wp.func
+def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float) -> wp.vec3:
+    """The same of a crop of its own; beyond it distances grow, but where nothing pulls nothing does beyond, either."""
+    crop = borders.crops[frame]
+    width = crop[2]
+    u = x - float(crop[0]) - 0.5
+    v = y - float(crop[1]) - 0.5
+    s = wp.clamp(u, 0.0, float(width) - 1.001)
+    t = wp.clamp(v, 0.0, float(crop[3]) - 1.001)
+    beyond = wp.vec2(u - wp.clamp(u, 0.0, float(width) - 1.0), v - wp.clamp(v, 0.0, float(crop[3]) - 1.0))
+    column = wp.min(int(s), width - 2)
+    row = wp.min(int(t), crop[3] - 2)
+    s = s - float(column)
+    t = t - float(row)
+    place = 2 * (borders.starts[frame] + row * width + column) + layer
+    f00 = float(borders.pictures[place])
+    f10 = float(borders.pictures[place + 2])
+    f01 = float(borders.pictures[place + 2 * width])
+    f11 = float(borders.pictures[place + 2 * width + 2])
+    top = f00 + s * (f10 - f00)
+    bottom = f01 + s * (f11 - f01)
+    value = top + t * (bottom - top)
+    along = (1.0 - t) * (f10 - f00) + t * (f11 - f01)
+    down = bottom - top
+    reach = wp.length(beyond)
+    if reach > 0.0 and wp.abs(value) > LOOSE:
+        value += reach
+        along += beyond[0] / reach
+        down += beyond[1] / reach
+    return wp.vec3(value, along, down)
 
 
 @wp.kernel
@@ -101,7 +139,11 @@ def _add_contour(
                     layer = 1
                 u = x - float(origin[0])
                 v = y - float(origin[1])
-                found = sample_field(borders.fields, frame, layer, u, v, outline.crop.width, outline.crop.height)
+                found = wp.vec3(0.0, 0.0, 0.0)
+                if borders.pictures.shape[0] > 0:
+                    found = sample_picture(borders, frame, layer, u, v)
+                else:
+                    found = sample_field(borders.fields, frame, layer, u, v, outline.crop.width, outline.crop.height)
                 residual = found[0]
                 loose = wp.abs(residual) <= LOOSE
                 biased = system.bias_column >= 0 and layer == 0 and not loose

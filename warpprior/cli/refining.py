@@ -98,11 +98,12 @@ def refine_into(
     strict: bool = False,
     quiet: bool = False,
     brief: bool = False,
+    memory: str | None = None,
 ) -> Result:
     """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
 
-    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first`` and ``strict`` as in
-    :func:`warpprior.refine`.
+    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first``, ``strict`` and
+    ``memory`` as in :func:`warpprior.refine`.
     """
     from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
@@ -117,6 +118,7 @@ def refine_into(
             resume_from=state,
             check_first=check_first,
             strict=strict,
+            memory=memory,
         )
 
     said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief}

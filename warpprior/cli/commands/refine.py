@@ -18,6 +18,9 @@ class Options(OneScene, Refined, Started, Checked, IntoFolder, OnDevice, Common)
 
     output_dir: Path = folder("result folder")
     resume: bool = option("continue an interrupted run in --output-dir", False)
+    memory: str | None = option(
+        "what the process may take, or the run on a GPU, as 4GiB (default: most of what is free)", metavar="SIZE"
+    )
 
 
 def run(options: Options) -> int:
@@ -30,8 +33,11 @@ def run(options: Options) -> int:
     from warpprior.cli.results import exit_code, exit_code_of, places_of, read_start
     from warpprior.cli.running import say, start_warp
     from warpprior.io import prepare_output
+    from warpprior.support.memory import read_size
 
     settings = chosen_settings(options)
+    if options.memory is not None:
+        read_size(options.memory, "--memory")
     protect = places_of(options.scene, options.initial)
     with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
         device = start_warp(options.device, options.quiet)
@@ -43,5 +49,7 @@ def run(options: Options) -> int:
                 say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
                 return exit_code_of(options.output_dir, strict=options.strict)
         chosen = {"check_first": not options.no_check, "strict": options.strict, "quiet": options.quiet}
-        result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, **chosen)
+        result = refine_into(
+            options.output_dir, scene, settings, device, inputs, state=state, memory=options.memory, **chosen
+        )
     return exit_code(result, strict=options.strict)
