@@ -2,8 +2,9 @@
 
 import warp as wp
 
+from warpprior.kernels.link_blocks import Carriers, add_carried_row
 from warpprior.kernels.robust import Scale, trust_of
-from warpprior.kernels.rows import System, add_carried, add_entry, add_share, close_row
+from warpprior.kernels.rows import ROWS, System, add_carried, add_entry, add_share, close_row
 from warpprior.kernels.silhouette import Outline, dominant_lines, is_dominant, visit_owned, walk_edge
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
@@ -29,6 +30,7 @@ class Borders:
     misfit_column: wp.int32  # of that unknown
     focal: wp.vec2
     center: wp.vec2
+    carriers: Carriers  # which links carry the edges; residuals depend on bias, misfit and focal length
 
 
 BORDERS_OF_FRAMES = ("shares",)  # [frame] of Borders, beside distances and what others hide
@@ -169,18 +171,38 @@ def _add_contour(
                 place = wp.vec3(ray_x, ray_y, 1.0) * depth
                 # The point's share of the far end, in space: nearer ends are drawn larger.
                 far = t * depth / walk.b[2]
-                count = add_carried(system, frame, frame, lane, 0, start, pose, place, direction, pull)
-                count = add_share(system, frame, frame, lane, count, walk.ends[0], direction * (1.0 - far), 1.0, pull)
-                count = add_share(system, frame, frame, lane, count, walk.ends[1], direction * far, 1.0, pull)
+                shared = wp.vec3(0.0, 0.0, 0.0)
                 if biased:
-                    count = add_entry(system, frame, frame, lane, count, system.bias_column, 1.0, pull)
+                    shared[0] = 1.0
                 if not fits:
-                    count = add_entry(system, frame, frame, lane, count, borders.misfit_column, per_metre, pull)
+                    shared[1] = per_metre
                 if system.focal_column >= 0:
                     spread = slope_px * (normal[0] * (x - borders.center[0]) + normal[1] * (y - borders.center[1]))
-                    spread += misfit_px
-                    count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
-                close_row(system, frame, lane, count, wp.float64(weight), pull)
+                    shared[2] = spread + misfit_px
+                if borders.carriers.on == 1 and system.mode == ROWS:
+                    add_carried_row(
+                        borders.carriers,
+                        frame,
+                        walk.entry // 2,
+                        wp.vec3(1.0 - far, far, 0.0),
+                        place,
+                        direction,
+                        shared,
+                        wp.float64(weight),
+                        pull,
+                    )
+                else:
+                    near = direction * (1.0 - far)
+                    count = add_carried(system, frame, frame, lane, 0, start, pose, place, direction, pull)
+                    count = add_share(system, frame, frame, lane, count, walk.ends[0], near, 1.0, pull)
+                    count = add_share(system, frame, frame, lane, count, walk.ends[1], direction * far, 1.0, pull)
+                    if biased:
+                        count = add_entry(system, frame, frame, lane, count, system.bias_column, shared[0], pull)
+                    if not fits:
+                        count = add_entry(system, frame, frame, lane, count, borders.misfit_column, shared[1], pull)
+                    if system.focal_column >= 0:
+                        count = add_entry(system, frame, frame, lane, count, system.focal_column, shared[2], pull)
+                    close_row(system, frame, lane, count, wp.float64(weight), pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 
