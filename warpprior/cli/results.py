@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain
 from warpprior.cli.running import FITS_BADLY, OK, first_frames, read_scene, say, say_warnings
-from warpprior.result import Result
+from warpprior.result import STATUSES, Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
 from warpprior.support.progress import Course, Progress, progress_bar
@@ -105,6 +105,17 @@ def run_into(
     if not result.complete:
         complain(f"interrupted; the best so far is in {folder}{remedy}")
     return result
+
+
+def in_one_line(result: Result, seconds: float) -> str:
+    """How a result fits, in few words."""
+    doubted = []
+    for name, verdict in result.verdicts.items():
+        counts = [f"{count} {status}" for status, count in verdict.counts().items() if count and status != STATUSES[0]]
+        doubted += [f"{name} {' and '.join(counts)}"] if counts else []
+    fits = "; ".join(doubted) or "all believed"
+    cut = "" if result.complete else ", interrupted, the best so far"
+    return f"{result.scene.frame_count} frames in {seconds:.1f} s{cut}: {fits}"
 
 
 def exit_code(result: Result, *, strict: bool = False) -> int:
