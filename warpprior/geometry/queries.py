@@ -11,8 +11,9 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.model import shared_model
 from warpprior.geometry.bending_surface import SurfaceAnswers, SurfaceQuery
-from warpprior.geometry.posed import poses_of, shared_model, surface_of
+from warpprior.geometry.posed import poses_of, surface_of
 from warpprior.geometry.signed_distance import shared_field
 from warpprior.kernels import posed_distance
 from warpprior.support.arrays import device_of, is_warp, to_warp
