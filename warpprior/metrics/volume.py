@@ -11,7 +11,7 @@ from warpprior.kernels.shared_volume import Grids, change_windings, count_shared
 
 PITCH_M = 0.001
 MOST_CELLS = 8_000_000  # of one grid; larger boxes get larger cells
-TOGETHER = 2_000_000  # cells of several grids that are counted in one go, which stay in the cache
+TOGETHER = 1_000_000  # cells of several grids that are counted in one go, which stay in the cache
 
 Moving = tuple[np.ndarray, np.ndarray]
 """Vertices (frame, vertex, 3) [m] and outward triangles (face, 3) of a closed surface; it may intersect itself: inside
