@@ -157,7 +157,9 @@ def _measured(result: Result, device: str, progress: Progress) -> Result:
     """The result with the metrics of its start and of its end, and with its contacts."""
     from warpprior.contacts import find_contacts
     from warpprior.metrics import Evaluator
+    from warpprior.support.kernel_loading import load_kernels
 
+    load_kernels(("frame_distance", "shared_volume"), device)
     course = Course(progress, {"prepare": 0.25, "before": 0.35, "after": 0.35, "contacts": 0.05})
     evaluator = Evaluator(result.scene, device=device, progress=course.part("prepare"))
     start = {body.name: body.initial for body in result.scene.bodies}
