@@ -51,6 +51,7 @@ KERNELS = (
     "visibility",
 )
 KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
+KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
 START = "closed-form start"
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
@@ -130,7 +131,8 @@ def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
     names = list(KERNELS)
     if not all(body.body.is_rigid for body in scene.bodies):
         names += KERNELS_OF_HANDS
-    return names + [term.name for term in _used(settings) if not term.lacks(scene)]
+    terms = [term.name for term in _used(settings) if not term.lacks(scene)]
+    return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
 
 
 def _used(settings: RefineSettings) -> list[Term]:
