@@ -33,6 +33,8 @@ TEST_LINE = re.compile(
     r"(?:^|\s)(PASSED|FAILED|ERROR|SKIPPED)\s+(tests/\S+)|(tests/\S+)\s+(PASSED|FAILED|ERROR|SKIPPED)"
 )
 
+TEST_REASON = re.compile(r"^(?:FAILED|ERROR) (tests/\S+) - (.*)$", re.MULTILINE)
+
 
 def put_together(folders: list[Path], place: Path) -> list[Path]:
     """The wheels of the folders; those in pieces are written to ``place`` whole."""
@@ -89,8 +91,9 @@ def read_tests(log: str) -> dict:
         outcome, name = (found[1], found[2]) if found[1] else (found[4], found[3])
         outcomes[name] = outcome.lower()
     counts = {kind: list(outcomes.values()).count(kind) for kind in ("passed", "failed", "error", "skipped")}
+    reasons = {name: text[:200] for name, text in TEST_REASON.findall(log)}
     bad = sorted(name for name, outcome in outcomes.items() if outcome in ("failed", "error"))
-    return {**counts, "names": bad}
+    return {**counts, "wrong": {name: reasons.get(name, "") for name in bad}}
 
 
 class Run:
