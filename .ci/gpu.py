@@ -29,11 +29,10 @@ MODULE = [sys.executable, "-m"]
 LIMITS_S = {"install": 90, "machine": 30, "compile": 150, "compare": 120, "table": 120, "tests": 300, "peers": 90}
 LEAST_S = 5.0  # what has less time left is not begun
 BRIEF_TESTS = ("tests/test_rotations.py",)
-TEST_LINE = re.compile(
-    r"(?:^|\s)(PASSED|FAILED|ERROR|SKIPPED)\s+(tests/\S+)|(tests/\S+)\s+(PASSED|FAILED|ERROR|SKIPPED)"
-)
-
-TEST_REASON = re.compile(r"^(?:FAILED|ERROR) (tests/\S+) - (.*)$", re.MULTILINE)
+OUTCOME = "(PASSED|FAILED|ERROR|SKIPPED)"
+# With several processes, and with one.
+TEST_LINE = re.compile(rf"%\] {OUTCOME} (tests/.+?)\s*$|^(tests/.+?) {OUTCOME}\s", re.MULTILINE)
+TEST_REASON = re.compile(r"^(?:FAILED|ERROR) (tests/.+?) - (.*)$", re.MULTILINE)
 
 
 def put_together(folders: list[Path], place: Path) -> list[Path]:

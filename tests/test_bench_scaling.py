@@ -83,9 +83,10 @@ def test_the_picture_shows_every_axis():
     found = {axis: {point.value: ROW for point in points} for axis, points in AXES.items()}
     found["faces"][2560 * 4**4] = {"problem": "took more than 240 s"}
     text = draw(found).decode()
-    for words in ("CPU time per frame [s]", "memory [MiB]", "pixels of a picture", "faces of the object", "bodies"):
+    for words in ("CPU s per frame", "memory [GiB]", "frames", "million pixels", "thousand faces", "bodies"):
         assert words in text
-    assert "faces of the object" not in draw({**found, "faces": {1: {"problem": "no"}}}).decode()
+    assert text.count("<circle") == 2 * (sum(map(len, AXES.values())) - 1)
+    assert "thousand faces" not in draw({**found, "faces": {1: {"problem": "no"}}}).decode()
 
 
 def test_a_point_is_measured(tmp_path):

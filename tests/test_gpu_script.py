@@ -55,13 +55,13 @@ def test_outcomes_are_read_from_a_log_that_ends_anywhere():
     """As pytest writes them in one process, and in several."""
     log = (
         "tests/test_a.py::test_one[cuda:0] PASSED   [ 25%]\n"
-        "[gw1] [ 50%] FAILED tests/test_b.py::test_two[cuda:0] \n"
+        "[gw1] [ 50%] FAILED tests/test_b.py::test_two[far off-cuda:0] \n"
         "[gw0] [ 75%] PASSED tests/test_a.py::test_three[0-cuda:0] \n"
         "[gw0] [ 75%] SKIPPED tests/test_c.py::test_four[cuda:0]\n"
-        "FAILED tests/test_b.py::test_two[cuda:0] - assert 1 == 2\n"
+        "FAILED tests/test_b.py::test_two[far off-cuda:0] - assert 1 == 2\n"
         "FAILED tests/test_b.p"
     )
-    wrong = {"tests/test_b.py::test_two[cuda:0]": "assert 1 == 2"}
+    wrong = {"tests/test_b.py::test_two[far off-cuda:0]": "assert 1 == 2"}
     found = script["read_tests"](log)
     assert found == {"passed": 2, "failed": 1, "error": 0, "skipped": 1, "wrong": wrong}
 

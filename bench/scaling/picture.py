@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from warpprior.bench.scaling.points import TITLES
-from warpprior.report.axes import LINES, dress, new_figure, set_logarithmic, set_margins, svg
+import numpy as np
 
-ROWS = (("seconds_per_frame", "CPU time per frame [s]"), ("memory_mib", "memory [MiB]"))
+from warpprior.bench.scaling.points import TITLES
+from warpprior.report.axes import LINES, Line, new_figure, svg
+
+ROWS = (("seconds_per_frame", 1.0, "CPU s per frame"), ("memory_mib", 1.0 / 1024.0, "memory [GiB]"))
+HEIGHT = 280.0  # [pt]
 
 
 def draw(found: Mapping[str, Mapping[int, dict]]) -> bytes:
@@ -17,18 +20,20 @@ def draw(found: Mapping[str, Mapping[int, dict]]) -> bytes:
         found: by axis and value, what :func:`warpprior.bench.scaling.measure.measure` returns; a point that was not
             reached has ``problem`` and is left out.
     """
-    axes = [axis for axis in TITLES if any("problem" not in row for row in found.get(axis, {}).values())]
-    figure = new_figure(4.4)
-    panels = figure.subplots(len(ROWS), max(len(axes), 1), squeeze=False)
-    for panel_row, (quantity, name) in zip(panels, ROWS, strict=True):
-        for panel, axis, colour in zip(panel_row, axes, LINES, strict=False):
-            points = sorted((value, row[quantity]) for value, row in found[axis].items() if "problem" not in row)
-            panel.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4)
-            dress(panel, TITLES[axis], TITLES[axis], name if axis == axes[0] else "")
-            panel.margins(0.08)
-            if axis != "bodies":
-                panel.set_xscale("log")
-            set_logarithmic(panel)
-    set_margins(figure, right=0.1, rows=len(ROWS))
-    figure.subplots_adjust(wspace=0.35, hspace=0.6)
+    reached = {
+        axis: [(value, row) for value, row in sorted(found.get(axis, {}).items()) if "problem" not in row]
+        for axis in TITLES
+    }
+    axes = [axis for axis, points in reached.items() if points]
+    figure = new_figure(HEIGHT, len(ROWS), max(len(axes), 1))
+    panels = iter(figure.axes)
+    for quantity, factor, name in ROWS:
+        for axis, color in zip(axes, LINES, strict=False):
+            panel, (title, unit) = next(panels), TITLES[axis]
+            across = np.array([value / unit for value, _ in reached[axis]])
+            up = np.array([factor * row[quantity] for _, row in reached[axis]])
+            panel.lines.append(Line(across, up, color, 1.4, dots=4.0))
+            panel.title = title if quantity == ROWS[0][0] else ""
+            panel.up = name if axis == axes[0] else ""
+            panel.reach, panel.range = (0.0, 1.05 * across.max()), (0.0, 1.1 * up.max())
     return svg(figure)

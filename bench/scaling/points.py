@@ -72,7 +72,12 @@ AXES = {
     "bodies": tuple(Point("bodies", count, bodies=count) for count in BODIES),
 }
 SHORT = {axis: points[: 2 if axis == "frames" else 1] for axis, points in AXES.items()}
-TITLES = {"frames": "frames", "pixels": "pixels of a picture", "faces": "faces of the object", "bodies": "bodies"}
+TITLES = {
+    "frames": ("frames", 1.0),
+    "pixels": ("million pixels", 1e6),
+    "faces": ("thousand faces", 1e3),
+    "bodies": ("bodies", 1.0),
+}  # of the picture: name and unit
 
 
 def cut_in_four(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
