@@ -61,8 +61,7 @@ bench: $(STAMP)  ## measure, and compare with the committed baseline
 	$(RUN) -m warpprior bench --compare
 
 gpu:             ## compile, compare with a CPU, time and test on a GPU, in 8 minutes (WHEELS=folder: install these)
-	$(PYTHON) .ci/gpu.py --output-dir out/gpu --device $(if $(filter auto,$(DEVICE)),cuda,$(DEVICE)) \
-	  $(if $(WHEELS),--wheels $(WHEELS))
+	$(PYTHON) .ci/gpu.py --output-dir out/gpu --device $(DEVICE:auto=cuda) $(if $(WHEELS),--wheels $(WHEELS))
 
 figures: $(STAMP) ## measure the figures of README and docs/measured.md anew, and draw their pictures (minutes)
 	$(RUN) docs/figures.py
