@@ -63,7 +63,7 @@ def refine_folder(
         place: the scene folder.
         folder: the result folder.
         settings: of the refinement.
-        num_frames, initial, device, overwrite, resume, check_first, strict, memory, quiet: as the options of ``refine``.
+        num_frames, initial, device, overwrite, resume, check_first, strict, memory, quiet: options of ``refine``.
         table: print what came out as a table, unless quiet.
 
     Returns:
