@@ -322,3 +322,36 @@ def collapse_vertices(mesh: Any, going, goals, *, faces_out, owners_out):
         outputs=[faces_out, owners_out],
         device=faces_out.device,
     )
+
+
+@wp.kernel
+def _find_places(
+    first: int,
+    points: wp.array[wp.vec3],  # [point]
+    surface: wp.uint64,
+    reach: float,
+    # outputs:
+    faces_out: wp.array[wp.int32],  # [point] -1 where none is within reach
+    weights_out: wp.array[wp.vec3],  # [point] of the corners of that face
+):
+    """One point: the place of a surface that is nearest to it."""
+    point = first + wp.tid()
+    query = wp.mesh_query_point_no_sign(surface, points[point], reach)
+    face = int(-1)
+    weights = wp.vec3(0.0, 0.0, 0.0)
+    if query.result:
+        face = query.face
+        weights = wp.vec3(query.u, query.v, 1.0 - query.u - query.v)
+    faces_out[point] = face
+    weights_out[point] = weights
+
+
+def find_places(points, surface, reach, *, faces_out, weights_out):
+    """The place of a surface that is nearest to each point, no farther than ``reach``."""
+    launch_slabs(
+        _find_places,
+        faces_out.shape,
+        inputs=[points, surface, reach],
+        outputs=[faces_out, weights_out],
+        device=faces_out.device,
+    )

@@ -36,8 +36,9 @@ from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
+from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
 from warpprior.system.unknown_settings import UnknownSettings
-from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
+from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
 from warpprior.verdicts.judge import judged
@@ -103,6 +104,8 @@ def refine(
     course = Course(progress, shares)
     load_kernels(kernels, device, course.part("compile") if uncompiled else None)
     course.part("prepare")(0.0, 1.0, "preparing")
+    if all(type(term) in TERMS for term in settings.terms):  # other terms may know vertices by number
+        scene = with_stand_ins(scene, settings.stand_in_px)
     found = checked_first(scene, device=device, strict=strict) if check_first else ()
     run = _Run(scene, settings, device, course.part("parts"), keep)
     if resume_from is not None:
@@ -112,7 +115,9 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    return judged(with_findings(run.result(complete), found), device)
+    result = judged(with_findings(run.result(complete), found), device)
+    said = stand_in_notes(result.scene, result.poses)
+    return replace(result, scene=with_originals(result.scene), notes=(*result.notes, *said)) if said else result
 
 
 def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
