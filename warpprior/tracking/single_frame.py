@@ -16,6 +16,7 @@ from warpprior.render.window import Window, whole_window
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.replay import Replay
 from warpprior.system.motion import CONTACT_POINTS, MotionState
+from warpprior.tracking.drawn_bodies import allowed_error, drawn_with_fewer
 from warpprior.tracking.evidence import (
     NO_EVIDENCE,
     Evidence,
@@ -42,7 +43,7 @@ class SingleFrame:
         point_count: points on each surface that measured depth is compared with.
 
     Attributes:
-        state: a motion of one frame in which every body moves.
+        state: a motion of one frame in which every body moves; those of many faces that are not watched have fewer.
         watched: the rigid bodies that are estimated.
         known: the bodies whose poses are given.
         bounds: of those bodies on the screen, as they are placed (6,), see :mod:`warpprior.kernels.screen_bounds`; by
@@ -51,11 +52,15 @@ class SingleFrame:
 
     def __init__(self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS):
         self.camera = scene.camera
-        model = Scene(scene.name, scene.camera, scene.fps, tuple(_any_moment(body) for body in scene.bodies))
-        self.state = MotionState(model, device, point_count=point_count)
-        self.device = self.state.device
         self.watched = tuple(b for b in scene.bodies if not b.known and b.body.is_rigid)
         self.known = tuple(b for b in scene.bodies if b.known)
+        error = allowed_error(scene.camera, list(self.watched))
+        drawn = [(b, None) if b in self.watched else drawn_with_fewer(b, error) for b in scene.bodies]
+        self._kept = {body.name: kept for body, kept in drawn}
+        self._counts = {body.name: body.body.vertex_count for body, _ in drawn}
+        model = Scene(scene.name, scene.camera, scene.fps, tuple(_any_moment(body) for body, _ in drawn))
+        self.state = MotionState(model, device, point_count=point_count)
+        self.device = self.state.device
         self._bodies = {body.name: body for body in scene.bodies}
         self._size = np.array([scene.camera.width, scene.camera.height])
         self.bounds = {body.name: twin_zeros(6, wp.float32, self.device) for body in (*self.watched, *self.known)}
@@ -89,8 +94,10 @@ class SingleFrame:
             if given is None:
                 self._placing[name]()
             else:
+                kept = self._kept[name]
+                given = given if kept is None else np.asarray(given)[kept]
                 given = wp.array(np.ascontiguousarray(given, dtype=np.float32), dtype=wp.vec3, device=self.device)
-                wp.copy(state.vertices, given, dest_offset=state.first_vertex(name), count=body.vertex_count)
+                wp.copy(state.vertices, given, dest_offset=state.first_vertex(name), count=self._counts[name])
                 self._project(name)
 
     def _recorded(self, name: str) -> Replay:
@@ -104,8 +111,7 @@ class SingleFrame:
         return Replay(place, self.device, capture=True)
 
     def _project(self, name: str) -> None:
-        state, body = self.state, self._bodies[name].body
-        first, count = state.first_vertex(name), body.vertex_count
+        state, first, count = self.state, self.state.first_vertex(name), self._counts[name]
         project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
         if name in self.bounds:
             bound_vertices(state.screen, first, count, bounds_out=self.bounds[name].array)
