@@ -65,7 +65,7 @@ def test_what_is_hidden_is_hidden_by_it(device, scene, monkeypatch):
     hand = frame.canvas(["hand"], outlined=False)
     hand.draw_faces(frame.state.screen)
     labels = np.where(hand.keys.numpy().reshape(drawn.shape) > 0, 1, 2 * drawn).astype(np.uint8)
-    off = poses | {"mug": replace(poses["mug"], position=poses["mug"].position + [0.002, 0.001, 0.0])}
+    off = poses | {"mug": replace(poses["mug"], position=poses["mug"].position + np.array([0.002, 0.001, 0.0]))}
     few = MaskResidual(scene, device).measure(labels, off)["mug"]
     vertices = posed_vertices(scene.body("hand").body, poses["hand"])[0]
     given = MaskResidual(scene, device).measure(labels, off, surfaces={"hand": vertices})["mug"]

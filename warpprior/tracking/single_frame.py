@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import warp as wp
+from scipy.linalg.lapack import dsyev  # pyright: ignore[reportAttributeAccessIssue] - made at import
 
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.rows import ROWS, System
@@ -62,7 +64,6 @@ class SingleFrame:
         self.state = MotionState(model, device, point_count=point_count)
         self.device = self.state.device
         self._bodies = {body.name: body for body in scene.bodies}
-        self._size = np.array([scene.camera.width, scene.camera.height])
         self.bounds = {body.name: twin_zeros(6, wp.float32, self.device) for body in (*self.watched, *self.known)}
         self._poses = {name: TwinArray(own.poses) for name, own in self.state.states.items()}
         self._joints = {name: TwinArray(own.joints) for name, own in self.state.states.items()}
@@ -130,10 +131,11 @@ class SingleFrame:
         ``moment`` (6, 6) is a covariance of the body's pose, or a step times itself.
         """
         radius = self._radii[name]
-        arm = radius**2 * float(np.linalg.eigvalsh(moment[3:, 3:])[-1])
+        arm = radius**2 * float(dsyev(moment[3:, 3:], compute_v=0)[0][-1])
         # What comes nearer grows: its border moves by its radius over its distance.
-        grows = (radius / max(self.position(name)[2], 0.05)) ** 2 * moment[2, 2]
-        return float(np.sqrt(max(moment[0, 0], moment[1, 1]) + arm + grows)), float(np.sqrt(moment[2, 2] + arm))
+        across, along = max(moment[0, 0], moment[1, 1]), float(moment[2, 2])
+        grows = (radius / max(float(self._poses[name].host[0, 2]), 0.05)) ** 2 * along
+        return math.sqrt(across + arm + grows), math.sqrt(along + arm)
 
     def _row(self, name: str) -> np.ndarray:
         return self._poses[name].host[0].astype(np.float64)
@@ -144,26 +146,28 @@ class SingleFrame:
         window = whole_window(1, self.camera.width, self.camera.height)
         return Canvas(self.state.assembly, channels, [outlined] * len(channels), window, self.device)
 
-    def box(self, bodies: Sequence[SceneBody], margin: float) -> tuple[np.ndarray, np.ndarray] | None:
-        """First and one past the last pixel (2,) of the part of the picture around bodies, ``margin`` [px] wider.
+    def box(self, bodies: Sequence[SceneBody], margin: float) -> tuple[int, int, int, int] | None:
+        """The part of the picture around bodies, ``margin`` [px] wider: left, top, one past the right, and the bottom.
 
         None where they are out of sight.
         """
-        bounds = np.array([self.bounds[body.name].pull() for body in bodies], dtype=np.float64)
-        low, high = bounds[:, :3].min(axis=0), bounds[:, 3:].max(axis=0)
-        if low[2] <= 0.0:
+        bounds = [self.bounds[body.name].pull().tolist() for body in bodies]
+        if min(each[2] for each in bounds) <= 0.0:
             return None
-        first = np.clip(np.floor(low[:2] - margin), 0, self._size).astype(np.int32)
-        stop = np.clip(np.ceil(high[:2] + margin), 0, self._size).astype(np.int32)
-        return (first, stop) if (stop - first > 1).all() else None
+        camera = self.camera
+        left = math.floor(max(min(each[0] for each in bounds) - margin, 0.0))
+        top = math.floor(max(min(each[1] for each in bounds) - margin, 0.0))
+        right = math.ceil(min(max(each[3] for each in bounds) + margin, camera.width))
+        bottom = math.ceil(min(max(each[4] for each in bounds) + margin, camera.height))
+        return (left, top, right, bottom) if right - left > 1 and bottom - top > 1 else None
 
     def window(self, bodies: Sequence[SceneBody], margin: float) -> Window | None:
         """That part as a window."""
         box = self.box(bodies, margin)
         if box is None:
             return None
-        width, height = (box[1] - box[0]).tolist()
-        return Window(box[0][None], width, height)
+        left, top, right, bottom = box
+        return Window(np.array([[left, top]], dtype=np.int32), right - left, bottom - top)
 
 
 def _any_moment(body: SceneBody) -> SceneBody:
@@ -202,6 +206,8 @@ class PoseEquations:
         system.gradient = zeros((1, 2, POSE + 1), wp.float64)
         system.bias_column, system.focal_column = POSE, -1
         self.cost = zeros(1, wp.float64)
+        self._hessian, self._gradient = TwinArray(system.hessian), TwinArray(system.gradient)
+        self._cost = TwinArray(self.cost)
 
     def clear(self) -> None:
         """Begin anew."""
@@ -214,24 +220,26 @@ class PoseEquations:
         The other unknown has a Gaussian of ``sigma_extra`` around zero; what it could explain is not held against the
         pose.
         """
-        lower = np.tril(self.system.hessian.numpy()[0, 0])
-        whole = lower + np.tril(lower, -1).T
-        gradient = self.system.gradient.numpy()[0, 0]
-        doubt, shared = whole[POSE, POSE] + 1.0 / sigma_extra**2, whole[:POSE, POSE]
-        information = whole[:POSE, :POSE] - np.outer(shared, shared) / doubt
+        lower, gradient = self._hessian.pull()[0, 0], self._gradient.pull()[0, 0]
+        information = lower[:POSE, :POSE]
+        information = information + information.T
+        information.reshape(-1)[:: POSE + 1] *= 0.5
+        doubt, shared = lower[POSE, POSE] + 1.0 / sigma_extra**2, lower[POSE, :POSE]
+        information -= shared[:, None] * (shared / doubt)
         vector = shared * (gradient[POSE] / doubt) - gradient[:POSE]
         rotation = frame.rotation(body.name)
         change = error_from_unknowns(frame.position(body.name), rotation)
-        change = change @ without_unseen_turns(body.symmetry, rotation)
+        if body.symmetry != "none":
+            change = change @ without_unseen_turns(body.symmetry, rotation)
         information = change.T @ information @ change
-        cost = float(self.cost.numpy()[0])
+        cost = float(self._cost.pull()[0])
         return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
 
     def residual_px(self, frame: SingleFrame) -> float:
         """Root mean square of residuals that are distances in the picture, without those that count little [px]."""
-        diagonal = self.system.hessian.numpy()[0, 0].diagonal()
-        weight = diagonal[0] / frame.camera.fx**2 + diagonal[1] / frame.camera.fy**2
-        return float(np.sqrt(self.cost.numpy()[0] / weight)) if weight > 0.0 else 0.0
+        hessian = self._hessian.pull()[0, 0]
+        weight = hessian[0, 0] / frame.camera.fx**2 + hessian[1, 1] / frame.camera.fy**2
+        return math.sqrt(self._cost.pull()[0] / weight) if weight > 0.0 else 0.0
 
 
 def relinearise(
