@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import warp as wp
-from scipy.linalg.lapack import dsyev  # pyright: ignore[reportAttributeAccessIssue] - made at import
+from scipy.linalg.lapack import dgesv, dsyev  # pyright: ignore[reportAttributeAccessIssue] - made at import
 
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.rows import ROWS, System
@@ -275,10 +275,10 @@ def relinearise(
             frame.place({name: move(poses[name], error)})
         found[name] = seen_from(linearise(name, first), error)
         while later:
-            wanted = np.linalg.solve(found[name].information + sure, found[name].vector)
-            limits = np.repeat([LONGEST * frame.position(name)[2], TURN], 3)
-            step = wanted - error
-            step = step / max(1.0, float((np.abs(step) / limits).max()))
+            step = dgesv(found[name].information + sure, found[name].vector)[2] - error
+            most = np.abs(step)
+            far = max(most[:3].max() / (LONGEST * frame.position(name)[2]), most[3:].max() / TURN)
+            step = step / max(1.0, float(far))
             error = error + step
             frame.place({name: move(poses[name], error)})
             reach, *later = [reach for reach in later[:-1] if reach <= ENOUGH * size(name, step)] + last
