@@ -18,7 +18,9 @@ class Borders:
     """Where a body's label ends, and what may hide that."""
 
     fields: wp.array(dtype=wp.float32, ndim=3)  # [frame, 2, pixel] signed distances [px], see below
-    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of the other bodies
+    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of what else is there; empty: nothing
+    bodies: wp.array(dtype=wp.uint64, ndim=3)  # [body, frame, pixel] keys of bodies drawn alone, this one among them
+    number: wp.int32  # of this one
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
     bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
@@ -47,6 +49,18 @@ def sample_field(
     top = f00 + s * (f10 - f00)
     bottom = f01 + s * (f11 - f01)
     return wp.vec3(top + t * (bottom - top), (1.0 - t) * (f10 - f00) + t * (f11 - f01), bottom - top)
+
+
+@wp.func
+def blocking_key(borders: Borders, frame: int, pixel: int) -> wp.uint64:
+    """The nearest of all other bodies."""
+    nearest = wp.uint64(0)
+    if borders.blockers.shape[0] > 0:
+        nearest = borders.blockers[frame, pixel]
+    for body in range(borders.bodies.shape[0]):
+        if body != borders.number:
+            nearest = wp.max(nearest, borders.bodies[body, frame, pixel])
+    return nearest
 
 
 @wp.kernel
@@ -91,7 +105,7 @@ def _add_contour(
                 y = walk.a[1] + t * (walk.b[1] - walk.a[1])
                 depth = 1.0 / ((1.0 - t) / walk.a[2] + t / walk.b[2])
                 layer = int(0)
-                blocker = key_inverse_depth(borders.blockers[frame, crossing.inside])
+                blocker = key_inverse_depth(blocking_key(borders, frame, crossing.inside))
                 if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
                     layer = 1
                 u = x - float(origin[0])

@@ -30,6 +30,7 @@ class Canvas:
         window: crop of the image.
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
+        keys: key buffer [frame, pixel] to draw into; None for one of its own.
 
     Raises:
         InputError: more bodies than keys can distinguish.
@@ -44,6 +45,7 @@ class Canvas:
         device,
         *,
         backdrop: wp.array | None = None,
+        keys: wp.array | None = None,
     ):
         device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
@@ -67,16 +69,18 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
-        self._take_buffers(window)
+        self._take_buffers(window, keys)
 
-    def _take_buffers(self, window: Window) -> None:
+    def _take_buffers(self, window: Window, keys: wp.array | None = None) -> None:
         """Everything whose size is that of the frames and the window."""
         device, frame_count, edge_count = self.device, len(window.origins), len(self.edges)
         pixel_count = window.width * window.height
         self.window = window
         self.crop = window.crop(self.channel_count)
         self.origins = window.device_origins(device)
-        self.keys = self._all_keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        if keys is None:
+            keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        self.keys = self._all_keys = keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
         self.owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)

@@ -68,7 +68,7 @@ class BoundContour(BoundTerm):
         self._visible = problem.observed.shows(body).astype(np.float32)
         borders = self._borders = Borders()
         borders.fields = problem.observed.contour_fields(body)
-        borders.blockers = problem.drawings.others[body.name]
+        problem.drawings.show_others(body.name, borders)
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
