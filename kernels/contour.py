@@ -31,17 +31,22 @@ class Borders:
 
 
 @wp.func
+def first_pixel(x: float, y: float, width: int, height: int) -> wp.vec2i:
+    """Column and row of the first of the four pixels between whose middles a place is, or is nearest to."""
+    u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
+    v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
+    return wp.vec2i(wp.min(int(u), width - 2), wp.min(int(v), height - 2))  # clamps round in very wide pictures
+
+
+@wp.func
 def sample_field(
     fields: wp.array3d[wp.float32], frame: int, layer: int, x: float, y: float, width: int, height: int
 ) -> wp.vec3:
     """Bilinear value and gradient of a picture at (x, y) px from the crop's corner."""
-    u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
-    v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
-    column = wp.min(int(u), width - 2)  # the clamp itself is rounded in very wide pictures
-    row = wp.min(int(v), height - 2)
-    s = u - float(column)
-    t = v - float(row)
-    pixel = row * width + column
+    corner = first_pixel(x, y, width, height)
+    s = wp.clamp(x - 0.5, 0.0, float(width) - 1.001) - float(corner[0])
+    t = wp.clamp(y - 0.5, 0.0, float(height) - 1.001) - float(corner[1])
+    pixel = corner[1] * width + corner[0]
     f00 = fields[frame, layer, pixel]
     f10 = fields[frame, layer, pixel + 1]
     f01 = fields[frame, layer, pixel + width]

@@ -96,16 +96,19 @@ def test_gross_outliers_go_one_by_one(held):
     assert (found.points & ~stray).sum() <= 2
 
 
-def test_a_finger_found_on_another_is_left_out(held):
-    """The index finger's points are copies of the middle finger's."""
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_finger_found_on_another_is_left_out(held, missing):
+    """The index finger's points are copies of the middle finger's; one that is missing, as NaN, does not hide it."""
 
     def change(points):
         points[:, 5:9] = points[:, 9:13]
+        if missing:
+            points[:, 6] = (np.nan, np.nan, 0.0)
         return points
 
     found = judge(with_points(held, change))
     assert found.frames == ()
-    assert found.points[:, 5:9].mean() > 0.9
+    assert found.points[:, [5, 7, 8]].mean() > 0.9
     assert found.points[:, 13:].mean() < FEW
     assert "its middle" in found.notes[0]
 

@@ -237,10 +237,12 @@ def test_the_printed_table_counts_frames(scene):
     assert format_verdicts({}) == ""
 
 
-def test_strict_tells_a_bad_fit_by_the_exit_code(scene):
-    """3 where it fits badly; else, and where it was not asked for, 0."""
+def test_strict_tells_a_bad_fit_by_the_exit_code(scene, capsys):
+    """3 where it fits badly, with a line that says why; else, and where it was not asked for, 0."""
     right, wrong = judged(result_of(scene)), judged(result_of(scene, box=np.array([0.05, 0.0, 0.0])))
     assert [exit_code(right, strict=True), exit_code(wrong, strict=True), exit_code(wrong)] == [0, 3, 0]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("warpprior: fits badly: box;")
 
 
 def test_weights_tell_what_signs_tell():

@@ -1,7 +1,7 @@
 """warpprior: physically consistent motion of hands and objects from noisy per-frame estimates.
 
 Data falls one way: files -> :class:`Scene` -> device arrays -> terms -> solver -> :class:`Result` -> files.
-Importing this package imports neither pxr, cv2, torch nor matplotlib, nor Warp before it is needed.
+Importing this package imports neither pxr, cv2 nor torch, nor Warp before it is needed.
 """
 
 import os as _os

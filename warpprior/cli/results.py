@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain
@@ -15,6 +16,9 @@ from warpprior.scene import Scene
 from warpprior.support.device import self_healing
 from warpprior.support.progress import Course, Progress, progress_bar
 from warpprior.support.tables import format_before_after, format_verdicts
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Seconds per frame of tracking, of measuring a body, and of drawing; and of what is written once.
 _TRACK_S, _MEASURE_S, _DRAW_S, _WRITE_S = 0.03, 0.025, 0.035, 1.0
@@ -105,19 +109,27 @@ def run_into(
 
 def exit_code(result: Result, *, strict: bool = False) -> int:
     """What a command returns that ended with this result; strict, a result that fits badly is told from a good one."""
-    from warpprior.verdicts.judge import fits_badly
-
     if not result.complete:
         return INTERRUPTED
-    return FITS_BADLY if strict and fits_badly(result) else OK
+    return _code_of({name: verdict.status for name, verdict in result.verdicts.items()}) if strict else OK
 
 
 def exit_code_of(folder: Path, *, strict: bool) -> int:
     """What a command returns that found a complete result in a folder, as :func:`exit_code` has it."""
     from warpprior.io.result_folder import read_statuses
+
+    return _code_of(read_statuses(folder)) if strict else OK
+
+
+def _code_of(statuses: Mapping[str, np.ndarray]) -> int:
+    """What a strict command returns, having said why it is not 0, even where it is to be quiet."""
     from warpprior.verdicts.judge import is_bad
 
-    return FITS_BADLY if strict and any(is_bad(each) for each in read_statuses(folder).values()) else OK
+    bad = [name for name, status in statuses.items() if is_bad(status)]
+    if not bad:
+        return OK
+    complain(f"fits badly: {', '.join(bad)}; the result is written, and by --strict the exit code is {FITS_BADLY}")
+    return FITS_BADLY
 
 
 def _shares(scene: Scene, title: str) -> dict[str, float]:

@@ -331,8 +331,9 @@ def _taken_for_others(
     for finger, columns in fingers.items():
         known = sets.trust[:, columns] > 0.0
         enough = known.sum(axis=1) >= 3
+        found = np.where(known[..., None], sets.points[:, columns], drawn[:, columns])  # a missing point may be NaN
         apart = {
-            name: np.sum(np.linalg.norm(drawn[:, others] - sets.points[:, columns], axis=2) * known, axis=1)
+            name: np.sum(np.linalg.norm(drawn[:, others] - found, axis=2) * known, axis=1)
             for name, others in fingers.items()
         }
         own = np.where(enough, apart.pop(finger), np.nan)

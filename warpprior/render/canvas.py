@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,24 +109,41 @@ class Canvas:
         self.keys = keys.reshape((1, pixel_count))
         self._outline = None
 
+    def shift(self, origins: np.ndarray) -> None:
+        """Draw another part of the image of the same size from now on (frame, 2); recordings of drawing stay right."""
+        self.window = replace(self.window, origins=origins)
+        if self.device.is_cpu:
+            self.origins.numpy()[...] = origins  # one memory: sooner done than a copy is asked for
+        else:
+            self.origins.assign(origins)
+
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
 
-        A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it.
+        A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it, but by
+        :meth:`renew_claims`.
 
         Returns:
             True when epochs start anew: whoever keeps their marks must clear them.
         """
-        renewed = self._rounds == EPOCH_LIMIT
+        renewed = self.renew_claims(EPOCH_LIMIT)
+        self.draw_faces(screen)
+        silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
+        silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
+        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
+        return renewed
+
+    def renew_claims(self, limit: int = EPOCH_LIMIT - 1) -> bool:
+        """Another round begins; if there have been ``limit``, their claims are forgotten.
+
+        To be called before each replay of a recorded :meth:`draw`, whose own count stands still.
+        """
+        renewed = self._rounds >= limit
         if renewed:
             self.epoch.zero_()
             self.owners.zero_()
             self._rounds = 0
         self._rounds += 1
-        self.draw_faces(screen)
-        silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
-        silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
-        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
         return renewed
 
     def draw_faces(self, screen: wp.array) -> None:

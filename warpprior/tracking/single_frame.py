@@ -10,9 +10,11 @@ import warp as wp
 
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.rows import ROWS, System
+from warpprior.kernels.screen_bounds import bound_vertices
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window, whole_window
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.replay import Replay
 from warpprior.system.motion import CONTACT_POINTS, MotionState
 from warpprior.tracking.evidence import (
     NO_EVIDENCE,
@@ -23,6 +25,7 @@ from warpprior.tracking.evidence import (
     without_unseen_turns,
 )
 from warpprior.tracking.manifold import matrix
+from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 POSE = 6  # unknowns of a rigid body
 LONGEST, TURN = 0.05, 0.15  # steps no longer than this share of the distance, and this [rad], can be trusted
@@ -42,6 +45,8 @@ class SingleFrame:
         state: a motion of one frame in which every body moves.
         watched: the rigid bodies that are estimated.
         known: the bodies whose poses are given.
+        bounds: of those bodies on the screen, as they are placed (6,), see :mod:`warpprior.kernels.screen_bounds`; by
+            name.
     """
 
     def __init__(self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS):
@@ -52,6 +57,11 @@ class SingleFrame:
         self.watched = tuple(b for b in scene.bodies if not b.known and b.body.is_rigid)
         self.known = tuple(b for b in scene.bodies if b.known)
         self._bodies = {body.name: body for body in scene.bodies}
+        self._size = np.array([scene.camera.width, scene.camera.height])
+        self.bounds = {body.name: twin_zeros(6, wp.float32, self.device) for body in (*self.watched, *self.known)}
+        self._poses = {name: TwinArray(own.poses) for name, own in self.state.states.items()}
+        self._joints = {name: TwinArray(own.joints) for name, own in self.state.states.items()}
+        self._placing = {name: self._recorded(name) for name in self._bodies}
         self._radii = {
             body.name: body.initial.scale * float(np.linalg.norm(body.body.vertices, axis=1).max())
             for body in self.watched
@@ -66,21 +76,39 @@ class SingleFrame:
         """
         state, surfaces = self.state, surfaces or {}
         for name, motion in poses.items():
-            own, body = state.states[name], self._bodies[name].body
-            own.poses.assign(np.concatenate([motion.position[:1], motion.rotation[:1]], axis=1).astype(np.float32))
+            own, body = self._poses[name], self._bodies[name].body
+            own.host[0, :3], own.host[0, 3:] = motion.position[0], motion.rotation[0]
+            own.push()
             if body.coordinate_count:
-                own.joints.assign(motion.joints[:1].astype(np.float32))
-            first, count = state.first_vertex(name), body.vertex_count
+                self._joints[name].host[0] = motion.joints[0]
+                self._joints[name].push()
             given = surfaces.get(name)
             if given is None and body.animation is not None:
                 moment = 0 if motion.moments is None else int(motion.moments[0])
                 given = motion.scale * body.animation[moment] @ self.rotation(name).T + motion.position[0]
             if given is None:
-                state.pose_surface(name, state.vertices, first)
+                self._placing[name]()
             else:
                 given = wp.array(np.ascontiguousarray(given, dtype=np.float32), dtype=wp.vec3, device=self.device)
-                wp.copy(state.vertices, given, dest_offset=first, count=count)
-            project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
+                wp.copy(state.vertices, given, dest_offset=state.first_vertex(name), count=body.vertex_count)
+                self._project(name)
+
+    def _recorded(self, name: str) -> Replay:
+        """Launches that place a body."""
+        state = self.state
+
+        def place() -> None:
+            state.pose_surface(name, state.vertices, state.first_vertex(name))
+            self._project(name)
+
+        return Replay(place, self.device, capture=True)
+
+    def _project(self, name: str) -> None:
+        state, body = self.state, self._bodies[name].body
+        first, count = state.first_vertex(name), body.vertex_count
+        project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
+        if name in self.bounds:
+            bound_vertices(state.screen, first, count, bounds_out=self.bounds[name].array)
 
     def rotation(self, name: str) -> np.ndarray:
         """camera_from_body of a body as it is placed (3, 3)."""
@@ -102,7 +130,7 @@ class SingleFrame:
         return float(np.sqrt(max(moment[0, 0], moment[1, 1]) + arm + grows)), float(np.sqrt(moment[2, 2] + arm))
 
     def _row(self, name: str) -> np.ndarray:
-        return self.state.states[name].poses.numpy()[0].astype(np.float64)
+        return self._poses[name].host[0].astype(np.float64)
 
     def canvas(self, names: list[str], *, outlined: bool) -> Canvas:
         """A canvas for some bodies, of the whole picture."""
@@ -110,19 +138,26 @@ class SingleFrame:
         window = whole_window(1, self.camera.width, self.camera.height)
         return Canvas(self.state.assembly, channels, [outlined] * len(channels), window, self.device)
 
-    def window(self, bodies: Sequence[SceneBody], margin: float) -> Window | None:
-        """The part of the picture around bodies, ``margin`` [px] wider; None where they are out of sight."""
-        camera, starts = self.camera, [self.state.first_vertex(body.name) for body in bodies]
-        ends = [start + body.body.vertex_count for start, body in zip(starts, bodies, strict=True)]
-        screen = self.state.screen.numpy()[0]
-        screen = np.concatenate([screen[start:end] for start, end in zip(starts, ends, strict=True)])
-        if not np.isfinite(screen).all() or screen[:, 2].min() <= 0.0:
+    def box(self, bodies: Sequence[SceneBody], margin: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """First and one past the last pixel (2,) of the part of the picture around bodies, ``margin`` [px] wider.
+
+        None where they are out of sight.
+        """
+        bounds = np.array([self.bounds[body.name].pull() for body in bodies], dtype=np.float64)
+        low, high = bounds[:, :3].min(axis=0), bounds[:, 3:].max(axis=0)
+        if low[2] <= 0.0:
             return None
-        size = np.array([camera.width, camera.height])
-        low = np.clip(np.floor(screen[:, :2].min(axis=0) - margin), 0, size).astype(np.int32)
-        high = np.clip(np.ceil(screen[:, :2].max(axis=0) + margin), 0, size).astype(np.int32)
-        width, height = high - low
-        return Window(low[None], int(width), int(height)) if width > 1 and height > 1 else None
+        first = np.clip(np.floor(low[:2] - margin), 0, self._size).astype(np.int32)
+        stop = np.clip(np.ceil(high[:2] + margin), 0, self._size).astype(np.int32)
+        return (first, stop) if (stop - first > 1).all() else None
+
+    def window(self, bodies: Sequence[SceneBody], margin: float) -> Window | None:
+        """That part as a window."""
+        box = self.box(bodies, margin)
+        if box is None:
+            return None
+        width, height = (box[1] - box[0]).tolist()
+        return Window(box[0][None], width, height)
 
 
 def _any_moment(body: SceneBody) -> SceneBody:
