@@ -3,7 +3,6 @@
 import warp as wp
 
 from warpprior.kernels.slabs import launch_slabs
-from warpprior.kernels.visibility import key_channel
 
 wp.set_module_options({"enable_backward": False})
 
@@ -11,7 +10,7 @@ wp.set_module_options({"enable_backward": False})
 @wp.kernel
 def _measure_overlap(
     first_frame: int,
-    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
+    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone
     labels: wp.array2d[wp.uint8],  # [frame, pixel]
     label: int,
     width: int,
@@ -27,15 +26,16 @@ def _measure_overlap(
     shared = float(0.0)
     for column in range(width):
         pixel = row * width + column
+        covered = keys[frame, pixel] != wp.uint64(0)
         found = int(labels[frame, pixel])
-        place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
-        covered = key_channel(keys[frame, pixel]) == 0
-        if found == label:
-            labelled += place
-            if covered:
-                shared += 1.0
-        if covered and (found == label or found == 0):
-            drawn += place
+        if covered or found == label:
+            place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
+            if found == label:
+                labelled += place
+                if covered:
+                    shared += 1.0
+            if covered and (found == label or found == 0):
+                drawn += place
     wp.atomic_add(shared_out, frame, shared)
     for item in range(3):
         wp.atomic_add(drawn_out, frame, item, drawn[item])
