@@ -3,6 +3,7 @@
 import warp as wp
 
 from warpprior.kernels.slabs import launch_slabs
+from warpprior.kernels.visibility import key_channel
 
 wp.set_module_options({"enable_backward": False})
 
@@ -10,7 +11,7 @@ wp.set_module_options({"enable_backward": False})
 @wp.kernel
 def _measure_overlap(
     first_frame: int,
-    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone
+    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
     labels: wp.array2d[wp.uint8],  # [frame, pixel]
     label: int,
     width: int,
@@ -26,9 +27,10 @@ def _measure_overlap(
     shared = float(0.0)
     for column in range(width):
         pixel = row * width + column
-        covered = keys[frame, pixel] != wp.uint64(0)
+        key = keys[frame, pixel]
         found = int(labels[frame, pixel])
-        if covered or found == label:
+        if key != wp.uint64(0) or found == label:
+            covered = key_channel(key) == 0
             place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
             if found == label:
                 labelled += place
