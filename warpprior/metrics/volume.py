@@ -52,10 +52,11 @@ def shared_volumes(
     parts = [*_parts(counts)]
     most = max(int(_entries(counts[part]).sum()) for part in parts)
     changes = [wp.empty(most, dtype=wp.int32, device=device) for _ in range(2)]
+    faces = [wp.array(each.astype(np.int32), dtype=wp.vec3i, device=device) for _, each in (first, second)]
     for part in parts:
         grids, frames = grids_of((start[part] + 0.5) * pitch, counts[part], pitch, device), met[part]
-        for (vertices, faces), found in zip((first, second), changes, strict=True):
-            change_windings_of((vertices[frames], faces), grids, changes_out=found)
+        for (vertices, _), own, found in zip((first, second), faces, changes, strict=True):
+            change_windings_of(vertices[frames], own, grids, changes_out=found)
         cells = wp.zeros(len(part), dtype=wp.int32, device=device)
         count_shared(grids, int(counts[part, :2].prod(axis=1).max()), *changes, cells_out=cells)
         volumes[frames] = cells.numpy() * pitch**3
@@ -72,15 +73,14 @@ def grids_of(origins: np.ndarray, counts: np.ndarray, pitch: float, device: str)
     return grids
 
 
-def change_windings_of(surface: Moving, grids: Grids, *, changes_out: wp.array) -> None:
+def change_windings_of(vertices: np.ndarray, faces: wp.array, grids: Grids, *, changes_out: wp.array) -> None:
     """Changes of the winding number from each centre to the next along z, frame by frame, column by column; a column
     ends with one entry for all that lies above it.
     """
-    (vertices, faces), device = surface, changes_out.device
     changes_out.zero_()
     change_windings(
-        wp.array(np.ascontiguousarray(vertices, dtype=np.float64), dtype=wp.vec3d, device=device),
-        wp.array(np.ascontiguousarray(faces, dtype=np.int32), dtype=wp.vec3i, device=device),
+        wp.array(np.ascontiguousarray(vertices, dtype=np.float64), dtype=wp.vec3d, device=changes_out.device),
+        faces,
         grids,
         changes_out=changes_out,
     )

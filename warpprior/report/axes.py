@@ -170,7 +170,7 @@ def _drawn(panel: Panel, clip: str) -> str:
     parts += [_line(x(at), top, x(at), bottom, "f", 3.0) for at in panel.uprights]
     for band in panel.bands:
         sides = _points(x(band.across), y(band.high)), _points(x(band.across), y(band.low))
-        known = np.isfinite(sides[0]).all(axis=1) & np.isfinite(sides[1]).all(axis=1)
+        known = _are_finite(sides[0]) & _are_finite(sides[1])
         for run in np.split(np.arange(len(known)), np.flatnonzero(np.diff(known)) + 1):
             if known[run].all():
                 outline = np.concatenate([sides[0][run], sides[1][run][::-1]])
@@ -215,7 +215,7 @@ def _legend(panel: Panel, x, y) -> list[str]:
 
 def _curve(points: np.ndarray, line: Line) -> str:
     """Points (point, 2) of a figure as a path, broken where one is not finite, and dots."""
-    known, steps, pen = np.isfinite(points).all(axis=1), [], "M"
+    known, steps, pen = _are_finite(points), [], "M"
     for (a, b), there in zip(points, known, strict=True):
         if there:
             steps.append(f"{pen}{a:.1f} {b:.1f}")
@@ -244,6 +244,11 @@ def _text(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
 
 def _points(across: np.ndarray, up: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(across, dtype=np.float64), np.asarray(up, dtype=np.float64)], axis=1)
+
+
+def _are_finite(points: np.ndarray) -> np.ndarray:
+    """Which of them (point,) are."""
+    return np.isfinite(points).all(axis=1)
 
 
 def _same(values):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import warp as wp
 
 from warpprior.kernels.contour import Borders
 from warpprior.render.canvas import Canvas
+from warpprior.render.parts import Part, Parts, one_part
+from warpprior.system.backdrop import Backdrop
+from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 
@@ -13,35 +19,104 @@ from warpprior.system.observed import ObservedPicture
 class Drawings:
     """Canvases of the estimated bodies.
 
+    Where all frames are one part, what was drawn stays until it is drawn again.  Where they are not, the same buffers
+    hold one part after the other, and :meth:`each` draws it anew for whoever looks.
+
     Args:
         motion: of all bodies.
         observed: the label images.
+        holding: how much is in memory at a time.
 
     Attributes:
+        parts: frames that are drawn together.
         alone: by body name, a canvas with that body alone, as channel 0, and its contour.
         keys: of these, in their order [body, frame, pixel]: what is behind one of them is looked up in all others.
     """
 
-    def __init__(self, motion: MotionState, observed: ObservedPicture):
+    def __init__(self, motion: MotionState, observed: ObservedPicture, holding: Holding):
         self._motion, self._observed, self._compares = motion, observed, observed.labels is not None
+        self.parts: Parts = one_part(motion.frame_count) if holding.parts is None else holding.parts
         self.alone: dict[str, Canvas] = {}
         count, window = len(motion.estimated), observed.window
-        self.keys = wp.zeros((count, *observed.backdrop.shape), dtype=wp.uint64, device=motion.device)
+        self.keys = self._key_buffers()
         for index, body in enumerate(motion.estimated):
             channels, keys = [0 if other == index else None for other in range(count)], self.keys[index]
-            self.alone[body.name] = Canvas(motion.assembly, channels, [True] * count, window, motion.device, keys=keys)
+            self.alone[body.name] = Canvas(
+                motion.assembly, channels, [True] * count, window, motion.device, parts=self.parts, keys=keys
+            )
+        self._backdrop = Backdrop(motion, observed, self.parts, hold=holding.backdrop)
+        self._turn_to(self.parts[0])
+
+    def _key_buffers(self) -> Any:
+        frame_count, window = max(part.count for part in self.parts), self._observed.window
+        shape = (len(self._motion.estimated), frame_count, window.width * window.height)
+        return wp.zeros(shape, dtype=wp.uint64, device=self._motion.device)
+
+    @property
+    def whole(self) -> bool:
+        """All frames are one part."""
+        return len(self.parts) == 1
+
+    def hold_whole(self) -> None:
+        """Draw all frames at once from now on, for whoever walks the same drawings twice."""
+        if self.whole:
+            return
+        self.parts = one_part(self._motion.frame_count)
+        self.keys = self._key_buffers()
+        for canvas, keys in zip(self.alone.values(), self.keys, strict=True):
+            canvas.take_buffers(self._observed.window, keys=keys)
+        self._backdrop = Backdrop(self._motion, self._observed, self.parts)
+        self._turn_to(self.parts[0])
 
     def show_others(self, name: str, borders: Borders) -> None:
-        """Let a body's contour see all bodies but itself."""
-        borders.blockers, borders.bodies = self._observed.backdrop, self.keys
+        """Let a body's contour see all bodies but itself, of the part that was drawn last."""
+        borders.blockers, borders.bodies = self._backdrop.keys, self.keys
         borders.number = list(self.alone).index(name)
 
     def draw(self) -> None:
-        """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with."""
+        """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with.
+
+        Of a sequence in several parts nothing is drawn here, nor by :meth:`draw_alone`: :meth:`each` does.
+        """
         for name in self.alone:
             self.draw_alone(name)
 
     def draw_alone(self, name: str) -> None:
         """Draw one body anew, likewise; launches only."""
-        if self._compares:
+        if self._compares and self.whole:
             self.alone[name].draw(self._motion.screen)
+
+    def each(self, name: str | None = None) -> Iterator[Part]:
+        """Part by part, each drawn where bodies are now; launches only.
+
+        Args:
+            name: of a body that alone has its contour drawn; None for all.
+        """
+        for part in self.parts:
+            if not self.whole:
+                self._turn_to(part)
+                self._draw_part(name)
+            yield part
+
+    def renew(self) -> None:
+        """Void all claims, before a graph is recorded that is to be replayed often."""
+        for canvas in self.alone.values():
+            canvas.renew()
+
+    def refresh_backdrop(self) -> None:
+        """Take the known bodies where the focal length has them now."""
+        self._backdrop.refresh()
+
+    def _turn_to(self, part: Part) -> None:
+        self._backdrop.turn_to(part)
+        for canvas in self.alone.values():
+            canvas.turn_to(part)
+
+    def _draw_part(self, name: str | None) -> None:
+        if not self._compares:
+            return
+        for other, canvas in self.alone.items():
+            if name is None or other == name:
+                canvas.draw(self._motion.screen)
+            else:
+                canvas.draw_faces(self._motion.screen)

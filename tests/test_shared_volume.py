@@ -32,7 +32,7 @@ def fill_surface(vertices, faces, origin, counts, pitch):
     """Which centres of a grid are inside (x, y, z) bool."""
     grids = grids_of(origin[None], counts[None], pitch, "cpu")
     changes = wp.empty(int(counts[0] * counts[1] * (counts[2] + 1)), dtype=wp.int32, device="cpu")
-    change_windings_of((vertices[None], faces), grids, changes_out=changes)
+    change_windings_of(vertices[None], wp.array(faces.astype(np.int32), dtype=wp.vec3i), grids, changes_out=changes)
     return np.cumsum(changes.numpy().reshape(counts[0], counts[1], counts[2] + 1), axis=2)[:, :, :-1] >= 1
 
 
