@@ -45,10 +45,10 @@ from warpprior.verdicts.judge import judged
 
 ADAM_ITERATIONS = 200
 KERNELS = (
-    *("camera", "contacts", "distance", "history", "kinematics", "overlap", "quasistatic", "silhouette", "skinning"),
-    "visibility",
+    *("camera", "contacts", "distance", "history", "kinematics", "link_motions", "overlap", "quasistatic"),
+    *("silhouette", "skinning", "visibility"),
 )
-KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
+KERNELS_OF_HANDS = ("joints", "kept_distance", "link_blocks", "surface_motion", "surface_query")
 START = "closed-form start"
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
