@@ -246,11 +246,12 @@ def test_parts_of_a_picture_say_what_the_whole_does(device, noisy):
         frame.place(truth_at(scene, number))
         for part in range(PARTS):
             borders.look(scene.labels[number], part)
-        found, window = borders.found(), frame.window(frame.known, MARGIN)
+        found, (left, top, right, bottom) = borders.found(), frame.box(frame.known, MARGIN)
         canvas = frame.canvas(["hand"], outlined=False)
         canvas.draw_faces(frame.state.screen)
         drawn = np.where(canvas.keys.numpy().reshape(1, *scene.labels[0].shape) > 0, label, 0).astype(np.uint8)
-        wanted = measure_mask_bias(window.cut(scene.labels[number][None]), window.cut(drawn))
+        both = (image[:, top:bottom, left:right] for image in (scene.labels[number][None], drawn))
+        wanted = measure_mask_bias(*both)
         assert found.count == wanted.count > 200
         assert abs(found.pixels - wanted.pixels) < 1e-6
         assert not borders.sums.any()

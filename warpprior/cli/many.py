@@ -44,6 +44,7 @@ def refine_folders(
     resume: bool = False,
     check_first: bool = True,
     strict: bool = False,
+    memory: str | None = None,
     debug: bool = False,
     told: Callable[[RefinedFolder], None] | None = None,
 ) -> list[RefinedFolder]:
@@ -61,7 +62,8 @@ def refine_folders(
         device: as of :func:`warpprior.refine`.
         overwrite: results that are there are replaced.
         resume: runs that were interrupted go on, and complete results stay.
-        check_first, strict: as of :func:`warpprior.refine`; what is strict ends with exit code 3 where it fits badly.
+        check_first, strict, memory: as of :func:`warpprior.refine`; what is strict ends with exit code 3 where it fits
+            badly.
         debug: print the traceback of what went wrong.
         told: called with what became of each scene, as soon as it is known.
 
@@ -78,10 +80,9 @@ def refine_folders(
     for scene, name in folder_names(scenes).items():
         folder = Path(output_dir) / name
         how = {"num_frames": num_frames, "device": device, "overwrite": overwrite, "resume": resume}
+        how |= {"check_first": check_first, "strict": strict, "memory": memory}
         try:
-            code, said = refine_folder(
-                scene, folder, settings, **how, check_first=check_first, strict=strict, quiet=True
-            )
+            code, said = refine_folder(scene, folder, settings, **how, quiet=True)
         except BrokenPipeError:
             raise
         except Exception as error:  # of a library, too: the next scene may be well

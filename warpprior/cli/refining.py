@@ -53,6 +53,7 @@ def refine_folder(
     resume: bool = False,
     check_first: bool = True,
     strict: bool = False,
+    memory: str | None = None,
     quiet: bool = False,
     table: bool = False,
 ) -> tuple[int, str]:
@@ -62,13 +63,13 @@ def refine_folder(
         place: the scene folder.
         folder: the result folder.
         settings: of the refinement.
-        num_frames, initial, device, overwrite, resume, check_first, strict, quiet: as the options of ``refine``.
+        num_frames, initial, device, overwrite, resume, check_first, strict, memory, quiet: options of ``refine``.
         table: print what came out as a table, unless quiet.
 
     Returns:
         The exit code, and how the result fits in one line.
     """
-    chosen = {"check_first": check_first, "strict": strict, "quiet": quiet}
+    chosen = {"check_first": check_first, "strict": strict, "memory": memory, "quiet": quiet}
     with prepare_output(folder, overwrite=overwrite, resume=resume, protect=places_of(place, initial)):
         device = start_warp(device, quiet)
         began = time.perf_counter()
@@ -144,11 +145,12 @@ def refine_into(
     strict: bool = False,
     quiet: bool = False,
     brief: bool = False,
+    memory: str | None = None,
 ) -> Result:
     """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
 
-    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first`` and ``strict`` as in
-    :func:`warpprior.refine`.
+    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first``, ``strict`` and
+    ``memory`` as in :func:`warpprior.refine`.
     """
     from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
@@ -163,6 +165,7 @@ def refine_into(
             resume_from=state,
             check_first=check_first,
             strict=strict,
+            memory=memory,
         )
 
     said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief}

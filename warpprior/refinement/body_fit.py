@@ -70,10 +70,7 @@ class BodyFit:
         """The equations at the current motion, the others being where they were drawn last; launches only."""
         self.draw()
         self.problem.equations.clear()
-        for term in self._terms:
-            term.costs.zero_()
-            term.freeze()
-            term.add(self.problem.system, alone=True)
+        self.problem.add_rows(self._terms, self.problem.system, alone=self.body.name)
 
     def step(self) -> None:
         """One iteration."""

@@ -13,7 +13,7 @@ from warpprior.tracking.single_frame import SingleFrame
 from warpprior.tracking.twin_arrays import twin_zeros
 
 PARTS = 5  # one above the other, each looked at in a picture of its own
-MARGIN = 12.0  # around known bodies, and around each part [px]: more than what borders are told apart by
+MARGIN = 12  # around known bodies, and around each part [px]: more than what borders are told apart by
 EDGE = 2  # pixels at the sides of the window that do not count
 
 
@@ -50,13 +50,10 @@ class KnownBorders:
         box = self._frame.box(self._frame.known, MARGIN)
         if box is None:
             return
-        (left, top), (right, bottom) = box
-        bounds = np.linspace(top, bottom, PARTS + 1).astype(int)
-        first, stop = int(bounds[part]), int(bounds[part + 1])
-        low, high = box[0].copy(), box[1].copy()
-        low[1], high[1] = max(first - MARGIN, top), min(stop + MARGIN, bottom)
-        camera, before = self._frame.camera, self._canvas.window
-        window = fitted(before, low, high, np.array([camera.width, camera.height]))
+        left, top, right, bottom = box
+        first, stop = (top + (bottom - top) * bound // PARTS for bound in (part, part + 1))
+        before = self._canvas.window
+        window = fitted(before, (left, max(first - MARGIN, top), right, min(stop + MARGIN, bottom)), self._frame.camera)
         if (window.width, window.height) == (before.width, before.height):
             self._canvas.shift(window.origins)
         else:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import warp as wp
 
 from warpprior.kernels.label_borders import Runs
 from warpprior.render.window import Window
+from warpprior.scene import Camera
 from warpprior.tracking.twin_arrays import twin_zeros
 
 ROOM = 1.12  # a window that has become too small is made so much larger than it must be,
@@ -14,16 +17,19 @@ STEPS = 8  # in so many pixels; and smaller again
 SPARE = 2.5  # when it has so many times the pixels that it must have
 
 
-def fitted(window: Window, low: np.ndarray, high: np.ndarray, whole: np.ndarray) -> Window:
-    """A window of one picture that holds the pixels from ``low`` to before ``high`` (2,).
+def fitted(window: Window, box: tuple[int, int, int, int], camera: Camera) -> Window:
+    """A window of one picture that holds a box: left, top, one past the right, and the bottom [px].
 
-    It has the size of the one before, if it can; ``whole`` is the size of the picture (2,).
+    It has the size of the one before, if it can.
     """
-    needed, size = high - low, np.array([window.width, window.height])
-    if (needed > size).any() or size.prod() > SPARE * needed.prod():
-        size = np.minimum(np.ceil(ROOM * needed / STEPS).astype(int) * STEPS, whole)
-    origin = np.clip(low - (size - needed) // 2, 0, whole - size).astype(np.int32)
-    return Window(origin[None], int(size[0]), int(size[1]))
+    left, top, right, bottom = box
+    wide, high, width, height = right - left, bottom - top, window.width, window.height
+    if wide > width or high > height or width * height > SPARE * wide * high:
+        width = min(math.ceil(ROOM * wide / STEPS) * STEPS, camera.width)
+        height = min(math.ceil(ROOM * high / STEPS) * STEPS, camera.height)
+    column = min(max(left - (width - wide) // 2, 0), camera.width - width)
+    row = min(max(top - (height - high) // 2, 0), camera.height - height)
+    return Window(np.array([[column, row]], dtype=np.int32), width, height)
 
 
 class LabelWindow:

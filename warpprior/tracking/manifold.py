@@ -91,6 +91,6 @@ def left_jacobian(w: np.ndarray) -> np.ndarray:
 
 def covariance_at(position: np.ndarray, lateral: float, depth: float) -> np.ndarray:
     """Covariance (3, 3) of errors of a place (3,) in the camera frame, across the line of sight and along it [m]."""
-    ray = position / max(float(np.linalg.norm(position)), 1e-9)
+    ray = position / max(math.sqrt(position @ position), 1e-9)
     along = ray[:, None] * ray
     return lateral**2 * (EYE - along) + depth**2 * along

@@ -48,12 +48,13 @@ class MaskView:
         self._others = frame.canvas([name for name in names if name != body.name], outlined=False)
         self._lanes = min(self._canvas.stride, GPU_LANES)
         self.equations = PoseEquations(frame, self._lanes)
-        self._whole = np.array([frame.camera.width, frame.camera.height])
-        self._fields = wp.zeros((1, 2, int(self._whole.prod())), dtype=wp.float32, device=device)
+        pixels = frame.camera.width * frame.camera.height
+        self._fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=device)
         self._labels = LabelWindow(self._canvas.window, device)
         self._gap = twin_zeros(3, wp.int32, device)
         self._scale = TwinArray(wp.zeros(1, dtype=Scale, device=device))
         self._scale.host["weight"] = weight
+        self._reach = self._scale.host["reach"]
         borders = self._borders = Borders()
         borders.fields, borders.clearance, borders.bias = self._fields, clearance, bias
         borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=device)
@@ -79,7 +80,7 @@ class MaskView:
         if box is None:
             return
         before = self._canvas.window
-        window = fitted(before, *box, self._whole)
+        window = fitted(before, box, self._frame.camera)
         if (window.width, window.height) == (before.width, before.height):
             self._canvas.shift(window.origins)
             self._others.shift(window.origins)
@@ -102,7 +103,7 @@ class MaskView:
         less and less.
         """
         self._canvas.renew_claims()
-        self._scale.host["reach"] = reach
+        self._reach[0] = reach
         self._scale.push()
         self._linearising()
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import cache
 
 import numpy as np
+from scipy.linalg.lapack import dgesv  # pyright: ignore[reportAttributeAccessIssue] - made at import
 from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
@@ -84,7 +85,8 @@ class Release:
         followed = np.flatnonzero(np.isfinite(self.places[index, :, 0]))
         if not len(followed):
             return False
-        self.spreads[index, followed] += np.diag((self._speeds * dt) ** 2)
+        before = self.spreads[index, followed] + np.diag((self._speeds * dt) ** 2)
+        self.spreads[index, followed] = before
         blocks = [
             block
             for block in rows.blocks
@@ -104,18 +106,18 @@ class Release:
         for number, onset in enumerate(followed.tolist()):
             ways[number, 3:] = difference(rotations[onset], now)
         stayed = residual - ways @ jacobian.T
-        carried = self.spreads[index, followed] @ jacobian.T
+        carried = before @ jacobian.T
         spreads = jacobian @ carried + noise
         solved = np.linalg.solve(spreads, np.concatenate([carried.transpose(0, 2, 1), stayed[..., None]], axis=2))
         gains = solved[:, :, :-1].transpose(0, 2, 1)
-        self.misses[index, followed, 0] += residual @ np.linalg.solve(with_hand, residual)
+        self.misses[index, followed, 0] += residual @ dgesv(with_hand, residual)[2]
         self.misses[index, followed, 1] += np.einsum("oi,oi->o", stayed, solved[:, :, -1])
         self.sizes[index, followed] += len(residual)
-        steps = np.einsum("ocr,or->oc", gains, stayed)
+        steps = (gains @ stayed[..., None])[..., 0]
         self.places[index, followed, :3] += steps[:, :3]
         for number, onset in enumerate(followed.tolist()):
             rotations[onset] = multiply(exp(steps[number, 3:]), rotations[onset])
-        self.spreads[index, followed] -= gains @ jacobian @ self.spreads[index, followed]
+        self.spreads[index, followed] = before - gains @ (jacobian @ before)
         return self._decide(belief, index, followed, ways + steps, loose)
 
     def _decide(self, belief: Belief, index: int, followed: np.ndarray, ways: np.ndarray, loose: float) -> bool:

@@ -305,8 +305,9 @@ class Updater:
         sizes = [block.stop - block.start for block in blocks]
         gated = any(block.gate is not None for block in blocks)
         starts, places = np.array([block.start for block in blocks]), np.cumsum([0, *sizes])
-        for size in sorted(set(sizes)):
-            chosen = (np.array(sizes) == size).nonzero()[0]
+        kinds = sorted(set(sizes))
+        for size in kinds:
+            chosen = np.arange(len(sizes)) if len(kinds) == 1 else (np.array(sizes) == size).nonzero()[0]
             own = starts[chosen, None] + np.arange(size)
             parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
             if given is not None:
@@ -315,6 +316,8 @@ class Updater:
                 values = values - known @ given[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             usual = gates_by_size[min(size, len(gates_by_size) - 1)]
+            if not gated and (distances <= usual).all():
+                continue
             gates = np.full(len(chosen), usual)
             for place, number in enumerate(chosen.tolist() if gated else ()):
                 if blocks[number].gate is not None:

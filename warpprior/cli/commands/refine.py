@@ -22,6 +22,9 @@ class Options(ManyScenes, Refined, Started, Checked, IntoFolder, OnDevice, Commo
 
     output_dir: Path = folder("result folder; of several scenes, the one that their result folders are in")
     resume: bool = option("continue an interrupted run in --output-dir", False)
+    memory: str | None = option(
+        "what the process may take, or the run on a GPU, as 4GiB (default: most of what is free)", metavar="SIZE"
+    )
 
 
 def run(options: Options) -> int:
@@ -31,8 +34,11 @@ def run(options: Options) -> int:
     of the same settings and inputs, resuming does nothing.
     """
     from warpprior.cli.refining import chosen_settings, refine_folder
+    from warpprior.support.memory import read_size
 
     settings = chosen_settings(options)
+    if options.memory is not None:
+        read_size(options.memory, "--memory")
     how = {
         "num_frames": options.num_frames,
         "device": options.device,
@@ -40,6 +46,7 @@ def run(options: Options) -> int:
         "resume": options.resume,
         "check_first": not options.no_check,
         "strict": options.strict,
+        "memory": options.memory,
     }
     if len(options.scenes) > 1:
         return _refine_many(options, settings, how)
