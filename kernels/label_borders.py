@@ -163,6 +163,8 @@ def _measure_near(
     runs: Runs,
     own: int,  # label of the body
     blockers: wp.array2d[wp.uint64],  # [frame, pixel] keys of the other bodies
+    picture: wp.array[wp.int32],  # [1] which label image this is
+    measured_out: wp.array2d[wp.int32],  # [2, pixel] in which one each distance was measured last
     fields_out: wp.array3d[wp.float32],  # [frame, 2, pixel] where the contour is, and only there
 ):
     """One frame: the pictures of distances at the pixels that the body's contour lies between."""
@@ -185,17 +187,19 @@ def _measure_near(
                     column = corner[0] + place % 2
                     row = corner[1] + place // 2
                     for layer in range(layers):
-                        distance = border_distance(runs, column, row, own, layer)
-                        fields_out[0, layer, row * runs.width + column] = distance
+                        pixel = row * runs.width + column
+                        if measured_out[layer, pixel] != picture[0]:
+                            fields_out[0, layer, pixel] = border_distance(runs, column, row, own, layer)
+                            measured_out[layer, pixel] = picture[0]
 
 
-def measure_near(outline, runs, own, blockers, *, stride, fields_out):
+def measure_near(outline, runs, own, blockers, picture, *, stride, measured_out, fields_out):
     """Launch :func:`_measure_near`; ``stride`` threads share the edges."""
     wp.launch(
         _measure_near,
         dim=stride,
-        inputs=[outline, stride, runs, own, blockers],
-        outputs=[fields_out],
+        inputs=[outline, stride, runs, own, blockers, picture],
+        outputs=[measured_out, fields_out],
         device=fields_out.device,
         record_tape=False,
     )

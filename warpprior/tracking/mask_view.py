@@ -19,6 +19,7 @@ from warpprior.tracking.single_frame import PoseEquations, SingleFrame
 from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 GPU_LANES = 256
+MOST_PICTURES = 2**30  # after so many their numbers begin anew
 PASSES = 4  # of the closed form that begins a search
 
 
@@ -50,6 +51,8 @@ class MaskView:
         self.equations = PoseEquations(frame, self._lanes)
         pixels = frame.camera.width * frame.camera.height
         self._fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=device)
+        self._measured = wp.zeros((2, pixels), dtype=wp.int32, device=device)
+        self._picture = twin_zeros(1, wp.int32, device)
         self._labels = LabelWindow(self._canvas.window, device)
         self._gap = twin_zeros(3, wp.int32, device)
         self._scale = TwinArray(wp.zeros(1, dtype=Scale, device=device))
@@ -92,6 +95,8 @@ class MaskView:
         if self.active:
             self._labels.image[...] = image
             self._labels.push()
+            self._picture.host[0] = self._picture.host[0] % MOST_PICTURES + 1
+            self._picture.push()
             self._looking()  # others are drawn where they are predicted, whatever is found out later
 
     def _launch_looking(self) -> None:
@@ -112,7 +117,14 @@ class MaskView:
         canvas.draw(state.screen)
         outline = canvas.outline(state.screen)
         measure_near(
-            outline, self._labels.runs, self.body.label, self._others.keys, stride=self._lanes, fields_out=self._fields
+            outline,
+            self._labels.runs,
+            self.body.label,
+            self._others.keys,
+            self._picture.array,
+            stride=self._lanes,
+            measured_out=self._measured,
+            fields_out=self._fields,
         )
         equations.clear()
         add_contour(
