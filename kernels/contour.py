@@ -22,7 +22,9 @@ class Borders:
     pictures: wp.array(dtype=wp.float16)  # [2 * pixel + layer] the same, one frame's crop of the canvas after another
     starts: wp.array(dtype=wp.int32)  # [frame] first pixel of each
     crops: wp.array(dtype=wp.vec4i)  # [frame] column and row in the canvas, width, height
-    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of the other bodies
+    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of what else is there; empty: nothing
+    bodies: wp.array(dtype=wp.uint64, ndim=3)  # [body, frame, pixel] keys of bodies drawn alone, this one among them
+    number: wp.int32  # of this one
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
     bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
@@ -94,6 +96,18 @@ def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float)
     return wp.vec3(value, along, down)
 
 
+@wp.func
+def blocking_key(borders: Borders, frame: int, pixel: int) -> wp.uint64:
+    """The nearest of all other bodies."""
+    nearest = wp.uint64(0)
+    if borders.blockers.shape[0] > 0:
+        nearest = borders.blockers[frame, pixel]
+    for body in range(borders.bodies.shape[0]):
+        if body != borders.number:
+            nearest = wp.max(nearest, borders.bodies[body, frame, pixel])
+    return nearest
+
+
 @wp.kernel
 def _add_contour(
     first_frame: int,
@@ -136,7 +150,7 @@ def _add_contour(
                 y = walk.a[1] + t * (walk.b[1] - walk.a[1])
                 depth = 1.0 / ((1.0 - t) / walk.a[2] + t / walk.b[2])
                 layer = int(0)
-                blocker = key_inverse_depth(borders.blockers[frame, crossing.inside])
+                blocker = key_inverse_depth(blocking_key(borders, frame, crossing.inside))
                 if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
                     layer = 1
                 u = x - float(origin[0])

@@ -90,7 +90,7 @@ class Problem:
     """One convex body in some frames, drawn, and its normal equations."""
 
     def __init__(self, body, poses, device, *, fields=None, blockers=None, reach=1e4, clearance=0.004, scales=None,
-                 joints=None, shared=(), bias=0.0, misfit=0.0, add=True, by_links=True):  # fmt: skip
+                 joints=None, shared=(), bias=0.0, misfit=0.0, add=True, by_links=True, others=()):  # fmt: skip
         self.body = body
         poses = np.asarray(poses, dtype=float)
         self.reach, frames = reach, len(poses)
@@ -113,7 +113,7 @@ class Problem:
             edges = self.canvas.edges.numpy()[:, :2]
             self.links = LinkSamples(sums, edges, state, self.sample.equations.starts)
         empty = np.zeros((frames, WIDTH * HEIGHT), dtype=np.uint64)
-        self.blockers, self.clearance = empty if blockers is None else blockers, clearance
+        self.blockers, self.clearance, self.others = empty if blockers is None else blockers, clearance, others
         if add:
             self.add()
         self.blocks, self.gradients, self.cost = self.sample.bits()
@@ -124,6 +124,9 @@ class Problem:
         sample, state, borders = self.sample, self.sample.state, Borders()
         borders.fields = sample.constants(self.fields)
         borders.blockers = wp.array(self.blockers, dtype=wp.uint64, device=sample.device)
+        if len(self.others):  # itself between them
+            own = [self.others[0], self.canvas.keys.numpy(), *self.others[1:]]
+            borders.bodies, borders.number = wp.array(np.stack(own), dtype=wp.uint64, device=sample.device), 1
         borders.clearance, borders.shares = self.clearance, sample.constants(self.scales)
         borders.bias, borders.focal, borders.center = sample.constants([self.bias]), state.focal, state.center
         if "misfit" in self.columns:
@@ -277,6 +280,19 @@ def test_a_body_behind_chooses_the_second_picture(device, body):
     assert abs(problem.cost[0] - probe.cost[0]) > 0.02 * probe.cost[0]
     near = Problem(BODIES[body], [pose], device, blockers=keys, clearance=0.3)
     np.testing.assert_allclose(near.cost, probe.cost, rtol=1e-12)
+
+
+def test_the_nearest_of_all_others_counts(device):
+    """Several bodies behind, each seen elsewhere and some behind others, are as all of them in one picture."""
+    pose, random = [0.0, 0.0, 0.4, 0.3, 0.2, 0.1], np.random.default_rng(4)
+    single = [depth_keys(random.choice([0.3, 0.5, 0.7, np.inf], WIDTH * HEIGHT))[None] for _ in range(3)]
+    empty = np.zeros((1, 0), dtype=np.uint64)
+    merged = Problem(BODIES["sphere"], [pose], device, blockers=np.max(single, axis=0))
+    for wall, bodies in ((single[0], single[1:]), (empty[:0], single)):
+        apart = Problem(BODIES["sphere"], [pose], device, blockers=wall, others=bodies)
+        np.testing.assert_array_equal(apart.gradient, merged.gradient)
+    alone = Problem(BODIES["sphere"], [pose], device, blockers=single[0])
+    assert np.abs(alone.gradient - merged.gradient).max() > 0.02 * np.abs(merged.gradient).max()
 
 
 def test_clearance_is_measured_from_the_contour(device):

@@ -116,6 +116,25 @@ def test_sites_go_to_the_nearest_faces_that_are_left():
     assert checked > 20
 
 
+def test_a_first_pass_that_looks_no_farther_than_around_keeps_the_error(monkeypatch):
+    """On what bulges steps add up, in what is known of them too; and as few faces are left as without it."""
+    from warpprior.bodies.simplify import distance_between
+
+    vertices, faces = make_ball(24)
+    apart = {}
+    for name, limit in (("one pass", 10_000), ("two", 100)):
+        monkeypatch.setattr("warpprior.bodies.decimate.MANY_FACES", limit)
+        kept, left = decimate(vertices, faces, None, 5e-4)
+        apart[name] = len(left), distance_between(vertices, faces, vertices[kept], left, 5e-3)
+    assert apart["two"][1] <= 5e-4 and apart["two"][0] < 1.25 * apart["one pass"][0] < 0.7 * len(faces)
+    blind = _Decimation(vertices, faces, None, 5e-4, blind=True)
+    while blind.step():
+        pass
+    kept, left = np.unique(blind.faces, return_inverse=True)
+    assert len(left.reshape(-1, 3)) < 0.8 * len(faces)
+    assert distance_between(vertices, faces, vertices[kept], left.reshape(-1, 3), 5e-3) <= 5e-4
+
+
 def test_places_of_a_surface_are_the_nearest():
     """As near as the twin finds any, with weights of that face; none beyond the reach."""
     import warp as wp

@@ -17,6 +17,7 @@ from tests.estimator_scenes import (
     make_scene,
     make_solver,
 )
+from warpprior.bodies import rigid_body
 from warpprior.refinement import hypotheses
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import cheapest_path, choose_poses
@@ -90,7 +91,10 @@ def test_half_turns_are_found(device, turned):
     upside_down = (rotation * Rotation.from_rotvec([np.pi, 0.0, 0.0])).as_quat()
     start = truth.rotation.copy()
     start[list(turned)] = upside_down[list(turned)]
-    scene = make_scene((make_clamp("box"),), (truth,), (replace(truth, rotation=start),))
+    body = make_clamp("box")
+    vertices = body.vertices * np.where(body.vertices[:, :1] > 0.0, [1.4, 1.0, 1.0], 1.0)  # else two turns look alike
+    body = rigid_body("box", vertices, body.faces)
+    scene = make_scene((body,), (truth,), (replace(truth, rotation=start),))
     state, fit = problem(scene, device)
     assert choose_poses(fit, 0, turns=False) == 0
     assert choose_poses(fit, 4) >= len(turned)

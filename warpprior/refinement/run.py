@@ -47,10 +47,10 @@ from warpprior.verdicts.judge import judged
 
 ADAM_ITERATIONS = 200
 KERNELS = (
-    *("camera", "contacts", "distance", "history", "kinematics", "overlap", "quasistatic", "silhouette", "skinning"),
-    "visibility",
+    *("camera", "contacts", "distance", "history", "kinematics", "link_motions", "overlap", "quasistatic"),
+    *("silhouette", "skinning", "visibility"),
 )
-KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
+KERNELS_OF_HANDS = ("joints", "kept_distance", "link_blocks", "surface_motion", "surface_query")
 KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
 START = "closed-form start"
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]

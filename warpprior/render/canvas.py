@@ -33,6 +33,7 @@ class Canvas:
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
         parts: frames that are drawn together, in buffers that are as long as the longest; None for all at once.
+        keys: key buffer [frame, pixel] to draw into; None for one of its own.
 
     Attributes:
         parts: as given.
@@ -52,6 +53,7 @@ class Canvas:
         *,
         backdrop: wp.array | None = None,
         parts: Parts | None = None,
+        keys: wp.array | None = None,
     ):
         device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
@@ -75,9 +77,9 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
-        self.take_buffers(window, parts)
+        self.take_buffers(window, parts, keys)
 
-    def take_buffers(self, window: Window, parts: Parts | None = None) -> None:
+    def take_buffers(self, window: Window, parts: Parts | None = None, keys: wp.array | None = None) -> None:
         """Everything whose size is that of the frames and the window, anew."""
         device, edge_count = self.device, len(self.edges)
         self.parts = one_part(len(window.origins)) if parts is None else tuple(parts)
@@ -86,7 +88,8 @@ class Canvas:
         self.window = window
         self.crop = window.crop(self.channel_count)
         self._origins = window.device_origins(device)
-        self._keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        shape = (frame_count, pixel_count)
+        self._keys = wp.zeros(shape, dtype=wp.uint64, device=device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
         self._owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)

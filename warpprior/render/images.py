@@ -79,7 +79,8 @@ def _draw(
             part = slice(first, min(first + most, len(points)))
             count = part.stop - part.start
             drawn = wp.empty((count, window_pixels), dtype=wp.float32 if table is None else wp.uint8, device=device)
-            own: Any = keys[: count * window_pixels].reshape(drawn.shape)
+            some: Any = keys[: count * window_pixels]
+            own = some.reshape(drawn.shape)
             own.zero_()
             origins = wp.array(window.origins[part], dtype=wp.vec2i, device=device)
             size = window.width, window.height

@@ -248,7 +248,7 @@ def _points(across: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 def _are_finite(points: np.ndarray) -> np.ndarray:
     """Which of them (point,) are."""
-    return np.isfinite(points).all(axis=1)
+    return np.asarray(np.isfinite(points).all(axis=1))
 
 
 def _same(values):

@@ -112,7 +112,8 @@ class BoundContour(DrawnTerm):
                 self._parts[part].carriers = self._links.carriers_of(part)
         borders = self._parts[part]
         self._distances.look(borders, part)
-        borders.blockers, borders.focal = self.problem.drawings.behind(self.body.name), self.problem.motion.focal
+        self.problem.drawings.show_others(self.body.name, borders)
+        borders.focal = self.problem.motion.focal
         return borders
 
     def add_part(self, system: System, part: Part) -> None:

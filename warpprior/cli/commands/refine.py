@@ -48,10 +48,11 @@ def run(options: Options) -> int:
         "strict": options.strict,
         "memory": options.memory,
     }
-    if len(options.scenes) > 1:
+    scene, *others = options.scenes
+    if others:
         return _refine_many(options, settings, how)
     code, _ = refine_folder(
-        options.scenes[0], options.output_dir, settings, **how, initial=options.initial, quiet=options.quiet, table=True
+        scene, options.output_dir, settings, **how, initial=options.initial, quiet=options.quiet, table=True
     )
     return code
 
