@@ -70,7 +70,8 @@ class Drawings:
 
     def show_others(self, name: str, borders: Borders) -> None:
         """Let a body's contour see all bodies but itself, of the part that was drawn last."""
-        borders.blockers, borders.bodies = self._backdrop.keys, self.keys
+        wall: Any = self._backdrop.keys  # None: nothing is there but the bodies
+        borders.blockers, borders.bodies = wall, self.keys
         borders.number = list(self.alone).index(name)
 
     def draw(self) -> None:
