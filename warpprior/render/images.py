@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import warp as wp
@@ -20,10 +20,19 @@ CHUNK_PIXELS = 8_000_000  # pixels drawn per launch: bounds the memory of long s
 
 def render_labels(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> np.ndarray:
     """Visible labels of all bodies: (frame, height, width) uint8, 0 where no body is seen."""
+    return _draw(scene.camera, scene.bodies, poses, device, _label_values(scene))
+
+
+def each_labels(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> Iterator[tuple[slice, np.ndarray]]:
+    """The same, some frames at a time: which they are, and their label images."""
+    return _draw_each(scene.camera, scene.bodies, poses, device, _label_values(scene))
+
+
+def _label_values(scene: Scene) -> np.ndarray:
     values = np.zeros(16, dtype=np.uint8)
     for index, body in enumerate(scene.bodies[:CHANNEL_LIMIT]):
         values[index] = body.label
-    return _draw(scene.camera, scene.bodies, poses, device, values)
+    return values
 
 
 def render_masks(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> dict[str, np.ndarray]:
@@ -41,7 +50,18 @@ def render_depth(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> 
 def _draw(
     camera: Camera, bodies: Sequence[SceneBody], poses: dict[str, Poses], device: str, values: np.ndarray | None
 ) -> np.ndarray:
-    """Draw label values of the channels, or depth where ``values`` is None.
+    """Draw label values of the channels, or depth where ``values`` is None; see :func:`_draw_each`."""
+    shape = (poses[bodies[0].name].frame_count, camera.height, camera.width)
+    images = np.empty(shape, dtype=np.float32 if values is None else np.uint8)
+    for cut, drawn in _draw_each(camera, bodies, poses, device, values):
+        images[cut] = drawn
+    return images
+
+
+def _draw_each(
+    camera: Camera, bodies: Sequence[SceneBody], poses: dict[str, Poses], device: str, values: np.ndarray | None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Draw some frames at a time.
 
     Raises:
         InputError: more bodies than keys can tell apart.
@@ -51,8 +71,6 @@ def _draw(
     frame_count = poses[bodies[0].name].frame_count
     assembly = assemble([body.body for body in bodies])
     pixel_count = camera.width * camera.height
-    image_type = np.float32 if values is None else np.uint8
-    images = np.empty((frame_count, camera.height, camera.width), dtype=image_type)
     faces = wp.array(assembly.faces, dtype=wp.vec3i, device=device)
     channels = wp.array(assembly.face_bodies, dtype=wp.int32, device=device)
     two_sided = wp.array(assembly.face_two_sided, dtype=wp.int32, device=device)
@@ -75,5 +93,4 @@ def _draw(
         else:
             drawn = wp.empty(keys.shape, dtype=wp.uint8, device=device)
             read_channels(keys, table, channels_out=drawn)
-        images[cut] = drawn.numpy().reshape(-1, camera.height, camera.width)
-    return images
+        yield cut, drawn.numpy().reshape(-1, camera.height, camera.width)
