@@ -1,7 +1,8 @@
 """``python -m warpprior.bench.coverage``: are estimates as sure as they may be?
 
 Short simulated sequences, of several scenes, objects and levels of mask noise, are refined and tracked.  Of the errors,
-50, 90 and 99 % should lie in the regions that the covariances state for as many.
+50, 90 and 99 % should lie in the regions that the covariances state for as many.  They do so in two tables: of all
+frames, and of those whose verdict is ``ok``, for a covariance knows nothing of what a verdict doubts.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from warpprior.kernels import silence_warp
 from warpprior.metrics.calibration import level_of, symmetric_errors, visible_directions
 from warpprior.metrics.pose_errors import fill_holes
-from warpprior.result import Result
+from warpprior.result import STATUSES, Result
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.scenes import simulate
 from warpprior.uncertainty import normalised_squares
@@ -33,6 +34,7 @@ OBJECTS = ("bottle", "box", "mug", "can", "banana")
 LEVELS = ("M0", "M1", "M2")
 FRAMES = 12
 SEED = 1200
+CALLED_OK = ", frames called ok"
 _STRIDE = 13  # the first few sequences are of all kinds
 KINDS = ("position", "rotation", "joints", "pose NEES", "joint NEES")
 
@@ -78,6 +80,10 @@ class Squares:
         """Shares of chi-squared draws that are smaller, of those that count."""
         found = level_of(self.values.ravel(), self.dof.ravel())
         return found[np.isfinite(found)]
+
+    def of(self, frames: np.ndarray) -> Squares:
+        """Those of some frames (frame,) bool, which are the last axis."""
+        return Squares(self.values[..., frames], self.dof[..., frames])
 
 
 def squares_of(body: SceneBody, poses: Poses) -> dict[str, Squares]:
@@ -125,7 +131,7 @@ def summarise(found: Iterable[Mapping[str, Squares]]) -> dict[str, dict]:
     """
     found, summary = list(found), {}
     for kind in KINDS:
-        ours = [each[kind] for each in found if kind in each]
+        ours = [each[kind] for each in found if kind in each and each[kind].values.size]
         levels = np.concatenate([one.levels for one in ours] or [np.zeros(0)])
         if not len(levels):
             continue
@@ -158,6 +164,11 @@ def format_table(name: str, count: int, summary: Mapping[str, dict]) -> list[str
     return lines
 
 
+def titles_of(estimators: Iterable[str]) -> list[str]:
+    """Names of the tables: two for each estimator."""
+    return [name + part for name in estimators for part in ("", CALLED_OK)]
+
+
 def main(arguments: list[str] | None = None, run: Callable[[str, Scene], Result] = estimate) -> int:
     """Run sequences, print what is covered, and keep it where asked."""
     parser = argparse.ArgumentParser(prog="python -m warpprior.bench.coverage", description=__doc__)
@@ -172,7 +183,7 @@ def main(arguments: list[str] | None = None, run: Callable[[str, Scene], Result]
     silence_warp()
     warnings.simplefilter("ignore")
     used = sequences()[: chosen.first]
-    found: dict[str, list[dict[str, Squares]]] = {name: [] for name in estimators}
+    found: dict[str, list[dict[str, Squares]]] = {name: [] for name in titles_of(estimators)}
     for sequence in used:
         scene = sequence.make()
         for name in estimators:
@@ -182,6 +193,9 @@ def main(arguments: list[str] | None = None, run: Callable[[str, Scene], Result]
             bodies = [body for body in scene.bodies if result.poses[body.name].covariance is not None]
             each = {body.name: squares_of(body, result.poses[body.name]) for body in bodies}
             found[name] += each.values()
+            for body, squares in each.items():
+                ok = result.verdicts[body].status == STATUSES[0]
+                found[name + CALLED_OK].append({kind: those.of(ok) for kind, those in squares.items()})
             ratios = {key: summarise([one])["pose NEES"]["mean"] for key, one in each.items()}
             words = "  ".join(f"{body} NEES/dof {ratio:.2f}" for body, ratio in ratios.items())
             print(f"  {sequence!s:30} {name:7} {words}  seconds {seconds:.2f}", flush=True)

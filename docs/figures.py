@@ -2,7 +2,7 @@
 
 What was measured is kept in docs/figures.json, with its commands; tests/test_figures.py holds the pages to it.
 
-    python docs/figures.py              everything, some ten minutes on two cores
+    python docs/figures.py              everything, some twenty minutes on two cores
     python docs/figures.py demo robot   only these
     python docs/figures.py --write      measures nothing: writes into the pages what is recorded
 """
@@ -27,6 +27,7 @@ OUT = ROOT / "out" / "figures"
 PICTURES = {  # and which figure they come with; docs/pictures/architecture.svg has a script and a test of its own
     "docs/pictures/demo.jpg": "demo",
     "docs/pictures/hand.png": "hand",
+    "docs/pictures/scaling.svg": "scaling",
 }
 FAULTS = ROOT / "docs" / "pictures" / "faults"  # by docs/faults.py
 PICTURES |= {str(path.relative_to(ROOT).as_posix()): "faults" for path in sorted(FAULTS.glob("*.jpg"))}
@@ -53,6 +54,9 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "hand": ["python -m warpprior.scenes.human_hand_picture docs/pictures/hand.png"],
     "faults": ["python docs/faults.py"],
+    "scaling": [
+        "python -m warpprior.bench.scaling --output-dir OUT/scaling --overwrite --picture docs/pictures/scaling.svg"
+    ],
 }
 
 # Where figures stand: sentences of the pages, with the recorded value and how it is written in each gap.
@@ -87,6 +91,14 @@ TRACK = (
     "frame beyond {track.last_half_mm:.0f} mm in the last half; rotation {track.deg:.1f} deg; keypoints "
     "{track.hand_mm:.1f} mm |"
 )
+SCALING = (
+    "A frame takes {scaling.frames_short_s:.2f} s of one thread in a clip of 10 frames and {scaling.frames_long_s:.2f} "
+    "s in one of 160, {scaling.pixels_small_s:.2f} s at 320x240 and {scaling.pixels_large_s:.2f} s at 1920x1080, "
+    "{scaling.faces_s:.2f} s with 2,560 faces and {scaling.faces_many_s:.2f} s with 163,840, {scaling.one_s:.2f} s "
+    "with one body that is estimated and {scaling.four_s:.2f} s with four. The process takes {scaling.start_mib:.0f} "
+    "MiB before it refines; each frame adds {scaling.vga_mib:.1f} MiB at 640x480, and at 1920x1080 12 frames together "
+    "{scaling.large_mib:.0f} MiB."
+)
 SENTENCES: dict[str, tuple[str, ...]] = {
     "README.md": README,
     "docs/measured.md": (
@@ -99,6 +111,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{turn.true_slip_mm:.2f} in truth).",
         ROBOT,
         TRACK,
+        SCALING,
     ),
 }
 _GAP = re.compile(r"\{(\w+)\.(\w+):([^}]+)\}")
@@ -277,12 +290,37 @@ def _tracked() -> dict[str, float]:
     }
 
 
+def _scaling() -> dict[str, float]:
+    """Times per frame, and memory, at the ends of the axes."""
+    found = _read(OUT / "scaling" / "scaling.json")
+
+    def value(axis: str, number: int, name: str = "seconds_per_frame") -> float:
+        return found[axis][str(number)][name]
+
+    large, longest = 1920 * 1080, 160
+    grown = value("frames", longest, "memory_mib") - value("frames", 10, "memory_mib")
+    return {
+        "frames_short_s": value("frames", 10),
+        "frames_long_s": value("frames", longest),
+        "pixels_small_s": value("pixels", 320 * 240),
+        "pixels_large_s": value("pixels", large),
+        "faces_s": value("faces", 2560),
+        "faces_many_s": value("faces", 163840),
+        "one_s": value("bodies", 1),
+        "four_s": value("bodies", 4),
+        "start_mib": value("frames", 10, "before_mib"),
+        "vga_mib": grown / (longest - 10),
+        "large_mib": value("pixels", large, "memory_mib") - value("pixels", large, "before_mib"),
+    }
+
+
 READERS: dict[str, Callable[[], dict[str, float]]] = {
     "demo": _demo,
     "robot": _robot,
     "lift": lambda: _ablated("lift", "bottle"),
     "turn": lambda: _ablated("turn", "box"),
     "track": _tracked,
+    "scaling": _scaling,
 }
 
 

@@ -2,8 +2,9 @@
 
 import warp as wp
 
+from warpprior.kernels.link_blocks import Carriers, add_carried_row
 from warpprior.kernels.robust import Scale, trust_of
-from warpprior.kernels.rows import System, add_carried, add_entry, add_share, close_row
+from warpprior.kernels.rows import ROWS, System, add_carried, add_entry, add_share, close_row
 from warpprior.kernels.silhouette import Outline, dominant_lines, is_dominant, visit_owned, walk_edge
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth
@@ -21,7 +22,9 @@ class Borders:
     pictures: wp.array(dtype=wp.float16)  # [2 * pixel + layer] the same, one frame's crop of the canvas after another
     starts: wp.array(dtype=wp.int32)  # [frame] first pixel of each
     crops: wp.array(dtype=wp.vec4i)  # [frame] column and row in the canvas, width, height
-    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of the other bodies
+    blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of what else is there; empty: nothing
+    bodies: wp.array(dtype=wp.uint64, ndim=3)  # [body, frame, pixel] keys of bodies drawn alone, this one among them
+    number: wp.int32  # of this one
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
     bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
@@ -29,9 +32,18 @@ class Borders:
     misfit_column: wp.int32  # of that unknown
     focal: wp.vec2
     center: wp.vec2
+    carriers: Carriers  # which links carry the edges; residuals depend on bias, misfit and focal length
 
 
 BORDERS_OF_FRAMES = ("shares",)  # [frame] of Borders, beside distances and what others hide
+
+
+@wp.func
+def first_pixel(x: float, y: float, width: int, height: int) -> wp.vec2i:
+    """Column and row of the first of the four pixels between whose middles a place is, or is nearest to."""
+    u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
+    v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
+    return wp.vec2i(wp.min(int(u), width - 2), wp.min(int(v), height - 2))  # clamps round in very wide pictures
 
 
 @wp.func
@@ -39,13 +51,10 @@ def sample_field(
     fields: wp.array3d[wp.float32], frame: int, layer: int, x: float, y: float, width: int, height: int
 ) -> wp.vec3:
     """Bilinear value and gradient of a picture at (x, y) px from the crop's corner."""
-    u = wp.clamp(x - 0.5, 0.0, float(width) - 1.001)
-    v = wp.clamp(y - 0.5, 0.0, float(height) - 1.001)
-    column = wp.min(int(u), width - 2)  # the clamp itself is rounded in very wide pictures
-    row = wp.min(int(v), height - 2)
-    s = u - float(column)
-    t = v - float(row)
-    pixel = row * width + column
+    corner = first_pixel(x, y, width, height)
+    s = wp.clamp(x - 0.5, 0.0, float(width) - 1.001) - float(corner[0])
+    t = wp.clamp(y - 0.5, 0.0, float(height) - 1.001) - float(corner[1])
+    pixel = corner[1] * width + corner[0]
     f00 = fields[frame, layer, pixel]
     f10 = fields[frame, layer, pixel + 1]
     f01 = fields[frame, layer, pixel + width]
@@ -85,6 +94,18 @@ def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float)
         along += beyond[0] / reach
         down += beyond[1] / reach
     return wp.vec3(value, along, down)
+
+
+@wp.func
+def blocking_key(borders: Borders, frame: int, pixel: int) -> wp.uint64:
+    """The nearest of all other bodies."""
+    nearest = wp.uint64(0)
+    if borders.blockers.shape[0] > 0:
+        nearest = borders.blockers[frame, pixel]
+    for body in range(borders.bodies.shape[0]):
+        if body != borders.number:
+            nearest = wp.max(nearest, borders.bodies[body, frame, pixel])
+    return nearest
 
 
 @wp.kernel
@@ -129,7 +150,7 @@ def _add_contour(
                 y = walk.a[1] + t * (walk.b[1] - walk.a[1])
                 depth = 1.0 / ((1.0 - t) / walk.a[2] + t / walk.b[2])
                 layer = int(0)
-                blocker = key_inverse_depth(borders.blockers[frame, crossing.inside])
+                blocker = key_inverse_depth(blocking_key(borders, frame, crossing.inside))
                 if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
                     layer = 1
                 u = x - float(origin[0])
@@ -164,18 +185,38 @@ def _add_contour(
                 place = wp.vec3(ray_x, ray_y, 1.0) * depth
                 # The point's share of the far end, in space: nearer ends are drawn larger.
                 far = t * depth / walk.b[2]
-                count = add_carried(system, frame, frame, lane, 0, start, pose, place, direction, pull)
-                count = add_share(system, frame, frame, lane, count, walk.ends[0], direction * (1.0 - far), 1.0, pull)
-                count = add_share(system, frame, frame, lane, count, walk.ends[1], direction * far, 1.0, pull)
+                shared = wp.vec3(0.0, 0.0, 0.0)
                 if biased:
-                    count = add_entry(system, frame, frame, lane, count, system.bias_column, 1.0, pull)
+                    shared[0] = 1.0
                 if not fits:
-                    count = add_entry(system, frame, frame, lane, count, borders.misfit_column, per_metre, pull)
+                    shared[1] = per_metre
                 if system.focal_column >= 0:
                     spread = slope_px * (normal[0] * (x - borders.center[0]) + normal[1] * (y - borders.center[1]))
-                    spread += misfit_px
-                    count = add_entry(system, frame, frame, lane, count, system.focal_column, spread, pull)
-                close_row(system, frame, lane, count, wp.float64(weight), pull)
+                    shared[2] = spread + misfit_px
+                if borders.carriers.on == 1 and system.mode == ROWS:
+                    add_carried_row(
+                        borders.carriers,
+                        frame,
+                        walk.entry // 2,
+                        wp.vec3(1.0 - far, far, 0.0),
+                        place,
+                        direction,
+                        shared,
+                        wp.float64(weight),
+                        pull,
+                    )
+                else:
+                    near = direction * (1.0 - far)
+                    count = add_carried(system, frame, frame, lane, 0, start, pose, place, direction, pull)
+                    count = add_share(system, frame, frame, lane, count, walk.ends[0], near, 1.0, pull)
+                    count = add_share(system, frame, frame, lane, count, walk.ends[1], direction * far, 1.0, pull)
+                    if biased:
+                        count = add_entry(system, frame, frame, lane, count, system.bias_column, shared[0], pull)
+                    if not fits:
+                        count = add_entry(system, frame, frame, lane, count, borders.misfit_column, shared[1], pull)
+                    if system.focal_column >= 0:
+                        count = add_entry(system, frame, frame, lane, count, system.focal_column, shared[2], pull)
+                    close_row(system, frame, lane, count, wp.float64(weight), pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

@@ -35,7 +35,8 @@ class DecimatedMesh:
     site_colors: wp.array[wp.vec3]  # [site]
     site_starts: wp.array[wp.int32]  # [face + 1] into site_list
     site_list: wp.array[wp.int32]  # [...] sites of each face
-    first: wp.uint64  # the mesh as it was
+    first: wp.uint64  # the mesh as it was; 0: new faces are not held against it
+    strayed: wp.array[wp.float32]  # [vertex] how far what is around it has gone [reach]; empty: sites tell
     reach: float  # sites stay that near, and new faces that near to the first mesh
     color_reach: float
 
@@ -159,7 +160,12 @@ def nearest_weights(point: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.ve
 @wp.func
 def settle(mesh: DecimatedMesh, site: int, ring: Ring, count: int, goal: int):
     """Where a site is among the faces that are left: after which neighbour, and its cost, at most 1 within reach."""
-    point = mesh.sites[site]
+    return settle_point(mesh, mesh.sites[site], mesh.site_colors[site], ring, count, goal)
+
+
+@wp.func
+def settle_point(mesh: DecimatedMesh, point: wp.vec3, painted: wp.vec3, ring: Ring, count: int, goal: int):
+    """The same of any point."""
     target = ring[goal]
     p = mesh.vertices[target]
     least = float(REFUSED)
@@ -178,9 +184,29 @@ def settle(mesh: DecimatedMesh, site: int, ring: Ring, count: int, goal: int):
                 weights = found
     following = (best + 1) % count
     color = weights[0] * mesh.colors[target] + weights[1] * mesh.colors[ring[best]]
-    color = color + weights[2] * mesh.colors[ring[following]] - mesh.site_colors[site]
+    color = color + weights[2] * mesh.colors[ring[following]] - painted
     off = wp.length_sq(color) / (mesh.color_reach * mesh.color_reach)
     return best, wp.max(least / (mesh.reach * mesh.reach), off)
+
+
+@wp.func
+def strayed_cost(mesh: DecimatedMesh, vertex: int, ring: Ring, count: int, goal: int, worst: float) -> float:
+    """Cost of the farthest that what is around a vertex has then gone, where no sites tell: steps add up."""
+    before = mesh.strayed[vertex]
+    for place in range(count):
+        middle = 0.5 * (mesh.vertices[vertex] + mesh.vertices[ring[place]])
+        painted = 0.5 * (mesh.colors[vertex] + mesh.colors[ring[place]])
+        _, cost = settle_point(mesh, middle, painted, ring, count, goal)
+        worst = wp.max(worst, cost)
+        before = wp.max(before, mesh.strayed[ring[place]])
+    gone = before + wp.sqrt(worst)
+    return gone * gone
+
+
+@wp.func
+def shortness(mesh: DecimatedMesh, vertex: int, goal: int) -> float:
+    """What is added to the cost of going far."""
+    return SHORT * wp.length_sq(mesh.vertices[vertex] - mesh.vertices[goal]) / (mesh.reach * mesh.reach)
 
 
 @wp.func
@@ -188,8 +214,7 @@ def collapse_cost(
     mesh: DecimatedMesh, vertex: int, ring: Ring, around: Ring, count: int, goal: int, least: float
 ) -> float:
     """Cost of the worst site when a vertex goes into a neighbour; REFUSED when one is out of reach, or above least."""
-    edge = wp.length_sq(mesh.vertices[vertex] - mesh.vertices[ring[goal]])
-    short = SHORT * edge / (mesh.reach * mesh.reach)
+    short = shortness(mesh, vertex, ring[goal])
     most = wp.min(1.0, least - short)
     _, worst = settle(mesh, vertex, ring, count, goal)
     for place in range(count):
@@ -199,6 +224,8 @@ def collapse_cost(
                 if worst <= most:
                     _, cost = settle(mesh, mesh.site_list[index], ring, count, goal)
                     worst = wp.max(worst, cost)
+    if mesh.strayed.shape[0] > 0 and worst <= most:
+        worst = strayed_cost(mesh, vertex, ring, count, goal, worst)
     if worst > most:
         return REFUSED
     return worst + short
@@ -227,6 +254,8 @@ def is_near(mesh: DecimatedMesh, point: wp.vec3) -> bool:
 @wp.func
 def stays_near(mesh: DecimatedMesh, ring: Ring, count: int, goal: int) -> bool:
     """Are the new faces near the first surface: in their middle, and at three places of each new side?"""
+    if mesh.first == wp.uint64(0):
+        return True
     p = mesh.vertices[ring[goal]]
     for place in range(count):
         following = (place + 1) % count
@@ -287,6 +316,7 @@ def _collapse_vertices(
     mesh: DecimatedMesh,
     going: wp.array[wp.int32],  # [vertex going] no two of them have a neighbour in common
     goals: wp.array[wp.int32],  # [vertex going]
+    costs: wp.array[wp.float32],  # [vertex going]
     # outputs:
     faces_out: wp.array[wp.vec3i],  # [face] those of the mesh; -1 where one is gone
     owners_out: wp.array[wp.int32],  # [site] the face each belongs to
@@ -301,7 +331,11 @@ def _collapse_vertices(
             goal = place
     nearest, _ = settle(mesh, vertex, ring, count, goal)
     owners_out[vertex] = around[nearest]
+    strays = mesh.strayed.shape[0] > 0
+    gone = wp.sqrt(wp.max(costs[index] - shortness(mesh, vertex, ring[goal]), 0.0))
     for place in range(count):
+        if strays:
+            mesh.strayed[ring[place]] = wp.max(mesh.strayed[ring[place]], gone)
         face = around[place]
         for entry in range(mesh.site_starts[face], mesh.site_starts[face + 1]):
             site = mesh.site_list[entry]
@@ -313,12 +347,45 @@ def _collapse_vertices(
             faces_out[face] = wp.vec3i(ring[goal], ring[place], ring[(place + 1) % count])
 
 
-def collapse_vertices(mesh: Any, going, goals, *, faces_out, owners_out):
-    """Let vertices go into the neighbours that were proposed."""
+def collapse_vertices(mesh: Any, going, goals, costs, *, faces_out, owners_out):
+    """Let vertices go into the neighbours that were proposed, at these costs; ``strayed`` of the mesh is kept."""
     launch_slabs(
         _collapse_vertices,
         going.shape,
-        inputs=[mesh, going, goals],
+        inputs=[mesh, going, goals, costs],
         outputs=[faces_out, owners_out],
+        device=faces_out.device,
+    )
+
+
+@wp.kernel
+def _find_places(
+    first: int,
+    points: wp.array[wp.vec3],  # [point]
+    surface: wp.uint64,
+    reach: float,
+    # outputs:
+    faces_out: wp.array[wp.int32],  # [point] -1 where none is within reach
+    weights_out: wp.array[wp.vec3],  # [point] of the corners of that face
+):
+    """One point: the place of a surface that is nearest to it."""
+    point = first + wp.tid()
+    query = wp.mesh_query_point_no_sign(surface, points[point], reach)
+    face = int(-1)
+    weights = wp.vec3(0.0, 0.0, 0.0)
+    if query.result:
+        face = query.face
+        weights = wp.vec3(query.u, query.v, 1.0 - query.u - query.v)
+    faces_out[point] = face
+    weights_out[point] = weights
+
+
+def find_places(points, surface, reach, *, faces_out, weights_out):
+    """The place of a surface that is nearest to each point, no farther than ``reach``."""
+    launch_slabs(
+        _find_places,
+        faces_out.shape,
+        inputs=[points, surface, reach],
+        outputs=[faces_out, weights_out],
         device=faces_out.device,
     )

@@ -27,15 +27,17 @@ def _measure_overlap(
     shared = float(0.0)
     for column in range(width):
         pixel = row * width + column
+        key = keys[frame, pixel]
         found = int(labels[frame, pixel])
-        place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
-        covered = key_channel(keys[frame, pixel]) == 0
-        if found == label:
-            labelled += place
-            if covered:
-                shared += 1.0
-        if covered and (found == label or found == 0):
-            drawn += place
+        if key != wp.uint64(0) or found == label:
+            covered = key_channel(key) == 0
+            place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
+            if found == label:
+                labelled += place
+                if covered:
+                    shared += 1.0
+            if covered and (found == label or found == 0):
+                drawn += place
     wp.atomic_add(shared_out, frame, shared)
     for item in range(3):
         wp.atomic_add(drawn_out, frame, item, drawn[item])

@@ -4,6 +4,7 @@ Frames are independent in the kernels launched this way, so the bits do not depe
 """
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -22,9 +23,17 @@ def thread_count() -> int:
     return min(cores, 8)
 
 
+THREAD_NAME = "warpprior-slab"
+
+
+def slab_threads() -> int:
+    """How many threads of the pools below there are."""
+    return sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix="warpprior")
+    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=THREAD_NAME)
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors
 from warpprior.scenes.puppet import Puppet, human_digits
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
-from warpprior.support.stored import stored_zeros
+from warpprior.support.stored import frame_of, stored_zeros
 
 HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -277,4 +276,4 @@ def _film(camera, view, actors, table, hidden, images, noise, random, device) ->
         frames[frame] = noises.sensor_picture(shown, random, sigma=noise.grain, gain=gains[frame])
 
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, take=take, device=device)
-    return pictures, partial(getitem, frames)
+    return pictures, partial(frame_of, frames)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
-from warpprior.support.stored import stored_zeros
+from warpprior.support.stored import frame_of, stored_zeros
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -143,7 +142,7 @@ def _film(
         frames[frame] = noises.sensor_picture(colors, random)
 
     pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, take=take, device=device)
-    return pictures, partial(getitem, frames)
+    return pictures, partial(frame_of, frames)
 
 
 def _fingertips(puppet: Puppet, motion: Motion, view: studio.View, camera: Camera) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from warpprior.bench import coverage
-from warpprior.bench.coverage import SHARES, format_table, sequences, squares_of, summarise
+from warpprior.bench.coverage import SHARES, Squares, format_table, sequences, squares_of, summarise
 from warpprior.scene import Poses
 
 FRAMES, JOINTS = 4000, 2
@@ -72,6 +72,16 @@ def test_sequences_are_many_and_mixed():
     assert {each.scene for each in found[:12]} == {*coverage.SCENES, "robot_lift"}
     assert {each.level for each in found[:10]} == set(coverage.LEVELS)
     assert {each.thing for each in found[:10]} >= set(coverage.OBJECTS) - {"mug"}
+
+
+def test_frames_that_a_verdict_doubts_count_in_the_first_table_alone():
+    """One frame of three is far outside of what is stated, and called lost; a body without a frame left has no part."""
+    squares = Squares(np.array([[0.1, 900.0, 0.2], [0.3, 800.0, 0.1]]), np.ones((2, 3)))
+    ok = np.array([True, False, True])
+    every, called_ok = (summarise([{"joints": each}])["joints"] for each in (squares, squares.of(ok)))
+    assert every["levels"] == 6 and called_ok["levels"] == 4
+    assert every["shares"][2] == pytest.approx(2 / 3) and called_ok["shares"][2] == 1.0
+    assert summarise([{"joints": squares.of(ok)}, {"joints": squares.of(~ok & ok)}])["joints"] == called_ok
 
 
 def test_unknown_estimators_are_refused(capsys):

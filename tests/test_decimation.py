@@ -8,6 +8,7 @@ from warpprior.bodies.decimate import COLOR_ERROR, _Decimation, decimate
 from warpprior.bodies.primitives import make_box
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.bodies.simplify import _points_on
+from warpprior.kernels.decimation import find_places
 
 REACH = 1e-3
 POISON = -77
@@ -113,6 +114,45 @@ def test_sites_go_to_the_nearest_faces_that_are_left():
             np.testing.assert_allclose(far, least, atol=1e-4)
             checked += 1
     assert checked > 20
+
+
+def test_a_first_pass_that_looks_no_farther_than_around_keeps_the_error(monkeypatch):
+    """On what bulges steps add up, in what is known of them too; and as few faces are left as without it."""
+    from warpprior.bodies.simplify import distance_between
+
+    vertices, faces = make_ball(24)
+    apart = {}
+    for name, limit in (("one pass", 10_000), ("two", 100)):
+        monkeypatch.setattr("warpprior.bodies.decimate.MANY_FACES", limit)
+        kept, left = decimate(vertices, faces, None, 5e-4)
+        apart[name] = len(left), distance_between(vertices, faces, vertices[kept], left, 5e-3)
+    assert apart["two"][1] <= 5e-4 and apart["two"][0] < 1.25 * apart["one pass"][0] < 0.7 * len(faces)
+    blind = _Decimation(vertices, faces, None, 5e-4, blind=True)
+    while blind.step():
+        pass
+    kept, left = np.unique(blind.faces, return_inverse=True)
+    assert len(left.reshape(-1, 3)) < 0.8 * len(faces)
+    assert distance_between(vertices, faces, vertices[kept], left.reshape(-1, 3), 5e-3) <= 5e-4
+
+
+def test_places_of_a_surface_are_the_nearest():
+    """As near as the twin finds any, with weights of that face; none beyond the reach."""
+    import warp as wp
+
+    vertices, faces, _ = bumpy_ball()
+    points = (1.05 * vertices + np.random.default_rng(2).normal(scale=5e-4, size=vertices.shape)).astype(np.float32)
+    points[0] = 1.0
+    corners = wp.array(faces.reshape(-1).astype(np.int32), dtype=wp.int32, device="cpu")
+    mesh = wp.Mesh(wp.array(vertices.astype(np.float32), dtype=wp.vec3, device="cpu"), corners)
+    found = wp.full(len(points), POISON, dtype=wp.int32, device="cpu")
+    weights = wp.full(len(points), wp.vec3(float("nan")), dtype=wp.vec3, device="cpu")
+    given = wp.array(points, dtype=wp.vec3, device="cpu")
+    find_places(given, mesh.id, 0.01, faces_out=found, weights_out=weights)
+    places = np.einsum("pc,pcx->px", weights.numpy(), vertices[faces[found.numpy()]])
+    away = np.linalg.norm(places - points, axis=1)
+    assert found.numpy()[0] == -1 and not weights.numpy()[0].any()
+    for point, distance in zip(points[1:], away[1:], strict=True):
+        assert distance == pytest.approx(twin.distance(point.astype(float), vertices, faces), abs=2e-6)
 
 
 def test_vertices_that_go_together_share_no_neighbour():

@@ -57,6 +57,20 @@ def test_labels_say_better_than_boxes():
     np.testing.assert_array_equal(found[1:], [INSIDE, INSIDE])
 
 
+@pytest.mark.parametrize("side", range(4))
+def test_sides_beyond_which_another_body_is_seen_do_not_say_where_a_body_ends(side):
+    """What touches a box from outside may hide the rest; the background, and what nobody knows, do not."""
+    left, top, right, bottom = map(int, INSIDE)
+    beyond = [(top, left - 9), (top - 9, left), (top, right + 2), (bottom + 2, left)][side]
+    size = (bottom - top, 8) if side in (0, 2) else (8, right - left)
+    labels = np.zeros((3, CAMERA.height, CAMERA.width), np.uint8)
+    for frame, shown in enumerate((1, 255, 0)):
+        labels[frame, beyond[0] : beyond[0] + size[0], beyond[1] : beyond[1] + size[1]] = shown
+    found = useful_sides(np.tile(INSIDE, (3, 1)), labels, 2, CAMERA)
+    np.testing.assert_array_equal(np.isnan(found[0]), np.arange(4) == side)
+    np.testing.assert_array_equal(found[1:], [INSIDE, INSIDE])
+
+
 def test_start_from_boxes_that_are_cut_off(device, truth):
     """A ball half outside the picture starts at its depth, not where a whole one would fill the rest of the box."""
     ball = make_ball()

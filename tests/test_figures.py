@@ -1,5 +1,6 @@
 """What the README and the page of measurements say is what was measured last: docs/figures.json, by docs/figures.py."""
 
+import importlib.util
 import json
 import re
 import runpy
@@ -53,8 +54,11 @@ def test_the_record_is_of_these_commands():
         commands = figures["COMMANDS"][name]
         assert figure["commands"] == commands and figure["machine"]
         assert figure["values"] and all(np.isfinite(value) for value in figure["values"].values())
-        for command in commands:
-            build_parser().parse_args(command.split()[1:])
+        for program, *words in map(str.split, commands):
+            if program == "python":
+                assert importlib.util.find_spec(words[words.index("-m") + 1]), words
+            else:
+                build_parser().parse_args(words)
         words = commands[0].partition(" --seed ")[0].partition(" --output-dir")[0]
         assert words.replace("in_hand_turn", "grasp_lift") in page
     assert "the same with `in_hand_turn`" in page

@@ -10,10 +10,13 @@ from warpprior.scene import IGNORE_LABEL, Camera, Poses
 from warpprior.scenes.noise import disturb_labels, mask_noise
 from warpprior.scenes.robot_lift import robot_lift
 from warpprior.support.errors import InputError
+from warpprior.system.mask_bias import measure_mask_bias
 from warpprior.tracking.evidence import Evidence, error_from_unknowns, move, seen_from, without_unseen_turns
-from warpprior.tracking.mask_evidence import LOOK_EVERY, MaskResidual, _View
+from warpprior.tracking.known_borders import MARGIN, PARTS, KnownBorders
+from warpprior.tracking.mask_evidence import MaskResidual
 from warpprior.tracking.mask_search import EAGER, EVERY
-from warpprior.tracking.single_frame import coarse_to_fine
+from warpprior.tracking.mask_view import MaskView
+from warpprior.tracking.single_frame import SingleFrame, coarse_to_fine
 
 SMALL = Camera(320, 240, 307.5, 307.5, 160.0, 120.0)
 SIGMA = np.array([0.005] * 3 + [np.radians(3.0)] * 3) / np.sqrt(3.0)  # 5 mm and 3 degrees off
@@ -226,13 +229,32 @@ def test_known_bodies_tell_how_biased_borders_are(device, exact, noisy):
     for scene in [exact, *noisy]:
         residual = MaskResidual(scene, device)
         for frame in range(0, scene.frame_count, 2):
-            residual.frame_index = frame * LOOK_EVERY
+            residual.frame_index = 0  # the first picture is looked at as a whole
             residual.measure(scene.labels[frame], truth_at(scene, frame))
         assert residual.sigma_bias_px < 0.8
         if scene is exact:
             assert abs(residual.bias_px) < 0.1
         else:
             assert 0.2 < abs(residual.bias_px) < 1.3
+
+
+def test_parts_of_a_picture_say_what_the_whole_does(device, noisy):
+    """Borders that are compared one part after the other, against all of them at once."""
+    scene, frame = noisy[0], SingleFrame(noisy[0], device)
+    borders, label = KnownBorders(frame), scene.body("hand").label
+    for number in (2, 6):
+        frame.place(truth_at(scene, number))
+        for part in range(PARTS):
+            borders.look(scene.labels[number], part)
+        found, (left, top, right, bottom) = borders.found(), frame.box(frame.known, MARGIN)
+        canvas = frame.canvas(["hand"], outlined=False)
+        canvas.draw_faces(frame.state.screen)
+        drawn = np.where(canvas.keys.numpy().reshape(1, *scene.labels[0].shape) > 0, label, 0).astype(np.uint8)
+        both = (image[:, top:bottom, left:right] for image in (scene.labels[number][None], drawn))
+        wanted = measure_mask_bias(*both)
+        assert found.count == wanted.count > 200
+        assert abs(found.pixels - wanted.pixels) < 1e-6
+        assert not borders.sums.any()
 
 
 def test_a_surface_that_is_given_stands_for_the_pose(device, exact):
@@ -312,7 +334,7 @@ def test_a_body_that_is_elsewhere_is_searched_for(device, exact, error):
 def test_searches_become_rare(device, exact, monkeypatch):
     """What is not found is searched for in each of the first pictures, then in every fourth: searches take long."""
     residual, asked = MaskResidual(exact, device), []
-    monkeypatch.setattr(_View, "find_label", lambda view, labels, pose: asked.append(True) or (pose.position[0], 0.0))
+    monkeypatch.setattr(MaskView, "find_label", lambda view, pose: asked.append(True) or (pose.position[0], 0.0))
     label, wrong = exact.body("bottle").label, np.zeros_like(exact.labels[5])
     wrong[10:14, 10:60] = label
     counts = []

@@ -69,6 +69,7 @@ def test_joseph_equals_the_information_form(belief, rng, robust):
     np.testing.assert_allclose(change, wanted, rtol=1e-9, atol=1e-10 * np.abs(wanted).max())
     np.testing.assert_allclose(moved_by(belief, before), wanted, rtol=1e-7, atol=1e-10 * np.abs(wanted).max())
     belief_only = Belief([8], np.zeros((1, 3)), 2)
+    belief_only.anchor_hand[:] = belief_only.anchor_object[:] = 0
     belief_only.covariance[:] = after
     belief_only.reset(wanted)
     np.testing.assert_allclose(belief.covariance, belief_only.covariance, atol=1e-10 * np.abs(after).max())

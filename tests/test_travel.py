@@ -7,6 +7,7 @@ import os
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,7 @@ def instances(scene: warpprior.Scene) -> dict[str, object]:
         "Observation": warpprior.Observation(labels=np.zeros((2, 2), np.uint8), extra={"range": 1.0}),
         "Poses": warpprior.Poses(np.ones((1, 3)), np.array([[0, 0, 0, 1.0]]), np.zeros((1, 0)), covariance=np.eye(6)),
         "RefineSettings": warpprior.RefineSettings(),
+        "RefinedFolder": warpprior.RefinedFolder(Path("scenes/mug"), Path("out/mug"), 0, "2 frames"),
         "Result": warpprior.Result(scene, poses, {"cost": np.ones(2)}, settings={"a": 1}, notes=("n",)),
         "RunError": warpprior.RunError("stopped"),
         "Scene": scene,

@@ -213,6 +213,8 @@ class RefineSettings:
         leave_out: leave out frames of labels and detections that contradict the rest.
         guard: put a body back where a part led it away from its labels.
         window_margin: space around the labels, as a share of their size.
+        stand_in_px: how far off on the screen lighter meshes may be that stand in for those of more than 5,000 faces
+            [px]; 0 takes all faces, and so do terms of your own.
         unknowns: what is estimated besides poses.
         terms: what makes a motion right; each by its own name, as in ``contour.sigma_px``.
         gauss_newton: least squares on all frames at once.
@@ -232,6 +234,7 @@ class RefineSettings:
     leave_out: bool = True
     guard: bool = True
     window_margin: float = number(0.25, 0.0, 10.0)
+    stand_in_px: float = number(0.1, 0.0, 10.0)
     unknowns: UnknownSettings = field(default_factory=UnknownSettings)
     terms: tuple[Term, ...] = field(default_factory=default)
     gauss_newton: GaussNewtonSettings = field(default_factory=GaussNewtonSettings)

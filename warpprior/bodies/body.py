@@ -66,6 +66,19 @@ class PosePrior:
     precision: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Original:
+    """What a body with fewer faces stands for.
+
+    Attributes:
+        body: with all faces, in the same frame and with the same links and coordinates.
+        away_m: how far any point of either surface at rest is from the other, at most, as measured [m].
+    """
+
+    body: Body
+    away_m: float
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Body:
     """A kinematic tree with a skinned surface, in its rest pose.  Units metres and radians; immutable NumPy arrays.
@@ -105,6 +118,7 @@ class Body:
         animation: the surface over time where it is given and follows no links, in the root frame
             (frame, vertex, 3) float32 [m]; ``vertices`` is one moment of it.  None for all other bodies.
         keys: of ``scene.toml`` with which its file has to be read to be this body again, where they are no defaults.
+        stands_for: of a body that is computed with instead of one with more faces; see :class:`Original`.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at
@@ -141,6 +155,7 @@ class Body:
     pose_prior: PosePrior | None = None
     animation: np.ndarray | None = None
     keys: dict[str, Any] = field(default_factory=dict)
+    stands_for: Original | None = None
 
     def __post_init__(self):
         check_body(self)

@@ -19,25 +19,29 @@ from warpprior.support.device import start_warp
 from warpprior.support.errors import InputError
 from warpprior.support.npz import read_npz
 
-VERSION = 1  # of how surfaces are simplified: what an older one left is not taken
+VERSION = 2  # of how surfaces are simplified: what an older one left is not taken
 FOLDER = "simplified_meshes"
 MOST_BYTES = 256 << 20  # of all entries; the oldest go first
 ENTRY_BYTES = 64 << 20
-_KEYS = ("key", "kept", "faces", "error")
+_KEYS = ("key", "kept", "faces", "error", "shifts")
 
 
 @dataclass(frozen=True)
 class Decimated:
-    """Faces (face, 3) between some vertices (kept,) of a surface, and how far the two surfaces are apart [m]."""
+    """Faces (face, 3) between some vertices (kept,) of a surface, and how far the two surfaces are apart [m].
+
+    The vertices are moved along their normals by ``shifts`` (kept,) [m], where there are some.
+    """
 
     kept: np.ndarray
     faces: np.ndarray
     error: float
+    shifts: np.ndarray | None = None
 
 
-def key_of(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None, error: float) -> str:
+def key_of(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None, error: float, balanced: bool) -> str:
     """Hash of everything that a result depends on."""
-    digest = hashlib.blake2b(f"{VERSION} {error!r}".encode(), digest_size=20)
+    digest = hashlib.blake2b(f"{VERSION} {error!r} {balanced}".encode(), digest_size=20)
     for values in (vertices, faces, np.empty(0) if colors is None else colors):
         digest.update(f"{values.dtype} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values).data)
@@ -51,7 +55,7 @@ def load(key: str, vertex_count: int, face_count: int, error: float) -> Decimate
         return None
     try:
         arrays = read_npz(path, "a simplified mesh", "", _KEYS, limit=ENTRY_BYTES, unpacked=ENTRY_BYTES)
-        kept, faces = arrays["kept"], arrays["faces"]
+        kept, faces, shifts = arrays["kept"], arrays["faces"], arrays["shifts"]
         good = (
             str(arrays["key"]) == key
             and kept.dtype == faces.dtype == np.int32
@@ -64,6 +68,9 @@ def load(key: str, vertex_count: int, face_count: int, error: float) -> Decimate
             and bool((np.diff(kept) > 0).all())
             and np.array_equal(np.unique(faces), np.arange(len(kept)))
             and 0.0 <= float(arrays["error"]) <= error
+            and shifts.dtype == np.float64
+            and shifts.shape in ((0,), kept.shape)
+            and bool((np.abs(shifts) <= error).all())
         )
     except (InputError, KeyError, ValueError, TypeError):
         return None
@@ -71,7 +78,7 @@ def load(key: str, vertex_count: int, face_count: int, error: float) -> Decimate
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # so that it is not among the oldest
-    return Decimated(kept, faces.astype(np.int64), float(arrays["error"]))
+    return Decimated(kept, faces.astype(np.int64), float(arrays["error"]), shifts if len(shifts) else None)
 
 
 def store(key: str, found: Decimated) -> None:
@@ -84,7 +91,9 @@ def store(key: str, found: Decimated) -> None:
         try:
             with open(descriptor, "wb") as stream:
                 kept, faces = found.kept.astype(np.int32), found.faces.astype(np.int32)
-                np.savez_compressed(stream, key=np.array(key), kept=kept, faces=faces, error=np.array(found.error))
+                shifts = np.empty(0) if found.shifts is None else found.shifts
+                arrays = {"kept": kept, "faces": faces, "error": np.array(found.error), "shifts": shifts}
+                np.savez_compressed(stream, key=np.array(key), **arrays)
             os.replace(temporary, folder / f"{key}.npz")
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

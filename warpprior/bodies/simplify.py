@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.bodies import decimation_cache
+from warpprior.bodies.balance import balance, vertex_normals
 from warpprior.bodies.decimate import decimate
 from warpprior.bodies.repair import Surface, is_closed
 from warpprior.bodies.triangles import doubled_areas
@@ -79,26 +80,47 @@ def simplify_surface(surface: Surface, error: float) -> tuple[Surface, float]:
         the surface, as closed as it was, itself where it has few faces or cannot do with fewer; and the largest
         distance that was measured: of vertices, middles of edges and of faces, and points spread over both [m].
     """
-    if len(surface.faces) < FEWEST_FACES:
-        return surface, 0.0
-    key = decimation_cache.key_of(surface.vertices, surface.faces, surface.colors, error)
-    found = decimation_cache.load(key, len(surface.vertices), len(surface.faces), error)
-    if found is None or is_closed(found.faces) != surface.closed:
-        found = _simplify(surface, error)
-        decimation_cache.store(key, found)
+    found = simplified(surface, error)
+    if len(found.faces) == len(surface.faces):
+        return surface, found.error
     colors = None if surface.colors is None else surface.colors[found.kept]
     return replace(surface, vertices=surface.vertices[found.kept], faces=found.faces, colors=colors), found.error
 
 
-def _simplify(surface: Surface, error: float) -> decimation_cache.Decimated:
+def simplified(surface: Surface, error: float, *, balanced: bool = False) -> decimation_cache.Decimated:
+    """The same, as faces between some of its vertices.
+
+    Args:
+        surface, error: as of :func:`simplify_surface`.
+        balanced: vertices are moved along their normals so that neither surface lies inside the other.
+    """
+    if len(surface.faces) < FEWEST_FACES:
+        return decimation_cache.Decimated(np.arange(len(surface.vertices)), surface.faces, 0.0)
+    key = decimation_cache.key_of(surface.vertices, surface.faces, surface.colors, error, balanced)
+    found = decimation_cache.load(key, len(surface.vertices), len(surface.faces), error)
+    if found is None or is_closed(found.faces) != surface.closed:
+        found = _simplify(surface, error, balanced)
+        decimation_cache.store(key, found)
+    return found
+
+
+def moved(surface: Surface, found: decimation_cache.Decimated) -> np.ndarray:
+    """Where the vertices are that are left (kept, 3) [m]."""
+    places = surface.vertices[found.kept]
+    return places if found.shifts is None else places + found.shifts[:, None] * vertex_normals(places, found.faces)
+
+
+def _simplify(surface: Surface, error: float, balanced: bool) -> decimation_cache.Decimated:
     for share in SHARES:
         kept, faces = decimate(surface.vertices, surface.faces, surface.colors, share * error)
         if is_closed(faces) == surface.closed:
-            measured = distance_between(surface.vertices, surface.faces, surface.vertices[kept], faces, 2.0 * error)
+            given = (surface.vertices, surface.faces)
+            shifts = balance(surface.vertices[kept], faces, *given, error) if balanced else None
+            found = decimation_cache.Decimated(kept, faces, error, shifts)
+            measured = distance_between(*given, moved(surface, found), faces, 2.0 * error)
             if measured <= error:
-                return decimation_cache.Decimated(kept, faces, measured)
-    whole = np.arange(len(surface.vertices))
-    return decimation_cache.Decimated(whole, surface.faces, 0.0)
+                return replace(found, error=measured)
+    return decimation_cache.Decimated(np.arange(len(surface.vertices)), surface.faces, 0.0)
 
 
 def distance_between(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from warpprior.io.scene_file import SceneFile
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError
 from warpprior.support.wording import frame_list
+
+KEPT_BYTES = 64 << 20  # of decoded colour pictures
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,30 @@ class Pictures:
 
 @dataclass(frozen=True)
 class ColorPictures(Pictures):
-    """``Scene.read_rgb`` of a scene folder."""
+    """``Scene.read_rgb`` of a scene folder.
+
+    Attributes:
+        kept: the first pictures that were asked for, as many as fit into KEPT_BYTES: estimates, verdicts and videos
+            look at each, and decoding takes longer than looking.
+    """
+
+    kept: dict[int, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, frame: int) -> np.ndarray | None:
         """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
+        image = self.kept.get(frame)
+        if image is not None:
+            return image.copy()
         image = self._decoded(frame, color=True)
-        return image if image is None or self.rectifier is None else self.rectifier.linear(image)
+        if image is None:
+            return None
+        image = image if self.rectifier is None else self.rectifier.linear(image)
+        if (len(self.kept) + 1) * image.nbytes <= KEPT_BYTES:
+            self.kept[frame] = image.copy()
+        return image
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"kept": {}}
 
 
 @dataclass(frozen=True)

@@ -38,18 +38,20 @@ from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import ObservedPicture, observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
+from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
 from warpprior.system.unknown_settings import UnknownSettings
-from warpprior.terms import ADAM, GAUSS_NEWTON, Term, default
+from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
 from warpprior.verdicts.judge import judged
 
 ADAM_ITERATIONS = 200
 KERNELS = (
-    *("camera", "contacts", "distance", "history", "kinematics", "overlap", "quasistatic", "silhouette", "skinning"),
-    "visibility",
+    *("camera", "contacts", "distance", "history", "kinematics", "link_motions", "overlap", "quasistatic"),
+    *("silhouette", "skinning", "visibility"),
 )
-KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
+KERNELS_OF_HANDS = ("joints", "kept_distance", "link_blocks", "surface_motion", "surface_query")
+KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
 START = "closed-form start"
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
@@ -108,6 +110,8 @@ def refine(
     course = Course(progress, shares)
     load_kernels(kernels, device, course.part("compile") if uncompiled else None)
     course.part("prepare")(0.0, 1.0, "preparing")
+    if all(type(term) in TERMS for term in settings.terms):  # other terms may know vertices by number
+        scene = with_stand_ins(scene, settings.stand_in_px)
     found = checked_first(scene, device=device, strict=strict) if check_first else ()
     run = _Run(scene, settings, device, course.part("parts"), keep, memory)
     if resume_from is not None:
@@ -117,7 +121,9 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    return judged(with_findings(run.result(complete), found), device)
+    result = judged(with_findings(run.result(complete), found), device)
+    said = stand_in_notes(result.scene, result.poses)
+    return replace(result, scene=with_originals(result.scene), notes=(*result.notes, *said)) if said else result
 
 
 def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
@@ -125,7 +131,8 @@ def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
     names = list(KERNELS)
     if not all(body.body.is_rigid for body in scene.bodies):
         names += KERNELS_OF_HANDS
-    return names + [term.name for term in _used(settings) if not term.lacks(scene)]
+    terms = [term.name for term in _used(settings) if not term.lacks(scene)]
+    return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
 
 
 def _used(settings: RefineSettings) -> list[Term]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Canvas:
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
         parts: frames that are drawn together, in buffers that are as long as the longest; None for all at once.
+        keys: key buffer [frame, pixel] to draw into; None for one of its own.
 
     Attributes:
         parts: as given.
@@ -51,6 +53,7 @@ class Canvas:
         *,
         backdrop: wp.array | None = None,
         parts: Parts | None = None,
+        keys: wp.array | None = None,
     ):
         device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
@@ -74,9 +77,9 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
-        self.take_buffers(window, parts)
+        self.take_buffers(window, parts, keys)
 
-    def take_buffers(self, window: Window, parts: Parts | None = None) -> None:
+    def take_buffers(self, window: Window, parts: Parts | None = None, keys: wp.array | None = None) -> None:
         """Everything whose size is that of the frames and the window, anew."""
         device, edge_count = self.device, len(self.edges)
         self.parts = one_part(len(window.origins)) if parts is None else tuple(parts)
@@ -85,7 +88,8 @@ class Canvas:
         self.window = window
         self.crop = window.crop(self.channel_count)
         self._origins = window.device_origins(device)
-        self._keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        shape = (frame_count, pixel_count)
+        self._keys = wp.zeros(shape, dtype=wp.uint64, device=device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
         self._owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
@@ -125,26 +129,43 @@ class Canvas:
         self.keys = keys.reshape((1, pixel_count))
         self._outlines.clear()
 
+    def shift(self, origins: np.ndarray) -> None:
+        """Draw another part of the image of the same size from now on (frame, 2); recordings of drawing stay right."""
+        self.window = replace(self.window, origins=origins)
+        if self.device.is_cpu:
+            self.origins.numpy()[...] = origins  # one memory: sooner done than a copy is asked for
+        else:
+            self.origins.assign(origins)
+
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
 
         Like all that take it, it takes the screen of all frames, whichever are drawn.
 
-        A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it.
+        A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it, but by
+        :meth:`renew_claims`.
 
         Returns:
             True when epochs start anew: whoever keeps their marks must clear them.
         """
-        renewed = self._rounds == EPOCH_LIMIT
-        if renewed:
-            self.renew()
-        self._rounds += 1
+        renewed = self.renew_claims(EPOCH_LIMIT)
         self.draw_faces(screen)
         silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
         silhouette.list_silhouette_edges(
             self.part.of(screen), self.edges, counts_out=self.counts, entries_out=self.entries
         )
         silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
+        return renewed
+
+    def renew_claims(self, limit: int = EPOCH_LIMIT - 1) -> bool:
+        """Another round begins; if there have been ``limit``, their claims are forgotten.
+
+        To be called before each replay of a recorded :meth:`draw`, whose own count stands still.
+        """
+        renewed = self._rounds >= limit
+        if renewed:
+            self.renew()
+        self._rounds += 1
         return renewed
 
     def renew(self) -> None:

@@ -18,6 +18,9 @@ def at_one_place(points: np.ndarray, reach: float) -> np.ndarray:
 
     A body with several keypoints is never seen so; whatever the place is, it marks that nothing was found.
     """
+    with np.errstate(invalid="ignore"):  # a difference of what is not finite is greater than nothing
+        if bool(((points.max(axis=1, initial=-np.inf) - points.min(axis=1, initial=np.inf)) > reach).any(axis=1).all()):
+            return np.zeros(len(points), dtype=bool)
     known: np.ndarray = np.all(np.isfinite(points), axis=-1)
     low = np.where(known[..., None], points, np.inf).min(axis=1, initial=np.inf)
     high = np.where(known[..., None], points, -np.inf).max(axis=1, initial=-np.inf)

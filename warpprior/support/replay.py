@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import warp as wp
 
+from warpprior.kernels.slabs import slab_threads
 from warpprior.support.device import warp_device
 
 CPU_GRAPHS = (1, 14)  # the first Warp whose graphs on a CPU take all arguments
@@ -60,5 +61,8 @@ def _can_record(device: wp.Device) -> bool:
 
 
 def _is_alone(device: wp.Device) -> bool:
-    """Whether a recording gets this thread's launches only; Warp sees to that on a GPU."""
-    return device.is_cuda or threading.active_count() == 1
+    """Whether a recording gets this thread's launches only; Warp sees to that on a GPU.
+
+    Threads that launch slabs of frames wait until a thread such as this one has work for them.
+    """
+    return device.is_cuda or threading.active_count() == 1 + slab_threads()

@@ -22,3 +22,8 @@ def stored_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
             return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
     except OSError:
         return np.zeros(shape, dtype=dtype)
+
+
+def frame_of(frames: np.ndarray, frame: int) -> np.ndarray:
+    """One frame of an array of frames."""
+    return np.asarray(frames[frame])

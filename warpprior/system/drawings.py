@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import warp as wp
 
+from warpprior.kernels.contour import Borders
 from warpprior.render.canvas import Canvas
 from warpprior.render.parts import Part, Parts, one_part
 from warpprior.system.backdrop import Backdrop
@@ -28,27 +30,27 @@ class Drawings:
     Attributes:
         parts: frames that are drawn together.
         alone: by body name, a canvas with that body alone, as channel 0, and its contour.
+        keys: of these, in their order [body, frame, pixel]: what is behind one of them is looked up in all others.
     """
 
     def __init__(self, motion: MotionState, observed: ObservedPicture, holding: Holding):
         self._motion, self._observed, self._compares = motion, observed, observed.labels is not None
         self.parts: Parts = one_part(motion.frame_count) if holding.parts is None else holding.parts
         self.alone: dict[str, Canvas] = {}
-        self._together: dict[str, Canvas] = {}
         count, window = len(motion.estimated), observed.window
+        self.keys = self._key_buffers()
         for index, body in enumerate(motion.estimated):
-            channels = [0 if other == index else None for other in range(count)]
+            channels, keys = [0 if other == index else None for other in range(count)], self.keys[index]
             self.alone[body.name] = Canvas(
-                motion.assembly, channels, [True] * count, window, motion.device, parts=self.parts
+                motion.assembly, channels, [True] * count, window, motion.device, parts=self.parts, keys=keys
             )
-        if count > 2 or (count == 2 and motion.known):
-            for index, body in enumerate(motion.estimated):
-                channels = [None if other == index else 0 for other in range(count)]
-                self._together[body.name] = Canvas(
-                    motion.assembly, channels, [False] * count, window, motion.device, parts=self.parts
-                )
         self._backdrop = Backdrop(motion, observed, self.parts, hold=holding.backdrop)
         self._turn_to(self.parts[0])
+
+    def _key_buffers(self) -> Any:
+        frame_count, window = max(part.count for part in self.parts), self._observed.window
+        shape = (len(self._motion.estimated), frame_count, window.width * window.height)
+        return wp.zeros(shape, dtype=wp.uint64, device=self._motion.device)
 
     @property
     def whole(self) -> bool:
@@ -60,19 +62,16 @@ class Drawings:
         if self.whole:
             return
         self.parts = one_part(self._motion.frame_count)
-        for canvas in self._canvases():
-            canvas.take_buffers(self._observed.window)
+        self.keys = self._key_buffers()
+        for canvas, keys in zip(self.alone.values(), self.keys, strict=True):
+            canvas.take_buffers(self._observed.window, keys=keys)
         self._backdrop = Backdrop(self._motion, self._observed, self.parts)
         self._turn_to(self.parts[0])
 
-    def behind(self, name: str) -> wp.array:
-        """Keys of all bodies but one [frame, pixel], of the part that was drawn last."""
-        if name in self._together:
-            return self._together[name].keys
-        others = [canvas for other, canvas in self.alone.items() if other != name]
-        keys = others[0].keys if others else self._backdrop.keys
-        assert keys is not None, "there is something behind a body that is alone"
-        return keys
+    def show_others(self, name: str, borders: Borders) -> None:
+        """Let a body's contour see all bodies but itself, of the part that was drawn last."""
+        borders.blockers, borders.bodies = self._backdrop.keys, self.keys
+        borders.number = list(self.alone).index(name)
 
     def draw(self) -> None:
         """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with.
@@ -81,9 +80,6 @@ class Drawings:
         """
         for name in self.alone:
             self.draw_alone(name)
-        if self._compares and self.whole:
-            for canvas in self._together.values():
-                canvas.draw_faces(self._motion.screen)
 
     def draw_alone(self, name: str) -> None:
         """Draw one body anew, likewise; launches only."""
@@ -104,32 +100,23 @@ class Drawings:
 
     def renew(self) -> None:
         """Void all claims, before a graph is recorded that is to be replayed often."""
-        for canvas in self._canvases():
+        for canvas in self.alone.values():
             canvas.renew()
 
     def refresh_backdrop(self) -> None:
         """Take the known bodies where the focal length has them now."""
         self._backdrop.refresh()
 
-    def _canvases(self) -> list[Canvas]:
-        return [*self.alone.values(), *self._together.values()]
-
     def _turn_to(self, part: Part) -> None:
         self._backdrop.turn_to(part)
-        for canvas in self._canvases():
+        for canvas in self.alone.values():
             canvas.turn_to(part)
-        for canvas in self._together.values():
-            canvas.backdrop = self._backdrop.keys
 
     def _draw_part(self, name: str | None) -> None:
         if not self._compares:
             return
-        screen = self._motion.screen
         for other, canvas in self.alone.items():
             if name is None or other == name:
-                canvas.draw(screen)
-            elif name not in self._together:
-                canvas.draw_faces(screen)
-        for other, canvas in self._together.items():
-            if name is None or other == name:
-                canvas.draw_faces(screen)
+                canvas.draw(self._motion.screen)
+            else:
+                canvas.draw_faces(self._motion.screen)

@@ -20,6 +20,7 @@ from warpprior.system.contacts import BodyContacts, point_body
 from warpprior.system.drawings import Drawings
 from warpprior.system.equations import Equations
 from warpprior.system.holding import Holding
+from warpprior.system.link_blocks import LinkSums
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 from warpprior.system.overlap import Overlap
@@ -28,8 +29,7 @@ from warpprior.system.stage import Stage
 from warpprior.system.surface_motion import SurfaceMotion
 from warpprior.system.unknown_settings import UnknownSettings
 
-CONTOUR_LANES = 64  # threads of a frame that gather rows: as many as canvases have strides on a CPU
-GPU_LANES = 1024
+CPU_LANES, GPU_LANES = 64, 1024  # threads of a frame that may gather rows at a time, as documented
 
 
 class ProblemTerm(Protocol):
@@ -89,7 +89,7 @@ class Problem:
         device = motion.device
         self.shared = SharedUnknowns(motion, observed, unknowns)
         self.estimates_focal = "focal" in self.shared.names
-        lanes = CONTOUR_LANES if device.is_cpu else GPU_LANES
+        lanes = CPU_LANES if device.is_cpu else GPU_LANES
         self.equations = Equations(motion.estimated, self.shared.names, motion.frame_count, lanes, device)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
         self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
@@ -101,6 +101,7 @@ class Problem:
         self._overlaps: dict[str, Overlap] = {}
         self._queries: dict[str, SurfaceQuery] = {}
         self._systems: dict[tuple[int, Part], tuple[System, System]] = {}
+        self._links: dict[str, LinkSums] = {}
         self.refresh()
 
     def _system(self, mode: int, equations: Equations | None = None) -> System:
@@ -185,11 +186,21 @@ class Problem:
     def contacts(self, body: SceneBody) -> BodyContacts:
         """What may touch an estimated rigid body; looked up once for all terms."""
         if body.name not in self._contacts:
-            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts)
+            sums = {other.name: self.links(other) for other in self.partners(body)}
+            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts, sums)
             if self._stage is not None:
                 contacts.enter(self._stage)
                 contacts.update()
         return self._contacts[body.name]
+
+    def links(self, body: SceneBody) -> LinkSums | None:
+        """Sums by the links of a body; None where its shape is an unknown, which moves what links do not."""
+        if body.name in self.shared.shapes:
+            return None
+        if body.name not in self._links:
+            self._links[body.name] = LinkSums(body, self.motion)
+            self._links[body.name].update()
+        return self._links[body.name]
 
     def surface_query(self, body: SceneBody, reach: float) -> SurfaceQuery:
         """Exact distances to an estimated body that bends, no farther than ``reach`` [m]; kept up to date here."""
@@ -221,6 +232,8 @@ class Problem:
             self.drawings.draw()
         if chains:
             self.surfaces.update()
+            for links in self._links.values():
+                links.update()
         for contacts in self._contacts.values():
             contacts.update()
         self._refit()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from warpprior.scene import IGNORE_LABEL
 from warpprior.support.limits import positive
 from warpprior.terms.term import BoundTerm, Term
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from warpprior.system.stage import Stage
 
 BORDER_PX = 2.0  # sides of boxes nearer to the picture's border are taken to be cut off there
+BESIDE_PX = 6  # another body may hide the rest where it is seen so far outside of a side,
+HIDING = 0.1  # along so much of it
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class BoundBoxes(BoundTerm):
 
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
-        labels = problem.observed.labels if problem.compares_labels else None
+        labels = motion.scene.labels if problem.compares_labels else None
         boxes = useful_sides(motion.scene.boxes[body.name], labels, body.label, motion.scene.camera)
         self._boxes = wp.array(boxes.astype(np.float32), dtype=wp.float32, device=device)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
@@ -84,12 +87,13 @@ class BoundBoxes(BoundTerm):
 def useful_sides(boxes: np.ndarray, labels: np.ndarray | None, label: int, camera: Camera) -> np.ndarray:
     """Sides of boxes that say where a body ends (frame, 4) [px], NaN for the others.
 
-    A box is drawn around what is seen of a body.  Its label says that better, and says what else may hide the rest;
-    and a side on the picture's border says only that the body does not end before it.
+    A box is drawn around what is seen of a body.  Its label says that better, and says what else may hide the rest.  A
+    side on the picture's border says only that the body does not end before it, and so does one beyond which another
+    body is seen.
 
     Args:
         boxes: left, top, right, bottom (frame, 4) [px].
-        labels: label images, or their part around the bodies (frame, height, width), or None.
+        labels: label images (frame, height, width), or None.
         label: of the body.
         camera: of the scene.
     """
@@ -97,7 +101,24 @@ def useful_sides(boxes: np.ndarray, labels: np.ndarray | None, label: int, camer
     sides[cut_off(sides, camera)] = np.nan
     if labels is not None:
         sides[(labels == label).any(axis=(1, 2))] = np.nan
+        for frame in np.flatnonzero(np.isfinite(sides).any(axis=1)):
+            sides[frame, _beside_another(boxes[frame], labels[frame], label)] = np.nan
     return sides
+
+
+def _beside_another(box: np.ndarray, image: np.ndarray, label: int) -> list[int]:
+    """Sides of a box (4,) [px] beyond which a label image shows another body."""
+    left, top, right, bottom = np.nan_to_num(np.round(box), nan=0.0).astype(int)
+    columns, rows = slice(max(left, 0), max(right, 0)), slice(max(top, 0), max(bottom, 0))
+    strips = (
+        (rows, slice(max(left - BESIDE_PX, 0), max(left, 0))),
+        (slice(max(top - BESIDE_PX, 0), max(top, 0)), columns),
+        (rows, slice(max(right, 0), max(right + BESIDE_PX, 0))),
+        (slice(max(bottom, 0), max(bottom + BESIDE_PX, 0)), columns),
+    )
+    shown = [image[strip] for strip in strips]
+    others = [(each != 0) & (each != IGNORE_LABEL) & (each != label) for each in shown]
+    return [side for side, each in enumerate(others) if each.size and each.mean() > HIDING]
 
 
 def cut_off(boxes: np.ndarray, camera: Camera) -> np.ndarray:

@@ -64,6 +64,7 @@ class BoundContour(DrawnTerm):
 
         from warpprior.kernels.contour import Borders
         from warpprior.kernels.robust import Scale
+        from warpprior.system.link_blocks import LinkSamples
 
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
@@ -78,14 +79,20 @@ class BoundContour(DrawnTerm):
         misfit = problem.shared.misfits.get(body.name)
         if misfit is not None:
             borders.misfit, borders.misfit_column = misfit, problem.equations.shared[misfit_name(body)]
+        self._links = None
+        sums = problem.links(body)
+        if sums is not None:
+            edges: np.ndarray = self._canvas.edges.numpy()[:, :2] - motion.first_vertex(body.name)
+            self._links = LinkSamples(sums, edges, motion, problem.equations.starts)
+            borders.carriers = self._links.carriers
         sigma, _ = problem.noise("labels", term.sigma_px)
         self._weight = term.weight / (term.correlation_px * sigma**2)
         self._sigma = sigma
         self._parts: dict[Part, Borders] = {}
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
-        # Each thread has a row of its own.
-        self._stride = min(self._canvas.stride, problem.equations.lanes)
+        # Each thread has a row of its own; one alone goes from edge to edge, where memory is near.
+        self._stride = 1 if device.is_cpu else min(self._canvas.stride, problem.equations.lanes)
 
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
@@ -101,25 +108,37 @@ class BoundContour(DrawnTerm):
 
         if part not in self._parts:
             self._parts[part] = frames_of(Borders, self._borders, BORDERS_OF_FRAMES, part.of)
+            if self._links is not None:
+                self._parts[part].carriers = self._links.carriers_of(part)
         borders = self._parts[part]
         self._distances.look(borders, part)
-        borders.blockers, borders.focal = self.problem.drawings.behind(self.body.name), self.problem.motion.focal
+        self.problem.drawings.show_others(self.body.name, borders)
+        borders.focal = self.problem.motion.focal
         return borders
 
     def add_part(self, system: System, part: Part) -> None:
         from warpprior.kernels.contour import add_contour
 
         motion = self.problem.motion
-        add_contour(
-            self._canvas.outline(motion.screen),
-            self._borders_of(part),
-            self._scale,
-            part.of(motion.states[self.body.name].poses),
-            self._start,
-            system,
-            stride=self._stride,
-            cost_out=part.of(self.costs),
-        )
+        borders = self._borders_of(part)
+
+        def launch() -> None:
+            add_contour(
+                self._canvas.outline(motion.screen),
+                borders,
+                self._scale,
+                part.of(motion.states[self.body.name].poses),
+                self._start,
+                system,
+                stride=self._stride,
+                cost_out=part.of(self.costs),
+            )
+
+        if self._links is None:
+            launch()
+        else:
+            misfit = -1 if borders.misfit is None else borders.misfit_column
+            self._links.gather(system, launch, (system.bias_column, misfit, system.focal_column), part)
 
     def measurements(self, pixels: float) -> float:
         return pixels * self._sigma**2

@@ -114,7 +114,8 @@ class Belief:
 
     def reset(self, change: np.ndarray) -> None:
         """Express the covariance around the mean that :meth:`move` led to: rotations do not commute."""
-        covariance = self.covariance
+        used = self.used  # errors of what is not in use are correlated with nothing
+        covariance = self.covariance[:used, :used]
         for columns in self.bodies:
             turn = slice(columns.start + 3, columns.start + 6)
             jacobian = left_jacobian(change[turn])
@@ -123,8 +124,9 @@ class Belief:
 
     def symmetrise(self) -> None:
         """Undo what rounding did."""
-        both = self.covariance + self.covariance.T
-        np.multiply(both, 0.5, out=self.covariance)
+        used = self.used
+        covariance = self.covariance[:used, :used]
+        np.multiply(covariance + covariance.T, 0.5, out=covariance)
 
     def free(self, slot: int) -> None:
         """Forget an anchor."""

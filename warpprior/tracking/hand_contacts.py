@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import warp as wp
+from scipy.linalg.lapack import dsyev  # pyright: ignore[reportAttributeAccessIssue] - made at import
 
 from warpprior.geometry.signed_distance import DistanceField, shared_field
 from warpprior.kernels.tracked_points import measure_clearance
@@ -223,7 +224,8 @@ class Contacts:
             return []
         settings, points = self.settings, self._hands[hand].points
         known = belief.anchors[belief.held_by(index)]
-        apart = np.linalg.norm(points[near, None] - known, axis=2).min(axis=1, initial=np.inf)
+        gaps = points[near, None] - known
+        apart = np.sqrt(np.einsum("nkx,nkx->nk", gaps, gaps).min(axis=1, initial=np.inf))
         began = []
         for slot in free:
             # Without any contact yet, the deepest point is the first.
@@ -347,7 +349,6 @@ def observability(points: np.ndarray) -> tuple[int, float]:
         return 0, 0.0
     arms = points - points.sum(axis=0) / len(points)
     moment = arms.T @ arms
-    values = np.linalg.eigvalsh((arms * arms).sum() * EYE - moment)
-    least, middle, most = values.tolist()
+    least, middle, most = dsyev(moment.trace() * EYE - moment, compute_v=0)[0].tolist()
     rank = 0 if most < 1e-10 else sum(value > RANK_TOLERANCE * most for value in (least, middle, most))
     return 3 + rank, max(least, 0.0)

@@ -53,8 +53,18 @@ def log(q: np.ndarray) -> np.ndarray:
 
 
 def difference(after: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """The rotation vector that turns ``before`` into ``after``, along the camera's axes [rad]."""
-    return log(multiply(after, before * [-1.0, -1.0, -1.0, 1.0]))
+    """The rotation vector that turns ``before`` into ``after``, along the camera's axes [rad], of length at most pi."""
+    x, y, z, w = after.tolist()
+    a, b, c, d = before.tolist()
+    i = x * d - w * a - y * c + z * b
+    j = y * d - w * b - z * a + x * c
+    k = z * d - w * c - x * b + y * a
+    sine, cosine = math.sqrt(i * i + j * j + k * k), w * d + x * a + y * b + z * c
+    if cosine < 0.0:
+        i, j, k, cosine = -i, -j, -k, -cosine
+    # Of a quaternion whose length is not quite one the sine is so much off.
+    scale = 2.0 / math.hypot(sine, cosine) if sine < SMALL else 2.0 * math.atan2(sine, cosine) / sine
+    return np.array([scale * i, scale * j, scale * k])
 
 
 def matrix(q: np.ndarray) -> np.ndarray:
@@ -81,6 +91,6 @@ def left_jacobian(w: np.ndarray) -> np.ndarray:
 
 def covariance_at(position: np.ndarray, lateral: float, depth: float) -> np.ndarray:
     """Covariance (3, 3) of errors of a place (3,) in the camera frame, across the line of sight and along it [m]."""
-    ray = position / max(float(np.linalg.norm(position)), 1e-9)
+    ray = position / max(math.sqrt(position @ position), 1e-9)
     along = ray[:, None] * ray
     return lateral**2 * (EYE - along) + depth**2 * along

@@ -8,29 +8,17 @@ from dataclasses import replace
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.contour import Borders, add_contour
-from warpprior.kernels.robust import Scale
-from warpprior.kernels.visibility import read_channels
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
-from warpprior.system.label_fields import contour_fields
-from warpprior.system.mask_bias import MaskBias, measure_mask_bias
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence, move, seen_from
+from warpprior.tracking.known_borders import PARTS, KnownBorders
 from warpprior.tracking.manifold import difference
-from warpprior.tracking.mask_search import (
-    LEAST_PIXELS,
-    different,
-    gap_px,
-    is_due,
-    size_and_middle,
-    turn_between,
-    turned_in_picture,
-)
-from warpprior.tracking.single_frame import WEAK, PoseEquations, SingleFrame, coarse_to_fine, relinearise
+from warpprior.tracking.mask_search import LEAST_PIXELS, different, is_due, turned_in_picture
+from warpprior.tracking.mask_view import MaskView
+from warpprior.tracking.single_frame import WEAK, SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
 DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
-PASSES = 4  # of the closed form that begins a search
 FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place, and so did one
 # whose body leaves as much between label and drawing, as area over length; or, if that is more,
 UNUSUAL = 1.8  # so many times what is usual
@@ -41,11 +29,8 @@ USUAL, LEAST_USUAL = 0.55, 0.35  # what is usual at first, and at least [sigma]
 LEARNS, LEARNS_WORSE, LATELY = 0.2, 0.03, 0.3  # share of the newest picture in that, and in what was of late
 STRANGE = 1.3  # a contour that fits so much worse of late than usual may be turned wrongly
 MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
-GPU_LANES = 256
-LOOKS = 24  # pictures whose borders of known bodies are compared
-LOOK_EVERY = 5  # frames between them
+LOOKS = 24  # times that borders of known bodies are compared
 BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
-BORDER_MARGIN = 12.0  # around known bodies [px]
 LEAST_SIGMA_BIAS = 0.2  # known bodies are not known better [px]
 
 
@@ -69,7 +54,7 @@ class MaskResidual:
 
     Attributes:
         bias_px, sigma_bias_px: how far label borders lie outside the true ones, and how sure that is [px].  Where there
-            are known bodies their borders say, in the first 24 of every fifth picture.
+            are known bodies their borders say, 24 times, each in parts of five pictures.
         frame_index: pictures so far.
     """
 
@@ -91,13 +76,14 @@ class MaskResidual:
         self._reaches, self._sigma_border = reaches_px, sigma_border_px
         device, names = frame.device, [body.name for body in scene.bodies]
         self._bias = wp.zeros(1, dtype=wp.float32, device=device)
-        self._views = {body.name: _View(body, frame, names, clearance_m, self._bias) for body in frame.watched}
+        weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
+        self._views = {
+            body.name: MaskView(body, frame, names, clearance_m, self._bias, weight) for body in frame.watched
+        }
         self._missed = dict.fromkeys(self._views, 0)  # pictures in a row in which a contour was not found
         self._usual = dict.fromkeys(self._views, USUAL)  # misfit of contours that were found [sigma],
         self._recent = dict(self._usual)  # and of late
-        self._weight = 1.0 / (correlated_frames * correlation_px * sigma_border_px**2)
-        self._scale = wp.zeros(1, dtype=Scale, device=device)
-        self._known = _KnownBorders(frame) if frame.known else None
+        self._known = KnownBorders(frame) if frame.known else None
 
     def measure(
         self,
@@ -134,7 +120,7 @@ class MaskResidual:
         if labels.shape != (camera.height, camera.width):
             raise InputError("label image", f"shape {labels.shape}", f"shape {(camera.height, camera.width)}")
         self.frame.place(poses, surfaces)
-        if self._known is not None and self.frame_index % LOOK_EVERY == 0 and self.frame_index < LOOKS * LOOK_EVERY:
+        if self._known is not None and self.frame_index <= (LOOKS - 1) * PARTS:
             self._learn_bias(labels)
         self.frame_index += 1
         self._bias.fill_(self.bias_px)
@@ -170,7 +156,7 @@ class MaskResidual:
         self._recent[name] = self._usual[name]  # and if it is not found elsewhere, it is not asked again at once
         return True
 
-    def _misfit(self, view: _View, count: int) -> float:
+    def _misfit(self, view: MaskView, count: int) -> float:
         """How badly the contour lies on the label, as drawn last, in sigmas of the border.
 
         ``count`` is how many pixels of the whole picture have the label; those of few do not tell areas.
@@ -181,7 +167,7 @@ class MaskResidual:
         return max(near, view.gap(count) / self._sigma_border)
 
     def _search(
-        self, view: _View, labels: np.ndarray, poses: Sequence[Poses], prior: np.ndarray | None, misfit: float
+        self, view: MaskView, labels: np.ndarray, poses: Sequence[Poses], prior: np.ndarray | None, misfit: float
     ) -> Evidence | None:
         """Look for a contour where the whole picture has the label; None if it is not found.
 
@@ -202,7 +188,7 @@ class MaskResidual:
             view.look(labels, frame.camera.width + frame.camera.height)
             if not view.active:
                 continue
-            position, turn = view.find_label(labels, pose)
+            position, turn = view.find_label(pose)
             moved = replace(pose, position=position[None])
             sure = WEAK if prior is None or pose is not poses[0] else prior
             for start in (moved, turned_in_picture(moved, turn)) if turn else (moved,):
@@ -217,7 +203,7 @@ class MaskResidual:
         return best
 
     def _try(
-        self, view: _View, labels: np.ndarray, start: Poses, sure: np.ndarray, count: int
+        self, view: MaskView, labels: np.ndarray, start: Poses, sure: np.ndarray, count: int
     ) -> tuple[Evidence, Poses, float]:
         """Let a contour come to lie on the label: evidence about the place where it does, that place, and the misfit.
 
@@ -234,13 +220,16 @@ class MaskResidual:
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
-        bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index])
+        sums = np.zeros(2) if self._known is None else self._known.sums
+        bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index, *sums])
         missed, usual, recent = (np.array([*each.values()]) for each in (self._missed, self._usual, self._recent))
         return {"bias": bias, "missed": missed, "usual": usual, "recent": recent}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
-        bias, sigma, index = kept["bias"]
+        bias, sigma, index, *sums = kept["bias"]
+        if self._known is not None:
+            self._known.sums[:] = sums
         self.bias_px, self.sigma_bias_px, self.frame_index = float(bias), float(sigma), int(index)
         self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
         self._usual = dict(zip(self._usual, kept["usual"].tolist(), strict=True))
@@ -263,9 +252,15 @@ class MaskResidual:
         return self._pixels(name, np.outer(step, step))
 
     def _learn_bias(self, labels: np.ndarray) -> None:
-        """Let the borders of the known bodies, where they meet the background, say how biased this picture is."""
+        """Let the borders of the known bodies, where they meet the background, say how biased pictures are.
+
+        The first picture says so at once; then each shows a part, and all parts together say the rest.
+        """
         assert self._known is not None, "bodies are known"
-        found = self._known.compare(labels)
+        parts = range(PARTS) if self.frame_index == 0 else [(self.frame_index - 1) % PARTS]
+        for part in parts:
+            self._known.look(labels, part)
+        found = self._known.found() if parts[-1] == PARTS - 1 else None
         if found is not None:
             sure = 1.0 / self.sigma_bias_px**2
             weight = found.count / BORDER_LENGTH / self._sigma_border**2
@@ -274,121 +269,5 @@ class MaskResidual:
 
     def _linearise(self, name: str, reach: float) -> Evidence:
         view = self._views[name]
-        canvas, equations, state = view.canvas, view.equations, self.frame.state
-        scale = Scale()
-        scale.weight, scale.reach = self._weight, reach
-        self._scale.assign([scale])
-        canvas.draw(state.screen)
-        equations.clear()
-        poses = state.states[view.body.name].poses
-        add_contour(
-            canvas.outline(state.screen),
-            view.borders,
-            self._scale,
-            poses,
-            0,
-            equations.system,
-            stride=view.lanes,
-            cost_out=equations.cost,
-        )
-        return equations.read(self.frame, view.body, self.sigma_bias_px)
-
-
-class _View:
-    """One watched body: what is drawn of it, and where its label says its contour is."""
-
-    def __init__(self, body: SceneBody, frame: SingleFrame, names: list[str], clearance: float, bias: wp.array):
-        self.body, self._frame = body, frame
-        self.canvas = frame.canvas([body.name], outlined=True)
-        self.others = frame.canvas([name for name in names if name != body.name], outlined=False)
-        self.lanes = min(self.canvas.stride, GPU_LANES)
-        self.equations = PoseEquations(frame, self.lanes)
-        pixels = frame.camera.width * frame.camera.height
-        self.fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=frame.device)
-        borders = self.borders = Borders()
-        borders.fields, borders.clearance, borders.bias = self.fields, clearance, bias
-        borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=frame.device)
-        borders.focal, borders.center = frame.state.focal, frame.state.center
-        self.active, self._image = False, np.zeros((0, 0), dtype=np.uint8)
-
-    def look(self, labels: np.ndarray, margin: float) -> None:
-        """Look at the label image around the body; without its label there is nothing to see."""
-        window = self._frame.window([self.body], margin)
-        self.active = False
-        if window is None:
-            return
-        image = window.cut(labels[None])
-        self._image = image[0]
-        self.active = bool((image == self.body.label).any())
-        if not self.active:
-            return
-        self.canvas.look_at(window)
-        self.others.look_at(window)
-        self.borders.blockers = self.others.keys
-        self.others.draw_faces(self._frame.state.screen)  # where they are predicted, whatever is found out later
-        fields = contour_fields(image, self.body.label).reshape(2, -1)
-        if self._frame.device.is_cpu:
-            self.fields.numpy()[0, :, : fields.shape[1]] = fields
-        else:
-            for layer in range(2):
-                given = wp.array(fields[layer], dtype=wp.float32, device=self._frame.device)
-                wp.copy(self.fields, given, dest_offset=layer * self.fields.shape[2], count=fields.shape[1])
-
-    def gap(self, count: int) -> float:
-        """See :func:`gap_px`, of what was drawn last; the whole picture has the label ``count`` times."""
-        window = self.canvas.window
-        keys, hidden = (each.keys.numpy().reshape(window.height, window.width) for each in (self.canvas, self.others))
-        label = self._image == self.body.label
-        free = (self._image == 0) & (keys > hidden)
-        return gap_px(label, keys > 0, free, count - int(np.count_nonzero(label)))
-
-    def find_label(self, labels: np.ndarray, pose: Poses) -> tuple[np.ndarray, float]:
-        """Where the body must be (3,) [m] for what is seen of it to have its label's size and middle.
-
-        The view looks at the whole picture, the body is placed at ``pose``, and how it is turned stays; by how much its
-        label is turned against it is the second that is returned [rad].
-        """
-        frame, camera, position = self._frame, self._frame.camera, pose.position[0]
-        window = self.canvas.window
-        label = window.cut(labels[None])[0] == self.body.label
-        wanted = size_and_middle(label)
-        hidden = self.others.keys.numpy().reshape(window.height, window.width)
-        turn = 0.0
-        for _ in range(PASSES):
-            self.canvas.draw_faces(frame.state.screen)
-            drawn = self.canvas.keys.numpy().reshape(hidden.shape) > hidden  # nearer keys are larger
-            found = size_and_middle(drawn)
-            if min(found[0], wanted[0]) < LEAST_PIXELS:
-                break
-            turn = turn_between(drawn, label)
-            shift = (wanted[1:] - found[1:]) / [camera.fx, camera.fy]
-            bearing = np.append(position[:2] / position[2] + shift, 1.0)
-            position = position[2] * np.sqrt(found[0] / wanted[0]) * bearing
-            frame.place({self.body.name: replace(pose, position=position[None])})
-        return position, turn
-
-
-class _KnownBorders:
-    """The bodies whose poses are known as their label images should show them."""
-
-    def __init__(self, frame: SingleFrame):
-        self._frame = frame
-        self._canvas = frame.canvas([body.name for body in frame.known], outlined=False)
-        values = np.zeros(16, dtype=np.uint8)
-        # All are drawn on one channel: a border is one where known bodies meet the background, whichever they are.
-        values[0] = frame.known[0].label
-        self._values = wp.array(values, dtype=wp.uint8, device=frame.device)
-
-    def compare(self, labels: np.ndarray) -> MaskBias | None:
-        """How far borders of their labels (height, width) lie outside the drawn ones; None: too few are in sight."""
-        known = [body.label for body in self._frame.known]
-        window = self._frame.window(self._frame.known, BORDER_MARGIN)
-        if window is None:
-            return None
-        image = window.cut(labels[None])
-        image = np.where(np.isin(image, known), np.uint8(known[0]), image)
-        self._canvas.look_at(window)
-        self._canvas.draw_faces(self._frame.state.screen)
-        drawn = wp.empty(self._canvas.keys.shape, dtype=wp.uint8, device=self._frame.device)
-        read_channels(self._canvas.keys, self._values, channels_out=drawn)
-        return measure_mask_bias(image, drawn.numpy().reshape(image.shape))
+        view.linearise(reach)
+        return view.equations.read(self.frame, view.body, self.sigma_bias_px)

@@ -25,22 +25,6 @@ def is_due(missed: int) -> bool:
     return missed <= EAGER or missed % EVERY == 0
 
 
-def gap_px(label: np.ndarray, drawn: np.ndarray, free: np.ndarray, elsewhere: int) -> float:
-    """Mean distance between a label's border and a drawing, as area over length [px].
-
-    Args:
-        label: where the picture has the body's label (height, width) bool.
-        drawn: where the body is, seen or not.
-        free: where the picture shows nothing that could hide it, and the body would be seen.
-        elsewhere: how many pixels of the label lie outside these windows.
-    """
-    inner = label[1:-1, 1:-1]
-    edge = inner & ~(label[:-2, 1:-1] & label[2:, 1:-1] & label[1:-1, :-2] & label[1:-1, 2:])
-    length = max(int(np.count_nonzero(edge)), 1)
-    unexplained = np.count_nonzero(label & ~drawn) + np.count_nonzero(drawn & free & ~label) + elsewhere
-    return unexplained / length
-
-
 def size_and_middle(mask: np.ndarray) -> np.ndarray:
     """Area [px^2], and mean column and row, of a mask (height, width)."""
     rows, columns = np.nonzero(mask)

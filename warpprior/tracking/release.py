@@ -12,12 +12,13 @@ from collections.abc import Collection
 from functools import cache
 
 import numpy as np
+from scipy.linalg.lapack import dgesv  # pyright: ignore[reportAttributeAccessIssue] - made at import
 from scipy.stats import chi2
 
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import difference, exp, multiply
 from warpprior.tracking.settings import TrackSettings
-from warpprior.tracking.update import ASSUMED, Rows
+from warpprior.tracking.update import ASSUMED, Rows, picked_rows
 
 MOST_LOG = 50.0  # of how much likelier one is than the other
 ONSETS, EVERY = 8, 2  # times of release that are compared, so many frames apart
@@ -82,48 +83,51 @@ class Release:
             Whether it stayed; then the belief has it where it did.
         """
         followed = np.flatnonzero(np.isfinite(self.places[index, :, 0]))
-        self.spreads[index, followed] += np.diag((self._speeds * dt) ** 2)
+        if not len(followed):
+            return False
+        before = self.spreads[index, followed] + np.diag((self._speeds * dt) ** 2)
+        self.spreads[index, followed] = before
         blocks = [
             block
             for block in rows.blocks
             if block.sensor not in ASSUMED and block.sensor not in of_hands and block.fits and block.key[0] == index
         ]
-        if not blocks or not len(followed):
+        if not blocks:
             return False
-        picked = np.concatenate([np.arange(block.start, block.stop) for block in blocks])
+        picked = picked_rows(blocks)
         columns, place = belief.object(index), belief.hand_count + index
-        jacobian, residual = rows.jacobian[picked, columns], rows.residual[picked]
-        noise, used = np.diag(rows.variance[picked]), belief.used
-        whole = rows.jacobian[picked, :used]
+        used = belief.used
+        whole, residual = rows.jacobian[picked][:, :used], rows.residual[picked]
+        jacobian, noise = whole[:, columns], np.diag(rows.variance[picked])
         with_hand = whole @ belief.covariance[:used, :used] @ whole.T + noise
         ways = np.empty((len(followed), 6))
         ways[:, :3] = self.places[index, followed, :3] - belief.position[place]
+        rotations, now = self.places[index, :, 3:], belief.rotation[place]
         for number, onset in enumerate(followed.tolist()):
-            ways[number, 3:] = difference(self.places[index, onset, 3:], belief.rotation[place])
+            ways[number, 3:] = difference(rotations[onset], now)
         stayed = residual - ways @ jacobian.T
-        carried = self.spreads[index, followed] @ jacobian.T
+        carried = before @ jacobian.T
         spreads = jacobian @ carried + noise
-        gains = np.linalg.solve(spreads, carried.transpose(0, 2, 1)).transpose(0, 2, 1)
-        self.misses[index, followed, 0] += residual @ np.linalg.solve(with_hand, residual)
-        self.misses[index, followed, 1] += np.einsum(
-            "oi,oi->o", stayed, np.linalg.solve(spreads, stayed[..., None])[..., 0]
-        )
-        self.sizes[index, followed] += len(picked)
-        steps = np.einsum("ocr,or->oc", gains, stayed)
+        solved = np.linalg.solve(spreads, np.concatenate([carried.transpose(0, 2, 1), stayed[..., None]], axis=2))
+        gains = solved[:, :, :-1].transpose(0, 2, 1)
+        self.misses[index, followed, 0] += residual @ dgesv(with_hand, residual)[2]
+        self.misses[index, followed, 1] += np.einsum("oi,oi->o", stayed, solved[:, :, -1])
+        self.sizes[index, followed] += len(residual)
+        steps = (gains @ stayed[..., None])[..., 0]
         self.places[index, followed, :3] += steps[:, :3]
         for number, onset in enumerate(followed.tolist()):
-            self.places[index, onset, 3:] = multiply(exp(steps[number, 3:]), self.places[index, onset, 3:])
-        self.spreads[index, followed] -= gains @ jacobian @ self.spreads[index, followed]
+            rotations[onset] = multiply(exp(steps[number, 3:]), rotations[onset])
+        self.spreads[index, followed] = before - gains @ (jacobian @ before)
         return self._decide(belief, index, followed, ways + steps, loose)
 
     def _decide(self, belief: Belief, index: int, followed: np.ndarray, ways: np.ndarray, loose: float) -> bool:
         gone, stayed = self.misses[index, followed].T
-        limits = np.array([_limit(size, REFUTED) for size in self.sizes[index, followed].tolist()])
-        good = np.array([_limit(size, STAYED) for size in self.sizes[index, followed].tolist()])
+        sizes = self.sizes[index, followed].tolist()
+        good = np.array([_limit(size, STAYED) for size in sizes])
         better = np.where(stayed < good, 0.5 * (gone - stayed), -np.inf)
         best = int(np.argmax(better))
         odds = (RARE + loose * (LOOSE - RARE)) * np.exp(min(better[best], MOST_LOG))
-        if odds < 1.0 or gone[best] < limits[best]:
+        if odds < 1.0 or gone[best] < _limit(sizes[best], REFUTED):
             if better[best] > TOLD:
                 self._doubt(belief, index, ways[best], odds)
             return False

@@ -73,11 +73,11 @@ class Restless:
                 continue
             picked = np.concatenate([np.arange(block.start, block.stop) for block in blocks])
             columns = np.arange(belief.object(index).start, belief.object(index).stop)
-            jacobian = rows.jacobian[np.ix_(picked, columns)]
+            jacobian = rows.jacobian[picked[:, None], columns]
             unit = np.repeat([1.0, TURNS**2], 3) * self._time**2
             likely, distance = likelihood(
                 residual[picked],
-                innovation[np.ix_(picked, picked)],
+                innovation[picked[:, None], picked],
                 (jacobian * unit) @ jacobian.T,
                 SPEEDS**2,
             )

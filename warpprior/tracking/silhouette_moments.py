@@ -14,7 +14,7 @@ from warpprior.bodies.clustering import clustered
 from warpprior.bodies.model import BodyModel, BodyState
 from warpprior.kernels import moment_border
 from warpprior.kernels import moments as kernels
-from warpprior.render.canvas import EPOCH_LIMIT, Canvas
+from warpprior.render.canvas import Canvas
 from warpprior.render.window import whole_window
 from warpprior.scene import IGNORE_LABEL, Camera, SceneBody
 from warpprior.support.device import warp_device
@@ -127,7 +127,6 @@ class SilhouetteMoments:
             self._assign(index, np.concatenate([start.position[0], start.rotation[0], start.joints[0]]))
         self._corners = self._box(bodies[self.index])
         self._replay = Replay(self._launch, self.device, capture=True)
-        self._rounds = 0
         self._scales = [float(body.initial.scale) for body in bodies]
 
     def _allocate(self, count: int, coordinates: list[int]) -> None:
@@ -223,7 +222,7 @@ class SilhouetteMoments:
             self._states[index].rest_vertices.assign(rest.astype(np.float32))
         self._poses.push()
         self._joints.push()
-        self._renew_claims()
+        self.canvas.renew_claims()
         self._replay()
         result = self._result.pull()
         return Silhouette(
@@ -231,14 +230,6 @@ class SilhouetteMoments:
             jacobians={name: result[2 + index].copy() for index, name in enumerate(self.names)},
             border=result[1].copy(),
         )
-
-    def _renew_claims(self) -> None:
-        """A recording does not do what the canvas does when its epochs run out."""
-        self._rounds += 1
-        if self._rounds == EPOCH_LIMIT - 1:
-            self.canvas.epoch.zero_()
-            self.canvas.owners.zero_()
-            self._rounds = 0
 
 
 def label_moments(labels: np.ndarray, label: int, ignore: int = IGNORE_LABEL) -> np.ndarray:

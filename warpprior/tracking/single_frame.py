@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import warp as wp
+from scipy.linalg.lapack import dgesv, dsyev  # pyright: ignore[reportAttributeAccessIssue] - made at import
 
 from warpprior.kernels.camera import project_points
 from warpprior.kernels.rows import ROWS, System
+from warpprior.kernels.screen_bounds import bound_vertices
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window, whole_window
 from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.support.replay import Replay
 from warpprior.system.motion import CONTACT_POINTS, MotionState
+from warpprior.tracking.drawn_bodies import allowed_error, drawn_with_fewer
 from warpprior.tracking.evidence import (
     NO_EVIDENCE,
     Evidence,
@@ -23,6 +28,7 @@ from warpprior.tracking.evidence import (
     without_unseen_turns,
 )
 from warpprior.tracking.manifold import matrix
+from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 POSE = 6  # unknowns of a rigid body
 LONGEST, TURN = 0.05, 0.15  # steps no longer than this share of the distance, and this [rad], can be trusted
@@ -39,19 +45,29 @@ class SingleFrame:
         point_count: points on each surface that measured depth is compared with.
 
     Attributes:
-        state: a motion of one frame in which every body moves.
+        state: a motion of one frame in which every body moves; those of many faces that are not watched have fewer.
         watched: the rigid bodies that are estimated.
         known: the bodies whose poses are given.
+        bounds: of those bodies on the screen, as they are placed (6,), see :mod:`warpprior.kernels.screen_bounds`; by
+            name.
     """
 
     def __init__(self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS):
         self.camera = scene.camera
-        model = Scene(scene.name, scene.camera, scene.fps, tuple(_any_moment(body) for body in scene.bodies))
-        self.state = MotionState(model, device, point_count=point_count)
-        self.device = self.state.device
         self.watched = tuple(b for b in scene.bodies if not b.known and b.body.is_rigid)
         self.known = tuple(b for b in scene.bodies if b.known)
+        error = allowed_error(scene.camera, list(self.watched))
+        drawn = [(b, None) if b in self.watched else drawn_with_fewer(b, error) for b in scene.bodies]
+        self._kept = {body.name: kept for body, kept in drawn}
+        self._counts = {body.name: body.body.vertex_count for body, _ in drawn}
+        model = Scene(scene.name, scene.camera, scene.fps, tuple(_any_moment(body) for body, _ in drawn))
+        self.state = MotionState(model, device, point_count=point_count)
+        self.device = self.state.device
         self._bodies = {body.name: body for body in scene.bodies}
+        self.bounds = {body.name: twin_zeros(6, wp.float32, self.device) for body in (*self.watched, *self.known)}
+        self._poses = {name: TwinArray(own.poses) for name, own in self.state.states.items()}
+        self._joints = {name: TwinArray(own.joints) for name, own in self.state.states.items()}
+        self._placing = {name: self._recorded(name) for name in self._bodies}
         self._radii = {
             body.name: body.initial.scale * float(np.linalg.norm(body.body.vertices, axis=1).max())
             for body in self.watched
@@ -66,21 +82,40 @@ class SingleFrame:
         """
         state, surfaces = self.state, surfaces or {}
         for name, motion in poses.items():
-            own, body = state.states[name], self._bodies[name].body
-            own.poses.assign(np.concatenate([motion.position[:1], motion.rotation[:1]], axis=1).astype(np.float32))
+            own, body = self._poses[name], self._bodies[name].body
+            own.host[0, :3], own.host[0, 3:] = motion.position[0], motion.rotation[0]
+            own.push()
             if body.coordinate_count:
-                own.joints.assign(motion.joints[:1].astype(np.float32))
-            first, count = state.first_vertex(name), body.vertex_count
+                self._joints[name].host[0] = motion.joints[0]
+                self._joints[name].push()
             given = surfaces.get(name)
             if given is None and body.animation is not None:
                 moment = 0 if motion.moments is None else int(motion.moments[0])
                 given = motion.scale * body.animation[moment] @ self.rotation(name).T + motion.position[0]
             if given is None:
-                state.pose_surface(name, state.vertices, first)
+                self._placing[name]()
             else:
+                kept = self._kept[name]
+                given = given if kept is None else np.asarray(given)[kept]
                 given = wp.array(np.ascontiguousarray(given, dtype=np.float32), dtype=wp.vec3, device=self.device)
-                wp.copy(state.vertices, given, dest_offset=first, count=count)
-            project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
+                wp.copy(state.vertices, given, dest_offset=state.first_vertex(name), count=self._counts[name])
+                self._project(name)
+
+    def _recorded(self, name: str) -> Replay:
+        """Launches that place a body."""
+        state = self.state
+
+        def place() -> None:
+            state.pose_surface(name, state.vertices, state.first_vertex(name))
+            self._project(name)
+
+        return Replay(place, self.device, capture=True)
+
+    def _project(self, name: str) -> None:
+        state, first, count = self.state, self.state.first_vertex(name), self._counts[name]
+        project_points(state.vertices, state.focal, state.center, first=first, count=count, screen_out=state.screen)
+        if name in self.bounds:
+            bound_vertices(state.screen, first, count, bounds_out=self.bounds[name].array)
 
     def rotation(self, name: str) -> np.ndarray:
         """camera_from_body of a body as it is placed (3, 3)."""
@@ -96,13 +131,14 @@ class SingleFrame:
         ``moment`` (6, 6) is a covariance of the body's pose, or a step times itself.
         """
         radius = self._radii[name]
-        arm = radius**2 * float(np.linalg.eigvalsh(moment[3:, 3:])[-1])
+        arm = radius**2 * float(dsyev(moment[3:, 3:], compute_v=0)[0][-1])
         # What comes nearer grows: its border moves by its radius over its distance.
-        grows = (radius / max(self.position(name)[2], 0.05)) ** 2 * moment[2, 2]
-        return float(np.sqrt(max(moment[0, 0], moment[1, 1]) + arm + grows)), float(np.sqrt(moment[2, 2] + arm))
+        across, along = max(moment[0, 0], moment[1, 1]), float(moment[2, 2])
+        grows = (radius / max(float(self._poses[name].host[0, 2]), 0.05)) ** 2 * along
+        return math.sqrt(across + arm + grows), math.sqrt(along + arm)
 
     def _row(self, name: str) -> np.ndarray:
-        return self.state.states[name].poses.numpy()[0].astype(np.float64)
+        return self._poses[name].host[0].astype(np.float64)
 
     def canvas(self, names: list[str], *, outlined: bool) -> Canvas:
         """A canvas for some bodies, of the whole picture."""
@@ -110,19 +146,28 @@ class SingleFrame:
         window = whole_window(1, self.camera.width, self.camera.height)
         return Canvas(self.state.assembly, channels, [outlined] * len(channels), window, self.device)
 
-    def window(self, bodies: Sequence[SceneBody], margin: float) -> Window | None:
-        """The part of the picture around bodies, ``margin`` [px] wider; None where they are out of sight."""
-        camera, starts = self.camera, [self.state.first_vertex(body.name) for body in bodies]
-        ends = [start + body.body.vertex_count for start, body in zip(starts, bodies, strict=True)]
-        screen = self.state.screen.numpy()[0]
-        screen = np.concatenate([screen[start:end] for start, end in zip(starts, ends, strict=True)])
-        if not np.isfinite(screen).all() or screen[:, 2].min() <= 0.0:
+    def box(self, bodies: Sequence[SceneBody], margin: float) -> tuple[int, int, int, int] | None:
+        """The part of the picture around bodies, ``margin`` [px] wider: left, top, one past the right, and the bottom.
+
+        None where they are out of sight.
+        """
+        bounds = [self.bounds[body.name].pull().tolist() for body in bodies]
+        if min(each[2] for each in bounds) <= 0.0:
             return None
-        size = np.array([camera.width, camera.height])
-        low = np.clip(np.floor(screen[:, :2].min(axis=0) - margin), 0, size).astype(np.int32)
-        high = np.clip(np.ceil(screen[:, :2].max(axis=0) + margin), 0, size).astype(np.int32)
-        width, height = high - low
-        return Window(low[None], int(width), int(height)) if width > 1 and height > 1 else None
+        camera = self.camera
+        left = math.floor(max(min(each[0] for each in bounds) - margin, 0.0))
+        top = math.floor(max(min(each[1] for each in bounds) - margin, 0.0))
+        right = math.ceil(min(max(each[3] for each in bounds) + margin, camera.width))
+        bottom = math.ceil(min(max(each[4] for each in bounds) + margin, camera.height))
+        return (left, top, right, bottom) if right - left > 1 and bottom - top > 1 else None
+
+    def window(self, bodies: Sequence[SceneBody], margin: float) -> Window | None:
+        """That part as a window."""
+        box = self.box(bodies, margin)
+        if box is None:
+            return None
+        left, top, right, bottom = box
+        return Window(np.array([[left, top]], dtype=np.int32), right - left, bottom - top)
 
 
 def _any_moment(body: SceneBody) -> SceneBody:
@@ -161,6 +206,8 @@ class PoseEquations:
         system.gradient = zeros((1, 2, POSE + 1), wp.float64)
         system.bias_column, system.focal_column = POSE, -1
         self.cost = zeros(1, wp.float64)
+        self._hessian, self._gradient = TwinArray(system.hessian), TwinArray(system.gradient)
+        self._cost = TwinArray(self.cost)
 
     def clear(self) -> None:
         """Begin anew."""
@@ -173,24 +220,26 @@ class PoseEquations:
         The other unknown has a Gaussian of ``sigma_extra`` around zero; what it could explain is not held against the
         pose.
         """
-        lower = np.tril(self.system.hessian.numpy()[0, 0])
-        whole = lower + np.tril(lower, -1).T
-        gradient = self.system.gradient.numpy()[0, 0]
-        doubt, shared = whole[POSE, POSE] + 1.0 / sigma_extra**2, whole[:POSE, POSE]
-        information = whole[:POSE, :POSE] - np.outer(shared, shared) / doubt
+        lower, gradient = self._hessian.pull()[0, 0], self._gradient.pull()[0, 0]
+        information = lower[:POSE, :POSE]
+        information = information + information.T
+        information.reshape(-1)[:: POSE + 1] *= 0.5
+        doubt, shared = lower[POSE, POSE] + 1.0 / sigma_extra**2, lower[POSE, :POSE]
+        information -= shared[:, None] * (shared / doubt)
         vector = shared * (gradient[POSE] / doubt) - gradient[:POSE]
         rotation = frame.rotation(body.name)
         change = error_from_unknowns(frame.position(body.name), rotation)
-        change = change @ without_unseen_turns(body.symmetry, rotation)
+        if body.symmetry != "none":
+            change = change @ without_unseen_turns(body.symmetry, rotation)
         information = change.T @ information @ change
-        cost = float(self.cost.numpy()[0])
+        cost = float(self._cost.pull()[0])
         return Evidence(0.5 * (information + information.T), change.T @ vector, cost)
 
     def residual_px(self, frame: SingleFrame) -> float:
         """Root mean square of residuals that are distances in the picture, without those that count little [px]."""
-        diagonal = self.system.hessian.numpy()[0, 0].diagonal()
-        weight = diagonal[0] / frame.camera.fx**2 + diagonal[1] / frame.camera.fy**2
-        return float(np.sqrt(self.cost.numpy()[0] / weight)) if weight > 0.0 else 0.0
+        hessian = self._hessian.pull()[0, 0]
+        weight = hessian[0, 0] / frame.camera.fx**2 + hessian[1, 1] / frame.camera.fy**2
+        return math.sqrt(self._cost.pull()[0] / weight) if weight > 0.0 else 0.0
 
 
 def relinearise(
@@ -226,10 +275,10 @@ def relinearise(
             frame.place({name: move(poses[name], error)})
         found[name] = seen_from(linearise(name, first), error)
         while later:
-            wanted = np.linalg.solve(found[name].information + sure, found[name].vector)
-            limits = np.repeat([LONGEST * frame.position(name)[2], TURN], 3)
-            step = wanted - error
-            step = step / max(1.0, float((np.abs(step) / limits).max()))
+            step = dgesv(found[name].information + sure, found[name].vector)[2] - error
+            most = np.abs(step)
+            far = max(most[:3].max() / (LONGEST * frame.position(name)[2]), most[3:].max() / TURN)
+            step = step / max(1.0, float(far))
             error = error + step
             frame.place({name: move(poses[name], error)})
             reach, *later = [reach for reach in later[:-1] if reach <= ENOUGH * size(name, step)] + last

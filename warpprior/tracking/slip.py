@@ -10,16 +10,24 @@ very frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import (  # pyright: ignore[reportAttributeAccessIssue] - made at import
+    dgeqrf,
+    dorgqr,
+    dpotrf,
+    dsyev,
+    dtrtrs,
+)
 
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import hats
 from warpprior.tracking.settings import TrackSettings
 
 LEVELS = np.array([0.0, 1.0, 2.0, 4.0, 8.0])  # times ``sigma_slip_m``, all anchors alike
+SQUARES, AXES = LEVELS**2, np.arange(3)
 BEGINS, ENDS = 0.12, 0.4  # how often a level is left for the next higher, and for the next lower one [1/s]
 LIKELY = 1.0  # share of that of the next lower level in what is known of one that slipped
 QUIET = 0.97  # share of the time in which what slips at some level stands still: that says little against it
@@ -101,25 +109,28 @@ class Slip:
         """
         found = []
         pairs = belief.anchor_hand[slots] * belief.object_count + belief.anchor_object[slots]
-        for pair in np.unique(pairs).tolist():
+        for pair in sorted(set(pairs.tolist())):
             own = (pairs == pair).nonzero()[0]
-            picked = (3 * own[:, None] + np.arange(3)).reshape(-1)
+            parts = spread
+            if len(own) < len(pairs):
+                picked = (3 * own[:, None] + AXES).reshape(-1)
+                parts = spread[picked[:, None], picked]
             common = _common_motion(belief.anchors[slots[own]])
             share = common / len(own)
             motion = share.T @ common
             place = divmod(pair, belief.object_count)
             weights, lag, vague = self.weights[place], self.lag[place], self.vague[place]
-            keep = float(np.exp(-self._time / MEMORY))
+            keep = math.exp(-self._time / MEMORY)
             lag *= keep
             lag += (1.0 - keep) * (share.T @ values[own].reshape(-1))
             vague *= keep**2
-            vague += (1.0 - keep) ** 2 * (share.T @ spread[np.ix_(picked, picked)] @ share)
-            likely, _ = likelihood(lag, vague, motion @ motion.T, LEVELS**2 * (LASTS * self._variance * self._time))
+            vague += (1.0 - keep) ** 2 * (share.T @ parts @ share)
+            likely, _ = likelihood(lag, vague, motion @ motion.T, SQUARES * (LASTS * self._variance * self._time))
             weights *= QUIET * likely[0] + (1.0 - QUIET) * likely
-            weights *= self._moves_apart(belief, slots[own], values[own], spread[np.ix_(picked, picked)], common)
+            weights *= self._moves_apart(belief, slots[own], values[own], parts, common)
             weights /= weights.sum()
-            size = float(weights @ LEVELS**2) * self._variance * self._time
-            columns = belief.first_anchor + (3 * slots[own, None] + np.arange(3)).reshape(-1)
+            size = float(weights @ SQUARES) * self._variance * self._time
+            columns = belief.first_anchor + (3 * slots[own, None] + AXES).reshape(-1)
             noise = size * (common @ common.T)
             found.append(Added(columns, rows[own].reshape(-1), noise, noise, noise))
         return found
@@ -134,23 +145,23 @@ class Slip:
         count = values.size - common.shape[1]
         if count <= 0:
             return np.ones(len(LEVELS))
-        basis = np.linalg.qr(common)[0]
+        factors, scales, *_ = dgeqrf(common)
+        basis = dorgqr(factors, scales)[0]
         rest = values.reshape(-1) - basis @ (basis.T @ values.reshape(-1))
-        variance = (np.trace(spread) - np.einsum("ic,ij,jc->", basis, spread, basis)) / count
-        keep, own = float(np.exp(-self._time / MEMORY)), self.apart[slots]
+        variance = (spread.trace() - np.vdot(basis, spread @ basis)) / count
+        keep, own = math.exp(-self._time / MEMORY), self.apart[slots]
         own[own[:, 0] != belief.anchor_point[slots], 1:] = 0.0
         own[:, 0] = belief.anchor_point[slots]
         own[:, 1:4] = keep * own[:, 1:4] + (1.0 - keep) * rest.reshape(-1, 3)
         own[:, 4] = keep**2 * own[:, 4] + (1.0 - keep) ** 2 * variance
         self.apart[slots] = own
         usual = float(own[:, 4].mean())
-        grows = 1.0 + LEVELS**2 * (LASTS * self._variance * self._time) / max(usual, ROUNDING)
+        grows = 1.0 + SQUARES * (LASTS * self._variance * self._time) / max(usual, ROUNDING)
         distance = float(np.square(own[:, 1:4]).sum()) / max(usual, ROUNDING)
         logs = -0.5 * (distance / grows + count * np.log(grows))
         more = np.exp(np.minimum(logs - logs[0], MOST_LOG))
-        return np.maximum(
-            QUIET + (1.0 - QUIET) * more, 1.0
-        )  # that they do not says little: a tool turns in a firm hand
+        # That they do not says little: a tool turns in a firm hand.
+        return np.maximum(QUIET + (1.0 - QUIET) * more, 1.0)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt, to be kept."""
@@ -163,12 +174,12 @@ class Slip:
             getattr(self, name)[...] = values
 
 
-def _common_motion(places: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+def _common_motion(places: np.ndarray) -> np.ndarray:
     """How anchors (n, 3) move when all shift by one, or turn about their middle so that they move as far (3 n, 6)."""
-    arms = places - np.mean(places, axis=0)
+    arms = places - places.sum(axis=0) / len(places)
     out = np.zeros((len(arms), 3, 6))
-    out[:, :, :3] = np.eye(3)
-    size = float(np.sqrt((arms * arms).sum() / len(arms)))
+    out[:, AXES, AXES] = 1.0
+    size = math.sqrt(float(np.vdot(arms, arms)) / len(arms))
     if size > 1e-6:
         out[:, :, 3:] = -hats(arms / size)
     return out.reshape(-1, 6)
@@ -176,7 +187,7 @@ def _common_motion(places: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
 
 def forgotten(weights: np.ndarray, begins: float, ends: float, dt: float) -> None:
     """Let weights of levels (..., level) go up and down as often as they do, in ``dt`` [s]."""
-    up, down = 1.0 - np.exp(-begins * dt), 1.0 - np.exp(-ends * dt)
+    up, down = 1.0 - math.exp(-begins * dt), 1.0 - math.exp(-ends * dt)
     rises, falls = up * weights[..., :-1], down * weights[..., 1:]
     weights[..., :-1] += falls - rises
     weights[..., 1:] += rises - falls
@@ -194,9 +205,15 @@ def likelihood(values: np.ndarray, spread: np.ndarray, unit: np.ndarray, sizes: 
     Returns:
         For each level, and the squared distance of the values at the last.
     """
-    spreads = spread + ROUNDING * np.eye(len(values)) + sizes[:, None, None] * unit
-    roots = np.linalg.cholesky(spreads)
-    white = np.linalg.solve(roots, np.broadcast_to(values[:, None], (len(sizes), len(values), 1)))[..., 0]
-    distances = np.einsum("li,li->l", white, white)
-    logs = -0.5 * distances - np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+    least = spread + ROUNDING * np.eye(len(values))
+    root, failed = dpotrf(least, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError("the covariance of innovations is not positive")
+    # In the axes in which the one is the identity and the other diagonal, all levels are.
+    white = dtrtrs(root, np.column_stack([unit, values]), lower=1)[0]
+    unit = dtrtrs(root, np.asfortranarray(white[:, :-1].T), lower=1)[0]
+    along, axes, _ = dsyev(0.5 * (unit + unit.T))
+    grows = 1.0 + sizes[:, None] * np.maximum(along, 0.0)
+    distances = (1.0 / grows) @ np.square(axes.T @ white[:, -1])
+    logs = -0.5 * (distances + np.log(grows).sum(axis=1))
     return np.exp(logs - logs.max()), float(distances[-1])

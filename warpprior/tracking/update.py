@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs  # pyright: ignore[reportAttributeAccessIssue] - made at import
@@ -17,6 +16,7 @@ from warpprior.tracking.slip import Added, Slip
 
 MOST_ROWS = 512
 ASSUMED = ("contact",)  # rows that nothing observed
+LEAST_LEFT = 1e-8  # of a variance: where less remains, rounding would be felt, and Joseph's form is taken
 
 
 @dataclass(slots=True)
@@ -182,6 +182,9 @@ class Updater:
     def __call__(self, belief: Belief, rows: Rows) -> tuple[np.ndarray, dict[str, Innovation]]:
         """Update a belief.
 
+        What remains of the covariance is P - (P H' S^-1/2) (P H' S^-1/2)', or, where little does, Joseph's form, which
+        stays positive whatever the gain's rounding.
+
         Returns:
             The change of the mean (width,), and what each sensor said.
         """
@@ -202,25 +205,26 @@ class Updater:
         diagonal += noise
         self.slipped = self._judge(rows, residual, innovation, noise, belief)
         for added in self.slipped:
-            covariance[np.ix_(added.columns, added.columns)] += added.covariance
-            spread[np.ix_(added.columns, added.rows)] += added.spread
+            columns = added.columns[:, None]
+            covariance[columns, added.columns] += added.covariance
+            spread[columns, added.rows] += added.spread
         innovations = self._measure(rows, residual, innovation, expected)
         taken = [block for block in rows.blocks if block.taken]
         if not taken:
             return change, innovations
-        kept = _picked(taken)
+        kept = picked_rows(taken)
         if isinstance(kept, np.ndarray) or kept != slice(0, count):
             jacobian, residual, noise = jacobian[kept], residual[kept], noise[kept]
             spread, innovation = spread[:, kept], _part(innovation, kept, kept)
-        gain = dpotrs(_root(innovation), spread.T, lower=1)[0].T
-        change[:used] = gain @ residual
-        # Joseph's form stays positive whatever the gain's rounding.
-        shrink = gain @ jacobian
-        np.negative(shrink, out=shrink)
-        shrink.reshape(-1)[:: used + 1] += 1.0
-        rooted = gain * np.sqrt(noise)
-        covariance[...] = shrink @ covariance @ shrink.T
-        covariance += rooted @ rooted.T
+        root = _root(innovation)
+        white = dtrtrs(root, spread.T, lower=1)[0]
+        change[:used] = dtrtrs(root, residual, lower=1)[0] @ white
+        after = covariance - white.T @ white
+        if (after.diagonal() < LEAST_LEFT * covariance.diagonal()).any():
+            gain = dpotrs(root, spread.T, lower=1)[0].T
+            shrink = np.eye(used) - gain @ jacobian
+            after = shrink @ covariance @ shrink.T + (gain * noise) @ gain.T
+        covariance[...] = after
         belief.move(change)
         belief.reset(change)
         belief.symmetrise()
@@ -252,30 +256,30 @@ class Updater:
         """
         if self._gates is None or self.settings.robust == "none":
             return []
-        observed = [block for block in rows.blocks if block.sensor not in ASSUMED]
         assumed = [block for block in rows.blocks if block.sensor in ASSUMED]
+        observed = [block for block in rows.blocks if block.sensor not in ASSUMED] if assumed else rows.blocks
         slipped = []
         if belief is not None and self.learn_speeds is not None:
             slipped = self.learn_speeds(rows, residual, innovation)
             for added in slipped:
-                innovation[np.ix_(added.rows, added.rows)] += added.innovation
+                innovation[added.rows[:, None], added.rows] += added.innovation
         self._judge_blocks(observed, residual, innovation, noise)
         taken = [block for block in observed if block.taken]
         given = None
         if assumed and taken:
-            seen = _picked(taken)
-            across = np.column_stack([_part(innovation, seen, _picked(assumed)), residual[seen]])
+            seen = picked_rows(taken)
+            across = np.column_stack([_part(innovation, seen, picked_rows(assumed)), residual[seen]])
             given = dtrtrs(_root(_part(innovation, seen, seen)), across, lower=1)[0]
         if assumed and belief is not None and self.slip is not None:
             places = np.array([block.start for block in assumed])[:, None] + np.arange(3)
-            picked = _picked(assumed)
+            picked = picked_rows(assumed)
             values, parts = residual[picked], _part(innovation, picked, picked)
             if given is not None:
                 parts, values = parts - given[:, :-1].T @ given[:, :-1], values - given[:, :-1].T @ given[:, -1]
             slots = np.array([block.key[0] for block in assumed])
             by_contacts = self.slip.learn(belief, slots, places, values.reshape(-1, 3), parts)
             for added in by_contacts:
-                innovation[np.ix_(added.rows, added.rows)] += added.innovation
+                innovation[added.rows[:, None], added.rows] += added.innovation
             slipped += by_contacts
         self._judge_blocks(assumed, residual, innovation, noise, given)
         return slipped
@@ -301,8 +305,9 @@ class Updater:
         sizes = [block.stop - block.start for block in blocks]
         gated = any(block.gate is not None for block in blocks)
         starts, places = np.array([block.start for block in blocks]), np.cumsum([0, *sizes])
-        for size in sorted(set(sizes)):
-            chosen = (np.array(sizes) == size).nonzero()[0]
+        kinds = sorted(set(sizes))
+        for size in kinds:
+            chosen = np.arange(len(sizes)) if len(kinds) == 1 else (np.array(sizes) == size).nonzero()[0]
             own = starts[chosen, None] + np.arange(size)
             parts, values = innovation[own[:, :, None], own[:, None, :]], residual[own]
             if given is not None:
@@ -311,6 +316,8 @@ class Updater:
                 values = values - known @ given[:, -1]
             distances = np.einsum("bi,bi->b", values, np.linalg.solve(parts, values[:, :, None])[:, :, 0])
             usual = gates_by_size[min(size, len(gates_by_size) - 1)]
+            if not gated and (distances <= usual).all():
+                continue
             gates = np.full(len(chosen), usual)
             for place, number in enumerate(chosen.tolist() if gated else ()):
                 if blocks[number].gate is not None:
@@ -342,7 +349,7 @@ class Updater:
             if not taken:
                 found[sensor] = Innovation(0.0, 0, rejected, np.zeros(0))
                 continue
-            pick = _picked(taken)
+            pick = picked_rows(taken)
             white = dtrtrs(_root(_part(innovation, pick, pick)), residual[pick], lower=1)[0]
             found[sensor] = Innovation(float(white @ white), len(white), rejected, white)
             if self.settings.adaptive:
@@ -371,10 +378,11 @@ class Updater:
         self._windows = {name: [tuple(row) for row in values] for kind, name, values in split if kind == "window"}
 
 
-def _picked(blocks: Sequence[Block]) -> slice | np.ndarray:
+def picked_rows(blocks: Sequence[Block]) -> slice | np.ndarray:
     """The rows of blocks, in their order; there must be some."""
-    if all(block.stop == after.start for block, after in pairwise(blocks)):
-        return slice(blocks[0].start, blocks[-1].stop)
+    first, last = blocks[0], blocks[-1]
+    if last.stop - first.start == sum([block.stop - block.start for block in blocks]):  # in order, without gaps
+        return slice(first.start, last.stop)
     return np.concatenate([np.arange(block.start, block.stop) for block in blocks])
 
 

@@ -1,0 +1,184 @@
+"""One body as a label image shows it: its contour drawn where it is believed to be, on the borders of its label."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import warp as wp
+
+from warpprior.kernels.contour import Borders, add_contour
+from warpprior.kernels.label_borders import count_gap, list_runs, measure_near
+from warpprior.kernels.robust import Scale
+from warpprior.render.window import Window
+from warpprior.scene import Poses, SceneBody
+from warpprior.support.replay import Replay
+from warpprior.tracking.label_window import LabelWindow, fitted
+from warpprior.tracking.mask_search import LEAST_PIXELS, size_and_middle, turn_between
+from warpprior.tracking.single_frame import PoseEquations, SingleFrame
+from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
+
+GPU_LANES = 256
+MOST_PICTURES = 2**30  # after so many their numbers begin anew
+PASSES = 4  # of the closed form that begins a search
+
+
+class MaskView:
+    """One watched body: what is drawn of it, and where its label says its contour is.
+
+    Launches are recorded for the window they look at, which moves with the body and seldom changes its size.
+
+    Args:
+        body: watched.
+        frame: where the bodies are placed.
+        names: of all bodies.
+        clearance: another body must be this far behind the contour to count as behind it [m].
+        bias: how far borders lie outside the true ones [1] [px].
+        weight: of a pixel of the contour [1/px^2].
+
+    Attributes:
+        active: the body's label was in sight when it was looked for last.
+        equations: about the body's pose, current after :meth:`linearise`.
+    """
+
+    def __init__(
+        self, body: SceneBody, frame: SingleFrame, names: list[str], clearance: float, bias: wp.array, weight: float
+    ):
+        self.body, self._frame, device = body, frame, frame.device
+        self._canvas = frame.canvas([body.name], outlined=True)
+        self._others = frame.canvas([name for name in names if name != body.name], outlined=False)
+        self._lanes = min(self._canvas.stride, GPU_LANES)
+        self.equations = PoseEquations(frame, self._lanes)
+        pixels = frame.camera.width * frame.camera.height
+        self._fields = wp.zeros((1, 2, pixels), dtype=wp.float32, device=device)
+        self._measured = wp.zeros((2, pixels), dtype=wp.int32, device=device)
+        self._picture = twin_zeros(1, wp.int32, device)
+        self._labels = LabelWindow(self._canvas.window, device)
+        self._gap = twin_zeros(3, wp.int32, device)
+        self._scale = TwinArray(wp.zeros(1, dtype=Scale, device=device))
+        self._scale.host["weight"] = weight
+        self._reach = self._scale.host["reach"]
+        borders = self._borders = Borders()
+        borders.fields, borders.clearance, borders.bias = self._fields, clearance, bias
+        borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=device)
+        borders.focal, borders.center = frame.state.focal, frame.state.center
+        self.active = False
+        self._take(self._canvas.window)
+
+    def _take(self, window: Window) -> None:
+        """Look at a window of another size; launches are recorded anew."""
+        self._canvas.look_at(window)
+        self._others.look_at(window)
+        self._labels.resize(window)
+        self._borders.blockers = self._others.keys
+        device = self._frame.device
+        self._looking = Replay(self._launch_looking, device, capture=True)
+        self._linearising = Replay(self._launch_linearising, device, capture=True)
+        self._comparing = Replay(self._launch_comparing, device, capture=True)
+
+    def look(self, labels: np.ndarray, margin: float) -> None:
+        """Look at the label image around the body; without its label there is nothing to see."""
+        box = self._frame.box([self.body], margin)
+        self.active = False
+        if box is None:
+            return
+        before = self._canvas.window
+        window = fitted(before, box, self._frame.camera)
+        if (window.width, window.height) == (before.width, before.height):
+            self._canvas.shift(window.origins)
+            self._others.shift(window.origins)
+        else:
+            self._take(window)
+        column, row = window.origins[0].tolist()
+        image = labels[row : row + window.height, column : column + window.width]
+        self.active = bool((image == self.body.label).any())
+        if self.active:
+            self._labels.image[...] = image
+            self._labels.push()
+            self._picture.host[0] = self._picture.host[0] % MOST_PICTURES + 1
+            self._picture.push()
+            self._looking()  # others are drawn where they are predicted, whatever is found out later
+
+    def _launch_looking(self) -> None:
+        list_runs(self._labels.runs)
+        self._others.draw_faces(self._frame.state.screen)
+
+    def linearise(self, reach: float) -> None:
+        """Compare the contour, where the body is placed, with the label's border; residuals beyond ``reach`` [px] count
+        less and less.
+        """
+        self._canvas.renew_claims()
+        self._reach[0] = reach
+        self._scale.push()
+        self._linearising()
+
+    def _launch_linearising(self) -> None:
+        canvas, state, equations = self._canvas, self._frame.state, self.equations
+        canvas.draw(state.screen)
+        outline = canvas.outline(state.screen)
+        measure_near(
+            outline,
+            self._labels.runs,
+            self.body.label,
+            self._others.keys,
+            self._picture.array,
+            stride=self._lanes,
+            measured_out=self._measured,
+            fields_out=self._fields,
+        )
+        equations.clear()
+        add_contour(
+            outline,
+            self._borders,
+            self._scale.array,
+            state.states[self.body.name].poses,
+            0,
+            equations.system,
+            stride=self._lanes,
+            cost_out=equations.cost,
+        )
+
+    def gap(self, count: int) -> float:
+        """Mean distance between the label's border and what was drawn last, as area over length [px].
+
+        ``count`` is how many pixels of the whole picture have the label.
+        """
+        self._comparing()
+        labelled, border, unshared = self._gap.pull().tolist()
+        return (unshared + count - labelled) / max(border, 1)
+
+    def _launch_comparing(self) -> None:
+        self._gap.array.zero_()
+        count_gap(
+            self._labels.runs,
+            self.body.label,
+            self._frame.bounds[self.body.name].array,
+            self._canvas.origins,
+            self._canvas.keys,
+            self._others.keys,
+            counts_out=self._gap.array,
+        )
+
+    def find_label(self, pose: Poses) -> tuple[np.ndarray, float]:
+        """Where the body must be (3,) [m] for what is seen of it to have its label's size and middle.
+
+        The view looks at the whole picture, the body is placed at ``pose``, and how it is turned stays; by how much its
+        label is turned against it is the second that is returned [rad].
+        """
+        frame, camera, position = self._frame, self._frame.camera, pose.position[0]
+        label = self._labels.image == self.body.label
+        wanted = size_and_middle(label)
+        hidden = self._others.keys.numpy().reshape(label.shape)
+        turn = 0.0
+        for _ in range(PASSES):
+            self._canvas.draw_faces(frame.state.screen)
+            drawn = self._canvas.keys.numpy().reshape(label.shape) > hidden  # nearer keys are larger
+            found = size_and_middle(drawn)
+            if min(found[0], wanted[0]) < LEAST_PIXELS:
+                break
+            turn = turn_between(drawn, label)
+            shift = (wanted[1:] - found[1:]) / [camera.fx, camera.fy]
+            bearing = np.append(position[:2] / position[2] + shift, 1.0)
+            position = position[2] * np.sqrt(found[0] / wanted[0]) * bearing
+            frame.place({self.body.name: replace(pose, position=position[None])})
+        return position, turn
