@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from warpprior.scenes.hand_scenes_handover import hand_over
 from warpprior.scenes.hold import Holder
 from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
-from warpprior.scenes.observe import Actor, Pictures, cast_actors
+from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors
 from warpprior.scenes.puppet import Puppet, human_digits
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
+from warpprior.support.stored import frame_of, stored_zeros
 
 HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -260,17 +262,18 @@ def _hidden_frames(occluded_frames: tuple[int, int] | None, frame_count: int) ->
     return hidden
 
 
-def _film(camera, view, actors, table, hidden, images, noise, random, device):
+def _film(camera, view, actors, table, hidden, images, noise, random, device) -> tuple[Pictures, ReadRgb]:
     """Exact pictures of the actors, and a reader of noisy colour frames (None without images)."""
     if not images:
         return cast_actors(camera, actors, device=device), None
     light = studio.camera_light(view, studio.world_light())
     backdrop = studio.build_backdrop(camera, view, table, None, light)
-    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, device=device)
     gains = noises.draw_gains(len(hidden), noise, random)
-    frames = []
-    assert pictures.colors is not None  # there is a light
-    for colors, covered, gain in zip(pictures.colors, hidden, gains, strict=True):
-        shown = np.full_like(colors, _COVER) if covered else colors
-        frames.append(noises.sensor_picture(shown, random, sigma=noise.grain, gain=gain))
-    return Pictures(pictures.labels, pictures.depths, None), frames.__getitem__
+    frames = stored_zeros((len(hidden), camera.height, camera.width, 3), np.uint8)
+
+    def take(frame: int, colors: np.ndarray) -> None:
+        shown = np.full_like(colors, _COVER) if hidden[frame] else colors
+        frames[frame] = noises.sensor_picture(shown, random, sigma=noise.grain, gain=gains[frame])
+
+    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, take=take, device=device)
+    return pictures, partial(frame_of, frames)

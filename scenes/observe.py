@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import warp as wp
@@ -12,9 +13,11 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.posing import posed_vertices
 from warpprior.kernels import raycast
 from warpprior.scene import Camera, Poses, Scene
+from warpprior.support.stored import stored_zeros
 
 NEAR_PLANE = 0.01  # [m]
 SLAB = 4  # frames held on the device at a time
+ReadRgb: TypeAlias = "Callable[[int], np.ndarray | None] | None"
 _PLAIN = (0.82, 0.58, 0.32)  # of bodies without colours of their own
 
 
@@ -65,6 +68,7 @@ def cast_actors(
     *,
     backdrop: Backdrop | None = None,
     light: Light | None = None,
+    take: Callable[[int, np.ndarray], None] | None = None,
     device="cpu",
 ) -> Pictures:
     """Cast one ray per pixel and frame at the actors.
@@ -74,6 +78,7 @@ def cast_actors(
         actors: bodies with as many poses as there are frames.
         backdrop: hides actors behind it and shows where they are not; nothing by default.
         light: shade colours in this light; None leaves colours out.
+        take: given each frame and its colours (height, width, 3), which are not kept then.
         device: Warp device.
     """
     surfaces = [posed_vertices(actor.body, actor.poses, device) for actor in actors]
@@ -82,8 +87,8 @@ def cast_actors(
     triangles = np.concatenate([a.body.faces + start for a, start in zip(actors, starts, strict=True)]).astype(np.int32)
     frame_count, size = len(vertices), (camera.height, camera.width)
     labels = np.zeros((frame_count, *size), dtype=np.uint8)
-    depths = np.zeros((frame_count, *size), dtype=np.float32)
-    colors = None if light is None else np.zeros((frame_count, *size, 3), dtype=np.float32)
+    depths = stored_zeros((frame_count, *size), np.float32)
+    colors = None if light is None or take is not None else np.zeros((frame_count, *size, 3), dtype=np.float32)
 
     caster = _Caster(camera, actors, triangles, backdrop, light, min(SLAB, frame_count), device)
     for first in range(0, frame_count, SLAB):
@@ -94,6 +99,9 @@ def cast_actors(
         depths[part] = caster.hits.depths.numpy()[:count]
         if colors is not None:
             colors[part] = caster.colors.numpy()[:count]
+        elif take is not None:
+            for frame, image in enumerate(caster.colors.numpy()[:count], first):
+                take(frame, image)
     return Pictures(labels, depths, colors)
 
 

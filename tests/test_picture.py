@@ -1,5 +1,7 @@
 """Pictures: the parts of a window that single labels need."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -15,14 +17,16 @@ def picture():
     labels[1, 20:24, 40:50] = 1
     labels[0, 30:32, 2:5] = 2
     window = Window(np.array([[100, 200], [110, 190]], dtype=np.int32), 60, 40)
-    return ObservedPicture(window, labels, None, 0.0, labels)
+    return ObservedPicture(None, window, labels, 0.0, labels)
 
 
 @pytest.mark.parametrize("label", [1, 2])
 def test_a_crop_holds_all_of_its_label_and_little_else(picture, label):
     """Every pixel of the label is in the crop, where the crop says it is; crops are of one size, and small."""
-    window, own = picture.crop_around(label)
-    assert own.shape == (2, window.height, window.width) and own.dtype == bool
+    body = SimpleNamespace(label=label)
+    window, own = picture.crop_around(body), [picture.mask_around(body, frame) for frame in range(2)]
+    assert all(mask.shape == (window.height, window.width) and mask.dtype == bool for mask in own)
+    np.testing.assert_array_equal(picture.shows(body), [mask.any() for mask in own])
     assert window.height < picture.window.height and window.width < picture.window.width
     for frame in range(2):
         rows, columns = np.nonzero(own[frame])

@@ -17,7 +17,7 @@ from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors
 from warpprior.metrics.summary import diameter, listed, summarise
 from warpprior.metrics.surfaces import PosedBody, SurfacePoints
-from warpprior.render.images import render_labels
+from warpprior.render.images import each_labels
 from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
@@ -88,9 +88,12 @@ class Evaluator:
                 self._add_consistency(item, poses[item.name], rows[item.name], extra[item.name])
         report(steps - 2, steps, MEASURING)
         if scene.labels is not None:
-            drawn = render_labels(scene, poses, device=self._device)
-            for item in scene.bodies:
-                rows[item.name]["mask_iou"] = mask_iou(drawn, scene.labels, item.label)
+            ious = {item.name: np.full(scene.frame_count, np.nan) for item in scene.bodies}
+            for cut, drawn in each_labels(scene, poses, device=self._device):
+                for item in scene.bodies:
+                    ious[item.name][cut] = mask_iou(drawn, scene.labels[cut], item.label)
+            for name, values in ious.items():
+                rows[name]["mask_iou"] = values
         report(steps - 1, steps, MEASURING)
         pairs = self._add_contact(posed, rows, extra) if len(scene.bodies) > 1 else {}
         report(steps, steps, MEASURING)

@@ -72,7 +72,7 @@ def needs_of(motion: MotionState, observed: ObservedPicture, terms: list[Term]) 
         for body in bodies:
             colored = 8 * (body.body.is_rigid and "image" in names)
             if each + colored:
-                crop, _ = observed.crop_around(body.label)
+                crop = observed.crop_around(body)
                 frame += crop.width * crop.height * (each + colored)
     alone = len(bodies) == 1 and not motion.known
     drawn = (len(bodies) * (24 + 8 * several) + 8 * alone) * pixels + 4 * len(motion.assembly.edges)

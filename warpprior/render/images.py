@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,19 @@ CHUNK_PIXELS = 1_000_000  # pixels drawn per launch, which stay in the cache
 
 def render_labels(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> np.ndarray:
     """Visible labels of all bodies: (frame, height, width) uint8, 0 where no body is seen."""
+    return _draw(scene.camera, scene.bodies, poses, device, _label_values(scene))
+
+
+def each_labels(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> Iterator[tuple[slice, np.ndarray]]:
+    """The same, some frames at a time: which they are, and their label images."""
+    return _draw_each(scene.camera, scene.bodies, poses, device, _label_values(scene))
+
+
+def _label_values(scene: Scene) -> np.ndarray:
     values = np.zeros(16, dtype=np.uint8)
     for index, body in enumerate(scene.bodies[:CHANNEL_LIMIT]):
         values[index] = body.label
-    return _draw(scene.camera, scene.bodies, poses, device, values)
+    return values
 
 
 def render_masks(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> dict[str, np.ndarray]:
@@ -44,7 +53,18 @@ def render_depth(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> 
 def _draw(
     camera: Camera, bodies: Sequence[SceneBody], poses: dict[str, Poses], device: str, values: np.ndarray | None
 ) -> np.ndarray:
-    """Draw label values of the channels, or depth where ``values`` is None.
+    """Draw label values of the channels, or depth where ``values`` is None; see :func:`_draw_each`."""
+    shape = (poses[bodies[0].name].frame_count, camera.height, camera.width)
+    images = np.empty(shape, dtype=np.float32 if values is None else np.uint8)
+    for cut, drawn in _draw_each(camera, bodies, poses, device, values):
+        images[cut] = drawn
+    return images
+
+
+def _draw_each(
+    camera: Camera, bodies: Sequence[SceneBody], poses: dict[str, Poses], device: str, values: np.ndarray | None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Draw some frames at a time.
 
     Raises:
         InputError: more bodies than keys can tell apart.
@@ -56,7 +76,6 @@ def _draw(
     pixel_count = camera.width * camera.height
     image_type = np.float32 if values is None else np.uint8
     empty = 0.0 if values is None else values[-1]
-    images = np.full((frame_count, camera.height, camera.width), empty, dtype=image_type)
     faces = wp.array(assembly.faces, dtype=wp.vec3i, device=device)
     channels = wp.array(assembly.face_bodies, dtype=wp.int32, device=device)
     two_sided = wp.array(assembly.face_two_sided, dtype=wp.int32, device=device)
@@ -64,6 +83,7 @@ def _draw(
     keys = wp.zeros(0, dtype=wp.uint64, device=device)
     for start in range(0, frame_count, max(1, POSED_PIXELS // pixel_count)):
         cut = slice(start, min(start + max(1, POSED_PIXELS // pixel_count), frame_count))
+        images = np.full((cut.stop - start, camera.height, camera.width), empty, dtype=image_type)
         points = np.concatenate(
             [posed_vertices(body.body, poses[body.name].frames(cut), device=device) for body in bodies], axis=1
         )
@@ -91,8 +111,8 @@ def _draw(
                 read_channels(own, table, channels_out=drawn)
             for frame, image in enumerate(drawn.numpy().reshape(count, window.height, window.width), first):
                 column, row = window.origins[frame]
-                images[start + frame, row : row + window.height, column : column + window.width] = image
-    return images
+                images[frame, row : row + window.height, column : column + window.width] = image
+        yield cut, images
 
 
 def _window_around(screen: np.ndarray, camera: Camera) -> Window:

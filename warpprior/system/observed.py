@@ -71,7 +71,7 @@ class ObservedPicture:
         """Frames in which the body's label occurs (frame,) bool; none without labels."""
         if self.labels is None:
             return np.zeros(len(self.window.origins), dtype=bool)
-        return (self.labels == body.label).any(axis=(1, 2))
+        return np.isfinite(self.boxes(body)).all(axis=1)
 
     def boxes(self, body: SceneBody) -> np.ndarray:
         """Bounding boxes of the body's label within the window (frame, 4) [px]; NaN where it does not occur."""
@@ -90,12 +90,20 @@ class ObservedPicture:
         crops, device = self.distance_crops(body), self.motion.device
         return BorderDistances(self.labels, body.label, crops, self.mask_bias, device, parts=parts)
 
-    def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
-        """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
+    def crop_around(self, body: SceneBody) -> Window:
+        """The part of the picture that the body's label needs."""
+        within = self._around(body)
+        return Window(self.window.origins + within.origins, within.width, within.height)
+
+    def mask_around(self, body: SceneBody, frame: int) -> np.ndarray:
+        """Where the body's label is in that part, in a frame (height, width) bool."""
         assert self.labels is not None, "the sequence has labels"
-        own = self.labels == label
-        within = window_around(label_boxes(self.labels, label), self.window.width, self.window.height, margin=0.0)
-        return Window(self.window.origins + within.origins, within.width, within.height), within.cut(own)
+        within = self._around(body)
+        column, row = within.origins[frame]
+        return np.asarray(self.labels[frame, row : row + within.height, column : column + within.width] == body.label)
+
+    def _around(self, body: SceneBody) -> Window:
+        return window_around(self.boxes(body), self.window.width, self.window.height, margin=0.0)
 
 
 def observe_picture(

@@ -144,15 +144,15 @@ def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarr
     scene, camera = motion.scene, motion.scene.camera
     assert scene.read_depth is not None, "the scene has depth"
     window = whole_window(motion.frame_count, camera.width, camera.height)
-    own = None
     if observed.labels is not None:
-        window, own = observed.crop_around(body.label)
+        window = observed.crop_around(body)
     depths = np.zeros((motion.frame_count, window.height, window.width), dtype=np.float32)
     for frame, (column, row) in enumerate(window.origins):
         image = depth_image(scene, frame)
-        if image is not None:
-            depths[frame] = image[row : row + window.height, column : column + window.width]
+        if image is None:
+            continue
+        depths[frame] = image[row : row + window.height, column : column + window.width]
+        if observed.labels is not None:
+            depths[frame][~observed.mask_around(body, frame)] = 0.0
     depths[~np.isfinite(depths)] = 0.0
-    if own is not None:
-        depths[~own] = 0.0
     return window, depths

@@ -116,12 +116,13 @@ class BoundImage(DrawnTerm):
         motion, observed = self.problem.motion, self.problem.observed
         read_rgb = motion.scene.read_rgb
         assert read_rgb is not None, "the scene has pictures"
-        window, own = observed.crop_around(self.body.label)
+        window, shown = observed.crop_around(self.body), observed.shows(self.body)
         pixels = np.zeros((motion.frame_count, window.height, window.width, 4), dtype=np.uint8)
-        for frame, mask in enumerate(own):
-            image = read_rgb(frame) if mask.any() else None
+        for frame in map(int, np.flatnonzero(shown)):
+            image = read_rgb(frame)
             if image is None:
                 continue
+            mask = observed.mask_around(self.body, frame)
             if self.term.margin_px:
                 mask = binary_erosion(mask, iterations=int(self.term.margin_px), border_value=1)
             column, row = window.origins[frame]
@@ -129,9 +130,9 @@ class BoundImage(DrawnTerm):
             pixels[frame, ..., 3] = np.where(mask, 255, 0)
         self._window = window
         shape = (motion.frame_count, window.height * window.width)
-        self._pixels = wp.array(pixels.reshape(*shape, 4), dtype=wp.uint8, device=motion.device)
+        self._pixels = wp.array(pixels.reshape(*shape, 4), dtype=wp.uint8, device=motion.device, copy=False)
         self._blurred = Blurred()
-        self._blurred.values = wp.zeros((len(own), 1), dtype=wp.vec4, device=motion.device)
+        self._blurred.values = wp.zeros((len(pixels), 1), dtype=wp.vec4, device=motion.device)
         self._blurred.origins = window.device_origins(motion.device)
 
     def _spread_samples(self) -> None:

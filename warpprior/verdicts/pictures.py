@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpprior.bodies import posed_keypoints
-from warpprior.render.images import render_depth, render_labels
+from warpprior.render.images import each_labels, render_depth, render_labels
 from warpprior.render.thinning import thinned, thinned_camera
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, depth_image, trust_of
 
@@ -32,32 +32,40 @@ def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, i
     found = {
         name: {key: np.full(count, np.nan) for key in ("border_mm", "size_mm", "middle_mm", "unmet")} for name in names
     }
-    drawn = render_labels(scene, dict(poses), device)
-    camera = scene.camera
-    columns, rows = np.arange(camera.width, dtype=float), np.arange(camera.height, dtype=float)
-    for name, label in names.items():
-        traces, depth = found[name], np.maximum(poses[name].position[:, 2], LEAST_M)
+    for traces in found.values():
         traces["unseen"] = np.zeros(count)
-        for frame in range(count):
-            told = scene.labels[frame] != IGNORE_LABEL
-            ours, theirs = (drawn[frame] == label) & told, scene.labels[frame] == label
-            area, seen = np.count_nonzero(theirs), np.count_nonzero(ours)
-            if area < FEWEST_PIXELS:
-                traces["unseen"][frame] = 1.0
-                continue
-            metres = depth[frame] / camera.fx
-            both = np.count_nonzero(ours & theirs)
-            traces["unmet"][frame] = 1.0 - both / (area + seen - both)
-            traces["border_mm"][frame] = 1e3 * metres * (area + seen - 2.0 * both) / (BORDER * np.sqrt(area))
-            traces["size_mm"][frame] = 1e3 * depth[frame] * 0.5 * abs(np.log(max(seen, 1.0) / area))
-            if seen >= FEWEST_PIXELS:
-                away = [
-                    ours.sum(axis=axis) @ places / seen - theirs.sum(axis=axis) @ places / area
-                    for axis, places in ((0, columns), (1, rows))
-                ]
-                traces["middle_mm"][frame] = 1e3 * metres * np.hypot(*away)
+    for cut, drawn in each_labels(scene, dict(poses), device):
+        for name, label in names.items():
+            _trace_labels(scene, poses[name], label, cut, drawn, found[name])
+    for traces in found.values():
         traces["unseen"] = _frames_to(traces["unseen"] == 0.0)
     return found
+
+
+def _trace_labels(scene: Scene, poses: Poses, label: int, cut: slice, drawn: np.ndarray, traces: dict) -> None:
+    """The traces of one body in some frames, drawn (frame, height, width)."""
+    assert scene.labels is not None
+    camera = scene.camera
+    columns, rows = np.arange(camera.width, dtype=float), np.arange(camera.height, dtype=float)
+    depth = np.maximum(poses.position[:, 2], LEAST_M)
+    for frame, image in enumerate(drawn, cut.start):
+        told = scene.labels[frame] != IGNORE_LABEL
+        ours, theirs = (image == label) & told, scene.labels[frame] == label
+        area, seen = np.count_nonzero(theirs), np.count_nonzero(ours)
+        if area < FEWEST_PIXELS:
+            traces["unseen"][frame] = 1.0
+            continue
+        metres = depth[frame] / camera.fx
+        both = np.count_nonzero(ours & theirs)
+        traces["unmet"][frame] = 1.0 - both / (area + seen - both)
+        traces["border_mm"][frame] = 1e3 * metres * (area + seen - 2.0 * both) / (BORDER * np.sqrt(area))
+        traces["size_mm"][frame] = 1e3 * depth[frame] * 0.5 * abs(np.log(max(seen, 1.0) / area))
+        if seen >= FEWEST_PIXELS:
+            away = [
+                ours.sum(axis=axis) @ places / seen - theirs.sum(axis=axis) @ places / area
+                for axis, places in ((0, columns), (1, rows))
+            ]
+            traces["middle_mm"][frame] = 1e3 * metres * np.hypot(*away)
 
 
 def _frames_to(marked: np.ndarray) -> np.ndarray:
