@@ -4,13 +4,13 @@ Frames are independent in the kernels launched this way, so the bits do not depe
 """
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
 import warp as wp
 
+THREAD_NAME = "warpprior-slab"  # what names of the threads begin with
 FEWEST_FRAMES = 4  # per thread: below, handing over costs more than it gains
 
 
@@ -21,14 +21,6 @@ def thread_count() -> int:
         return int(asked)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8)
-
-
-THREAD_NAME = "warpprior-slab"
-
-
-def slab_threads() -> int:
-    """How many threads of the pools below there are."""
-    return sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
 
 
 @cache
