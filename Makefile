@@ -10,7 +10,7 @@ DEVICE ?= auto
 
 SECONDS_OF_FUZZ ?= 600
 
-.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench figures clean
+.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench gpu figures clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ aot: $(STAMP)    ## compile every kernel for CUDA ahead of time; needs no GPU
 
 bench: $(STAMP)  ## measure, and compare with the committed baseline
 	$(RUN) -m warpprior bench --compare
+
+gpu:             ## compile, compare with a CPU, time and test on a GPU, in 8 minutes (WHEELS=folder: install these)
+	$(PYTHON) .ci/gpu.py --output-dir out/gpu --device $(DEVICE:auto=cuda) $(if $(WHEELS),--wheels $(WHEELS))
 
 figures: $(STAMP) ## measure the figures of README and docs/measured.md anew, and draw their pictures (minutes)
 	$(RUN) docs/figures.py

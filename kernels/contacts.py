@@ -6,6 +6,7 @@ What sliding, penetration and rest read.  Forward only.
 import warp as wp
 
 from warpprior.kernels.distance import grid_sample
+from warpprior.kernels.link_blocks import Carriers
 from warpprior.kernels.rows import (
     PointBody,
     System,
@@ -42,6 +43,7 @@ class Contacts:
     frozen: wp.array(dtype=wp.vec4, ndim=2)  # [frame, point] the same, where weights were last taken
     weights: wp.array(dtype=wp.float32, ndim=2)  # [frame, point] area times contact weight
     sums: wp.array(dtype=wp.float32, ndim=2)  # [frame, 2] of the weights, and of them with those of the frame before
+    carriers: Carriers  # which links carry the points
 
 
 @wp.kernel

@@ -6,9 +6,12 @@ anything was found.  A point that is not finite, or farther than ``max_distance`
 
 The grid is interpolated trilinearly and its gradient is exactly that of the interpolant.  Outside the grid the
 distance to the box is added to the value on its boundary: an upper bound of the true distance, continuous everywhere.
+Forward only; :mod:`warpprior.kernels.grid_distance` has what tapes record.
 """
 
 import warp as wp
+
+wp.set_module_options({"enable_backward": False})
 
 FAR = wp.constant(1.0e6)  # distance of a point that is not finite [m]
 ON_SURFACE = wp.constant(1.0e-5)  # below this the direction to the closest point is rounding noise [m]
@@ -92,64 +95,7 @@ def grid_sample(
     )
 
 
-@wp.func
-def grid_distance(
-    values: wp.array3d[wp.float32],
-    origin: wp.vec3,
-    inverse_spacing: float,
-    point: wp.vec3,
-) -> float:
-    """Signed distance [m] of a point in the frame of the grid; differentiable with respect to the point only.
-
-    Args:
-        values: signed distance at the grid's nodes [x, y, z] [m], at least two nodes along each axis.
-        origin: position of node [0, 0, 0] [m].
-        inverse_spacing: nodes per metre.
-        point: query point in the frame the grid was baked in [m].
-    """
-    sample = grid_sample(values, origin, inverse_spacing, point)
-    return sample[3]
-
-
-@wp.func_grad(grid_distance)
-def adj_grid_distance(
-    values: wp.array3d[wp.float32],
-    origin: wp.vec3,
-    inverse_spacing: float,
-    point: wp.vec3,
-    adj_ret: float,
-):
-    """Adjoint of :func:`grid_distance`: the gradient of the interpolant, to the point alone."""
-    sample = grid_sample(values, origin, inverse_spacing, point)
-    wp.adjoint[point] += wp.vec3(sample[0], sample[1], sample[2]) * adj_ret
-
-
 @wp.kernel
-def _sample_grid(
-    points: wp.array[wp.vec3],  # [point]
-    values: wp.array3d[wp.float32],  # [x, y, z]
-    origin: wp.vec3,
-    inverse_spacing: float,
-    # outputs:
-    distance_out: wp.array[wp.float32],  # [point]
-):
-    """One point: interpolated distance.  Gradient flows to the points."""
-    point = wp.tid()
-    distance_out[point] = grid_distance(values, origin, inverse_spacing, points[point])
-
-
-def sample_grid(points, values, origin, inverse_spacing, *, distance_out):
-    """Signed distance of points in the grid's frame; differentiable with respect to the points."""
-    wp.launch(
-        _sample_grid,
-        dim=distance_out.shape,
-        inputs=[points, values, origin, inverse_spacing],
-        outputs=[distance_out],
-        device=distance_out.device,
-    )
-
-
-@wp.kernel(enable_backward=False)
 def _sample_grid_gradient(
     points: wp.array[wp.vec3],  # [point]
     values: wp.array3d[wp.float32],  # [x, y, z]
@@ -185,7 +131,7 @@ def outward_normal(offset: wp.vec3, distance: float, sign: float, surface_normal
     return surface_normal
 
 
-@wp.kernel(enable_backward=False)
+@wp.kernel
 def _exact_distance(
     points: wp.array[wp.vec3],  # [point]
     mesh_id: wp.uint64,
@@ -251,7 +197,7 @@ def pseudo_normal(
     return face_normals[face]
 
 
-@wp.kernel(enable_backward=False)
+@wp.kernel
 def _exact_distance_closed(
     points: wp.array[wp.vec3],  # [point]
     mesh_id: wp.uint64,
@@ -332,7 +278,7 @@ def winding_sign(mesh_id: wp.uint64, position: wp.vec3, distance: float) -> floa
     return 1.0
 
 
-@wp.kernel(enable_backward=False)
+@wp.kernel
 def _bake_coarse(
     mesh_id: wp.uint64,
     origin: wp.vec3,
@@ -362,7 +308,7 @@ def bake_coarse(mesh_id, origin, spacing, stride, *, values_out):
     )
 
 
-@wp.kernel(enable_backward=False)
+@wp.kernel
 def _bake_finer(
     mesh_id: wp.uint64,
     origin: wp.vec3,

@@ -264,6 +264,12 @@ class Samples:
     offsets: wp.array(dtype=wp.float32, ndim=2)  # [frame, channel]
 
 
+SAMPLES_OF_FRAMES = (
+    *("points", "seen", "pixels", "albedo"),
+    *("colors", "slopes", "gains", "offsets"),
+)  # [frame, ...] of Samples
+
+
 @wp.struct
 class Trust:
     """How well colours must agree."""

@@ -7,7 +7,8 @@ what is there.  Gradients flow to the points and to the transforms; which part i
 
 import warp as wp
 
-from warpprior.kernels.distance import GridSet, grid_distance, grid_sample
+from warpprior.kernels.distance import GridSet, grid_sample
+from warpprior.kernels.grid_distance import grid_distance
 
 
 @wp.func

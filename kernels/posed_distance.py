@@ -1,13 +1,11 @@
-"""Distances to surfaces in motion, as functions of points, surfaces and poses.
+"""Exact distances to surfaces in motion, as functions of points and surfaces.
 
-Exact: which place of the surface is closest is found by :mod:`warpprior.kernels.surface_query` and held; a distance
+Which place of the surface is closest is found by :mod:`warpprior.kernels.surface_query` and held; a distance
 changes with the point along the normal, and with the corners of its face against it, by their barycentric weights.
-That is the distance's true derivative.  Baked: a rigid body's grid, read where its pose puts the point.
+That is the distance's true derivative.
 """
 
 import warp as wp
-
-from warpprior.kernels.distance import grid_distance, grid_sample
 
 
 @wp.kernel(enable_backward=False)
@@ -96,58 +94,4 @@ def place_closest(vertices, corners, faces, barycentrics, missing, *, closest_ou
         inputs=[vertices, corners, faces, barycentrics, missing],
         outputs=[closest_out],
         device=closest_out.device,
-    )
-
-
-@wp.kernel
-def _read_grid(
-    points: wp.array2d[wp.vec3],  # [frame, point] camera frame
-    poses: wp.array[wp.transform],  # [frame] camera_from_body
-    values: wp.array3d[wp.float32],  # [x, y, z] signed distance at the nodes [m]
-    origin: wp.vec3,  # of node 0, in the body's frame
-    inverse_spacing: float,
-    distances_out: wp.array2d[wp.float32],  # [frame, point] [m]
-):
-    """Interpolated distance of one point of one frame.  Gradients: points, poses."""
-    frame, point = wp.tid()
-    local = wp.transform_point(wp.transform_inverse(poses[frame]), points[frame, point])
-    distances_out[frame, point] = grid_distance(values, origin, inverse_spacing, local)
-
-
-def read_grid(points, poses, values, origin, inverse_spacing, *, distances_out):
-    """Launch :func:`_read_grid` over all frames and points."""
-    wp.launch(
-        _read_grid,
-        dim=distances_out.shape,
-        inputs=[points, poses, values, origin, inverse_spacing],
-        outputs=[distances_out],
-        device=distances_out.device,
-    )
-
-
-@wp.kernel(enable_backward=False)
-def _read_grid_normals(
-    points: wp.array2d[wp.vec3],  # [frame, point] camera frame
-    poses: wp.array[wp.transform],  # [frame]
-    values: wp.array3d[wp.float32],  # [x, y, z]
-    origin: wp.vec3,
-    inverse_spacing: float,
-    normals_out: wp.array2d[wp.vec3],  # [frame, point] camera frame
-):
-    """Gradient of the interpolated distance, about of unit length."""
-    frame, point = wp.tid()
-    local = wp.transform_point(wp.transform_inverse(poses[frame]), points[frame, point])
-    sample = grid_sample(values, origin, inverse_spacing, local)
-    normals_out[frame, point] = wp.transform_vector(poses[frame], wp.vec3(sample[0], sample[1], sample[2]))
-
-
-def read_grid_normals(points, poses, values, origin, inverse_spacing, *, normals_out):
-    """Launch :func:`_read_grid_normals` over all frames and points."""
-    wp.launch(
-        _read_grid_normals,
-        dim=normals_out.shape,
-        inputs=[points, poses, values, origin, inverse_spacing],
-        outputs=[normals_out],
-        device=normals_out.device,
-        record_tape=False,
     )

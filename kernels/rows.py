@@ -56,6 +56,9 @@ class System:
     unknown_gradients: wp.array(dtype=wp.float32, ndim=2)  # [frame, column] beyond what places carry
 
 
+SYSTEM_OF_FRAMES = ("chain_values", "values", "marks", "active", "hessian", "gradient")  # [frame, ...] of a System
+
+
 @wp.struct
 class PointBody:
     """A body and points on its surface."""

@@ -73,3 +73,12 @@ def launch_slabs(kernel, dim, *, inputs, outputs, device):
     launch(first, stop - first)
     for job in jobs:
         job.result()
+
+
+def frames_of(kind, struct, names, cut):
+    """A struct of the same kind whose arrays ``names`` are of some frames in a row, which ``cut`` takes of each."""
+    part = kind()
+    for name in kind.vars:
+        value = getattr(struct, name)
+        setattr(part, name, cut(value) if name in names and value is not None else value)
+    return part

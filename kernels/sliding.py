@@ -3,8 +3,9 @@
 import warp as wp
 
 from warpprior.kernels.contacts import Contacts, add_contact
+from warpprior.kernels.link_blocks import add_carried_step
 from warpprior.kernels.robust import log_one_plus
-from warpprior.kernels.rows import System, close_pair
+from warpprior.kernels.rows import ROWS, System, close_pair
 from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
@@ -31,6 +32,35 @@ def slip_of(contacts: Contacts, slip: Slip, frame: int, point: int) -> wp.vec3:
     normal = wp.vec3(sample[0], sample[1], sample[2])
     move = contacts.places[frame, point] - contacts.places[frame - 1, point]
     return move - normal * (slip.free_normal * wp.dot(normal, move))
+
+
+@wp.func
+def add_slip(
+    contacts: Contacts,
+    slip: Slip,
+    frame: int,
+    point: int,
+    pace: float,
+    normal: wp.vec3,
+    weight: wp.float64,
+    pull: wp.vec3d,
+) -> int:
+    """Add a point's slip along all three axes to the sums of the links that carry it."""
+    axes = (wp.identity(n=3, dtype=float) - wp.outer(normal, normal) * slip.free_normal) * pace
+    turn = wp.quat_to_matrix(wp.transform_get_rotation(contacts.poses[frame]))
+    past_turn = wp.quat_to_matrix(wp.transform_get_rotation(contacts.poses[frame - 1]))
+    return add_carried_step(
+        contacts.carriers,
+        frame,
+        point,
+        contacts.body.barycentrics[point],
+        contacts.points[frame, point],
+        contacts.points[frame - 1, point],
+        axes * wp.transpose(turn),
+        axes * wp.transpose(past_turn) * -1.0,
+        weight,
+        pull,
+    )
 
 
 @wp.kernel
@@ -72,14 +102,17 @@ def _add_sliding(
             square = wp.dot(move, move) / (width * width)
             scale = wp.float64(slip_scale * weight / (1.0 + square))
             cost += wp.float64(slip_scale * weight * width * width) * log_one_plus(wp.float64(square))
-            for i in range(3):
-                axis = wp.vec3(0.0, 0.0, 0.0)
-                axis[i] = pace
-                axis = axis - normal * (slip[0].free_normal * normal[i] * pace)
-                pull = scale * wp.float64(move[i])
-                count = add_contact(system, contacts, frame, frame, now, point, axis, pull)
-                before_count = add_contact(system, contacts, frame, frame - 1, then, point, -axis, pull)
-                close_pair(system, frame, now, count, then, before_count, scale, pull)
+            if contacts.carriers.on == 1 and system.mode == ROWS:
+                add_slip(contacts, slip[0], frame, point, pace, normal, scale, wp.vec3d(move) * scale)
+            else:
+                for i in range(3):
+                    axis = wp.vec3(0.0, 0.0, 0.0)
+                    axis[i] = pace
+                    axis = axis - normal * (slip[0].free_normal * normal[i] * pace)
+                    pull = scale * wp.float64(move[i])
+                    count = add_contact(system, contacts, frame, frame, now, point, axis, pull)
+                    before_count = add_contact(system, contacts, frame, frame - 1, then, point, -axis, pull)
+                    close_pair(system, frame, now, count, then, before_count, scale, pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

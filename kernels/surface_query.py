@@ -175,20 +175,32 @@ def closest_offset(surface: Surface, frame: int, face: wp.vec3i, position: wp.ve
     )
 
 
+@wp.func
+def wait_for(distance: float, bounds: wp.vec2) -> float:
+    """How far point and surface may move, together, before the distance passes one of two bounds; 0 below the first."""
+    return wp.max(wp.min(distance - bounds[0], wp.abs(distance - bounds[1])) - 2.0 * SLACK, 0.0)
+
+
 @wp.kernel
 def _query_surfaces(
     first_frame: int,
     points: wp.array2d[wp.vec3],  # [frame, point] camera frame
     surface: Surface,
     reach: float,
+    bounds: wp.vec2,  # distances that decide [m]
     distances_out: wp.array2d[wp.float32],  # [frame, point] [m]
     normals_out: wp.array2d[wp.vec3],  # [frame, point] gradient of the distance
     faces_out: wp.array2d[wp.int32],  # [frame, point]
     barycentrics_out: wp.array2d[wp.vec3],  # [frame, point] of the closest point
+    waits_out: wp.array2d[wp.float32],  # [frame, point] how far all may move before it is asked again [m]; may be empty
 ):
-    """One point of one frame against the surface of that frame."""
+    """One point of one frame against the surface of that frame; where it waits, what was found before stays."""
     slab_frame, point = wp.tid()
     frame = first_frame + slab_frame
+    waits = waits_out.shape[0] > 0
+    if waits and surface.usable[frame] == 1:
+        if waits_out[frame, point] > 0.0:
+            return
     position = points[frame, point]
     local = position - surface.centers[frame]
     size = wp.max(wp.abs(local[0]), wp.max(wp.abs(local[1]), wp.abs(local[2])))
@@ -219,18 +231,26 @@ def _query_surfaces(
                 normal = -normal
         distance = sign * length
         gradient = outward_normal(offset, length, sign, normal)
+    if waits:
+        wait = float(0.0)  # of a miss, too, for it may be deep inside
+        if face >= 0:
+            wait = wait_for(distance, bounds)
+        waits_out[frame, point] = wait
     distances_out[frame, point] = distance
     normals_out[frame, point] = gradient
     faces_out[frame, point] = face
     barycentrics_out[frame, point] = weights
 
 
-def query_surfaces(points, surface, reach, *, distances_out, normals_out, faces_out, barycentrics_out):
-    """Launch :func:`_query_surfaces` over all frames and points."""
+def query_surfaces(
+    points, surface, reach, *, distances_out, normals_out, faces_out, barycentrics_out,
+    bounds=(0.0, 0.0), waits_out=None,
+):  # fmt: skip
+    """Launch :func:`_query_surfaces` over all frames and points; without ``waits_out`` all are asked."""
     launch_slabs(
         _query_surfaces,
         dim=distances_out.shape,
-        inputs=[points, surface, reach],
-        outputs=[distances_out, normals_out, faces_out, barycentrics_out],
+        inputs=[points, surface, reach, wp.vec2(*bounds)],
+        outputs=[distances_out, normals_out, faces_out, barycentrics_out, waits_out],
         device=distances_out.device,
     )

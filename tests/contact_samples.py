@@ -14,6 +14,8 @@ from tests.reference.sliding import Sliding
 from warpprior.kernels.contacts import Contacts, sum_weights
 from warpprior.kernels.penetration import Push, add_penetration
 from warpprior.kernels.sliding import Slip, add_sliding
+from warpprior.system.contacts import point_corners
+from warpprior.system.link_blocks import LinkSamples, LinkSums
 
 SLIP, PUSH = (4.0e4, 0.03, 0.0), (2.5e5, 0.001)
 NO_SLIP, NO_PUSH = (0.0, 0.03, 0.0), (0.0, 0.001)
@@ -45,6 +47,7 @@ class Pair:
         bend=1.0,
         shapes=(),
         overlap_m=None,
+        by_links=True,
     ):
         self.overlap_m = overlap_m  # how much deeper than usual may cost nothing, where that is an unknown
         self.touching, self.touched, known = PAIRS[kind]
@@ -65,6 +68,8 @@ class Pair:
             lanes=14,
         )
         state, twin = self.sample.state, self.sample.twin
+        # Where a shape is unknown, links do not say how points move.
+        self.links = self._links() if by_links and not shapes else None
         random = np.random.default_rng(1)
         faces, barycentrics = state.point_places(self.touching.name)
         self.corners, self.barycentrics = self.touching.faces[faces.numpy()], barycentrics.numpy().astype(float)
@@ -85,6 +90,20 @@ class Pair:
         poses = [twin.pose(self.touched.name, frame, row) for frame in range(frames)]
         self.places = np.stack([places_on(pose, own) for pose, own in zip(poses, points, strict=True)])
 
+    def _links(self):
+        touching, touched = (self.sample.scene.body(body.name) for body in (self.touching, self.touched))
+        state, starts = self.sample.state, self.sample.equations.starts
+        sums = LinkSums(touching, state)
+        sums.update()
+        return LinkSamples(sums, point_corners(touching, state), state, starts, against=touched)
+
+    def add_sliding(self, *inputs, **options):
+        """Launch the kernel, and let links be followed."""
+        if self.links is None:
+            add_sliding(*inputs, **options)
+        else:
+            self.links.gather(inputs[-1], lambda: add_sliding(*inputs, **options))
+
     def contacts(self, weights):
         """What kernels take, sums of weights included, and what touches."""
         sample, state = self.sample, self.sample.state
@@ -97,6 +116,8 @@ class Pair:
         found.places, found.samples = sample.constants(self.places, wp.vec3), sample.constants(self.samples, wp.vec4)
         found.frozen = found.samples
         found.weights = sample.constants(weights)
+        if self.links is not None:
+            found.carriers = self.links.carriers
         found.sums = wp.full((sample.frames, 2), 1e9, dtype=wp.float32, device=sample.device)
         touch = wp.full(sample.frames, 0.25, dtype=wp.float32, device=sample.device)
         sum_weights(found.weights, sums_out=found.sums, touch_out=touch)
@@ -116,7 +137,7 @@ class Pair:
         paces = sample.constants(np.ones(sample.frames) if paces is None else paces)
         slips = sample.one(Slip, weight=slip[0], width=slip[1], free_normal=slip[2])
         held = sample.constants(self.drifts(**(drifts or {})), wp.vec4)
-        sample.add(add_sliding, contacts, held, sample.state.segments, paces, slips, lanes=lanes)
+        sample.add(self.add_sliding, contacts, held, sample.state.segments, paces, slips, lanes=lanes)
         column, beyond = sample.equations.shared.get("overlap", -1), None
         if column >= 0:
             beyond = sample.constants([self.overlap_m])

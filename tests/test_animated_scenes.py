@@ -174,7 +174,7 @@ def test_scenes_made_of_arrays_are_checked(animated):
 def test_pictures_show_the_frame_they_are_of(grasp, animated, monkeypatch):
     """Label images drawn a few frames at a time, and masks of single frames, are those of the clamp itself."""
     expected = render_labels(grasp, {item.name: item.truth for item in grasp.bodies})
-    monkeypatch.setattr(images, "CHUNK_PIXELS", 2 * 96 * 96)
+    monkeypatch.setattr(images, "POSED_PIXELS", 2 * 96 * 96)
     motion = {"clamp": animated.body("clamp").initial, "box": grasp.body("box").truth}
     np.testing.assert_array_equal(render_labels(animated, motion), expected)
     frames = np.array([4, 1])

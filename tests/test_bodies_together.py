@@ -248,7 +248,7 @@ def test_each_body_chooses_among_what_the_others_have_become(device, monkeypatch
     drawings, seen = solver.problem.drawings, []
 
     def check(fit, rounds, **options):
-        others = drawings.others[fit.body.name]
+        others = drawings.behind(fit.body.name)
         given = others.numpy().copy()
         drawings.draw()
         np.testing.assert_array_equal(given, others.numpy(), err_msg=fit.body.name)

@@ -102,7 +102,7 @@ def test_other_moving_bodies_hold_still_and_hide(device):
     equations = solver.problem.equations
     others = slice(equations.starts["front"], equations.starts["front"] + 6)
     assert not equations.gradient.numpy()[..., others].any() and not equations.hessian.numpy()[:, :, others].any()
-    assert solver.problem.drawings.others["back"].numpy().any()
+    assert solver.problem.drawings.behind("back").numpy().any()
     fit.step()
     np.testing.assert_array_equal(motion.increments["front"].numpy(), 0.0)
     np.testing.assert_array_equal(motion.read_transforms()["front"], before)

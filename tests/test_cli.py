@@ -125,7 +125,7 @@ def test_refine_hands_over_every_option(replaced):
     assert main([*words.split(), "--no-check", "--strict"]) == 0
     (options,) = calls
     assert asdict(options) == {
-        "scene": Path("scene"),
+        "scenes": (Path("scene"),),
         "output_dir": Path("out"),
         "initial": Path("out/t"),
         "no_check": True,

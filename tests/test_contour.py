@@ -19,6 +19,7 @@ from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
 from warpprior.scene import Poses
 from warpprior.system.label_fields import contour_fields
+from warpprior.system.link_blocks import LinkSamples, LinkSums
 
 FOCAL, CENTER = np.array([CAMERA.fx, CAMERA.fy]), np.array([CAMERA.cx, CAMERA.cy])
 WIDTH, HEIGHT, ORIGIN = 96, 88, np.array([30, 14])
@@ -89,7 +90,7 @@ class Problem:
     """One convex body in some frames, drawn, and its normal equations."""
 
     def __init__(self, body, poses, device, *, fields=None, blockers=None, reach=1e4, clearance=0.004, scales=None,
-                 joints=None, shared=(), bias=0.0, misfit=0.0, add=True):  # fmt: skip
+                 joints=None, shared=(), bias=0.0, misfit=0.0, add=True, by_links=True):  # fmt: skip
         self.body = body
         poses = np.asarray(poses, dtype=float)
         self.reach, frames = reach, len(poses)
@@ -105,6 +106,12 @@ class Problem:
         self.canvas.draw(state.screen)
         self.vertices, self.screen = state.vertices.numpy().astype(float), state.screen.numpy().astype(float)
         self.fields = planes(frames) if fields is None else fields
+        self.links = None
+        if by_links:
+            sums = LinkSums(self.sample.scene.body(body.name), state)
+            sums.update()
+            edges = self.canvas.edges.numpy()[:, :2]
+            self.links = LinkSamples(sums, edges, state, self.sample.equations.starts)
         empty = np.zeros((frames, WIDTH * HEIGHT), dtype=np.uint64)
         self.blockers, self.clearance = empty if blockers is None else blockers, clearance
         if add:
@@ -121,8 +128,10 @@ class Problem:
         borders.bias, borders.focal, borders.center = sample.constants([self.bias]), state.focal, state.center
         if "misfit" in self.columns:
             borders.misfit, borders.misfit_column = sample.constants([self.misfit]), self.columns["misfit"]
+        if self.links is not None:
+            borders.carriers = self.links.carriers
         sample.add(
-            add_contour,
+            self.add_contour,
             self.canvas.outline(state.screen),
             borders,
             sample.one(Scale, weight=1.0, reach=self.reach),
@@ -131,6 +140,14 @@ class Problem:
             stride=self.canvas.stride,
         )
         assert not sample.equations.row_marks.numpy().any(), "a row was not cleared"
+
+    def add_contour(self, *inputs, **options):
+        """Launch the kernel, and let links be followed."""
+        if self.links is None:
+            add_contour(*inputs, **options)
+        else:
+            shared = tuple(self.columns.get(name, -1) for name in ("bias", "misfit", "focal"))
+            self.links.gather(inputs[-1], lambda: add_contour(*inputs, **options), shared)
 
     def twin(self, layer=0):
         """Cost and residuals of all frames as functions of steps; layers of pixels where there are two."""
@@ -217,6 +234,17 @@ def test_joints_bias_misfit_and_focal_length_match_the_twin(device, shared):
     assert min(counts) > 30
     for name, column in problem.columns.items():
         assert problem.hessian[:, column, column].all(), name
+
+
+def test_rows_and_sums_by_links_are_the_same(device):
+    """Unknowns reached by each residual itself, and by the sums of what links carry: to rounding of float32."""
+    joints, poses = [[0.1, -0.15, 0.08, 0.004]], [POSES["turned"]]
+    given = {"joints": joints, "shared": ("bias", "misfit", "focal"), "bias": 0.7, "misfit": 0.004}
+    sums, rows = (Problem(BENDING, poses, device, by_links=by_links, **given) for by_links in (True, False))
+    np.testing.assert_array_equal(sums.cost, rows.cost)
+    for one, other in ((sums.blocks, rows.blocks), (sums.gradients, rows.gradients)):
+        assert other.any()
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6 * np.abs(other).max())
 
 
 def test_bias_is_not_felt_where_contours_may_hide(device):

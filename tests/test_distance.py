@@ -13,7 +13,8 @@ from tests.gradcheck import compare_gradients, finite_difference
 from tests.reference import distance as reference
 from warpprior.bodies import rigid_body
 from warpprior.geometry.signed_distance import DistanceField, LinkFields, Surface, shared_field
-from warpprior.kernels.distance import FAR, sample_grid
+from warpprior.kernels.distance import FAR
+from warpprior.kernels.grid_distance import sample_grid
 from warpprior.support.errors import InputError
 
 SIZE = (0.06, 0.08, 0.18)

@@ -206,3 +206,48 @@ def test_a_jump_is_believed_where_there_was_time_for_it():
     for gap, expected in ((1.0, [0.0] * 4), (10.0, [0.0, 0.0, 0.1, 0.1])):
         path = cheapest_path(given, joined, near[:, 3:], pace=np.array([1.0, gap, 1.0]))
         np.testing.assert_array_equal(path[:, 0], expected)
+
+
+def test_frames_that_are_tried_alone_end_as_with_all_others(device):
+    """To the bit, in poses and costs; meanwhile nothing is drawn in the others, whose poses come back."""
+    scene = at_truth(make_grasp(5), (1, 2), degrees=25.0)
+    tried = {}
+    for frames in (np.ones(5, dtype=bool), np.isin(np.arange(5), (1, 3))):
+        _, fit = problem(scene, device)
+        start, canvas = fit.poses, fit.problem.drawings.alone["box"]
+        with fit.seen_in(frames):
+            fit.place(start)
+            for _ in range(3):
+                fit.linearise()
+                fit.step()
+            fit.linearise()
+            np.testing.assert_array_equal(canvas.keys.numpy().any(axis=1), frames)
+            costs = fit.observed_costs()
+        tried[int(frames.sum())] = fit.poses, costs, start
+    (every, all_costs, _), (some, costs, start) = tried[5], tried[2]
+    np.testing.assert_array_equal(some[[1, 3]], every[[1, 3]])
+    np.testing.assert_array_equal(costs[[1, 3]], all_costs[[1, 3]])
+    np.testing.assert_array_equal(some[[0, 2, 4]], start[[0, 2, 4]])
+    assert (some[[1, 3]] != start[[1, 3]]).any(axis=1).all()
+
+
+def test_half_turns_are_tried_in_few_frames_first(device, monkeypatch):
+    """In one of four frames, and in those around it where they are as good there; what is known is not tried anew."""
+    scene = at_truth(make_grasp(8))
+    _, fit = problem(scene, device)
+    tried, settle = [], hypotheses._Search.settle
+
+    def listen(search, poses, iterations=hypotheses.SETTLING, frames=None):
+        tried.append(np.ones(len(poses), dtype=bool) if frames is None else frames)
+        settle(search, poses, iterations, frames)
+
+    monkeypatch.setattr(hypotheses._Search, "settle", listen)
+    monkeypatch.setattr(hypotheses._Search, "carry", lambda *_: None)
+    monkeypatch.setattr(hypotheses, "LEAST_JUMP_COST", -1e9)  # nothing is a rival
+    choose_poses(fit, 4)
+    assert [int(frames.sum()) for frames in tried] == [8, 2, 0, 2, 0, 2, 0]
+    assert (tried[1][:4].sum(), tried[1][4:].sum()) == (1, 1)
+    tried.clear()
+    monkeypatch.setattr(hypotheses, "LEAST_JUMP_COST", 1e9)
+    choose_poses(fit, 4)
+    assert [int(frames.sum()) for frames in tried] == [8, 2, 6, 2, 6, 2, 6]

@@ -24,7 +24,7 @@ def kill_runs():
 
 def test_a_killed_run_leaves_the_old_result_or_the_new(kill_runs, tmp_path, monkeypatch):
     """Over an old result, while it computes and while it saves; the next run tells, and cleans up."""
-    for module in ("pxr", "imageio_ffmpeg", "matplotlib"):
+    for module in ("pxr", "imageio_ffmpeg"):
         pytest.importorskip(module)
     monkeypatch.setenv("PYTHONPATH", str(PLACE.parents[1]))
     site = kill_runs.Site(kill_runs.COMMANDS["refine"], tmp_path / "site", write_scene(tmp_path / "scene"))

@@ -124,7 +124,7 @@ def test_shared_volume_with_a_bending_hand_equals_winding_numbers(held):
     frame = FRAMES - 1
     rows, _ = pair_metrics(held)
     first, second = held.bodies
-    own, hand = first.item.body, first.to_own_at(frame, second.vertices[frame])
+    own, hand = first.item.body, first.to_own_at(np.array([frame]), second.vertices[[frame]])[0]
     lower, upper = np.maximum(own.vertices.min(0), hand.min(0)), np.minimum(own.vertices.max(0), hand.max(0))
     points = lower + (upper - lower) * qmc.Sobol(3, seed=0).random(2048)
     points = points[reference.winding_numbers(points, own.vertices, own.faces) > 0.5]

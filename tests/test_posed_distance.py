@@ -8,12 +8,11 @@ from scipy.spatial.transform import Rotation
 
 from tests.gradcheck import POISON
 from tests.reference.distance import interpolate
+from warpprior.kernels.grid_distance import read_grid, read_grid_normals
 from warpprior.kernels.posed_distance import (
     place_closest,
     push_to_points,
     push_to_surface,
-    read_grid,
-    read_grid_normals,
 )
 
 FRAMES, POINTS = 2, 5

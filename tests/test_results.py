@@ -76,7 +76,7 @@ def test_numbers_are_written_as_plain_data(result, tmp_path):
 
 def test_a_full_result_has_pictures_and_a_stage(result, tmp_path):
     """With all extras installed, every file of the contract is there and the notes stay as they were."""
-    for module in ("pxr", "imageio_ffmpeg", "matplotlib"):
+    for module in ("pxr", "imageio_ffmpeg"):
         pytest.importorskip(module)
     out = tmp_path / "out"
     written = save_result(result, out)
@@ -126,7 +126,7 @@ def test_a_tracked_result_has_rows_of_frames_and_its_covariance(result, tmp_path
 
 def test_a_full_tracked_result_shows_how_sure_it_is(result, tmp_path):
     """Plots of bands and sensors, primvars in the stage, figures in the metrics; no loss from an earlier run stays."""
-    usd, *_ = [pytest.importorskip(module) for module in ("pxr.Usd", "imageio_ffmpeg", "matplotlib")]
+    usd, *_ = [pytest.importorskip(module) for module in ("pxr.Usd", "imageio_ffmpeg")]
     covariance = np.tile(1e-6 * np.eye(6), (3, 1, 1))
     poses = result.poses | {"box": replace(result.poses["box"], covariance=covariance)}
     history = {"frame": np.arange(3), "nis/center": np.full(3, 2.0), "dof/center": np.full(3, 3)}

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tests.contact_samples import NO_PUSH, PACES, PAIRS, SLIP, TREE, Pair
 from tests.fit_samples import Spread, check_equations, fold
 from tests.gradcheck import POISON
-from warpprior.kernels.sliding import Slip, add_sliding
+from warpprior.kernels.sliding import Slip
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,20 @@ def test_gradient_and_curvature_match_the_twin(device, pairs, name):
     pair = pairs("both move", device)
     pair.add(**CASES[name])
     check_equations(pair.sample, pair.twin(**CASES[name]), f"sliding {name}")
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_rows_and_sums_by_links_are_the_same(device, kind):
+    """Unknowns reached by each residual itself, and by the sums of what links carry: to rounding of float32."""
+    found = []
+    for by_links in (True, False):
+        pair = Pair(device, kind, by_links=by_links)
+        pair.add(**CASES["slides"])
+        found.append(pair.sample.bits())
+    np.testing.assert_array_equal(found[0][2], found[1][2])
+    for sums, rows in zip(*found, strict=True):
+        assert rows.any()
+        np.testing.assert_allclose(sums, rows, rtol=1e-4, atol=1e-6 * np.abs(rows).max())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PAIRS if kind != "both move"])
@@ -225,7 +239,8 @@ def test_normals_are_held_with_the_weights(device):
             contacts.samples = wp.full(pair.weights.shape, wp.vec4(POISON), dtype=wp.vec4, device=device)
         drifts = sample.constants(pair.drifts(), wp.vec4)
         slip = sample.one(Slip, weight=SLIP[0], width=SLIP[1], free_normal=0.5)
-        sample.add(add_sliding, contacts, drifts, sample.state.segments, sample.constants(np.ones(3)), slip, lanes=1)
+        paces = sample.constants(np.ones(3))
+        sample.add(pair.add_sliding, contacts, drifts, sample.state.segments, paces, slip, lanes=1)
         found.append(sample.bits())
     for one, other in zip(*found, strict=True):
         assert one.any()

@@ -145,13 +145,13 @@ def test_bands_hold_the_errors_they_are_made_for():
     figure = band_figure(replace(result, poses={"box": off}))
     assert len(figure.axes) == 6
     first, *others = figure.axes
-    np.testing.assert_allclose(first.lines[-1].get_ydata(), np.repeat([8.0, 5.0], [10, 30]), atol=1e-9)
-    np.testing.assert_allclose(first.lines[1].get_ydata()[:30], 6.0, atol=1e-9)
-    assert first.get_ylim()[1] < 30.0  # what is not observable leaves the picture
-    assert first.get_title(loc="left") == "box: position x, 67 % within"
-    sides = [axes.lines[1].get_ydata()[0] for axes in others]
+    np.testing.assert_allclose(first.lines[-1].up, np.repeat([8.0, 5.0], [10, 30]), atol=1e-9)
+    np.testing.assert_allclose(first.lines[1].up[:30], 6.0, atol=1e-9)
+    assert first.limits()[1][1] < 30.0  # what is not observable leaves the picture
+    assert first.title == "box: position x, 67 % within"
+    sides = [axes.lines[1].up[0] for axes in others]
     np.testing.assert_allclose(sides, [12.0, 24.0, *np.degrees([0.03, 0.06, 0.09])], rtol=1e-9)
-    assert all(axes.get_title(loc="left").endswith("100 % within") for axes in others)
+    assert all(axes.title.endswith("100 % within") for axes in others)
 
 
 def test_bands_without_truth_stand_alone():
@@ -174,10 +174,12 @@ def test_sensors_have_panels_and_the_loss_has_none():
     }
     result = replace(stating(make_result(), 1e-6 * np.eye(6)), history=history)
     axes, empty = sensor_figure(result).axes
-    assert not empty.get_visible() and axes.get_title(loc="left") == "center: innovations, 75 % inside 95 %"
-    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[0, 1 / 3], [1, 1], [3, 10], [4, 2 / 3]])
+    assert not empty.shown and axes.title == "center: innovations, 75 % inside 95 %"
+    np.testing.assert_allclose(
+        np.stack([axes.lines[0].across, axes.lines[0].up], axis=1), [[0, 1 / 3], [1, 1], [3, 10], [4, 2 / 3]]
+    )
     for line, side in zip(axes.lines[1:], (0.0719, 3.1161), strict=True):  # chi-squared tables, over 3
-        np.testing.assert_allclose(line.get_ydata(), side, atol=1e-4)
+        np.testing.assert_allclose(line.up, side, atol=1e-4)
     assert set(render_plots(result)) == {"errors", "uncertainty", "sensors"}
 
 

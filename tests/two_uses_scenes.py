@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import trimesh
+import warp as wp
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
@@ -263,7 +264,8 @@ def flatten_fields(bound):
     y, x = np.mgrid[0 : window.height, 0 : window.width] + 0.5
     plane = (PLANE[0] + PLANE[1] * x + PLANE[2] * y).ravel()
     fields = np.tile(plane, (FRAMES, 2, 1)).astype(np.float32)
-    bound._borders.fields.assign(fields)
+    bound._borders.fields = wp.array(fields, dtype=wp.float32, device=bound.problem.motion.device)
+    bound._distances.look = lambda borders, part: None
 
 
 def _contour(bound, problem, motion):

@@ -1,7 +1,7 @@
 """warpprior: physically consistent motion of hands and objects from noisy per-frame estimates.
 
 Data falls one way: files -> :class:`Scene` -> device arrays -> terms -> solver -> :class:`Result` -> files.
-Importing this package imports neither pxr, cv2, torch nor matplotlib, nor Warp before it is needed.
+Importing this package imports neither pxr, cv2 nor torch, nor Warp before it is needed.
 """
 
 import os as _os
@@ -28,6 +28,7 @@ _homes = {
     "Observation": "warpprior.observations",
     "Poses": "warpprior.scene",
     "RefineSettings": "warpprior.settings",
+    "RefinedFolder": "warpprior.cli.many",
     "Result": "warpprior.result",
     "RunError": "warpprior.support.errors",
     "Scene": "warpprior.scene",
@@ -54,6 +55,7 @@ _homes = {
     "read_smpl": "warpprior.bodies",
     "read_urdf": "warpprior.bodies",
     "refine": "warpprior.refinement.run",
+    "refine_folders": "warpprior.cli.many",
     "rigid_body": "warpprior.bodies",
     "save_poses": "warpprior.io",
     "save_result": "warpprior.io",

@@ -14,7 +14,7 @@ EXACT_ERROR = 2e-4  # the polyhedron lies this much inside its sphere [m]
 OPEN3D = "Open3D 1.48 ms, one thread"
 
 
-def _sphere(rings: int, sectors: int) -> tuple[np.ndarray, np.ndarray]:
+def sphere(rings: int = 51, sectors: int = 100) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and faces of a closed sphere of radius ``RADIUS``, about ``2 * rings * sectors`` faces."""
     polar = np.linspace(0.0, np.pi, rings + 1)[1:-1, None]
     around = np.arange(sectors)[None, :] * (2.0 * np.pi / sectors)
@@ -33,16 +33,21 @@ def _sphere(rings: int, sectors: int) -> tuple[np.ndarray, np.ndarray]:
     return vertices, np.concatenate(faces)
 
 
-def _prepare(device: str):
-    """A 10,000-face sphere's field, points near it, and arrays for the answers."""
-    vertices, faces = _sphere(51, 100)
-    field = DistanceField(rigid_body("ball", vertices, faces), device)
+def points_near_the_sphere() -> tuple[np.ndarray, np.ndarray]:
+    """Points [P, 3], and how far each is from the sphere, positive outside [m]."""
     random = np.random.default_rng(0)
     directions = random.normal(size=(POINTS, 3))
     lengths = RADIUS + random.uniform(-0.003, 0.003, (POINTS, 1))  # a grasping hand is within a few millimetres
     points = (directions / np.linalg.norm(directions, axis=1, keepdims=True) * lengths).astype(np.float32)
+    return points, lengths[:, 0] - RADIUS
+
+
+def _prepare(device: str):
+    """A 10,000-face sphere's field, points near it, and arrays for the answers."""
+    field = DistanceField(rigid_body("ball", *sphere()), device)
+    points, truth = points_near_the_sphere()
     answers = wp.empty(POINTS, dtype=wp.float32, device=device), wp.empty(POINTS, dtype=wp.vec3, device=device)
-    return field, wp.array(points, dtype=wp.vec3, device=device), lengths[:, 0] - RADIUS, answers
+    return field, wp.array(points, dtype=wp.vec3, device=device), truth, answers
 
 
 def _compare(distances: wp.array, truth: np.ndarray, allowed: float) -> str | None:

@@ -15,12 +15,13 @@ from warpprior.terms import BoundTerm, Coverage, Softras
 
 RADII = {"hand": (0.045, 0.06, 0.03), "object": (0.075, 0.06, 0.045)}
 PLACES = {"hand": (-0.025, 0.012, 0.62), "object": (0.03, -0.01, 0.70)}
+FOCAL_256, FOCAL_640 = 566.0, 794.0  # [px]
 SHIFT_PX = 3.0  # between labels and start
 OTHERS_256 = "DRTK 10.5 ms, PyTorch3D (backward repaired) 1,525 ms"
 OTHERS_640 = "DRTK 38.7 ms, PyTorch3D (backward repaired) 6,490 ms"
 
 
-def _scene(width: int, height: int, focal: float) -> Scene:
+def hand_over_object(width: int, height: int, focal: float) -> Scene:
     """Labels of the bodies in place; they start ``SHIFT_PX`` to the right."""
     import trimesh
 
@@ -53,8 +54,11 @@ def _slope(masks: BoundTerm, motion: MotionState, rows: wp.array) -> float:
     return (values[0] - values[1]) / 0.2
 
 
-def _trial(device: str, width: int, height: int, focal: float, *, soft: bool = False, cropped: bool = False) -> Trial:
-    scene = _scene(width, height, focal)
+def mask_trial(
+    device: str, width: int, height: int, focal: float, *, soft: bool = False, cropped: bool = False
+) -> Trial:
+    """Loss and gradient by the vertices on screen, of the whole picture or in a window around the labels."""
+    scene = hand_over_object(width, height, focal)
     labels = scene.labels
     assert labels is not None
     motion = MotionState(scene, device, point_count=16)
@@ -66,8 +70,7 @@ def _trial(device: str, width: int, height: int, focal: float, *, soft: bool = F
         box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], dtype=float)
         window = window_around(box, width, height, margin=0.05)
     cut = window.cut(labels)
-    backdrop = wp.zeros((1, window.width * window.height), dtype=wp.uint64, device=device)
-    problem = Problem(motion, ObservedPicture(window, cut, backdrop, 0.0, cut))
+    problem = Problem(motion, ObservedPicture(motion, window, cut, 0.0, cut))
     (masks,) = (Softras() if soft else Coverage()).bind(problem)
     rows = wp.zeros((1, 1), dtype=wp.float32, device=device, requires_grad=True)
     seed = wp.ones((1, 1), dtype=wp.float32, device=device)
@@ -95,22 +98,22 @@ def _trial(device: str, width: int, height: int, focal: float, *, soft: bool = F
 @case("mask/256x256", unit="ms", target=1.0, reference=OTHERS_256)
 def prepare_small(device: str) -> Trial:
     """Owner edge-crossing, whole picture."""
-    return _trial(device, 256, 256, 566.0)
+    return mask_trial(device, 256, 256, FOCAL_256)
 
 
 @case("mask/640x480", unit="ms", target=2.0, reference=OTHERS_640)
 def prepare_large(device: str) -> Trial:
     """Owner edge-crossing, whole picture."""
-    return _trial(device, 640, 480, 794.0)
+    return mask_trial(device, 640, 480, FOCAL_640)
 
 
 @case("mask/640x480_window", unit="ms", reference=OTHERS_640)
 def prepare_cropped(device: str) -> Trial:
     """Owner edge-crossing, in a window around the labels."""
-    return _trial(device, 640, 480, 794.0, cropped=True)
+    return mask_trial(device, 640, 480, FOCAL_640, cropped=True)
 
 
 @case("mask/softras_640x480", unit="ms", target=100.0, reference="PyTorch3D (backward repaired) 6,490 ms")
 def prepare_softras(device: str) -> Trial:
     """The paper's product over faces, sigma 1e-4."""
-    return _trial(device, 640, 480, 794.0, soft=True)
+    return mask_trial(device, 640, 480, FOCAL_640, soft=True)

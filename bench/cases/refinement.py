@@ -73,13 +73,7 @@ def prepare_grasp(device: str) -> Trial:
 @case("refine/gauss_newton", unit="ms", reference="mask term alone, 640x480: 0.8 ms")
 def prepare_gauss_newton(device: str) -> Trial:
     """One iteration per frame: drawing, contours, contact, smoothness, the banded solution."""
-    settings = RefineSettings()
-    problem = _problem(_scene(), device, settings)
-    for body in problem.motion.estimated:
-        start_from_labels(body, problem, passes=4)
-    solver = GaussNewton(problem, settings)
-    for number in range(len(solver.stages)):
-        solver.run(number)
+    solver, problem = refined(_scene(), device)
     history = History(solver.names, 1, device)
 
     def run() -> None:
@@ -92,6 +86,18 @@ def prepare_gauss_newton(device: str) -> Trial:
         check=lambda: _miss(problem.motion.read()["bottle"]),
         per=FRAMES,
     )
+
+
+def refined(scene: Scene, device: str) -> tuple[GaussNewton, Problem]:
+    """A solver after its stages, which can go on."""
+    settings = RefineSettings()
+    problem = _problem(scene, device, settings)
+    for body in problem.motion.estimated:
+        start_from_labels(body, problem, passes=4)
+    solver = GaussNewton(problem, settings)
+    for number in range(len(solver.stages)):
+        solver.run(number)
+    return solver, problem
 
 
 def _problem(scene: Scene, device: str, settings: RefineSettings) -> Problem:

@@ -3,14 +3,7 @@
 from importlib import import_module as _import_module
 
 from warpprior.bodies.body import Body, JointType, Keypoints, PosePrior, rigid_body
-from warpprior.bodies.readers.animated import animated_body, read_animated
-from warpprior.bodies.readers.hand import read_hand
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget, register_kind
-from warpprior.bodies.readers.mano import read_mano
-from warpprior.bodies.readers.mesh import read_mesh
-from warpprior.bodies.readers.skin import read_skin
-from warpprior.bodies.readers.smpl import read_smpl
-from warpprior.bodies.readers.urdf import read_urdf
 
 __all__ = [
     "Body",
@@ -38,7 +31,7 @@ __all__ = [
     "rigid_body",
 ]
 
-# These need Warp, which is imported when one of them is first used.
+# Imported when one of them is first used: some need Warp, a scene needs few of the readers.
 _late = {
     "BodyModel": "warpprior.bodies.model",
     "BodyState": "warpprior.bodies.model",
@@ -46,6 +39,14 @@ _late = {
     "link_transforms": "warpprior.bodies.posing",
     "posed_keypoints": "warpprior.bodies.posing",
     "posed_vertices": "warpprior.bodies.posing",
+    "animated_body": "warpprior.bodies.readers.animated",
+    "read_animated": "warpprior.bodies.readers.animated",
+    "read_hand": "warpprior.bodies.readers.hand",
+    "read_mano": "warpprior.bodies.readers.mano",
+    "read_mesh": "warpprior.bodies.readers.mesh",
+    "read_skin": "warpprior.bodies.readers.skin",
+    "read_smpl": "warpprior.bodies.readers.smpl",
+    "read_urdf": "warpprior.bodies.readers.urdf",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import warp as wp
@@ -189,3 +190,13 @@ class BodyModel:
                 vertex_offset=vertex_offset,
                 vertices_out=vertices_out,
             )
+
+
+@lru_cache(maxsize=64)
+def _kept_model(body: Body, device: str) -> BodyModel:
+    return BodyModel(body, device)
+
+
+def shared_model(body: Body, device: wp.DeviceLike = "cpu") -> BodyModel:
+    """A body's constant arrays on a device, kept for those that were used last; not to be written to."""
+    return _kept_model(body, str(warp_device(device)))

@@ -13,7 +13,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.model import BodyModel, BodyState
+from warpprior.bodies.model import BodyModel, BodyState, shared_model
 
 
 class Motion(Protocol):
@@ -69,7 +69,7 @@ def assign_poses(state: BodyState, poses: Motion) -> None:
 
 def posed_state(body: Body, poses: Motion, device: wp.DeviceLike = "cpu") -> tuple[BodyModel, BodyState]:
     """Model and state of a body at a given motion, without gradients; link transforms are evaluated."""
-    model = BodyModel(body, device)
+    model = shared_model(body, device)
     state = model.state(len(poses.position), requires_grad=False)
     assign_poses(state, poses)
     model.shape(state)

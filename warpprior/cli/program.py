@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 
 import warpprior
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
-from warpprior.cli.messages import complain
+from warpprior.cli.messages import complain, explained
 from warpprior.cli.termination import termination_interrupts
-from warpprior.support.errors import WarppriorError, shorten
 
 if TYPE_CHECKING:
     from warpprior.cli.options import Parser
@@ -35,6 +34,8 @@ examples:
       poses, numbers, a video and a USD stage from label images, a camera, a mesh and rough poses
   warpprior refine recordings/mug --output-dir out/free --without sliding --set contour.sigma_px=3
       the same without one term, and with another setting
+  warpprior refine recordings/* --output-dir out
+      many scenes in one process, a folder each; one that fails does not stop the others
   warpprior track recordings/mug --output-dir out/tracked --observe fingertips,center --smooth
       frame by frame and with uncertainty, from measured fingertips and the object's place
   warpprior simulate robot_lift --output-dir out/scene --seed 3
@@ -91,37 +92,17 @@ def _answer(given: argparse.Namespace) -> int:
     try:
         with _interrupts_first():
             return given.command.run(options)
-    except WarppriorError as error:
-        if options.debug:
-            traceback.print_exc()
-        complain(f"error: {error}")
-        return error.exit_code
     except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
         _silence_output()
         return 1
-    except MemoryError:
-        complain("error: out of memory; try fewer frames with --num-frames")
-        return 1
-    except OSError as error:  # a full disk, a vanished folder, a closed terminal
-        if options.debug:
-            traceback.print_exc()
-        place = "the output" if error.filename is None else error.filename
-        complain(f"error: {place}: {error.strerror or error}")
-        _silence_output()
-        return 1
     except Exception as error:
-        if options.debug:
+        if options.debug and not isinstance(error, MemoryError):
             traceback.print_exc()
-        from warpprior.cli.own_terms import place_in_own_terms
-
-        summary = shorten(" ".join(str(error).split()) or "no message", 160)
-        place = place_in_own_terms(error)
-        said = f"{type(error).__name__}: {summary}"
-        if place is None:
-            complain(f"error: unexpected {said}; please report it with the output of --debug")
-        else:
-            complain(f"error: {place}: {said}; --debug shows the way there")
-        return 1
+        code, said = explained(error)
+        complain(f"error: {said}")
+        if isinstance(error, OSError):
+            _silence_output()
+        return code
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.cli.own_terms import load_term, programs_of
-from warpprior.cli.results import run_into
+from warpprior.cli.results import exit_code, exit_code_of, in_one_line, places_of, read_start, run_into
+from warpprior.cli.running import say, start_warp
 from warpprior.cli.shared import Refined
+from warpprior.io import prepare_output
 from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.support.errors import InputError
@@ -36,6 +39,50 @@ def chosen_settings(options: Refined) -> RefineSettings:
         start = replace(start, terms=(*start.terms, *map(load_term, options.own_terms)))
     settings = apply_overrides(start, [*direct, *options.assignments])
     return settings.leaving_out(options.without)
+
+
+def refine_folder(
+    place: Path,
+    folder: Path,
+    settings: RefineSettings,
+    *,
+    num_frames: int | None = None,
+    initial: Path | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    check_first: bool = True,
+    strict: bool = False,
+    memory: str | None = None,
+    quiet: bool = False,
+    table: bool = False,
+) -> tuple[int, str]:
+    """Refine a scene folder into a result folder.
+
+    Args:
+        place: the scene folder.
+        folder: the result folder.
+        settings: of the refinement.
+        num_frames, initial, device, overwrite, resume, check_first, strict, memory, quiet: options of ``refine``.
+        table: print what came out as a table, unless quiet.
+
+    Returns:
+        The exit code, and how the result fits in one line.
+    """
+    chosen = {"check_first": check_first, "strict": strict, "memory": memory, "quiet": quiet}
+    with prepare_output(folder, overwrite=overwrite, resume=resume, protect=places_of(place, initial)):
+        device = start_warp(device, quiet)
+        began = time.perf_counter()
+        scene = read_start(place, initial, num_frames, quiet=quiet)
+        state, inputs = None, inputs_of(scene, settings)
+        if resume:
+            state, complete = state_to_resume(folder, inputs, or_begin=overwrite)
+            if complete:
+                say(quiet or not table, f"{folder}: complete: nothing to resume")
+                return exit_code_of(folder, strict=strict), "complete: nothing to resume"
+        result = refine_into(folder, scene, settings, device, inputs, state=state, **chosen)
+    seconds = time.perf_counter() - began
+    return exit_code(result, strict=strict), in_one_line(result, seconds)
 
 
 def inputs_of(scene: Scene, settings: RefineSettings) -> dict[str, str]:
@@ -98,11 +145,12 @@ def refine_into(
     strict: bool = False,
     quiet: bool = False,
     brief: bool = False,
+    memory: str | None = None,
 ) -> Result:
     """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
 
-    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first`` and ``strict`` as in
-    :func:`warpprior.refine`.
+    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first``, ``strict`` and
+    ``memory`` as in :func:`warpprior.refine`.
     """
     from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
@@ -117,6 +165,7 @@ def refine_into(
             resume_from=state,
             check_first=check_first,
             strict=strict,
+            memory=memory,
         )
 
     said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain
 from warpprior.cli.running import FITS_BADLY, OK, first_frames, read_scene, say, say_warnings
-from warpprior.result import Result
+from warpprior.result import STATUSES, Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
 from warpprior.support.progress import Course, Progress, progress_bar
@@ -107,6 +107,17 @@ def run_into(
     return result
 
 
+def in_one_line(result: Result, seconds: float) -> str:
+    """How a result fits, in few words."""
+    doubted = []
+    for name, verdict in result.verdicts.items():
+        counts = [f"{count} {status}" for status, count in verdict.counts().items() if count and status != STATUSES[0]]
+        doubted += [f"{name} {' and '.join(counts)}"] if counts else []
+    fits = "; ".join(doubted) or "all believed"
+    cut = "" if result.complete else ", interrupted, the best so far"
+    return f"{result.scene.frame_count} frames in {seconds:.1f} s{cut}: {fits}"
+
+
 def exit_code(result: Result, *, strict: bool = False) -> int:
     """What a command returns that ended with this result; strict, a result that fits badly is told from a good one."""
     if not result.complete:
@@ -146,7 +157,9 @@ def _measured(result: Result, device: str, progress: Progress) -> Result:
     """The result with the metrics of its start and of its end, and with its contacts."""
     from warpprior.contacts import find_contacts
     from warpprior.metrics import Evaluator
+    from warpprior.support.kernel_loading import load_kernels
 
+    load_kernels(("frame_distance", "shared_volume"), device)
     course = Course(progress, {"prepare": 0.25, "before": 0.35, "after": 0.35, "contacts": 0.05})
     evaluator = Evaluator(result.scene, device=device, progress=course.part("prepare"))
     start = {body.name: body.initial for body in result.scene.bodies}

@@ -41,6 +41,16 @@ class OneScene:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManyScenes:
+    """Of commands that read one scene folder or several."""
+
+    scenes: tuple[Path, ...] = argument(
+        "SCENE", "scene folders (those with scene.toml); of several, each has a folder in --output-dir", nargs="+"
+    )
+    num_frames: int | None = option("use only the first N frames", number(None, 1, MOST_WHOLE), metavar="N")
+
+
+@dataclass(frozen=True, kw_only=True)
 class IntoFolder:
     """Of commands that write a folder, which ``output_dir`` names."""
 

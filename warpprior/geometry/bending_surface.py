@@ -9,13 +9,14 @@ import warp as wp
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, JointType
-from warpprior.kernels import surface_query
+from warpprior.kernels import kept_distance, surface_query
 from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
 ANCHORS = 32  # vertices whose mean is taken as the middle of a surface
 SHAPE_ROOM = 1.5  # shape parameters may make a body this much larger than at rest
 SLIDE_ROOM = 1.0  # how far sliding joints without limits are taken to go [m]
+GPU_LANES = 64  # threads of a frame that share the vertices of a surface
 CORNER_LIMIT = 2**31 - 1  # corners of triangles are numbered in 32 bits
 
 
@@ -34,6 +35,43 @@ class SurfaceAnswers:
     normals: wp.array
     faces: wp.array
     barycentrics: wp.array
+
+
+class Waiting:
+    """Which points need not be asked about again, as nothing that matters can have changed.
+
+    That holds where the surface is closed and does not intersect itself: then a distance changes by no more than point
+    and surface have moved.
+
+    Args:
+        poses: camera_from_body of the body that the points are on [frame] transform.
+        vertex_count: of the surface.
+        point_count: points of a frame.
+
+    Attributes:
+        bounds: distances that matter, the first, below which all are asked about, and another above it [m].
+        waits: how far a point and the surface may still move, together [frame, point] float32 [m].
+    """
+
+    def __init__(self, poses: wp.array, vertex_count: int, point_count: int):
+        frames, device = len(poses), warp_device(poses.device)
+        self.bounds, self._poses = (0.0, 0.0), poses
+        self.waits = wp.zeros((frames, point_count), dtype=wp.float32, device=device)
+        self._lanes = 1 if device.is_cpu else GPU_LANES
+        self._moves = wp.zeros(frames, dtype=wp.float32, device=device)
+        self._surface = wp.zeros((frames, vertex_count), dtype=wp.vec3, device=device)
+        self._points = wp.zeros((frames, point_count), dtype=wp.vec3, device=device)
+
+    def restart(self, bounds: tuple[float, float]) -> None:
+        """Take other bounds; all are asked about once."""
+        self.bounds = bounds
+        self.waits.zero_()
+
+    def spend(self, vertices: wp.array, first_vertex: int, points: wp.array) -> None:
+        """Take off what has moved since the last time; launches only."""
+        surface = {"before_out": self._surface, "moves_out": self._moves}
+        kept_distance.measure_moves(vertices, first_vertex, self._poses, lanes=self._lanes, **surface)
+        kept_distance.spend_waits(points, self._poses, self._moves, before_out=self._points, waits_out=self.waits)
 
 
 class SurfaceQuery:
@@ -130,11 +168,14 @@ class SurfaceQuery:
             barycentrics=wp.zeros(shape, dtype=wp.vec3, device=self.device),
         )
 
-    def query(self, points: wp.array, answers: SurfaceAnswers) -> None:
+    def query(self, points: wp.array, answers: SurfaceAnswers, waiting: Waiting | None = None) -> None:
         """Measure ``points`` [frame, point] vec3 (camera frame) against the surface last taken; launches only.
 
-        The vertices given to :meth:`refit` must not have changed since.
+        The vertices given to :meth:`refit` must not have changed since.  With ``waiting`` answers stay as they are
+        where nothing that matters can have changed since they were given.
         """
+        if waiting is not None:
+            waiting.spend(self._surface.vertices, self._surface.first_vertex, points)
         surface_query.query_surfaces(
             points,
             self._surface,
@@ -143,7 +184,13 @@ class SurfaceQuery:
             normals_out=answers.normals,
             faces_out=answers.faces,
             barycentrics_out=answers.barycentrics,
+            bounds=(0.0, 0.0) if waiting is None else waiting.bounds,
+            waits_out=None if waiting is None else waiting.waits,
         )
+
+    def waiting(self, poses: wp.array, point_count: int) -> Waiting:
+        """For ``point_count`` points per frame of a body at ``poses`` [frame], asked about again and again."""
+        return Waiting(poses, self._vertex_count, point_count)
 
     def measure(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The same for NumPy points (frame, point, 3) [m]; none at all is fine.

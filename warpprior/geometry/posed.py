@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
-from warpprior.bodies.model import BodyModel
+from warpprior.bodies.model import BodyModel, shared_model
 from warpprior.bodies.posing import Motion, assign_poses
 from warpprior.kernels import joined_poses, skinning
 from warpprior.support.arrays import device_of, is_warp, to_numpy, to_warp
 from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
-
-
-@lru_cache(maxsize=64)
-def _model(body: Body, device: str) -> BodyModel:
-    return BodyModel(body, device)
-
-
-def shared_model(body: Body, device: Any) -> BodyModel:
-    """A body's constant arrays on a device, kept for those that were used last; not to be written to."""
-    return _model(body, str(warp_device(device)))
 
 
 def join_poses(position: Any, rotation: Any, *, device: Any = None) -> wp.array:

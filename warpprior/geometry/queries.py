@@ -11,8 +11,9 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.model import shared_model
 from warpprior.geometry.bending_surface import SurfaceAnswers, SurfaceQuery
-from warpprior.geometry.posed import poses_of, shared_model, surface_of
+from warpprior.geometry.posed import poses_of, surface_of
 from warpprior.geometry.signed_distance import shared_field
 from warpprior.kernels import posed_distance
 from warpprior.support.arrays import device_of, is_warp, to_warp
@@ -195,6 +196,8 @@ def _push(points: wp.array, surface: wp.array, answers: SurfaceAnswers, corners:
 
 
 def _read_grid(body: Body, points: wp.array, poses: Any, scale: float) -> Distances:
+    from warpprior.kernels.grid_distance import read_grid, read_grid_normals
+
     device: Any = points.device
     frame_count = points.shape[0]
     if poses is None:
@@ -206,8 +209,8 @@ def _read_grid(body: Body, points: wp.array, poses: Any, scale: float) -> Distan
     distances = wp.zeros(points.shape, dtype=wp.float32, device=device, requires_grad=grad)
     normals = wp.zeros(points.shape, dtype=wp.vec3, device=device)
     if points.size:
-        posed_distance.read_grid(points, transforms, *grid, distances_out=distances)
-        posed_distance.read_grid_normals(points, transforms, *grid, normals_out=normals)
+        read_grid(points, transforms, *grid, distances_out=distances)
+        read_grid_normals(points, transforms, *grid, normals_out=normals)
     return Distances(distances, normals)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body, JointType
 from warpprior.bodies.readers.conventions import Convention
-from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
+from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT
 from warpprior.io.array_files import note_strangers, read_arrays
 from warpprior.io.axes import Shape, median_of_frames, take_shape
 from warpprior.io.coordinates import read_joints

@@ -108,7 +108,7 @@ def _write_parts(
     writers = (  # what each takes, roughly, in seconds
         (usd, STAGE_FILE, _write_stage, 0.1 + 0.005 * frames),
         (video and drawable, OVERLAY_FILE, _write_overlay, 0.1 + 0.03 * frames),
-        (report, PLOT_FILES[0], _write_plots, 0.6),
+        (report, PLOT_FILES[0], _write_plots, 0.02),
         (report, REPORT_FILE, _write_report, 0.3),
     )
     course = Course(progress, {name: seconds for asked, name, _, seconds in writers if asked})

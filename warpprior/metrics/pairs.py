@@ -8,7 +8,7 @@ import numpy as np
 
 from warpprior.metrics.contact import CONTACT_M, contact_metrics, distances_to
 from warpprior.metrics.surfaces import PosedBody
-from warpprior.metrics.volume import PITCH_M, grid_pitch, shared_volume
+from warpprior.metrics.volume import PITCH_M, grid_pitch, shared_volumes
 
 _BORDER_SPACINGS = 1.5  # around penetrating points: between those that were looked at, surfaces may go deeper
 
@@ -95,11 +95,12 @@ def _volume(pair: Pair) -> tuple[np.ndarray, float]:
         upper = np.maximum(upper, np.where(inside, points, -np.inf).max(axis=1))
     border = _BORDER_SPACINGS * max(first.spacing, second.spacing)
     lower, upper = lower - border, upper + border
-    volume, met = np.zeros(frame_count), np.flatnonzero((upper > lower).all(axis=1))
-    pitch = max((grid_pitch(lower[frame], upper[frame]) for frame in met), default=PITCH_M)
-    for frame in met.tolist():
-        one, other = ((first.to_own_at(frame, body.vertices[frame]), body.outward_faces) for body in (first, second))
-        volume[frame] = shared_volume(one, other, lower[frame], upper[frame], pitch)
+    met = np.flatnonzero((upper > lower).all(axis=1))
+    volume, pitch = np.zeros(frame_count), PITCH_M
+    if len(met):
+        pitch = max(grid_pitch(lower[frame], upper[frame]) for frame in met)
+        one, other = ((first.to_own_at(met, body.vertices[met]), body.outward_faces) for body in (first, second))
+        volume[met] = shared_volumes(one, other, lower[met], upper[met], pitch, device=first.device)
     return volume, pitch
 
 

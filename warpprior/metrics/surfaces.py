@@ -135,9 +135,9 @@ class PosedBody:
             return points
         return (points - self.poses.position[:, None].astype(points.dtype)) @ self._turns.astype(points.dtype)
 
-    def to_own_at(self, frame: int, points: np.ndarray) -> np.ndarray:
-        """The same for points (point, 3) of one frame."""
-        return (points - self.poses.position[frame]) @ self._turns[frame] if self.is_rigid else points
+    def to_own_at(self, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The same for points (frame, point, 3) of some frames, with all digits."""
+        return (points - self.poses.position[frames][:, None]) @ self._turns[frames] if self.is_rigid else points
 
     def measure(self, frames: np.ndarray, points: np.ndarray, *, signed: bool = True) -> np.ndarray:
         """Exact distance of points in the frame of :meth:`to_own`, negative inside if ``signed``.

@@ -41,6 +41,7 @@ class Adam:
         self._capture = capture
         used = settings.used_by(ADAM)
         problem.prepare_for(used)
+        problem.drawings.hold_whole()  # a tape walks them forth and back
         problem.refresh_backdrop()
         self.energy = Energy(problem, bind_terms(used, problem))
         motion, s = problem.motion, settings.adam

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from warpprior.refinement.steps import BodySteps
 from warpprior.system.problem import Problem
 from warpprior.terms.term import BoundTerm
+
+ASIDE_M = 100.0  # to the side of the camera, out of every picture
 
 
 class BodyFit:
@@ -25,14 +28,36 @@ class BodyFit:
         self.body, self.problem, self.motion = steps.body, problem, problem.motion
         self._steps, self._damping = steps, damping
         self._terms = [term for term in terms if not term.ties_frames]
+        self._away: np.ndarray | None = None  # frames in which the body is out of sight
+        self._placed = np.zeros((0, 7))
 
     @property
     def poses(self) -> np.ndarray:
         """Where the body is (frame, 7) float32."""
         return self.motion.states[self.body.name].poses.numpy().copy()
 
+    @contextmanager
+    def seen_in(self, frames: np.ndarray) -> Iterator[None]:
+        """Meanwhile the body is only in some frames (frame,) bool, in the others it is out of sight where it is placed.
+
+        What is not drawn, seen or touched costs next to nothing; its poses come back when this ends, those that it was
+        placed at.
+        """
+        self._away = None if frames.all() else ~frames
+        try:
+            yield
+        finally:
+            if self._away is not None:
+                poses = self.poses
+                poses[self._away] = self._placed[self._away]
+                self._away = None
+                self.place(poses)
+
     def place(self, transforms: np.ndarray) -> None:
         """Move the body to ``transforms`` (frame, 7)."""
+        if self._away is not None:
+            self._placed, transforms = transforms, transforms.copy()
+            transforms[self._away, 0] = ASIDE_M
         self.motion.states[self.body.name].poses.assign(transforms.astype(np.float32))
         self.motion.settle()
         self.motion.pose()
@@ -45,10 +70,7 @@ class BodyFit:
         """The equations at the current motion, the others being where they were drawn last; launches only."""
         self.draw()
         self.problem.equations.clear()
-        for term in self._terms:
-            term.costs.zero_()
-            term.freeze()
-            term.add(self.problem.system, alone=True)
+        self.problem.add_rows(self._terms, self.problem.system, alone=self.body.name)
 
     def step(self) -> None:
         """One iteration."""

@@ -13,6 +13,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
+from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.support.history import History
@@ -44,8 +45,8 @@ class GaussNewton:
 
     def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
         self.problem, self.settings = problem, settings
-        # A graph would keep the focal length it was recorded with.
-        self._capture = False if problem.estimates_focal else capture
+        # A graph would keep the focal length it was recorded with, and what the host read from a file.
+        self._capture = False if problem.estimates_focal or not problem.holding.distances else capture
         estimated = problem.motion.estimated
         articulated = any(not body.body.is_rigid for body in estimated)
         self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
@@ -82,7 +83,10 @@ class GaussNewton:
         tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
-        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=self._capture)
+        drawn = (limit + 2) * len(problem.drawings.parts)
+        capture = self._capture if drawn < EPOCH_LIMIT else False
+        problem.drawings.renew()
+        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
         advance = Replay(self.advance, problem.motion.device, capture=self._capture)
         for iteration in range(limit):
             linearise()
@@ -122,10 +126,8 @@ class GaussNewton:
         """Normal equations of all bodies at the current motion; launches only."""
         self.problem.equations.clear()
         self.problem.refresh()
+        self.problem.add_rows(self.terms, self.problem.system)
         for term in self.terms:
-            term.costs.zero_()
-            term.freeze()
-            term.add(self.problem.system)
             history.add(term.name, term.costs)
         history.close_row()
 

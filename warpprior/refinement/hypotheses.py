@@ -2,6 +2,8 @@
 
 Silhouettes are blind to many half turns, and first guesses may lie in another valley altogether.  Every hypothesis is
 given a few iterations of its own; which of them is right is decided over the whole sequence, by the cheapest path.
+Iterations are spent where they may tell something new: a half turn is tried in a few frames first, and what a neighbour
+carries only where it is not much the same as what the frame has, or has had.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ OUTLYING = 3.0  # a picture that costs so many times what is usual, whatever is 
 SAYS_LITTLE = 0.2  # what is tried by so much of a jump at most
 GUESS_RAD = 0.6  # half-way to having nothing to do with the first guess
 GUESS_COST = 2.5  # what that costs: it decides where the pictures cannot
+TOGETHER = 4  # frames of which one is tried first, the others where it may be as good there as what there is
+SAME = 0.01  # of a jump, within which a pose was tried before
 
 
 def choose_poses(
@@ -55,8 +59,10 @@ def choose_poses(
     turned = len(others) / max(len(others) + rounds, 1)
     if turns:
         search.settle(start)  # as long as the turned ones
+        few = search.costliest()
         for number, other in enumerate(others):
-            search.settle(other)
+            search.settle(other, frames=few)
+            search.settle(other, frames=search.beside_rivals(few))
             report(turned * (number + 1) / len(others))
         search.take_path()
     if turns and fit.motion.known:  # neighbours' poses may hide how deep in them it lies
@@ -82,6 +88,9 @@ class _Search:
     def __init__(self, fit: BodyFit, joined: np.ndarray):
         self._fit, self._joined = fit, joined
         self._hypotheses: list[tuple[np.ndarray, np.ndarray]] = []
+        self._tried: list[tuple[np.ndarray, np.ndarray]] = []  # poses (frame, 7), and where (frame,)
+        # Two sequences of poses, where they were compared, and where the second fits better.
+        self._compared: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self.found: list[tuple[Found, np.ndarray]] = []
         scene = fit.motion.scene
         self._pace = np.maximum(JUMP_FPS / (scene.fps * frame_paces(scene)[1:]), 1.0)
@@ -90,15 +99,40 @@ class _Search:
         """Remember poses (frame, 7) and what they cost (frame,)."""
         self._hypotheses.append((poses, costs))
 
-    def settle(self, tried: np.ndarray, iterations: int = SETTLING) -> None:
-        """Let poses (frame, 7) go for a few iterations, and remember where they went."""
+    def settle(self, tried: np.ndarray, iterations: int = SETTLING, frames: np.ndarray | None = None) -> None:
+        """Let poses (frame, 7) go for a few iterations, and remember where they went.
+
+        With ``frames`` (frame,) bool in these alone; of the others nothing is learnt.
+        """
         fit = self._fit
-        fit.place(tried)
-        fit.linearise()
-        for _ in range(iterations):
-            fit.step()
+        frames = np.ones(len(tried), dtype=bool) if frames is None else frames
+        if not frames.any():
+            return
+        self._tried.append((tried, frames))
+        with fit.seen_in(frames):
+            fit.place(tried)
             fit.linearise()
-        self.add(fit.poses, fit.observed_costs())
+            for _ in range(iterations):
+                fit.step()
+                fit.linearise()
+            costs = np.where(frames, fit.observed_costs(), np.inf)
+        self.add(fit.poses, costs)
+
+    def costliest(self) -> np.ndarray:
+        """Of every few frames the one that fits worst so far (frame,) bool."""
+        least = np.stack([costs for _, costs in self._hypotheses]).min(axis=0)
+        chosen = np.zeros(len(least), dtype=bool)
+        chosen[[part[np.argmax(least[part])] for part in _parts(len(least))]] = True
+        return chosen
+
+    def beside_rivals(self, few: np.ndarray) -> np.ndarray:
+        """Frames around those few (frame,) bool where what was tried last is about as good as all else (frame,)."""
+        costs = np.stack([costs for _, costs in self._hypotheses])
+        rivals = costs[-1] < costs[:-1].min(axis=0) + GUESS_COST + LEAST_JUMP_COST
+        beside = np.zeros(len(few), dtype=bool)
+        for part in _parts(len(few)):
+            beside[part] = (rivals & few)[part].any()
+        return beside & ~few
 
     def take_path(self) -> np.ndarray:
         """Move the body along the cheapest path; returns it (frame, 7)."""
@@ -117,16 +151,20 @@ class _Search:
         fit = self._fit
         before = fit.poses
         fit.draw()
-        if not len(frames_to_search(fit, shared=shared)):
+        frames = frames_to_search(fit, shared=shared)
+        if not len(frames):
             return False
-        self.settle(before, CONVERGED)  # what is only on its way is not lost
+        poor = np.zeros(len(before), dtype=bool)
+        poor[frames] = True
+        self.settle(before, CONVERGED, poor)  # what is only on its way is not lost
         self.take_path()
         fit.draw()
         found = search_rotations(fit, shared=shared)
         if found is None:
             return False
+        now = fit.poses
         for tried in found.tries:
-            self.settle(tried)
+            self.settle(tried, frames=_jumps(tried, now) > SETTLED)
         self.take_path()
         self.found.append((found, before))
         return True
@@ -150,21 +188,27 @@ class _Search:
         path = fit.poses
         fronts, prices = [path, path], [np.zeros(len(path)), np.zeros(len(path))]
         for number in range(rounds):
-            before = path
+            before, tried_any = path, False
             for way, (source, target) in enumerate(((earlier, later), (later, earlier))):
                 given = wp.array(np.ascontiguousarray(fronts[way][source]), dtype=wp.transform, device=motion.device)
                 # Slices of arrays are arrays.
                 transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
                 carried = self._next(path, transfer.poses_after.numpy(), target)
                 rested = self._next(path, fronts[way][source], target)
-                tried, as_it_is = self._better(carried, rested)
-                self.settle(tried, CARRIED_SETTLING)
+                tried = self._better(carried, rested, path)
+                frames = self._news(tried, path)
+                if not frames.any():
+                    fronts[way], prices[way] = path, np.zeros(len(path))
+                    continue
+                tried_any = True
+                self.settle(tried, CARRIED_SETTLING, frames)
                 arrived, costs = self._hypotheses[-1]
                 every = np.stack([each for _, each in self._hypotheses])
-                led_astray = contradicting(every)
-                arrived = np.where(led_astray[:, None], tried, arrived)
-                every[-1] = np.where(led_astray, as_it_is, costs)
-                self._hypotheses[-1] = arrived, every[-1]
+                led_astray = contradicting(every) & frames
+                if led_astray.any():
+                    arrived = np.where(led_astray[:, None], tried, arrived)
+                    every[-1] = np.where(led_astray, self._costs(tried, led_astray), costs)
+                    self._hypotheses[-1] = arrived, every[-1]
                 path = self.take_path()
                 every = believed(every)
                 price = np.zeros(len(path))
@@ -174,8 +218,11 @@ class _Search:
                 fronts[way] = np.where(news[:, None], arrived, path)
                 prices[way] = np.where(news, price, 0.0)
             report((number + 1) / rounds)
+            if not tried_any:
+                break
             if _jumps(before, path).max() < SETTLED and not any((_jumps(front, path) > NEWS).any() for front in fronts):
                 break
+        fit.place(path)
 
     def _next(self, path: np.ndarray, poses: np.ndarray, target: slice) -> np.ndarray:
         """The path, with a neighbour's poses in the frames that they are for (frame, 7)."""
@@ -183,14 +230,40 @@ class _Search:
         tried[target] = np.where(self._joined[:, None], poses, path[target])
         return tried
 
-    def _better(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of two sequences of poses (frame, 7), those that fit better as they are, and what they cost (frame,)."""
-        costs = []
-        for tried in (one, other):
-            self._fit.place(tried)
+    def _better(self, one: np.ndarray, other: np.ndarray, path: np.ndarray) -> np.ndarray:
+        """Of two sequences of poses (frame, 7), those that fit better as they are; the first where they are alike.
+
+        Only where either is news to the path does it matter.
+        """
+        frames = (_jumps(one, other) > SETTLED) & (self._news(one, path) | self._news(other, path))
+        better = np.zeros(len(path), dtype=bool)
+        for known in self._compared:
+            same = frames & known[2] & (_jumps(one, known[0]) < SAME) & (_jumps(other, known[1]) < SAME)
+            better |= same & known[3]
+            frames &= ~same
+        if frames.any():
+            better |= frames & (self._costs(other, frames) < self._costs(one, frames))
+            self._compared.append((one, other, frames, better))
+        return np.where(better[:, None], other, one)
+
+    def _costs(self, poses: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """What poses (frame, 7) cost as they are in some frames (frame,) bool."""
+        with self._fit.seen_in(frames):
+            self._fit.place(poses)
             self._fit.linearise()
-            costs.append(self._fit.observed_costs())
-        return np.where((costs[1] < costs[0])[:, None], other, one), np.minimum(*costs)
+            return self._fit.observed_costs()
+
+    def _news(self, tried: np.ndarray, path: np.ndarray) -> np.ndarray:
+        """Where poses (frame, 7) are neither much the same as the path's nor as what was tried before (frame,) bool."""
+        found = _jumps(tried, path) > SETTLED
+        for poses, frames in self._tried:
+            found &= ~frames | (_jumps(tried, poses) > SAME)
+        return found
+
+
+def _parts(frame_count: int) -> list[np.ndarray]:
+    """Numbers of the frames, a few in a row at a time."""
+    return np.array_split(np.arange(frame_count), -(-frame_count // TOGETHER))
 
 
 def jump_price(costs: np.ndarray) -> float:
@@ -209,10 +282,11 @@ def believed(costs: np.ndarray) -> np.ndarray:
 
     Labels of noise, or of everything, cost some of the wrong poses less than the right one, and by much.
     """
-    costs = np.where(np.isfinite(costs), costs, np.inf)
+    costs = np.where(np.isfinite(costs), costs, np.inf)  # what was not tried in a frame is not tried
     frames = contradicting(costs)
     least = costs[:, frames].min(axis=0)
-    costs[:, frames] = LEAST_JUMP_COST + SAYS_LITTLE * jump_price(costs) * (1.0 - least / costs[:, frames])
+    little = LEAST_JUMP_COST + SAYS_LITTLE * jump_price(costs) * (1.0 - least / costs[:, frames])
+    costs[:, frames] = np.where(np.isfinite(costs[:, frames]), little, np.inf)
     return costs
 
 
@@ -261,8 +335,11 @@ def cheapest_path(
 
 
 def _jumps(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How much of a jump it is from each pose to the one in the same frame, both (frame, 7): 0 none, 1 far."""
-    return np.array([_leap(one[None], other[None])[0, 0] for one, other in zip(before, after, strict=True)])
+    """How much of a jump it is from each pose to the one in the same place, both (..., 7): 0 none, 1 far."""
+    cosines = np.clip(np.abs(np.sum(before[..., 3:] * after[..., 3:], axis=-1)), 0.0, 1.0)
+    angles = 2.0 * np.arccos(cosines) / JUMP_RAD
+    distances = np.linalg.norm(before[..., :3] - after[..., :3], axis=-1) / JUMP_M
+    return _saturated(angles**2 + distances**2)
 
 
 def _leap(before: np.ndarray, after: np.ndarray, pace: float = 1.0) -> np.ndarray:

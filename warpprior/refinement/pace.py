@@ -14,7 +14,7 @@ PREPARING = 0.15  # of a whole refinement, before its first part
 
 _OF_A_HAND = 3.0  # a body with joints, in rigid bodies
 _START = 4.0  # the closed-form start, in iterations
-_HALF_TURNS, _CARRIED = 30.0, 2.0  # hypotheses of a rigid body, and a frame that poses travel, in its iterations
+_HALF_TURNS, _CARRIED = 14.0, 1.0  # hypotheses of a rigid body, and a frame that poses travel, in its iterations
 _DESCENT = 0.5  # an iteration of Adam, in those of Gauss-Newton
 
 

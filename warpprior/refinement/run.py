@@ -17,6 +17,7 @@ from warpprior.refinement.adam import Adam
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
+from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
 from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
 from warpprior.refinement.rays import note_depth, read_rays
 from warpprior.refinement.shared_notes import shared_notes
@@ -32,8 +33,9 @@ from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
 from warpprior.system.allowances import overlap_notes
+from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState, frame_paces
-from warpprior.system.observed import observe_picture
+from warpprior.system.observed import ObservedPicture, observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
 from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
@@ -49,6 +51,7 @@ KERNELS = (
     "visibility",
 )
 KERNELS_OF_HANDS = ("joints", "surface_motion", "surface_query")
+KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
 START = "closed-form start"
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
@@ -67,6 +70,7 @@ def refine(
     resume_from: dict[str, np.ndarray] | None = None,
     check_first: bool = True,
     strict: bool = False,
+    memory: str | float | None = None,
 ) -> Result:
     """Refine the motion of every body of a scene that is not marked known.
 
@@ -82,13 +86,15 @@ def refine(
         check_first: find out whether the data is what it is taken for, briefly; see :func:`warpprior.check`.  What is
             found is in ``Result.findings``, and errors and warnings in its notes.
         strict: an error that is found ends the run before it begins.
+        memory: what the process may have on a CPU, or the run on a GPU: ``4GiB``, or bytes; None: most of what is free.
+            Of long or large sequences fewer frames are drawn at a time; the result is the same.
 
     Returns:
         The refined motion.  After Ctrl-C it is the best so far, with ``complete=False``.
 
     Raises:
         InputError: nothing to estimate, or nothing to estimate it from; or, if strict, data that is not what it is
-            taken for.
+            taken for; or more memory than ``memory`` would be needed.
     """
     check_is_scene(scene, "refine")
     settings = RefineSettings() if settings is None else settings
@@ -107,7 +113,7 @@ def refine(
     if all(type(term) in TERMS for term in settings.terms):  # other terms may know vertices by number
         scene = with_stand_ins(scene, settings.stand_in_px)
     found = checked_first(scene, device=device, strict=strict) if check_first else ()
-    run = _Run(scene, settings, device, course.part("parts"), keep)
+    run = _Run(scene, settings, device, course.part("parts"), keep, memory)
     if resume_from is not None:
         run.restore(resume_from)
     complete = True
@@ -125,7 +131,8 @@ def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
     names = list(KERNELS)
     if not all(body.body.is_rigid for body in scene.bodies):
         names += KERNELS_OF_HANDS
-    return names + [term.name for term in _used(settings) if not term.lacks(scene)]
+    terms = [term.name for term in _used(settings) if not term.lacks(scene)]
+    return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
 
 
 def _used(settings: RefineSettings) -> list[Term]:
@@ -158,7 +165,15 @@ def _check(scene: Scene) -> None:
 class _Run:
     """One run: the state, the parts still to do, and what was learnt on the way."""
 
-    def __init__(self, scene: Scene, settings: RefineSettings, device: str, progress: Progress, keep: Keep | None):
+    def __init__(
+        self,
+        scene: Scene,
+        settings: RefineSettings,
+        device: str,
+        progress: Progress,
+        keep: Keep | None,
+        memory: str | float | None = None,
+    ):
         self.scene, self.settings, self.keep = scene, settings, keep
         self.evidence = judge_evidence(scene) if settings.leave_out else Evidence(scene)
         self.motion = MotionState(self.evidence.scene, device, point_count=settings.contact_points, seed=settings.seed)
@@ -166,15 +181,16 @@ class _Run:
         calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
         doubtful = self.evidence.doubtful_labels
         observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
-        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings))
-        self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings)]
+        holding, said = self._hold(observed, memory)
+        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings), holding)
+        self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings), *said]
         self.rows: list[dict[str, float]] = []
         # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
         self.parts: list[tuple[str, Callable[[_Run], None]]] = []
         if settings.start_passes and "start" not in settings.without:
             self.parts.append((START, _Run._start))
         self.gauss_newton = None
-        if settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON):
+        if self._aligns:
             self.gauss_newton = GaussNewton(self.problem, settings)
             for number, stage in enumerate(self.gauss_newton.stages):
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
@@ -190,13 +206,29 @@ class _Run:
         self.course = Course(progress, dict(zip(names, costs, strict=True)))
         self.done = 0
 
+    def _hold(self, observed: ObservedPicture, memory: str | float | None) -> tuple[Holding, list[str]]:
+        """How much to hold in memory at a time, and what is to be said of it."""
+        terms = self.settings.used_by(GAUSS_NEWTON)
+        whole = walks_all_at_once(terms, descends=self._adam_iterations() > 0)
+        needs = needs_of(self.motion, observed, terms)
+        holding, said = plan_holding(needs, memory, self.motion.device, whole=whole)
+        return holding, [] if said is None else [said]
+
+    @property
+    def _aligns(self) -> bool:
+        """Whether Gauss-Newton is used."""
+        settings = self.settings
+        return bool(
+            settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON)
+        )
+
     def _adam_iterations(self) -> int:
         """How long to descend: as asked, else only where Gauss-Newton is off."""
         if "adam" in self.settings.without or not self.settings.used_by(ADAM):
             return 0
         asked = self.settings.adam.iterations
         if asked is None:
-            asked = ADAM_ITERATIONS if self.gauss_newton is None else 0
+            asked = 0 if self._aligns else ADAM_ITERATIONS
         limit = self.settings.iterations
         return asked if limit is None else min(asked, limit)
 

@@ -145,9 +145,7 @@ def _linearise(
     residuals = Residuals()
     for term in terms:
         equations.clear()
-        term.costs.zero_()
-        term.freeze()
-        term.add(system)
+        problem.add_rows([term], system)
         told = Information.read(equations.hessian.numpy())
         if not told.own.any():
             continue

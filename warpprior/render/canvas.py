@@ -1,4 +1,4 @@
-"""Canvas: the visibility and silhouette buffers of one layer of bodies, drawn for all frames at once."""
+"""Canvas: the visibility and silhouette buffers of one layer of bodies, for all frames at once, or part by part."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import warp as wp
 
 from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import silhouette, visibility
+from warpprior.render.parts import Part, Parts, cut, one_part
 from warpprior.render.window import Window
 from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
@@ -31,6 +32,11 @@ class Canvas:
         window: crop of the image.
         device: Warp device.
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
+        parts: frames that are drawn together, in buffers that are as long as the longest; None for all at once.
+
+    Attributes:
+        parts: as given.
+        part: what is drawn now; arrays are of its frames, and a backdrop must be.
 
     Raises:
         InputError: more bodies than keys can distinguish.
@@ -45,6 +51,7 @@ class Canvas:
         device,
         *,
         backdrop: wp.array | None = None,
+        parts: Parts | None = None,
     ):
         device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
@@ -68,29 +75,43 @@ class Canvas:
         # A few per cent of the edges are silhouette at a time; threads stride over the list.
         self.stride = max(1, min(edge_count, 64 if device.is_cpu else max(256, edge_count // 8)))
         self.slices = 1 if device.is_cpu else FACE_SLICES
-        self._take_buffers(window)
+        self.take_buffers(window, parts)
 
-    def _take_buffers(self, window: Window) -> None:
-        """Everything whose size is that of the frames and the window."""
-        device, frame_count, edge_count = self.device, len(window.origins), len(self.edges)
+    def take_buffers(self, window: Window, parts: Parts | None = None) -> None:
+        """Everything whose size is that of the frames and the window, anew."""
+        device, edge_count = self.device, len(self.edges)
+        self.parts = one_part(len(window.origins)) if parts is None else tuple(parts)
+        frame_count = max(part.count for part in self.parts)
         pixel_count = window.width * window.height
         self.window = window
         self.crop = window.crop(self.channel_count)
-        self.origins = window.device_origins(device)
-        self.keys = self._all_keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
+        self._origins = window.device_origins(device)
+        self._keys = wp.zeros((frame_count, pixel_count), dtype=wp.uint64, device=device)
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
-        self.owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
-        self.counts = wp.zeros(frame_count, dtype=wp.int32, device=device)
-        self.entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
+        self._owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
+        self._counts = wp.zeros(frame_count, dtype=wp.int32, device=device)
+        self._entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
         self._rounds = 0
-        self._outline: Any = None
+        self._views: dict[Part, tuple[wp.array, ...]] = {}
+        self._outlines: dict[Part, Any] = {}
+        self.turn_to(self.parts[0])
+
+    def turn_to(self, part: Part) -> None:
+        """Draw these frames from now on, one of :attr:`parts`; what was drawn of others is lost."""
+        self.part = part
+        if part not in self._views:
+            buffers = (self._keys, self._owners, self._counts, self._entries)
+            short = part.count < len(self._keys)
+            views: Any = [cut(buffer, 0, part.count) if short else buffer for buffer in buffers]
+            self._views[part] = (part.of(self._origins), *views)
+        self.origins, self.keys, self.owners, self.counts, self.entries = self._views[part]
 
     def again(self, window: Window) -> Canvas:
         """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
         other = copy(self)
-        other._take_buffers(window)
+        other.take_buffers(window)
         return other
 
     def look_at(self, window: Window) -> None:
@@ -101,9 +122,9 @@ class Canvas:
         pixel_count = window.width * window.height
         self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
-        keys: Any = self._all_keys.flatten()[:pixel_count]
+        keys: Any = self._keys.flatten()[:pixel_count]
         self.keys = keys.reshape((1, pixel_count))
-        self._outline = None
+        self._outlines.clear()
 
     def shift(self, origins: np.ndarray) -> None:
         """Draw another part of the image of the same size from now on (frame, 2); recordings of drawing stay right."""
@@ -116,6 +137,8 @@ class Canvas:
     def draw(self, screen: wp.array) -> bool:
         """Draw ``screen`` [frame, vertex] and settle which crossing owns which pixel pair.  Not recorded on a tape.
 
+        Like all that take it, it takes the screen of all frames, whichever are drawn.
+
         A captured graph may replay this EPOCH_LIMIT times; claims are not renewed within it, but by
         :meth:`renew_claims`.
 
@@ -125,7 +148,9 @@ class Canvas:
         renewed = self.renew_claims(EPOCH_LIMIT)
         self.draw_faces(screen)
         silhouette.advance_epoch(epoch_out=self.epoch, counts_out=self.counts)
-        silhouette.list_silhouette_edges(screen, self.edges, counts_out=self.counts, entries_out=self.entries)
+        silhouette.list_silhouette_edges(
+            self.part.of(screen), self.edges, counts_out=self.counts, entries_out=self.entries
+        )
         silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
         return renewed
 
@@ -136,11 +161,15 @@ class Canvas:
         """
         renewed = self._rounds >= limit
         if renewed:
-            self.epoch.zero_()
-            self.owners.zero_()
-            self._rounds = 0
+            self.renew()
         self._rounds += 1
         return renewed
+
+    def renew(self) -> None:
+        """Let epochs start anew: all claims are void."""
+        self.epoch.zero_()
+        self._owners.zero_()
+        self._rounds = 0
 
     def draw_faces(self, screen: wp.array) -> None:
         """Draw the key buffer alone."""
@@ -149,7 +178,7 @@ class Canvas:
         else:
             wp.copy(self.keys, self.backdrop)
         visibility.scatter_faces(
-            screen,
+            self.part.of(screen),
             self.faces,
             self.face_channels,
             self.face_two_sided,
@@ -162,12 +191,13 @@ class Canvas:
 
     def outline(self, screen: wp.array) -> Any:
         """The :class:`warpprior.kernels.silhouette.Outline` drawn last, of ``screen`` [frame, vertex]."""
-        if self._outline is None or self._outline.screen is not screen:
-            outline = self._outline = silhouette.Outline()
+        outline, screen = self._outlines.get(self.part), self.part.of(screen)
+        if outline is None or outline.screen is not screen:
+            outline = self._outlines[self.part] = silhouette.Outline()
             outline.screen, outline.edges, outline.origins, outline.crop = screen, self.edges, self.origins, self.crop
             outline.counts, outline.entries = self.counts, self.entries
             outline.keys, outline.owners, outline.epoch = self.keys, self.owners, self.epoch
-        return self._outline
+        return outline
 
     def read_coverage(self, screen: wp.array) -> np.ndarray:
         """Antialiased masks of the channels (frame, channel, height, width) float32, 1 where a channel fills the pixel.

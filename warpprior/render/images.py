@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import warp as wp
 
 from warpprior.bodies.assembly import assemble
 from warpprior.bodies.posing import posed_vertices
-from warpprior.kernels.camera import project_points
+from warpprior.kernels.camera import NEAR, project_points
 from warpprior.kernels.visibility import read_channels, read_depths, scatter_faces
 from warpprior.render.canvas import CHANNEL_LIMIT
+from warpprior.render.window import Window
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 
-CHUNK_PIXELS = 8_000_000  # pixels drawn per launch: bounds the memory of long sequences
+POSED_PIXELS = 8_000_000  # pixels of the frames that are posed at a time: bounds the memory of long sequences
+CHUNK_PIXELS = 1_000_000  # pixels drawn per launch, which stay in the cache
 
 
 def render_labels(scene: Scene, poses: dict[str, Poses], device: str = "cpu") -> np.ndarray:
@@ -52,28 +55,56 @@ def _draw(
     assembly = assemble([body.body for body in bodies])
     pixel_count = camera.width * camera.height
     image_type = np.float32 if values is None else np.uint8
-    images = np.empty((frame_count, camera.height, camera.width), dtype=image_type)
+    empty = 0.0 if values is None else values[-1]
+    images = np.full((frame_count, camera.height, camera.width), empty, dtype=image_type)
     faces = wp.array(assembly.faces, dtype=wp.vec3i, device=device)
     channels = wp.array(assembly.face_bodies, dtype=wp.int32, device=device)
     two_sided = wp.array(assembly.face_two_sided, dtype=wp.int32, device=device)
     table = None if values is None else wp.array(values, dtype=wp.uint8, device=device)
-    chunk = max(1, CHUNK_PIXELS // pixel_count)
-    for start in range(0, frame_count, chunk):
-        cut = slice(start, min(start + chunk, frame_count))
+    keys = wp.zeros(0, dtype=wp.uint64, device=device)
+    for start in range(0, frame_count, max(1, POSED_PIXELS // pixel_count)):
+        cut = slice(start, min(start + max(1, POSED_PIXELS // pixel_count), frame_count))
         points = np.concatenate(
             [posed_vertices(body.body, poses[body.name].frames(cut), device=device) for body in bodies], axis=1
         )
         vertices = wp.array(points, dtype=wp.vec3, device=device)
         screen = wp.zeros(vertices.shape, dtype=wp.vec3, device=device)
-        origins = wp.zeros(len(points), dtype=wp.vec2i, device=device)
-        keys = wp.zeros((len(points), pixel_count), dtype=wp.uint64, device=device)
         project_points(vertices, wp.vec2(camera.fx, camera.fy), wp.vec2(camera.cx, camera.cy), screen_out=screen)
-        scatter_faces(screen, faces, channels, two_sided, origins, camera.width, camera.height, keys_out=keys)
-        if values is None:
-            drawn = wp.zeros(keys.shape, dtype=wp.float32, device=device)
-            read_depths(keys, depths_out=drawn)
-        else:
-            drawn = wp.empty(keys.shape, dtype=wp.uint8, device=device)
-            read_channels(keys, table, channels_out=drawn)
-        images[cut] = drawn.numpy().reshape(-1, camera.height, camera.width)
+        window = _window_around(screen.numpy(), camera)
+        window_pixels = window.width * window.height
+        most = max(1, CHUNK_PIXELS // max(window_pixels, 1))
+        if keys.size < min(most, len(points)) * window_pixels:
+            keys = wp.zeros(min(most, len(points)) * window_pixels, dtype=wp.uint64, device=device)
+        for first in range(0, len(points) if window_pixels else 0, most):
+            part = slice(first, min(first + most, len(points)))
+            count = part.stop - part.start
+            drawn = wp.empty((count, window_pixels), dtype=wp.float32 if table is None else wp.uint8, device=device)
+            own: Any = keys[: count * window_pixels].reshape(drawn.shape)
+            own.zero_()
+            origins = wp.array(window.origins[part], dtype=wp.vec2i, device=device)
+            size = window.width, window.height
+            scatter_faces(screen[part], faces, channels, two_sided, origins, *size, keys_out=own)
+            if table is None:
+                read_depths(own, depths_out=drawn)
+            else:
+                read_channels(own, table, channels_out=drawn)
+            for frame, image in enumerate(drawn.numpy().reshape(count, window.height, window.width), first):
+                column, row = window.origins[frame]
+                images[start + frame, row : row + window.height, column : column + window.width] = image
     return images
+
+
+def _window_around(screen: np.ndarray, camera: Camera) -> Window:
+    """Crops that hold all that can be drawn of vertices (frame, vertex, 3) of columns and rows [px] and depth [m].
+
+    They are of one size, which is nothing where nothing is in sight.
+    """
+    seen = screen[:, :, 2] > NEAR  # faces with other corners are not drawn
+    size = np.array([camera.width, camera.height])
+    low = np.where(seen[:, :, None], screen[:, :, :2], np.inf).min(axis=1, initial=np.inf)
+    high = np.where(seen[:, :, None], screen[:, :, :2], -np.inf).max(axis=1, initial=-np.inf)
+    low, high = np.clip(np.floor(low), 0, size), np.clip(np.ceil(high), 0, size)
+    width, height = (int(extent) for extent in np.maximum(high - low, 0.0).max(axis=0, initial=0.0))
+    if not width or not height:
+        return Window(np.zeros((len(screen), 2), dtype=np.int32), 0, 0)
+    return Window(np.clip(low, 0, size - [width, height]).astype(np.int32), width, height)

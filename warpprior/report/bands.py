@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from warpprior.metrics.calibration import BAND, error_sigmas, level_of, mean_band, symmetric_errors
 from warpprior.metrics.pose_errors import fill_holes
-from warpprior.report.axes import INK, LINES, dress, new_figure, plain, set_logarithmic, set_margins
+from warpprior.report.axes import INK, LINES, Band, Figure, Line, Panel, new_figure
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 from warpprior.scene import SceneBody
 from warpprior.uncertainty import standard_deviations
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _UNITS = ((1e3, "mm", "position"), (np.degrees(1.0), "deg", "rotation"))
 _CROWN = 4.0  # bands are shown up to so many times their median, unless errors are larger
@@ -31,9 +25,7 @@ def band_figure(result: Result) -> Figure | None:
     if not bodies:
         return None
     rows = 2 * len(bodies)
-    figure = new_figure(0.5 + 1.6 * rows)
-    grid = figure.subplots(rows, 3, squeeze=False)
-    set_margins(figure, right=0.1, rows=rows)
+    figure = new_figure(36.0 + 115.0 * rows, rows, 3)
     for index, body in enumerate(bodies):
         covariance = result.poses[body.name].covariance
         assert covariance is not None
@@ -42,17 +34,24 @@ def band_figure(result: Result) -> Figure | None:
         ratios = None if errors is None else error_sigmas(errors[:, :6], covariance[:, :6, :6])
         for place in range(6):
             scale, unit, what = _UNITS[place // 3]
-            axes = grid[2 * index + place // 3, place % 3]
+            panel = figure.axes[3 * (2 * index + place // 3) + place % 3]
             error = None if errors is None else scale * errors[:, place]
-            _draw_band(axes, scale * reach[:, place], error, LINES[index % len(LINES)])
+            _draw_band(panel, scale * reach[:, place], error, LINES[index % len(LINES)])
             share = (
                 "" if ratios is None else _share(ratios[:, place] <= SIGMAS, np.isfinite(ratios[:, place]), "within")
             )
-            dress(axes, f"{plain(body.name)}: {what} {'xyz'[place % 3]}{share}", "", unit if place % 3 == 0 else "")
-    for axes in grid[-1]:
-        axes.set_xlabel("frame", color=INK, fontsize=8)
-    grid[0, 0].legend(loc="upper left", ncols=2, frameon=False, fontsize=7, labelcolor=INK)
+            panel.title = f"{body.name}: {what} {'xyz'[place % 3]}{share}"
+            panel.up = unit if place % 3 == 0 else ""
+    name_frames(figure, len(figure.axes), 3)
+    figure.axes[0].legend = "inside"
     return figure
+
+
+def name_frames(figure: Figure, count: int, columns: int = 2) -> None:
+    """Show the first ``count`` panels, and say below the last of each column that it is over frames."""
+    for number, panel in enumerate(figure.axes):
+        panel.shown = number < count
+        panel.across = "frame" if count - columns <= number < count else ""
 
 
 def sensor_figure(result: Result) -> Figure | None:
@@ -67,17 +66,12 @@ def sensor_figure(result: Result) -> Figure | None:
     if not panels:
         return None
     rows = (len(panels) + 1) // 2
-    figure = new_figure(0.5 + 1.6 * rows)
-    grid = figure.subplots(rows, 2, squeeze=False)
-    set_margins(figure, right=0.1, rows=rows)
-    for index, (axes, (name, squares, dof)) in enumerate(zip(grid.flat, panels, strict=False)):
+    figure = new_figure(36.0 + 115.0 * rows, rows, 2)
+    for index, (panel, (name, squares, dof)) in enumerate(zip(figure.axes, panels, strict=False)):
         frames = history.get("frame", np.arange(len(squares)))
-        share = _draw_innovations(axes, frames, squares, dof, LINES[index % len(LINES)])
-        dress(axes, f"{plain(name)}: innovations{share}", "", "NIS / dof" if index % 2 == 0 else "")
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    for axes in grid.flat[max(0, len(panels) - 2) : len(panels)]:
-        axes.set_xlabel("frame", color=INK, fontsize=8)
+        share = _draw_innovations(panel, frames, squares, dof, LINES[index % len(LINES)])
+        panel.title, panel.up = f"{name}: innovations{share}", "NIS / dof" if index % 2 == 0 else ""
+    name_frames(figure, len(panels))
     return figure
 
 
@@ -91,33 +85,29 @@ def _errors(result: Result, body: SceneBody) -> np.ndarray | None:
     return None if holes.all() else errors
 
 
-def _draw_band(axes: Axes, reach: np.ndarray, error: np.ndarray | None, color: str) -> None:
+def _draw_band(panel: Panel, reach: np.ndarray, error: np.ndarray | None, color: str) -> None:
     """Draw a band and the error in it."""
     frames = np.arange(len(reach))
-    axes.fill_between(frames, -reach, reach, color=color, alpha=0.22, linewidth=0.0, label=f"{SIGMAS:g} sigma")
-    for side in (-reach, reach):
-        axes.plot(frames, side, color=color, linewidth=0.8)
+    panel.bands.append(Band(frames, -reach, reach, color, f"{SIGMAS:g} sigma"))
+    panel.lines += [Line(frames, side, color, 0.8) for side in (-reach, reach)]
     height = min(reach.max(), _CROWN * np.median(reach))
     if error is not None:
-        few = len(error) < 12
-        axes.plot(frames, error, color=INK, linewidth=1.4, marker="o" if few else "", markersize=3, label="error")
+        panel.lines.append(Line(frames, error, INK, 1.4, "error", 3.0 if len(error) < 12 else 0.0))
         known = np.isfinite(error)
         height = max(height, np.abs(error[known]).max())
     height = 1.12 * max(height, 1e-6)
-    axes.set_ylim(-height, height)
-    axes.set_xlim(-0.5, len(reach) - 0.5)
+    panel.range, panel.reach = (-height, height), (-0.5, len(reach) - 0.5)
 
 
-def _draw_innovations(axes: Axes, frames: np.ndarray, squares: np.ndarray, dof: np.ndarray, color: str) -> str:
+def _draw_innovations(panel: Panel, frames: np.ndarray, squares: np.ndarray, dof: np.ndarray, color: str) -> str:
     """Draw a sensor's innovations and the band in which 95 % of them should be; returns words for their share."""
     known = np.isfinite(squares) & (squares > 0.0) & (dof > 0)
     frames, squares, dof = frames[known], squares[known], dof[known]
     counts, where = np.unique(dof, return_inverse=True)
     bounds = (np.array([mean_band(count) for count in counts]) / counts[:, None])[where]
-    axes.plot(frames, squares / dof, color=color, linewidth=0.0, marker="o", markersize=2.4)
-    for bound in bounds.T:
-        axes.plot(frames, bound, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    set_logarithmic(axes)
+    panel.lines.append(Line(frames, squares / dof, color, 0.0, dots=2.4))
+    panel.lines += [Line(frames, bound, INK, 0.8, dashed=True) for bound in bounds.T]
+    panel.logarithmic = True
     levels = level_of(squares, dof)
     edge = 0.5 - 0.5 * BAND
     return _share((levels >= edge) & (levels <= 1.0 - edge), np.isfinite(levels), f"inside {100.0 * BAND:.0f} %")

@@ -62,8 +62,8 @@ def write_report(
 ) -> Path:
     """Write ``report.html`` into a result folder: pictures, what they show in words, numbers, plots and settings.
 
-    Pictures are inside the page; the video is shown from ``overlay.mp4`` beside it if that is there.  Without
-    matplotlib or OpenCV the page comes without plots or pictures, and says so.
+    Pictures are inside the page; the video is shown from ``overlay.mp4`` beside it if that is there.  Without OpenCV
+    the page comes without pictures, and says so.
 
     Args:
         result: what to report.
@@ -83,7 +83,7 @@ def write_report(
     pictures = [*_pictures(result, folder, device, remarks)]
     if progress is not None:
         progress(1, 2, "writing the report")
-    curves = [*_plots(result, plots, remarks)]
+    curves = [*_plots(result, plots)]
     parts = [*_heading(result), *pictures, *_words(findings(result))]
     parts += _verdicts(result)
     if result.findings:
@@ -243,12 +243,8 @@ def _reached(quantity: Quantity, after: np.ndarray | None) -> str:
     return "<br>".join(f"{100.0 * share:.0f} % {sign} {limit:g}{unit}" for limit, share in pairs)
 
 
-def _plots(result: Result, plots: dict[str, bytes] | None, remarks: list[str]) -> Iterator[str]:
-    try:
-        plots = render_plots(result) if plots is None else plots
-    except MissingExtraError as error:
-        remarks.append(str(error))
-        return
+def _plots(result: Result, plots: dict[str, bytes] | None) -> Iterator[str]:
+    plots = render_plots(result) if plots is None else plots
     titles = {
         "errors": ("Frame by frame", "Plots of each metric over the frames, before and after"),
         "uncertainty": ("Errors within their uncertainty", "Plots of errors within bands of three sigmas"),

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from warpprior.io.atomic import atomic_write
-from warpprior.report.axes import FAINT, INK, LINES, dress, new_figure, plain, set_logarithmic, set_margins, svg
-from warpprior.report.bands import band_figure, sensor_figure
+from warpprior.report.axes import INK, LINES, Figure, Line, Panel, new_figure, svg
+from warpprior.report.bands import band_figure, name_frames, sensor_figure
 from warpprior.report.figures import Quantity, series, subjects
 from warpprior.result import Result
 from warpprior.support.progress import Progress
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _BEFORE = "#8b949e"
 _KEYS = ("iteration", "stage")  # columns of the history that are no terms
@@ -40,7 +35,6 @@ def write_plots(result: Result, folder: str | os.PathLike, *, progress: Progress
         the files written.
 
     Raises:
-        MissingExtraError: matplotlib is not installed.
         RunError: a file could not be written.
     """
     written = []
@@ -57,9 +51,6 @@ def render_plots(result: Result, *, progress: Progress | None = None) -> dict[st
 
     ``loss``: terms over iterations; ``errors``: metrics over frames; ``uncertainty``: errors within their bands, of
     motions with a covariance; ``sensors``: innovations of a tracker, whose history has a row per frame.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
     """
     drawn = {}
     makers = {"loss": _loss_figure, "errors": _error_figure, "uncertainty": band_figure, "sensors": sensor_figure}
@@ -83,24 +74,20 @@ def _loss_figure(result: Result) -> Figure | None:
     columns = {name: column for name, column in history.items() if name not in _KEYS and np.any(column > 0.0)}
     if not columns:
         return None
-    figure = new_figure(3.4)
-    axes = figure.add_subplot()
-    set_margins(figure, right=1.55)
+    figure = new_figure(245.0, right=112.0)
+    (panel,) = figure.axes
     colors = iter(LINES * (len(columns) // len(LINES) + 1))
-    for name, column in columns.items():
+    for name, column in sorted(columns.items(), key=lambda item: item[0] != "total"):  # which lies behind all others
         iteration = history.get("iteration", np.arange(len(column)))
         picked = np.unique(np.linspace(0, len(column) - 1, _MOST_POINTS).round().astype(int))
         heights = np.where(column > 0.0, column, np.nan)[picked]
-        total = name == "total"
-        style = {"color": INK, "linewidth": 2.4} if total else {"color": next(colors), "linewidth": 1.3}
-        axes.plot(iteration[picked], heights, label=plain(name), zorder=1 if total else 2, **style)
+        color, width = (INK, 2.4) if name == "total" else (next(colors), 1.3)
+        panel.lines.append(Line(iteration[picked], heights, color, width, name))
     stage = np.nan_to_num(history.get("stage", np.zeros(1)))  # the descent has no stages
     places = history.get("iteration", np.arange(len(stage)))
-    for turn in np.flatnonzero(np.diff(stage)):
-        axes.axvline(float(places[turn + 1]), color=FAINT, linewidth=3.0, zorder=0)
-    set_logarithmic(axes)
-    dress(axes, "Energy by term", "iteration", "cost")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=INK)
+    panel.uprights = [float(places[turn + 1]) for turn in np.flatnonzero(np.diff(stage))]
+    panel.logarithmic, panel.legend = True, "beside"
+    panel.title, panel.across, panel.up = "Energy by term", "iteration", "cost"
     return figure
 
 
@@ -116,34 +103,25 @@ def _error_figure(result: Result) -> Figure | None:
     if not panels:
         return None
     rows = (len(panels) + 1) // 2
-    figure = new_figure(0.5 + 1.9 * rows)
-    grid = figure.subplots(rows, 2, squeeze=False)
-    set_margins(figure, right=0.1, rows=rows)
-    for axes, (name, quantity, before, after) in zip(grid.flat, panels, strict=False):
-        _draw_quantity(axes, quantity, before, after)
-        title = quantity.title if len(shown) == 1 else f"{plain(name)}: {quantity.title}"
-        dress(axes, title, "", quantity.unit)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    for axes in grid.flat[max(0, len(panels) - 2) : len(panels)]:
-        axes.set_xlabel("frame", color=INK, fontsize=8)
-    grid.flat[0].legend(loc="best", frameon=False, fontsize=8, labelcolor=INK)
+    figure = new_figure(36.0 + 137.0 * rows, rows, 2)
+    for panel, (name, quantity, before, after) in zip(figure.axes, panels, strict=False):
+        _draw_quantity(panel, quantity, before, after)
+        panel.title = quantity.title if len(shown) == 1 else f"{name}: {quantity.title}"
+        panel.up = quantity.unit
+    name_frames(figure, len(panels))
+    figure.axes[0].legend = "inside"
     return figure
 
 
-def _draw_quantity(axes: Axes, quantity: Quantity, before: np.ndarray | None, after: np.ndarray | None) -> None:
+def _draw_quantity(panel: Panel, quantity: Quantity, before: np.ndarray | None, after: np.ndarray | None) -> None:
     for values, label, color, width in ((before, "before", _BEFORE, 1.2), (after, "after", LINES[0], 1.8)):
         if values is not None:
-            few = len(values) < 12
-            axes.plot(values, label=label, color=color, linewidth=width, marker="o" if few else "", markersize=3)
-    drawn = np.concatenate([values for values in (before, after) if values is not None])
-    axes.set_xlim(-0.5, max(len(values) for values in (before, after) if values is not None) - 0.5)
+            dots = 3.0 if len(values) < 12 else 0.0
+            panel.lines.append(Line(np.arange(len(values)), values, color, width, label, dots))
+    drawn = np.concatenate([line.up for line in panel.lines])
+    panel.reach = (-0.5, max(len(line.up) for line in panel.lines) - 0.5)
     drawn = drawn[np.isfinite(drawn)]
-    if quantity.unit and drawn.min() > 0.0 and drawn.max() > _DECADES * np.median(drawn if after is None else after):
-        set_logarithmic(axes)
-    elif not quantity.rises:
-        axes.set_ylim(bottom=0.0)
-    low, high = axes.get_ylim()
-    for limit in quantity.limits:
-        if low < limit < high:
-            axes.axhline(limit, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    usual = np.median(drawn if after is None else after)
+    panel.logarithmic = bool(quantity.unit and drawn.min() > 0.0 and drawn.max() > _DECADES * usual)
+    panel.from_zero = not quantity.rises
+    panel.levels = quantity.limits

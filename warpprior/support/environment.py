@@ -15,7 +15,7 @@ from warpprior.support.device import prepare_kernel_cache
 # extra: {distribution name: module it provides}.  Several distributions provide pxr and cv2; any will do.
 EXTRAS = {
     "usd": {"usd-core": "pxr"},
-    "cv": {"opencv-python-headless": "cv2", "imageio-ffmpeg": "imageio_ffmpeg", "matplotlib": "matplotlib"},
+    "cv": {"opencv-python-headless": "cv2", "imageio-ffmpeg": "imageio_ffmpeg"},
 }
 CORE = ("warp-lang", "numpy", "scipy")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pkgutil
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,12 @@ def load_kernels(names: Iterable[str], device: str, progress: Progress | None = 
 
     call_aside(load, report)
     _loaded.update((name, device) for name in missing)
+
+
+def all_kernels() -> list[str]:
+    """Names of all files in ``kernels/``."""
+    package = importlib.import_module(PACKAGE)
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__))
 
 
 def count_uncompiled(names: Iterable[str]) -> int:

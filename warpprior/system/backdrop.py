@@ -1,14 +1,21 @@
-"""What is behind the estimated bodies: the known ones, drawn once."""
+"""What is behind the estimated bodies: the known ones."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import warp as wp
 
 from warpprior.bodies.assembly import Assembly, assemble
 from warpprior.kernels.camera import project_points
 from warpprior.render.canvas import Canvas
+from warpprior.render.parts import Part, Parts, cut
 from warpprior.render.window import Window
 from warpprior.system.motion import MotionState
+
+if TYPE_CHECKING:
+    from warpprior.system.observed import ObservedPicture
 
 
 def known_screen(state: MotionState) -> tuple[Assembly, wp.array]:
@@ -22,11 +29,70 @@ def known_screen(state: MotionState) -> tuple[Assembly, wp.array]:
     return assembly, screen
 
 
-def draw_known(state: MotionState, window: Window, channels: list[int]) -> wp.array | None:
-    """Key buffer of the known bodies on the given channels [frame, pixel], None without known bodies."""
+def draw_known(
+    state: MotionState, window: Window, channels: list[int], *, frames: np.ndarray | None = None
+) -> wp.array | None:
+    """Key buffer of the known bodies on the given channels [frame, pixel], None without known bodies.
+
+    With ``frames`` (frame,) int it is of these alone, in their order.
+    """
     if not state.known:
         return None
     assembly, screen = known_screen(state)
+    if frames is not None:
+        screen = wp.array(screen.numpy()[frames], dtype=wp.vec3, device=state.device)
+        window = Window(window.origins[frames], window.width, window.height)
     canvas = Canvas(assembly, channels, [False] * len(channels), window, state.device)
     canvas.draw_faces(screen)
     return canvas.keys
+
+
+class Backdrop:
+    """The known bodies behind what is drawn now: drawn once for all frames, or again with each part.
+
+    Attributes:
+        keys: channels being the bodies' places in the scene [frame, pixel] uint64, of the part's frames; empty pixels
+            behind a body that is alone, None behind several.
+    """
+
+    keys: wp.array | None
+
+    def __init__(self, motion: MotionState, observed: ObservedPicture, parts: Parts, *, hold: bool = True):
+        self._motion, self._observed = motion, observed
+        self._canvas: Canvas | None = None
+        window = observed.window
+        self._all: wp.array | None = None
+        if not motion.known and len(motion.estimated) == 1:
+            shape = (max(part.count for part in parts), window.width * window.height)
+            self._all = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
+        elif motion.known and (hold or len(parts) == 1):
+            self._all = observed.backdrop
+        elif motion.known:
+            assembly, self._screen = known_screen(motion)
+            channels = known_channels(motion)
+            self._canvas = Canvas(assembly, channels, [False] * len(channels), window, motion.device, parts=parts)
+        self.turn_to(parts[0])
+
+    def turn_to(self, part: Part) -> None:
+        """Be of these frames; launches only."""
+        if self._canvas is not None:
+            self._canvas.turn_to(part)
+            if self._observed.labels is not None:
+                self._canvas.draw_faces(self._screen)
+            self.keys = self._canvas.keys
+        elif self._all is None:
+            self.keys = None
+        else:
+            self.keys = part.of(self._all) if self._motion.known else cut(self._all, 0, part.count)
+
+    def refresh(self) -> None:
+        """Take the known bodies where the focal length has them now."""
+        if self._canvas is not None:
+            _, screen = known_screen(self._motion)
+            wp.copy(self._screen, screen)
+        self._observed.refresh_backdrop()
+
+
+def known_channels(motion: MotionState) -> list[int]:
+    """Places of the known bodies in the scene."""
+    return [motion.scene.bodies.index(body) for body in motion.known]

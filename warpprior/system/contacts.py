@@ -9,19 +9,25 @@ from warpprior.geometry.signed_distance import DistanceField, shared_field
 from warpprior.kernels.contacts import Contacts, Reach, sum_weights, weigh_contacts
 from warpprior.kernels.rows import PointBody
 from warpprior.scene import SceneBody
+from warpprior.system.link_blocks import LinkSamples, LinkSums
 from warpprior.system.motion import MotionState
 from warpprior.system.stage import Stage
 
 
+def point_corners(body: SceneBody, motion: MotionState) -> np.ndarray:
+    """Vertices of the body that each of its contact points lies between (point, 3)."""
+    faces, _ = motion.point_places(body.name)
+    chosen: np.ndarray = faces.numpy()
+    return body.body.faces[chosen].astype(np.int32)
+
+
 def point_body(body: SceneBody, motion: MotionState, start: int) -> PointBody:
     """Where the contact points of a body lie on its surface, and the column of its root, -1 to hold it."""
-    faces, barycentrics = motion.point_places(body.name)
+    _, barycentrics = motion.point_places(body.name)
     first = 0 if body.known else motion.first_vertex(body.name)
-    chosen: np.ndarray = faces.numpy()
-    corners = (body.body.faces[chosen] + first).astype(np.int32)
     points = PointBody()
     points.start = start
-    points.corners = wp.array(corners, dtype=wp.vec3i, device=motion.device)
+    points.corners = wp.array(point_corners(body, motion) + first, dtype=wp.vec3i, device=motion.device)
     points.barycentrics = barycentrics
     return points
 
@@ -35,10 +41,12 @@ class ContactPair:
         field: signed distance to ``body``.
         motion: of all bodies.
         starts: column of each estimated body's root, by name.
+        link_sums: of the partner; None where they do not say how its points move.
 
     Attributes:
         contacts: what the kernels take.
         held: the same with the partner's unknowns held.
+        links: how points that slip add up by links, None where they do not.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class ContactPair:
         field: DistanceField,
         motion: MotionState,
         starts: dict[str, int],
+        link_sums: LinkSums | None = None,
     ):
         self.body, self.partner, self._field = body, partner, field
         shape = motion.points[partner.name].shape
@@ -67,6 +76,11 @@ class ContactPair:
             return found
 
         self.contacts, self.held = pair(starts.get(partner.name, -1)), pair(-1)
+        self.links: LinkSamples | None = None
+        if link_sums is not None:
+            corners = point_corners(partner, motion)
+            self.links = LinkSamples(link_sums, corners, motion, starts, against=body)
+            self.contacts.carriers = self.links.carriers
         self.lanes = 1 if motion.device.is_cpu else 32
 
     def look(self, reach: wp.array, *, hold_weights: bool) -> None:
@@ -96,16 +110,26 @@ class BodyContacts:
         body: an estimated rigid body.
         motion: of all bodies.
         starts: column of each estimated body's root, by name.
+        link_sums: of each other body, by its name, None as above.
 
     Attributes:
         pairs: with every other body, by its name.
         touch: contact weight shared with the frame before, over all pairs [frame].
     """
 
-    def __init__(self, body: SceneBody, motion: MotionState, starts: dict[str, int]):
+    def __init__(
+        self,
+        body: SceneBody,
+        motion: MotionState,
+        starts: dict[str, int],
+        link_sums: dict[str, LinkSums | None] | None = None,
+    ):
         field = shared_field(body.body, motion.device, scale=body.initial.scale)
         others = [other for other in motion.scene.bodies if other.name != body.name]
-        self.pairs = {other.name: ContactPair(body, other, field, motion, starts) for other in others}
+        link_sums = link_sums or {}
+        self.pairs = {
+            other.name: ContactPair(body, other, field, motion, starts, link_sums.get(other.name)) for other in others
+        }
         self.touch = wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device)
         self._reach = wp.zeros(1, dtype=Reach, device=motion.device)
 

@@ -27,6 +27,11 @@ class MaskBias:
     count: int
 
 
+def frames_looked_at(count: int) -> np.ndarray:
+    """Those of so many frames that a bias is measured on (frame,) int; all, where there are few."""
+    return np.unique(np.linspace(0, count - 1, FRAMES).astype(int)) if count else np.zeros(0, dtype=int)
+
+
 def measure_mask_bias(labels: np.ndarray, drawn: np.ndarray) -> MaskBias | None:
     """Compare the borders of drawn, known bodies with those of their labels, where both meet the background.
 
@@ -38,7 +43,7 @@ def measure_mask_bias(labels: np.ndarray, drawn: np.ndarray) -> MaskBias | None:
         The bias, or None where too little open border is in sight.
     """
     found = []
-    for frame in np.unique(np.linspace(0, len(labels) - 1, FRAMES).astype(int)):
+    for frame in frames_looked_at(len(labels)):
         known = drawn[frame] > 0
         values = np.unique(drawn[frame][known])
         if len(values) == 0:

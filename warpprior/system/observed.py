@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import warp as wp
 
 from warpprior.kernels.visibility import read_channels
+from warpprior.render.parts import Parts
 from warpprior.render.window import Window, window_around
 from warpprior.scene import SceneBody
-from warpprior.system.backdrop import draw_known
-from warpprior.system.label_fields import contour_fields, label_boxes, unbias_labels
-from warpprior.system.mask_bias import measure_mask_bias
+from warpprior.system.backdrop import draw_known, known_channels
+from warpprior.system.border_distances import BorderDistances, distance_crops
+from warpprior.system.label_fields import label_boxes, unbias_labels
+from warpprior.system.mask_bias import frames_looked_at, measure_mask_bias
 from warpprior.system.misfit import Likeness, is_likeness, length_px
 from warpprior.system.motion import MotionState
 
@@ -26,27 +28,44 @@ class ObservedPicture:
     """Observations within the window.
 
     Attributes:
+        motion: of all bodies.
         window: the crop of each frame.
         labels: label images within it (frame, height, width) uint8, or None.
-        backdrop: keys of the known bodies, channels being their places in the scene [frame, pixel] uint64.
         mask_bias: how far label borders lie outside the true ones, as known bodies show whose surfaces are exact [px].
         unbiased_labels: labels of the estimated bodies with that corrected, to whole pixels, or None.
         likeness: the same as known bodies show whose surfaces are not, where there are no others; None without.
+        margin: space that was left around the labels, as a share of their size.
     """
 
+    motion: MotionState
     window: Window
     labels: np.ndarray | None
-    backdrop: wp.array
     mask_bias: float
     unbiased_labels: np.ndarray | None
     likeness: Likeness | None = None
+    margin: float = 0.25
+    _boxes: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def backdrop(self) -> wp.array | None:
+        """Keys of the known bodies, channels being their places in the scene [frame, pixel]; None without any."""
+        return draw_known(self.motion, self.window, known_channels(self.motion))
+
+    def refresh_backdrop(self) -> None:
+        """Draw the known bodies anew where the focal length may have changed, if anybody looks at them."""
+        drawn = self.__dict__.get("backdrop")
+        if drawn is not None:
+            keys = draw_known(self.motion, self.window, known_channels(self.motion))
+            assert keys is not None, "there are known bodies"
+            wp.copy(drawn, keys)
 
     @cached_property
     def unbiased_labels_on_device(self) -> wp.array:
         """The same [frame, pixel] uint8, for all who compare drawings with them."""
         images = self.unbiased_labels
         assert images is not None, "the sequence has labels"
-        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.backdrop.device)
+        # On a CPU these are the images themselves.
+        return wp.array(images.reshape(len(images), -1), dtype=wp.uint8, device=self.motion.device, copy=False)
 
     def shows(self, body: SceneBody) -> np.ndarray:
         """Frames in which the body's label occurs (frame,) bool; none without labels."""
@@ -54,13 +73,22 @@ class ObservedPicture:
             return np.zeros(len(self.window.origins), dtype=bool)
         return (self.labels == body.label).any(axis=(1, 2))
 
-    def contour_fields(self, body: SceneBody) -> wp.array:
-        """Signed distances of the body's contour to its place [frame, 2, pixel] float32 [px]; zero without labels."""
-        shape = (len(self.window.origins), 2, self.window.height * self.window.width)
-        if self.labels is None:
-            return wp.zeros(shape, dtype=wp.float32, device=self.backdrop.device)
-        fields = contour_fields(self.labels, body.label, self.mask_bias).reshape(shape)
-        return wp.array(fields, dtype=wp.float32, device=self.backdrop.device)
+    def boxes(self, body: SceneBody) -> np.ndarray:
+        """Bounding boxes of the body's label within the window (frame, 4) [px]; NaN where it does not occur."""
+        assert self.labels is not None, "the sequence has labels"
+        if body.label not in self._boxes:
+            self._boxes[body.label] = label_boxes(self.labels, body.label)
+        return self._boxes[body.label]
+
+    def distance_crops(self, body: SceneBody) -> np.ndarray:
+        """Where distances to the body's label are wanted; see :func:`border_distances.distance_crops`."""
+        return distance_crops(self.boxes(body), self.window.width, self.window.height, self.margin)
+
+    def border_distances(self, body: SceneBody, parts: Parts | None = None) -> BorderDistances:
+        """Distances of the body's contour to its place; see :class:`BorderDistances` for ``parts``."""
+        assert self.labels is not None, "the sequence has labels"
+        crops, device = self.distance_crops(body), self.motion.device
+        return BorderDistances(self.labels, body.label, crops, self.mask_bias, device, parts=parts)
 
     def crop_around(self, label: int) -> tuple[Window, np.ndarray]:
         """The part of the window that a label needs, and where the label is in it (frame, height, width) bool."""
@@ -94,16 +122,14 @@ def observe_picture(
         # Nothing is compared with drawings: they may be small.
         window = Window(np.zeros((motion.frame_count, 2), dtype=np.int32), *SMALLEST)
     labels = None if scene.labels is None else window.cut(scene.labels)
-    backdrop = draw_known(motion, window, [scene.bodies.index(body) for body in motion.known])
-    if backdrop is None:
-        shape = (motion.frame_count, window.width * window.height)
-        backdrop = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
     bias, likeness = None, None
     if calibrate and labels is not None and motion.known:
         exact = [body for body in motion.known if not is_likeness(body.body)]
         telling = exact or motion.known
-        trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful)) if doubtful else slice(None)
-        bias = measure_mask_bias(labels[trusted], _known_labels(motion, telling, backdrop, labels.shape)[trusted])
+        trusted = np.setdiff1d(np.arange(len(labels)), list(doubtful))
+        looked = trusted[frames_looked_at(len(trusted))]
+        if len(looked):
+            bias = measure_mask_bias(labels[looked], _known_labels(motion, telling, window, looked))
         if bias is not None and not exact:
             longest = max(length_px(body, camera) for body in telling)
             likeness = Likeness(" and ".join(body.name for body in telling), bias.pixels, longest)
@@ -113,14 +139,16 @@ def observe_picture(
     if unbiased is not None and pixels:
         for body in motion.estimated:
             unbiased = unbias_labels(unbiased, body.label, pixels)
-    return ObservedPicture(window, labels, backdrop, pixels, unbiased, likeness)
+    return ObservedPicture(motion, window, labels, pixels, unbiased, likeness, margin)
 
 
-def _known_labels(motion: MotionState, bodies: Sequence[SceneBody], backdrop, shape: tuple[int, ...]) -> np.ndarray:
-    """Labels of some known bodies as drawn in the window."""
+def _known_labels(motion: MotionState, bodies: Sequence[SceneBody], window: Window, frames: np.ndarray) -> np.ndarray:
+    """Labels of some known bodies as drawn in the window, in some frames (frame, height, width) uint8."""
     values = np.zeros(16, dtype=np.uint8)
     for body in bodies:
         values[motion.scene.bodies.index(body)] = body.label
-    drawn = wp.empty(backdrop.shape, dtype=wp.uint8, device=motion.device)
-    read_channels(backdrop, wp.array(values, dtype=wp.uint8, device=motion.device), channels_out=drawn)
-    return drawn.numpy().reshape(shape)
+    keys = draw_known(motion, window, known_channels(motion), frames=frames)
+    assert keys is not None, "there are known bodies"
+    drawn = wp.empty(keys.shape, dtype=wp.uint8, device=motion.device)
+    read_channels(keys, wp.array(values, dtype=wp.uint8, device=motion.device), channels_out=drawn)
+    return drawn.numpy().reshape(len(frames), window.height, window.width)

@@ -19,6 +19,7 @@ class Overlap:
         label: of the body.
         labels: label images within the canvas's window [frame, pixel] uint8.
         canvas: where the body is drawn, alone, as channel 0.
+        screen: of all bodies [frame, vertex]: a canvas that draws part by part holds no more than the last.
 
     Attributes:
         drawn_on_device, labelled_on_device: pixels, sum of columns, sum of rows, as last compared [frame, 3] float32.
@@ -26,8 +27,8 @@ class Overlap:
         drawn, labelled, shared: the same as NumPy arrays, as last measured.
     """
 
-    def __init__(self, label: int, labels: wp.array, canvas: Canvas):
-        self.canvas, self._label, self._labels = canvas, label, labels
+    def __init__(self, label: int, labels: wp.array, canvas: Canvas, screen: wp.array):
+        self.canvas, self._label, self._labels, self._screen = canvas, label, labels, screen
         frame_count, device = labels.shape[0], canvas.device
         self.drawn_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
         self.labelled_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
@@ -37,17 +38,22 @@ class Overlap:
         """Fill the device arrays from what is on the canvas; ``screen`` is drawn first, where given; launches only."""
         for array in (self.drawn_on_device, self.labelled_on_device, self.shared_on_device):
             array.zero_()
-        if screen is not None:
-            self.canvas.draw_faces(screen)
-        measure_overlap(
-            self.canvas.keys,
-            self._labels,
-            self._label,
-            self.canvas.crop.width,
-            drawn_out=self.drawn_on_device,
-            labelled_out=self.labelled_on_device,
-            shared_out=self.shared_on_device,
-        )
+        canvas = self.canvas
+        if screen is None and len(canvas.parts) > 1:
+            screen = self._screen
+        for part in canvas.parts:
+            if screen is not None:
+                canvas.turn_to(part)
+                canvas.draw_faces(screen)
+            measure_overlap(
+                canvas.keys,
+                part.of(self._labels),
+                self._label,
+                canvas.crop.width,
+                drawn_out=part.of(self.drawn_on_device),
+                labelled_out=part.of(self.labelled_on_device),
+                shared_out=part.of(self.shared_on_device),
+            )
 
     def measure(self, screen: wp.array | None = None) -> None:
         """The same, and read all arrays; waits for the device."""

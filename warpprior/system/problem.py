@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 import warp as wp
 
 from warpprior.geometry.bending_surface import SurfaceQuery
 from warpprior.kernels.robust import Scale
-from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, PointBody, System
+from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, SYSTEM_OF_FRAMES, PointBody, System
+from warpprior.kernels.slabs import frames_of
 from warpprior.observations import channel
+from warpprior.render.parts import Part
 from warpprior.scene import SceneBody
-from warpprior.system.backdrop import draw_known
 from warpprior.system.contacts import BodyContacts, point_body
 from warpprior.system.drawings import Drawings
 from warpprior.system.equations import Equations
+from warpprior.system.holding import Holding
+from warpprior.system.link_blocks import LinkSums
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 from warpprior.system.overlap import Overlap
@@ -26,8 +29,7 @@ from warpprior.system.stage import Stage
 from warpprior.system.surface_motion import SurfaceMotion
 from warpprior.system.unknown_settings import UnknownSettings
 
-CONTOUR_LANES = 64  # threads of a frame that gather rows: as many as canvases have strides on a CPU
-GPU_LANES = 1024
+CPU_LANES, GPU_LANES = 64, 1024  # threads of a frame that may gather rows at a time, as documented
 
 
 class ProblemTerm(Protocol):
@@ -37,6 +39,23 @@ class ProblemTerm(Protocol):
     draws: ClassVar[bool]
 
 
+class BoundRows(Protocol):
+    """What a problem asks of a bound term."""
+
+    in_parts: bool
+    costs: wp.array
+
+    def freeze(self) -> None: ...
+    def add(self, system: System, *, alone: bool = False) -> None: ...
+
+
+class DrawnRows(BoundRows, Protocol):
+    """And of one that can be asked for some frames at a time."""
+
+    def freeze_part(self, part: Part) -> None: ...
+    def add_part(self, system: System, part: Part) -> None: ...
+
+
 class Problem:
     """The least-squares problem and the energy of a sequence.
 
@@ -44,10 +63,12 @@ class Problem:
         motion: of all bodies.
         observed: the label images.
         unknowns: which unknowns are estimated besides poses.
+        holding: how much is in memory at a time; None for everything.
 
     Attributes:
         equations: unknowns and normal equations.
         shared: the unknowns that all frames share.
+        holding: as given.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the estimated bodies.
         estimates_focal: the focal length is an unknown.
@@ -55,23 +76,32 @@ class Problem:
         notes: what terms have to say about the scene, one sentence each.
     """
 
-    def __init__(self, motion: MotionState, observed: ObservedPicture, unknowns: UnknownSettings | None = None):
+    def __init__(
+        self,
+        motion: MotionState,
+        observed: ObservedPicture,
+        unknowns: UnknownSettings | None = None,
+        holding: Holding | None = None,
+    ):
         unknowns = UnknownSettings() if unknowns is None else unknowns
         self.motion, self.observed = motion, observed
+        self.holding = Holding() if holding is None else holding
         device = motion.device
         self.shared = SharedUnknowns(motion, observed, unknowns)
         self.estimates_focal = "focal" in self.shared.names
-        lanes = CONTOUR_LANES if device.is_cpu else GPU_LANES
+        lanes = CPU_LANES if device.is_cpu else GPU_LANES
         self.equations = Equations(motion.estimated, self.shared.names, motion.frame_count, lanes, device)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
         self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
-        self.drawings = Drawings(motion, observed)
+        self.drawings = Drawings(motion, observed, self.holding)
         self.compares_labels, self._draws = False, True
         self.notes: list[str] = []
         self._stage: Stage | None = None
         self._contacts: dict[str, BodyContacts] = {}
         self._overlaps: dict[str, Overlap] = {}
         self._queries: dict[str, SurfaceQuery] = {}
+        self._systems: dict[tuple[int, Part], tuple[System, System]] = {}
+        self._links: dict[str, LinkSums] = {}
         self.refresh()
 
     def _system(self, mode: int, equations: Equations | None = None) -> System:
@@ -156,11 +186,21 @@ class Problem:
     def contacts(self, body: SceneBody) -> BodyContacts:
         """What may touch an estimated rigid body; looked up once for all terms."""
         if body.name not in self._contacts:
-            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts)
+            sums = {other.name: self.links(other) for other in self.partners(body)}
+            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts, sums)
             if self._stage is not None:
                 contacts.enter(self._stage)
                 contacts.update()
         return self._contacts[body.name]
+
+    def links(self, body: SceneBody) -> LinkSums | None:
+        """Sums by the links of a body; None where its shape is an unknown, which moves what links do not."""
+        if body.name in self.shared.shapes:
+            return None
+        if body.name not in self._links:
+            self._links[body.name] = LinkSums(body, self.motion)
+            self._links[body.name].update()
+        return self._links[body.name]
 
     def surface_query(self, body: SceneBody, reach: float) -> SurfaceQuery:
         """Exact distances to an estimated body that bends, no farther than ``reach`` [m]; kept up to date here."""
@@ -174,7 +214,7 @@ class Problem:
         """Comparison of an estimated body with its label; the sequence must have labels."""
         if body.name not in self._overlaps:
             labels, canvas = self.observed.unbiased_labels_on_device, self.drawings.alone[body.name]
-            self._overlaps[body.name] = Overlap(body.label, labels, canvas)
+            self._overlaps[body.name] = Overlap(body.label, labels, canvas, self.motion.screen)
         return self._overlaps[body.name]
 
     def enter(self, stage: Stage) -> None:
@@ -192,9 +232,44 @@ class Problem:
             self.drawings.draw()
         if chains:
             self.surfaces.update()
+            for links in self._links.values():
+                links.update()
         for contacts in self._contacts.values():
             contacts.update()
         self._refit()
+
+    def add_rows(self, terms: Sequence[BoundRows], system: System, *, alone: str | None = None) -> None:
+        """Freeze terms, add their rows to ``system``, and their costs to zero; launches only.
+
+        Those that can be asked for some frames at a time come first, part by part as these are drawn: sums have the
+        same order, and the same bits, whatever the parts.
+
+        Args:
+            terms: bound terms.
+            system: whose kind is ``ROWS``.
+            alone: name of the body that alone is to move; None for all.
+        """
+        for term in terms:
+            term.costs.zero_()
+        drawn = [cast(DrawnRows, term) for term in terms if term.in_parts]
+        for part in self.drawings.each(alone) if drawn else ():
+            own = self._system_of(system, part)
+            for term in drawn:
+                term.freeze_part(part)
+                term.add_part(own, part)
+        for term in terms:
+            if not term.in_parts:
+                term.freeze()
+                term.add(system, alone=alone is not None)
+
+    def _system_of(self, system: System, part: Part) -> System:
+        """A part's frames of the equations."""
+        if part.whole:
+            return system
+        key = id(system), part
+        if key not in self._systems:
+            self._systems[key] = system, frames_of(System, system, SYSTEM_OF_FRAMES, part.of)
+        return self._systems[key][1]
 
     def refresh_body(self, name: str) -> None:
         """The same for one rigid body that alone has moved; launches only."""
@@ -216,7 +291,4 @@ class Problem:
     def refresh_backdrop(self) -> None:
         """Draw the known bodies anew where the focal length may have changed."""
         if self.estimates_focal and self.motion.known:
-            channels = [self.motion.scene.bodies.index(body) for body in self.motion.known]
-            backdrop = draw_known(self.motion, self.observed.window, channels)
-            assert backdrop is not None, "there are known bodies"
-            wp.copy(self.observed.backdrop, backdrop)
+            self.drawings.refresh_backdrop()

@@ -93,10 +93,10 @@ class SurfaceMotion:
             vertices, joints, chains = (np.concatenate([pair[k] for pair in pairs]) for k in range(3))
             if not len(vertices):
                 continue
-            entries = starts_of_chains[chains] + _offsets_within(chains, _widths(model)[joints])
+            entries = starts_of_chains[chains] + _offsets_within(chains, joint_widths(model)[joints])
             starts_here = starts[body.name] + 6 + np.asarray(model.coordinate_starts)[joints]
             for k in range(3):
-                wide = _widths(model)[joints] > k
+                wide = joint_widths(model)[joints] > k
                 entry_columns[entries[wide] + k] = starts_here[wide] + k
             table = np.column_stack([vertices, joints, entries]).astype(np.int32)
             self._parts.append(
@@ -178,7 +178,7 @@ def descendants(body: Body) -> np.ndarray:
     return table
 
 
-def _widths(body: Body) -> np.ndarray:
+def joint_widths(body: Body) -> np.ndarray:
     """Coordinates of each joint (link,)."""
     types = np.asarray(body.joint_types)
     return np.where(np.asarray(body.coordinate_starts) < 0, 0, np.where(types == JointType.BALL, 3, 1))
@@ -191,13 +191,13 @@ def _moved_vertices(body: Body) -> tuple[np.ndarray, np.ndarray]:
     owners = np.broadcast_to(np.arange(body.vertex_count)[:, None], strong.shape)
     follows[owners[strong], body.skin_links[strong]] = True
     moved = follows.astype(np.int32) @ descendants(body).T > 0
-    vertices, joints = np.nonzero(moved & (_widths(body) > 0))
+    vertices, joints = np.nonzero(moved & (joint_widths(body) > 0))
     return vertices, joints
 
 
 def _moved_origins(body: Body) -> np.ndarray:
     """Whether the origin of the first link moves with the second's joint (link, link)."""
-    moved = descendants(body).T.astype(bool) & (_widths(body) > 0)
+    moved = descendants(body).T.astype(bool) & (joint_widths(body) > 0)
     turns = np.asarray(body.joint_types) != JointType.SLIDE
     moved[np.eye(body.link_count, dtype=bool) & turns] = False  # a joint turns about its own link's origin
     return moved
@@ -205,12 +205,12 @@ def _moved_origins(body: Body) -> np.ndarray:
 
 def _entry_counts(body: Body, moved: np.ndarray) -> np.ndarray:
     """Entries of each row of ``moved`` (row, joint)."""
-    return (moved * _widths(body)).sum(axis=1)
+    return (moved * joint_widths(body)).sum(axis=1)
 
 
 def _chain_lengths(body: Body, vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
     """Entries of each vertex."""
-    return np.bincount(vertices, weights=_widths(body)[joints], minlength=body.vertex_count).astype(np.int64)
+    return np.bincount(vertices, weights=joint_widths(body)[joints], minlength=body.vertex_count).astype(np.int64)
 
 
 def _offsets_within(groups: np.ndarray, widths: np.ndarray) -> np.ndarray:

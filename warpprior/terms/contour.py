@@ -14,10 +14,12 @@ import numpy as np
 
 from warpprior.support.limits import positive
 from warpprior.system.misfit import misfit_name
-from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, Term
+from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, DrawnTerm, Term
 
 if TYPE_CHECKING:
+    from warpprior.kernels.contour import Borders
     from warpprior.kernels.rows import System
+    from warpprior.render.parts import Part
     from warpprior.scene import SceneBody
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
@@ -37,6 +39,7 @@ class Contour(Term):
     observes: ClassVar[bool] = True
     compares_labels: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("labels",)
 
     sigma_px: float | None = positive(None)
@@ -51,7 +54,7 @@ class Contour(Term):
         return [BoundContour(self, body, problem) for body in problem.motion.estimated]
 
 
-class BoundContour(BoundTerm):
+class BoundContour(DrawnTerm):
     """The contour of one body."""
 
     term: Contour
@@ -61,27 +64,35 @@ class BoundContour(BoundTerm):
 
         from warpprior.kernels.contour import Borders
         from warpprior.kernels.robust import Scale
+        from warpprior.system.link_blocks import LinkSamples
 
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
         self._canvas, self._overlap = problem.drawings.alone[body.name], problem.overlap(body)
         self._visible = problem.observed.shows(body).astype(np.float32)
         borders = self._borders = Borders()
-        borders.fields = problem.observed.contour_fields(body)
-        borders.blockers = problem.drawings.others[body.name]
+        in_file = None if problem.holding.distances else problem.drawings.parts
+        self._distances = problem.observed.border_distances(body, in_file)
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
         borders.bias, borders.center = problem.shared.bias, motion.center
         misfit = problem.shared.misfits.get(body.name)
         if misfit is not None:
             borders.misfit, borders.misfit_column = misfit, problem.equations.shared[misfit_name(body)]
+        self._links = None
+        sums = problem.links(body)
+        if sums is not None:
+            edges: np.ndarray = self._canvas.edges.numpy()[:, :2] - motion.first_vertex(body.name)
+            self._links = LinkSamples(sums, edges, motion, problem.equations.starts)
+            borders.carriers = self._links.carriers
         sigma, _ = problem.noise("labels", term.sigma_px)
         self._weight = term.weight / (term.correlation_px * sigma**2)
         self._sigma = sigma
+        self._parts: dict[Part, Borders] = {}
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
-        # Each thread has a row of its own.
-        self._stride = min(self._canvas.stride, problem.equations.lanes)
+        # Each thread has a row of its own; one alone goes from edge to edge, where memory is near.
+        self._stride = 1 if device.is_cpu else min(self._canvas.stride, problem.equations.lanes)
 
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale
@@ -90,21 +101,43 @@ class BoundContour(BoundTerm):
         scale.weight, scale.reach = self._weight, stage.reach_px
         self._scale.assign([scale])
 
-    def add(self, system: System, *, alone: bool = False) -> None:
+    def _borders_of(self, part: Part) -> Borders:
+        """What is seen in a part of the frames."""
+        from warpprior.kernels.contour import BORDERS_OF_FRAMES, Borders
+        from warpprior.kernels.slabs import frames_of
+
+        if part not in self._parts:
+            self._parts[part] = frames_of(Borders, self._borders, BORDERS_OF_FRAMES, part.of)
+            if self._links is not None:
+                self._parts[part].carriers = self._links.carriers_of(part)
+        borders = self._parts[part]
+        self._distances.look(borders, part)
+        borders.blockers, borders.focal = self.problem.drawings.behind(self.body.name), self.problem.motion.focal
+        return borders
+
+    def add_part(self, system: System, part: Part) -> None:
         from warpprior.kernels.contour import add_contour
 
         motion = self.problem.motion
-        self._borders.focal = motion.focal
-        add_contour(
-            self._canvas.outline(motion.screen),
-            self._borders,
-            self._scale,
-            motion.states[self.body.name].poses,
-            self._start,
-            system,
-            stride=self._stride,
-            cost_out=self.costs,
-        )
+        borders = self._borders_of(part)
+
+        def launch() -> None:
+            add_contour(
+                self._canvas.outline(motion.screen),
+                borders,
+                self._scale,
+                part.of(motion.states[self.body.name].poses),
+                self._start,
+                system,
+                stride=self._stride,
+                cost_out=part.of(self.costs),
+            )
+
+        if self._links is None:
+            launch()
+        else:
+            misfit = -1 if borders.misfit is None else borders.misfit_column
+            self._links.gather(system, launch, (system.bias_column, misfit, system.focal_column), part)
 
     def measurements(self, pixels: float) -> float:
         return pixels * self._sigma**2

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from warpprior.support.limits import positive, share, weight
-from warpprior.terms.term import BoundTerm, Term
+from warpprior.terms.term import BoundTerm, DrawnTerm, Term
 
 if TYPE_CHECKING:
+    from warpprior.kernels.depth import DepthView
     from warpprior.kernels.rows import System
+    from warpprior.render.parts import Part
     from warpprior.render.window import Window
     from warpprior.scene import SceneBody
     from warpprior.system.problem import Problem
@@ -36,6 +38,7 @@ class Depth(Term):
     name: ClassVar[str] = "depth"
     observes: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("read_depth",)
 
     weight: float = weight(0.0)
@@ -58,7 +61,7 @@ class Depth(Term):
                 yield BoundDepth(self, body, problem, window, depths)
 
 
-class BoundDepth(BoundTerm):
+class BoundDepth(DrawnTerm):
     """The measured depth of one body."""
 
     term: Depth
@@ -77,10 +80,7 @@ class BoundDepth(BoundTerm):
         view.origins, view.width, view.height = window.device_origins(device), window.width, window.height
         view.center, view.clearance = motion.center, term.clearance_m
         view.least_cosine = term.least_cosine
-        if problem.observed.labels is not None:
-            canvas = problem.drawings.alone[body.name]
-            view.keys, view.key_origins = canvas.keys, canvas.origins
-            view.key_width, view.key_height = canvas.window.width, canvas.window.height
+        self._parts: dict[Part, DepthView] = {}
         self._points = motion.points[body.name]
         self._places = point_body(body, motion, problem.equations.starts[body.name])
         self._seen, self._normals = (wp.zeros(self._points.shape, dtype=wp.vec3, device=device) for _ in range(2))
@@ -92,28 +92,46 @@ class BoundDepth(BoundTerm):
         weight = term.weight / term.correlated_points
         self._scale.assign([self.problem.robust_scale("depth", stage, weight, term.sigma_m)])
 
-    def freeze(self) -> None:
+    def _view_of(self, part: Part) -> DepthView:
+        """What is seen in a part of the frames."""
+        from warpprior.kernels.depth import DepthView
+        from warpprior.kernels.slabs import frames_of
+
+        if part not in self._parts:
+            self._parts[part] = frames_of(DepthView, self._view, ("depths", "origins"), part.of)
+        view, problem = self._parts[part], self.problem
+        if problem.observed.labels is not None:
+            canvas = problem.drawings.alone[self.body.name]
+            view.keys, view.key_origins = canvas.keys, canvas.origins
+            view.key_width, view.key_height = canvas.window.width, canvas.window.height
+        view.focal = problem.motion.focal
+        return view
+
+    def freeze_part(self, part: Part) -> None:
         from warpprior.kernels.depth import match_depths
 
-        motion = self.problem.motion
-        self._view.focal = motion.focal
         match_depths(
-            self._points, motion.vertices, self._places, self._view, observed_out=self._seen, normals_out=self._normals
+            part.of(self._points),
+            part.of(self.problem.motion.vertices),
+            self._places,
+            self._view_of(part),
+            observed_out=part.of(self._seen),
+            normals_out=part.of(self._normals),
         )
 
-    def add(self, system: System, *, alone: bool = False) -> None:
+    def add_part(self, system: System, part: Part) -> None:
         from warpprior.kernels.depth import add_depths
 
         add_depths(
-            self._points,
-            self._seen,
-            self._normals,
+            part.of(self._points),
+            part.of(self._seen),
+            part.of(self._normals),
             self._places,
-            self.problem.motion.states[self.body.name].poses,
+            part.of(self.problem.motion.states[self.body.name].poses),
             self._scale,
             system,
             lanes=self._lanes,
-            cost_out=self.costs,
+            cost_out=part.of(self.costs),
         )
 
 

@@ -11,14 +11,15 @@ import numpy as np
 
 from warpprior.support.errors import InputError
 from warpprior.support.limits import number, positive, share, weight
-from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, Term
+from warpprior.terms.term import GAUSS_NEWTON, BoundTerm, DrawnTerm, Term
 
 if TYPE_CHECKING:
     import warp as wp
 
     from warpprior.bodies.body import Body
-    from warpprior.kernels.image import Trust, View
+    from warpprior.kernels.image import Blurred, Samples, Trust, View
     from warpprior.kernels.rows import System
+    from warpprior.render.parts import Part
     from warpprior.scene import SceneBody
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
@@ -47,6 +48,7 @@ class Image(Term):
     name: ClassVar[str] = "image"
     observes: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("read_rgb", "labels")
 
     sigma_grey: float = positive(0.02)
@@ -74,7 +76,7 @@ class Image(Term):
                 yield BoundImage(self, body, problem)
 
 
-class BoundImage(BoundTerm):
+class BoundImage(DrawnTerm):
     """The colours of one body.
 
     Samples are spread over the surface.  Their colours are blurred among those around them on the screen, as the
@@ -102,6 +104,7 @@ class BoundImage(BoundTerm):
         self._sigma = wp.full(1, term.sigma_grey, dtype=wp.float32, device=device)
         self._lanes = 1 if device.is_cpu else 32
         self._blur_px, self._active = 0.0, False
+        self._parts: dict[Part, tuple[Samples, Blurred, Trust]] = {}
 
     def _load_pictures(self) -> None:
         """Crops around the body's label, in which what is of the body is marked."""
@@ -127,9 +130,8 @@ class BoundImage(BoundTerm):
         self._window = window
         shape = (motion.frame_count, window.height * window.width)
         self._pixels = wp.array(pixels.reshape(*shape, 4), dtype=wp.uint8, device=motion.device)
-        self._half_way = wp.zeros(shape, dtype=wp.vec4, device=motion.device)
         self._blurred = Blurred()
-        self._blurred.values = wp.zeros(shape, dtype=wp.vec4, device=motion.device)
+        self._blurred.values = wp.zeros((len(own), 1), dtype=wp.vec4, device=motion.device)
         self._blurred.origins = window.device_origins(motion.device)
 
     def _spread_samples(self) -> None:
@@ -166,13 +168,12 @@ class BoundImage(BoundTerm):
 
         from warpprior.kernels.image import View
 
-        motion, canvas = self.problem.motion, self.problem.drawings.alone[self.body.name]
+        motion = self.problem.motion
         colors = np.zeros((motion.assembly.vertex_count, 3), dtype=np.float32)
         first = motion.first_vertex(self.body.name)
         colors[first : first + self.body.body.vertex_count] = self.body.body.colors
         view = View()
-        view.keys, view.origins, view.faces = canvas.keys, canvas.origins, canvas.faces
-        view.width, view.height, view.channel = canvas.window.width, canvas.window.height, 0
+        view.channel = 0
         view.colors = wp.array(colors, dtype=wp.vec3, device=motion.device)
         view.center, view.clearance = motion.center, self.term.clearance_m
         view.least_cosine = self.term.least_cosine
@@ -197,6 +198,8 @@ class BoundImage(BoundTerm):
 
     def _blur(self, blur_px: float) -> None:
         """Blur the pictures by a Gaussian of ``blur_px`` [px]."""
+        import warp as wp
+
         from warpprior.kernels import blur
 
         blurred = self._blurred
@@ -208,31 +211,54 @@ class BoundImage(BoundTerm):
         radius = math.ceil(BLUR_REACH * sigma) if sigma >= LEAST_SIGMA else 0
         sigma = max(sigma, LEAST_SIGMA)
         blurred.sigma = math.sqrt(blur_px**2 + SENSOR_BLUR)
+        if width * height > blurred.values.shape[1]:
+            shape = (len(blurred.values), width * height)
+            blurred.values = wp.zeros(shape, dtype=wp.vec4, device=self._pixels.device)
         blur.shrink_pictures(self._pixels, self._window.width, shrink, width, height, small_out=blurred.values)
-        blur.blur_pictures(
-            blurred.values, width, height, sigma, radius, vertical=False, finish=False, blurred_out=self._half_way
-        )
-        blur.blur_pictures(
-            self._half_way, width, height, sigma, radius, vertical=True, finish=True, blurred_out=blurred.values
-        )
+        self._parts.clear()
+        parts = self.problem.drawings.parts
+        longest = (max(part.count for part in parts), width * height)
+        half_way = wp.zeros(longest, dtype=wp.vec4, device=self._pixels.device)
+        for part in parts:
+            values, between = part.of(blurred.values), half_way[: part.count]
+            size = {"width": width, "height": height, "sigma": sigma, "radius": radius}
+            blur.blur_pictures(values, **size, vertical=False, finish=False, blurred_out=between)
+            blur.blur_pictures(between, **size, vertical=True, finish=True, blurred_out=values)
 
-    def freeze(self) -> None:
+    def _of(self, part: Part) -> tuple[Samples, Blurred, Trust]:
+        """What concerns a part of the frames."""
+        from warpprior.kernels.image import SAMPLES_OF_FRAMES, Blurred, Samples, Trust
+        from warpprior.kernels.slabs import frames_of
+
+        if part not in self._parts:
+            self._parts[part] = (
+                frames_of(Samples, self._samples, SAMPLES_OF_FRAMES, part.of),
+                frames_of(Blurred, self._blurred, ("values", "origins"), part.of),
+                frames_of(Trust, self._trust, ("shares", "sigmas"), part.of),
+            )
+        return self._parts[part]
+
+    def freeze_part(self, part: Part) -> None:
         from warpprior.kernels import image
         from warpprior.kernels.light import fit_light
 
         if not self._active:
             return
-        motion, samples = self.problem.motion, self._samples
-        self._view.focal = motion.focal
+        motion, view, canvas = self.problem.motion, self._view, self.problem.drawings.alone[self.body.name]
+        samples, blurred, _ = self._of(part)
+        view.focal = motion.focal
+        view.keys, view.origins, view.faces = canvas.keys, canvas.origins, canvas.faces
+        view.width, view.height = canvas.window.width, canvas.window.height
+        normals = part.of(self._normals)
         image.see_samples(
-            motion.vertices,
+            part.of(motion.vertices),
             samples.body,
             self._areas,
-            self._view,
-            self._pixels,
-            self._blurred,
+            view,
+            part.of(self._pixels),
+            blurred,
             points_out=samples.points,
-            normals_out=self._normals,
+            normals_out=normals,
             seen_out=samples.seen,
             pixels_out=samples.pixels,
             albedo_out=samples.albedo,
@@ -241,24 +267,26 @@ class BoundImage(BoundTerm):
         )
         fit_light(
             samples.albedo,
-            self._normals,
+            normals,
             samples.colors,
             samples.seen,
             self._sigma,
             gains_out=samples.gains,
             offsets_out=samples.offsets,
-            counts_out=self._counts,
+            counts_out=part.of(self._counts),
         )
-        image.gauge_misses(samples, self.term.sigma_grey, sigmas_out=self.sigmas)
+        image.gauge_misses(samples, self.term.sigma_grey, sigmas_out=part.of(self.sigmas))
 
-    def add(self, system: System, *, alone: bool = False) -> None:
+    def add_part(self, system: System, part: Part) -> None:
         from warpprior.kernels.image import add_image
 
         if not self._active:
             return
         motion = self.problem.motion
-        poses = motion.states[self.body.name].poses
-        add_image(self._samples, self._trust, poses, motion.focal, system, lanes=self._lanes, cost_out=self.costs)
+        samples, _, trust = self._of(part)
+        poses = part.of(motion.states[self.body.name].poses)
+        costs = part.of(self.costs)
+        add_image(samples, trust, poses, motion.focal, system, lanes=self._lanes, cost_out=costs)
 
 
 def surface_area(body: Body) -> float:

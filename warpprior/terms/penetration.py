@@ -110,6 +110,7 @@ class BoundBentPenetration(BoundTerm):
         self._query = problem.surface_query(body, SURFACE_REACH_M)
         self._points = motion.points[partner.name]
         self._answers = self._query.answers(self._points.shape[1])
+        self._waiting = self._query.waiting(motion.states[partner.name].poses, self._points.shape[1])
         bent = self._bent = BentSurface()
         bent.points, bent.areas = self._points, motion.point_areas[partner.name]
         bent.body = point_body(partner, motion, starts.get(partner.name, -1))
@@ -126,6 +127,8 @@ class BoundBentPenetration(BoundTerm):
     def enter(self, stage: Stage) -> None:
         push = push_in(self.term, stage, both_estimated=not self._partner.known)
         self._active = push.weight > 0.0
+        # What lies between touches nothing and enters nothing, or it touches; how far it is does not matter.
+        self._waiting.restart((-push.allowance, push.touching))
         self._push.assign([push])
 
     def freeze(self) -> None:
@@ -139,7 +142,7 @@ class BoundBentPenetration(BoundTerm):
         if not self._active:
             return
         if system.mode != GRADIENT:  # that comes after the costs, at the same motion
-            self._query.query(self._points, self._answers)
+            self._query.query(self._points, self._answers, self._waiting)
         held = int(self._shares_held)
         add_bent_penetration(self._bent, self._push, system, hold_shares=held, cost_out=self.costs)
         self._shares_held = True

@@ -98,16 +98,23 @@ class BoundSliding(BoundTerm):
         from warpprior.kernels.sliding import add_sliding
 
         motion, pair = self.problem.motion, self._pair
-        add_sliding(
-            pair.held if alone else pair.contacts,
-            self._drifts,
-            motion.segments,
-            motion.paces,
-            self._slip,
-            system,
-            lanes=pair.lanes,
-            cost_out=self.costs,
-        )
+
+        def launch() -> None:
+            add_sliding(
+                pair.held if alone else pair.contacts,
+                self._drifts,
+                motion.segments,
+                motion.paces,
+                self._slip,
+                system,
+                lanes=pair.lanes,
+                cost_out=self.costs,
+            )
+
+        if alone or pair.links is None:
+            launch()
+        else:
+            pair.links.gather(system, launch)
 
     def measurements(self, pixels: float) -> float:
         """Contacts between two frames count as one, along two axes and what is not free of the third."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import warp as wp
 
     from warpprior.kernels.rows import System
+    from warpprior.render.parts import Part
     from warpprior.scene import Scene, SceneBody
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
@@ -39,6 +40,8 @@ class Term:
         observes: its cost says how well a frame fits what was observed; a constant of the class.
         compares_labels: it holds drawings against label images; a constant of the class.
         draws: it reads the drawings of bodies alone; a constant of the class.
+        in_parts: it can be asked for some frames at a time, what it binds being :class:`DrawnTerm`; a constant of the
+            class.
         reads: fields of a scene that it needs, all of them; a constant of the class.
         weight: factor of its cost; 0 leaves it out.
         solvers: those that use it here; ``all`` that it has a use for.
@@ -50,6 +53,7 @@ class Term:
     observes: ClassVar[bool] = False
     compares_labels: ClassVar[bool] = False
     draws: ClassVar[bool] = False
+    in_parts: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ()
 
     weight: float = weight_field(1.0)
@@ -93,13 +97,14 @@ class BoundTerm:
         costs: of each frame [frame] float64, weight included; every :meth:`add` adds to it, and who asks for costs
             zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
+        in_parts: as the term has it.
     """
 
     def __init__(self, term: Any, body: SceneBody, problem: Problem):
         import warp as wp
 
         self.term, self.name, self.body, self.problem = term, term.name, body, problem
-        self.ties_frames, self.observes = term.ties_frames, term.observes
+        self.ties_frames, self.observes, self.in_parts = term.ties_frames, term.observes, term.in_parts
         self.costs = wp.zeros(problem.motion.frame_count, dtype=wp.float64, device=problem.motion.device)
         self.factor = 1.0
 
@@ -150,6 +155,33 @@ class BoundTerm:
             self.add(system)
 
         record_adjoint(push, [rows])
+
+
+class DrawnTerm(BoundTerm):
+    """A bound term of a body whose drawing it reads, which can be asked for a part of the frames: long sequences are
+    drawn part by part.
+
+    What it takes from :attr:`warpprior.system.problem.Problem.drawings` is of the part that is drawn, and so must all
+    other arrays be that it gives to a kernel: ``part.of(array)``.
+    """
+
+    def freeze_part(self, part: Part) -> None:
+        """:meth:`freeze` for the frames that are drawn; launches only."""
+
+    def add_part(self, system: System, part: Part) -> None:
+        """:meth:`add` for the frames that are drawn, whose rows ``system`` takes; launches only."""
+        raise TypeError(f"term {self.name!r} has no rows")
+
+    def freeze(self) -> None:
+        self.freeze_part(self._all())
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        self.add_part(system, self._all())
+
+    def _all(self) -> Part:
+        """The one part that there is."""
+        (part,) = self.problem.drawings.parts
+        return part
 
 
 def bind_terms(terms: Iterable[Term], problem: Problem) -> list[BoundTerm]:

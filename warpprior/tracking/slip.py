@@ -14,13 +14,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import (  # pyright: ignore[reportAttributeAccessIssue] - made at import
-    dgeqrf,
-    dorgqr,
-    dpotrf,
-    dsyev,
-    dtrtrs,
-)
+from scipy.linalg.lapack import dgeqrf, dorgqr  # pyright: ignore[reportAttributeAccessIssue] - made at import
+from scipy.linalg.lapack import dpotrf, dsyev, dtrtrs  # pyright: ignore[reportAttributeAccessIssue] - likewise
 
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import hats

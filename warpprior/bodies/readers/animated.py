@@ -10,8 +10,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
 from warpprior.bodies.readers.animated_usd import MOST_BYTES, read_usd_animation
-from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
-from warpprior.bodies.readers.mesh import MAX_EXTENT, MIN_EXTENT
+from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.usd_surface import MOST_PLACES
 from warpprior.bodies.repair import MAX_FACES, repair_faces
 from warpprior.support.arrays import to_numpy

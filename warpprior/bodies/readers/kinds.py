@@ -20,6 +20,8 @@ from warpprior.bodies.readers.conventions import Convention
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 
+MIN_EXTENT, MAX_EXTENT = 1e-3, 5.0  # of a body's longest side [m]
+
 
 @dataclass(frozen=True)
 class NoKeys:

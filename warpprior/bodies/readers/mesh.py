@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,26 +10,13 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
-from warpprior.bodies.readers.mesh_files.dae import read_dae
-from warpprior.bodies.readers.mesh_files.gltf import read_gltf
-from warpprior.bodies.readers.mesh_files.obj import read_obj
-from warpprior.bodies.readers.mesh_files.ply import read_ply
-from warpprior.bodies.readers.mesh_files.stl import read_stl
+from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within
 
-READERS = {
-    ".obj": read_obj,
-    ".ply": read_ply,
-    ".stl": read_stl,
-    ".glb": read_gltf,
-    ".gltf": read_gltf,
-    ".dae": read_dae,
-}
-MAX_EXTENT = 5.0  # [m]
-MIN_EXTENT = 1e-3  # [m]
+# Ending of a file -> the module below ``mesh_files`` that reads it, imported when it is first needed, by read_<module>.
+READERS = {".obj": "obj", ".ply": "ply", ".stl": "stl", ".glb": "gltf", ".gltf": "gltf", ".dae": "dae"}
 SMALL_EXTENT = 0.02  # [m], below which a body is rather in another unit than so small
 UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "metres": 1.0}
 
@@ -68,11 +56,12 @@ def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
 
 def read_surface(path: Path) -> Surface:
     """Triangles of a mesh file as they are, in the file's units; not yet repaired."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+    kind = READERS.get(path.suffix.lower())
+    if kind is None:
         found = f"{path.suffix!r} files are not read" if path.suffix else "has no file extension"
         raise InputError(str(path), found, f"give one of {', '.join(READERS)}")
-    return reader(path)
+    module = importlib.import_module(f"warpprior.bodies.readers.mesh_files.{kind}")
+    return getattr(module, f"read_{kind}")(path)
 
 
 def _other_scales(extent: float) -> str:

@@ -1,23 +1,30 @@
-"""``warpprior refine``: refine a scene folder and write a result folder."""
+"""``warpprior refine``: refine a scene folder and write a result folder, or several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
-from warpprior.cli.shared import Checked, Common, IntoFolder, OnDevice, OneScene, Refined, Started, folder
+from warpprior.cli.shared import Checked, Common, IntoFolder, ManyScenes, OnDevice, Refined, Started, folder
+
+if TYPE_CHECKING:
+    from warpprior.cli.many import RefinedFolder
 
 PLACE = 1
 SUMMARY = "estimate the motion of every body that is not known"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OneScene, Refined, Started, Checked, IntoFolder, OnDevice, Common):
+class Options(ManyScenes, Refined, Started, Checked, IntoFolder, OnDevice, Common):
     """Options of ``refine``."""
 
-    output_dir: Path = folder("result folder")
+    output_dir: Path = folder("result folder; of several scenes, the one that their result folders are in")
     resume: bool = option("continue an interrupted run in --output-dir", False)
+    memory: str | None = option(
+        "what the process may take, or the run on a GPU, as 4GiB (default: most of what is free)", metavar="SIZE"
+    )
 
 
 def run(options: Options) -> int:
@@ -26,22 +33,48 @@ def run(options: Options) -> int:
     An interrupted run leaves its best so far, marked incomplete, and can be resumed.  Where the result is complete and
     of the same settings and inputs, resuming does nothing.
     """
-    from warpprior.cli.refining import chosen_settings, inputs_of, refine_into, state_to_resume
-    from warpprior.cli.results import exit_code, exit_code_of, places_of, read_start
-    from warpprior.cli.running import say, start_warp
-    from warpprior.io import prepare_output
+    from warpprior.cli.refining import chosen_settings, refine_folder
+    from warpprior.support.memory import read_size
 
     settings = chosen_settings(options)
-    protect = places_of(options.scene, options.initial)
-    with prepare_output(options.output_dir, overwrite=options.overwrite, resume=options.resume, protect=protect):
-        device = start_warp(options.device, options.quiet)
-        scene = read_start(options.scene, options.initial, options.num_frames, quiet=options.quiet)
-        state, inputs = None, inputs_of(scene, settings)
-        if options.resume:
-            state, complete = state_to_resume(options.output_dir, inputs, or_begin=options.overwrite)
-            if complete:
-                say(options.quiet, f"{options.output_dir}: complete: nothing to resume")
-                return exit_code_of(options.output_dir, strict=options.strict)
-        chosen = {"check_first": not options.no_check, "strict": options.strict, "quiet": options.quiet}
-        result = refine_into(options.output_dir, scene, settings, device, inputs, state=state, **chosen)
-    return exit_code(result, strict=options.strict)
+    if options.memory is not None:
+        read_size(options.memory, "--memory")
+    how = {
+        "num_frames": options.num_frames,
+        "device": options.device,
+        "overwrite": options.overwrite,
+        "resume": options.resume,
+        "check_first": not options.no_check,
+        "strict": options.strict,
+        "memory": options.memory,
+    }
+    if len(options.scenes) > 1:
+        return _refine_many(options, settings, how)
+    code, _ = refine_folder(
+        options.scenes[0], options.output_dir, settings, **how, initial=options.initial, quiet=options.quiet, table=True
+    )
+    return code
+
+
+def _refine_many(options: Options, settings, how: dict) -> int:
+    """Refine one scene after the other, a line for each."""
+    from warpprior.cli.many import refine_folders, worst
+    from warpprior.cli.messages import complain
+    from warpprior.cli.running import say
+    from warpprior.support.errors import InputError
+
+    if options.initial is not None:
+        raise InputError(
+            "--initial", f"given for {len(options.scenes)} scenes", "one scene, or their own initial poses"
+        )
+
+    def told(one: RefinedFolder) -> None:
+        if one.exit_code in (0, 3):
+            say(options.quiet, f"{one.output_dir}: {one.said}")
+        else:
+            complain(f"error: {one.output_dir.name}: {one.said}")
+
+    found = refine_folders(options.scenes, options.output_dir, settings, **how, debug=options.debug, told=told)
+    done = sum(one.exit_code in (0, 3) for one in found)
+    say(options.quiet, f"{done} of {len(options.scenes)} scenes refined")
+    return worst([one.exit_code for one in found])

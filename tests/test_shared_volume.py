@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import trimesh
+import warp as wp
 
 from tests.reference import distance as reference
-from warpprior.metrics.volume import MOST_CELLS, fill_surface, grid_pitch, shared_volume
+from warpprior.metrics import volume
+from warpprior.metrics.volume import MOST_CELLS, change_windings_of, grid_pitch, grids_of, shared_volumes
 
 
 def ball(radius=0.02, center=(0.0, 0.0, 0.0), subdivisions=3):
@@ -18,6 +20,20 @@ def box(size=(0.03, 0.02, 0.01), center=(0.0, 0.0, 0.0)):
     """Vertices and faces of a box along the axes."""
     mesh = trimesh.creation.box(extents=size)
     return mesh.vertices + center, mesh.faces
+
+
+def shared_volume(first, second, lower, upper, *pitch):
+    """Of surfaces that do not move, within one box."""
+    one, other = ((vertices[None], faces) for vertices, faces in (first, second))
+    return shared_volumes(one, other, lower[None], upper[None], *pitch)[0]
+
+
+def fill_surface(vertices, faces, origin, counts, pitch):
+    """Which centres of a grid are inside (x, y, z) bool."""
+    grids = grids_of(origin[None], counts[None], pitch, "cpu")
+    changes = wp.empty(int(counts[0] * counts[1] * (counts[2] + 1)), dtype=wp.int32, device="cpu")
+    change_windings_of(vertices[None], wp.array(faces.astype(np.int32), dtype=wp.vec3i), grids, changes_out=changes)
+    return np.cumsum(changes.numpy().reshape(counts[0], counts[1], counts[2] + 1), axis=2)[:, :, :-1] >= 1
 
 
 def test_every_centre_equals_its_winding_number():
@@ -95,3 +111,18 @@ def test_large_boxes_get_larger_cells():
     assert grid_pitch(np.zeros(3), np.full(3, 0.15)) == 0.001
     pitch = grid_pitch(np.zeros(3), np.array([2.0, 1.0, 1.0]))
     assert np.log2(pitch / 0.001) % 1.0 == 0.0 and 2.0 / pitch**3 < MOST_CELLS < 8 * 2.2 / pitch**3
+
+
+@pytest.mark.parametrize("most", [10**6, 3000, 1], ids=["together", "in parts", "one by one"])
+def test_frames_are_counted_as_if_alone(monkeypatch, device, most):
+    """Boxes of several sizes, empty ones among them, in grids behind one another and in few or many parts."""
+    shifts = np.array([0.0, 0.004, 0.001, 0.002, 0.0])
+    first, (vertices, faces) = box(), box(center=(0.02, 0.01, 0.0))
+    second = vertices - shifts[:, None, None] * [1.0, 0.0, 0.0], faces
+    lower, upper = np.full((5, 3), -0.02), np.linspace(0.011, 0.03, 5)[:, None] * np.ones(3)
+    upper[2] = -0.03
+    monkeypatch.setattr(volume, "TOGETHER", most)
+    found = shared_volumes((np.tile(first[0], (5, 1, 1)), first[1]), second, lower, upper, device=device)
+    alone = [shared_volume(first, (second[0][k], faces), lower[k], upper[k]) for k in range(5)]
+    np.testing.assert_array_equal(found, alone)
+    assert found[2] == 0.0 and len(set(found)) == 5
