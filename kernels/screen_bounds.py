@@ -15,6 +15,11 @@ def _reset_bounds(bounds_out: wp.array[wp.float32]):
     bounds_out[side] = wp.where(side < 3, FAR, -FAR)
 
 
+def reset_bounds(*, bounds_out):
+    """Launch :func:`_reset_bounds`."""
+    wp.launch(_reset_bounds, dim=6, inputs=[], outputs=[bounds_out], device=bounds_out.device, record_tape=False)
+
+
 @wp.kernel
 def _bound_vertices(
     screen: wp.array2d[wp.vec3],  # [frame, vertex] u, v [px], depth [m]
@@ -42,7 +47,7 @@ def bound_vertices(screen, first, count, *, bounds_out):
     """Bounds of ``count`` vertices from ``first`` on, in the only frame of ``screen``."""
     device = screen.device
     lanes = 1 if device.is_cpu else LANES
-    wp.launch(_reset_bounds, dim=6, outputs=[bounds_out], device=device, record_tape=False)
+    reset_bounds(bounds_out=bounds_out)
     wp.launch(
         _bound_vertices,
         dim=lanes,

@@ -4,7 +4,6 @@ Frames are independent in the kernels launched this way, so the bits do not depe
 """
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -24,11 +23,6 @@ def thread_count() -> int:
 
 
 THREAD_NAME = "warpprior-slab"
-
-
-def slab_threads() -> int:
-    """How many threads of the pools below there are."""
-    return sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
 
 
 @cache

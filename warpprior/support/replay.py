@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import warp as wp
 
-from warpprior.kernels.slabs import slab_threads
+from warpprior.kernels.slabs import THREAD_NAME
 from warpprior.support.device import warp_device
 
 CPU_GRAPHS = (1, 14)  # the first Warp whose graphs on a CPU take all arguments
@@ -65,4 +65,5 @@ def _is_alone(device: wp.Device) -> bool:
 
     Threads that launch slabs of frames wait until a thread such as this one has work for them.
     """
-    return device.is_cuda or threading.active_count() == 1 + slab_threads()
+    waiting = sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
+    return device.is_cuda or threading.active_count() - waiting <= 1
