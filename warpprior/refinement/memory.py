@@ -21,7 +21,7 @@ from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
 from warpprior.terms.term import Term
 
-DRAWN_BYTES = 32 * MIB  # of drawings that a CPU holds where there is room for more: larger ones are no quicker
+DRAWN_BYTES = 256 * MIB  # of drawings that a CPU holds where there is room: each part costs what holds still once more
 SPARED = 0.8  # share of the free memory that a run may take unasked
 BLOCKS = 32  # matrices of a frame's unknowns that are held at most, when it is told how sure the result is
 OTHER_BYTES = 300_000  # of a frame: surfaces' motion, contacts, samples of colours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -56,8 +57,9 @@ class MaskView:
         self._labels = LabelWindow(self._canvas.window, device)
         self._gap = twin_zeros(3, wp.int32, device)
         self._scale = TwinArray(wp.zeros(1, dtype=Scale, device=device))
-        self._scale.host["weight"] = weight
-        self._reach = self._scale.host["reach"]
+        values: Any = self._scale.host  # one row of named values
+        values["weight"] = weight
+        self._reach = values["reach"]
         borders = self._borders = Borders()
         borders.fields, borders.clearance, borders.bias = self._fields, clearance, bias
         borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=device)

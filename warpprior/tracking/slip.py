@@ -14,13 +14,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import (  # pyright: ignore[reportAttributeAccessIssue] - made at import
-    dgeqrf,
-    dorgqr,
-    dpotrf,
-    dsyev,
-    dtrtrs,
-)
+from scipy.linalg.lapack import dgeqrf, dorgqr, dpotrf, dsyev, dtrtrs  # pyright: ignore[reportAttributeAccessIssue]
 
 from warpprior.tracking.belief import Belief
 from warpprior.tracking.manifold import hats
