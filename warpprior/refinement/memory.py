@@ -24,6 +24,7 @@ from warpprior.terms.term import Term
 DRAWN_BYTES = 256 * MIB  # of drawings that a CPU holds where there is room: each part costs what holds still once more
 SPARED = 0.8  # share of the free memory that a run may take unasked
 BLOCKS = 32  # matrices of a frame's unknowns that are held at most, when it is told how sure the result is
+LOADED_BYTES = 150 * MIB  # of kernels, libraries and grids of bodies, yet to be loaded
 OTHER_BYTES = 300_000  # of a frame: surfaces' motion, contacts, samples of colours
 
 
@@ -76,7 +77,7 @@ def needs_of(motion: MotionState, observed: ObservedPicture, terms: list[Term]) 
                 frame += crop.width * crop.height * (each + colored)
     alone = len(bodies) == 1 and not motion.known
     drawn = (len(bodies) * (24 + 8 * several) + 8 * alone) * pixels + 4 * len(motion.assembly.edges)
-    held = held_bytes() if device.is_cpu else 0
+    held = held_bytes() + LOADED_BYTES if device.is_cpu else 0
     return Needs(held, frame, drawn, 8 * pixels * frame_count * bool(motion.known), distances, frame_count)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import warp as wp
 
+from warpprior.kernels.slabs import thread_count
 from warpprior.render.parts import Part, Parts
 from warpprior.support.device import warp_device
 from warpprior.support.spill import Spill
@@ -77,14 +78,16 @@ class BorderDistances:
         spans = [(0, len(labels))] if parts is None else [(part.start, part.stop) for part in parts]
         if parts is not None:
             self._spill = Spill(np.float16)
-        for start, stop in spans:
-            values = self._measure(crops, start, stop)
-            if self._spill is None:
-                self._all = wp.array(values, dtype=wp.float16, device=device, copy=False)
-            else:
-                self._spill.append(values)
+        # One pool for all: threads that come and go leave the memory behind that they worked in.
+        with ThreadPoolExecutor(max_workers=min(thread_count(), 2)) as pool:
+            for start, stop in spans:
+                values = self._measure(crops, start, stop, pool)
+                if self._spill is None:
+                    self._all = wp.array(values, dtype=wp.float16, device=device, copy=False)
+                else:
+                    self._spill.append(values)
 
-    def _measure(self, crops: np.ndarray, start: int, stop: int) -> np.ndarray:
+    def _measure(self, crops: np.ndarray, start: int, stop: int, pool: ThreadPoolExecutor) -> np.ndarray:
         """Pictures of some frames in a row, one behind the other, two numbers a pixel."""
         first = self._ends[start]
         values = np.empty(2 * (self._ends[stop] - first), dtype=np.float16)
@@ -96,8 +99,7 @@ class BorderDistances:
             place = 2 * (self._ends[frame] - first)
             values[place : place + pair.size].reshape(-1, 2)[:] = pair.T
 
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            list(pool.map(fill, range(start, stop)))
+        list(pool.map(fill, range(start, stop)))
         return values
 
     def look(self, borders: Borders, part: Part) -> None:
