@@ -122,10 +122,11 @@ def test_refine_hands_over_every_option(replaced):
     calls = replaced("refine")
     words = "refine scene --output-dir out --device cpu --iterations 7 --seed 3 --num-frames 5 --without sliding"
     words += " --without image --set a=1 --set b.c=2 --paper-literal --initial out/t --resume --overwrite --quiet"
-    assert main([*words.split(), "--no-check", "--strict"]) == 0
+    assert main([*words.split(), "--no-check", "--strict", "--memory", "4GiB"]) == 0
     (options,) = calls
     assert asdict(options) == {
         "scenes": (Path("scene"),),
+        "memory": "4GiB",
         "output_dir": Path("out"),
         "initial": Path("out/t"),
         "no_check": True,

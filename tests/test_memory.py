@@ -69,6 +69,7 @@ NEEDS = Needs(held=100 * MIB, frame=MIB, drawn=10 * MIB, backdrop=100 * MIB, dis
 def test_less_is_held_where_there_is_less(budget, most, backdrop, distances, monkeypatch):
     """Fewer frames at a time first, then known bodies drawn anew, then distances in a file; it stays within."""
     monkeypatch.setenv("WARPPRIOR_THREADS", "1")
+    monkeypatch.setattr("warpprior.refinement.memory.DRAWN_BYTES", 32 * MIB)
     holding, said = plan_holding(NEEDS, budget * MIB, wp.get_device("cpu"), whole=False)
     assert holding.parts is not None
     count = max(part.count for part in holding.parts)

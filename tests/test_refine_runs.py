@@ -133,7 +133,7 @@ def test_progress_goes_up_to_the_end(scene):
     said = []
     refine(scene, POLISHED, device="cpu", progress=lambda *what: said.append(what))
     shares = [done / total for done, total, _ in said]
-    assert shares == sorted(shares)
+    assert np.diff(shares).min() > -1e-12
     assert said[-1] == (1.0, 1.0, "done")
     names = [what[2] for what in said]
     assert [name for at, name in enumerate(names) if name not in ("compiling kernels", *names[:at])] == [

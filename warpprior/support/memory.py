@@ -36,7 +36,7 @@ def held_bytes() -> int:
     """What this process has in memory; 0 where the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
+    except (AttributeError, OSError, ValueError, IndexError):  # no sysconf, or no such file
         return 0
 
 

@@ -65,5 +65,5 @@ def _is_alone(device: wp.Device) -> bool:
 
     Threads that launch slabs of frames wait until a thread such as this one has work for them.
     """
-    slabs = sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
-    return device.is_cuda or threading.active_count() == 1 + slabs
+    waiting = sum(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
+    return device.is_cuda or threading.active_count() - waiting <= 1

@@ -71,7 +71,7 @@ class ObservedPicture:
         """Frames in which the body's label occurs (frame,) bool; none without labels."""
         if self.labels is None:
             return np.zeros(len(self.window.origins), dtype=bool)
-        return np.isfinite(self.boxes(body)).all(axis=1)
+        return ~np.isnan(self.boxes(body)[:, 0])
 
     def boxes(self, body: SceneBody) -> np.ndarray:
         """Bounding boxes of the body's label within the window (frame, 4) [px]; NaN where it does not occur."""
