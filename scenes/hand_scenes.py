@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ from warpprior.scenes.hand_scenes_handover import hand_over
 from warpprior.scenes.hold import Holder
 from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
-from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors
+from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors, film_actors
 from warpprior.scenes.puppet import Puppet, human_digits
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
-from warpprior.support.stored import frame_of, stored_zeros
 
 HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -269,11 +267,9 @@ def _film(camera, view, actors, table, hidden, images, noise, random, device) ->
     light = studio.camera_light(view, studio.world_light())
     backdrop = studio.build_backdrop(camera, view, table, None, light)
     gains = noises.draw_gains(len(hidden), noise, random)
-    frames = stored_zeros((len(hidden), camera.height, camera.width, 3), np.uint8)
 
-    def take(frame: int, colors: np.ndarray) -> None:
+    def shoot(frame: int, colors: np.ndarray) -> np.ndarray:
         shown = np.full_like(colors, _COVER) if hidden[frame] else colors
-        frames[frame] = noises.sensor_picture(shown, random, sigma=noise.grain, gain=gains[frame])
+        return noises.sensor_picture(shown, random, sigma=noise.grain, gain=gains[frame])
 
-    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, take=take, device=device)
-    return pictures, partial(frame_of, frames)
+    return film_actors(camera, actors, shoot, backdrop=backdrop, light=light, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.posing import posed_vertices
 from warpprior.kernels import raycast
 from warpprior.scene import Camera, Poses, Scene
-from warpprior.support.stored import stored_zeros
+from warpprior.support.stored import frame_of, stored_zeros
 
 NEAR_PLANE = 0.01  # [m]
 SLAB = 4  # frames held on the device at a time
@@ -109,6 +110,30 @@ def cast_labels(scene: Scene, poses: dict[str, Poses], device="cpu") -> np.ndarr
     """Label images (frame, height, width) uint8 of a scene's bodies at given poses, independent of the rasteriser."""
     actors = [Actor(member.body, member.label, poses[member.name]) for member in scene.bodies]
     return cast_actors(scene.camera, actors, device=device).labels
+
+
+def film_actors(
+    camera: Camera,
+    actors: list[Actor],
+    shoot: Callable[[int, np.ndarray], np.ndarray],
+    *,
+    backdrop: Backdrop,
+    light: Light,
+    device="cpu",
+) -> tuple[Pictures, ReadRgb]:
+    """Exact pictures of the actors without colours, and a reader of those that a sensor has of them.
+
+    Args:
+        camera, actors, backdrop, light, device: as of :func:`cast_actors`.
+        shoot: given each frame and its exact colours (height, width, 3); returns the sensor's, uint8.
+    """
+    frames = stored_zeros((actors[0].poses.frame_count, camera.height, camera.width, 3), np.uint8)
+
+    def take(frame: int, colors: np.ndarray) -> None:
+        frames[frame] = shoot(frame, colors)
+
+    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, take=take, device=device)
+    return pictures, partial(frame_of, frames)
 
 
 class _Caster:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from warpprior.scenes import studio
 from warpprior.scenes.grasp import find_grasp
 from warpprior.scenes.lift import Script, act
 from warpprior.scenes.objects import OBJECTS
-from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors
+from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors, film_actors
 from warpprior.scenes.play import Motion
 from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
-from warpprior.support.stored import frame_of, stored_zeros
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -136,13 +134,11 @@ def _film(
     pedestal = (0.8 * width, bottom - table) if bottom - table > 1e-3 else None
     light = studio.camera_light(view, studio.world_light())
     backdrop = studio.build_backdrop(camera, view, table, pedestal, light)
-    frames = stored_zeros((actors[0].poses.frame_count, camera.height, camera.width, 3), np.uint8)
 
-    def take(frame: int, colors: np.ndarray) -> None:
-        frames[frame] = noises.sensor_picture(colors, random)
+    def shoot(_: int, colors: np.ndarray) -> np.ndarray:
+        return noises.sensor_picture(colors, random)
 
-    pictures = cast_actors(camera, actors, backdrop=backdrop, light=light, take=take, device=device)
-    return pictures, partial(frame_of, frames)
+    return film_actors(camera, actors, shoot, backdrop=backdrop, light=light, device=device)
 
 
 def _fingertips(puppet: Puppet, motion: Motion, view: studio.View, camera: Camera) -> np.ndarray:

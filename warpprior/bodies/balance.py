@@ -56,8 +56,8 @@ def balance(
     weighted = rows.multiply(areas[:, None]).tocsr().T
     squares = weighted @ rows
     stays: Any = STIFFNESS * max(float(squares.diagonal().mean()), 1e-30) * eye(shape[1])
-    found: Any = spsolve((squares + stays).tocsc(), weighted @ away)
-    return np.clip(found, -most, most)
+    moves: Any = spsolve((squares + stays).tocsc(), weighted @ away)
+    return np.clip(moves, -most, most)
 
 
 def _nearest(

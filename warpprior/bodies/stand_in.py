@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,12 @@ from warpprior.bodies.simplify import moved, simplified
 MANY_FACES = 5_000  # below, drawing costs less than what else is done with a body
 WORTH = 0.7  # share of the faces: with more of them left, nothing is gained
 ONE_LINK = 0.999  # weight of a vertex that follows one link alone
+STEPS = 2  # errors that are asked for, per octave: scenes much alike find in the cache what another left there
+
+
+def in_steps(error: float, least: float) -> float:
+    """The next smaller of the errors that are asked for, ``least`` being one of them."""
+    return least * 2.0 ** (math.floor(STEPS * math.log2(error / least)) / STEPS)
 
 
 def lighter(body: Body, error: float, *, colors: bool = True) -> Body:
@@ -54,7 +61,8 @@ def lighter(body: Body, error: float, *, colors: bool = True) -> Body:
     chosen, corners = np.concatenate(kept), np.concatenate(faces).astype(np.int32)
     if len(corners) > WORTH * body.face_count:
         return body
-    return _between(body, chosen, np.concatenate(places).astype(np.float32), corners, worst)
+    vertices = np.concatenate(places).astype(np.float32)
+    return replace(between(body, chosen, corners), vertices=vertices, stands_for=Original(body, worst))
 
 
 def _links_of_faces(body: Body) -> np.ndarray | None:
@@ -68,11 +76,11 @@ def _links_of_faces(body: Body) -> np.ndarray | None:
     return owners[:, 0] if (owners == owners[:, :1]).all() else None
 
 
-def _between(body: Body, chosen: np.ndarray, vertices: np.ndarray, faces: np.ndarray, away_m: float) -> Body:
-    """The body with faces between some of its vertices, which are so far from its own."""
+def between(body: Body, chosen: np.ndarray, faces: np.ndarray) -> Body:
+    """The body with faces (face, 3) between some of its vertices (chosen,)."""
     return replace(
         body,
-        vertices=vertices,
+        vertices=body.vertices[chosen],
         faces=faces,
         skin_links=np.ascontiguousarray(body.skin_links[chosen]),
         skin_weights=np.ascontiguousarray(body.skin_weights[chosen]),
@@ -80,5 +88,4 @@ def _between(body: Body, chosen: np.ndarray, vertices: np.ndarray, faces: np.nda
         pose_directions=np.ascontiguousarray(body.pose_directions[chosen]),
         colors=None if body.colors is None else np.ascontiguousarray(body.colors[chosen]),
         texture_coordinates=None,
-        stands_for=Original(body, away_m),
     )

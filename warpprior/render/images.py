@@ -81,8 +81,9 @@ def _draw_each(
     two_sided = wp.array(assembly.face_two_sided, dtype=wp.int32, device=device)
     table = None if values is None else wp.array(values, dtype=wp.uint8, device=device)
     keys = wp.zeros(0, dtype=wp.uint64, device=device)
-    for start in range(0, frame_count, max(1, POSED_PIXELS // pixel_count)):
-        cut = slice(start, min(start + max(1, POSED_PIXELS // pixel_count), frame_count))
+    posed = max(1, POSED_PIXELS // pixel_count)
+    for start in range(0, frame_count, posed):
+        cut = slice(start, min(start + posed, frame_count))
         images = np.full((cut.stop - start, camera.height, camera.width), empty, dtype=image_type)
         points = np.concatenate(
             [posed_vertices(body.body, poses[body.name].frames(cut), device=device) for body in bodies], axis=1

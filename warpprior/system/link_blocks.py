@@ -131,6 +131,7 @@ class LinkSamples:
     ):
         self._sums, self._motion, self._steps = sums, motion, against is not None
         self._against = sums.body if against is None else against
+        (self._all,) = one_part(motion.frame_count)
         self._parts: dict[Part, link_blocks.Carriers] = {}
         carriers = self.carriers = sums.carriers()
         device = motion.device
@@ -182,7 +183,7 @@ class LinkSamples:
             launch()
             return
         sums, motion = self._sums, self._motion
-        part = one_part(motion.frame_count)[0] if part is None else part
+        part = self._all if part is None else part
         sums.clear(part, steps=self._steps)
         launch()
         state = motion.states[sums.body.name]

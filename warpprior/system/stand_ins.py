@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.bodies.stand_in import MANY_FACES, lighter
+from warpprior.bodies.stand_in import MANY_FACES, in_steps, lighter
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 
 MOST_M = 2e-4  # whatever the distance: contact is measured on these surfaces, too
-STEPS = 2  # errors that are asked for, per octave: scenes much alike find in the cache what another left there
+LEAST_M = 1e-6  # error that is asked for, but for steps down from it
 NEAREST = 0.3  # of the middle's depth: what a first guess has nearer is rather farther
 NEAREST_M = 0.05
 
@@ -36,8 +36,7 @@ def _lighter(item: SceneBody, scene: Scene, pixels: float) -> SceneBody:
     if item.body.face_count < MANY_FACES:
         return item
     allowed = min(pixels / _pixels_per_metre(item, item.initial, scene.camera), MOST_M / item.initial.scale)
-    step = 1e-6 * 2.0 ** (math.floor(STEPS * math.log2(allowed / 1e-6)) / STEPS)
-    body = lighter(item.body, step, colors=scene.read_rgb is not None)
+    body = lighter(item.body, in_steps(allowed, LEAST_M), colors=scene.read_rgb is not None)
     return item if body is item.body else replace(item, body=body)
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
-from warpprior.bodies.body import Body
 from warpprior.bodies.repair import Surface, is_closed
 from warpprior.bodies.simplify import simplified
+from warpprior.bodies.stand_in import MANY_FACES, WORTH, between, in_steps
 from warpprior.scene import Camera, SceneBody
 
-MANY_FACES = 5_000  # of a body that is drawn with fewer,
-WORTH = 0.7  # if no more than this share of them is left
-PIXELS = 0.1  # the most that its surface at rest may then be off on the screen, where objects are at first,
+PIXELS = 0.1  # the most that a surface at rest may be off on the screen, where objects are at first,
 MOST_M, LEAST_M = 5e-4, 2e-5  # and within these bounds
-STEPS = 2  # errors that are asked for, per octave: trackers of much the same scene find in the cache what another left
 
 
 def allowed_error(camera: Camera, watched: list[SceneBody]) -> float:
@@ -24,7 +20,7 @@ def allowed_error(camera: Camera, watched: list[SceneBody]) -> float:
     depths = [float(body.initial.position[0, 2]) for body in watched]
     nearest = min((depth for depth in depths if depth > 0.0), default=np.inf)
     allowed = min(max(PIXELS * nearest / max(camera.fx, camera.fy), LEAST_M), MOST_M)
-    return LEAST_M * 2.0 ** (math.floor(STEPS * math.log2(allowed / LEAST_M)) / STEPS)
+    return in_steps(allowed, LEAST_M)
 
 
 def drawn_with_fewer(body: SceneBody, error: float) -> tuple[SceneBody, np.ndarray | None]:
@@ -40,22 +36,5 @@ def drawn_with_fewer(body: SceneBody, error: float) -> tuple[SceneBody, np.ndarr
     found = simplified(surface, error / body.initial.scale)
     if len(found.faces) > WORTH * model.face_count:
         return body, None
-    return replace(body, body=_between(model, found.kept, found.faces.astype(np.int32))), found.kept
-
-
-def _between(body: Body, kept: np.ndarray, faces: np.ndarray) -> Body:
-    """A body that has only some of the vertices, and nothing but a surface and its motion."""
-    return replace(
-        body,
-        vertices=body.vertices[kept],
-        faces=faces,
-        skin_links=np.ascontiguousarray(body.skin_links[kept]),
-        skin_weights=np.ascontiguousarray(body.skin_weights[kept]),
-        shape_directions=np.ascontiguousarray(body.shape_directions[kept]),
-        pose_directions=np.ascontiguousarray(body.pose_directions[kept]),
-        colors=None,
-        texture_coordinates=None,
-        keypoints=None,
-        contact_zones={},
-        animation=None,
-    )
+    bare = replace(model, colors=None, keypoints=None, contact_zones={}, animation=None)  # they may name vertices
+    return replace(body, body=between(bare, found.kept, found.faces.astype(np.int32))), found.kept

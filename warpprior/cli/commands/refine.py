@@ -61,7 +61,7 @@ def _refine_many(options: Options, settings, how: dict) -> int:
     """Refine one scene after the other, a line for each."""
     from warpprior.cli.many import refine_folders, worst
     from warpprior.cli.messages import complain
-    from warpprior.cli.running import say
+    from warpprior.cli.running import FITS_BADLY, OK, say
     from warpprior.support.errors import InputError
 
     if options.initial is not None:
@@ -70,12 +70,12 @@ def _refine_many(options: Options, settings, how: dict) -> int:
         )
 
     def told(one: RefinedFolder) -> None:
-        if one.exit_code in (0, 3):
+        if one.exit_code in (OK, FITS_BADLY):
             say(options.quiet, f"{one.output_dir}: {one.said}")
         else:
             complain(f"error: {one.output_dir.name}: {one.said}")
 
     found = refine_folders(options.scenes, options.output_dir, settings, **how, debug=options.debug, told=told)
-    done = sum(one.exit_code in (0, 3) for one in found)
+    done = sum(one.exit_code in (OK, FITS_BADLY) for one in found)
     say(options.quiet, f"{done} of {len(options.scenes)} scenes refined")
     return worst([one.exit_code for one in found])
