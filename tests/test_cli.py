@@ -160,7 +160,9 @@ def test_help_lists_what_there_is(capsys):
     from warpprior.scenes.objects import OBJECTS
     from warpprior.scenes.registry import SCENES
 
-    assert f"separated by commas: {', '.join(SENSORS)}; or auto" in help_of("track", capsys)
+    told = help_of("track", capsys)  # first: sensors enter the table when they are imported
+    assert SENSORS
+    assert f"separated by commas: {', '.join(SENSORS)}; or auto" in told
     text = help_of("simulate", capsys)
     for table in (SCENES, OBJECTS, noise.MASK_NOISE, noise.POSE_NOISE, noise.HAND_NOISE, noise.POINT_NOISE):
         assert f"one of {', '.join(table)}" in text
