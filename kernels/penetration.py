@@ -43,10 +43,10 @@ class BentSurface:
 
 
 @wp.func
-def allowed(push: Push, beyond: wp.array(dtype=wp.float32)) -> float:
-    """Depth that costs nothing [m]; ``beyond`` [1] is how much more than usual, where that is estimated."""
+def allowed(push: Push, beyond: wp.array(dtype=wp.float32), frame: int) -> float:
+    """Depth that costs nothing [m]; ``beyond`` [frame] is how much more than usual, where that is estimated."""
     if push.estimated == 1:
-        return push.allowance + beyond[0]
+        return push.allowance + beyond[frame]
     return push.allowance
 
 
@@ -67,7 +67,7 @@ def _add_penetration(
     first_frame: int,
     contacts: Contacts,
     push: wp.array[Push],  # [1]
-    beyond: wp.array[wp.float32],  # [1] see allowed
+    beyond: wp.array[wp.float32],  # [frame] see allowed
     system: System,
     lanes: int,
     cost_out: wp.array[wp.float64],  # [frame] added to
@@ -79,7 +79,7 @@ def _add_penetration(
         return
     cost = wp.float64(0.0)
     push_scale = push[0].weight / (contacts.sums[frame, 0] + 1.0e-4)
-    allowance = allowed(push[0], beyond)
+    allowance = allowed(push[0], beyond, frame)
     for point in range(lane, contacts.weights.shape[1], lanes):
         sample = contacts.samples[frame, point]
         depth = -sample[3] - allowance

@@ -45,7 +45,8 @@ class SharedUnknowns:
             outside the true ones, beyond what the picture was calibrated to.
         sigmas: how sure each value is (shared,); NaN before anything was learnt, 0 where it is held.
         misfits: how far the true surface of a body lies outside its own, on the device, by name [1] [m].
-        overlaps: of each pair whose overlap is estimated, how much deeper than usual it is [1] [m].
+        overlaps: of each pair whose overlap is estimated, how much deeper than usual it is, in each frame alike [frame]
+            [m].
         shapes: place of the first shape parameter of each body whose shape is estimated among ``names``.
         shape_counts: how many it has of them.
         first: values at the start, the means of the Gaussians (shared,).
@@ -85,7 +86,7 @@ class SharedUnknowns:
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
             for name, sigma in (overlap_priors(body, motion.scene.bodies) if overlap else {}).items():
-                self.overlaps[name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
+                self.overlaps[name] = wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device)
                 rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
             self._own[body.name] = slice(first, len(rows))
         self.names = tuple(row[0] for row in rows)

@@ -80,6 +80,10 @@ class BoundPenetration(BoundTerm):
         self._beyond = problem.shared.overlaps.get(name)
         self._column = problem.equations.shared.get(name, -1)
 
+    def across(self, joined: Problem) -> BoundTerm:
+        body = joined.motion.scene.body(self.body.name)
+        return BoundPenetration(self.term, body, joined.contacts(body).pairs[self._pair.partner.name], joined)
+
     def enter(self, stage: Stage) -> None:
         push = push_in(self.term, stage, both_estimated=not self._pair.partner.known)
         push.estimated, push.column = int(self._beyond is not None), self._column

@@ -108,6 +108,13 @@ class BoundTerm:
         self.costs = wp.zeros(problem.motion.frame_count, dtype=wp.float64, device=problem.motion.device)
         self.factor = 1.0
 
+    def across(self, joined: Problem) -> BoundTerm | None:
+        """The same of all clips that ``joined`` has one behind the other, which are then launched at once.
+
+        None, as here, leaves each clip to a bound term of its own: that is right for any term.
+        """
+        return None
+
     def enter(self, stage: Stage) -> None:
         """Take the scales of a stage."""
 
