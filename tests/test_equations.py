@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from tests.reference.equations import assemble
-from warpprior.system.equations import Equations, solve_band
+from tests.solver_samples import solve
+from warpprior.system.equations import Equations
+from warpprior.system.host_solver import solve_band
 
 COUNTS = (7, 6)  # unknowns of the two bodies of a frame
 WIDTH = sum(COUNTS)
 
 
-def make_equations(frames, shared=(), seed=0, spread=1.0):
+def make_equations(frames, shared=(), seed=0, spread=1.0, segments=(0,)):
     """Equations of residuals that depend on up to three frames and on what is shared, and their dense system.
 
     ``spread`` is how many powers of ten unknowns differ in scale.
@@ -21,7 +23,7 @@ def make_equations(frames, shared=(), seed=0, spread=1.0):
         SimpleNamespace(name=f"body{k}", body=SimpleNamespace(coordinate_count=count - 6))
         for k, count in enumerate(COUNTS)
     ]
-    equations = Equations(bodies, shared, frames, 1, "cpu")
+    equations = Equations(bodies, shared, frames, 1, "cpu", segments=segments)
     random = np.random.default_rng(seed)
     rows = []
     for frame in range(frames):
@@ -84,10 +86,10 @@ def test_solutions_equal_dense_ones(frames, shared, damping, floor):
     damped[:inner, :inner] += np.diag(damping * np.diag(matrix)[:inner] + np.tile(floors, frames))
     damped[inner:, inner:] += np.diag(shared_floor)
     expected = np.linalg.solve(damped, -vector)
-    steps, shared_steps = equations.solve(slice(0, WIDTH), damping, floors, shared_floor if shared else None)
+    steps, shared_steps = solve(equations, slice(0, WIDTH), damping, floors, shared_floor if shared else None)
     largest = np.abs(expected).max()
     np.testing.assert_allclose(steps.ravel(), expected[:inner], rtol=1e-8, atol=1e-8 * largest)
-    np.testing.assert_allclose(shared_steps, expected[inner:], rtol=1e-8, atol=1e-8 * largest)
+    np.testing.assert_allclose(shared_steps.ravel(), expected[inner:], rtol=1e-8, atol=1e-8 * largest)
 
 
 @pytest.mark.parametrize("name", ["body0", "body1"])
@@ -97,9 +99,29 @@ def test_a_body_alone_is_solved_with_the_others_held(name):
     columns = slice(equations.starts[name], equations.starts[name] + equations.counts[name])
     chosen = np.concatenate([f * WIDTH + np.arange(columns.start, columns.stop) for f in range(4)])
     expected = np.linalg.solve(matrix[np.ix_(chosen, chosen)], -vector[chosen])
-    steps, shared_steps = equations.solve(columns, 0.0, np.zeros(equations.counts[name]))
+    steps, shared_steps = solve(equations, columns, 0.0, np.zeros(equations.counts[name]))
     np.testing.assert_allclose(steps.ravel(), expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
-    np.testing.assert_array_equal(shared_steps, [0.0])
+    np.testing.assert_array_equal(shared_steps, [[0.0]])
+
+
+@pytest.mark.parametrize("lengths", [(3, 4), (1, 2, 5)])
+def test_segments_are_solved_as_if_alone(lengths):
+    """Clips in a row: each has steps and shared unknowns of its own, those it would have without the others."""
+    shared, starts = ("bias", "focal"), np.cumsum([0, *lengths[:-1]])
+    whole, _, _ = make_equations(sum(lengths), shared, segments=starts)
+    blocks, gradient = np.zeros(whole.hessian.shape), np.zeros(whole.gradient.shape)
+    steps, shared_steps = [], []
+    for seed, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        one, _, _ = make_equations(length, shared, seed=seed)
+        blocks[start : start + length], gradient[start : start + length] = one.hessian.numpy(), one.gradient.numpy()
+        alone = solve(one, slice(0, WIDTH), 0.1, np.ones(WIDTH), np.ones(2))
+        steps.append(alone[0])
+        shared_steps.append(alone[1])
+    whole.hessian.assign(blocks)
+    whole.gradient.assign(gradient)
+    found, found_shared = solve(whole, slice(0, WIDTH), 0.1, np.ones(WIDTH), np.ones(2))
+    np.testing.assert_allclose(found, np.concatenate(steps), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found_shared, np.concatenate(shared_steps), rtol=1e-9, atol=1e-12)
 
 
 def test_columns_follow_the_order_of_the_bodies():
@@ -115,7 +137,7 @@ def test_columns_follow_the_order_of_the_bodies():
 def test_badly_scaled_unknowns_are_solved():
     """Unknowns whose curvatures differ by twelve orders of magnitude: the residual stays small."""
     equations, matrix, vector = make_equations(6, seed=4, spread=6.0)
-    steps = equations.solve(slice(0, WIDTH), 0.0, np.zeros(WIDTH))[0].ravel()
+    steps = solve(equations, slice(0, WIDTH), 0.0, np.zeros(WIDTH))[0].ravel()
     scale = np.abs(matrix) @ np.abs(steps) + np.abs(vector)
     assert (np.abs(matrix @ steps + vector) < 1e-9 * scale).all()
 
@@ -131,7 +153,7 @@ def test_sequences_do_not_touch_each_other():
         gradient[:3, 0] += factor
         equations.hessian.assign(blocks)
         equations.gradient.assign(gradient)
-        steps.append(equations.solve(slice(0, WIDTH), 0.0, np.full(WIDTH, 10.0))[0])
+        steps.append(solve(equations, slice(0, WIDTH), 0.0, np.full(WIDTH, 10.0))[0])
     np.testing.assert_array_equal(steps[0][3:], steps[1][3:])
     assert np.abs(steps[0][:3] - steps[1][:3]).max() > 1e-3
 
@@ -143,11 +165,11 @@ def test_a_floor_leaves_what_nothing_observes_where_it_is():
     blocks[:, :, 2], blocks[:, :, :, 2], gradient[:, :, 2] = 0.0, 0.0, 0.0
     equations.hessian.assign(blocks)
     equations.gradient.assign(gradient)
-    steps, _ = equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))
+    steps, _ = solve(equations, slice(0, WIDTH), 1e-3, np.ones(WIDTH))
     np.testing.assert_array_equal(steps[:, 2], 0.0)
     assert (np.abs(np.delete(steps, 2, axis=1)) > 0.0).all()
     equations.clear()
-    np.testing.assert_array_equal(equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))[0], 0.0)
+    np.testing.assert_array_equal(solve(equations, slice(0, WIDTH), 1e-3, np.ones(WIDTH))[0], 0.0)
 
 
 def test_more_damping_where_rounding_left_the_matrix_not_positive():
@@ -157,12 +179,12 @@ def test_more_damping_where_rounding_left_the_matrix_not_positive():
     blocks[1, 0, 4, 4] += 0.9999 * 1e-3 * matrix[WIDTH + 4, WIDTH + 4] - _schur(matrix, WIDTH + 4)
     equations.hessian.assign(blocks)
     with np.errstate(all="raise"):
-        steps, _ = equations.solve(slice(0, WIDTH), 1e-7, np.zeros(WIDTH))
+        steps, _ = solve(equations, slice(0, WIDTH), 1e-7, np.zeros(WIDTH))
     assert np.isfinite(steps).all() and np.abs(steps).max() > 0.0
     assert steps.ravel() @ vector < 0.0  # downhill
     blocks[1, 0, 4, 4] = -1e12
     equations.hessian.assign(blocks)
-    np.testing.assert_array_equal(equations.solve(slice(0, WIDTH), 1e-3, np.zeros(WIDTH))[0], 0.0)
+    np.testing.assert_array_equal(solve(equations, slice(0, WIDTH), 1e-3, np.zeros(WIDTH))[0], 0.0)
 
 
 def _schur(matrix, index):
@@ -178,7 +200,7 @@ def test_blocks_that_are_not_finite_give_no_step(nan_allowed):
         blocks[1, 0, 5, 5] = bad
         equations.hessian.assign(blocks)
         with np.errstate(all="ignore"):
-            steps, _ = equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))
+            steps, _ = solve(equations, slice(0, WIDTH), 1e-3, np.ones(WIDTH))
         assert np.isfinite(steps).all()
         assert steps.any() == np.isinf(bad)
         assert steps[1, 5] == 0.0

@@ -19,6 +19,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
+from warpprior.system.solver import make_solver
 from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
@@ -60,7 +61,10 @@ class GaussNewton:
         self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
         self.names = tuple(kind.name for kind in used)
         self._bodies = [BodySteps(body, problem) for body in estimated]
-        self._floor = np.concatenate([steps.floor for steps in self._bodies])
+        equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
+        floor = np.concatenate([steps.floor for steps in self._bodies])
+        damping = settings.gauss_newton.damping
+        self._solver = make_solver(equations, slice(0, equations.width), damping, floor, prior)
 
     def run(self, number: int, report: Callable[[float], None] = lambda share: None) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration.
@@ -95,11 +99,11 @@ class GaussNewton:
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
             if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
                 break
-        information = problem.equations.information
-        if information is not None and limit and problem.shared.names:
-            problem.shared.learn(information)
+        information = self._solver.information
+        if information is not None and limit:
+            problem.shared.learn(information[0])
             if SETTLED - 1 <= number < len(self.stages) - 1:
-                self._settle(information)
+                self._settle(information[0])
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
 
     def _settle(self, information: np.ndarray) -> None:
@@ -107,9 +111,8 @@ class GaussNewton:
         shared = self.problem.shared
         before = shared.values
         shared.settle(information)
-        steps = self.problem.equations.follow(shared.values - before)
-        for body in self._bodies:
-            body.take(steps[:, body.columns])
+        self._solver.follow((shared.values - before)[None])
+        self._take()
         self.advance()
 
     def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
@@ -133,19 +136,14 @@ class GaussNewton:
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
-        equations, shared = self.problem.equations, self.problem.shared
-        steps, shared_steps = equations.solve(
-            slice(0, equations.width),
-            self.settings.gauss_newton.damping,
-            self._floor,
-            shared.floor if shared.names else None,
-            shared_pull=shared.pull if shared.names else None,
-            shared_bounds=shared.bounds if shared.names else None,
-        )
+        self._solver.solve()
+        self._take()
+        if self.problem.shared.names:
+            self.problem.shared.advance(self._solver.shared_steps)
+
+    def _take(self) -> None:
         for body in self._bodies:
-            body.take(steps[:, body.columns])
-        if shared.names:
-            shared.assign(shared.values + shared_steps)
+            body.take(self._solver.steps, body.columns.start)
 
     def advance(self) -> None:
         """Take the steps; launches only."""

@@ -8,19 +8,18 @@ all: poses and surfaces, what touches, and the terms that say how (:meth:`warppr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-import warp as wp
 
 from warpprior.bodies.body import Body
 from warpprior.scene import Scene, SceneBody
 from warpprior.system.motion import MotionState
 from warpprior.system.problem import Problem, ProblemTerm
+from warpprior.system.shared_unknowns import joined_unknowns
 
 DETECTED = ("keypoints2d", "boxes")  # fields of a scene that terms read which may be joined
 
@@ -34,13 +33,9 @@ class Joined(Problem):
     """
 
     def __init__(self, motion: MotionState, problems: Sequence[Problem]):
-        first = problems[0].shared
-        self.motion, self.shared = motion, copy(first)
-        self.estimates_focal = False
-        self.shared.overlaps = {
-            name: wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device) for name in first.overlaps
-        }
-        self._make_room()
+        self.motion, self.estimates_focal = motion, False
+        self.shared = joined_unknowns([problem.shared for problem in problems])
+        self._make_room([part.start for part, _ in motion.clips])
         self._draws = False
         for problem, (part, _) in zip(problems, motion.clips, strict=True):
             problem.join(self, part)

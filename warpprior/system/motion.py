@@ -145,9 +145,9 @@ class MotionState:
         self.camera: Camera = replace(camera, fx=camera.fx * factor, fy=camera.fy * factor) if log_factor else camera
         self.focal = wp.vec2(self.camera.fx, self.camera.fy)
 
-    def assign_shape(self, name: str, shape: np.ndarray) -> None:
-        """Give a body other shape parameters (shape,); then :meth:`pose` is due."""
-        self.states[name].shape.assign(np.asarray(shape, dtype=np.float32))
+    def assign_shape(self, name: str, shape: wp.array) -> None:
+        """Give a body other shape parameters [shape] float; then :meth:`pose` is due; launches only."""
+        wp.copy(self.states[name].shape, shape)
         self.models[name].shape(self.states[name])
 
     def read_shape(self, name: str) -> np.ndarray:

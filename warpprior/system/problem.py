@@ -93,11 +93,12 @@ class Problem:
         self._draws = True
         self.refresh()
 
-    def _make_room(self) -> None:
+    def _make_room(self, segments: Sequence[int] = (0,)) -> None:
         """Everything that terms look up besides what is drawn, for the motion and the shared unknowns that there are."""
         motion, device = self.motion, self.motion.device
         lanes = CPU_LANES if device.is_cpu else GPU_LANES
-        self.equations = Equations(motion.estimated, self.shared.names, motion.frame_count, lanes, device)
+        names, frames = self.shared.names, motion.frame_count
+        self.equations = Equations(motion.estimated, names, frames, lanes, device, segments=segments)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
         self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
         self.compares_labels = False
@@ -113,7 +114,6 @@ class Problem:
         """Have equations, and what terms look up, be a part of those of several clips; before terms are bound."""
         self.equations.take_part(joined.equations, part)
         self.surfaces.values = part.of(joined.surfaces.values)
-        self.shared.overlaps = {name: part.of(values) for name, values in joined.shared.overlaps.items()}
         for body in joined.motion.scene.bodies:
             links = joined.links(body)
             if links is not None:

@@ -92,9 +92,9 @@ class BoundPenetration(BoundTerm):
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.penetration import add_penetration
 
-        pair = self._pair
-        contacts = pair.held if alone else pair.contacts
-        add_penetration(contacts, self._push, system, lanes=pair.lanes, cost_out=self.costs, beyond=self._beyond)
+        pair, segments = self._pair, self.problem.motion.segments
+        given = pair.held if alone else pair.contacts, self._push, segments, system
+        add_penetration(*given, lanes=pair.lanes, cost_out=self.costs, beyond=self._beyond)
 
 
 class BoundBentPenetration(BoundTerm):
