@@ -100,6 +100,7 @@ class BoundPenetration(BoundTerm):
 class BoundBentPenetration(BoundTerm):
     """One body's points in a surface that bends."""
 
+    asks_contacts = False
     term: Penetration
 
     def __init__(self, term: Penetration, body: SceneBody, partner: SceneBody, problem: Problem):

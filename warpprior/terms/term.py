@@ -98,7 +98,11 @@ class BoundTerm:
             zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
         in_parts: as the term has it.
+        asks_contacts: it reads what touches, :meth:`warpprior.system.problem.Problem.contacts`, which is then kept up to
+            date; a constant of the class.
     """
+
+    asks_contacts: ClassVar[bool] = True
 
     def __init__(self, term: Any, body: SceneBody, problem: Problem):
         import warp as wp
