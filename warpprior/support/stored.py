@@ -1,29 +1,90 @@
-"""Large arrays of frames that are written once and read a frame at a time: in a temporary file, not in memory."""
+"""Large arrays of frames that are looked at some frames at a time: in a temporary file, not in memory."""
 
 from __future__ import annotations
 
+import mmap
+import os
 import tempfile
+from typing import IO, Any
 
 import numpy as np
+
+from warpprior.support.errors import RunError
 
 FEW_BYTES = 64 * 2**20  # what may as well stay in memory
 
 
-def stored_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+def stored_zeros(shape: tuple[int, ...], dtype: Any, *, bounded: bool = False) -> np.ndarray:
     """Zeros: in memory where they are few, else mapped from a file that nobody sees and that goes with the array.
 
-    The system takes the memory back when it is wanted for something else.  The file lies in the folder for temporary
-    files (``TMPDIR``); where there is no room for it, the array is in memory.
+    The system takes the memory back when it is wanted for something else, and at once after :func:`forget`.  The file
+    lies in the folder for temporary files (``TMPDIR``).
+
+    Args:
+        shape, dtype: of the array.
+        bounded: memory is not to be had: even few are in a file.  Else, where there is no room for one, they are in
+            memory after all.
+
+    Raises:
+        RunError: there is no room for the file, and they are to be in one.
     """
-    if np.prod(shape, dtype=np.int64) * np.dtype(dtype).itemsize <= FEW_BYTES:
-        return np.zeros(shape, dtype=dtype)
-    try:
-        with tempfile.TemporaryFile(prefix="warpprior-") as file:
-            return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
-    except OSError:
-        return np.zeros(shape, dtype=dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size and (bounded or size > FEW_BYTES):
+        try:
+            with tempfile.TemporaryFile(prefix="warpprior-") as file:
+                _take_room(file, size)
+                return np.asarray(np.memmap(file, dtype=dtype, mode="r+", shape=shape))
+        except OSError as error:
+            if bounded:
+                raise _refused(error) from error
+    return np.zeros(shape, dtype=dtype)
+
+
+def _take_room(file: IO[bytes], size: int) -> None:
+    """Make a file as long as that; what is mapped beyond the end of a disk would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    some = bytes(2**20)
+    for start in range(0, size, len(some)):
+        file.write(some[: size - start])
+    file.flush()
+
+
+def is_stored(array: np.ndarray) -> bool:
+    """Whether it is, or is a part of, an array in a file."""
+    return _mapped(array) is not None
+
+
+def forget(array: np.ndarray) -> None:
+    """Give back the memory that a stored array, contiguous, takes now; it is read from its file when it is asked for.
+
+    Nothing happens to other arrays, nor where the system knows no such thing.
+    """
+    mapped = _mapped(array)
+    if mapped is None or not array.size or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    start = array.__array_interface__["data"][0] - mapped.__array_interface__["data"][0]
+    first = start - start % mmap.PAGESIZE
+    pages: Any = mapped
+    pages._mmap.madvise(mmap.MADV_DONTNEED, first, start + array.nbytes - first)
+
+
+def _mapped(array: np.ndarray) -> np.memmap | None:
+    """The whole array in a file that an array is a part of."""
+    found: Any = array
+    while isinstance(found.base, np.ndarray):
+        found = found.base
+    return found if isinstance(found, np.memmap) else None
 
 
 def frame_of(frames: np.ndarray, frame: int) -> np.ndarray:
     """One frame of an array of frames."""
     return np.asarray(frames[frame])
+
+
+def _refused(error: OSError) -> RunError:
+    reason = error.strerror or str(error)
+    return RunError(
+        f"temporary files in {tempfile.gettempdir()}: {reason}; make room there, set TMPDIR, or give more --memory"
+    )
