@@ -14,7 +14,7 @@ from warpprior.support.errors import RunError
 FEW_BYTES = 64 * 2**20  # what may as well stay in memory
 
 
-def stored_zeros(shape: tuple[int, ...], dtype: Any, *, bounded: bool = False) -> np.ndarray:
+def stored_zeros(shape: tuple[int, ...], dtype: Any, *, few: int | None = None, bounded: bool = False) -> np.ndarray:
     """Zeros: in memory where they are few, else mapped from a file that nobody sees and that goes with the array.
 
     The system takes the memory back when it is wanted for something else, and at once after :func:`forget`.  The file
@@ -22,6 +22,7 @@ def stored_zeros(shape: tuple[int, ...], dtype: Any, *, bounded: bool = False) -
 
     Args:
         shape, dtype: of the array.
+        few: bytes that may as well stay in memory; None: FEW_BYTES.
         bounded: memory is not to be had: even few are in a file.  Else, where there is no room for one, they are in
             memory after all.
 
@@ -29,7 +30,7 @@ def stored_zeros(shape: tuple[int, ...], dtype: Any, *, bounded: bool = False) -
         RunError: there is no room for the file, and they are to be in one.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if size and (bounded or size > FEW_BYTES):
+    if size and (bounded or size > (FEW_BYTES if few is None else few)):
         try:
             with tempfile.TemporaryFile(prefix="warpprior-") as file:
                 _take_room(file, size)
