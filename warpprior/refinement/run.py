@@ -176,7 +176,13 @@ class _Run:
     ):
         self.scene, self.settings, self.keep = scene, settings, keep
         self.evidence = judge_evidence(scene) if settings.leave_out else Evidence(scene)
-        self.motion = MotionState(self.evidence.scene, device, point_count=settings.contact_points, seed=settings.seed)
+        self.motion = MotionState(
+            self.evidence.scene,
+            device,
+            point_count=settings.contact_points,
+            differentiable=self._adam_iterations() > 0,
+            seed=settings.seed,
+        )
         # Of a known body drawn too large, labels and focal length may both be to blame.
         calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
         doubtful = self.evidence.doubtful_labels

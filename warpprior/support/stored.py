@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 from typing import IO, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from warpprior.support.errors import RunError
 
 FEW_BYTES = 64 * 2**20  # what may as well stay in memory
+_STORED: list[weakref.ref] = []  # arrays that are mapped now: addresses tell what is a part of one
 
 
 def stored_zeros(shape: tuple[int, ...], dtype: Any, *, few: int | None = None, bounded: bool = False) -> np.ndarray:
@@ -34,11 +36,22 @@ def stored_zeros(shape: tuple[int, ...], dtype: Any, *, few: int | None = None, 
         try:
             with tempfile.TemporaryFile(prefix="warpprior-") as file:
                 _take_room(file, size)
-                return np.asarray(np.memmap(file, dtype=dtype, mode="r+", shape=shape))
+                whole = np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+                _STORED[:] = [known for known in _STORED if known() is not None] + [weakref.ref(whole)]
+                return np.asarray(whole)
         except OSError as error:
             if bounded:
                 raise _refused(error) from error
     return np.zeros(shape, dtype=dtype)
+
+
+def stored_copy(array: np.ndarray) -> np.ndarray:
+    """A copy that is stored as :func:`stored_zeros` are."""
+    found = stored_zeros(array.shape, array.dtype)
+    for own, one in zip(found, array, strict=True):
+        own[...] = one
+        forget(own)
+    return found
 
 
 def _take_room(file: IO[bytes], size: int) -> None:
@@ -52,31 +65,38 @@ def _take_room(file: IO[bytes], size: int) -> None:
     file.flush()
 
 
-def is_stored(array: np.ndarray) -> bool:
-    """Whether it is, or is a part of, an array in a file."""
-    return _mapped(array) is not None
+def is_stored(array: Any) -> bool:
+    """Whether it is, or is a part of, an array in a file; a Warp array on a CPU may be one, too."""
+    return _place_of(array) is not None
 
 
-def forget(array: np.ndarray) -> None:
+def forget(array: Any) -> None:
     """Give back the memory that a stored array, contiguous, takes now; it is read from its file when it is asked for.
 
     Nothing happens to other arrays, nor where the system knows no such thing.
     """
-    mapped = _mapped(array)
-    if mapped is None or not array.size or not hasattr(mmap, "MADV_DONTNEED"):
+    place = _place_of(array)
+    if place is None or not hasattr(mmap, "MADV_DONTNEED"):
         return
-    start = array.__array_interface__["data"][0] - mapped.__array_interface__["data"][0]
+    pages, start, size = place
     first = start - start % mmap.PAGESIZE
-    pages: Any = mapped
-    pages._mmap.madvise(mmap.MADV_DONTNEED, first, start + array.nbytes - first)
+    pages.madvise(mmap.MADV_DONTNEED, first, start + size - first)
 
 
-def _mapped(array: np.ndarray) -> np.memmap | None:
-    """The whole array in a file that an array is a part of."""
-    found: Any = array
-    while isinstance(found.base, np.ndarray):
-        found = found.base
-    return found if isinstance(found, np.memmap) else None
+def _place_of(array: Any) -> tuple[mmap.mmap, int, int] | None:
+    """The file's pages that an array is in, where it begins there, and how long it is [bytes]; None for others."""
+    if isinstance(array, np.ndarray):
+        address, size = array.__array_interface__["data"][0], array.nbytes
+    else:
+        address, size = array.ptr or 0, array.capacity
+    for reference in list(_STORED):
+        whole: Any = reference()
+        if whole is None:
+            continue
+        start = address - whole.__array_interface__["data"][0]
+        if size and 0 <= start and start + size <= whole.nbytes:
+            return whole._mmap, start, size
+    return None
 
 
 def frame_of(frames: np.ndarray, frame: int) -> np.ndarray:
