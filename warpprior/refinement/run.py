@@ -32,6 +32,7 @@ from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
+from warpprior.support.stored import each_frame, forget
 from warpprior.system.allowances import overlap_notes
 from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState, frame_paces
@@ -153,7 +154,7 @@ def _check(scene: Scene) -> None:
     for body in moving:
         if body.name in scene.keypoints2d or body.name in scene.boxes:
             continue
-        largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
+        largest = max((np.count_nonzero(image == body.label) for image in each_frame(scene.labels)), default=0)
         if largest < FEWEST_PIXELS:
             raise InputError(
                 f"scene {scene.name!r}: body {body.name!r}",
@@ -202,6 +203,9 @@ class _Run:
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
                 self.parts.append((name, lambda run, number=number: run._align(number)))
         self.guard = Guard(self.problem)
+        for images in (scene.labels, self.evidence.scene.labels, observed.labels):
+            if images is not None:
+                forget(images)
         iterations = self._adam_iterations()
         if iterations:
             self.parts.append(("Adam", lambda run: run._descend(iterations)))

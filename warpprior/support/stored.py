@@ -6,6 +6,7 @@ import mmap
 import os
 import tempfile
 import weakref
+from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -97,6 +98,13 @@ def _place_of(array: Any) -> tuple[mmap.mmap, int, int] | None:
         if size and 0 <= start and start + size <= whole.nbytes:
             return whole._mmap, start, size
     return None
+
+
+def each_frame(frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Frame after frame of an array of frames, each forgotten when the next is asked for."""
+    for frame in frames:
+        yield frame
+        forget(frame)
 
 
 def frame_of(frames: np.ndarray, frame: int) -> np.ndarray:

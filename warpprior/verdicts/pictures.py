@@ -11,6 +11,7 @@ from warpprior.bodies import posed_keypoints
 from warpprior.render.images import each_labels, render_depth, render_labels
 from warpprior.render.thinning import thinned, thinned_camera
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, depth_image, trust_of
+from warpprior.support.stored import forget
 
 BORDER = 4.0  # length of a border over the root of its area
 FEWEST_PIXELS = 30  # labels smaller than this tell nothing
@@ -38,6 +39,7 @@ def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, i
     for cut, drawn in each_labels(scene, dict(poses), device):
         for name, label in names.items():
             _trace_labels(scene, poses[name], label, cut, drawn, found[name])
+        forget(scene.labels[cut])
     for traces in found.values():
         traces["unseen"] = _frames_to(traces["unseen"] == 0.0)
     return found
