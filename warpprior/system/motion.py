@@ -126,7 +126,8 @@ class MotionState:
         clip.estimated = tuple(body for body in scene.bodies if not body.known)
         clip.known = tuple(body for body in scene.bodies if body.known)
         clip.assembly = self.assembly
-        for name in ("vertices", "screen", "segments", "paces"):
+        clip.segments = wp.zeros(part.count, dtype=wp.int32, device=self.device)
+        for name in ("vertices", "screen", "paces"):
             setattr(clip, name, of(getattr(self, name)))
         for name in ("base_poses", "base_joints", "increments", "points"):
             setattr(clip, name, {key: of(array) for key, array in getattr(self, name).items()})
