@@ -6,7 +6,9 @@ from warpprior.system.shared_prior import SharedPrior
 from warpprior.system.solver import make_solver
 
 
-def solve(equations, columns, damping, floor, shared_floor=None, *, pull=0.0, bounds=(-np.inf, np.inf), on_device=None):
+def solve_equations(
+    equations, columns, damping, floor, shared_floor=None, *, pull=0.0, bounds=(-np.inf, np.inf), on_device=None
+):
     """Steps (frame, column), and of what is shared (segment, shared).
 
     Args:
@@ -22,6 +24,6 @@ def solve(equations, columns, damping, floor, shared_floor=None, *, pull=0.0, bo
         limits = tuple(each - first for each in bounds)
         prior = SharedPrior(first, 1.0 / np.sqrt(shared_floor), limits, np.array(np.inf), equations.device)
         prior.values.zero_()
-    solver = make_solver(equations, columns, damping, floor, prior)
+    solver = make_solver(equations, columns, damping, floor, prior, on_device=on_device)
     solver.solve()
     return solver.steps.numpy().copy(), solver.shared_steps.numpy().copy()

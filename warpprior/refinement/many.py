@@ -8,7 +8,16 @@ import numpy as np
 
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import SPARED
-from warpprior.refinement.run import Prepared, Run, adam_iterations, aligns, checked_settings, observe, prepare
+from warpprior.refinement.run import (
+    Prepared,
+    Run,
+    adam_iterations,
+    aligns,
+    checked_settings,
+    motion_of,
+    observe,
+    prepare,
+)
 from warpprior.refinement.together import Together, are_alike
 from warpprior.result import Result
 from warpprior.scene import Scene
@@ -206,7 +215,7 @@ def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: 
         return _refine_group(ready, memory, work)  # of those that are left
     scenes = [evidence.scene for evidence in judged.values()]
     settings, device = next(iter(ready.values())).settings, next(iter(ready.values())).device
-    motion = MotionState(joined_scene(scenes), device, point_count=settings.contact_points, seed=settings.seed)
+    motion = motion_of(joined_scene(scenes), settings, device)
     motion.divide(scenes)
     for (number, evidence), (_, clip) in zip(judged.items(), motion.clips, strict=True):
 

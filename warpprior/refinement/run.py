@@ -33,6 +33,7 @@ from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
+from warpprior.support.stored import each_frame, forget
 from warpprior.system.allowances import overlap_notes
 from warpprior.system.motion import MotionState, frame_paces
 from warpprior.system.observed import observe_picture
@@ -183,7 +184,7 @@ def observe(
     """
     scene = evidence.scene
     if motion is None:
-        motion = MotionState(scene, device, point_count=settings.contact_points, seed=settings.seed)
+        motion = motion_of(scene, settings, device)
     # Of a known body drawn too large, labels and focal length may both be to blame.
     calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
     doubtful = evidence.doubtful_labels
@@ -194,6 +195,17 @@ def observe(
     problem = Problem(motion, observed, unknowns_for(scene, settings), holding)
     notes = [*evidence.notes, *_notes_at_the_start(problem, settings)]
     return problem, [*notes, said] if said else notes
+
+
+def motion_of(scene: Scene, settings: RefineSettings, device: str) -> MotionState:
+    """The motion of a scene as a run needs it."""
+    return MotionState(
+        scene,
+        device,
+        point_count=settings.contact_points,
+        differentiable=adam_iterations(settings) > 0,
+        seed=settings.seed,
+    )
 
 
 def aligns(settings: RefineSettings) -> bool:
@@ -241,7 +253,7 @@ def _check(scene: Scene) -> None:
     for body in moving:
         if body.name in scene.keypoints2d or body.name in scene.boxes:
             continue
-        largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
+        largest = max((np.count_nonzero(image == body.label) for image in each_frame(scene.labels)), default=0)
         if largest < FEWEST_PIXELS:
             raise InputError(
                 f"scene {scene.name!r}: body {body.name!r}",
@@ -276,6 +288,9 @@ class Run:
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
                 self.parts.append(_Part(name, lambda run, number=number: run._align(number), number))
         self.guard = Guard(self.problem)
+        for images in (self.scene.labels, evidence.scene.labels, problem.observed.labels):
+            if images is not None:
+                forget(images)
         iterations = adam_iterations(settings)
         if iterations:
             self.parts.append(_Part("Adam", lambda run: run._descend(iterations)))

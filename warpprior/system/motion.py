@@ -36,6 +36,7 @@ class MotionState:
         scene: the scene; the initial poses of its bodies are the start.
         device: Warp device.
         point_count: contact points per body.
+        differentiable: arrays have gradients, as :class:`warpprior.system.energy.Energy` wants them.
         seed: of the contact points.
 
     Attributes:
@@ -55,9 +56,15 @@ class MotionState:
     """
 
     def __init__(
-        self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0
+        self,
+        scene: Scene,
+        device: wp.DeviceLike = "cpu",
+        *,
+        point_count: int = CONTACT_POINTS,
+        differentiable: bool = True,
+        seed: int = 0,
     ):
-        self.scene = scene
+        self.scene, self._differentiable = scene, differentiable
         self.device = warp_device(device)
         self.frame_count = scene.frame_count
         self.center = wp.vec2(scene.camera.cx, scene.camera.cy)
@@ -81,13 +88,13 @@ class MotionState:
             self._pose_known(body)
         self.pose()
 
-    def _zeros(self, shape, dtype, requires_grad: bool = True) -> wp.array:
-        return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=requires_grad)
+    def _zeros(self, shape, dtype) -> wp.array:
+        return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=self._differentiable)
 
     def _add(self, body: SceneBody, point_count: int, seed: int) -> None:
         name = body.name
         model = BodyModel(body.body, self.device)
-        state = model.state(self.frame_count)
+        state = model.state(self.frame_count, requires_grad=self._differentiable)
         assign_poses(state, body.initial)
         model.shape(state)
         self.models[name], self.states[name] = model, state

@@ -42,12 +42,19 @@ class Solver(Protocol):
         ...
 
 
+def solves_on_device(device: wp.Device) -> bool:
+    """Whether equations there are solved by kernels."""
+    return device.is_cuda
+
+
 def make_solver(
     equations: Equations,
     columns: slice,
     damping: float,
     floor: np.ndarray,
     prior: SharedPrior | None = None,
+    *,
+    on_device: bool | None = None,
 ) -> Solver:
     """The solver for where the equations are.
 
@@ -58,5 +65,10 @@ def make_solver(
         floor: absolute, of each of the columns; keeps what nothing observes where it is.
         prior: what else is known of the shared unknowns, which are held without it; frames make the best of steps of
             them that were cut.
+        on_device: by kernels; None on a GPU.
     """
+    if on_device or (on_device is None and solves_on_device(equations.device)):
+        from warpprior.system.device_solver import DeviceSolver  # its kernels are for a GPU
+
+        return DeviceSolver(equations, columns, damping, floor, prior)
     return HostSolver(equations, columns, damping, floor, prior)

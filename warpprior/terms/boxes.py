@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.scene import IGNORE_LABEL
 from warpprior.support.limits import positive
+from warpprior.support.stored import each_frame
 from warpprior.terms.term import BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def useful_sides(boxes: np.ndarray, labels: np.ndarray | None, label: int, camer
     sides = np.array(boxes, dtype=np.float64)
     sides[cut_off(sides, camera)] = np.nan
     if labels is not None:
-        sides[(labels == label).any(axis=(1, 2))] = np.nan
+        sides[[bool((image == label).any()) for image in each_frame(labels)]] = np.nan
         for frame in np.flatnonzero(np.isfinite(sides).any(axis=1)):
             sides[frame, _beside_another(boxes[frame], labels[frame], label)] = np.nan
     return sides
