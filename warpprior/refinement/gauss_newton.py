@@ -146,6 +146,11 @@ class GaussNewton:
             history.add(term.name, term.costs)
         history.close_row()
 
+    @property
+    def launches_only(self) -> bool:
+        """Whether :meth:`solve` never waits for the device."""
+        return self._solver.launches_only
+
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
         self._solver.solve()
