@@ -128,6 +128,11 @@ class Problem:
         system.focal_column = equations.shared.get("focal", -1)
         return system
 
+    @property
+    def can_be_recorded(self) -> bool:
+        """A graph of the launches stays right: it would keep the focal length, and what the host read from a file."""
+        return not self.estimates_focal and self.holding.distances
+
     @cached_property
     def system(self) -> System:
         """What kernels add rows to."""
