@@ -75,6 +75,12 @@ class PosedBody:
         self.item, self.poses, self.device = item, poses, device
         self._spread, self._rest_surface = points, rest_surface
 
+    def frames(self, frames: slice) -> PosedBody:
+        """The body in some frames."""
+        part = PosedBody(self.item, self.poses.frames(frames), self._spread, self._rest_surface, self.device)
+        part.vertices = self.vertices[frames]
+        return part
+
     @property
     def name(self) -> str:
         return self.item.name

@@ -31,6 +31,7 @@ from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import count_uncompiled, load_kernels
+from warpprior.support.memory import give_back
 from warpprior.support.progress import Course, Progress
 from warpprior.support.stored import each_frame, forget
 from warpprior.system.allowances import overlap_notes
@@ -122,7 +123,10 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    result = judged(with_findings(run.result(complete), found), device)
+    result = with_findings(run.result(complete), found)
+    del run  # what it held is wanted for what follows
+    give_back()
+    result = judged(result, device)
     said = stand_in_notes(result.scene, result.poses)
     return replace(result, scene=with_originals(result.scene), notes=(*result.notes, *said)) if said else result
 
