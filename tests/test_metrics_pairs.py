@@ -124,7 +124,7 @@ def test_shared_volume_with_a_bending_hand_equals_winding_numbers(held):
     """Points spread evenly over a box around the overlap, each asked for both winding numbers."""
     frame = FRAMES - 1
     first, second = held.bodies
-    volume, pitch = shared_volume(first, second, shared_boxes(held), 3)
+    volume, pitch = shared_volume(first, second, shared_boxes(held))
     assert pitch == 0.001
     own, hand = first.item.body, first.to_own_at(np.array([frame]), second.vertices[[frame]])[0]
     lower, upper = np.maximum(own.vertices.min(0), hand.min(0)), np.minimum(own.vertices.max(0), hand.max(0))
@@ -248,5 +248,5 @@ def test_long_motions_are_measured_in_parts(monkeypatch):
     poses = {body.name: body.truth for body in scene.bodies}
     whole = evaluate(scene, poses, device="cpu")
     assert max(each or 0.0 for each in whole["pairs"]["mug+hand"]["per_frame"]["shared_volume_cm3"]) > 0.0
-    monkeypatch.setattr("warpprior.metrics.interaction.AT_ONCE", 3)
+    monkeypatch.setattr("warpprior.metrics.surfaces.AT_ONCE", 3)
     assert evaluate(scene, poses, device="cpu") == whole

@@ -17,14 +17,13 @@ from warpprior.metrics.pairs import (
     zones_touching,
 )
 from warpprior.metrics.summary import summarise
-from warpprior.metrics.surfaces import PosedBody
+from warpprior.metrics.surfaces import PosedBody, pieces
 from warpprior.support.memory import give_back
 
 Rows = dict[str, np.ndarray]
 
 
 TOUCHING, BOXES = "touching", "boxes"  # of pairs
-AT_ONCE = 64  # frames: bounds the memory of long sequences
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -70,14 +69,14 @@ def interact(posed: dict[str, PosedBody], defined: np.ndarray) -> Interaction:
         posed: at least two bodies.
         defined: frames that count (frame,) bool; in the others all metrics are NaN.
     """
-    found = [_interact_in(posed, start) for start in range(0, len(defined), AT_ONCE)]
+    found = [_interact_in(posed, frames) for frames in pieces(len(defined))]
     body_rows, pair_rows = ({key: _joined([part[k][key] for part in found]) for key in found[0][k]} for k in (0, 1))
     pairs, pitches = {}, {}
     for key, rows in pair_rows.items():
         first, second = (posed[name] for name in found[0][2][key])
         pairs[key] = Touch(second, rows.pop(TOUCHING))
         if BOXES in rows:
-            volume, pitches[key] = shared_volume(first, second, rows.pop(BOXES), AT_ONCE)
+            volume, pitches[key] = shared_volume(first, second, rows.pop(BOXES))
             rows["shared_volume_cm3"] = 1e6 * volume
     body_rows, pair_rows = (
         {key: _struck(rows, defined) for key, rows in every.items()} for every in (body_rows, pair_rows)
@@ -86,14 +85,14 @@ def interact(posed: dict[str, PosedBody], defined: np.ndarray) -> Interaction:
 
 
 def _interact_in(
-    posed: dict[str, PosedBody], start: int
+    posed: dict[str, PosedBody], frames: slice
 ) -> tuple[dict[str, Rows], dict[str, Rows], dict[str, tuple[str, str]]]:
-    """Rows of bodies and of pairs in some frames from one on, and the names of each pair's bodies.
+    """Rows of bodies and of pairs in some frames, and the names of each pair's bodies.
 
     With those of a pair come which points touch, and what the two share lies within, where both are closed.
     """
-    before = min(start, 1)  # slip looks one frame back
-    some = {name: body.frames(slice(start - before, start + AT_ONCE)) for name, body in posed.items()}
+    before = min(frames.start, 1)  # slip looks one frame back
+    some = {name: body.frames(slice(frames.start - before, frames.stop)) for name, body in posed.items()}
     pairs = [make_pair(*two) for two in combinations(some.values(), 2)]
     body_rows, pair_rows = {}, {}
     for name, body in some.items():

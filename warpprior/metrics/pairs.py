@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpprior.metrics.contact import CONTACT_M, contact_metrics, distances_to
-from warpprior.metrics.surfaces import PosedBody
+from warpprior.metrics.surfaces import PosedBody, pieces
 from warpprior.metrics.volume import PITCH_M, grid_pitch, shared_volumes
 
 _BORDER_SPACINGS = 1.5  # around penetrating points: between those that were looked at, surfaces may go deeper
@@ -92,20 +92,19 @@ def shared_boxes(pair: Pair) -> np.ndarray:
     return np.stack([lower - border, upper + border], axis=1)
 
 
-def shared_volume(first: PosedBody, second: PosedBody, boxes: np.ndarray, at_once: int) -> tuple[np.ndarray, float]:
+def shared_volume(first: PosedBody, second: PosedBody, boxes: np.ndarray) -> tuple[np.ndarray, float]:
     """Volume that two closed bodies share (frame,) [m^3], and the pitch of the grid on which it was counted [m].
 
     Args:
         first, second: the bodies.
         boxes: of :func:`shared_boxes`.
-        at_once: frames that are counted together.
     """
     met = np.flatnonzero((boxes[:, 1] > boxes[:, 0]).all(axis=1))
     volume, pitch = np.zeros(len(boxes)), PITCH_M
     if len(met):
         pitch = max(grid_pitch(*boxes[frame]) for frame in met)
-    for start in range(0, len(met), at_once):
-        some = met[start : start + at_once]
+    for part in pieces(len(met)) if len(met) else ():
+        some = met[part]
         one, other = ((first.to_own_at(some, body.vertices[some]), body.outward_faces) for body in (first, second))
         volume[some] = shared_volumes(one, other, boxes[some, 0], boxes[some, 1], pitch, device=first.device)
     return volume, pitch
