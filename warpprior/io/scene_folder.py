@@ -51,7 +51,7 @@ def load_scene(
             accepted = f"the scene has {scene_file.count} frames"
             raise InputError(f"{scene_file.folder}: number of frames", f"{num_frames} asked for", accepted)
         frame_count = num_frames
-    notes = list(scene_file.warnings)
+    notes = [*scene_file.warnings, *(() if scene_file.source is None else scene_file.source.notes)]
     conventions: dict[str, Convention] = {}
     models = [_read_model(scene_file, entry, conventions, notes, progress) for entry in scene_file.bodies]
     known = [entry.name for entry in scene_file.bodies if entry.known]

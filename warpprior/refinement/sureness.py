@@ -195,7 +195,7 @@ def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndar
         start = equations.starts[body.name]
         depth = float(np.median(problem.motion.states[body.name].poses.numpy()[:, 2]))
         floor[start : start + 3] = (max(depth, NEAREST) / (far * POSITION_LIMIT)) ** 2
-    floor[equations.width :] = [*problem.shared.floor, 1.0 / sigma_bias**2][: len(equations.shared)]
+    floor[equations.width :] = [*problem.shared.prior.weight.numpy()[0], 1.0 / sigma_bias**2][: len(equations.shared)]
     return floor
 
 

@@ -56,11 +56,16 @@ class BoundBoxes(BoundTerm):
 
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
-        labels = motion.scene.labels if problem.compares_labels else None
-        boxes = useful_sides(motion.scene.boxes[body.name], labels, body.label, motion.scene.camera)
-        self._boxes = wp.array(boxes.astype(np.float32), dtype=wp.float32, device=device)
+        boxes = []
+        for scene in (clip.scene for _, clip in motion.clips):
+            labels = scene.labels if problem.compares_labels else None
+            boxes.append(useful_sides(scene.boxes[body.name], labels, body.label, scene.camera))
+        self._boxes = wp.array(np.concatenate(boxes).astype(np.float32), dtype=wp.float32, device=device)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._first, self._start = motion.first_vertex(body.name), problem.equations.starts[body.name]
+
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundBoxes(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def enter(self, stage: Stage) -> None:
         term = self.term
