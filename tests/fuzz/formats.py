@@ -164,6 +164,12 @@ def _of_others(
     return Format(place, take, mutators, read, beside, seconds=20.0)
 
 
+def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
+    """A file of a folder of loose outputs, which is named as what it is."""
+    chosen = {part: (file,) if part == "object_poses" else file}
+    return _of_others("clip", file, mutators, partial(others.write_clips, **{part: file}), 1, **chosen)
+
+
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
@@ -221,32 +227,15 @@ FORMATS: dict[str, Format] = {
             ("hand_right_keypoints.npy", BYTES, 1),
         )
     },
-    **{
-        f"clip-{name}": _of_others("clip", file, how, write, 1)
-        for name, file, how, write in (
-            ("masks-json", "masks.json", _JSON, partial(others.write_clips, masks="masks.json")),
-            ("masks-npz", "masks.npz", _NPZ, partial(others.write_clips, masks="masks.npz")),
-            ("masks-npy", "masks.npy", BYTES, partial(others.write_clips, masks="masks.npy")),
-        )
-    },
-    **{
-        f"clip-{name}": _of_others(
-            "clip",
-            file,
-            how,
-            partial(others.write_clips, **{part: file}),
-            1,
-            **{part: (file,) if part == "object_poses" else file},
-        )
-        for name, file, how, part in (
-            ("tum", "track.txt", TEXT, "object_poses"),
-            ("poses-json", "poses.json", _JSON, "object_poses"),
-            ("poses-npy", "poses.npy", BYTES, "object_poses"),
-            ("intrinsics-json", "intrinsics.json", _JSON, "intrinsics"),
-            ("intrinsics-yaml", "camera.yaml", TEXT, "intrinsics"),
-            ("colmap", "cameras.txt", TEXT, "intrinsics"),
-        )
-    },
+    "clip-masks-json": _of_clip("masks.json", _JSON, "masks"),
+    "clip-masks-npz": _of_clip("masks.npz", _NPZ, "masks"),
+    "clip-masks-npy": _of_clip("masks.npy", BYTES, "masks"),
+    "clip-tum": _of_clip("track.txt", TEXT, "object_poses"),
+    "clip-poses-json": _of_clip("poses.json", _JSON, "object_poses"),
+    "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),
+    "clip-intrinsics-json": _of_clip("intrinsics.json", _JSON, "intrinsics"),
+    "clip-intrinsics-yaml": _of_clip("camera.yaml", TEXT, "intrinsics"),
+    "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

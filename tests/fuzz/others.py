@@ -45,9 +45,8 @@ def write_clips(folder: Path, *, masks: str = "", object_poses: str = "", intrin
         shutil.rmtree(folder / "masks")
         mug = clip.masks_of(scene)["mug"]
         if masks.endswith("json"):
-            frames = {
-                f"{k:06d}": {"size": [120, 160], "counts": clip.packed(clip.runs_of(m))} for k, m in enumerate(mug)
-            }
+            packed = [{"size": [120, 160], "counts": clip.packed(clip.runs_of(mask))} for mask in mug]
+            frames = {f"{frame:06d}": mask for frame, mask in enumerate(packed)}
             (folder / masks).write_text(json.dumps({number: {"1": mask} for number, mask in frames.items()}))
         elif masks.endswith("npz"):
             np.savez(folder / masks, **{"1": mug})

@@ -45,7 +45,7 @@ class PoseTrack:
         whole = np.full((timeline.count, 4, 4), np.nan)
         rows = np.flatnonzero(frames >= 0)
         whole[frames[rows]] = self.matrices[rows]
-        return whole, np.isfinite(whole).all(axis=(1, 2))
+        return whole, np.asarray(np.isfinite(whole).all(axis=(1, 2)))
 
     def frames(self, timeline: Timeline, notes: list[str]) -> np.ndarray:
         """The frame of each row (row,), -1 where it has none."""
