@@ -36,6 +36,11 @@ class BodyFit:
         """Where the body is (frame, 7) float32."""
         return self.motion.states[self.body.name].poses.numpy().copy()
 
+    @property
+    def _seen(self) -> np.ndarray | None:
+        """Frames in which the body is in sight (frame,) bool, None for all."""
+        return None if self._away is None else ~self._away
+
     @contextmanager
     def seen_in(self, frames: np.ndarray) -> Iterator[None]:
         """Meanwhile the body is only in some frames (frame,) bool, in the others it is out of sight where it is placed.
@@ -60,27 +65,30 @@ class BodyFit:
             transforms[self._away, 0] = ASIDE_M
         self.motion.states[self.body.name].poses.assign(transforms.astype(np.float32))
         self.motion.settle()
-        self.motion.pose()
+        self.motion.pose(self.body.name)
 
     def draw(self) -> None:
         """Draw the body where it is, and find what it touches; launches only."""
-        self.problem.refresh_body(self.body.name)
+        self.problem.refresh_body(self.body.name, self._seen)
 
     def linearise(self) -> None:
         """The equations at the current motion, the others being where they were drawn last; launches only."""
         self.draw()
         self.problem.equations.clear()
-        self.problem.add_rows(self._terms, self.problem.system, alone=self.body.name)
+        self.problem.add_rows(self._terms, self.problem.system, alone=self.body.name, frames=self._seen)
 
     def step(self) -> None:
         """One iteration."""
         steps, _ = self.problem.equations.solve(self._steps.columns, self._damping, self._steps.floor)
         self._steps.take(steps)
-        self.motion.pose()
+        self.motion.pose(self.body.name)
         self.motion.settle()
 
     def observed_costs(self) -> np.ndarray:
-        """How badly each frame fits what was observed, at the last linearisation (frame,)."""
+        """How badly each frame fits what was observed (frame,); the equations stay as they are."""
+        self.draw()
+        system = self.problem.costs_system
+        self.problem.add_rows(self._terms, system, alone=self.body.name, frames=self._seen, gauge=True)
         total = np.zeros(self.motion.frame_count)
         for term in self._terms:
             if term.observes:
