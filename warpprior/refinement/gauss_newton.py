@@ -13,6 +13,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
+from warpprior.refinement.stillness import Stillness
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
@@ -23,7 +24,9 @@ from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
 SETTLED = 2  # stages after which biases and shapes are as well known as they get
-CHECK_EVERY = 4  # iterations between looks at the cost
+CHECK_EVERY = 4  # iterations between looks at the cost; and on a GPU at how far bodies moved
+STEPPED = 5.0  # times ``rest_px``: bodies at rest move less than this from one iteration to the next
+BEFORE_OTHERS = 4.0  # times ``rest_px``: what they may have to go where another stage comes
 
 
 class GaussNewton:
@@ -88,12 +91,14 @@ class GaussNewton:
         problem.drawings.renew()
         linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
         advance = Replay(self.advance, problem.motion.device, capture=self._capture)
+        still = Stillness(problem.motion)
         for iteration in range(limit):
             linearise()
             self.solve()
             advance()
+            still.keep()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
+            if self._has_done(number, iteration, still, history):
                 break
         information = problem.equations.information
         if information is not None and limit and problem.shared.names:
@@ -151,6 +156,16 @@ class GaussNewton:
         """Take the steps; launches only."""
         self.problem.motion.pose()
         self.problem.motion.settle()
+
+    def _has_done(self, number: int, iteration: int, still: Stillness, history: History) -> bool:
+        """Whether a stage may end after an iteration: bodies are as good as at rest, or its cost hardly changes."""
+        looks = iteration % CHECK_EVERY == CHECK_EVERY - 1
+        if looks or self.problem.motion.device.is_cpu:
+            step, left = still.read()
+            rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
+            if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:
+                return True
+        return looks and self._settled(history.read())
 
     def _settled(self, rows: np.ndarray) -> bool:
         totals = rows.sum(axis=1)
