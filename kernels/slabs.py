@@ -5,7 +5,7 @@ which other frames are launched.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,7 +32,7 @@ Runs = Sequence[tuple[int, int]]  # first frame and how many, of frames in a row
 _CHOSEN: ContextVar[Runs | None] = ContextVar("chosen frames", default=None)
 
 
-def runs_of(chosen: Sequence[bool]) -> Runs:
+def runs_of(chosen: Iterable[bool]) -> Runs:
     """The runs of frames among ``chosen`` (frame,) bool."""
     marks = [False, *map(bool, chosen), False]
     bounds = [place for place, (before, here) in enumerate(pairwise(marks)) if before != here]

@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.refinement.steps import BodySteps
 from warpprior.system.problem import Problem
+from warpprior.system.solver import make_solver
 from warpprior.terms.term import BoundTerm
 
 ASIDE_M = 100.0  # to the side of the camera, out of every picture
@@ -26,7 +27,8 @@ class BodyFit:
 
     def __init__(self, steps: BodySteps, terms: Sequence[BoundTerm], problem: Problem, damping: float):
         self.body, self.problem, self.motion = steps.body, problem, problem.motion
-        self._steps, self._damping = steps, damping
+        self._steps = steps
+        self._solver = make_solver(problem.equations, steps.columns, damping, steps.floor)
         self._terms = [term for term in terms if not term.ties_frames]
         self._away: np.ndarray | None = None  # frames in which the body is out of sight
         self._placed = np.zeros((0, 7))
@@ -79,8 +81,8 @@ class BodyFit:
 
     def step(self) -> None:
         """One iteration."""
-        steps, _ = self.problem.equations.solve(self._steps.columns, self._damping, self._steps.floor)
-        self._steps.take(steps)
+        self._solver.solve()
+        self._steps.take(self._solver.steps)
         self.motion.pose(self.body.name)
         self.motion.settle()
 

@@ -20,6 +20,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
+from warpprior.system.solver import make_solver
 from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
@@ -63,7 +64,10 @@ class GaussNewton:
         self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
         self.names = tuple(kind.name for kind in used)
         self._bodies = [BodySteps(body, problem) for body in estimated]
-        self._floor = np.concatenate([steps.floor for steps in self._bodies])
+        equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
+        floor = np.concatenate([steps.floor for steps in self._bodies])
+        damping = settings.gauss_newton.damping
+        self._solver = make_solver(equations, slice(0, equations.width), damping, floor, prior)
 
     def run(self, number: int, report: Callable[[float], None] = lambda share: None) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration.
@@ -72,11 +76,30 @@ class GaussNewton:
             number: of the stage.
             report: called with the share of the stage that is done.
         """
-        stage, problem = self.stages[number], self.problem
-        limit = stage.iterations
-        if self.settings.iterations is not None:
-            limit = min(limit, self.settings.iterations)
+        problem, limit = self.problem, self.limit(number)
         history = History(self.names, limit, problem.motion.device)
+        tried = self.begin(number, report)
+        drawn = (limit + 2) * len(problem.drawings.parts)
+        capture = self._capture if drawn < EPOCH_LIMIT else False
+        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
+        advance = Replay(self.advance, problem.motion.device, capture=self._capture)
+        for iteration in range(limit):
+            linearise()
+            self.solve()
+            advance()
+            report(tried + (1.0 - tried) * (iteration + 1) / limit)
+            if self.has_done(number, iteration, history.read):
+                break
+        return self.end(number, history.read())
+
+    def limit(self, number: int) -> int:
+        """The most iterations of a stage."""
+        most, limit = self.settings.iterations, self.stages[number].iterations
+        return limit if most is None else min(limit, most)
+
+    def begin(self, number: int, report: Callable[[float], None]) -> float:
+        """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
+        stage, problem, limit = self.stages[number], self.problem, self.limit(number)
         problem.refresh_backdrop()
         problem.enter(stage)
         for term in self.terms:
@@ -86,35 +109,26 @@ class GaussNewton:
         tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
-        drawn = (limit + 2) * len(problem.drawings.parts)
-        capture = self._capture if drawn < EPOCH_LIMIT else False
         problem.drawings.renew()
-        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
-        advance = Replay(self.advance, problem.motion.device, capture=self._capture)
-        still = Stillness(problem.motion)
-        for iteration in range(limit):
-            linearise()
-            self.solve()
-            advance()
-            still.keep()
-            report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if self._has_done(number, iteration, still, history):
-                break
-        information = problem.equations.information
-        if information is not None and limit and problem.shared.names:
-            problem.shared.learn(information)
+        self._still = Stillness(problem.motion)
+        return tried
+
+    def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
+        """Learn what a stage tells of the shared unknowns; returns its costs (iteration, term) by name."""
+        information = self._solver.information
+        if information is not None and self.limit(number):
+            self.problem.shared.learn(information[0])
             if SETTLED - 1 <= number < len(self.stages) - 1:
-                self._settle(information)
-        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
+                self._settle(information[0])
+        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
 
     def _settle(self, information: np.ndarray) -> None:
         """Drop what is not clear of the shared unknowns; all bodies follow, as a step of the solver would have them."""
         shared = self.problem.shared
         before = shared.values
         shared.settle(information)
-        steps = self.problem.equations.follow(shared.values - before)
-        for body in self._bodies:
-            body.take(steps[:, body.columns])
+        self._solver.follow((shared.values - before)[None])
+        self._take()
         self.advance()
 
     def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
@@ -138,38 +152,46 @@ class GaussNewton:
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
-        equations, shared = self.problem.equations, self.problem.shared
-        steps, shared_steps = equations.solve(
-            slice(0, equations.width),
-            self.settings.gauss_newton.damping,
-            self._floor,
-            shared.floor if shared.names else None,
-            shared_pull=shared.pull if shared.names else None,
-            shared_bounds=shared.bounds if shared.names else None,
-        )
+        self._solver.solve()
+        self._take()
+        if self.problem.shared.names:
+            self.problem.shared.advance(self._solver.shared_steps)
+
+    def _take(self) -> None:
         for body in self._bodies:
-            body.take(steps[:, body.columns])
-        if shared.names:
-            shared.assign(shared.values + shared_steps)
+            body.take(self._solver.steps, body.columns.start)
 
     def advance(self) -> None:
         """Take the steps; launches only."""
         self.problem.motion.pose()
         self.problem.motion.settle()
 
-    def _has_done(self, number: int, iteration: int, still: Stillness, history: History) -> bool:
-        """Whether a stage may end after an iteration: bodies are as good as at rest, or its cost hardly changes."""
-        looks = iteration % CHECK_EVERY == CHECK_EVERY - 1
+    def has_done(self, number: int, iteration: int, read: Callable[[], np.ndarray]) -> bool:
+        """Whether a stage may end after an iteration: bodies are as good as at rest, or costs hardly change.
+
+        Args:
+            number: of the stage.
+            iteration: which one it was.
+            read: gives the costs so far (iteration, term).
+        """
+        self._still.keep()
+        looks = is_look(iteration)
         if looks or self.problem.motion.device.is_cpu:
-            step, left = still.read()
+            step, left = self._still.read()
             rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
             if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:
                 return True
-        return looks and self._settled(history.read())
+        return looks and self._settled(read())
 
     def _settled(self, rows: np.ndarray) -> bool:
+        """Whether the last iterations changed the costs (iteration, term) by next to nothing."""
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:
             return False
         before, now = totals[-1 - CHECK_EVERY], totals[-1]
         return abs(before - now) <= self.settings.gauss_newton.tolerance * max(abs(now), 1e-12)
+
+
+def is_look(iteration: int) -> bool:
+    """Whether costs are looked at after an iteration."""
+    return iteration % CHECK_EVERY == CHECK_EVERY - 1

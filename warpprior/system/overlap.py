@@ -10,6 +10,7 @@ import warp as wp
 from warpprior.kernels.overlap import count_bare, measure_overlap
 from warpprior.render.canvas import Canvas
 from warpprior.render.parts import Part
+from warpprior.support.stored import forget
 from warpprior.system.label_fields import label_boxes
 
 BORDER = 4.0  # length of a border over the root of its area: a square's, less than that of most
@@ -58,6 +59,8 @@ class Overlap:
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
             )
+            if canvas.device.is_cpu and not part.whole:
+                forget(part.of(self._labels))
 
     def measure(self, screen: wp.array | None = None) -> None:
         """The same, and read all arrays; waits for the device."""
