@@ -13,7 +13,7 @@ from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.known_borders import PARTS, KnownBorders
 from warpprior.tracking.mask_search import LEAST_PIXELS, is_due
 from warpprior.tracking.mask_view import MaskView
-from warpprior.tracking.place_search import WIDEST, PlaceSearch
+from warpprior.tracking.place_search import MARGIN, WIDEST, PlaceSearch
 from warpprior.tracking.single_frame import SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS = 2.0  # borders are looked for within so many sigmas of a prior
@@ -26,7 +26,6 @@ BETTER = 0.4  # or miss so much less than what is believed, if it fits
 USUAL, LEAST_USUAL = 0.55, 0.35  # what is usual at first, and at least [sigma]
 LEARNS, LEARNS_WORSE, LATELY = 0.2, 0.03, 0.3  # share of the newest picture in that, and in what was of late
 STRANGE = 1.3  # a contour that fits so much worse of late than usual may be turned wrongly
-MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
 LOOKS = 24  # times that borders of known bodies are compared
 BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
 LEAST_SIGMA_BIAS = 0.2  # known bodies are not known better [px]
@@ -125,8 +124,8 @@ class MaskResidual:
         self.frame_index += 1
         self._bias.fill_(self.bias_px)
         reaches = {name: self._plan(name, prior) for name in self._views}
-        for name, view in self._views.items():
-            view.look(labels, MARGIN + reaches[name][0])
+        for view in self._views.values():
+            view.look(labels, MARGIN)
         active = {name: reaches[name] for name, view in self._views.items() if view.active}
         found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
         for name, view in self._views.items():

@@ -15,8 +15,11 @@ from warpprior.tracking.mask_view import MaskView
 from warpprior.tracking.single_frame import WEAK, SingleFrame, coarse_to_fine, relinearise
 
 WIDEST = 40.0  # borders are looked for within so many pixels, but no more [px]
+MARGIN = WIDEST + 8.0  # labels are looked at this far around a body [px], always, so that windows keep their size,
+LEAST_MARGIN = 8.0  # and this far at least
 DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
-PLACE, COARSE, FINE = 1, 2, 3  # what is to be done for a hypothesis: each costs about as much as the filter's own look
+PLACE = 1  # what is to be done for a hypothesis: put it where the label is, or one of the steps after that, each of
+ROUNDS = 2  # so many linearisations, as the filter's own look is
 MOST_WAITING = 8  # hypotheses that wait for their turn
 
 
@@ -44,8 +47,8 @@ class PlaceSearch:
         misfit: Callable[[MaskView, int], float],
     ):
         self._frame, self._linearise, self._size, self._misfit = frame, linearise, size, misfit
-        rounds = coarse_to_fine(WIDEST, reaches, WIDEST)
-        self._coarse, self._fine = rounds[: -len(reaches)], list(reaches)
+        rounds, last = coarse_to_fine(WIDEST, reaches, WIDEST)[: -len(reaches)], list(reaches)
+        self._steps = [*(rounds[start : start + ROUNDS] for start in range(0, len(rounds), ROUNDS)), last]
         # Rows of what is to be done, whether about the pose that is believed, and the error of that (6,).
         self._waiting = {body.name: np.zeros((MOST_WAITING, 8)) for body in frame.watched}
 
@@ -74,9 +77,12 @@ class PlaceSearch:
         count = int(np.count_nonzero(labels == view.body.label))
         for pose in different(list(poses)):
             sure = self._sure(prior if pose is poses[0] else None)
-            for start in self._starts(view, labels, pose):
-                place = self._approach(view, start, self._coarse, sure)
-                evidence, place, missed = self._judge(view, self._approach(view, place, self._fine, sure), count)
+            for place in self._starts(view, labels, pose):
+                self._frame.place({name: place})
+                view.look(labels, MARGIN)
+                for rounds in self._steps:
+                    place = self._approach(view, place, rounds, sure)
+                evidence, missed = self._judge(view, place, count)
                 if missed <= least:
                     best, least = seen_from(evidence, _error(place, poses[0]))._replace(anew=True), missed
             if best is not None and least <= enough:
@@ -104,19 +110,21 @@ class PlaceSearch:
         name = view.body.name
         (what, own, *error), *others = [row for row in self._waiting[name].tolist() if row[0]]
         start, sure = move(believed, np.array(error)), self._sure(prior if own else None)
-        found, todo = None, []
+        found, places = None, []
         if what == PLACE:
-            todo = [(COARSE, place) for place in self._starts(view, labels, start)]
+            places = self._starts(view, labels, start)
         else:
-            view.look_everywhere(labels)
-            if view.active and what == COARSE:
-                todo = [(FINE, self._approach(view, start, self._coarse, sure))]
-            elif view.active:
-                count = int(np.count_nonzero(labels == view.body.label))
-                evidence, place, missed = self._judge(view, self._approach(view, start, self._fine, sure), count)
+            self._frame.place({name: start})
+            view.look(labels, LEAST_MARGIN)  # the label is where the body is believed: no other size of window for that
+            step = int(what) - PLACE - 1
+            if view.active:
+                places = [self._approach(view, start, self._steps[step], sure)]
+            if places and step == len(self._steps) - 1:
+                (place,), places = places, []
+                evidence, missed = self._judge(view, place, int(np.count_nonzero(labels == view.body.label)))
                 if missed <= least:
                     found = seen_from(evidence, _error(place, believed))._replace(anew=True)
-        self._keep(name, [*([what, own, *_error(place, believed)] for what, place in todo), *others])
+        self._keep(name, [*([what + 1, own, *_error(place, believed)] for place in places), *others])
         if found is not None:
             self.forget(name)
         self._frame.place({name: believed})
@@ -142,17 +150,17 @@ class PlaceSearch:
         return [moved, turned_in_picture(moved, turn)] if turn else [moved]
 
     def _approach(self, view: MaskView, start: Poses, rounds: list[float], sure: np.ndarray) -> Poses:
-        """Let a contour come to lie on its label; the view looks at the whole picture."""
+        """Let a contour come nearer to its label; the view looks there."""
         name = view.body.name
         self._frame.place({name: start})
         found = relinearise(self._frame, {name: start}, {name: rounds}, {name: sure}, self._linearise, self._size)[name]
         return move(start, np.linalg.solve(found.information + sure, found.vector))
 
-    def _judge(self, view: MaskView, place: Poses, count: int) -> tuple[Evidence, Poses, float]:
-        """Evidence about a place, that place, and the misfit there."""
+    def _judge(self, view: MaskView, place: Poses, count: int) -> tuple[Evidence, float]:
+        """Evidence about a place, and the misfit there."""
         self._frame.place({view.body.name: place})
-        evidence = self._linearise(view.body.name, self._fine[-1])
-        return evidence, place, self._misfit(view, count)
+        evidence = self._linearise(view.body.name, self._steps[-1][-1])
+        return evidence, self._misfit(view, count)
 
     def snapshot(self) -> np.ndarray:
         """What waits, to be kept."""
