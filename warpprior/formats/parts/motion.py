@@ -7,7 +7,7 @@ import numpy as np
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.rotations import read_rotations
 from warpprior.io.world import CameraPath
-from warpprior.scene import Poses
+from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.support.wording import frame_list
 
@@ -148,3 +148,15 @@ def one_scale(name: str, scales: np.ndarray, notes: list[str]) -> float:
             f"{name} varies in size by {100 * spread:.2g} %; the median, {scale:.4g}, was taken for all frames"
         )
     return scale if abs(scale - 1.0) > 1e-6 else 1.0
+
+
+def with_truth(item: SceneBody) -> SceneBody:
+    """A body whose initial poses are its true ones, too, but for frames that were filled."""
+    from dataclasses import replace
+
+    poses = item.initial
+    if poses.imputed is None:
+        return replace(item, truth=poses)
+    gone = poses.imputed[:, None]
+    nothing = {key: np.where(gone, np.nan, getattr(poses, key)) for key in ("position", "rotation", "joints")}
+    return replace(item, truth=replace(poses, **nothing, imputed=None))
