@@ -18,7 +18,7 @@ from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import camera_path, filled, split_transforms, with_truth
+from warpprior.formats.parts.motion import camera_path, complete, filled, split_transforms, with_truth
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
@@ -204,7 +204,7 @@ class _Reader:
         name = YCB[item - 1]
         matrices = np.tile(np.eye(4), (self.count, 1, 1))
         matrices[:, :3] = stored
-        valid = np.isfinite(stored).all(axis=(1, 2))
+        valid = complete(stored)
         position, rotation, _ = split_transforms(matrices, valid, f"{self.folder}: {name}", self.notes)
         poses = filled(name, position, rotation, valid, self.notes)
         path = (self.options.models or self.root / "models") / name / MODEL
@@ -216,7 +216,7 @@ class _Reader:
         sides, calibrations = self._list("mano_sides"), self._list("mano_calib")
         if len(sides) != 1 or sides[0] not in ("left", "right") or len(calibrations) != 1:
             raise InputError(f"{self.where}: mano_sides", f"are {str(sides)[:40]}", "needs one hand, left or right")
-        name, valid = f"hand_{sides[0]}", np.isfinite(stored).all(axis=1)
+        name, valid = f"hand_{sides[0]}", complete(stored)
         if not valid.any():
             self.notes.append(f"{name} has a pose in no frame; it was left out")
             return None

@@ -18,7 +18,7 @@ from warpprior.bodies.readers.safe_pickle import read_pickle
 from warpprior.formats.format import Format
 from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import filled, with_truth
+from warpprior.formats.parts.motion import complete, filled, with_truth
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, label_images, numbered, picture_size
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
@@ -122,7 +122,7 @@ class _Reader:
 
     def _camera(self) -> tuple[Camera, dict[int, Path]]:
         matrices = self._stacked("camMat", 9)
-        there = np.isfinite(matrices).all(axis=1)
+        there = complete(matrices)
         if not there.any():
             raise InputError(str(self.source / "meta"), "has no camMat", "needs a sequence of HO-3D")
         usual = np.median(matrices[there], axis=0)
@@ -138,7 +138,7 @@ class _Reader:
         from scipy.spatial.transform import Rotation
 
         turns, places = self._stacked("objRot", 3), self._stacked("objTrans", 3)
-        valid = np.isfinite(turns).all(axis=1) & np.isfinite(places).all(axis=1)
+        valid = complete(turns) & complete(places)
         if not valid.any():
             self.notes.append("the object has a pose in no frame; it was left out")
             return None
@@ -169,7 +169,7 @@ class _Reader:
             pose, shifts = self._stacked(f"{key}Pose", 48), self._stacked(f"{key}Trans", 3)
             shapes = self._stacked("handBeta" if key == "hand" else f"{key}Beta", 10)
             shapes = shapes if np.isfinite(shapes).any() else self._stacked("handBeta", 10)
-            valid = np.isfinite(pose).all(axis=1) & np.isfinite(shifts).all(axis=1) & np.isfinite(shapes).all(axis=1)
+            valid = complete(pose) & complete(shifts) & complete(shapes)
             if valid.any():
                 break
         else:
