@@ -156,10 +156,10 @@ def help_of(command: str, capsys) -> str:
 
 def test_help_lists_what_there_is(capsys):
     """Sensors, scenes, objects and levels of noise in help are those of the code, in its order."""
-    from warpprior.observations import SENSORS
     from warpprior.scenes import noise
     from warpprior.scenes.objects import OBJECTS
     from warpprior.scenes.registry import SCENES
+    from warpprior.tracking.sensors import SENSORS
 
     assert f"separated by commas: {', '.join(SENSORS)}; or auto" in help_of("track", capsys)
     text = help_of("simulate", capsys)

@@ -58,6 +58,7 @@ _homes = {
     "read_urdf": "warpprior.bodies",
     "refine": "warpprior.refinement.run",
     "refine_folders": "warpprior.cli.many",
+    "refine_many": "warpprior.refinement.many",
     "rigid_body": "warpprior.bodies",
     "save_poses": "warpprior.io",
     "save_result": "warpprior.io",

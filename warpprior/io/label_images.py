@@ -16,6 +16,7 @@ from warpprior.io.scene_file import SCENE_FILE, SceneFile
 from warpprior.scene import IGNORE_LABEL, Camera
 from warpprior.support.errors import InputError
 from warpprior.support.picture_headers import PictureHeader
+from warpprior.support.stored import forget, stored_zeros
 from warpprior.support.wording import frame_list
 
 _THREADS = 4
@@ -50,7 +51,7 @@ def read_labels(
     camera = scene_file.camera
     cv2 = import_cv2()
     check_label_memory(f"{scene_file.folder / SCENE_FILE}: [frames], count", frame_count, camera)
-    labels = np.full((frame_count, camera.height, camera.width), IGNORE_LABEL, dtype=np.uint8)
+    labels = stored_zeros((frame_count, camera.height, camera.width), np.uint8)
     places = [_find_frame(scene_file, template, frame) for frame in range(frame_count)]
     present = [frame for frame in range(frame_count) if places[frame] is not None]
     if not present:
@@ -62,7 +63,9 @@ def read_labels(
 
     def read_frame(frame: int) -> tuple[np.ndarray, str | None]:
         labels[frame], remark = _read_frame(scene_file, template, frame)
-        return count_values(labels[frame]), remark
+        counted = count_values(labels[frame])
+        forget(labels[frame])
+        return counted, remark
 
     counts = np.zeros((frame_count, 256), dtype=np.int64)
     remarks: dict[str, list[int]] = {}
@@ -78,13 +81,17 @@ def read_labels(
         def finish_frame(frame: int) -> np.ndarray:
             image = labels[frame] if table is None else table[labels[frame]]
             labels[frame] = image if rectify is None else rectify(image)
-            return count_values(labels[frame])
+            counted = count_values(labels[frame])
+            forget(labels[frame])
+            return counted
 
         if table is not None or rectify is not None:
             counts[present] = list(pool.map(finish_frame, present))
     note_numbering(scene_file, "labels", template, present, notes)
     if len(present) < frame_count:
         missing = sorted(set(range(frame_count)) - set(present))
+        for frame in missing:
+            labels[frame] = IGNORE_LABEL
         notes.append(f"labels: {frame_list(missing)} missing; nothing is known about their pixels")
     _mute_unknown(scene_file, labels, counts, notes)
     _check_visibility(scene_file, labels, counts, present, notes)
