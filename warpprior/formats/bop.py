@@ -193,7 +193,7 @@ class _Reader:
 
     def _body(self, name: str, label: int, poses: dict[int, tuple[int, np.ndarray]], key: Key) -> SceneBody:
         position, rotation = self._motion(poses, name)
-        initial = filled(name, position, rotation, complete(position), self.notes)
+        initial = filled(self.source, name, position, rotation, complete(position), self.notes)
         truth = None
         if self.options.results is not None and key in self.truth:
             position, rotation = self._motion(self.truth[key], name)
@@ -264,7 +264,8 @@ class _Reader:
     def _depth(self, camera: Camera):
         paths = self._pictures("depth")
         scales = [value.get("depth_scale") for value in self.cameras.values() if isinstance(value, dict)]
-        given = [float(numbers(scale, (), "depth_scale")) for scale in scales if scale is not None]
+        where = f"{self.source / self._name('scene_camera', '.json')}: depth_scale"
+        given = [float(numbers(scale, (), where)) for scale in scales if scale is not None]
         if not paths or not given or not float(np.median(given)) > 0.0:
             return None
         unit = float(np.median(given)) * _MILLIMETRE

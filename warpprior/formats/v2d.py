@@ -268,7 +268,7 @@ class _Reader:
             raise InputError(arrays.place("object_scale"), f"is {stated}", "needs a number above zero")
         if abs(stated - 1.0) > 1e-5:
             notes.append(f"object_scale is {stated:.6g}; it was put into the mesh")
-        poses = filled("object", position, rotation, valid, notes)
+        poses = filled(arrays.path, "object", position, rotation, valid, notes)
         self._compare_with_world(transforms_of(poses.position, poses.rotation, size), valid)
         mesh = inside(self.bundle / MESH_FILE, self.bundle)
         body = read_mesh(mesh, "object", scale=size * stated)
@@ -304,7 +304,7 @@ class _Reader:
         if not (np.isfinite(scales).all() and scales.min() > 0.01):
             raise InputError(arrays.place(f"{name}_scale"), f"reaches {scales.min()}", "needs numbers above zero")
         scale = one_scale(name, scales[valid], self.notes)
-        poses = replace(hand.poses(name, orient, shifts, joints, shape, valid, self.notes), scale=scale)
+        poses = replace(hand.poses(arrays.path, name, orient, shifts, joints, shape, valid, self.notes), scale=scale)
         item = hand.scene_body(name, TRACKS[name], poses)
         shift = _centroid_shift(item, poses)
         return item if shift is None else replace(item, initial=replace(poses, position=poses.position - shift))
