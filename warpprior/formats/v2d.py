@@ -45,6 +45,7 @@ from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.io.world import CameraPath, World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
+from warpprior.support.files import check_size
 from warpprior.support.limits import number
 from warpprior.support.npz import NpzArrays
 from warpprior.support.options import option
@@ -440,6 +441,7 @@ def _hand_arrays(item: SceneBody) -> dict[str, np.ndarray]:
 def _replace_arrays(source: Path, target: Path, new: Mapping[str, np.ndarray]) -> None:
     """Copy an archive with some arrays in the place of others, in their types; all else byte for byte."""
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
+        check_size(sum(info.file_size for info in before.infolist()), str(source), "a result bundle", _BYTES)
         for info in before.infolist():
             name = info.filename.removesuffix(".npy")
             data = before.read(info)
