@@ -33,7 +33,7 @@ FLOORS = [
     ["metrics", "io", "usd", "report", "contacts"],
     ["scenes"],
     ["ablation"],
-    ["cli", "__main__"],
+    ["cli", "batches", "__main__"],
 ]
 KERNEL_IMPORTS = {"warp", "numpy", "math", "typing", "os", "concurrent", "functools", "itertools", "warnings"}
 HEAVY = {

@@ -135,6 +135,13 @@ def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
     return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
 
 
+def kernels_of(settings: RefineSettings) -> list[str]:
+    """Modules of kernels that runs with these settings may launch, whatever the scene."""
+    terms = [term.name for term in _used(settings)]
+    beside = [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
+    return [*KERNELS, *KERNELS_OF_HANDS, *terms, *beside]
+
+
 def _used(settings: RefineSettings) -> list[Term]:
     """Terms that some solver uses, once each."""
     used = (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM))
