@@ -51,7 +51,6 @@ class Plan:
         jobs: clips side by side; None: as many as cores, memory and GPUs have room for.
         shard: number, from 1, and count of those that share the clips; None takes all.
         device: as of :func:`warpprior.refine`; None or ``auto`` shares all GPUs out.
-        clip_timeout_s: seconds after which a clip is given up.
         retries: how often a clip is begun again that failed, died or was given up; bad input is not.
         memory: bytes that all workers may take together; None: most of what is free.
         ray: address of a Ray cluster, ``auto`` or ``local``; None: processes of this machine.
@@ -60,7 +59,6 @@ class Plan:
     jobs: int | None = None
     shard: tuple[int, int] | None = None
     device: str | None = None
-    clip_timeout_s: float = 3600.0
     retries: int = 1
     memory: int | None = None
     ray: str | None = None
@@ -153,12 +151,12 @@ def batch(
         resume=resume,
         check_first=check_first,
         strict=strict,
+        clip_timeout_s=clip_timeout_s,
     )
     plan = Plan(
         jobs,
         None if shard is None else read_shard(shard),
         device,
-        clip_timeout_s,
         retries,
         None if memory is None else read_size(memory),
         ray,
@@ -191,7 +189,7 @@ def run_batch(clips: Sequence[Clip], work: Work, plan: Plan, told: Told | None =
             with ExitStack() as open_things:
                 summary = open_things.enter_context(Summary(work.output_dir, len(clips)))
                 team = open_things.enter_context(_team(work, plan, len(tasks)))
-                _supervise(tasks, team, plan, file, summary, found, told, work.num_frames)
+                _supervise(tasks, team, plan, work, summary, found, told)
     return [found[clip.name] for clip in own if clip.name in found]
 
 
@@ -199,15 +197,14 @@ def _supervise(
     tasks: deque[Task],
     team: Team,
     plan: Plan,
-    file: Path,
+    work: Work,
     summary: Summary,
     found: dict[str, RefinedClip],
     told: Told | None,
-    at_most: int | None,
 ) -> None:
     """Hand clips out and take what became of them, until there are none."""
-    total = len(tasks)
-    frames = {task.clip.name: frames_of(task.clip, at_most) for task in tasks}
+    total, file = len(tasks), journal.journal_file(work.output_dir, plan.shard)
+    frames = {task.clip.name: frames_of(task.clip, work.num_frames) for task in tasks}
     outlook = Outlook()
     while tasks or team.busy():
         for number in team.free():
@@ -215,11 +212,10 @@ def _supervise(
                 team.give(number, tasks.popleft())
         answers = team.wait(_LOOKED_EVERY)
         for number, _, began in team.busy():
-            if time.monotonic() - began > plan.clip_timeout_s:
-                team.stop(number, f"took longer than {plan.clip_timeout_s:g} s (--clip-timeout)")
+            if time.monotonic() - began > work.clip_timeout_s:
+                team.stop(number, f"took longer than {work.clip_timeout_s:g} s (--clip-timeout)")
         for task, record in answers:
-            fresh = record is not task.earlier
-            if fresh:
+            if record != task.earlier:  # else it was finished
                 outlook.note(record.frames or frames[task.clip.name], record.seconds or 0.0)
                 if _again(task, record, plan, team):
                     tasks.append(Task(task.clip, task.attempt + 1, task.earlier))

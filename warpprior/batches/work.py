@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import platform
 import sys
@@ -22,6 +23,8 @@ from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 
 LOG_FOLDER = "logs"
+_FATAL = "Fatal Python error: "
+_BEFORE = 0.9  # share of the time that a clip may take after which its log is told what it is at
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Work:
         settings: of the refinement.
         num_frames: use only the first frames of each.
         overwrite, resume, check_first, strict: as of ``warpprior refine``.
+        clip_timeout_s: seconds after which a clip is given up.
         own_terms: places of terms from outside, which a process loads before it takes the settings.
     """
 
@@ -43,6 +47,7 @@ class Work:
     resume: bool = False
     check_first: bool = True
     strict: bool = False
+    clip_timeout_s: float = 3600.0
     own_terms: tuple[str, ...] = ()
 
 
@@ -73,7 +78,11 @@ def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
     began, clip = time.perf_counter(), task.clip
     log = log_file(work.output_dir, clip)
     with _written_to(log):
-        record = _refined(work, task, device, began)
+        faulthandler.dump_traceback_later(_BEFORE * work.clip_timeout_s, repeat=True, file=2)  # 2: standard error
+        try:
+            record = _refined(work, task, device, began)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
     if record.status == DONE:
         with suppress(OSError):
             log.unlink(missing_ok=True)
@@ -82,18 +91,23 @@ def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
 
 def ended(task: Task, work: Work, status: str, said: str, seconds: float) -> RefinedClip:
     """The record of a clip whose process can say nothing any more."""
+    _remove_empty(log_file(work.output_dir, task.clip))
     return _record(work, task, status, 1, said, seconds)
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log; empty where there is none."""
+    """How a log ends: with which error, and where; empty where it says nothing."""
     try:
         with open(log, "rb") as stream:
-            stream.seek(-min(os.fstat(stream.fileno()).st_size, 4096), os.SEEK_END)
-            lines = stream.read().decode("utf-8", "replace").split("\n")
+            stream.seek(-min(os.fstat(stream.fileno()).st_size, 1 << 16), os.SEEK_END)
+            lines = [line.strip() for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    for number, line in enumerate(lines):
+        if line.startswith(_FATAL):  # Python's own account of a crash
+            place = next((below for below in lines[number:] if below.startswith("File ")), "")
+            return ", ".join(filter(None, [line.removeprefix(_FATAL), place]))
+    return lines[-1] if lines else ""
 
 
 def _refined(work: Work, task: Task, device: str, began: float) -> RefinedClip:
@@ -224,9 +238,13 @@ def _written_to(log: Path) -> Iterator[None]:
         for number, descriptor in enumerate(before, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        with suppress(OSError):
-            if log.stat().st_size == 0:
-                log.unlink()
+        _remove_empty(log)
+
+
+def _remove_empty(log: Path) -> None:
+    with suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def _flush() -> None:

@@ -67,13 +67,13 @@ def run(options: Options) -> int:
         resume=options.resume,
         check_first=not options.no_check,
         strict=options.strict,
+        clip_timeout_s=options.clip_timeout,
         own_terms=options.own_terms,
     )
     plan = Plan(
         jobs=options.jobs,
         shard=shard,
         device=options.device,
-        clip_timeout_s=options.clip_timeout,
         retries=options.retries,
         memory=None if options.memory is None else read_size(options.memory, "--memory"),
         ray=options.ray,
