@@ -99,10 +99,8 @@ def _kill_and_resume(batch: Batch, count: int) -> list[str]:
         (("--resume",), None, signal.SIGKILL, 1),
     ):
         code, seconds = batch.run(*words, until=until, by=by)
-        done = len(batch.done())
-        print(
-            f"{' '.join(words) or 'first run'}: exit code {code} after {seconds:.0f} s, {done} clips done", flush=True
-        )
+        title, done = " ".join(words) or "first run", len(batch.done())
+        print(f"{title}: exit code {code} after {seconds:.0f} s, {done} clips done", flush=True)
         if code != wanted:
             problems.append(f"exit code {code}, not {wanted}: {batch.said[-1:]}")
     return problems
@@ -136,7 +134,8 @@ def _say_figures(batch: Batch) -> None:
     done = batch.done()
     workers = max(line["peak_mib"] for line in done)
     print(f"most memory: {workers} MiB of a worker, {batch.peak_mib} MiB of the process that hands out the clips")
-    print(f"a clip: {statistics.median(line['work_seconds'] for line in done):.2f} s of work (median)")
+    work = [line["work_seconds"] for line in done if line["work_seconds"] is not None]
+    print(f"a clip: {statistics.median(work):.2f} s of work (median)")
 
 
 def _say_overhead(folder: Path, good: list[str], words: list[str]) -> None:
