@@ -7,6 +7,7 @@ of the coverage reads it nowhere else.
 
 import warp as wp
 
+from warpprior.kernels.pixel_rows import next_difference
 from warpprior.kernels.silhouette import (
     BACKGROUND,
     IGNORE,
@@ -51,12 +52,15 @@ def _compare_labels(
     :func:`_settle_coverage` adds what antialiasing changes.
     """
     frame, line, lane = wp.tid()
+    own_keys, own_targets = keys[frame], targets[frame]
     total = float(0.0)
     pixel = line * crop.width + lane
     stop = (line + 1) * crop.width
     while pixel < stop:  # a third faster than range() with a step
-        key = keys[frame, pixel]
-        target = int(targets[frame, pixel])
+        if lanes == 1:
+            pixel = next_difference(own_keys, own_targets, pixel, stop)
+        key = own_keys[pixel]
+        target = int(own_targets[pixel])
         if key != wp.uint64(0) or target != BACKGROUND:
             label = key_channel(key)
             if label != target and target != IGNORE:

@@ -15,7 +15,7 @@ from warpprior.refinement.guard import Guard
 from warpprior.render.images import render_labels
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.system.allowances import overlap_notes
-from warpprior.system.equations import _bounded_solution
+from warpprior.system.host_solver import bounded_solution
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.0, 0), (0.001, 0), (0.009, 1)])
@@ -29,9 +29,9 @@ def test_others_make_the_best_of_what_is_cut():
     """A cut unknown stays at its bound; the other solves what is left."""
     matrix, right = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([-3.0, 0.0])
     bounds = (np.array([0.0, -9.0]), np.array([9.0, 9.0]))
-    np.testing.assert_allclose(_bounded_solution(matrix, right, None), [-2.0, 1.0])
-    np.testing.assert_allclose(_bounded_solution(matrix, right, bounds), [0.0, 0.0])
-    np.testing.assert_allclose(_bounded_solution(matrix, right + np.array([0.0, 4.0]), bounds), [0.0, 2.0])
+    np.testing.assert_allclose(bounded_solution(matrix, right, (-np.inf, np.inf)), [-2.0, 1.0])
+    np.testing.assert_allclose(bounded_solution(matrix, right, bounds), [0.0, 0.0])
+    np.testing.assert_allclose(bounded_solution(matrix, right + np.array([0.0, 4.0]), bounds), [0.0, 2.0])
 
 
 def carried(overlap_m, frames=6):

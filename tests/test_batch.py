@@ -4,6 +4,7 @@ import csv
 import json
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from small_scene import edit_text, write_scene
@@ -20,6 +21,7 @@ from warpprior.batches.summary import COLUMNS, Summary, row_of, write_csv, write
 from warpprior.batches.telling import in_words
 from warpprior.batches.work import Task, Work, last_words
 from warpprior.cli import main
+from warpprior.formats.place import Place
 from warpprior.support.errors import InputError
 
 
@@ -51,10 +53,17 @@ def test_a_folder_is_its_scene_folders(scenes):
     found = clips_of(scenes)
     assert [clip.name for clip in found] == ["day-three", "day-two", "one"]
     assert [clip.scene for clip in found] == [str(scenes / place) for place in ("day/three", "day/two", "one")]
-    assert clips_of(str(scenes / "one")) == [Clip("one", str(scenes / "one"))]
+    assert clips_of(str(scenes / "one")) == [Clip("one", Place(scenes / "one"))]
     assert [clip.name for clip in clips_of([scenes / "one", scenes / "day" / "two"])] == ["one", "day-two"]
+    for name in ("v/000001", "v/000002"):  # of a format, what it knows below the root
+        (scenes.parent / name).mkdir(parents=True)
+        (scenes.parent / name / "scene_camera.json").touch()
+    assert [(clip.name, clip.scene) for clip in clips_of(f"bop:{scenes.parent / 'v'}", {"bop": 3})] == [
+        (name, f"bop:{scenes.parent / 'v' / name}") for name in ("000001", "000002")
+    ]
+    assert clips_of(f"bop:{scenes.parent / 'v'}", {"bop": 3})[0].place.options == 3
     assert frames_of(found[0]) == 3 and frames_of(found[0], 2) == 2
-    assert frames_of(Clip("x", str(scenes / "none"))) is None
+    assert frames_of(Clip("x", Place(scenes / "none"))) is None
 
 
 @pytest.mark.parametrize(
@@ -109,12 +118,15 @@ def test_settings_of_a_line_are_checked(scenes, tmp_path):
     with pytest.raises(InputError, match=r"line 2: --set contour.sigma_pixels.*did you mean 'contour.sigma_px'"):
         warpprior.batch(manifest, tmp_path / "out")
     with pytest.raises(InputError, match="does not exist"):
-        warpprior.batch("nowhere:else", tmp_path / "out")
+        warpprior.batch(tmp_path / "none", tmp_path / "out")
+    manifest.write_text("scene\nnowhere:else\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 2: .*nowhere"):
+        warpprior.batch(manifest, tmp_path / "out")
 
 
 def test_shards_are_disjoint_and_all():
     """Every clip is in one of n shards."""
-    clips = [Clip(str(number), "") for number in range(7)]
+    clips = [Clip(str(number), Place(Path())) for number in range(7)]
     shards = [of_shard(clips, read_shard(f"{number}/3")) for number in (1, 2, 3)]
     assert sorted(clip.name for shard in shards for clip in shard) == [clip.name for clip in clips]
     assert [len(shard) for shard in shards] == [3, 2, 2] and of_shard(clips, None) == clips
@@ -145,7 +157,7 @@ def test_the_journal_survives_a_torn_line(tmp_path):
 def test_finished_is_the_same_files_settings_and_version(scenes, result, tmp_path, monkeypatch):
     """What makes a clip another: a file that changed, a setting, the version, or a result that is not there."""
     folder = write_scene(tmp_path / "scene")
-    clip = Clip("scene", str(folder))
+    clip = Clip("scene", Place(folder))
     stamp = stamp_of(clip, {"iterations": 2})
     noted = record("scene", stamp=stamp, **read_numbers(result))
     assert still_holds(noted, stamp_of(clip, {"iterations": 2}), result)
@@ -160,8 +172,8 @@ def test_finished_is_the_same_files_settings_and_version(scenes, result, tmp_pat
     check_version(result)
     edit_text(folder, "fx = 60.0", "fx = 60.1")
     assert stamp_of(clip, {"iterations": 2}) != stamp
-    assert stamp_of(replace(clip, scene="some:thing"), {}) is None
-    assert stamp_of(replace(clip, scene=str(tmp_path / "none")), {}) is None
+    assert stamp_of(replace(clip, place=Place(folder, "bop")), {}) is None
+    assert stamp_of(replace(clip, place=Place(tmp_path / "none")), {}) is None
 
 
 def test_the_outlook_is_honest():
@@ -220,7 +232,7 @@ def test_what_is_begun_again(tmp_path):
     team, found, told = _Team({name: [*found] for name, found in answers.items()}), {}, []
     work = Work(tmp_path, clip_timeout_s=5.0)
     (tmp_path / "journal").mkdir()
-    tasks = deque(Task(Clip(name, name)) for name in answers)
+    tasks = deque(Task(Clip(name, Place(Path(name)))) for name in answers)
     with Summary(tmp_path, 5) as summary:
         _supervise(tasks, team, Plan(retries=1), work, summary, found, lambda one, standing: told.append(standing))
     assert team.given == [*((name, 1) for name in answers), ("fails", 2), ("dies", 2), ("hangs", 2)]

@@ -17,6 +17,7 @@ from warpprior.batches.record import DIED, DONE, LATE
 from warpprior.batches.work import LOG_FOLDER, Task, Work
 from warpprior.bench.batches import traps as batch_traps
 from warpprior.cli.own_terms import load_term
+from warpprior.formats.place import Place
 from warpprior.settings import RefineSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +64,7 @@ def test_a_worker_is_replaced(tmp_path, traps):
     (tmp_path / "out" / LOG_FOLDER).mkdir(parents=True)
     settings = RefineSettings(iterations=1, terms=(*RefineSettings().terms, load_term(TRAP)))
     work = Work(tmp_path / "out", settings, num_frames=2, own_terms=(TRAP,), clip_timeout_s=0.5)
-    tasks = {name: Task(Clip(name, str(write_scene(tmp_path / name)))) for name in ("hangs", "waits", "good")}
+    tasks = {name: Task(Clip(name, Place(write_scene(tmp_path / name)))) for name in ("hangs", "waits", "good")}
     found, log = {}, tmp_path / "out" / LOG_FOLDER / "hangs.txt"  # which is told where it hangs
 
     def refine(name, meanwhile=None):

@@ -1,37 +1,48 @@
 """The banded solution with a border against dense ones: damping, floors, shared unknowns, parts held, bad blocks."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.reference.equations import assemble
-from warpprior.system.equations import Equations, solve_band
+from tests.solver_samples import solve_equations
+from warpprior.system.equations import Equations
+from warpprior.system.host_solver import solve_band
 
+BY = {"lapack": False, "kernels": True}  # who solves
 COUNTS = (7, 6)  # unknowns of the two bodies of a frame
 WIDTH = sum(COUNTS)
 
 
-def make_equations(frames, shared=(), seed=0, spread=1.0):
+@pytest.fixture(params=BY)
+def solve(request):
+    """Solve by LAPACK, and by the kernels of a GPU."""
+    return partial(solve_equations, on_device=BY[request.param])
+
+
+def make_equations(frames, shared=(), seed=0, spread=1.0, segments=(0,), counts=COUNTS, device="cpu"):
     """Equations of residuals that depend on up to three frames and on what is shared, and their dense system.
 
     ``spread`` is how many powers of ten unknowns differ in scale.
     """
     bodies = [
         SimpleNamespace(name=f"body{k}", body=SimpleNamespace(coordinate_count=count - 6))
-        for k, count in enumerate(COUNTS)
+        for k, count in enumerate(counts)
     ]
-    equations = Equations(bodies, shared, frames, 1, "cpu")
+    equations = Equations(bodies, shared, frames, 1, device, segments=segments)
+    width = equations.width
     random = np.random.default_rng(seed)
     rows = []
     for frame in range(frames):
-        for _ in range(3 * WIDTH):
-            row = np.zeros((frames + 1, WIDTH))
+        for _ in range(3 * width):
+            row = np.zeros((frames + 1, width))
             first = max(0, frame - random.integers(0, 3))
-            row[first : frame + 1] = random.normal(size=(frame + 1 - first, WIDTH))
+            row[first : frame + 1] = random.normal(size=(frame + 1 - first, width))
             row[-1, : len(shared)] = 0.3 * random.normal(size=len(shared))
             rows.append(row.ravel())
-    size = frames * WIDTH + len(shared)
+    size = frames * width + len(shared)
     jacobian = np.array(rows)[:, :size] * 10.0 ** random.uniform(-spread / 2, spread / 2, size)
     matrix, vector = jacobian.T @ jacobian, jacobian.T @ random.normal(size=len(jacobian))
     store(equations, matrix, vector, random)
@@ -40,25 +51,25 @@ def make_equations(frames, shared=(), seed=0, spread=1.0):
 
 def store(equations, matrix, vector, random):
     """Cut a dense system into blocks; what two frames say of the earlier may lie in either's block."""
-    frames, inner = equations.frame_count, equations.frame_count * WIDTH
-    shape = equations.hessian.shape
+    frames, inner = equations.frame_count, equations.frame_count * equations.width
+    width, shape = equations.width, equations.hessian.shape
     blocks, gradient = np.zeros(shape), np.zeros((frames, 2, shape[2]))
-    cut = matrix[:inner, :inner].reshape(frames, WIDTH, frames, WIDTH)
+    cut = matrix[:inner, :inner].reshape(frames, width, frames, width)
     for frame in range(frames):
         own = cut[frame, :, frame]
         if frame + 1 < frames:
             share = random.uniform(0.2, 0.8)
-            blocks[frame + 1, 3, :WIDTH, :WIDTH], own = share * own, (1.0 - share) * own
-        blocks[frame, 0, :WIDTH, :WIDTH] = own
+            blocks[frame + 1, 3, :width, :width], own = share * own, (1.0 - share) * own
+        blocks[frame, 0, :width, :width] = own
         for back in range(1, min(2, frame) + 1):
-            blocks[frame, back, :WIDTH, :WIDTH] = cut[frame, :, frame - back]
-        blocks[frame, 0, WIDTH:, :WIDTH] = matrix[inner:, frame * WIDTH : (frame + 1) * WIDTH]
-        blocks[frame, 0, WIDTH:, WIDTH:] = matrix[inner:, inner:] / frames
-    gradient[:, 0, :WIDTH] = vector[:inner].reshape(frames, WIDTH)
-    gradient[:, 0, WIDTH:] = vector[inner:] / frames
-    moved = random.normal(size=(max(frames - 1, 0), WIDTH))
-    gradient[1:, 1, :WIDTH] = moved
-    gradient[:-1, 0, :WIDTH] -= moved
+            blocks[frame, back, :width, :width] = cut[frame, :, frame - back]
+        blocks[frame, 0, width:, :width] = matrix[inner:, frame * width : (frame + 1) * width]
+        blocks[frame, 0, width:, width:] = matrix[inner:, inner:] / frames
+    gradient[:, 0, :width] = vector[:inner].reshape(frames, width)
+    gradient[:, 0, width:] = vector[inner:] / frames
+    moved = random.normal(size=(max(frames - 1, 0), width))
+    gradient[1:, 1, :width] = moved
+    gradient[:-1, 0, :width] -= moved
     blocks[:, [0, 3]] += np.triu(np.full(shape[2:], 1e9), 1)  # nobody may read these
     equations.hessian.assign(blocks)
     equations.gradient.assign(gradient)
@@ -75,7 +86,7 @@ def test_blocks_are_those_of_the_dense_matrix():
 @pytest.mark.parametrize("frames", [1, 2, 3, 9])
 @pytest.mark.parametrize("shared", [(), ("bias",), ("bias", "focal")], ids=len)
 @pytest.mark.parametrize(("damping", "floor"), [(0.0, 0.0), (0.3, 0.0), (1e-3, 2.0)])
-def test_solutions_equal_dense_ones(frames, shared, damping, floor):
+def test_solutions_equal_dense_ones(solve, frames, shared, damping, floor):
     """Steps of all frames and of what they share solve the damped system to 1e-8 of the dense solution."""
     equations, matrix, vector = make_equations(frames, shared)
     floors, shared_floor = floor * np.arange(1.0, WIDTH + 1.0), 0.5 + np.arange(len(shared))
@@ -84,22 +95,42 @@ def test_solutions_equal_dense_ones(frames, shared, damping, floor):
     damped[:inner, :inner] += np.diag(damping * np.diag(matrix)[:inner] + np.tile(floors, frames))
     damped[inner:, inner:] += np.diag(shared_floor)
     expected = np.linalg.solve(damped, -vector)
-    steps, shared_steps = equations.solve(slice(0, WIDTH), damping, floors, shared_floor if shared else None)
+    steps, shared_steps = solve(equations, slice(0, WIDTH), damping, floors, shared_floor if shared else None)
     largest = np.abs(expected).max()
     np.testing.assert_allclose(steps.ravel(), expected[:inner], rtol=1e-8, atol=1e-8 * largest)
-    np.testing.assert_allclose(shared_steps, expected[inner:], rtol=1e-8, atol=1e-8 * largest)
+    np.testing.assert_allclose(shared_steps.ravel(), expected[inner:], rtol=1e-8, atol=1e-8 * largest)
 
 
 @pytest.mark.parametrize("name", ["body0", "body1"])
-def test_a_body_alone_is_solved_with_the_others_held(name):
+def test_a_body_alone_is_solved_with_the_others_held(solve, name):
     """Its own rows and columns only; without a floor for them the shared unknowns are held, too."""
     equations, matrix, vector = make_equations(4, ("bias",))
     columns = slice(equations.starts[name], equations.starts[name] + equations.counts[name])
     chosen = np.concatenate([f * WIDTH + np.arange(columns.start, columns.stop) for f in range(4)])
     expected = np.linalg.solve(matrix[np.ix_(chosen, chosen)], -vector[chosen])
-    steps, shared_steps = equations.solve(columns, 0.0, np.zeros(equations.counts[name]))
+    steps, shared_steps = solve(equations, columns, 0.0, np.zeros(equations.counts[name]))
     np.testing.assert_allclose(steps.ravel(), expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
-    np.testing.assert_array_equal(shared_steps, [0.0])
+    np.testing.assert_array_equal(shared_steps, [[0.0]])
+
+
+@pytest.mark.parametrize("lengths", [(3, 4), (1, 2, 5)])
+def test_segments_are_solved_as_if_alone(solve, lengths):
+    """Clips in a row: each has steps and shared unknowns of its own, those it would have without the others."""
+    shared, starts = ("bias", "focal"), np.cumsum([0, *lengths[:-1]])
+    whole, _, _ = make_equations(sum(lengths), shared, segments=starts)
+    blocks, gradient = np.zeros(whole.hessian.shape), np.zeros(whole.gradient.shape)
+    steps, shared_steps = [], []
+    for seed, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        one, _, _ = make_equations(length, shared, seed=seed)
+        blocks[start : start + length], gradient[start : start + length] = one.hessian.numpy(), one.gradient.numpy()
+        alone = solve(one, slice(0, WIDTH), 0.1, np.ones(WIDTH), np.ones(2))
+        steps.append(alone[0])
+        shared_steps.append(alone[1])
+    whole.hessian.assign(blocks)
+    whole.gradient.assign(gradient)
+    found, found_shared = solve(whole, slice(0, WIDTH), 0.1, np.ones(WIDTH), np.ones(2))
+    np.testing.assert_allclose(found, np.concatenate(steps), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found_shared, np.concatenate(shared_steps), rtol=1e-9, atol=1e-12)
 
 
 def test_columns_follow_the_order_of_the_bodies():
@@ -112,15 +143,15 @@ def test_columns_follow_the_order_of_the_bodies():
     assert equations.hessian.shape == (2, 4, WIDTH + 2, WIDTH + 2)
 
 
-def test_badly_scaled_unknowns_are_solved():
+def test_badly_scaled_unknowns_are_solved(solve):
     """Unknowns whose curvatures differ by twelve orders of magnitude: the residual stays small."""
     equations, matrix, vector = make_equations(6, seed=4, spread=6.0)
-    steps = equations.solve(slice(0, WIDTH), 0.0, np.zeros(WIDTH))[0].ravel()
+    steps = solve(equations, slice(0, WIDTH), 0.0, np.zeros(WIDTH))[0].ravel()
     scale = np.abs(matrix) @ np.abs(steps) + np.abs(vector)
     assert (np.abs(matrix @ steps + vector) < 1e-9 * scale).all()
 
 
-def test_sequences_do_not_touch_each_other():
+def test_sequences_do_not_touch_each_other(solve):
     """Where no block couples them, one sequence gives the same bits whatever the other one is."""
     steps = []
     for factor in (1.0, 7.0):
@@ -131,38 +162,38 @@ def test_sequences_do_not_touch_each_other():
         gradient[:3, 0] += factor
         equations.hessian.assign(blocks)
         equations.gradient.assign(gradient)
-        steps.append(equations.solve(slice(0, WIDTH), 0.0, np.full(WIDTH, 10.0))[0])
+        steps.append(solve(equations, slice(0, WIDTH), 0.0, np.full(WIDTH, 10.0))[0])
     np.testing.assert_array_equal(steps[0][3:], steps[1][3:])
     assert np.abs(steps[0][:3] - steps[1][:3]).max() > 1e-3
 
 
-def test_a_floor_leaves_what_nothing_observes_where_it_is():
+def test_a_floor_leaves_what_nothing_observes_where_it_is(solve):
     """Without any residual the step is exactly zero; an unobserved column stays while the others move."""
     equations, _, _ = make_equations(4)
     blocks, gradient = equations.hessian.numpy().copy(), equations.gradient.numpy().copy()
     blocks[:, :, 2], blocks[:, :, :, 2], gradient[:, :, 2] = 0.0, 0.0, 0.0
     equations.hessian.assign(blocks)
     equations.gradient.assign(gradient)
-    steps, _ = equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))
+    steps, _ = solve(equations, slice(0, WIDTH), 1e-3, np.ones(WIDTH))
     np.testing.assert_array_equal(steps[:, 2], 0.0)
     assert (np.abs(np.delete(steps, 2, axis=1)) > 0.0).all()
     equations.clear()
-    np.testing.assert_array_equal(equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))[0], 0.0)
+    np.testing.assert_array_equal(solve(equations, slice(0, WIDTH), 1e-3, np.ones(WIDTH))[0], 0.0)
 
 
-def test_more_damping_where_rounding_left_the_matrix_not_positive():
+def test_more_damping_where_rounding_left_the_matrix_not_positive(solve):
     """A pivot that is slightly negative is damped until it is not; one that stays negative gives no step."""
     equations, matrix, vector = make_equations(3)
     blocks = equations.hessian.numpy().copy()
     blocks[1, 0, 4, 4] += 0.9999 * 1e-3 * matrix[WIDTH + 4, WIDTH + 4] - _schur(matrix, WIDTH + 4)
     equations.hessian.assign(blocks)
     with np.errstate(all="raise"):
-        steps, _ = equations.solve(slice(0, WIDTH), 1e-7, np.zeros(WIDTH))
+        steps, _ = solve(equations, slice(0, WIDTH), 1e-7, np.zeros(WIDTH))
     assert np.isfinite(steps).all() and np.abs(steps).max() > 0.0
     assert steps.ravel() @ vector < 0.0  # downhill
     blocks[1, 0, 4, 4] = -1e12
     equations.hessian.assign(blocks)
-    np.testing.assert_array_equal(equations.solve(slice(0, WIDTH), 1e-3, np.zeros(WIDTH))[0], 0.0)
+    np.testing.assert_array_equal(solve(equations, slice(0, WIDTH), 1e-3, np.zeros(WIDTH))[0], 0.0)
 
 
 def _schur(matrix, index):
@@ -170,7 +201,7 @@ def _schur(matrix, index):
     return 1.0 / np.linalg.inv(matrix)[index, index]
 
 
-def test_blocks_that_are_not_finite_give_no_step(nan_allowed):
+def test_blocks_that_are_not_finite_give_no_step(solve, nan_allowed):
     """NaN in a block: all steps are zero; an infinite diagonal holds its unknown and leaves the rest finite."""
     equations, _, _ = make_equations(3)
     blocks = equations.hessian.numpy().copy()
@@ -178,7 +209,7 @@ def test_blocks_that_are_not_finite_give_no_step(nan_allowed):
         blocks[1, 0, 5, 5] = bad
         equations.hessian.assign(blocks)
         with np.errstate(all="ignore"):
-            steps, _ = equations.solve(slice(0, WIDTH), 1e-3, np.ones(WIDTH))
+            steps, _ = solve(equations, slice(0, WIDTH), 1e-3, np.ones(WIDTH))
         assert np.isfinite(steps).all()
         assert steps.any() == np.isinf(bad)
         assert steps[1, 5] == 0.0

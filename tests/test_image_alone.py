@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_arm, make_block, make_clamp
 from tests.fit_samples import wander
+from tests.solver_samples import solve_equations
 from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes.noise import MASK_NOISE, disturb_labels, sensor_picture
 from warpprior.scenes.observe import Actor, Light, cast_actors
@@ -70,7 +71,7 @@ def fit_colors(scene, name, device, *, iterations=6):
             fit.costs.zero_()
             fit.freeze()
             fit.add(problem.system)
-            steps, _ = equations.solve(columns, 1e-3, floor[columns])
+            steps, _ = solve_equations(equations, columns, 1e-3, floor[columns])
             state.increments[name].assign(steps.astype(np.float32))
             state.pose()
             state.settle()

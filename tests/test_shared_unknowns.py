@@ -61,7 +61,7 @@ def test_biases_that_are_small_or_unsure_are_dropped(device, bias, sigma, kept):
 def _solve(shared, rows, seen, sigma):
     """Information and most likely values where ``rows`` of them were ``seen``."""
     rows = np.atleast_2d(rows)
-    information = np.diag(shared.floor) + rows.T @ rows / sigma**2
+    information = np.diag(shared.prior.weight.numpy()[0]) + rows.T @ rows / sigma**2
     shared.assign(np.linalg.solve(information, rows.T @ np.atleast_1d(seen) / sigma**2))
     return information
 

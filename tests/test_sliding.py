@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from tests.contact_samples import NO_PUSH, PACES, PAIRS, SLIP, TREE, Pair
 from tests.fit_samples import Spread, check_equations, fold
 from tests.gradcheck import POISON
+from tests.solver_samples import solve_equations
 from warpprior.kernels.sliding import Slip
 
 
@@ -209,15 +210,15 @@ def test_the_solution_knows_what_couples_a_shape_with_two_frames(device):
     expected = np.zeros(frames * sample.width)
     expected[keep] = np.linalg.solve(full[np.ix_(keep, keep)], -gradient.ravel()[keep])
     expected = expected.reshape(frames, sample.width)
-    given = (slice(0, inner), 0.0, np.full(inner, 10.0), np.full(shared, 10.0))
-    steps, shapes = sample.equations.solve(*given, shared_pull=np.full(shared, 3.0))
+    given = (sample.equations, slice(0, inner), 0.0, np.full(inner, 10.0), np.full(shared, 10.0))
+    steps, shapes = solve_equations(*given, pull=3.0)
     largest = np.abs(expected).max()
-    np.testing.assert_allclose(shapes, expected[0, inner:], atol=1e-7 * largest)
+    np.testing.assert_allclose(shapes[0], expected[0, inner:], atol=1e-7 * largest)
     np.testing.assert_allclose(steps, expected[:, :inner], atol=1e-7 * largest)
-    bounds = (np.full(shared, -1e-3), np.full(shared, 1e-3))
-    cut, cut_shapes = sample.equations.solve(*given, shared_pull=np.full(shared, 3.0), shared_bounds=bounds)
-    assert (np.abs(cut_shapes) <= 1e-3).all()
-    held = np.abs(cut_shapes) == 1e-3
+    cut, cut_shapes = solve_equations(*given, pull=3.0, bounds=(-1e-3, 1e-3))
+    assert (np.abs(cut_shapes) <= 1e-3 + 1e-12).all()
+    (cut_shapes,) = cut_shapes
+    held = np.abs(np.abs(cut_shapes) - 1e-3) < 1e-12
     assert held.any()
     # Those at their bounds stay there, and all else is solved again.
     own = np.flatnonzero(np.arange(frames * sample.width) % sample.width < inner)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from warpprior.formats.place import ANY, Place
 from warpprior.io.scene_file import SCENE_FILE
 from warpprior.support.errors import InputError
 
 RESERVED = ("journal", "logs", "summary.csv", "summary.parquet", "index.html")  # in the folder of a batch
 _LONGEST = 200  # characters of a name
-_FORMAT = re.compile(r"([a-z][a-z0-9_]+):(.+)")
 _COUNT = re.compile(r"^\[frames\][^\[]*?^\s*count\s*=\s*(\d{1,7})\s*(?:#.*)?$", re.MULTILINE)
 
 
@@ -23,7 +24,7 @@ class Clip:
 
     Attributes:
         name: of its result folder, and of the clip in every table.
-        scene: what a worker opens: a scene folder, or ``FORMAT:PATH``.
+        place: what a worker opens: a scene folder, or something of a format.
         num_frames: use only the first frames; None: as many as the batch.
         initial: result folder or pose file to start from; None: the scene's own initial poses.
         settings: ``key=value`` each, on top of those of the batch.
@@ -31,36 +32,59 @@ class Clip:
     """
 
     name: str
-    scene: str
+    place: Place
     num_frames: int | None = None
     initial: str | None = None
     settings: tuple[str, ...] = ()
     where: str = field(default="", compare=False)
 
+    @property
+    def scene(self) -> str:
+        """The place as text."""
+        return str(self.place)
 
-def clips_of(source: str | Path | Sequence[str | Path]) -> list[Clip]:
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a scene folder."""
+        return self.place.format == ANY
+
+
+def clips_of(
+    source: str | Path | Place | Sequence[str | Path | Place], format_options: Mapping[str, Any] | None = None
+) -> list[Clip]:
     """The clips that a source names, in the order in which they are refined.
 
     Args:
         source: a folder in which scene folders are, at any depth; a manifest (:mod:`warpprior.batches.manifest`);
-            ``FORMAT:ROOT``; or a sequence of scene folders and ``FORMAT:PATH``.
+            ``FORMAT:ROOT``, at or below which things of the format are; or a sequence of scene folders and
+            ``FORMAT:PATH``.
+        format_options: options of formats by their names, for places that do not bring their own.
 
     Raises:
         InputError: there is no such place, it names no clip, or two have one name.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return checked(_named([Clip("", str(scene)) for scene in source], Path.cwd()), "the list of scenes")
-    text, path = os.fspath(source), Path(source)
-    if path.is_dir():
-        found = [Clip("", str(folder)) for folder in scene_folders(path)]
-        root = path.parent if [clip.scene for clip in found] == [str(path)] else path
-    elif path.exists():
-        from warpprior.batches.manifest import read_manifest
-
-        found, root = read_manifest(path), path.parent
+        found, root, said = [Clip("", Place.parse(scene)) for scene in source], Path.cwd(), "the list of scenes"
     else:
-        found, root = list(_of_format(text)), Path.cwd()
-    return checked(_named(found, root), text)
+        place, said = Place.parse(source), str(source)
+        root = place.path
+        if not root.exists():
+            raise InputError(said, "does not exist", "a folder of scene folders, a manifest, or FORMAT:ROOT")
+        if place.format == ANY and root.is_file():
+            from warpprior.batches.manifest import read_manifest
+
+            found, root = read_manifest(root), root.parent
+        else:
+            found = [Clip("", replace(place, path=path)) for path in _known(place)]
+            root = root.parent if [clip.place.path for clip in found] == [root] else root
+    options = format_options or {}
+    given = [
+        replace(clip, place=replace(clip.place, options=options[clip.place.format]))
+        if clip.place.options is None and options.get(clip.place.format) is not None
+        else clip
+        for clip in found
+    ]
+    return checked(_named(given, root), said)
 
 
 def of_shard(clips: Sequence[Clip], shard: tuple[int, int] | None) -> list[Clip]:
@@ -82,27 +106,38 @@ def read_shard(text: str) -> tuple[int, int]:
     return number, count
 
 
-def scene_folders(root: Path) -> Iterator[Path]:
-    """Scene folders at or below a folder, in the order of their names; links are followed, once each."""
+def _known(root: Place) -> Iterator[Path]:
+    """What the format of a place knows at it or below, in the order of names; links are followed, once each."""
     seen: set[str] = set()
+    if root.format == ANY:
+        known = lambda path: (path / SCENE_FILE).exists()  # noqa: E731 - though it may be a broken one
+    else:
+        from warpprior.formats.registry import find_format
 
-    def walk(folder: Path) -> Iterator[Path]:
-        place = os.path.realpath(folder)
-        if place in seen:
-            return
-        seen.add(place)
-        if (folder / SCENE_FILE).exists():
-            yield folder
-            return
-        try:
-            inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-        except OSError:  # not ours to read
-            return
-        for name in inside:
-            if not name.startswith("."):
-                yield from walk(folder / name)
+        known = find_format(root.format).recognises
 
-    return walk(root)
+    def walk(path: Path) -> Iterator[Path]:
+        real = os.path.realpath(path)
+        if real in seen:
+            return
+        seen.add(real)
+        if known(path):
+            yield path
+        elif path.is_dir():
+            for name in _inside(path, files=root.format != ANY):
+                yield from walk(path / name)
+
+    return walk(root.path)
+
+
+def _inside(folder: Path, *, files: bool) -> list[str]:
+    """Names in a folder but hidden ones; none where it is not ours to read."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if files or entry.is_dir()]
+    except OSError:
+        return []
+    return sorted(name for name in found if not name.startswith("."))
 
 
 def checked(clips: list[Clip], source: str) -> list[Clip]:
@@ -128,38 +163,26 @@ def checked(clips: list[Clip], source: str) -> list[Clip]:
 def _named(clips: Iterable[Clip], root: Path) -> list[Clip]:
     """A name for each clip that has none, of where it is below the root, or below what those elsewhere share."""
     clips = list(clips)
-    places = {clip: Path(os.path.abspath(path_of(clip.scene))) for clip in clips if not clip.name}
+    places = {index: Path(os.path.abspath(clip.place)) for index, clip in enumerate(clips) if not clip.name}
     root = Path(os.path.abspath(root))
     parents = [place.parent for place in places.values() if not place.is_relative_to(root)]
     shared = _shared(parents)
 
-    def name(clip: Clip) -> str:
-        place = places[clip]
+    def name(place: Path) -> str:
         above = root if place.is_relative_to(root) else shared
         parts = [part.lstrip(".") for part in (place.relative_to(above) if above else place).parts]
         return "-".join(filter(None, parts)).replace(os.sep, "") or place.name
 
-    return [clip if clip.name else replace(clip, name=name(clip)) for clip in clips]
-
-
-def path_of(scene: str) -> str:
-    """The path of what a worker opens."""
-    found = _FORMAT.fullmatch(scene)
-    return found[2] if found and not os.path.exists(scene) else scene
-
-
-def is_folder(scene: str) -> bool:
-    """Whether it is a scene folder, and not of a format."""
-    return path_of(scene) == scene
+    return [replace(clip, name=name(places[index])) if index in places else clip for index, clip in enumerate(clips)]
 
 
 def frames_of(clip: Clip, at_most: int | None = None) -> int | None:
     """Frames of a clip as its scene file has it, but not more than are asked for; None where it does not say so."""
     asked = at_most if clip.num_frames is None else clip.num_frames
-    if not is_folder(clip.scene):
+    if not clip.is_folder:
         return asked
     try:
-        with open(Path(clip.scene) / SCENE_FILE, "rb") as stream:
+        with open(clip.place.path / SCENE_FILE, "rb") as stream:
             text = stream.read(1 << 20).decode("utf-8", "replace")
     except OSError:
         return None
@@ -173,11 +196,3 @@ def _shared(parents: list[Path]) -> Path | None:
         return Path(os.path.commonpath(parents)) if parents else None
     except ValueError:  # on several drives
         return None
-
-
-def _of_format(text: str) -> Iterator[Clip]:
-    """The clips of ``FORMAT:ROOT``: the root itself, or what its format knows below it."""
-    found = _FORMAT.fullmatch(text)
-    if found is None or not Path(found[2]).exists():
-        raise InputError(text, "does not exist", "a folder of scene folders, a manifest, or FORMAT:ROOT")
-    raise InputError(text, f"there is no format {found[1]!r}", "a folder of scene folders, or a manifest")

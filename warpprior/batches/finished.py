@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import warpprior
-from warpprior.batches.clips import Clip, is_folder
+from warpprior.batches.clips import Clip
 from warpprior.batches.record import DONE, RefinedClip
 from warpprior.io.result_folder import NUMBERS, POSES_FILE, read_record
 from warpprior.support.errors import InputError
@@ -29,10 +29,10 @@ def stamp_of(clip: Clip, settings: Mapping) -> str | None:
         clip: whose scene folder, and poses to start from, are looked at.
         settings: everything else that its result depends on, as plain data.
     """
-    if not is_folder(clip.scene):
+    if not clip.is_folder:
         return None
     try:
-        files = _files(Path(clip.scene))
+        files = _files(clip.place.path)
         if clip.initial is not None:
             start = Path(clip.initial)
             files.append(_described(os.path.abspath(start), (start / POSES_FILE if start.is_dir() else start).stat()))
@@ -40,7 +40,7 @@ def stamp_of(clip: Clip, settings: Mapping) -> str | None:
         return None
     if len(files) > _MOST_FILES:
         return None
-    said = [warpprior.__version__, os.path.abspath(clip.scene), settings, sorted(files)]
+    said = [warpprior.__version__, os.path.abspath(clip.place), settings, sorted(files)]
     return hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from warpprior.batches.clips import Clip, path_of
+from warpprior.batches.clips import Clip
+from warpprior.formats.place import Place
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 from warpprior.support.limits import MOST_WHOLE
@@ -90,8 +91,12 @@ def _clip(row: Mapping[str, object], where: str, folder: Path) -> Clip:
     if frames is not None and not (frames.isascii() and frames.isdigit() and 1 <= int(frames) <= MOST_WHOLE):
         raise InputError(f"{where}: num_frames", repr(frames), "a whole number, 1 or more")
     count = None if frames is None else int(frames)
-    start = None if initial is None else _beside(initial, folder)
-    return Clip(given.get("name", ""), _beside(scene, folder), count, start, settings, where)
+    start = None if initial is None else str(folder / initial)
+    try:
+        place = Place.parse(scene)
+    except InputError as error:
+        raise InputError(f"{where}: {error.where}", error.found, error.accepted) from error
+    return Clip(given.get("name", ""), replace(place, path=folder / place.path), count, start, settings, where)
 
 
 def _text(value: object, where: str) -> str:
@@ -103,10 +108,3 @@ def _text(value: object, where: str) -> str:
     if value is None or isinstance(value, (str, int, float)):
         return "" if value is None else str(value).strip()
     raise InputError(where, shown(value), "text, a number, true or false, or a list of these")
-
-
-def _beside(place: str, folder: Path) -> str:
-    """A path, or ``FORMAT:PATH``, as seen from the manifest's folder."""
-    path = path_of(place)
-    name = place[: len(place) - len(path)]
-    return name + os.path.join(folder, path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warpprior.batches.clips import Clip, is_folder, path_of
+from warpprior.batches.clips import Clip
 from warpprior.batches.local import SPARED
 from warpprior.batches.record import DIED, LATE, RefinedClip
 from warpprior.batches.work import LOG_FOLDER, Task, Work, ended, last_words, log_file, refine_clip
@@ -247,6 +247,5 @@ def _number_in(path: Path) -> int:
 
 def _absolute(clip: Clip) -> Clip:
     """The clip as seen from any working folder."""
-    path = path_of(clip.scene)
-    scene = os.path.abspath(path) if is_folder(clip.scene) else clip.scene[: -len(path)] + os.path.abspath(path)
-    return replace(clip, scene=scene, initial=None if clip.initial is None else os.path.abspath(clip.initial))
+    place = replace(clip.place, path=clip.place.path.absolute())
+    return replace(clip, place=place, initial=None if clip.initial is None else os.path.abspath(clip.initial))

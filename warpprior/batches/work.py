@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import warpprior
-from warpprior.batches.clips import Clip, is_folder
+from warpprior.batches.clips import Clip
 from warpprior.batches.finished import check_version, stamp_of, still_holds
 from warpprior.batches.record import DONE, FAILED, RefinedClip, read_numbers
 from warpprior.settings import RefineSettings
@@ -128,7 +128,7 @@ def _refined(work: Work, task: Task, device: str, began: float) -> RefinedClip:
         how = _how(work, task, folder)
         started = time.perf_counter()
         code, said = refine_folder(
-            Path(clip.scene) if is_folder(clip.scene) else clip.scene,  # type: ignore[arg-type]
+            clip.place,
             folder,
             settings,
             num_frames=frames,

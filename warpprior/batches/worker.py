@@ -87,7 +87,7 @@ def prepare(work: Work, device: str | None, *, first: bool) -> tuple[str, dict[s
     import warp as wp
 
     from warpprior.cli.running import start_warp
-    from warpprior.refinement.run import kernels_of
+    from warpprior.refinement.preparing import kernels_of
     from warpprior.support.kernel_loading import load_kernels
 
     with suppress(ValueError, OSError, AttributeError):  # a stream without a descriptor
@@ -99,7 +99,7 @@ def prepare(work: Work, device: str | None, *, first: bool) -> tuple[str, dict[s
     free = {name: int(wp.get_device(name).free_memory) for name in devices if name != "cpu"}
     if first:
         for name in devices[:1]:
-            load_kernels(kernels_of(work.settings), name)
+            load_kernels(kernels_of(work.settings, name), name)
     return chosen, {"device": chosen, "devices": devices, "free": free}
 
 

@@ -21,7 +21,9 @@ from warpprior.render.images import each_labels
 from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
+from warpprior.support.memory import give_back
 from warpprior.support.progress import Course, Progress
+from warpprior.support.stored import forget
 
 MEASURING = "measuring"
 
@@ -92,11 +94,13 @@ class Evaluator:
             for cut, drawn in each_labels(scene, poses, device=self._device):
                 for item in scene.bodies:
                     ious[item.name][cut] = mask_iou(drawn, scene.labels[cut], item.label)
+                forget(scene.labels[cut])
             for name, values in ious.items():
                 rows[name]["mask_iou"] = values
         report(steps - 1, steps, MEASURING)
         pairs = self._add_contact(posed, rows, extra) if len(scene.bodies) > 1 else {}
         report(steps, steps, MEASURING)
+        give_back()
         return {
             "frames": scene.frame_count,
             "fps": float(scene.fps),

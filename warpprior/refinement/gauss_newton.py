@@ -19,6 +19,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
+from warpprior.system.solver import make_solver
 from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
@@ -45,8 +46,7 @@ class GaussNewton:
 
     def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
         self.problem, self.settings = problem, settings
-        # A graph would keep the focal length it was recorded with, and what the host read from a file.
-        self._capture = False if problem.estimates_focal or not problem.holding.distances else capture
+        self._capture = capture if problem.can_be_recorded else False
         estimated = problem.motion.estimated
         articulated = any(not body.body.is_rigid for body in estimated)
         self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
@@ -60,7 +60,10 @@ class GaussNewton:
         self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
         self.names = tuple(kind.name for kind in used)
         self._bodies = [BodySteps(body, problem) for body in estimated]
-        self._floor = np.concatenate([steps.floor for steps in self._bodies])
+        equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
+        floor = np.concatenate([steps.floor for steps in self._bodies])
+        damping = settings.gauss_newton.damping
+        self._solver = make_solver(equations, slice(0, equations.width), damping, floor, prior)
 
     def run(self, number: int, report: Callable[[float], None] = lambda share: None) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration.
@@ -69,11 +72,27 @@ class GaussNewton:
             number: of the stage.
             report: called with the share of the stage that is done.
         """
-        stage, problem = self.stages[number], self.problem
-        limit = stage.iterations
-        if self.settings.iterations is not None:
-            limit = min(limit, self.settings.iterations)
+        problem, limit = self.problem, self.limit(number)
         history = History(self.names, limit, problem.motion.device)
+        tried = self.begin(number, report)
+        drawn = (limit + 2) * len(problem.drawings.parts)
+        capture = self._capture if drawn < EPOCH_LIMIT else False
+        iterate = self._iteration(history, capture)
+        for iteration in range(limit):
+            iterate()
+            report(tried + (1.0 - tried) * (iteration + 1) / limit)
+            if is_look(iteration) and self.settled(history.read()):
+                break
+        return self.end(number, history.read())
+
+    def limit(self, number: int) -> int:
+        """The most iterations of a stage."""
+        most, limit = self.settings.iterations, self.stages[number].iterations
+        return limit if most is None else min(limit, most)
+
+    def begin(self, number: int, report: Callable[[float], None]) -> float:
+        """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
+        stage, problem, limit = self.stages[number], self.problem, self.limit(number)
         problem.refresh_backdrop()
         problem.enter(stage)
         for term in self.terms:
@@ -83,39 +102,53 @@ class GaussNewton:
         tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
-        drawn = (limit + 2) * len(problem.drawings.parts)
-        capture = self._capture if drawn < EPOCH_LIMIT else False
         problem.drawings.renew()
-        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
-        advance = Replay(self.advance, problem.motion.device, capture=self._capture)
-        for iteration in range(limit):
+        return tried
+
+    def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
+        """Learn what a stage tells of the shared unknowns; returns its costs (iteration, term) by name."""
+        information = self._solver.information
+        if information is not None and self.limit(number):
+            self.problem.shared.learn(information[0])
+            if SETTLED - 1 <= number < len(self.stages) - 1:
+                self._settle(information[0])
+        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
+
+    def _iteration(self, history: History, capture: bool | None) -> Callable[[], None]:
+        """One iteration to be called again and again: a graph, where nothing in it waits for the host."""
+        device = self.problem.motion.device
+
+        def all_steps() -> None:
+            self.linearise(history)
+            self.solve()
+            self.advance()
+
+        if self._solver.launches_only:
+            return Replay(all_steps, device, capture=capture)
+        linearise = Replay(lambda: self.linearise(history), device, capture=capture)
+        advance = Replay(self.advance, device, capture=self._capture)
+
+        def in_turn() -> None:
             linearise()
             self.solve()
             advance()
-            report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
-                break
-        information = problem.equations.information
-        if information is not None and limit and problem.shared.names:
-            problem.shared.learn(information)
-            if SETTLED - 1 <= number < len(self.stages) - 1:
-                self._settle(information)
-        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
+
+        return in_turn
 
     def _settle(self, information: np.ndarray) -> None:
         """Drop what is not clear of the shared unknowns; all bodies follow, as a step of the solver would have them."""
         shared = self.problem.shared
         before = shared.values
         shared.settle(information)
-        steps = self.problem.equations.follow(shared.values - before)
-        for body in self._bodies:
-            body.take(steps[:, body.columns])
+        self._solver.follow((shared.values - before)[None])
+        self._take()
         self.advance()
 
     def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
         """Let one body choose among other poses, all others held."""
         stage, problem = self.stages[number], self.problem
         own = [term for term in self.terms if term.body.name == steps.body.name]
+        problem.drawings.renew()
         problem.refresh()  # the body before was drawn last where it was tried last
         fit = BodyFit(steps, own, problem, self.settings.gauss_newton.damping)
         choose_poses(fit, stage.carry_frames, turns=stage.half_turns, report=report)
@@ -131,30 +164,36 @@ class GaussNewton:
             history.add(term.name, term.costs)
         history.close_row()
 
+    @property
+    def launches_only(self) -> bool:
+        """Whether :meth:`solve` never waits for the device."""
+        return self._solver.launches_only
+
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
-        equations, shared = self.problem.equations, self.problem.shared
-        steps, shared_steps = equations.solve(
-            slice(0, equations.width),
-            self.settings.gauss_newton.damping,
-            self._floor,
-            shared.floor if shared.names else None,
-            shared_pull=shared.pull if shared.names else None,
-            shared_bounds=shared.bounds if shared.names else None,
-        )
+        self._solver.solve()
+        self._take()
+        if self.problem.shared.names:
+            self.problem.shared.advance(self._solver.shared_steps)
+
+    def _take(self) -> None:
         for body in self._bodies:
-            body.take(steps[:, body.columns])
-        if shared.names:
-            shared.assign(shared.values + shared_steps)
+            body.take(self._solver.steps, body.columns.start)
 
     def advance(self) -> None:
         """Take the steps; launches only."""
         self.problem.motion.pose()
         self.problem.motion.settle()
 
-    def _settled(self, rows: np.ndarray) -> bool:
+    def settled(self, rows: np.ndarray) -> bool:
+        """Whether the last iterations changed the costs (iteration, term) by next to nothing."""
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:
             return False
         before, now = totals[-1 - CHECK_EVERY], totals[-1]
         return abs(before - now) <= self.settings.gauss_newton.tolerance * max(abs(now), 1e-12)
+
+
+def is_look(iteration: int) -> bool:
+    """Whether costs are looked at after an iteration."""
+    return iteration % CHECK_EVERY == CHECK_EVERY - 1

@@ -183,9 +183,7 @@ def _try_all(body: SceneBody, scene: Scene, own: np.ndarray, frames, grid, devic
     problem.refresh()
     fit = BodyFit(BodySteps(small.bodies[0], problem), bound, problem, damping=1e-3)
     fit.linearise()
-    for _ in range(SETTLING):
-        fit.step()
-        fit.linearise()
+    fit.iterate(SETTLING)
     shape = len(grid), len(frames)
     return fit.poses.reshape(*shape, 7), fit.observed_costs().reshape(shape)
 
@@ -198,7 +196,7 @@ def _small_scene(body: SceneBody, scene: Scene, own: np.ndarray, frames: np.ndar
     assert labels is not None, "it is what hypotheses are judged by"
     area = np.median([(labels[frame] == body.label).sum() for frame in frames])
     step = max(int(np.sqrt(area) / LABEL_PX), 1)
-    images, camera = thinned(labels[frames], step), thinned_camera(scene.camera, step)
+    images, camera = thinned(labels, step)[frames], thinned_camera(scene.camera, step)
     rotations = Rotation.from_quat(np.tile(own[frames, 3:], (len(grid), 1)))
     turns = Rotation.from_quat(np.repeat(grid, len(frames), axis=0))
     position = np.tile(own[frames, :3], (len(grid), 1)).astype(np.float64)

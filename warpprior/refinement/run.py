@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from warpprior.checks.first import checked_first, with_findings
 from warpprior.refinement.adam import Adam
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
-from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
-from warpprior.refinement.pace import MODULE_S, PREPARING, part_costs, whole_seconds
+from warpprior.refinement.pace import part_costs
+from warpprior.refinement.preparing import (
+    Prepared,
+    adam_iterations,
+    aligns,
+    checked_settings,
+    observe,
+    prepare,
+    used_terms,
+)
 from warpprior.refinement.rays import note_depth, read_rays
 from warpprior.refinement.shared_notes import shared_notes
 from warpprior.refinement.start import start_from_labels
@@ -26,34 +33,19 @@ from warpprior.refinement.start_from_detections import start_from_detections
 from warpprior.refinement.sureness import SIGMA_MEASURED_BIAS, Sureness, measure_sureness
 from warpprior.refinement.symmetry import smooth_unseen_turns
 from warpprior.result import Result
-from warpprior.scene import Scene, check_is_scene
+from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
-from warpprior.support.errors import InputError
-from warpprior.support.kernel_loading import count_uncompiled, load_kernels
+from warpprior.support.memory import give_back
 from warpprior.support.progress import Course, Progress
+from warpprior.support.stored import forget
 from warpprior.system.allowances import overlap_notes
-from warpprior.system.holding import Holding
-from warpprior.system.motion import MotionState, frame_paces
-from warpprior.system.observed import ObservedPicture, observe_picture
-from warpprior.system.overlap import FEWEST_PIXELS
+from warpprior.system.motion import frame_paces
 from warpprior.system.problem import Problem
-from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
-from warpprior.system.unknown_settings import UnknownSettings
-from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
+from warpprior.terms import GAUSS_NEWTON, Term
 from warpprior.terms.penetration import Penetration
-from warpprior.terms.term import check_terms
-from warpprior.verdicts.judge import judged
 
-ADAM_ITERATIONS = 200
-KERNELS = (
-    *("camera", "contacts", "distance", "history", "kinematics", "link_motions", "overlap", "quasistatic"),
-    *("silhouette", "skinning", "visibility"),
-)
-KERNELS_OF_HANDS = ("joints", "kept_distance", "link_blocks", "surface_motion", "surface_query")
-KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
 START = "closed-form start"
-LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 HARDLY_MET = 0.1  # overlap of a drawing and its label at the start, below which it is noted
 
 Keep = Callable[[dict[str, np.ndarray]], None]
@@ -96,24 +88,10 @@ def refine(
         InputError: nothing to estimate, or nothing to estimate it from; or, if strict, data that is not what it is
             taken for; or more memory than ``memory`` would be needed.
     """
-    check_is_scene(scene, "refine")
-    settings = RefineSettings() if settings is None else settings
-    if not isinstance(settings, RefineSettings):
-        raise InputError("refine: settings", f"a {type(settings).__name__}", "a warpprior.RefineSettings")
-    if terms is not None:
-        settings = replace(settings, terms=check_terms(terms))
-    _check(scene)
-    device = resolve_device(device)
-    kernels, seconds = _kernels(scene, settings), whole_seconds(scene)
-    uncompiled = count_uncompiled(kernels)
-    shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
-    course = Course(progress, shares)
-    load_kernels(kernels, device, course.part("compile") if uncompiled else None)
-    course.part("prepare")(0.0, 1.0, "preparing")
-    if all(type(term) in TERMS for term in settings.terms):  # other terms may know vertices by number
-        scene = with_stand_ins(scene, settings.stand_in_px)
-    found = checked_first(scene, device=device, strict=strict) if check_first else ()
-    run = _Run(scene, settings, device, course.part("parts"), keep, memory)
+    device, settings = resolve_device(device), checked_settings(settings, terms)
+    ready = prepare(scene, settings, device, progress=progress, check_first=check_first, strict=strict)
+    evidence = judge_evidence(ready.scene) if settings.leave_out else Evidence(ready.scene)
+    run = Run(ready, evidence, *observe(evidence, settings, device, memory), keep)
     if resume_from is not None:
         run.restore(resume_from)
     complete = True
@@ -121,123 +99,50 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    result = judged(with_findings(run.result(complete), found), device)
-    said = stand_in_notes(result.scene, result.poses)
-    return replace(result, scene=with_originals(result.scene), notes=(*result.notes, *said)) if said else result
+    result = run.result(complete)
+    del run  # what it held is wanted for what follows
+    give_back()
+    return ready.finished(result)
 
 
-def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
-    """Modules of kernels that a run launches: what all do, and those of its terms, which bear their names."""
-    names = list(KERNELS)
-    if not all(body.body.is_rigid for body in scene.bodies):
-        names += KERNELS_OF_HANDS
-    terms = [term.name for term in _used(settings) if not term.lacks(scene)]
-    return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
+class Run:
+    """One run: the state, the parts still to do, and what was learnt on the way.
 
+    Args:
+        ready: the scene, and what is wanted of it.
+        evidence: that is believed of it.
+        problem: of that; terms are bound to it here.
+        notes: what is to be said of it.
+        keep: as of :func:`refine`.
+    """
 
-def kernels_of(settings: RefineSettings) -> list[str]:
-    """Modules of kernels that runs with these settings may launch, whatever the scene."""
-    terms = [term.name for term in _used(settings)]
-    beside = [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
-    return [*KERNELS, *KERNELS_OF_HANDS, *terms, *beside]
-
-
-def _used(settings: RefineSettings) -> list[Term]:
-    """Terms that some solver uses, once each."""
-    used = (*settings.used_by(GAUSS_NEWTON), *settings.used_by(ADAM))
-    return list({term.name: term for term in used}.values())
-
-
-def _check(scene: Scene) -> None:
-    moving = [body for body in scene.bodies if not body.known]
-    if not moving:
-        raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
-    if scene.labels is None:
-        if not (scene.keypoints2d or scene.boxes):
-            accepted = "frames.labels or keypoints.file in scene.toml"
-            raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
-        return
-    for body in moving:
-        if body.name in scene.keypoints2d or body.name in scene.boxes:
-            continue
-        largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
-        if largest < FEWEST_PIXELS:
-            raise InputError(
-                f"scene {scene.name!r}: body {body.name!r}",
-                f"label {body.label} covers at most {largest} pixels of a frame",
-                f"label images that show it with at least {FEWEST_PIXELS:.0f} pixels in some frame",
-            )
-
-
-class _Run:
-    """One run: the state, the parts still to do, and what was learnt on the way."""
-
-    def __init__(
-        self,
-        scene: Scene,
-        settings: RefineSettings,
-        device: str,
-        progress: Progress,
-        keep: Keep | None,
-        memory: str | float | None = None,
-    ):
-        self.scene, self.settings, self.keep = scene, settings, keep
-        self.evidence = judge_evidence(scene) if settings.leave_out else Evidence(scene)
-        self.motion = MotionState(self.evidence.scene, device, point_count=settings.contact_points, seed=settings.seed)
-        # Of a known body drawn too large, labels and focal length may both be to blame.
-        calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
-        doubtful = self.evidence.doubtful_labels
-        observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
-        holding, said = self._hold(observed, memory)
-        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings), holding)
-        self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings), *said]
+    def __init__(self, ready: Prepared, evidence: Evidence, problem: Problem, notes: list[str], keep: Keep | None):
+        self.scene, self.settings, self.keep = ready.scene, ready.settings, keep
+        self.evidence, self.problem, self.motion = evidence, problem, problem.motion
+        self.notes, settings = list(notes), ready.settings
         self.rows: list[dict[str, float]] = []
-        # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
-        self.parts: list[tuple[str, Callable[[_Run], None]]] = []
+        self.parts: list[_Part] = []
         if settings.start_passes and "start" not in settings.without:
-            self.parts.append((START, _Run._start))
+            self.parts.append(_Part(START, Run._start))
         self.gauss_newton = None
-        if self._aligns:
+        if aligns(settings):
             self.gauss_newton = GaussNewton(self.problem, settings)
             for number, stage in enumerate(self.gauss_newton.stages):
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
-                self.parts.append((name, lambda run, number=number: run._align(number)))
+                self.parts.append(_Part(name, lambda run, number=number: run._align(number), number))
         self.guard = Guard(self.problem)
-        iterations = self._adam_iterations()
+        for images in (self.scene.labels, evidence.scene.labels, problem.observed.labels):
+            if images is not None:
+                forget(images)
+        iterations = adam_iterations(settings)
         if iterations:
-            self.parts.append(("Adam", lambda run: run._descend(iterations)))
+            self.parts.append(_Part("Adam", lambda run: run._descend(iterations)))
         stages = [] if self.gauss_newton is None else self.gauss_newton.stages
-        starts = bool(self.parts) and self.parts[0][0] == START
-        costs = part_costs(scene, settings, start=starts, stages=stages, descent=iterations)
-        self.progress, names = progress, [name for name, _ in self.parts]
-        self.course = Course(progress, dict(zip(names, costs, strict=True)))
+        starts = bool(self.parts) and self.parts[0].name == START
+        costs = part_costs(self.scene, settings, start=starts, stages=stages, descent=iterations)
+        self.progress, names = ready.progress, [part.name for part in self.parts]
+        self.course = Course(ready.progress, dict(zip(names, costs, strict=True)))
         self.done = 0
-
-    def _hold(self, observed: ObservedPicture, memory: str | float | None) -> tuple[Holding, list[str]]:
-        """How much to hold in memory at a time, and what is to be said of it."""
-        terms = self.settings.used_by(GAUSS_NEWTON)
-        whole = walks_all_at_once(terms, descends=self._adam_iterations() > 0)
-        needs = needs_of(self.motion, observed, terms)
-        holding, said = plan_holding(needs, memory, self.motion.device, whole=whole)
-        return holding, [] if said is None else [said]
-
-    @property
-    def _aligns(self) -> bool:
-        """Whether Gauss-Newton is used."""
-        settings = self.settings
-        return bool(
-            settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON)
-        )
-
-    def _adam_iterations(self) -> int:
-        """How long to descend: as asked, else only where Gauss-Newton is off."""
-        if "adam" in self.settings.without or not self.settings.used_by(ADAM):
-            return 0
-        asked = self.settings.adam.iterations
-        if asked is None:
-            asked = 0 if self._aligns else ADAM_ITERATIONS
-        limit = self.settings.iterations
-        return asked if limit is None else min(asked, limit)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
@@ -252,22 +157,25 @@ class _Run:
 
     def finish(self) -> None:
         """Do the parts that are left."""
-        for number in range(self.done, len(self.parts)):
-            name, part = self.parts[number]
-            self._report(0.0)
+        while self.done < len(self.parts):
+            self.report(0.0)
             try:
-                part(self)
+                self.parts[self.done].do(self)
             except KeyboardInterrupt:
-                self._guard(name)  # half a part may be worse than none
+                self.check()  # half a part may be worse than none
                 raise
-            self._guard(name)
-            self.done = number + 1
-            self._keep()
+            self.close()
         self.progress(1.0, 1.0, "done")
 
-    def _guard(self, name: str) -> None:
-        """Put bodies back that a part led away from their labels, or made infinite."""
-        self.notes += self.guard.check(name, undo=self.settings.guard)
+    def close(self) -> None:
+        """End the part whose turn it is."""
+        self.check()
+        self.done += 1
+        self._keep()
+
+    def check(self) -> None:
+        """Put bodies back that the part led away from their labels, or made infinite."""
+        self.notes += self.guard.check(self.parts[self.done].name, undo=self.settings.guard)
 
     def _keep(self) -> None:
         if self.keep is None:
@@ -306,33 +214,33 @@ class _Run:
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
-        self._record(self.gauss_newton.run(number, self._report))
+        self.record(self.gauss_newton.run(number, self.report))
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
-        self._record(descent.run(iterations, lambda done: self._report(done / iterations)))
+        self.record(descent.run(iterations, lambda done: self.report(done / iterations)))
         self.notes += self.problem.notes
         if descent.skipped:
             self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
 
-    def _record(self, rows: list[dict[str, float]]) -> None:
+    def record(self, rows: list[dict[str, float]]) -> None:
         """Add a part's rows to the history, and say whose costs were no numbers."""
         self.rows += rows
-        part, _ = self.parts[self.done]
+        part = self.parts[self.done].name
         counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
         for name, count in counts.items():
             self.notes.append(f"{name}: its cost was not finite in {count} of {len(rows)} iterations of {part}.")
 
-    def _report(self, share: float) -> None:
+    def report(self, share: float) -> None:
         """Say how much of the part is done whose turn it is."""
-        name, _ = self.parts[self.done]
+        name = self.parts[self.done].name
         self.course.part(name)(share, 1.0, name)
 
     def _overlap_notes(self) -> list[str]:
         """Which bodies contact was allowed to have deeper in one another than usual."""
         shared = self.problem.shared
         found = {name: float(shared.values[shared.names.index(name)]) for name in shared.overlaps}
-        usual = [term.allowance_m for term in _used(self.settings) if isinstance(term, Penetration)]
+        usual = [term.allowance_m for term in used_terms(self.settings) if isinstance(term, Penetration)]
         return overlap_notes(found, usual[0]) if usual else []
 
     def _sureness(self) -> Sureness | None:
@@ -385,36 +293,21 @@ class _Run:
         )
 
 
-def unknowns_for(scene: Scene, settings: RefineSettings) -> UnknownSettings:
-    """Which unknowns frames share: shapes that nobody asked for only where depth tells size from distance."""
-    unknowns = settings.unknowns
-    if unknowns.estimate_shape is None and not _measures_depth(scene, settings):
-        return replace(unknowns, estimate_shape=False)
-    return unknowns
+@dataclass(frozen=True)
+class _Part:
+    """A part of a run.
 
+    It is given the run when it is its turn: if it held it, nothing of a finished run could be freed.
 
-def _measures_depth(scene: Scene, settings: RefineSettings) -> bool:
-    return scene.read_depth is not None and any(term.name == "depth" for term in settings.used_by(GAUSS_NEWTON))
+    Attributes:
+        name: for people.
+        do: does it.
+        stage: its number, if it is one of Gauss-Newton.
+    """
 
-
-def _notes_at_the_start(problem: Problem, settings: RefineSettings) -> list[str]:
-    """What the observations suppose, one sentence each."""
-    notes, bias = [], problem.observed.mask_bias
-    if not _used(settings):
-        notes.append("there is no term with a weight: bodies are where the start has them.")
-    if abs(bias) > LEAST_NOTED_BIAS:
-        size = f"{abs(bias):.1f} px too {'large' if bias > 0.0 else 'small'}"
-        notes.append(f"labels of known bodies are {size} at their borders; all labels are taken to be.")
-    usual = default()
-    for term in _used(settings):
-        lacks = term.lacks(problem.motion.scene)
-        if lacks and term not in usual:  # who gives a term, or settings of it, wants it to do something
-            notes.append(f"{term.name}: left without a say, for the scene has no {' and no '.join(lacks)}.")
-    if settings.unknowns.estimate_focal and not (
-        problem.motion.known or _measures_depth(problem.motion.scene, settings)
-    ):
-        notes.append("neither a known body nor depth shows the focal length; it may be as far off as before.")
-    return notes
+    name: str
+    do: Callable[[Run], None]
+    stage: int | None = None
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import warp as wp
 
+from warpprior.kernels.steps import StepLimits, take_steps
 from warpprior.scene import SceneBody
 from warpprior.system.problem import Problem
 
@@ -29,17 +31,22 @@ class BodySteps:
         start, count = problem.equations.starts[body.name], problem.equations.counts[body.name]
         self.columns = slice(start, start + count)
         self.floor = np.full(count, FLOOR)
-        self._limits = np.concatenate([STEP_LIMITS, np.full(count - 6, JOINT_STEP_LIMIT)])
+        longest = np.concatenate([STEP_LIMITS, np.full(count - 6, JOINT_STEP_LIMIT)])
+        limits, device, model = StepLimits(), problem.motion.device, body.body
+        limits.longest = wp.array(longest, dtype=wp.float64, device=device)
+        limits.lower = wp.array(model.lower, dtype=wp.float32, device=device)
+        limits.upper = wp.array(model.upper, dtype=wp.float32, device=device)
+        self._limits = limits
 
-    def take(self, steps: np.ndarray) -> None:
-        """Write steps (frame, unknown), shortened to what can be trusted, into the body's increments.
+    def take(self, steps: wp.array, first: int = 0) -> None:
+        """Write steps, shortened to what can be trusted, into the body's increments; launches only.
 
         Joints end within their limits: what the solution wants beyond them is cut off.
+
+        Args:
+            steps: of all columns that were solved for [frame, column] float64.
+            first: column of the body's root among them.
         """
-        ratio = np.maximum(np.abs(steps) / self._limits, 1.0).max(axis=1, keepdims=True)
-        increments = (steps / ratio).astype(np.float32)
-        model = self.body.body
-        if model.coordinate_count:
-            joints = self._motion.base_joints[self.body.name].numpy()
-            increments[:, 6:] = np.clip(joints + increments[:, 6:], model.lower, model.upper) - joints
-        self._motion.increments[self.body.name].assign(increments)
+        self._limits.first = first
+        name = self.body.name
+        take_steps(steps, self._limits, self._motion.base_joints[name], increments_out=self._motion.increments[name])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
 import numpy as np
 import warp as wp
 from scipy.special import chdtrc
 
+from warpprior.kernels.steps import advance_shared
+from warpprior.render.parts import cut
 from warpprior.system.allowances import DEEPEST_OVERLAP, OVERLAP_STEP, overlap_priors
 from warpprior.system.misfit import Likeness, body_length, is_likeness, misfit_name
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
+from warpprior.system.shared_prior import SharedPrior
 from warpprior.system.unknown_settings import UnknownSettings
 
 LARGEST_BIAS = 4.0  # [px]
@@ -40,7 +47,7 @@ class SharedUnknowns:
     Attributes:
         names: ``bias``, ``focal`` (logarithm of a factor), ``BODY misfit`` [m] and ``BODY shape K``, of those that are
             estimated.
-        values: of each (shared,) float64.
+        prior: their values on the device, and what is likely of them.
         bias: the value of ``bias`` on the device, 0 where it is not estimated [1] [px]: how far label borders lie
             outside the true ones, beyond what the picture was calibrated to.
         sigmas: how sure each value is (shared,); NaN before anything was learnt, 0 where it is held.
@@ -54,7 +61,6 @@ class SharedUnknowns:
 
     def __init__(self, motion: MotionState, observed: ObservedPicture, settings: UnknownSettings):
         self._motion = motion
-        self.bias = wp.zeros(1, dtype=wp.float32, device=motion.device)
         self.shapes: dict[str, int] = {}
         self.shape_counts: dict[str, int] = {}
         rows: list[tuple[str, float, float, float, float]] = []  # name, mean, sigma, farthest, longest step
@@ -65,8 +71,8 @@ class SharedUnknowns:
             rows.append(("bias", mean, sigma, LARGEST_BIAS, LARGEST_BIAS))
         if settings.estimate_focal:
             rows.append(("focal", 0.0, settings.sigma_focal, LARGEST_ZOOM, ZOOM_STEP))
-        self.misfits: dict[str, wp.array] = {}
-        self.overlaps: dict[str, wp.array] = {}
+        stood_in: list[str] = []
+        overlaps: list[str] = []
         self._own: dict[str, slice] = {}
         overlap = settings.estimate_allowance and observed.labels is not None
         for body in motion.estimated:
@@ -77,7 +83,7 @@ class SharedUnknowns:
             misfits = settings.estimate_misfit and observed.labels is not None and len(motion.scene.bodies) > 1
             if misfits and is_likeness(body.body) and not shaped:
                 sigma = settings.sigma_misfit * body_length(body)
-                self.misfits[body.name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
+                stood_in.append(body.name)
                 rows.append((misfit_name(body), 0.0, sigma, LARGEST_MISFIT * sigma, LARGEST_MISFIT * sigma))
             if shaped:
                 self.shapes[body.name], self.shape_counts[body.name] = len(rows), body.body.shape_count
@@ -85,19 +91,39 @@ class SharedUnknowns:
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
             for name, sigma in (overlap_priors(body, motion.scene.bodies) if overlap else {}).items():
-                self.overlaps[name] = wp.zeros(1, dtype=wp.float32, device=motion.device)
+                overlaps.append(name)
                 rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
             self._own[body.name] = slice(first, len(rows))
         self.names = tuple(row[0] for row in rows)
-        self.first, sigma, self._farthest, self._longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
-        self.floor = 1.0 / sigma**2
-        self.values = self.first.copy()
-        self._one_sided = np.array([name in self.overlaps for name in self.names], dtype=bool)
+        self.first, sigma, self._farthest, longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
+        self._one_sided = np.array([name in overlaps for name in self.names], dtype=bool)
+        lowest = np.where(self._one_sided, 0.0, -self._farthest)
+        self.prior = SharedPrior(self.first[None], sigma, (lowest, self._farthest), longest, motion.device)
         self.held = np.zeros(len(rows), dtype=bool)
         self.sigmas = np.full(len(rows), np.nan)
-        if "bias" in self.names:
-            self.bias.fill_(self.values[self.names.index("bias")])
+        self._single = wp.array(self.first[None], dtype=wp.float32, device=motion.device)
+        self.bias = wp.zeros(1, dtype=float, device=motion.device)
+        self.misfits, self.overlaps = dict.fromkeys(stood_in, self.bias), dict.fromkeys(overlaps, self.bias)
+        self._find_places()
         self._doubted = self._groups(settings.estimate_shape is None)
+
+    def _find_places(self) -> None:
+        """Say where on the device those values are that kernels read."""
+        if "bias" in self.names:
+            self.bias = self._place("bias")
+        self.misfits = {name: self._place(f"{name} misfit") for name in self.misfits}
+        self.overlaps = {name: self._place(name) for name in self.overlaps}
+
+    def _lie_in(self, single: wp.array, prior: SharedPrior) -> None:
+        """Have values be in other arrays [segment, shared]."""
+        self._single, self.prior = single, prior
+        self._find_places()
+
+    def _place(self, name: str, count: int = 1) -> wp.array:
+        """Where a value, and those after it, lie on the device [count], in single precision."""
+        place = self.names.index(name)
+        # Slices of arrays are arrays.
+        return self._single.flatten()[place : place + count]  # pyright: ignore[reportReturnType]
 
     def _groups(self, shapes: bool) -> list[np.ndarray]:
         """Places of what is kept together or not at all."""
@@ -118,17 +144,15 @@ class SharedUnknowns:
         return {name: {"value": float(value), "sigma": sigma} for name, value, sigma in each}
 
     @property
-    def pull(self) -> np.ndarray:
-        """Gradient of what is likely (shared,)."""
-        return self.floor * (self.values - self.first)
+    def values(self) -> np.ndarray:
+        """Of each (shared,) float64, a copy."""
+        return self.prior.values.numpy()[0].copy()
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest steps (shared,)."""
-        moved = self.values - self.first
-        low = np.clip(np.where(self._one_sided, 0.0, -self._farthest) - moved, -self._longest, 0.0)
-        high = np.clip(self._farthest - moved, 0.0, self._longest)
-        return np.where(self.held, 0.0, low), np.where(self.held, 0.0, high)
+        low, high = self.prior.bounds()
+        return low[0], high[0]
 
     def learn(self, information: np.ndarray) -> None:
         """Read how sure the values are from their information, all else being free (shared, shared)."""
@@ -167,6 +191,7 @@ class SharedUnknowns:
             change = np.linalg.solve(covariance[np.ix_(group, group)], (usual - values)[group])
             values[free] += covariance[np.ix_(free, group)] @ change
             values[group], self.held[group] = usual[group], True
+        self.prior.hold(self.held)
         low, high = self.first - self._farthest, self.first + self._farthest
         low[self._one_sided] = self.first[self._one_sided]
         self.assign(np.clip(values, low, high))
@@ -188,18 +213,25 @@ class SharedUnknowns:
 
     def assign(self, values: np.ndarray) -> None:
         """Take other values (shared,) and let bias, focal length and shapes follow; then ``motion.pose()`` is due."""
-        self.values = np.array(values, dtype=np.float64)
-        named = dict(zip(self.names, self.values, strict=True))
-        if "bias" in named:
-            self.bias.fill_(named["bias"])
-        for name, misfit in self.misfits.items():
-            misfit.fill_(named[f"{name} misfit"])
-        if "focal" in named:
-            self._motion.zoom(named["focal"])
-        for name, beyond in self.overlaps.items():
-            beyond.fill_(named[name])
+        values = np.array(values, dtype=np.float64)[None]
+        self.prior.values.assign(values)
+        self._single.assign(values.astype(np.float32))
+        self._follow()
+
+    def advance(self, steps: wp.array) -> None:
+        """Add steps [segment, shared] float64; then ``motion.pose()`` is due.
+
+        Launches only, unless the focal length is estimated, which is an argument of launches.
+        """
+        advance_shared(steps, values_out=self.prior.values, single_out=self._single)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Let the focal length and shapes follow; what else there is reads its value where it lies."""
+        if "focal" in self.names:
+            self._motion.zoom(self.values[self.names.index("focal")])
         for name, start in self.shapes.items():
-            self._motion.assign_shape(name, self.values[start : start + self.shape_counts[name]])
+            self._motion.assign_shape(name, self._place(self.names[start], self.shape_counts[name]))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that was learnt, to be kept."""
@@ -208,7 +240,25 @@ class SharedUnknowns:
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from what :meth:`arrays` returned."""
         self.held, self.sigmas = arrays["held"].astype(bool), np.array(arrays["sigmas"], dtype=np.float64)
+        self.prior.hold(self.held)
         self.assign(arrays["shared"])
+
+
+def joined_unknowns(clips: Sequence[SharedUnknowns]) -> SharedUnknowns:
+    """Where the values of several clips, of the same names and without shapes, lie on the device one behind the other.
+
+    It has an array ``overlaps[name]`` [clip] and a prior of all clips, whose own arrays become a part of these; before
+    anybody asks them where their values lie.
+    """
+    whole, first = copy(clips[0]), clips[0]
+    prior, parts = SharedPrior.joined([clip.prior for clip in clips])
+    values = np.concatenate([clip._single.numpy() for clip in clips])
+    single: Any = wp.array(values, device=first._single.device)  # slices of arrays are arrays
+    whole._single, whole.prior = single, prior
+    whole.overlaps = {name: single[:, first.names.index(name)] for name in first.overlaps}
+    for number, (clip, part) in enumerate(zip(clips, parts, strict=True)):
+        clip._lie_in(cut(single, number, number + 1), part)
+    return whole
 
 
 def _likely_bias(settings: UnknownSettings, seen: Likeness | None) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.cli.options import argument, option
-from warpprior.cli.shared import Checked, Common, IntoFolder, OnDevice, Refined, folder
+from warpprior.cli.shared import Checked, Common, IntoFolder, NamingFormats, OnDevice, Refined, folder
 from warpprior.support.limits import MOST_WHOLE, number
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ SUMMARY = "refine many clips side by side; one that fails, hangs or dies costs i
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Refined, Checked, IntoFolder, OnDevice, Common):
+class Options(NamingFormats, Refined, Checked, IntoFolder, OnDevice, Common):
     """Options of ``batch``."""
 
     source: str = argument(
@@ -58,7 +58,7 @@ def run(options: Options) -> int:
     from warpprior.support.memory import read_size
 
     shard = None if options.shard is None else read_shard(options.shard)
-    clips = clips_of(options.source)
+    clips = clips_of(options.source, options.format_options)
     work = Work(
         options.output_dir,
         chosen_settings(options),
