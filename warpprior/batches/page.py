@@ -12,7 +12,7 @@ from urllib.parse import quote
 from warpprior.batches.record import DONE, RefinedClip
 from warpprior.batches.work import LOG_FOLDER
 from warpprior.io.result_folder import REPORT_FILE
-from warpprior.report.frame import write_page
+from warpprior.report.frame import scrolled, write_page
 from warpprior.result import STATUSES
 
 INDEX_FILE = "index.html"
@@ -60,11 +60,11 @@ def _parts(
     yield f'<p class="lead">{escape(_standing(records, failed, doubted, total, running, ended))}</p>'
     if failed:
         yield f"<h2>Without a result: {len(failed)}</h2>"
-        yield _scrolled("".join(_failures(folder, failed)), "Clips without a result")
+        yield scrolled("".join(_failures(folder, failed)), "Clips without a result")
     for name, found in (("To look at", doubted), ("Believed", believed)):
         if found:
             yield f"<h2>{name}: {len(found)}</h2>"
-            table = _scrolled(_table(folder, found), name)
+            table = scrolled(_table(folder, found), name)
             yield table if len(found) <= _MOST_OPEN else f"<details><summary>all</summary>{table}</details>"
     yield '<p class="lead">The same as a table: <a href="summary.csv">summary.csv</a></p>'
     yield from _versions(records)
@@ -151,7 +151,3 @@ def _versions(records: Sequence[RefinedClip]) -> Iterator[str]:
             for (versions, device, host), count in kinds.most_common()
         )
         yield f'<details><summary>Versions</summary><table class="pairs">{rows}</table></details>'
-
-
-def _scrolled(content: str, label: str) -> str:
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'

@@ -182,7 +182,7 @@ def run_batch(clips: Sequence[Clip], work: Work, plan: Plan, told: Told | None =
             settings_of(work, clip)  # refused before anything is computed
     file = journal.journal_file(work.output_dir, plan.shard)
     with _alone(work.output_dir, file):
-        earlier = _earlier(work, own, file)
+        earlier = _earlier(work, own)
         tasks = deque(Task(clip, earlier=earlier.get(clip.name)) for clip in own)
         found: dict[str, RefinedClip] = {}
         if tasks:
@@ -245,7 +245,7 @@ def _standing(found: dict, total: int, tasks: deque[Task], team: Team, outlook: 
     return Standing(len(found), failed, total, left, per_clip, per_frame)
 
 
-def _earlier(work: Work, own: Sequence[Clip], file: Path) -> dict[str, RefinedClip]:
+def _earlier(work: Work, own: Sequence[Clip]) -> dict[str, RefinedClip]:
     """What was noted of the clips by earlier runs; of one that begins anew, nothing.
 
     Raises:
@@ -256,10 +256,7 @@ def _earlier(work: Work, own: Sequence[Clip], file: Path) -> dict[str, RefinedCl
     if known and not (work.resume or work.overwrite):
         found = f"holds an earlier batch, in which {len(known)} of these clips were noted"
         raise InputError(str(work.output_dir), found, "--resume to go on with it, or --overwrite")
-    if not work.resume:
-        file.unlink(missing_ok=True)
-        return {}
-    return known
+    return known if work.resume else {}
 
 
 @contextmanager

@@ -31,8 +31,7 @@ class Teller:
 
     def __enter__(self) -> Teller:
         if not self._quiet and sys.stderr.isatty():
-            self._bar = self._open.enter_context(progress_bar("batch", foretells=False))
-            self._bar(0.0, 1.0, f"{self._total} clips")
+            self._bar = self._open.enter_context(progress_bar(f"batch of {self._total} clips", foretells=False))
         return self
 
     def __exit__(self, *_) -> None:
@@ -75,10 +74,14 @@ class Teller:
 
 
 def in_words(standing: Standing, *, brief: bool = False) -> str:
-    """``"41 of 200 clips, 3 failed, 1.9 s each (0.12 s a frame), 5 min left"``; brief, without the times."""
+    """``"41 of 200 clips, 3 failed, 5 min left, 1.9 s each (0.12 s a frame)"``; brief, without the times of clips.
+
+    What stands last is what a narrow terminal leaves out.
+    """
     said = [f"{standing.done} of {standing.total}" + ("" if brief else " clips")]
     said += [f"{standing.failed} failed"] if standing.failed else []
+    said += [standing.left] if standing.left else []
     if standing.seconds_per_clip and not brief:
         per_frame = standing.seconds_per_frame
         said.append(f"{standing.seconds_per_clip:.1f} s each" + (f" ({per_frame:.2f} s a frame)" if per_frame else ""))
-    return ", ".join([*said, *([standing.left] if standing.left else [])])
+    return ", ".join(said)

@@ -30,3 +30,8 @@ def write_page(path: Path, title: str, parts: Iterable[str], *, refresh_s: int |
     )
     with atomic_write(path, "w") as file:
         file.write(page)
+
+
+def scrolled(content: str, label: str) -> str:
+    """What is too wide for a narrow screen, in a box of its own that scrolls, by keys as well."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
