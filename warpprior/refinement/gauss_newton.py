@@ -199,7 +199,7 @@ class GaussNewton:
         """
         self._still.keep()
         looks = is_look(iteration)
-        if looks or self.problem.motion.device.is_cpu:
+        if looks or not self.launches_only:  # who waits for each step anyway may look at each
             step, left = self._still.read()
             rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
             if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:
