@@ -36,6 +36,7 @@ ROOMS = {
     "usd": "stages",
     "report": "pictures",
     "contacts": "who touches whom",
+    "formats": "others' files, one module each",
     "scenes": "simulated scenes with known truth",
     "ablation": "what each part is worth",
     "cli": "the commands, a file each",

@@ -7,7 +7,7 @@ from warpprior.kernels.projection import add_pixel
 from warpprior.kernels.robust import Scale, trust_of
 from warpprior.kernels.rows import System, close_row
 
-wp.set_module_options({"enable_backward": False})
+wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
 
 @wp.func

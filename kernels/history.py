@@ -8,35 +8,48 @@ wp.set_module_options({"enable_backward": False})
 @wp.kernel
 def _record_cost(
     costs: wp.array[wp.float64],  # [frame]
+    starts: wp.array[wp.int32],  # [clip + 1] first frame of each clip, and one past the last; empty: one clip has all
     count: wp.array[wp.int32],  # [1] rows complete so far
     column: int,
-    history_out: wp.array2d[wp.float64],  # [iteration, term]
+    history_out: wp.array3d[wp.float64],  # [clip, iteration, term]
 ):
-    """Sum one term over the frames into the current row; one thread, in order, so that runs agree bit for bit."""
+    """Sum one term over a clip's frames into its current row; one thread, in order: runs agree bit for bit."""
+    clip = wp.tid()
+    first = int(0)
+    end = costs.shape[0]
+    if starts.shape[0] > 0:
+        first = starts[clip]
+        end = starts[clip + 1]
     total = wp.float64(0.0)
-    for frame in range(costs.shape[0]):
+    for frame in range(first, end):
         total += costs[frame]
-    row = wp.min(count[0], history_out.shape[0] - 1)
-    history_out[row, column] += total
+    row = wp.min(count[0], history_out.shape[1] - 1)
+    history_out[clip, row, column] += total
 
 
-def record_cost(costs, count, column, *, history_out):
-    """Launch :func:`_record_cost`."""
-    wp.launch(_record_cost, dim=1, inputs=[costs, count, column], outputs=[history_out], device=history_out.device)
+def record_cost(costs, starts, count, column, *, history_out):
+    """Launch :func:`_record_cost` over all clips."""
+    wp.launch(
+        _record_cost,
+        dim=history_out.shape[0],
+        inputs=[costs, starts, count, column],
+        outputs=[history_out],
+        device=history_out.device,
+    )
 
 
 @wp.kernel
 def _record_rows(
     rows: wp.array2d[wp.float32],  # [term, frame]
     count: wp.array[wp.int32],  # [1] rows complete so far
-    history_out: wp.array2d[wp.float64],  # [iteration, term]
+    history_out: wp.array3d[wp.float64],  # [1, iteration, term]
 ):
     """Sum every term over the frames into the current row; one thread per term, in order."""
     term = wp.tid()
     total = wp.float64(0.0)
     for frame in range(rows.shape[1]):
         total += wp.float64(rows[term, frame])
-    history_out[wp.min(count[0], history_out.shape[0] - 1), term] = total
+    history_out[0, wp.min(count[0], history_out.shape[1] - 1), term] = total
 
 
 def record_rows(rows, count, *, history_out):

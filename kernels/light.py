@@ -2,7 +2,7 @@
 
 import warp as wp
 
-wp.set_module_options({"enable_backward": False})
+wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
 vec5d = wp.types.vector(length=5, dtype=wp.float64)
 mat55d = wp.types.matrix(shape=(5, 5), dtype=wp.float64)

@@ -35,6 +35,33 @@ def hard_residual(label: int, target: int, channel: int) -> float:
     return residual
 
 
+NEXT_DIFFERENCE = """
+#if !defined(__CUDA_ARCH__)
+    typedef unsigned long long words __attribute__((ext_vector_type(8), aligned(8)));
+    typedef unsigned char bytes __attribute__((ext_vector_type(8), aligned(1)));
+    const words background = 254, unknown = 255;
+    for (; pixel + 8 < stop; pixel += 8) {
+        const words key = *(const words*)(keys.data + pixel);
+        const words target = __builtin_convertvector(*(const bytes*)(targets.data + pixel), words);
+        const words label = key == 0 ? background : (key >> 28) & 15;
+        const words different = (label != target & target != unknown) != 0 ? label ^ target : (words)0;
+        if (__builtin_reduce_or(different))
+            break;
+    }
+#endif
+    return pixel;
+"""
+
+
+@wp.func_native(NEXT_DIFFERENCE)
+def next_difference(keys: wp.array[wp.uint64], targets: wp.array[wp.uint8], pixel: int, stop: int) -> int:
+    """This pixel or one after it, before ``stop``: none between them has another label than its target.
+
+    On a CPU whole vectors are passed over; on a GPU neighbours are others' and it is this one.
+    """
+    ...
+
+
 @wp.kernel
 def _compare_labels(
     keys: wp.array2d[wp.uint64],  # [frame, pixel]
@@ -51,12 +78,15 @@ def _compare_labels(
     :func:`_settle_coverage` adds what antialiasing changes.
     """
     frame, line, lane = wp.tid()
+    own_keys, own_targets = keys[frame], targets[frame]
     total = float(0.0)
     pixel = line * crop.width + lane
     stop = (line + 1) * crop.width
     while pixel < stop:  # a third faster than range() with a step
-        key = keys[frame, pixel]
-        target = int(targets[frame, pixel])
+        if lanes == 1:
+            pixel = next_difference(own_keys, own_targets, pixel, stop)
+        key = own_keys[pixel]
+        target = int(own_targets[pixel])
         if key != wp.uint64(0) or target != BACKGROUND:
             label = key_channel(key)
             if label != target and target != IGNORE:

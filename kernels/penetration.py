@@ -43,10 +43,10 @@ class BentSurface:
 
 
 @wp.func
-def allowed(push: Push, beyond: wp.array(dtype=wp.float32)) -> float:
-    """Depth that costs nothing [m]; ``beyond`` [1] is how much more than usual, where that is estimated."""
+def allowed(push: Push, beyond: wp.array(dtype=wp.float32), segment: int) -> float:
+    """Depth that costs nothing [m]; ``beyond`` [segment] is how much more than usual, where that is estimated."""
     if push.estimated == 1:
-        return push.allowance + beyond[0]
+        return push.allowance + beyond[segment]
     return push.allowance
 
 
@@ -67,7 +67,8 @@ def _add_penetration(
     first_frame: int,
     contacts: Contacts,
     push: wp.array[Push],  # [1]
-    beyond: wp.array[wp.float32],  # [1] see allowed
+    beyond: wp.array[wp.float32],  # [segment] see allowed
+    segments: wp.array[wp.int32],  # [frame]
     system: System,
     lanes: int,
     cost_out: wp.array[wp.float64],  # [frame] added to
@@ -79,7 +80,7 @@ def _add_penetration(
         return
     cost = wp.float64(0.0)
     push_scale = push[0].weight / (contacts.sums[frame, 0] + 1.0e-4)
-    allowance = allowed(push[0], beyond)
+    allowance = allowed(push[0], beyond, segments[frame])
     for point in range(lane, contacts.weights.shape[1], lanes):
         sample = contacts.samples[frame, point]
         depth = -sample[3] - allowance
@@ -97,12 +98,12 @@ def _add_penetration(
         wp.atomic_add(cost_out, frame, cost)
 
 
-def add_penetration(contacts, push, system, *, lanes, cost_out, beyond=None):
+def add_penetration(contacts, push, segments, system, *, lanes, cost_out, beyond=None):
     """Launch :func:`_add_penetration` with ``lanes`` threads per frame sharing the points."""
     launch_slabs(
         _add_penetration,
         dim=(cost_out.shape[0], lanes),
-        inputs=[contacts, push, beyond, system, lanes],
+        inputs=[contacts, push, beyond, segments, system, lanes],
         outputs=[cost_out],
         device=cost_out.device,
     )

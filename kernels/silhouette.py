@@ -219,35 +219,40 @@ def _list_silhouette_edges(
     first_frame: int,
     screen: wp.array2d[wp.vec3],  # [frame, vertex] u, v, depth
     edges: wp.array[wp.vec4i],  # [edge] two vertices, then the vertices opposite (the same twice at a boundary)
+    edge_count: int,
+    stride: int,
     counts_out: wp.array[wp.int32],  # [frame] zeroed before
     entries_out: wp.array2d[wp.int32],  # [frame, slot] 2 * edge + (1: body on the left of the edge)
 ):
-    """Edges whose two faces lie on the same side of it on the screen."""
+    """Edges whose two faces lie on the same side of it on the screen; ``stride`` threads per frame share them."""
     slab_frame, edge = wp.tid()
     frame = first_frame + slab_frame
-    ends = edges[edge]
-    a = screen[frame, ends[0]]
-    b = screen[frame, ends[1]]
-    c = screen[frame, ends[2]]
-    d = screen[frame, ends[3]]
-    if wp.min(wp.min(a[2], b[2]), wp.min(c[2], d[2])) <= NEAR:
-        return
-    side_c = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-    side_d = (b[0] - a[0]) * (d[1] - a[1]) - (b[1] - a[1]) * (d[0] - a[0])
-    if side_c * side_d > 0.0:
-        slot = wp.atomic_add(counts_out, frame, 1)
-        left = int(0)
-        if side_c > 0.0:
-            left = 1
-        entries_out[frame, slot] = 2 * edge + left
+    points = screen[frame]
+    while edge < edge_count:
+        ends = edges[edge]
+        a = points[ends[0]]
+        b = points[ends[1]]
+        c = points[ends[2]]
+        d = points[ends[3]]
+        side_c = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        side_d = (b[0] - a[0]) * (d[1] - a[1]) - (b[1] - a[1]) * (d[0] - a[0])
+        if side_c * side_d > 0.0 and wp.min(wp.min(a[2], b[2]), wp.min(c[2], d[2])) > NEAR:
+            slot = wp.atomic_add(counts_out, frame, 1)
+            left = int(0)
+            if side_c > 0.0:
+                left = 1
+            entries_out[frame, slot] = 2 * edge + left
+        edge += stride
 
 
 def list_silhouette_edges(screen, edges, *, counts_out, entries_out):
     """Launch :func:`_list_silhouette_edges`; ``counts_out`` must have been zeroed."""
+    edge_count = edges.shape[0]
+    stride = 1 if entries_out.device.is_cpu else edge_count
     launch_slabs(
         _list_silhouette_edges,
-        dim=(entries_out.shape[0], edges.shape[0]),
-        inputs=[screen, edges],
+        dim=(entries_out.shape[0], stride),
+        inputs=[screen, edges, edge_count, stride],
         outputs=[counts_out, entries_out],
         device=entries_out.device,
     )

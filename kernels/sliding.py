@@ -8,7 +8,7 @@ from warpprior.kernels.robust import log_one_plus
 from warpprior.kernels.rows import ROWS, System, close_pair
 from warpprior.kernels.slabs import launch_slabs
 
-wp.set_module_options({"enable_backward": False})
+wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
 LEAST_SHARE = wp.constant(0.01)  # contacts less likely than this are not worth their rows
 

@@ -26,7 +26,7 @@ def _add_root_smoothness(
     poses: wp.array[wp.transform],  # [frame]
     segments: wp.array[wp.int32],  # [frame]
     paces: wp.array[wp.float32],  # [frame]
-    stiffness: wp.array[Stiffness],  # [1] of accelerations at the nominal rate
+    stiffness: wp.array[Stiffness],  # [frame] of accelerations at the nominal rate
     start: int,  # column of the body's root
     system: System,
     cost_out: wp.array[wp.float64],  # [frame] added to, at the last of three frames
@@ -45,7 +45,7 @@ def _add_root_smoothness(
         return
     factors = bend_factors(paces, frame)
     bend = (p_last - p_middle) * factors[0] - (p_middle - p_first) * factors[2]
-    found = pseudo_huber(wp.length(bend), stiffness[0].position)
+    found = pseudo_huber(wp.length(bend), stiffness[frame].position)
     if found.weight > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, found.cost)
         for axis in range(3):
@@ -57,7 +57,7 @@ def _add_root_smoothness(
     turn_after = turn_between(middle, last)
     turn_back = turn_between(middle, first)
     spin = turn_after * factors[0] + turn_back * factors[2]
-    found = pseudo_huber(wp.length(spin), stiffness[0].rotation)
+    found = pseudo_huber(wp.length(spin), stiffness[frame].rotation)
     if found.weight > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, found.cost)
         jacobian_last = so3_right_jacobian_inverse(turn_after) * factors[0]
@@ -89,19 +89,19 @@ def _add_joint_smoothness(
     joints: wp.array2d[wp.float32],  # [frame, coordinate]
     segments: wp.array[wp.int32],  # [frame]
     paces: wp.array[wp.float32],  # [frame]
-    stiffness: wp.array[Stiffness],  # [1]
+    stiffness: wp.array[Stiffness],  # [frame]
     start: int,  # column of the first coordinate
     system: System,
     cost_out: wp.array[wp.float64],  # [frame] added to, at the last of three frames
 ):
     """Acceleration of one joint coordinate."""
     frame, coordinate = wp.tid()
-    if not has_before(segments, frame, 2) or stiffness[0].joints == 0.0:
+    if not has_before(segments, frame, 2) or stiffness[frame].joints == 0.0:
         return
     factors = bend_factors(paces, frame)
     step = joints[frame, coordinate] - joints[frame - 1, coordinate]
     bend = step * factors[0] - (joints[frame - 1, coordinate] - joints[frame - 2, coordinate]) * factors[2]
-    found = pseudo_huber(wp.abs(bend), stiffness[0].joints)
+    found = pseudo_huber(wp.abs(bend), stiffness[frame].joints)
     wp.atomic_add(cost_out, frame, found.cost)
     pull = found.weight * wp.float64(bend)
     add_coordinate(system, frame, start + coordinate, factors, 1, found.weight, pull)

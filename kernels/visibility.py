@@ -8,6 +8,7 @@ distinguishes: a body's index in modal images, zero for all bodies in union imag
 import warp as wp
 
 from warpprior.kernels.camera import NEAR
+from warpprior.kernels.face_rows import LANES, fill_face, greater, lesser
 from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
@@ -33,6 +34,73 @@ def key_face(key: wp.uint64) -> int:
 def key_inverse_depth(key: wp.uint64) -> float:
     """Inverse depth [1/m], zero where the pixel is empty."""
     return wp.cast(wp.uint32(wp.rshift(key, wp.uint64(32))), wp.float32)
+
+
+@wp.kernel
+def _draw_faces(
+    first_frame: int,
+    screen: wp.array2d[wp.vec3],  # [frame, vertex] u, v, depth
+    faces: wp.array[wp.vec3i],  # [face]
+    face_channels: wp.array[wp.int32],  # [face]
+    face_two_sided: wp.array[wp.int32],  # [face] 1: also drawn from behind (open meshes)
+    origins: wp.array[wp.vec2i],  # [frame] column, row of the crop's first pixel
+    width: int,
+    height: int,
+    face_count: int,
+    keys_out: wp.array2d[wp.uint64],  # [frame, row * width + column] of the crop
+):
+    """One thread per frame: write the pixels whose centre its faces cover."""
+    frame = first_frame + wp.tid()
+    points = screen[frame]
+    keys = keys_out[frame]
+    corner_x = float(origins[frame][0])
+    corner_y = float(origins[frame][1])
+    face = int(0)
+    while face < face_count:
+        triangle = faces[face]
+        a = points[triangle[0]]
+        b = points[triangle[1]]
+        c = points[triangle[2]]
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        drawn = a[2] > NEAR and b[2] > NEAR and c[2] > NEAR and area != 0.0
+        if area > 0.0:  # image y points down: counter-clockwise outside is negative here
+            if face_two_sided[face] == 0:
+                drawn = False
+            else:
+                swap = b
+                b = c
+                c = swap
+                area = -area
+        if drawn:
+            top = lesser(a[1], lesser(b[1], c[1]))
+            bottom = greater(a[1], greater(b[1], c[1]))
+            left = greater(lesser(a[0], lesser(b[0], c[0])), corner_x)
+            right = lesser(greater(a[0], greater(b[0], c[0])), corner_x + float(width))
+            first = wp.max(int(wp.ceil(top - corner_y - 0.5)), 0)
+            last = wp.min(int(wp.floor(bottom - corner_y - 0.5)), height - 1)
+            if first <= last and wp.ceil(left - corner_x - 0.5) <= wp.floor(right - corner_x - 0.5):
+                # Inverse depth is affine on the screen.
+                inverse_a = 1.0 / a[2]
+                rise_b = 1.0 / b[2] - inverse_a
+                rise_c = 1.0 / c[2] - inverse_a
+                slope_x = (rise_b * (c[1] - a[1]) - rise_c * (b[1] - a[1])) / area
+                slope_y = (rise_c * (b[0] - a[0]) - rise_b * (c[0] - a[0])) / area
+                low_bits = wp.lshift(wp.uint64(face_channels[face]), wp.uint64(28)) | wp.uint64(face)
+                rows, sides, corner = wp.vec2i(first, last), wp.vec2(left, right), wp.vec2(corner_x, corner_y)
+                plane = wp.vec3(inverse_a, slope_x, slope_y)
+                fill_face(a, b, c, rows, sides, corner, plane, low_bits, width, width * height, keys)
+        face += 1
+
+
+def draw_faces(screen, faces, face_channels, face_two_sided, origins, width, height, *, keys_out):
+    """Launch :func:`_draw_faces`, on a CPU; pictures are of at least LANES pixels."""
+    launch_slabs(
+        _draw_faces,
+        dim=keys_out.shape[:1],
+        inputs=[screen, faces, face_channels, face_two_sided, origins, width, height, faces.shape[0]],
+        outputs=[keys_out],
+        device=keys_out.device,
+    )
 
 
 @wp.func
@@ -119,10 +187,13 @@ def _scatter_faces(
 
 
 def scatter_faces(screen, faces, face_channels, face_two_sided, origins, width, height, *, slices=1, keys_out):
-    """Launch :func:`_scatter_faces`; ``keys_out`` must have been zeroed, or hold the keys of what does not move.
+    """Draw faces; ``keys_out`` must have been zeroed, or hold the keys of what does not move.
 
-    ``slices`` splits tall faces over threads on a GPU; 1 is right on a CPU.
+    ``slices`` splits tall faces over threads on a GPU; 1 is right on a CPU, where :func:`draw_faces` does all this.
     """
+    if keys_out.device.is_cpu and slices == 1 and width * height >= LANES:
+        draw_faces(screen, faces, face_channels, face_two_sided, origins, width, height, keys_out=keys_out)
+        return
     launch_slabs(
         _scatter_faces,
         dim=(keys_out.shape[0], faces.shape[0], slices),

@@ -140,9 +140,9 @@ class Pair:
         sample.add(self.add_sliding, contacts, held, sample.state.segments, paces, slips, lanes=lanes)
         column, beyond = sample.equations.shared.get("overlap", -1), None
         if column >= 0:
-            beyond = sample.constants([self.overlap_m])
+            beyond = sample.constants(np.full(1 + self.segments.max(), self.overlap_m))
         pushes = sample.one(Push, weight=push[0], allowance=push[1], estimated=int(column >= 0), column=column)
-        sample.add(add_penetration, contacts, pushes, lanes=lanes, beyond=beyond)
+        sample.add(add_penetration, contacts, pushes, sample.state.segments, lanes=lanes, beyond=beyond)
 
     def twin(self, slip=SLIP, push=PUSH, paces=None, drifts=None):
         """The float64 twin of :meth:`add`."""

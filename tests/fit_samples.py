@@ -99,6 +99,10 @@ class Tally:
         """An array of one element, as terms are given their scales."""
         return one_of(struct, self.device, **values)
 
+    def alike(self, struct, **values):
+        """An array of the same element in each frame."""
+        return one_of(struct, self.device, self.frames, **values)
+
     def add(self, kernel, *inputs, **options):
         """Launch what adds a term's residuals to :attr:`system` and its costs to :attr:`cost`."""
 
@@ -157,13 +161,13 @@ class Tally:
         return 0.0
 
 
-def one_of(struct, device, **values):
-    """An array of one struct on a device."""
+def one_of(struct, device, count=1, **values):
+    """An array of one struct on a device, or of more of the same."""
     filled = struct()
     for name, value in values.items():
         setattr(filled, name, value)
-    array = wp.zeros(1, dtype=struct, device=device)
-    array.assign([filled])
+    array = wp.zeros(count, dtype=struct, device=device)
+    array.assign([filled] * count)
     return array
 
 

@@ -17,12 +17,13 @@ import warpprior
 from warpprior.cli import build_parser, commands, main
 from warpprior.cli.options import Parser, option
 from warpprior.cli.own_terms import load_term
+from warpprior.formats.place import Place
 from warpprior.support.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     *("check", "refine", "track", "simulate", "demo", "evaluate", "ablate", "ablate-tracking"),
-    *("export", "convert-mano", "info", "bench"),
+    *("export", "convert-mano", "info", "bench", "formats", "import", "repair"),
 )
 
 
@@ -125,7 +126,7 @@ def test_refine_hands_over_every_option(replaced):
     assert main([*words.split(), "--no-check", "--strict", "--memory", "4GiB"]) == 0
     (options,) = calls
     assert asdict(options) == {
-        "scenes": (Path("scene"),),
+        "scenes": (vars(Place(Path("scene"))),),
         "memory": "4GiB",
         "output_dir": Path("out"),
         "initial": Path("out/t"),
@@ -155,10 +156,10 @@ def help_of(command: str, capsys) -> str:
 
 def test_help_lists_what_there_is(capsys):
     """Sensors, scenes, objects and levels of noise in help are those of the code, in its order."""
-    from warpprior.observations import SENSORS
     from warpprior.scenes import noise
     from warpprior.scenes.objects import OBJECTS
     from warpprior.scenes.registry import SCENES
+    from warpprior.tracking.sensors import SENSORS
 
     assert f"separated by commas: {', '.join(SENSORS)}; or auto" in help_of("track", capsys)
     text = help_of("simulate", capsys)
@@ -174,7 +175,7 @@ def test_track_hands_over_every_option(replaced):
     assert main(words.split()) == 0
     (options,) = calls
     assert asdict(options) == {
-        "scene": Path("scene"),
+        "scene": vars(Place(Path("scene"))),
         "output_dir": Path("out"),
         "observe": ("fingertips", "center"),
         "lag": 4,
@@ -216,7 +217,7 @@ def test_seeds_and_files_become_values(replaced):
     """Lists of seeds, several folders and pairs of numbers are read; what is not given keeps its default."""
     calls = replaced("ablate")
     assert main("ablate one two --simulate pour --seeds 0-2,5 --output-dir out".split()) == 0
-    assert calls[0].scenes == (Path("one"), Path("two")) and calls[0].seeds == (0, 1, 2, 5)
+    assert calls[0].scenes == (Place(Path("one")), Place(Path("two"))) and calls[0].seeds == (0, 1, 2, 5)
     assert calls[0].jobs == 1 and calls[0].variant == () and calls[0].mask_noise == "M1"
     assert main("ablate --simulate pour --output-dir out".split()) == 0
     assert calls[1].scenes == () and calls[1].seeds == tuple(range(10))
@@ -224,8 +225,7 @@ def test_seeds_and_files_become_values(replaced):
     assert main("simulate pour --output-dir out --occluded-frames 3 4 --side left".split()) == 0
     assert calls[0].occluded_frames == (3, 4) and calls[0].side == "left" and calls[0].frame_count == 60
     calls = replaced("bench")
-    assert main(["bench", "--compare"]) == main(["bench"]) == 0
-    assert [options.compare for options in calls] == [Path(), None]
+    assert main(["bench", "--compare"]) == main(["bench"]) == 0 and [one.compare for one in calls] == [Path(), None]
 
 
 NEW_COMMAND = """

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.reference.equations import assemble
+from warpprior.system import covariance
 from warpprior.system.covariance import Information, invert
 
 WIDTH = 5
@@ -30,12 +31,27 @@ def random_blocks(frames, shared, seed=0, spread=0.0, breaks=()):
     return hessian
 
 
-def dense_inverse(information, floor):
+def blocks_of(own, back):
+    """Blocks as kernels leave them, of frames with themselves and with the ones before."""
+    return np.stack([own, back, np.zeros_like(own), np.zeros_like(own)], axis=1)
+
+
+def whole(found, frames):
+    """All blocks of frames with themselves, and with the one and the two before."""
+    blocks = np.zeros((3, frames, *next(found.each()).own.shape[1:]))
+    for piece in found.each():
+        for lag, values in enumerate((piece.own, *piece.ahead)):
+            for frame, value in enumerate(values, piece.frames.start):
+                if frame + lag < frames:
+                    blocks[lag, frame + lag] = value
+    return blocks
+
+
+def dense_inverse(blocks, floor):
     """The inverse of the whole matrix, with the shared unknowns last."""
-    frames, total = information.own.shape[:2]
+    frames, _, total, _ = blocks.shape
     shared = total - WIDTH
     # One copy of the shared unknowns per frame, then all copies are one.
-    blocks = np.stack([information.own, *information.back, np.zeros_like(information.own)], axis=1)
     copies = assemble(blocks)
     join = np.zeros((frames * total, frames * WIDTH + shared))
     for frame in range(frames):
@@ -48,27 +64,32 @@ def dense_inverse(information, floor):
 @pytest.mark.parametrize("frames", [1, 2, 3, 8])
 @pytest.mark.parametrize("shared", [0, 1, 3])
 @pytest.mark.parametrize(("spread", "breaks"), [(0.0, ()), (3.0, ()), (0.0, (3, 5))], ids=["", "scaled", "segments"])
-def test_blocks_are_those_of_the_dense_inverse(frames, shared, spread, breaks):
+@pytest.mark.parametrize("piece", [64, 3], ids=["at once", "three at a time"])
+def test_blocks_are_those_of_the_dense_inverse(frames, shared, spread, breaks, piece, monkeypatch):
     """Own blocks, those with the two frames before and the shared ones, to 1e-7 of their scale."""
-    information = Information.read(random_blocks(frames, shared, 7, spread, breaks))
+    monkeypatch.setattr(covariance, "PIECE", piece)
+    monkeypatch.setattr(covariance, "HELD_FRAMES", piece)  # more are in files
+    given = random_blocks(frames, shared, 7, spread, breaks)
     total = WIDTH + shared
-    floor = 1e-3 * information.own.diagonal(axis1=1, axis2=2).max(axis=0)
-    expected = dense_inverse(information, floor).reshape(frames, total, frames, total)
-    found = invert(information, WIDTH, floor)
+    floor = 1e-3 * covariance.diagonals(given).max(axis=0)
+    expected = dense_inverse(given, floor).reshape(frames, total, frames, total)
+    found = invert([(0.75, Information.read(given)), (2.0, Information.read(given, 0.125))], WIDTH, floor)
     sigma = np.sqrt(expected.reshape(frames * total, -1).diagonal()).reshape(frames, total)
-    for lag, blocks in enumerate((found.own, *found.back)):
+    for lag, blocks in enumerate(whole(found, frames)):
         for frame in range(lag, frames):
             before = frame - lag
             scale = np.outer(sigma[frame], sigma[before])
             np.testing.assert_allclose(blocks[frame] / scale, expected[frame, :, before] / scale, atol=1e-7)
-    np.testing.assert_array_equal(found.shared, found.own[0, WIDTH:, WIDTH:])
+    np.testing.assert_array_equal(found.shared, next(found.each()).own[0, WIDTH:, WIDTH:])
 
 
-def test_unknowns_take_up_as_many_degrees_of_freedom_as_there_are():
+def test_unknowns_take_up_as_many_degrees_of_freedom_as_there_are(monkeypatch):
     """Information times covariance has the trace of the unknowns where nothing else holds them."""
     information = Information.read(random_blocks(6, 2, 3))
-    found = invert(information, WIDTH, np.zeros(WIDTH + 2))
-    assert found.explained(information) == pytest.approx(6 * WIDTH + 2, rel=1e-6)
+    found = invert([(1.0, information)], WIDTH, np.zeros(WIDTH + 2))
+    half = Information.read(random_blocks(6, 2, 3), 0.5)
+    monkeypatch.setattr(covariance, "PIECE", 4)
+    assert found.explained([information, half]) == pytest.approx([6 * WIDTH + 2, 3 * WIDTH + 1], rel=1e-6)
 
 
 def test_errors_that_are_alike_count_once_in_a_mean_and_fully_in_a_frame():
@@ -77,15 +98,15 @@ def test_errors_that_are_alike_count_once_in_a_mean_and_fully_in_a_frame():
     own = np.zeros((frames, 2, 2))
     own[:, 0, 0] = 25.0
     nothing = np.zeros_like(own)
-    seen = Information(own, (nothing, nothing)).alike(alike)
-    alone = invert(seen, 1, np.array([0.0, 1.0]))
-    np.testing.assert_allclose(alone.own[:, 0, 0], 1.0 / 25.0, rtol=1e-6)
+    seen = Information.read(blocks_of(own, nothing)).alike(alike)
+    alone = invert([(1.0, seen)], 1, np.array([0.0, 1.0]))
+    np.testing.assert_allclose(whole(alone, frames)[0, :, 0, 0], 1.0 / 25.0, rtol=1e-6)
     stiff, back = np.zeros_like(own), np.zeros_like(own)  # no frame differs from the one before
     stiff[1:, 0, 0] += 1e9
     stiff[:-1, 0, 0] += 1e9
     back[1:, 0, 0] = -1e9
-    tied = Information.total([(1.0, seen), (1.0, Information(stiff, (back, nothing)))])
-    variance = invert(tied, 1, np.array([0.0, 1.0])).own[frames // 2, 0, 0]
+    tied = invert([(1.0, seen), (1.0, Information.read(blocks_of(stiff, back)))], 1, np.array([0.0, 1.0]))
+    variance = whole(tied, frames)[0, frames // 2, 0, 0]
     assert variance == pytest.approx(alike / (25.0 * frames), rel=0.05)
 
 
@@ -93,19 +114,20 @@ def test_errors_that_are_alike_count_once_in_a_mean_and_fully_in_a_frame():
 def test_what_was_held_makes_others_unsure(shared):
     """The covariance without the last unknown, and on top of it what follows from its spread, which is its own."""
     frames, sigma = 4, 0.7
-    information = Information.read(random_blocks(frames, shared, 5))
+    given = random_blocks(frames, shared, 5)
     total = WIDTH + shared
     floor = np.full(total, 1e-3)
     floor[-1] = 1.0 / sigma**2
-    found = invert(information, WIDTH, floor, considered=[total - 1])
+    found = invert([(1.0, Information.read(given))], WIDTH, floor, considered=[total - 1])
+    own_blocks = whole(found, frames)[0]
     assert found.shared[-1, -1] == pytest.approx(sigma**2)
     inner = [frame * total + column for frame in range(frames) for column in range(WIDTH)]
     inner += range(WIDTH, total)  # the shared ones are alike in all frames
-    matrix = np.linalg.inv(dense_inverse(information, floor)[np.ix_(inner, inner)])
+    matrix = np.linalg.inv(dense_inverse(given, floor)[np.ix_(inner, inner)])
     others, last = slice(0, -1), [-1]
     alone = np.linalg.inv(matrix[others, others])
     follows = alone @ matrix[others, last]
     expected = alone + sigma**2 * follows @ follows.T
     for frame in range(frames):
         own = slice(frame * WIDTH, (frame + 1) * WIDTH)
-        np.testing.assert_allclose(found.own[frame, :WIDTH, :WIDTH], expected[own, own], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(own_blocks[frame, :WIDTH, :WIDTH], expected[own, own], rtol=1e-6, atol=1e-9)

@@ -102,7 +102,7 @@ def test_bodies_are_tried_without_copies(device, by_kernels, count_copies):
 def test_a_stage_copies_costs_only_when_it_looks_at_them(device, by_kernels, count_copies, monkeypatch):
     """More iterations mean no more copies than a look at the costs after every few."""
     counts = []
-    monkeypatch.setattr(gauss_newton.GaussNewton, "_settled", lambda solver, rows: False)
+    monkeypatch.setattr(gauss_newton.GaussNewton, "settled", lambda solver, rows: False)
     for iterations in (8, 16):
         settings = RefineSettings(contact_points=128, iterations=iterations, without=("hypotheses",))
         solver = make_solver(near(), device, settings)

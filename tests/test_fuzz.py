@@ -7,7 +7,7 @@ from tests.fuzz.formats import FORMATS
 from tests.fuzz.misbehaving import WAYS
 from tests.fuzz.worker import Reader
 
-FEW = {"usda": 1, "usdc": 1, "mano-npz": 4, "mano-pickle": 6}  # which take longer than the others
+FEW = {"usda": 1, "usdc": 1, "mano-npz": 4, "mano-pickle": 6, "v2d-npz": 4}  # which take longer than the others
 CASES = 15
 
 

@@ -53,6 +53,22 @@ def test_sums_keep_their_digits(device):
     assert history.read()[0, 0] == 2_000_000 * float(np.float32(8388608.25))
 
 
+def test_clips_have_rows_of_their_own(device):
+    """Frames of three clips, one behind the other: each row is the sum of its clip's frames alone, in their order."""
+    costs = np.random.default_rng(2).normal(size=(2, 9))
+    history = History(("contour",), 2, device, np.array([0, 2, 3, 9]))
+    for row in costs:
+        history.add("contour", wp.array(row, dtype=wp.float64, device=device))
+        history.close_row()
+    for clip, frames in enumerate((slice(0, 2), slice(2, 3), slice(3, 9))):
+        alone = History(("contour",), 2, device)
+        for row in costs:
+            alone.add("contour", wp.array(row[frames], dtype=wp.float64, device=device))
+            alone.close_row()
+        np.testing.assert_array_equal(history.read(clip), alone.read())
+        np.testing.assert_allclose(alone.read()[:, 0], costs[:, frames].sum(axis=1), rtol=1e-14)
+
+
 @pytest.mark.parametrize("extra", [1, 5])
 def test_more_rows_than_there_is_room_for_stay_within(device, extra):
     """Rows beyond the last go into it; nothing is written outside."""
@@ -66,11 +82,11 @@ def test_more_rows_than_there_is_room_for_stay_within(device, extra):
 
 def test_kernels_write_their_column_alone(device):
     """One column of the current row is touched; the count moves by one."""
-    table = wp.zeros((2, 3), dtype=wp.float64, device=device)
+    table = wp.zeros((1, 2, 3), dtype=wp.float64, device=device)
     count = wp.zeros(1, dtype=wp.int32, device=device)
     next_row(count_out=count)
-    record_cost(wp.full(2, 0.5, dtype=wp.float64, device=device), count, 1, history_out=table)
-    np.testing.assert_array_equal(table.numpy(), [[0, 0, 0], [0, 1, 0]])
+    record_cost(wp.full(2, 0.5, dtype=wp.float64, device=device), None, count, 1, history_out=table)
+    np.testing.assert_array_equal(table.numpy()[0], [[0, 0, 0], [0, 1, 0]])
     record_rows(wp.full((3, 2), 2.0, dtype=wp.float32, device=device), count, history_out=table)
-    np.testing.assert_array_equal(table.numpy(), [[0, 0, 0], [4, 4, 4]])
+    np.testing.assert_array_equal(table.numpy()[0], [[0, 0, 0], [4, 4, 4]])
     assert count.numpy()[0] == 1

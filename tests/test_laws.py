@@ -31,6 +31,7 @@ FLOORS = [
     ["tracking"],
     ["torch"],
     ["metrics", "io", "usd", "report", "contacts"],
+    ["formats"],
     ["scenes"],
     ["ablation"],
     ["cli", "__main__"],

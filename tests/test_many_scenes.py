@@ -7,6 +7,7 @@ from small_scene import write_scene
 import warpprior
 from warpprior.cli import main
 from warpprior.cli.many import folder_names, worst
+from warpprior.formats import Place
 from warpprior.support.errors import InputError
 
 
@@ -76,8 +77,8 @@ def test_names_tell_scenes_apart(tmp_path):
     assert list(folder_names(["a/mug", "b/drill"]).values()) == ["mug", "drill"]
     assert list(folder_names(["a/scene", "b/scene"]).values()) == ["a-scene", "b-scene"]
     assert folder_names([tmp_path / "x", tmp_path / "y" / "x"]) == {
-        tmp_path / "x": f"{tmp_path.name}-x",
-        tmp_path / "y" / "x": "y-x",
+        Place(tmp_path / "x"): f"{tmp_path.name}-x",
+        Place(tmp_path / "y" / "x"): "y-x",
     }
     with pytest.raises(InputError, match="given twice"):
         folder_names([tmp_path / "x", tmp_path / "y" / ".." / "x"])

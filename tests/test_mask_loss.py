@@ -6,7 +6,7 @@ import warp as wp
 
 from tests.silhouette_scenes import make_scene
 from warpprior.kernels import mask_loss
-from warpprior.kernels.silhouette import cover_pixels
+from warpprior.kernels.silhouette import Crop, cover_pixels
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import whole_window
 from warpprior.system.motion import MotionState
@@ -106,3 +106,37 @@ def test_hard_labels_alone(drawn):
     ]
     np.testing.assert_allclose(rows.numpy()[0], expected, rtol=1e-6)
     assert screen.shape[0] == 2
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("width", [5, 21, 32])
+def test_what_is_passed_over_adds_nothing(device, width, lanes):
+    """Rows of any length, most of whose pixels are right, and some do not care: each wrong one counts."""
+    random, shape = np.random.default_rng(width), (2, 6, width)
+    labels = random.choice([0, 1, TARGET_BACKGROUND], shape).repeat(3, axis=2)[:, :, :width].astype(np.uint8)
+    wrong, unknown = random.random(shape) < 0.06, random.random(shape) < 0.1
+    targets = np.where(wrong, (labels + 1) % 2, labels)
+    targets[unknown] = TARGET_IGNORE
+    channels = np.where(labels == TARGET_BACKGROUND, 0, labels).astype(np.uint64)
+    drawn = np.uint64(0x3F80000000000005) | (channels << np.uint64(28))
+    keys = np.where(labels == TARGET_BACKGROUND, np.uint64(0), drawn)
+    scales = np.array([[1.0, 4.0], [2.0, 8.0]], dtype=np.float32)
+    crop = Crop()
+    crop.width, crop.height, crop.channel_count = width, 6, 2
+    rows = wp.zeros((1, 2), dtype=wp.float32, device=device)
+    mask_loss.compare_labels(
+        wp.array(keys.reshape(2, -1), dtype=wp.uint64, device=device),
+        wp.array(targets.reshape(2, -1), dtype=wp.uint8, device=device),
+        wp.array(scales, dtype=wp.float32, device=device),
+        wp.ones(1, dtype=wp.float32, device=device),
+        crop,
+        0,
+        lanes=lanes,
+        rows_out=rows,
+    )
+    counted = (labels != targets) & ~unknown
+    expected = [
+        sum(scales[f, c] * (counted & ((labels == c) | (targets == c)))[f].sum() for c in range(2)) for f in range(2)
+    ]
+    assert counted.any() and unknown.any()
+    np.testing.assert_array_equal(rows.numpy()[0], expected)

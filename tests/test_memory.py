@@ -11,9 +11,9 @@ from warpprior.refinement.run import refine
 from warpprior.render.parts import equal_parts, one_part
 from warpprior.scene import Camera
 from warpprior.settings import RefineSettings
-from warpprior.support.errors import InputError
+from warpprior.support.errors import InputError, RunError
 from warpprior.support.memory import free_bytes, held_bytes, read_size, write_size
-from warpprior.support.stored import stored_zeros
+from warpprior.support.stored import forget, is_stored, stored_zeros
 from warpprior.system.border_distances import BorderDistances, distance_crops
 from warpprior.system.holding import Holding
 from warpprior.system.label_fields import contour_fields, label_boxes
@@ -140,11 +140,26 @@ def test_distances_are_those_of_the_whole_picture():
                 assert inside.sum() == (labels[frame] == 1).sum()
 
 
-def test_many_frames_are_mapped_from_a_file(monkeypatch):
-    """They begin with zeros, and hold what is written."""
+def test_many_frames_are_in_a_file(monkeypatch):
+    """They begin with zeros, and hold what is written though their memory is given back; few may be in memory."""
     monkeypatch.setattr("warpprior.support.stored.FEW_BYTES", 100)
-    array = stored_zeros((4, 5, 6), np.uint8)
-    assert isinstance(array, np.memmap) and not array.any()
+    array = stored_zeros((4, 50, 60), np.uint8)
+    assert is_stored(array) and is_stored(array[1:]) and not array.any()
     array[2] = 7
-    assert array.sum() == 7 * 30
-    assert not isinstance(stored_zeros((4, 5), np.uint8), np.memmap)
+    for part in (array, array[2], array[1:3]):
+        forget(part)
+        assert array.sum(dtype=int) == 7 * 50 * 60
+    assert not is_stored(stored_zeros((4, 5), np.uint8)) and is_stored(stored_zeros((4, 5), np.uint8, bounded=True))
+
+
+def test_without_room_for_a_file(monkeypatch):
+    """What need not be in one is in memory; else it is said what to do."""
+
+    def full(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("warpprior.support.stored.FEW_BYTES", 100)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert not is_stored(stored_zeros((4, 50, 60), np.uint8))
+    with pytest.raises(RunError, match="No space left on device; make room there, set TMPDIR"):
+        stored_zeros((4, 50, 60), np.uint8, bounded=True)

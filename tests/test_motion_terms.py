@@ -52,7 +52,7 @@ def motion_terms(poses, segments, stiffness, device, *, paces=None, touch=None, 
     paces = exact(np.ones(frames) if paces is None else paces)
     stiffness = exact(stiffness).reshape(3, 2)
     tally = Tally(frames, WIDTH, device) if tally is None else tally
-    smooth, consistent, still = (tally.one(Stiffness, position=p, rotation=r, joints=1e9) for p, r in stiffness)
+    smooth, consistent, still = (tally.alike(Stiffness, position=p, rotation=r, joints=1e9) for p, r in stiffness)
     given = tally.constants(poses, wp.transform), tally.constants(segments, wp.int32), tally.constants(paces)
     tally.add(add_root_smoothness, *given, smooth, START)
     tally.add(add_root_consistency, *given, consistent, START)
@@ -217,7 +217,7 @@ def joint_terms(stiffness, device, *, joints=None, segments=SEGMENTS, paces=None
     tally = Tally(frames, JOINT_WIDTH, device) if tally is None else tally
     given = tally.constants(joints), tally.constants(segments, wp.int32), tally.constants(paces)
     for kernel, value in zip((add_joint_smoothness, add_joint_consistency), stiffness, strict=True):
-        tally.add(kernel, *given, tally.one(Stiffness, position=1e9, rotation=1e9, joints=value), JOINT_START)
+        tally.add(kernel, *given, tally.alike(Stiffness, position=1e9, rotation=1e9, joints=value), JOINT_START)
     return tally, JointMotion(joints, segments, paces, exact(stiffness), JOINT_START)
 
 

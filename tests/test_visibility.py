@@ -6,6 +6,7 @@ import warp as wp
 
 from tests.reference import silhouette as twin
 from tests.silhouette_scenes import make_ellipsoid, make_scene
+from warpprior.kernels.face_rows import LANES
 from warpprior.kernels.visibility import read_channels, read_depths, scatter_faces
 from warpprior.render.canvas import Canvas
 from warpprior.render.images import render_depth, render_labels
@@ -149,3 +150,21 @@ def test_more_bodies_than_keys_can_tell_apart(device):
     Canvas(state.assembly, [0, 14], [True, True], window, device)
     with pytest.raises(InputError, match="at most 15"):
         Canvas(state.assembly, [0, 15], [True, True], window, device)
+
+
+@pytest.mark.parametrize("origin, size", [((0, 0), (WIDTH, HEIGHT)), ((7, 5), (21, 19)), ((18, 14), (3, 4))])
+def test_rows_of_faces_are_the_faces(device, origin, size):
+    """What a CPU draws by rows has the bits of what each face draws by itself, of faces large and small."""
+    ball = make_ellipsoid("ball", (11.0, 12.0, 0.1), 3)
+    small = np.add(ball.vertices, [20.3, 16.2, 0.7])[ball.faces].reshape(-1, 3)
+    large, faces, _ = make_soup(5)
+    even = np.round(large * [1, 1, 0]) + large * [0, 0, 1]  # edges along rows
+    screen = np.concatenate([small, large, even]).astype(np.float32)
+    faces = np.arange(len(screen)).reshape(-1, 3)
+    two_sided = (np.arange(len(faces)) % 3 == 0).astype(np.int32)
+    by_rows, by_faces = (
+        scatter(screen, faces, device, two_sided=two_sided, origin=origin, size=size, slices=slices)
+        for slices in (1, 2)
+    )
+    np.testing.assert_array_equal(by_rows.numpy(), by_faces.numpy())
+    assert (by_rows.numpy() > 0).any() and size[0] * size[1] >= LANES

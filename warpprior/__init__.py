@@ -27,6 +27,7 @@ _homes = {
     "Measurement": "warpprior.tracking.sensors",
     "Observation": "warpprior.observations",
     "Poses": "warpprior.scene",
+    "Recording": "warpprior.formats.recording",
     "RefineSettings": "warpprior.settings",
     "RefinedFolder": "warpprior.cli.many",
     "Result": "warpprior.result",
@@ -47,6 +48,7 @@ _homes = {
     "info": "warpprior.support.environment",
     "load_poses": "warpprior.io",
     "load_scene": "warpprior.io",
+    "read": "warpprior.formats.opening",
     "read_animated": "warpprior.bodies",
     "read_hand": "warpprior.bodies",
     "read_mano": "warpprior.bodies",
@@ -56,6 +58,7 @@ _homes = {
     "read_urdf": "warpprior.bodies",
     "refine": "warpprior.refinement.run",
     "refine_folders": "warpprior.cli.many",
+    "refine_many": "warpprior.refinement.many",
     "rigid_body": "warpprior.bodies",
     "save_poses": "warpprior.io",
     "save_result": "warpprior.io",
@@ -67,7 +70,7 @@ _homes = {
 __all__ = [*_homes]  # noqa: PLE0604 - all of them are strings
 
 # Public packages, imported when first used; not in __all__, where ``torch`` would take the place of another.
-_rooms = ("geometry", "render", "terms", "torch")
+_rooms = ("formats", "geometry", "render", "terms", "torch")
 
 
 def __getattr__(name: str):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz import seeds
+from tests.fuzz import others, seeds
 from tests.fuzz.mutators import BYTES, TEXT, Mutator
 from tests.fuzz.structures import (
     change_json,
@@ -134,7 +134,38 @@ def _of_body(
     return Format(file, lambda folder: made(), mutators, read, _with_box, seconds)
 
 
+def _read_format(path: Path, name: str, depth: int, **options: object) -> None:
+    """A file or folder of others, ``depth`` folders above the file, and its pictures."""
+    from warpprior import read
+
+    recording = read(path if depth == 0 else path.parents[depth - 1], name, **options)
+    for item in recording.scene.bodies:
+        _check(item.body)
+        assert np.isfinite(item.initial.position).all(), "a pose that is not finite"
+    for look in (recording.scene.read_rgb, recording.scene.read_depth):
+        if look is not None:
+            look(0)
+    if recording.world.camera is not None:
+        assert np.isfinite(recording.world.camera.position).all(), "a camera that is nowhere"
+
+
+def _of_others(
+    name: str, place: str, mutators: Sequence[Mutator], beside: Callable[[Path], object], depth: int, **options: object
+) -> Format:
+    """A file of a format of others, at ``place`` in what ``beside`` writes; its folder ``depth`` above is read."""
+
+    def take(folder: Path) -> Sequence[bytes]:
+        return [(folder / place).read_bytes()]
+
+    def read(path: Path) -> None:
+        more = {key: path.parents[depth - 1] / value if key == "mano" else value for key, value in options.items()}
+        _read_format(path, name, depth, **more)
+
+    return Format(place, take, mutators, read, beside, seconds=20.0)
+
+
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
+_JSON = (*[change_json] * 12, *TEXT)
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
 
 FORMATS: dict[str, Format] = {
@@ -177,6 +208,11 @@ FORMATS: dict[str, Format] = {
         "hand.pkl", partial(seeds.manos, "pkl"), with_bytes(change_pickle), partial(_read_body, reader="read_mano")
     ),
     "mano-npz": _of_body("hand.npz", partial(seeds.manos, "npz"), _NPZ, partial(_read_body, reader="read_mano")),
+    "camera-poses-npz": _of_others("scene", "camera_poses.npz", _NPZ, seeds.write_scene_of_moving_camera, 1),
+    "v2d-npz": _of_others("v2d", "result/result.npz", _NPZ, others.write_v2d, 2, mano="mano"),
+    "v2d-json": _of_others("v2d", "intrinsics_stable.json", _JSON, others.write_v2d, 1, without_hands=True),
+    "v2d-geocalib": _of_others("v2d", "geocalib/calibration.json", _JSON, others.write_v2d, 2, without_hands=True),
+    "v2d-mask": _of_others("v2d", "masks/1/000001.png", _PNG, others.write_v2d, 3, without_hands=True),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

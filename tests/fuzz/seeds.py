@@ -64,6 +64,17 @@ def write_scene_and_result(folder: Path) -> Path:
     return folder
 
 
+def write_scene_of_moving_camera(folder: Path) -> Path:
+    """The small scene, with poses of its camera and the direction of gravity."""
+    from warpprior.formats import CameraPath, Recording, World, write
+    from warpprior.io import load_scene
+
+    scene = load_scene(write_scene(folder.with_name("still")))
+    path = CameraPath(np.zeros((FRAMES, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (FRAMES, 1)), np.array([True, False, True]))
+    write(Recording(scene, World(path, np.array([0.0, 1.0, 0.0]))), folder, "scene")
+    return folder
+
+
 def _hand_poses() -> dict[str, np.ndarray]:
     return {
         "hand/position": np.tile([0.0, -0.1, 0.5], (FRAMES, 1)),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from warpprior.formats.place import ANY, Place
 from warpprior.scene import Scene
 from warpprior.support.errors import InputError
 
@@ -20,10 +21,11 @@ class Source:
 
     Attributes:
         name: unique among the scenes of an ablation; names its files.
-        folder: the scene folder, or None for a simulated scene.
+        folder: the scene folder, or the file or folder of another format; None for a simulated scene.
         simulated: name of the simulated scene, or None.
         seed, object, mask_noise, images: how it is simulated.
         frame_count: how many frames, or None for all of a folder's and the usual number of a simulated scene.
+        place: format, path and options as JSON, of what is no scene folder.
     """
 
     name: str
@@ -34,13 +36,15 @@ class Source:
     mask_noise: str = "M1"
     images: bool = True
     frame_count: int | None = None
+    place: str | None = None
 
     def open(self, device: str) -> Scene:
         """Read or simulate the scene."""
         if self.folder is not None:
-            from warpprior.io import load_scene
+            from warpprior.formats import open_scene
 
-            return load_scene(self.folder, num_frames=self.frame_count)
+            place = self.folder if self.place is None else Place.of_record(json.loads(self.place), self.name)
+            return open_scene(place, num_frames=self.frame_count)
         from warpprior.scenes import simulate
 
         frames: dict[str, Any] = {} if self.frame_count is None else {"frame_count": self.frame_count}
@@ -58,13 +62,14 @@ class Source:
         """A text that changes when the scene does: how it is made, or sizes and times of the folder's own files."""
         files = []
         if self.folder is not None:
-            paths = sorted(path for path in Path(self.folder).iterdir() if path.is_file())
+            folder = Path(self.folder)
+            paths = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else [folder]
             files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         return json.dumps([asdict(self), files])
 
 
 def collect_sources(
-    folders: Sequence[Path],
+    folders: Sequence[Path | Place],
     simulated: str | None,
     seeds: Sequence[int],
     *,
@@ -78,10 +83,13 @@ def collect_sources(
         InputError: none at all, two of the same name, a folder that is no scene, or no such simulated scene.
     """
     sources = []
-    for folder in folders:
-        if not (folder / "scene.toml").is_file():
-            raise InputError(str(folder), "no scene.toml in it", "a scene folder")
-        sources.append(Source(folder.resolve().name, folder=str(folder.resolve()), frame_count=frame_count))
+    for place in map(Place.parse, folders):
+        folder = place.path
+        if place.format == ANY and not (folder / "scene.toml").is_file():
+            raise InputError(str(folder), "no scene.toml in it", "a scene folder, or FORMAT:PATH")
+        other = None if place.format == ANY else json.dumps(place.record())
+        whole = {"folder": str(folder.resolve()), "frame_count": frame_count, "place": other}
+        sources.append(Source(folder.resolve().name, **whole))
     if simulated is not None:
         from warpprior.scenes.registry import SCENES
 

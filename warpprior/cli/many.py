@@ -10,6 +10,7 @@ from pathlib import Path
 
 from warpprior.cli.interrupts import INTERRUPTED
 from warpprior.cli.messages import explained
+from warpprior.formats.place import Place
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 
@@ -21,7 +22,7 @@ class RefinedFolder:
     """What became of one scene of several.
 
     Attributes:
-        scene: its folder.
+        scene: its folder, or ``FORMAT:PATH``.
         output_dir: the result folder.
         exit_code: 0 done, 1 failed while running, 2 bad input, 3 fits badly (where strict), 130 interrupted.
         said: one line: how it fits, or what went wrong.
@@ -34,7 +35,7 @@ class RefinedFolder:
 
 
 def refine_folders(
-    scenes: Sequence[str | Path],
+    scenes: Sequence[str | Path | Place],
     output_dir: str | Path,
     settings: RefineSettings | None = None,
     *,
@@ -54,7 +55,7 @@ def refine_folders(
     being refined leaves its best so far.
 
     Args:
-        scenes: scene folders.
+        scenes: scene folders, or texts ``FORMAT:PATH``.
         output_dir: where result folders are made, with the names of the scenes' folders, and as much of what is above
             these as tells them apart.
         settings: of all; defaults work.
@@ -89,7 +90,7 @@ def refine_folders(
             if debug:
                 traceback.print_exc()
             code, said = explained(error)
-        found.append(RefinedFolder(scene, folder, code, said))
+        found.append(RefinedFolder(Path(str(scene)), folder, code, said))
         if told is not None:
             told(found[-1])
         if code == INTERRUPTED:
@@ -103,15 +104,15 @@ def worst(codes: Sequence[int]) -> int:
     return max(codes, key=_GRAVITY.index, default=0)
 
 
-def folder_names(scenes: Sequence[str | Path]) -> dict[Path, str]:
+def folder_names(scenes: Sequence[str | Path | Place]) -> dict[Place, str]:
     """A name for the result of each scene folder: the folder's own, with those above it where they tell two apart.
 
     Raises:
         InputError: a scene is given twice.
     """
-    parts: dict[Path, tuple[str, ...]] = {}
-    for scene in map(Path, scenes):
-        whole = scene.resolve().parts[1:] or ("scene",)
+    parts: dict[Place, tuple[str, ...]] = {}
+    for scene in map(Place.parse, scenes):
+        whole = scene.path.resolve().parts[1:] or ("scene",)
         if whole in parts.values():
             raise InputError(str(scene), "is given twice", "each scene once")
         parts[scene] = whole

@@ -17,49 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.support.limits import RANGE, describe, within
+from warpprior.support.options import OPTION, REQUIRED, argument, option
 
-REQUIRED = dataclasses.MISSING
-_OPTION = "option"  # key of a field's metadata
+__all__ = ["REQUIRED", "Parser", "argument", "names", "option", "read_options"]
+
 _DIGITS = re.compile("-?[0-9]+")
-
-
-def option(
-    meaning: str | Callable[[], str],
-    default: Any = None,
-    *,
-    flag: str | None = None,
-    shown: str | None = None,
-    read: Callable[[str], Any] | None = None,
-    exclusive: str | None = None,
-    **argument: Any,
-) -> Any:
-    """A field that is an option of the command line.
-
-    A ``bool`` is a switch; a tuple is given item by item, unless ``read`` or ``nargs`` says how else.
-
-    Args:
-        meaning: its help; a function is called when help is printed, for what takes long to know.
-        default: its value where it is not given: a value, a field of :mod:`warpprior.support.limits` with a range, or
-            REQUIRED.
-        flag: as typed; None makes ``--num-frames`` of ``num_frames``.
-        shown: the default as help shows it, where the value does not say it.
-        read: makes the value of the text; ValueError says what is wrong with it.
-        exclusive: of the options that name the same group, one may be given.
-        argument: more keywords of ``argparse.ArgumentParser.add_argument``: metavar, choices, nargs.
-    """
-    metadata = {_OPTION: {"meaning": meaning, "flag": flag, "shown": shown, "read": read, "exclusive": exclusive}}
-    metadata[_OPTION]["argument"] = argument
-    if isinstance(default, dataclasses.Field):
-        metadata |= default.metadata
-        default = default.default
-    if callable(default):
-        return dataclasses.field(default_factory=default, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def argument(metavar: str, meaning: str | Callable[[], str], default: Any = REQUIRED, **more: Any) -> Any:
-    """A field that is given by its place on the command line, without a flag; arguments as of :func:`option`."""
-    return option(meaning, default, flag="", metavar=metavar, **more)
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,17 +31,30 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*positional, **named)
         self._late: list[tuple[argparse.Action, Callable[[], str]]] = []
 
-    def add_options(self, options: type) -> None:
-        """An argument for each field of a dataclass: first those of the class itself, then those of its bases."""
+    def add_options(self, options: type, *, title: str | None = None) -> None:
+        """An argument for each field of a dataclass: first those of the class itself, then those of its bases.
+
+        Args:
+            options: the dataclass.
+            title: they are a group of their own; those whose flag is taken already share it.
+        """
         kinds = typing.get_type_hints(options)
         groups: dict[str, Any] = {}
+        titled = None if title is None else self.add_argument_group(title)
         order = list(dict.fromkeys(name for base in options.__mro__ for name in inspect.get_annotations(base)))
         for field in sorted(dataclasses.fields(options), key=lambda field: order.index(field.name)):
-            spec = field.metadata[_OPTION]
-            holder, group = self, spec["exclusive"]
+            if OPTION not in field.metadata:
+                continue  # nothing that is typed
+            spec = field.metadata[OPTION]
+            holder, group = self if title is None else titled, spec["exclusive"]
+            if title is not None and self._is_taken(field.name):
+                continue
             if group is not None:
                 holder = groups[group] = groups.get(group) or self.add_mutually_exclusive_group()
             self._add(holder, field, spec, kinds[field.name])
+
+    def _is_taken(self, name: str) -> bool:
+        return any(action.dest == name for action in self._actions)
 
     def _add(self, holder, field: dataclasses.Field, spec: dict, kind: Any) -> None:
         names, more = [field.name], {**spec["argument"], **_reading(field, spec, kind)}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import warpprior
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain, explained
+from warpprior.cli.places import add_format_options, formats_named, give_options
 from warpprior.cli.termination import termination_interrupts
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words == ["--version"]:  # in the time that it takes to start: the parser is not built
             print(_VERSION)
             return 0
-        code = _answer(build_parser(words[0] if words else None).parse_args(words))
+        code = _answer(build_parser(words[0] if words else None, formats_named(words)).parse_args(words))
     except KeyboardInterrupt:
         code = None
     if code is None or (WATCH.came and code != INTERRUPTED):  # or somebody dropped it
@@ -88,6 +89,7 @@ def _answer(given: argparse.Namespace) -> int:
     """The exit code of the command; what went wrong is said in one line."""
     from warpprior.cli.options import read_options
 
+    give_options(given, given.formats)
     options = read_options(given.command.Options, given)
     try:
         with _interrupts_first():
@@ -116,11 +118,12 @@ def _interrupts_first() -> Iterator[None]:
         raise
 
 
-def build_parser(word: str | None = None) -> Parser:
+def build_parser(word: str | None = None, formats: Sequence[str] = ()) -> Parser:
     """The parser of the program, which sets ``command`` to the module of what was asked for.
 
     Args:
         word: the first one typed: where it is a command, the others are not loaded.  None loads all.
+        formats: that are named: their options are taken too.
     """
     from warpprior.cli.commands import command_names, load_command, load_commands
     from warpprior.cli.options import Parser
@@ -137,7 +140,9 @@ def build_parser(word: str | None = None) -> Parser:
         summary = command.SUMMARY
         one = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         one.add_options(command.Options)
-        one.set_defaults(command=command)
+        if formats:
+            add_format_options(one, formats)
+        one.set_defaults(command=command, formats=formats)
     return parser
 
 

@@ -12,6 +12,7 @@ from warpprior.cli.own_terms import load_term, programs_of
 from warpprior.cli.results import exit_code, exit_code_of, in_one_line, places_of, read_start, run_into
 from warpprior.cli.running import say, start_warp
 from warpprior.cli.shared import Refined
+from warpprior.formats.place import Place
 from warpprior.io import prepare_output
 from warpprior.result import Result
 from warpprior.scene import Scene
@@ -42,7 +43,7 @@ def chosen_settings(options: Refined) -> RefineSettings:
 
 
 def refine_folder(
-    place: Path,
+    place: str | Path | Place,
     folder: Path,
     settings: RefineSettings,
     *,
@@ -60,7 +61,7 @@ def refine_folder(
     """Refine a scene folder into a result folder.
 
     Args:
-        place: the scene folder.
+        place: the scene folder, or ``FORMAT:PATH``.
         folder: the result folder.
         settings: of the refinement.
         num_frames, initial, device, overwrite, resume, check_first, strict, memory, quiet: options of ``refine``.
@@ -80,7 +81,8 @@ def refine_folder(
             if complete:
                 say(quiet or not table, f"{folder}: complete: nothing to resume")
                 return exit_code_of(folder, strict=strict), "complete: nothing to resume"
-        result = refine_into(folder, scene, settings, device, inputs, state=state, **chosen)
+        source = Place.parse(place)
+        result = refine_into(folder, scene, settings, device, inputs, state=state, source=source, **chosen)
     seconds = time.perf_counter() - began
     return exit_code(result, strict=strict), in_one_line(result, seconds)
 
@@ -141,6 +143,7 @@ def refine_into(
     inputs: dict[str, str],
     *,
     state: dict[str, np.ndarray] | None = None,
+    source: Place | None = None,
     check_first: bool = True,
     strict: bool = False,
     quiet: bool = False,
@@ -149,8 +152,8 @@ def refine_into(
 ) -> Result:
     """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
 
-    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record; ``check_first``, ``strict`` and
-    ``memory`` as in :func:`warpprior.refine`.
+    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record, ``source`` is for the record;
+    ``check_first``, ``strict`` and ``memory`` as in :func:`warpprior.refine`.
     """
     from warpprior.io import save_checkpoint
     from warpprior.refinement.run import refine
@@ -168,5 +171,5 @@ def refine_into(
             memory=memory,
         )
 
-    said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief}
+    said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief, "source": source}
     return run_into(folder, scene, run, "refine", device, settings.seed, inputs=inputs, **said)

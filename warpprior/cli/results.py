@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain
 from warpprior.cli.running import FITS_BADLY, OK, first_frames, read_scene, say, say_warnings
+from warpprior.formats.place import Place
 from warpprior.result import STATUSES, Result
 from warpprior.scene import Scene
 from warpprior.support.device import self_healing
@@ -24,30 +25,30 @@ if TYPE_CHECKING:
 _TRACK_S, _MEASURE_S, _DRAW_S, _WRITE_S = 0.03, 0.025, 0.035, 1.0
 
 
-def read_start(scene_folder: Path, initial: Path | None, frame_count: int | None, *, quiet: bool = False) -> Scene:
+def read_start(
+    place: str | Path | Place, initial: Path | None, frame_count: int | None, *, quiet: bool = False
+) -> Scene:
     """The scene, cut to ``frame_count`` frames, with the poses to start from.
 
     Args:
-        scene_folder: folder with ``scene.toml``.
+        place: folder with ``scene.toml``, or ``FORMAT:PATH``.
         initial: result folder or pose file whose poses replace the scene's initial ones, except those of known bodies;
             None keeps them all.
         frame_count: how many frames to use; None takes all.
         quiet: no progress bar.
 
     Raises:
-        InputError: see :func:`warpprior.io.load_scene` and :func:`warpprior.io.load_result_poses`.
+        InputError: see :func:`warpprior.formats.open_recording` and :func:`warpprior.io.load_result_poses`.
     """
     if initial is None:
-        return read_scene(scene_folder, quiet, frame_count)
-    scene, poses = first_frames(read_scene(scene_folder, quiet), initial, frame_count)
+        return read_scene(place, quiet, frame_count)
+    scene, poses = first_frames(read_scene(place, quiet), initial, frame_count)
     return scene.with_poses({name: poses[name] for name in _estimated(scene)})
 
 
-def places_of(scene_folder: Path, initial: Path | None) -> list[Path]:
+def places_of(place: str | Path | Place, initial: Path | None) -> list[Path]:
     """The folders that are read from, none of which may be written to."""
-    if initial is None:
-        return [scene_folder]
-    return [scene_folder, initial if initial.is_dir() else initial.parent]
+    return [path if path.is_dir() else path.parent for path in (Place.parse(place).path, initial) if path is not None]
 
 
 def run_into(
@@ -59,6 +60,7 @@ def run_into(
     seed: int,
     *,
     inputs: dict[str, str] | None = None,
+    source: Place | None = None,
     remedy: str = "",
     quiet: bool = False,
     brief: bool = False,
@@ -73,6 +75,7 @@ def run_into(
         device: of the metrics and the drawings.
         seed: for the record.
         inputs: for the record, what is estimated from.
+        source: for the record, where the scene was read from.
         remedy: how to continue an interrupted run.
         quiet: no progress bar and no table.
         brief: a short table.
@@ -96,6 +99,7 @@ def run_into(
         at_stake(not result.complete)  # what is complete can be had again, from the last checkpoint
         result = self_healing(lambda: _measured(result, device, course.part("measure")))
         kept = {"device": device, "seed": seed, "inputs": inputs}
+        kept["source"] = None if source is None else source.record()
         result = self_healing(lambda: save_result(result, folder, **kept, progress=written))
     seconds = time.perf_counter() - start
     counts = format_verdicts({name: verdict.counts() for name, verdict in result.verdicts.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from warpprior.cli.messages import complain
+from warpprior.formats.place import Place
 from warpprior.scene import Poses, Scene
 from warpprior.support.device import prepare_kernel_cache, resolve_device
 from warpprior.support.errors import InputError
@@ -22,13 +23,13 @@ def start_warp(device: str | None, quiet: bool = True) -> str:
     return chosen
 
 
-def read_scene(folder: Path, quiet: bool, frame_count: int | None = None) -> Scene:
-    """The scene of a folder, with a bar where that takes long."""
-    from warpprior.io import load_scene
+def read_scene(place: str | Path | Place, quiet: bool, frame_count: int | None = None) -> Scene:
+    """The scene of a folder, or of ``FORMAT:PATH``, with a bar where that takes long."""
+    from warpprior.formats import open_scene
     from warpprior.support.progress import progress_bar
 
     with progress_bar("read", quiet=quiet) as progress:
-        return load_scene(folder, num_frames=frame_count, progress=progress)
+        return open_scene(place, num_frames=frame_count, progress=progress)
 
 
 def first_frames(scene: Scene, poses_file: Path | None, count: int | None) -> tuple[Scene, dict[str, Poses]]:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from warpprior.cli.options import REQUIRED, argument, option
+from warpprior.formats.place import Place
+from warpprior.support.errors import InputError
 from warpprior.support.limits import MOST_WHOLE, check_ranges, number
+
+
+def as_place(text: str) -> Place:
+    """The scene folder or ``FORMAT:PATH`` that was typed.
+
+    Raises:
+        ValueError: no such format.
+    """
+    try:
+        return Place.parse(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +51,7 @@ class OnDevice:
 class OneScene:
     """Of commands that read a scene folder, the whole sequence or its first frames."""
 
-    scene: Path = argument("SCENE", "scene folder (the one with scene.toml)")
+    scene: Place = argument("SCENE", "scene folder (the one with scene.toml), or FORMAT:PATH", read=as_place)
     num_frames: int | None = option("use only the first N frames", number(None, 1, MOST_WHOLE), metavar="N")
 
 
@@ -44,8 +59,11 @@ class OneScene:
 class ManyScenes:
     """Of commands that read one scene folder or several."""
 
-    scenes: tuple[Path, ...] = argument(
-        "SCENE", "scene folders (those with scene.toml); of several, each has a folder in --output-dir", nargs="+"
+    scenes: tuple[Place, ...] = argument(
+        "SCENE",
+        "scene folders (those with scene.toml), or FORMAT:PATH; of several, each has a folder in --output-dir",
+        read=as_place,
+        nargs="+",
     )
     num_frames: int | None = option("use only the first N frames", number(None, 1, MOST_WHOLE), metavar="N")
 
@@ -112,6 +130,13 @@ class Measured(OneScene):
     """Of commands that look at a motion of a scene."""
 
     poses: Path | None = option("pose file or result folder (default: the scene's initial poses)", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamingFormats:
+    """Of commands that name formats beside those of ``FORMAT:PATH``; the options that were given, by their names."""
+
+    format_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def folder(meaning: str, default: Any = REQUIRED) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from warpprior.scene import Poses, Scene
+from warpprior.support.stored import forget
 
 _HASH = "blake2b:"
 _LONGEST_VALUE, _LONGEST_TEXT = 24, 150  # characters
@@ -83,6 +84,7 @@ def _text(value: object) -> str:
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
+        forget(array)
     return _HASH + digest.hexdigest()
 
 

@@ -13,9 +13,10 @@ from warpprior.io.images import decode_image, decode_indices, import_cv2, read_i
 from warpprior.io.mask_values import mask_table, what_to_write
 from warpprior.io.numbering import note_numbering
 from warpprior.io.scene_file import SCENE_FILE, SceneFile
-from warpprior.scene import IGNORE_LABEL
+from warpprior.scene import IGNORE_LABEL, Camera
 from warpprior.support.errors import InputError
 from warpprior.support.picture_headers import PictureHeader
+from warpprior.support.stored import forget, stored_zeros
 from warpprior.support.wording import frame_list
 
 _THREADS = 4
@@ -49,8 +50,8 @@ def read_labels(
         return None
     camera = scene_file.camera
     cv2 = import_cv2()
-    _check_memory(scene_file, frame_count)
-    labels = np.full((frame_count, camera.height, camera.width), IGNORE_LABEL, dtype=np.uint8)
+    check_label_memory(f"{scene_file.folder / SCENE_FILE}: [frames], count", frame_count, camera)
+    labels = stored_zeros((frame_count, camera.height, camera.width), np.uint8)
     places = [_find_frame(scene_file, template, frame) for frame in range(frame_count)]
     present = [frame for frame in range(frame_count) if places[frame] is not None]
     if not present:
@@ -62,7 +63,9 @@ def read_labels(
 
     def read_frame(frame: int) -> tuple[np.ndarray, str | None]:
         labels[frame], remark = _read_frame(scene_file, template, frame)
-        return count_values(labels[frame]), remark
+        counted = count_values(labels[frame])
+        forget(labels[frame])
+        return counted, remark
 
     counts = np.zeros((frame_count, 256), dtype=np.int64)
     remarks: dict[str, list[int]] = {}
@@ -78,25 +81,29 @@ def read_labels(
         def finish_frame(frame: int) -> np.ndarray:
             image = labels[frame] if table is None else table[labels[frame]]
             labels[frame] = image if rectify is None else rectify(image)
-            return count_values(labels[frame])
+            counted = count_values(labels[frame])
+            forget(labels[frame])
+            return counted
 
         if table is not None or rectify is not None:
             counts[present] = list(pool.map(finish_frame, present))
     note_numbering(scene_file, "labels", template, present, notes)
     if len(present) < frame_count:
         missing = sorted(set(range(frame_count)) - set(present))
+        for frame in missing:
+            labels[frame] = IGNORE_LABEL
         notes.append(f"labels: {frame_list(missing)} missing; nothing is known about their pixels")
     _mute_unknown(scene_file, labels, counts, notes)
     _check_visibility(scene_file, labels, counts, present, notes)
     return labels
 
 
-def _check_memory(scene_file: SceneFile, frame_count: int) -> None:
-    # All label images are held at once, and images rendered as large beside them: better refused than killed.
-    needed = frame_count * scene_file.camera.height * scene_file.camera.width
+def check_label_memory(where: str, frame_count: int, camera: Camera) -> None:
+    """InputError for label images that hardly fit: all are held at once, and rendered ones as large beside them."""
+    needed = frame_count * camera.height * camera.width
     if hasattr(os, "sysconf") and 2 * needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
         found = f"{frame_count} label images need {needed / 2**30:.1f} GiB, more than half of the memory"
-        raise InputError(f"{scene_file.folder / SCENE_FILE}: [frames], count", found, "use fewer frames (--num-frames)")
+        raise InputError(where, found, "use fewer frames (--num-frames)")
 
 
 def _find_frame(scene_file: SceneFile, template: str, frame: int) -> Path | None:

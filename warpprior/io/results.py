@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,7 @@ def save_result(
     device: str | None = None,
     seed: int | None = None,
     inputs: Mapping[str, str] | None = None,
+    source: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Write a result folder, which appears as a whole: stopped at any moment, it holds the former result or this one.
@@ -68,6 +70,7 @@ def save_result(
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
         inputs: for the record, what the estimate was made from (:func:`warpprior.io.fingerprint`).
+        source: for the record, where the scene was read from.
         progress: called with how much is done, how much there is in all, and what is being done.
 
     Returns:
@@ -86,6 +89,7 @@ def save_result(
     with staged(folder, RESULT_FILES, removed) as staging:
         result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
         record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging)}
+        record["scene"]["source"] = source
         write_json(staging / CONFIG_FILE, record)
         if result.complete:
             removed.append(CHECKPOINT_FILE)

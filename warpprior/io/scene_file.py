@@ -50,6 +50,23 @@ class BodyEntry:
 
 
 @dataclass(frozen=True)
+class SourceEntry:
+    """The table ``[source]``: what the scene was imported from, and what was said then.
+
+    Attributes:
+        format: name of the format (:mod:`warpprior.formats`).
+        path: absolute, of the file or folder.
+        options: of the format.
+        notes: one sentence each.
+    """
+
+    format: str
+    path: str
+    options: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SceneFile:
     """scene.toml as typed values; image entries are templates with one frame number, relative to ``folder``."""
 
@@ -69,6 +86,9 @@ class SceneFile:
     timestamps: Path | None
     warnings: tuple[str, ...]
     noise: dict[str, float] = field(default_factory=dict)
+    camera_poses: Path | None = None
+    gravity: tuple[float, ...] | None = None
+    source: SourceEntry | None = None
 
     def frame_path(self, template: str, frame: int) -> Path:
         """The image of one frame; InputError when it leads out of the scene folder, through links too."""
@@ -129,6 +149,8 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         keypoints = _resolve(detections, folder, "file")
         detections.finish()
     noise = _read_noise(root.table("noise", required=False))
+    camera_poses, gravity = _read_world(root.table("world", required=False), folder)
+    source = _read_source(root.table("source", required=False))
     root.finish()
     return SceneFile(
         folder=folder,
@@ -147,7 +169,36 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         timestamps=timestamps,
         warnings=tuple(notes),
         noise=noise,
+        camera_poses=camera_poses,
+        gravity=gravity,
+        source=source,
     )
+
+
+def _read_world(table: Table | None, folder: Path) -> tuple[Path | None, tuple[float, ...] | None]:
+    """The file of the camera's poses, and the direction of gravity."""
+    if table is None:
+        return None, None
+    gravity = table.numbers("gravity", 3, "x, y, z of the direction in which things fall")
+    if gravity is not None and not any(gravity):
+        raise InputError(table.place("gravity"), "is zero", "needs a direction")
+    path = _resolve_if_any(table, folder, "camera_poses")
+    table.finish()
+    return path, gravity
+
+
+def _read_source(table: Table | None) -> SourceEntry | None:
+    """Where the scene was imported from."""
+    if table is None:
+        return None
+    notes, options = table.value("notes", []), table.value("options", {})
+    if not isinstance(notes, list) or not all(isinstance(note, str) and note.isprintable() for note in notes):
+        raise InputError(table.place("notes"), f"is {shown(notes)}", "needs a list of sentences")
+    if not isinstance(options, dict):
+        raise InputError(table.place("options"), f"is {shown(options)}", "needs a table, [source.options]")
+    entry = SourceEntry(table.text("format"), table.text("path"), options, tuple(notes))
+    table.finish()
+    return entry
 
 
 def _read_noise(table: Table | None) -> dict[str, float]:

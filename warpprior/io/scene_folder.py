@@ -23,6 +23,7 @@ from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, fit_start
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
+from warpprior.support.stored import each_frame
 
 
 def load_scene(
@@ -50,7 +51,7 @@ def load_scene(
             accepted = f"the scene has {scene_file.count} frames"
             raise InputError(f"{scene_file.folder}: number of frames", f"{num_frames} asked for", accepted)
         frame_count = num_frames
-    notes = list(scene_file.warnings)
+    notes = [*scene_file.warnings, *(() if scene_file.source is None else scene_file.source.notes)]
     conventions: dict[str, Convention] = {}
     models = [_read_model(scene_file, entry, conventions, notes, progress) for entry in scene_file.bodies]
     known = [entry.name for entry in scene_file.bodies if entry.known]
@@ -153,8 +154,9 @@ def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarr
     """Make don't-care, in place, what known bodies that label images do not show would cover of the background."""
     for item in bodies:
         part = Scene("part", scene_file.camera, scene_file.fps, (item,))
-        covered = render_masks(part, {item.name: item.initial})[item.name]
-        labels[covered & (labels == 0)] = IGNORE_LABEL
+        for frame, image in enumerate(each_frame(labels)):
+            covered = render_masks(part, {item.name: item.initial.frames([frame])})[item.name][0]
+            image[covered & (image == 0)] = IGNORE_LABEL
         notes.append(f"{item.name} has no label; the background where it is drawn is taken as don't-care")
 
 

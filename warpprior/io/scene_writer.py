@@ -6,6 +6,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +15,15 @@ from warpprior.io.atomic import atomic_folder
 from warpprior.io.images import import_cv2
 from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
-from warpprior.io.scene_file import SCENE_FILE, read_scene_file
+from warpprior.io.scene_file import SCENE_FILE, SourceEntry, read_scene_file
 from warpprior.io.timestamps import save_timestamps
+from warpprior.io.world import World, save_camera_path
 from warpprior.observations import CHANNELS, DETECTIONS
 from warpprior.scene import Scene, SceneBody
 from warpprior.support.errors import InputError
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
-KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"
+KEYPOINTS_FILE, TIMESTAMPS_FILE, CAMERA_FILE = "keypoints.npz", "timestamps.npz", "camera_poses.npz"
 _THREADS = 4
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # on Windows
 
@@ -49,38 +51,53 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
     """
     folder = Path(folder)
     if overwrite:
-        _check_replaceable(folder)
+        check_replaceable(folder)
     with atomic_folder(folder, overwrite=overwrite) as target:
-        stems = _stems([item.name for item in scene.bodies])
-        models = {item.name: _write_model(scene, item, target, stems[item.name]) for item in scene.bodies}
-        bodies = [item.body for item in scene.bodies]
-        save_poses(target / "initial.npz", {item.name: item.initial for item in scene.bodies}, bodies=bodies)
-        truth = {item.name: item.truth for item in scene.bodies if item.truth is not None}
-        if truth:
-            save_poses(target / "truth.npz", truth, bodies=bodies, gaps=True)
-        if _has_detections(scene):
-            save_detections(target / KEYPOINTS_FILE, scene)
-        if scene.timestamps is not None:
-            save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
-        if (labels := scene.labels) is not None:
-            _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
-        if (read_rgb := scene.read_rgb) is not None:
-            _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
-        if (read_depth := scene.read_depth) is not None:
-            _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
-        (target / SCENE_FILE).write_text(_describe(scene, models, bool(truth)), encoding="utf-8", newline="\n")
+        write_scene(scene, target)
     return folder
+
+
+def write_scene(scene: Scene, target: Path, *, world: World | None = None, source: SourceEntry | None = None) -> None:
+    """Write a scene into an empty folder that is there.
+
+    Args:
+        scene, target: as of :func:`save_scene`, which has the errors too.
+        world: poses of the camera, and gravity.
+        source: what the scene was imported from.
+    """
+    stems = _stems([item.name for item in scene.bodies])
+    models = {item.name: _write_model(scene, item, target, stems[item.name]) for item in scene.bodies}
+    bodies = [item.body for item in scene.bodies]
+    save_poses(target / "initial.npz", {item.name: item.initial for item in scene.bodies}, bodies=bodies)
+    truth = {item.name: item.truth for item in scene.bodies if item.truth is not None}
+    if truth:
+        save_poses(target / "truth.npz", truth, bodies=bodies, gaps=True)
+    if _has_detections(scene):
+        save_detections(target / KEYPOINTS_FILE, scene)
+    if scene.timestamps is not None:
+        save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
+    if (labels := scene.labels) is not None:
+        _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
+    if (read_rgb := scene.read_rgb) is not None:
+        _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
+    if (read_depth := scene.read_depth) is not None:
+        _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
+    if world is not None and world.camera is not None:
+        save_camera_path(target / CAMERA_FILE, world.camera)
+    text = "\n".join([*_describe(scene, models, bool(truth)), *_describe_origin(world, source), ""])
+    (target / SCENE_FILE).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _has_detections(scene: Scene) -> bool:
     return any(getattr(scene, field) for field in DETECTIONS)
 
 
-def _check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path) -> None:
     """InputError when replacing the folder would delete anything that is not part of a scene."""
     if not folder.is_dir():
         return
-    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, TIMESTAMPS_FILE, "labels", "rgb", "depth"}
+    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, TIMESTAMPS_FILE, CAMERA_FILE}
+    parts |= {"labels", "rgb", "depth"}
     try:
         root = folder.resolve()
         paths = [entry.path for entry in read_scene_file(folder).bodies if entry.path is not None]
@@ -122,7 +139,10 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
 
 def _stems(names: list[str]) -> dict[str, str]:
     """A file name without suffix for each body, all different whatever their case, of characters every system takes."""
-    stems, taken = {}, {*_RESERVED, "rgb", "labels", "depth", "initial", "truth", "keypoints", "timestamps"}
+    stems, taken = (
+        {},
+        {*_RESERVED, "rgb", "labels", "depth", "initial", "truth", "keypoints", "timestamps", "camera_poses"},
+    )
     for index, name in enumerate(names):
         stem = plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
         number = index + 1
@@ -143,7 +163,7 @@ def _write_model(scene: Scene, item: SceneBody, folder: Path, stem: str) -> list
     return [f"{key} = {_toml(value)}" for key, value in keys.items()]
 
 
-def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> str:
+def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> list[str]:
     camera = scene.camera
     lines = [
         "# Units: metres, seconds, radians, pixels.  Poses are camera_from_body in the OpenCV camera frame",
@@ -175,10 +195,28 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> st
         lines += [
             f"{name} = {scene.sigma(name)!r}   # {CHANNELS[name].unit}" for name in CHANNELS if name in scene.noise
         ]
-    return "\n".join([*lines, ""])
+    return lines
 
 
-def _toml(value: str | float | bool) -> str:
+def _describe_origin(world: World | None, source: SourceEntry | None) -> list[str]:
+    lines = []
+    if world is not None and (world.camera is not None or world.gravity is not None):
+        lines += ["", "[world]"]
+        lines += [f"camera_poses = {_quote(CAMERA_FILE)}"] if world.camera is not None else []
+        if world.gravity is not None:
+            lines += [f"gravity = {[float(value) for value in world.gravity]}   # the way things fall"]
+    if source is not None:
+        lines += ["", "[source]                        # what this was imported from"]
+        lines += [f"format = {_quote(source.format)}", f"path = {_quote(source.path)}", "notes = ["]
+        lines += [f"  {_quote(note)}," for note in source.notes] + ["]"]
+        lines += ["[source.options]"] if source.options else []
+        lines += [f"{key} = {_toml(value)}" for key, value in source.options.items()]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_toml(item) for item in value)}]"
     return _quote(value) if isinstance(value, str) else json.dumps(value)
 
 

@@ -22,6 +22,7 @@ from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Course, Progress
+from warpprior.support.stored import forget
 
 MEASURING = "measuring"
 
@@ -92,6 +93,7 @@ class Evaluator:
             for cut, drawn in each_labels(scene, poses, device=self._device):
                 for item in scene.bodies:
                     ious[item.name][cut] = mask_iou(drawn, scene.labels[cut], item.label)
+                forget(scene.labels[cut])
             for name, values in ious.items():
                 rows[name]["mask_iou"] = values
         report(steps - 1, steps, MEASURING)

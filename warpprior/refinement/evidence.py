@@ -10,6 +10,7 @@ import numpy as np
 from warpprior.refinement.keypoint_outliers import find_keypoint_outliers, without_outliers
 from warpprior.refinement.label_outliers import find_label_outliers
 from warpprior.scene import IGNORE_LABEL, Scene
+from warpprior.support.stored import stored_copy
 from warpprior.support.wording import frame_list
 
 LeftOut = dict[str, dict[str, tuple[int, ...]]]
@@ -82,7 +83,7 @@ def believed_scene(scene: Scene, left_out: Mapping[str, Mapping[str, tuple[int, 
         if not frames:
             continue
         if labels is not None:
-            labels = labels.copy() if labels is scene.labels else labels
+            labels = stored_copy(labels) if labels is scene.labels else labels
             images = labels[frames]
             labels[frames] = np.where(images == scene.body(name).label, IGNORE_LABEL, images)
         if name in boxes:

@@ -72,11 +72,27 @@ class GaussNewton:
             number: of the stage.
             report: called with the share of the stage that is done.
         """
-        stage, problem = self.stages[number], self.problem
-        limit = stage.iterations
-        if self.settings.iterations is not None:
-            limit = min(limit, self.settings.iterations)
+        problem, limit = self.problem, self.limit(number)
         history = History(self.names, limit, problem.motion.device)
+        tried = self.begin(number, report)
+        drawn = (limit + 2) * len(problem.drawings.parts)
+        capture = self._capture if drawn < EPOCH_LIMIT else False
+        iterate = self._iteration(history, capture)
+        for iteration in range(limit):
+            iterate()
+            report(tried + (1.0 - tried) * (iteration + 1) / limit)
+            if is_look(iteration) and self.settled(history.read()):
+                break
+        return self.end(number, history.read())
+
+    def limit(self, number: int) -> int:
+        """The most iterations of a stage."""
+        most, limit = self.settings.iterations, self.stages[number].iterations
+        return limit if most is None else min(limit, most)
+
+    def begin(self, number: int, report: Callable[[float], None]) -> float:
+        """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
+        stage, problem, limit = self.stages[number], self.problem, self.limit(number)
         problem.refresh_backdrop()
         problem.enter(stage)
         for term in self.terms:
@@ -86,21 +102,17 @@ class GaussNewton:
         tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
-        drawn = (limit + 2) * len(problem.drawings.parts)
-        capture = self._capture if drawn < EPOCH_LIMIT else False
         problem.drawings.renew()
-        iterate = self._iteration(history, capture)
-        for iteration in range(limit):
-            iterate()
-            report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if iteration % CHECK_EVERY == CHECK_EVERY - 1 and self._settled(history.read()):
-                break
+        return tried
+
+    def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
+        """Learn what a stage tells of the shared unknowns; returns its costs (iteration, term) by name."""
         information = self._solver.information
-        if information is not None and limit:
-            problem.shared.learn(information[0])
+        if information is not None and self.limit(number):
+            self.problem.shared.learn(information[0])
             if SETTLED - 1 <= number < len(self.stages) - 1:
                 self._settle(information[0])
-        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in history.read()]
+        return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
 
     def _iteration(self, history: History, capture: bool | None) -> Callable[[], None]:
         """One iteration to be called again and again: a graph, where nothing in it waits for the host."""
@@ -168,9 +180,15 @@ class GaussNewton:
         self.problem.motion.pose()
         self.problem.motion.settle()
 
-    def _settled(self, rows: np.ndarray) -> bool:
+    def settled(self, rows: np.ndarray) -> bool:
+        """Whether the last iterations changed the costs (iteration, term) by next to nothing."""
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:
             return False
         before, now = totals[-1 - CHECK_EVERY], totals[-1]
         return abs(before - now) <= self.settings.gauss_newton.tolerance * max(abs(now), 1e-12)
+
+
+def is_look(iteration: int) -> bool:
+    """Whether costs are looked at after an iteration."""
+    return iteration % CHECK_EVERY == CHECK_EVERY - 1

@@ -16,6 +16,7 @@ from warpprior.kernels.slabs import FEWEST_FRAMES, thread_count
 from warpprior.render.parts import equal_parts
 from warpprior.support.errors import InputError
 from warpprior.support.memory import MIB, free_bytes, held_bytes, read_size, write_size
+from warpprior.support.stored import FEW_BYTES
 from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import ObservedPicture
@@ -23,7 +24,7 @@ from warpprior.terms.term import Term
 
 DRAWN_BYTES = 256 * MIB  # of drawings that a CPU holds where there is room: each part costs what holds still once more
 SPARED = 0.8  # share of the free memory that a run may take unasked
-BLOCKS = 32  # matrices of a frame's unknowns that are held at most, when it is told how sure the result is
+BLOCKS = 12  # matrices of a frame's unknowns that are held at most, while the equations are solved
 LOADED_BYTES = 150 * MIB  # of kernels, libraries and grids of bodies, yet to be loaded
 OTHER_BYTES = 300_000  # of a frame: surfaces' motion, contacts, samples of colours
 
@@ -62,7 +63,7 @@ def needs_of(motion: MotionState, observed: ObservedPicture, terms: list[Term]) 
     bodies = motion.estimated
     several = len(bodies) > 2 or (len(bodies) == 2 and bool(motion.known))
     columns = sum(6 + body.body.coordinate_count for body in bodies)
-    frame, distances = 8 * BLOCKS * columns**2 + OTHER_BYTES, 0
+    frame, distances, pictures = 8 * BLOCKS * columns**2 + OTHER_BYTES, 0, 0
     if device.is_cuda:
         frame += pixels + 24 * (motion.vertices.shape[1])
     if observed.labels is not None:
@@ -74,10 +75,11 @@ def needs_of(motion: MotionState, observed: ObservedPicture, terms: list[Term]) 
             colored = 8 * (body.body.is_rigid and "image" in names)
             if each + colored:
                 crop = observed.crop_around(body)
-                frame += crop.width * crop.height * (each + colored)
+                size = frame_count * crop.width * crop.height * (each + colored)
+                pictures += min(size, 2 * FEW_BYTES) if device.is_cpu else size  # more are in files
     alone = len(bodies) == 1 and not motion.known
     drawn = (len(bodies) * (24 + 8 * several) + 8 * alone) * pixels + 4 * len(motion.assembly.edges)
-    held = held_bytes() + LOADED_BYTES if device.is_cpu else 0
+    held = pictures + (held_bytes() + LOADED_BYTES if device.is_cpu else 0)
     return Needs(held, frame, drawn, 8 * pixels * frame_count * bool(motion.known), distances, frame_count)
 
 

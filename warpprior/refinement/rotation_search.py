@@ -196,7 +196,7 @@ def _small_scene(body: SceneBody, scene: Scene, own: np.ndarray, frames: np.ndar
     assert labels is not None, "it is what hypotheses are judged by"
     area = np.median([(labels[frame] == body.label).sum() for frame in frames])
     step = max(int(np.sqrt(area) / LABEL_PX), 1)
-    images, camera = thinned(labels[frames], step), thinned_camera(scene.camera, step)
+    images, camera = thinned(labels, step)[frames], thinned_camera(scene.camera, step)
     rotations = Rotation.from_quat(np.tile(own[frames, 3:], (len(grid), 1)))
     turns = Rotation.from_quat(np.repeat(grid, len(frames), axis=0))
     position = np.tile(own[frames, :3], (len(grid), 1)).astype(np.float64)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from warpprior.checks.first import checked_first, with_findings
+from warpprior.finding import Finding
 from warpprior.refinement.adam import Adam
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.gauss_newton import GaussNewton
@@ -32,10 +33,10 @@ from warpprior.support.device import resolve_device, warp_device
 from warpprior.support.errors import InputError
 from warpprior.support.kernel_loading import OF_GPUS, count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
+from warpprior.support.stored import each_frame, forget
 from warpprior.system.allowances import overlap_notes
-from warpprior.system.holding import Holding
 from warpprior.system.motion import MotionState, frame_paces
-from warpprior.system.observed import ObservedPicture, observe_picture
+from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
 from warpprior.system.solver import solves_on_device
@@ -97,14 +98,63 @@ def refine(
         InputError: nothing to estimate, or nothing to estimate it from; or, if strict, data that is not what it is
             taken for; or more memory than ``memory`` would be needed.
     """
-    check_is_scene(scene, "refine")
+    device, settings = resolve_device(device), checked_settings(settings, terms)
+    ready = prepare(scene, settings, device, progress=progress, check_first=check_first, strict=strict)
+    evidence = judge_evidence(ready.scene) if settings.leave_out else Evidence(ready.scene)
+    run = Run(ready, evidence, *observe(evidence, settings, device, memory), keep)
+    if resume_from is not None:
+        run.restore(resume_from)
+    complete = True
+    try:
+        run.finish()
+    except KeyboardInterrupt:
+        complete = False
+    return ready.finished(run.result(complete))
+
+
+def checked_settings(settings: RefineSettings | None, terms: Sequence[Term] | None) -> RefineSettings:
+    """Settings as :func:`refine` takes them, with the terms.
+
+    Raises:
+        InputError: they are none.
+    """
     settings = RefineSettings() if settings is None else settings
     if not isinstance(settings, RefineSettings):
         raise InputError("refine: settings", f"a {type(settings).__name__}", "a warpprior.RefineSettings")
-    if terms is not None:
-        settings = replace(settings, terms=check_terms(terms))
+    return settings if terms is None else replace(settings, terms=check_terms(terms))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scene that was checked, and whose kernels are there.
+
+    Attributes:
+        scene: with stand-ins for bodies of very many faces.
+        settings: of the refinement.
+        device: Warp device.
+        progress: of the refinement itself.
+        found: by a check.
+    """
+
+    scene: Scene
+    settings: RefineSettings
+    device: str
+    progress: Progress
+    found: tuple[Finding, ...]
+
+    def finished(self, result: Result) -> Result:
+        """The result with verdicts, what was found, and the bodies that there are."""
+        result = judged(with_findings(result, self.found), self.device)
+        said = stand_in_notes(result.scene, result.poses)
+        return replace(result, scene=with_originals(result.scene), notes=(*result.notes, *said)) if said else result
+
+
+def prepare(
+    scene: Scene, settings: RefineSettings, device: str, *, progress: Progress | None, check_first: bool, strict: bool
+) -> Prepared:
+    """Check a scene, load kernels, and take stand-ins; arguments and errors as of :func:`refine`."""
+    check_is_scene(scene, "refine")
     _check(scene)
-    device = resolve_device(device)
     kernels, seconds = _kernels(scene, settings, device), whole_seconds(scene)
     uncompiled = count_uncompiled(kernels)
     shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
@@ -114,17 +164,67 @@ def refine(
     if all(type(term) in TERMS for term in settings.terms):  # other terms may know vertices by number
         scene = with_stand_ins(scene, settings.stand_in_px)
     found = checked_first(scene, device=device, strict=strict) if check_first else ()
-    run = _Run(scene, settings, device, course.part("parts"), keep, memory)
-    if resume_from is not None:
-        run.restore(resume_from)
-    complete = True
-    try:
-        run.finish()
-    except KeyboardInterrupt:
-        complete = False
-    result = judged(with_findings(run.result(complete), found), device)
-    said = stand_in_notes(result.scene, result.poses)
-    return replace(result, scene=with_originals(result.scene), notes=(*result.notes, *said)) if said else result
+    return Prepared(scene, settings, device, course.part("parts"), found)
+
+
+def observe(
+    evidence: Evidence,
+    settings: RefineSettings,
+    device: str,
+    memory: str | float | None,
+    motion: MotionState | None = None,
+) -> tuple[Problem, list[str]]:
+    """The problem of a scene, and what is to be said of it.
+
+    Args:
+        evidence: that is believed.
+        settings: of the refinement.
+        device: Warp device.
+        memory: as of :func:`refine`.
+        motion: of the scene, where its arrays are a part of those of several.
+    """
+    scene = evidence.scene
+    if motion is None:
+        motion = motion_of(scene, settings, device)
+    # Of a known body drawn too large, labels and focal length may both be to blame.
+    calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
+    doubtful = evidence.doubtful_labels
+    observed = observe_picture(motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
+    used = settings.used_by(GAUSS_NEWTON)
+    whole = walks_all_at_once(used, descends=adam_iterations(settings) > 0)
+    holding, said = plan_holding(needs_of(motion, observed, used), memory, motion.device, whole=whole)
+    problem = Problem(motion, observed, unknowns_for(scene, settings), holding)
+    notes = [*evidence.notes, *_notes_at_the_start(problem, settings)]
+    return problem, [*notes, said] if said else notes
+
+
+def motion_of(scene: Scene, settings: RefineSettings, device: str) -> MotionState:
+    """The motion of a scene as a run needs it."""
+    return MotionState(
+        scene,
+        device,
+        point_count=settings.contact_points,
+        differentiable=adam_iterations(settings) > 0,
+        seed=settings.seed,
+    )
+
+
+def aligns(settings: RefineSettings) -> bool:
+    """Whether Gauss-Newton is used."""
+    return bool(
+        settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON)
+    )
+
+
+def adam_iterations(settings: RefineSettings) -> int:
+    """How long to descend: as asked, else only where Gauss-Newton is off."""
+    if "adam" in settings.without or not settings.used_by(ADAM):
+        return 0
+    asked = settings.adam.iterations
+    if asked is None:
+        asked = 0 if aligns(settings) else ADAM_ITERATIONS
+    limit = settings.iterations
+    return asked if limit is None else min(asked, limit)
 
 
 def _kernels(scene: Scene, settings: RefineSettings, device: str) -> list[str]:
@@ -154,7 +254,7 @@ def _check(scene: Scene) -> None:
     for body in moving:
         if body.name in scene.keypoints2d or body.name in scene.boxes:
             continue
-        largest = max((np.count_nonzero(image == body.label) for image in scene.labels), default=0)
+        largest = max((np.count_nonzero(image == body.label) for image in each_frame(scene.labels)), default=0)
         if largest < FEWEST_PIXELS:
             raise InputError(
                 f"scene {scene.name!r}: body {body.name!r}",
@@ -163,75 +263,44 @@ def _check(scene: Scene) -> None:
             )
 
 
-class _Run:
-    """One run: the state, the parts still to do, and what was learnt on the way."""
+class Run:
+    """One run: the state, the parts still to do, and what was learnt on the way.
 
-    def __init__(
-        self,
-        scene: Scene,
-        settings: RefineSettings,
-        device: str,
-        progress: Progress,
-        keep: Keep | None,
-        memory: str | float | None = None,
-    ):
-        self.scene, self.settings, self.keep = scene, settings, keep
-        self.evidence = judge_evidence(scene) if settings.leave_out else Evidence(scene)
-        self.motion = MotionState(self.evidence.scene, device, point_count=settings.contact_points, seed=settings.seed)
-        # Of a known body drawn too large, labels and focal length may both be to blame.
-        calibrate = settings.calibrate_masks and not settings.unknowns.estimate_focal
-        doubtful = self.evidence.doubtful_labels
-        observed = observe_picture(self.motion, settings.window_margin, calibrate=calibrate, doubtful=doubtful)
-        holding, said = self._hold(observed, memory)
-        self.problem = Problem(self.motion, observed, unknowns_for(scene, settings), holding)
-        self.notes = [*self.evidence.notes, *_notes_at_the_start(self.problem, settings), *said]
+    Args:
+        ready: the scene, and what is wanted of it.
+        evidence: that is believed of it.
+        problem: of that; terms are bound to it here.
+        notes: what is to be said of it.
+        keep: as of :func:`refine`.
+    """
+
+    def __init__(self, ready: Prepared, evidence: Evidence, problem: Problem, notes: list[str], keep: Keep | None):
+        self.scene, self.settings, self.keep = ready.scene, ready.settings, keep
+        self.evidence, self.problem, self.motion = evidence, problem, problem.motion
+        self.notes, settings = list(notes), ready.settings
         self.rows: list[dict[str, float]] = []
-        # Parts are given the run when it is their turn: if they held it, nothing of a finished run could be freed.
-        self.parts: list[tuple[str, Callable[[_Run], None]]] = []
+        self.parts: list[_Part] = []
         if settings.start_passes and "start" not in settings.without:
-            self.parts.append((START, _Run._start))
+            self.parts.append(_Part(START, Run._start))
         self.gauss_newton = None
-        if self._aligns:
+        if aligns(settings):
             self.gauss_newton = GaussNewton(self.problem, settings)
             for number, stage in enumerate(self.gauss_newton.stages):
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
-                self.parts.append((name, lambda run, number=number: run._align(number)))
+                self.parts.append(_Part(name, lambda run, number=number: run._align(number), number))
         self.guard = Guard(self.problem)
-        iterations = self._adam_iterations()
+        for images in (self.scene.labels, evidence.scene.labels, problem.observed.labels):
+            if images is not None:
+                forget(images)
+        iterations = adam_iterations(settings)
         if iterations:
-            self.parts.append(("Adam", lambda run: run._descend(iterations)))
+            self.parts.append(_Part("Adam", lambda run: run._descend(iterations)))
         stages = [] if self.gauss_newton is None else self.gauss_newton.stages
-        starts = bool(self.parts) and self.parts[0][0] == START
-        costs = part_costs(scene, settings, start=starts, stages=stages, descent=iterations)
-        self.progress, names = progress, [name for name, _ in self.parts]
-        self.course = Course(progress, dict(zip(names, costs, strict=True)))
+        starts = bool(self.parts) and self.parts[0].name == START
+        costs = part_costs(self.scene, settings, start=starts, stages=stages, descent=iterations)
+        self.progress, names = ready.progress, [part.name for part in self.parts]
+        self.course = Course(ready.progress, dict(zip(names, costs, strict=True)))
         self.done = 0
-
-    def _hold(self, observed: ObservedPicture, memory: str | float | None) -> tuple[Holding, list[str]]:
-        """How much to hold in memory at a time, and what is to be said of it."""
-        terms = self.settings.used_by(GAUSS_NEWTON)
-        whole = walks_all_at_once(terms, descends=self._adam_iterations() > 0)
-        needs = needs_of(self.motion, observed, terms)
-        holding, said = plan_holding(needs, memory, self.motion.device, whole=whole)
-        return holding, [] if said is None else [said]
-
-    @property
-    def _aligns(self) -> bool:
-        """Whether Gauss-Newton is used."""
-        settings = self.settings
-        return bool(
-            settings.gauss_newton.stages and "gauss_newton" not in settings.without and settings.used_by(GAUSS_NEWTON)
-        )
-
-    def _adam_iterations(self) -> int:
-        """How long to descend: as asked, else only where Gauss-Newton is off."""
-        if "adam" in self.settings.without or not self.settings.used_by(ADAM):
-            return 0
-        asked = self.settings.adam.iterations
-        if asked is None:
-            asked = 0 if self._aligns else ADAM_ITERATIONS
-        limit = self.settings.iterations
-        return asked if limit is None else min(asked, limit)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`_keep` handed out."""
@@ -246,22 +315,25 @@ class _Run:
 
     def finish(self) -> None:
         """Do the parts that are left."""
-        for number in range(self.done, len(self.parts)):
-            name, part = self.parts[number]
-            self._report(0.0)
+        while self.done < len(self.parts):
+            self.report(0.0)
             try:
-                part(self)
+                self.parts[self.done].do(self)
             except KeyboardInterrupt:
-                self._guard(name)  # half a part may be worse than none
+                self.check()  # half a part may be worse than none
                 raise
-            self._guard(name)
-            self.done = number + 1
-            self._keep()
+            self.close()
         self.progress(1.0, 1.0, "done")
 
-    def _guard(self, name: str) -> None:
-        """Put bodies back that a part led away from their labels, or made infinite."""
-        self.notes += self.guard.check(name, undo=self.settings.guard)
+    def close(self) -> None:
+        """End the part whose turn it is."""
+        self.check()
+        self.done += 1
+        self._keep()
+
+    def check(self) -> None:
+        """Put bodies back that the part led away from their labels, or made infinite."""
+        self.notes += self.guard.check(self.parts[self.done].name, undo=self.settings.guard)
 
     def _keep(self) -> None:
         if self.keep is None:
@@ -300,26 +372,26 @@ class _Run:
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
-        self._record(self.gauss_newton.run(number, self._report))
+        self.record(self.gauss_newton.run(number, self.report))
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
-        self._record(descent.run(iterations, lambda done: self._report(done / iterations)))
+        self.record(descent.run(iterations, lambda done: self.report(done / iterations)))
         self.notes += self.problem.notes
         if descent.skipped:
             self.notes.append(f"{descent.skipped} steps were left out, for their gradients were not finite.")
 
-    def _record(self, rows: list[dict[str, float]]) -> None:
+    def record(self, rows: list[dict[str, float]]) -> None:
         """Add a part's rows to the history, and say whose costs were no numbers."""
         self.rows += rows
-        part, _ = self.parts[self.done]
+        part = self.parts[self.done].name
         counts = Counter(name for row in rows for name, value in row.items() if not np.isfinite(value))
         for name, count in counts.items():
             self.notes.append(f"{name}: its cost was not finite in {count} of {len(rows)} iterations of {part}.")
 
-    def _report(self, share: float) -> None:
+    def report(self, share: float) -> None:
         """Say how much of the part is done whose turn it is."""
-        name, _ = self.parts[self.done]
+        name = self.parts[self.done].name
         self.course.part(name)(share, 1.0, name)
 
     def _overlap_notes(self) -> list[str]:
@@ -377,6 +449,23 @@ class _Run:
             shared=self.problem.shared.found(),
             residuals=sure.residuals if sure else {},
         )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a run.
+
+    It is given the run when it is its turn: if it held it, nothing of a finished run could be freed.
+
+    Attributes:
+        name: for people.
+        do: does it.
+        stage: its number, if it is one of Gauss-Newton.
+    """
+
+    name: str
+    do: Callable[[Run], None]
+    stage: int | None = None
 
 
 def unknowns_for(scene: Scene, settings: RefineSettings) -> UnknownSettings:

@@ -6,6 +6,7 @@ import numpy as np
 
 from warpprior.refinement.rays import LARGEST_FACTOR, goes_on, move_along_rays
 from warpprior.scene import Scene, SceneBody
+from warpprior.support.stored import each_frame
 from warpprior.system.motion import NEAREST_M, MotionState
 from warpprior.terms.boxes import cut_off
 
@@ -68,7 +69,7 @@ def _measure(body: SceneBody, motion: MotionState) -> tuple[np.ndarray, np.ndarr
 
 
 def _shown_by_labels(body: SceneBody, scene: Scene) -> bool:
-    return scene.labels is not None and bool((scene.labels == body.label).any())
+    return scene.labels is not None and any((image == body.label).any() for image in each_frame(scene.labels))
 
 
 def _compare(frames, drawn, seen, weights, shift, factor) -> None:

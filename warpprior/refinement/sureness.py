@@ -18,7 +18,7 @@ from warpprior.refinement.residuals import Residuals
 from warpprior.scene import SceneBody
 from warpprior.settings import CovarianceSettings
 from warpprior.support.wording import frame_list
-from warpprior.system.covariance import Information, Marginals, invert
+from warpprior.system.covariance import Information, Marginals, Piece, diagonals, invert
 from warpprior.system.equations import Equations
 from warpprior.system.problem import Problem
 from warpprior.system.stage import Stage
@@ -60,26 +60,33 @@ class _Part:
     """What one term says of all bodies.
 
     Attributes:
-        information: of its residuals, at their stated noise.
+        informations: of its residuals, at their stated noise.
         alike: the same with what errors have in common counted once.
         cost: of them.
         count: how many measurements that is of; 0: that is not told.
         assumed: it is about motion and contact, not about what was seen: it is never trusted more than stated.
     """
 
-    information: Information
-    alike: Information
+    informations: list[Information]
+    alike: list[Information]
     cost: float
     count: float
     assumed: bool
     noise: float = 1.0
 
-    def learn(self, found: Marginals) -> None:
-        """Take the noise that the residuals have, the unknowns having taken up a part of them."""
+    def add(self, other: _Part) -> None:
+        """Take what another says that has the same noise."""
+        self.informations += other.informations
+        self.alike += other.alike
+        self.cost += other.cost
+        self.count += other.count
+
+    def learn(self, explained: float) -> None:
+        """Take the noise that the residuals have, the unknowns having taken up so many degrees of freedom."""
         if self.assumed:
             self.noise = max(1.0, self.cost / self.count)
         else:
-            left = max(self.count - found.explained(self.information) / self.noise, 0.0)
+            left = max(self.count - explained / self.noise, 0.0)
             self.noise = (STATED + self.cost) / (STATED + left)
 
 
@@ -104,21 +111,26 @@ def measure_sureness(
     parts, residuals = _linearise(problem, terms, stage, equations, settings)
 
     def inverted() -> Marginals:
-        told = Information.total((1.0 / part.noise, part.alike) for part in parts.values())
+        told = [(1.0 / part.noise, information) for part in parts.values() for information in part.alike]
         return invert(told, width, floor, considered)
 
     found = inverted()
+    telling = [part for part in parts.values() if part.count > 0.0]
     for _ in range(ROUNDS):
-        for part in parts.values():
-            if part.count > 0.0:
-                part.learn(found)
+        every = [information for part in telling if not part.assumed for information in part.informations]
+        explained = iter(found.explained(every))
+        for part in telling:
+            part.learn(0.0 if part.assumed else sum(next(explained) for _ in part.informations))
         found = inverted()
-    poses = {body.name: _of_pose(problem, body, equations, found) for body in problem.motion.estimated}
+    own = [_OfBody(problem, body, equations) for body in problem.motion.estimated]
+    for piece in found.each():
+        for one in own:
+            one.take(piece)
+    poses = {one.body.name: one.covariance for one in own}
     sigmas = np.sqrt(np.maximum(found.shared.diagonal(), 0.0))
     shared = {name: float(sigmas[column - width]) for name, column in equations.shared.items()}
     noise = {name: part.noise for name, part in parts.items() if part.count > 0.0}
-    notes = [note for body in problem.motion.estimated for note in _notes(problem, body, equations, found)]
-    return Sureness(poses, shared, noise, residuals.found, tuple(notes))
+    return Sureness(poses, shared, noise, residuals.found, tuple(note for one in own for note in one.notes()))
 
 
 def _equations(problem: Problem) -> Equations:
@@ -146,40 +158,33 @@ def _linearise(
     for term in terms:
         equations.clear()
         problem.add_rows([term], system)
-        told = Information.read(equations.hessian.numpy())
-        if not told.own.any():
+        hessian = equations.hessian.numpy()
+        if not hessian.any():
             continue
-        pixels = _pixels(problem, equations, term.body, told)
+        pixels = _pixels(problem, equations, term.body, diagonals(hessian))
         count = term.measurements(float(pixels.sum()))
         costs, share = term.costs.numpy(), 1.0
         cost = float(costs.sum())
         residuals.add(term, costs, count, pixels)
         if isinstance(term, BoundContour):
             share = term.term.correlation_px / settings.border_length_px
-        told = Information.total([(share, told)])
+        told = Information.read(hessian, share)
         # What a prior says in every frame is the same, too.
         persists = term.observes or isinstance(term, BoundPose)
         alike = told.alike(settings.alike_frames) if persists else told
         name = "" if count is None else term.name
-        part = _Part(told, alike, share * cost, share * (count or 0.0), not persists)
-        parts[name] = part if name not in parts else _joined(parts[name], part)
+        part = _Part([told], [alike], share * cost, share * (count or 0.0), not persists)
+        if name in parts:
+            parts[name].add(part)
+        else:
+            parts[name] = part
     return parts, residuals
 
 
-def _joined(one: _Part, other: _Part) -> _Part:
-    """Two parts that have the same noise."""
-    information = Information.total([(1.0, one.information), (1.0, other.information)])
-    alike = information
-    if one.alike is not one.information or other.alike is not other.information:
-        alike = Information.total([(1.0, one.alike), (1.0, other.alike)])
-    return _Part(information, alike, one.cost + other.cost, one.count + other.count, one.assumed)
-
-
-def _pixels(problem: Problem, equations: Equations, body: SceneBody, told: Information) -> np.ndarray:
+def _pixels(problem: Problem, equations: Equations, body: SceneBody, diagonal: np.ndarray) -> np.ndarray:
     """What each frame says of a shift of a body by one pixel, both ways [1/px^2]: bearings are in focal lengths."""
     start, camera = equations.starts[body.name], problem.motion.camera
-    along = told.own[:, [start, start + 1], [start, start + 1]]
-    return along[:, 0] / camera.fx**2 + along[:, 1] / camera.fy**2
+    return diagonal[:, start] / camera.fx**2 + diagonal[:, start + 1] / camera.fy**2
 
 
 def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
@@ -194,21 +199,51 @@ def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndar
     return floor
 
 
-def _of_pose(problem: Problem, body: SceneBody, equations: Equations, found: Marginals) -> np.ndarray:
-    """Covariance of a body's pose and joints (frame, d, d) from that of its unknowns."""
-    poses = problem.motion.states[body.name].poses.numpy().astype(np.float64)
-    start, count = equations.starts[body.name], equations.counts[body.name]
-    jacobian = np.tile(np.eye(count), (len(poses), 1, 1))
-    jacobian[:, :3, :3] = np.maximum(poses[:, 2, None, None], NEAREST) * np.eye(3)  # by x/z and y/z
-    jacobian[:, :3, 2] = poses[:, :3]  # by log z
-    jacobian[:, 3:6, 3:6] = Rotation.from_quat(poses[:, 3:]).as_matrix()
-    own = slice(start, start + count)
-    covariance = jacobian @ found.own[:, own, own] @ jacobian.transpose(0, 2, 1)
-    axes = _unseen_axes(body)
-    if axes:
-        turns = jacobian[:, 3:6, [3 + axis for axis in axes]]
-        covariance[:, 3:6, 3:6] += (FAR * TURN_LIMIT) ** 2 * turns @ turns.transpose(0, 2, 1)
-    return 0.5 * (covariance + covariance.transpose(0, 2, 1))
+class _OfBody:
+    """How sure one body's pose and joints are.
+
+    Attributes:
+        body: as given.
+        covariance: of its pose and joints (frame, d, d).
+    """
+
+    def __init__(self, problem: Problem, body: SceneBody, equations: Equations):
+        self.body = body
+        self._poses = problem.motion.states[body.name].poses.numpy().astype(np.float64)
+        self._depth = np.maximum(self._poses[:, 2], NEAREST)
+        start, count = equations.starts[body.name], equations.counts[body.name]
+        self._own = slice(start, start + count)
+        self._axes = _unseen_axes(body)
+        self.covariance = np.zeros((len(self._poses), count, count))
+        self._sigmas = np.zeros((len(self._poses), 6))  # of the unknowns of the root
+
+    def take(self, piece: Piece) -> None:
+        """Take the covariance of the unknowns of some frames."""
+        frames, own = piece.frames, piece.own[:, self._own, self._own]
+        poses = self._poses[frames]
+        jacobian = np.tile(np.eye(own.shape[1]), (len(poses), 1, 1))
+        jacobian[:, :3, :3] = self._depth[frames, None, None] * np.eye(3)  # by x/z and y/z
+        jacobian[:, :3, 2] = poses[:, :3]  # by log z
+        jacobian[:, 3:6, 3:6] = Rotation.from_quat(poses[:, 3:]).as_matrix()
+        covariance = jacobian @ own @ jacobian.transpose(0, 2, 1)
+        if self._axes:
+            turns = jacobian[:, 3:6, [3 + axis for axis in self._axes]]
+            covariance[:, 3:6, 3:6] += (FAR * TURN_LIMIT) ** 2 * turns @ turns.transpose(0, 2, 1)
+        self.covariance[frames] = 0.5 * (covariance + covariance.transpose(0, 2, 1))
+        self._sigmas[frames] = np.sqrt(np.maximum(own.diagonal(axis1=1, axis2=2)[:, :6], 0.0))
+
+    def notes(self) -> Iterator[str]:
+        """Where the body is, and how it is turned, where that is hardly known at all."""
+        name, sigma = self.body.name, self._sigmas
+        place = self._depth * sigma[:, :3].max(axis=1)
+        turn = np.delete(sigma[:, 3:], self._axes, axis=1).max(axis=1, initial=0.0)
+        lost, loose = np.flatnonzero(place > UNSURE_M), np.flatnonzero(turn > UNSURE_RAD)
+        if len(lost):
+            most = f"up to {1e3 * min(place.max(), POSITION_LIMIT):.0f} mm (1 sigma)"
+            yield f"{name}: where it is, is hardly observed in {frame_list(lost)}: {most}."
+        if len(loose):
+            most = f"up to {np.degrees(min(turn.max(), TURN_LIMIT)):.0f} degrees (1 sigma)"
+            yield f"{name}: how it is turned is hardly observed in {frame_list(loose)}: {most}."
 
 
 def _unseen_axes(body: SceneBody) -> list[int]:
@@ -216,19 +251,3 @@ def _unseen_axes(body: SceneBody) -> list[int]:
     if body.symmetry == "none":
         return []
     return [0, 1, 2] if body.symmetry == "sphere" else ["xyz".index(body.symmetry)]
-
-
-def _notes(problem: Problem, body: SceneBody, equations: Equations, found: Marginals) -> Iterator[str]:
-    """Where a body is, and how it is turned, where that is hardly known at all."""
-    start = equations.starts[body.name]
-    depth = np.maximum(problem.motion.states[body.name].poses.numpy()[:, 2], NEAREST)
-    sigma = np.sqrt(np.maximum(found.own[:, start : start + 6, start : start + 6].diagonal(axis1=1, axis2=2), 0.0))
-    place = depth * sigma[:, :3].max(axis=1)
-    turn = np.delete(sigma[:, 3:], _unseen_axes(body), axis=1).max(axis=1, initial=0.0)
-    lost, loose = np.flatnonzero(place > UNSURE_M), np.flatnonzero(turn > UNSURE_RAD)
-    if len(lost):
-        most = f"up to {1e3 * min(place.max(), POSITION_LIMIT):.0f} mm (1 sigma)"
-        yield f"{body.name}: where it is, is hardly observed in {frame_list(lost)}: {most}."
-    if len(loose):
-        most = f"up to {np.degrees(min(turn.max(), TURN_LIMIT)):.0f} degrees (1 sigma)"
-        yield f"{body.name}: how it is turned is hardly observed in {frame_list(loose)}: {most}."

@@ -227,6 +227,9 @@ class _View:
         total = sum(body.vertex_count for body in self.bodies)
         grad = any(surface.requires_grad for surface in surfaces)
         self.screen = wp.zeros((self.frame_count, total), dtype=wp.vec3, device=self.device, requires_grad=grad)
+        if grad:  # recorded first, so last in a backward pass: what was handed on is not handed on again by the next
+            handed: Any = self.screen.grad
+            record_adjoint(handed.zero_, [self.screen])
         first = 0
         for surface in surfaces:
             project_surface(surface, *self.lens, first=first, screen_out=self.screen)

@@ -9,6 +9,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.silhouette import Crop
+from warpprior.support.stored import forget, stored_zeros
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,16 @@ class Window:
         return wp.array(self.origins, dtype=wp.vec2i, device=device)
 
     def cut(self, images: np.ndarray) -> np.ndarray:
-        """Crops of full pictures (frame, height, width, ...) -> (frame, crop height, crop width, ...)."""
-        return np.stack(
-            [
-                image[row : row + self.height, column : column + self.width]
-                for image, (column, row) in zip(images, self.origins, strict=True)
-            ]
-        )
+        """Crops of full pictures (frame, height, width, ...) -> (frame, crop height, crop width, ...).
+
+        Where they are large they are stored: see :mod:`warpprior.support.stored`.
+        """
+        crops = stored_zeros((len(images), self.height, self.width, *images.shape[3:]), images.dtype)
+        for crop, image, (column, row) in zip(crops, images, self.origins, strict=True):
+            crop[:] = image[row : row + self.height, column : column + self.width]
+            forget(crop)
+            forget(image)
+        return crops
 
 
 def whole_window(frame_count: int, width: int, height: int) -> Window:

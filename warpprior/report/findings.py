@@ -12,6 +12,7 @@ from warpprior.report.figures import QUANTITIES, Quantity, contact_share, series
 from warpprior.report.uncertainty import SIGMAS
 from warpprior.result import Result
 from warpprior.scene import SceneBody
+from warpprior.support.stored import each_frame
 from warpprior.support.wording import frame_list
 
 GOOD, POOR, FACT = "good", "poor", "fact"
@@ -134,7 +135,7 @@ def _observed(result: Result, body: SceneBody) -> np.ndarray:
     scene = result.scene
     seen = np.zeros(scene.frame_count, dtype=bool)
     if scene.labels is not None:
-        seen |= np.array([bool((image == body.label).any()) for image in scene.labels])
+        seen |= np.array([bool((image == body.label).any()) for image in each_frame(scene.labels)])
     for channel in (scene.keypoints2d, scene.keypoints3d):
         if body.name in channel:
             seen |= (np.nan_to_num(channel[body.name][..., -1]) > 0.0).any(axis=1)

@@ -24,13 +24,14 @@ class Replay:
         device: where it launches.
         capture: record a graph; None does so on a GPU.  True does so on a CPU too, where Warp can and no other thread
             runs whose launches would get into the recording.
+        warm: the same kernels ran before, so that the first call can be recorded.
     """
 
-    def __init__(self, launches: Callable[[], None], device, *, capture: bool | None = None):
+    def __init__(self, launches: Callable[[], None], device, *, capture: bool | None = None, warm: bool = False):
         self._launches = launches
         self._device = warp_device(device)
         self._capture = self._device.is_cuda if capture is None else capture and _can_record(self._device)
-        self._warm = False
+        self._warm = warm
         self._graph = None
 
     def __call__(self) -> None:

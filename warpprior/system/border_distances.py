@@ -15,7 +15,7 @@ import warp as wp
 from warpprior.kernels.slabs import thread_count
 from warpprior.render.parts import Part, Parts
 from warpprior.support.device import warp_device
-from warpprior.support.spill import Spill
+from warpprior.support.stored import forget, is_stored, stored_zeros
 from warpprior.system.label_fields import contour_fields
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SPACE_PX = 8  # around what margins leave [px]
 USUAL = 0.9  # share of the frames in which a label is no larger than it is taken to be
 LEAST_PX = 2  # side of a picture, to interpolate in [px]
-MOST_PIXELS = 2**30 - 1  # of an array, two numbers each, whose places kernels count in 32 bits
 
 
 def distance_crops(boxes: np.ndarray, width: int, height: int, margin: float) -> np.ndarray:
@@ -71,57 +70,46 @@ class BorderDistances:
         areas = crops[:, 2].astype(np.int64) * crops[:, 3]
         self._ends = np.concatenate([[0], np.cumsum(areas)])
         self._crops = wp.array(np.ascontiguousarray(crops), dtype=wp.vec4i, device=device)
-        self._device = device
-        self._spill: Spill | None = None
-        self._buffer: wp.array | None = None
+        self._device = warp_device(device)
+        # Two numbers a pixel, one frame behind the other.
+        shape = (2 * int(self._ends[-1]),)
+        in_file = parts is not None
+        self._values = stored_zeros(shape, np.float16, bounded=True) if in_file else np.empty(shape, dtype=np.float16)
+        self._looked: Part | None = None
         self._starts: dict[Part, wp.array] = {}
+        self._pictures: dict[Part, wp.array] = {}
         spans = [(0, len(labels))] if parts is None else [(part.start, part.stop) for part in parts]
-        if parts is not None:
-            self._spill = Spill(np.float16)
         # One pool for all: threads that come and go leave the memory behind that they worked in.
         with ThreadPoolExecutor(max_workers=min(thread_count(), 2)) as pool:
             for start, stop in spans:
-                values = self._measure(crops, start, stop, pool)
-                if self._spill is None:
-                    self._all = wp.array(values, dtype=wp.float16, device=device, copy=False)
-                else:
-                    self._spill.append(values)
+                list(pool.map(lambda frame: self._measure(frame, crops[frame]), range(start, stop)))
+                forget(self._of(start, stop))
 
-    def _measure(self, crops: np.ndarray, start: int, stop: int, pool: ThreadPoolExecutor) -> np.ndarray:
-        """Pictures of some frames in a row, one behind the other, two numbers a pixel."""
-        first = self._ends[start]
-        values = np.empty(2 * (self._ends[stop] - first), dtype=np.float16)
+    def _of(self, start: int, stop: int) -> np.ndarray:
+        return self._values[2 * self._ends[start] : 2 * self._ends[stop]]
 
-        def fill(frame: int) -> None:
-            column, row, width, height = crops[frame]
-            image = self._labels[frame, row : row + height, column : column + width]
-            pair = contour_fields(image[None], self._label, self._bias)[0].reshape(2, -1)
-            place = 2 * (self._ends[frame] - first)
-            values[place : place + pair.size].reshape(-1, 2)[:] = pair.T
-
-        list(pool.map(fill, range(start, stop)))
-        return values
+    def _measure(self, frame: int, crop: np.ndarray) -> None:
+        column, row, width, height = crop
+        image = self._labels[frame, row : row + height, column : column + width]
+        pair = contour_fields(image[None], self._label, self._bias)[0].reshape(2, -1)
+        self._of(frame, frame + 1).reshape(-1, 2)[:] = pair.T
 
     def look(self, borders: Borders, part: Part) -> None:
         """Have ``borders`` read the pictures of a part of the frames."""
         borders.crops = part.of(self._crops)
         if part not in self._starts:
-            starts = self._ends[part.start : part.stop] - (0 if self._spill is None else self._ends[part.start])
+            starts = self._ends[part.start : part.stop] - self._ends[part.start]
             self._starts[part] = wp.array(starts.astype(np.int32), dtype=wp.int32, device=self._device)
         borders.starts = self._starts[part]
-        borders.pictures = self._all if self._spill is None else self._read(part)
+        if self._looked is not None and self._looked is not part:
+            forget(self._of(self._looked.start, self._looked.stop))
+        self._looked = part
+        borders.pictures = self._pictures[part] if part in self._pictures else self._show(part)
 
-    def _read(self, part: Part) -> wp.array:
-        """Pictures of a part from the file, in one buffer for all parts."""
-        assert self._spill is not None, "they are in a file"
-        first, count = int(2 * self._ends[part.start]), int(2 * (self._ends[part.stop] - self._ends[part.start]))
-        if self._buffer is None or len(self._buffer) < count:
-            longest = max(count, 0 if self._buffer is None else len(self._buffer))
-            self._buffer = wp.empty(longest, dtype=wp.float16, device=self._device)
-        if warp_device(self._device).is_cpu:
-            self._spill.read(first, self._buffer.numpy()[:count])
-        else:
-            values = np.empty(count, dtype=np.float16)
-            self._spill.read(first, values)
-            wp.copy(self._buffer, wp.array(values, dtype=wp.float16, device="cpu"), count=count)
-        return self._buffer
+    def _show(self, part: Part) -> wp.array:
+        """The pictures of a part on the device; on a CPU they are those in memory, or in the file."""
+        values = self._of(part.start, part.stop)
+        pictures = wp.array(values, dtype=wp.float16, device=self._device, copy=False)
+        if self._device.is_cpu or not is_stored(values):
+            self._pictures[part] = pictures
+        return pictures

@@ -3,55 +3,98 @@
 The whole inverse is dense, and hardly any of it is asked for.  The blocks on the diagonal, and those beside it, follow
 from the factor alone, backwards frame by frame (Takahashi, Fagan and Chen, "Formation of a sparse bus impedance matrix
 and its application to short circuit study", PICA 1973); the border adds a correction of its own rank.
+
+Blocks of long sequences are in temporary files, and few frames of them in memory at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
 from warpprior.support.blas import one_thread
+from warpprior.support.stored import forget, stored_zeros
 
 LAGS = 2  # frames before that a frame is coupled with
+PIECE = 64  # frames that are looked at together
+HELD_FRAMES = 256  # sequences of more are in files
 _LEAST = 1e-12  # of a curvature, as a share of the largest of its unknown: less is rounding
 
 
-@dataclass(frozen=True, eq=False)
+def _pieces(frame_count: int) -> list[slice]:
+    return [slice(start, min(start + PIECE, frame_count)) for start in range(0, frame_count, PIECE)]
+
+
+def _blocks(frame_count: int, size: int) -> np.ndarray:
+    """Zeros (frame, size, size)."""
+    few = None if frame_count <= HELD_FRAMES else 0
+    return stored_zeros((frame_count, size, size), np.float64, few=few)
+
+
+def diagonals(hessian: np.ndarray) -> np.ndarray:
+    """Diagonals of the blocks of frames with themselves (frame, column), as kernels add to them; see below."""
+    found = hessian[:, 0].diagonal(axis1=1, axis2=2).copy()
+    found[:-1] += hessian[1:, 3].diagonal(axis1=1, axis2=2)
+    return found
+
+
 class Information:
     """What residuals say of all unknowns: a quadratic form in a frame's unknowns and, behind them, the shared ones.
 
+    Args:
+        diagonal: of the blocks of frames with themselves (frame, column).
+        lags: how many frames before those are that frames are coupled with.
+
     Attributes:
-        own: of each frame with itself, symmetric (frame, column, column) float64.
-        back: of each frame with the one before and with the one before that, two arrays (frame, column, column); those
-            of frames that have none before are zero.
+        frame_count, column_count: of the blocks.
     """
 
-    own: np.ndarray
-    back: tuple[np.ndarray, np.ndarray]
+    def __init__(self, diagonal: np.ndarray, lags: Sequence[int]):
+        self.frame_count, self.column_count = diagonal.shape
+        self._most = diagonal.max(axis=0)
+        self._used = np.flatnonzero(self._most != 0.0)  # most terms know of few
+        size = len(self._used)
+        self._own = _blocks(self.frame_count, size)
+        self._back = {lag: _blocks(self.frame_count, size) for lag in lags}
 
     @classmethod
-    def read(cls, hessian: np.ndarray) -> Information:
-        """From the blocks that kernels add to (frame, 4, column, column), see :mod:`warpprior.kernels.rows`."""
-        lower = hessian[:, 0].copy()
-        lower[:-1] += hessian[1:, 3]
-        own = np.tril(lower) + np.tril(lower, -1).transpose(0, 2, 1)
-        one, two = (hessian[:, lag].copy() if hessian[:, lag].any() else _nothing(own) for lag in (1, 2))
-        return cls(own, (one, two))
+    def read(cls, hessian: np.ndarray, share: float = 1.0) -> Information:
+        """From a share of the blocks that kernels add to (frame, 4, column, column).
 
-    @classmethod
-    def total(cls, parts: Iterable[tuple[float, Information]]) -> Information:
-        """The sum of several, each times a factor; at least one."""
-        own, back = np.zeros(()), [np.zeros(()), np.zeros(())]
-        for factor, part in parts:
-            own = own + factor * part.own
-            for lag in range(LAGS):
-                if not _is_nothing(part.back[lag]):
-                    back[lag] = back[lag] + factor * part.back[lag]
-        one, two = (each if each.ndim else _nothing(own) for each in back)
-        return cls(own, (one, two))
+        See :mod:`warpprior.kernels.rows`.
+        """
+        lags = [lag for lag in range(1, 1 + LAGS) if hessian[:, lag].any()]
+        found = cls(share * diagonals(hessian), lags)
+        for piece in _pieces(found.frame_count):
+            lower = hessian[piece, 0]
+            after = hessian[piece.start + 1 : piece.stop + 1, 3]
+            lower = np.concatenate([lower[: len(after)] + after, lower[len(after) :]])
+            found._put(piece, share * (np.tril(lower) + np.tril(lower, -1).transpose(0, 2, 1)), found._own)
+            for lag, blocks in found._back.items():
+                found._put(piece, share * hessian[piece, lag], blocks)
+        return found
+
+    def _put(self, piece: slice, values: np.ndarray, blocks: np.ndarray) -> None:
+        """Store blocks (frame, column, column) of some frames."""
+        blocks[piece] = values[:, self._used[:, None], self._used]
+        forget(blocks[piece])
+
+    def own(self, frames: slice) -> np.ndarray:
+        """Blocks of some frames with themselves, symmetric (frame, column, column)."""
+        return self._dense(self._own, frames)
+
+    def back(self, lag: int, frames: slice) -> np.ndarray | None:
+        """Blocks of some frames with those so many before, zero where there are none; None where none are coupled."""
+        return self._dense(self._back[lag], frames) if lag in self._back else None
+
+    def _dense(self, blocks: np.ndarray, frames: slice) -> np.ndarray:
+        found = np.zeros((len(blocks[frames]), self.column_count, self.column_count))
+        found[:, self._used[:, None], self._used] = blocks[frames]
+        forget(blocks[frames])
+        return found
 
     def alike(self, frames: float) -> Information:
         """The same where the errors of so many frames in a row are alike; of residuals that concern one frame each.
@@ -63,69 +106,104 @@ class Information:
         what they say of the unknowns.
         """
         rho = (frames - 1.0) / (frames + 1.0)
-        used = np.flatnonzero(self.own.diagonal(axis1=1, axis2=2).max(axis=0) > 0.0)
-        if rho <= 0.0 or not len(used):
+        if rho <= 0.0 or not len(self._used):
             return self
-        part = self.own[:, used][:, :, used]
-        scale = np.sqrt(part.diagonal(axis1=1, axis2=2).max(axis=0))
-        with one_thread():
-            spread, axes = np.linalg.eigh(part / np.outer(scale, scale))
-            roots = (axes * np.sqrt(np.maximum(spread, 0.0))[:, None]) @ axes.transpose(0, 2, 1)
-            across = np.zeros_like(part)
-            across[1:] = roots[1:] @ roots[:-1] * np.outer(scale, scale)
-        # A frame that shows nothing ends a run of frames that err alike.
-        seen = np.any(part != 0.0, axis=(1, 2)).astype(np.float64)
-        follows = np.append(0.0, seen[1:] * seen[:-1])
-        led = np.append(follows[1:], 0.0)
+        scale = np.sqrt(self._most[self._used])
+        scaling = np.outer(scale, scale)
         surplus = rho**2 / (1.0 - rho**2)
-        own, back = np.zeros_like(self.own), np.zeros_like(self.own)
-        rows, columns = used[:, None], used[None, :]
-        own[:, rows, columns] = part * (1.0 + surplus * (follows + led))[:, None, None]
-        back[:, rows, columns] = -rho / (1.0 - rho**2) * across * follows[:, None, None]
-        return Information(own, (back, _nothing(own)))
-
-
-def _nothing(like: np.ndarray) -> np.ndarray:
-    """Zeros of a shape that take no memory: most terms tie no frames."""
-    return np.broadcast_to(0.0, like.shape)
-
-
-def _is_nothing(blocks: np.ndarray) -> bool:
-    return not any(blocks.strides)
+        found = Information(np.broadcast_to(self._most, (self.frame_count, self.column_count)), [1])
+        for piece in _pieces(self.frame_count):
+            first = max(piece.start - 1, 0)  # with the frame before, and the one after
+            part, count = self._own[first : piece.stop + 1], piece.stop - piece.start
+            with one_thread():
+                spread, axes = np.linalg.eigh(part / scaling)
+                roots = (axes * np.sqrt(np.maximum(spread, 0.0))[:, None]) @ axes.transpose(0, 2, 1)
+                across = np.zeros_like(part)
+                across[1:] = roots[1:] @ roots[:-1] * scaling
+            # A frame that shows nothing ends a run of frames that err alike.
+            seen = np.any(part != 0.0, axis=(1, 2)).astype(np.float64)
+            follows = np.append(0.0, seen[1:] * seen[:-1])
+            led = np.append(follows[1:], 0.0)
+            here = slice(piece.start - first, piece.start - first + count)
+            found._own[piece] = (part * (1.0 + surplus * (follows + led))[:, None, None])[here]
+            found._back[1][piece] = (-rho / (1.0 - rho**2) * across * follows[:, None, None])[here]
+            for blocks in (self._own, found._own, found._back[1]):
+                forget(blocks[piece])
+        return found
 
 
 @dataclass(frozen=True, eq=False)
+class Piece:
+    """Covariance of the unknowns of some frames.
+
+    Attributes:
+        frames: which.
+        own: of each frame's unknowns and, behind them, the shared ones (frame, column, column).
+        ahead: of the next frame with each, and of the one after that with each, two arrays (frame, column, column);
+            zero where there are none.
+    """
+
+    frames: slice
+    own: np.ndarray
+    ahead: tuple[np.ndarray, np.ndarray]
+
+
 class Marginals:
     """Covariance of the unknowns of each frame and of the shared ones, all others being unknown as well.
 
     Attributes:
-        own: of each frame's unknowns and, behind them, the shared ones (frame, column, column).
-        back: of each frame with the one before, and with the one before that, two arrays (frame, column, column); those
-            of frames that have none before are zero.
+        shared: covariance of the shared unknowns (shared, shared).
         width: so many of the columns are the frame's own.
     """
 
-    own: np.ndarray
-    back: tuple[np.ndarray, np.ndarray]
-    width: int
+    def __init__(self, factor: _Factor, scale: np.ndarray, solved: np.ndarray, shared: np.ndarray):
+        self._factor, self._scaling, self._solved = factor, np.outer(scale, scale), solved
+        self.shared, self.width = shared, len(scale)
+        self._cross = -solved @ shared
 
-    @property
-    def shared(self) -> np.ndarray:
-        """Covariance of the shared unknowns (shared, shared)."""
-        return self.own[0, self.width :, self.width :]
+    def each(self) -> Iterator[Piece]:
+        """Some frames at a time, the last first."""
+        frame_count, width = self._solved.shape[:2]
+        inner, outer = slice(0, width), slice(width, None)
+        columns = width + len(self.shared)
+        blocks = self._factor.inverse()
+        for frames in reversed(_pieces(frame_count)):
+            found = np.zeros((1 + LAGS, frames.stop - frames.start, columns, columns))
+            with one_thread():
+                for place in range(frames.stop - frames.start - 1, -1, -1):
+                    for lag, block in enumerate(next(blocks)):
+                        found[lag, place, inner, inner] = block * self._scaling
+                for lag in range(1 + LAGS):
+                    later = slice(frames.start + lag, min(frames.stop + lag, frame_count))
+                    count = max(later.stop - later.start, 0)
+                    earlier, here = slice(frames.start, frames.start + count), found[lag, :count]
+                    if count:
+                        here[:, inner, inner] -= self._cross[later] @ self._solved[earlier].transpose(0, 2, 1)
+                        here[:, inner, outer] = self._cross[later]
+                        here[:, outer, inner] = self._cross[earlier].transpose(0, 2, 1)
+                        here[:, outer, outer] = self.shared
+            yield Piece(frames, found[0], (found[1], found[2]))
 
-    def explained(self, information: Information) -> float:
-        """How many degrees of freedom of residuals the unknowns take up: the trace of information times covariance."""
-        total = np.vdot(information.own, self.own)
-        tied = [pair for pair in zip(information.back, self.back, strict=True) if not _is_nothing(pair[0])]
-        return float(total + 2.0 * sum(np.vdot(*pair) for pair in tied))
+    def explained(self, told: Sequence[Information]) -> np.ndarray:
+        """How many degrees of freedom of residuals the unknowns take up: traces of informations times covariance."""
+        total = np.zeros(len(told))
+        for piece in self.each():
+            for number, information in enumerate(told):
+                total[number] += np.vdot(information.own(piece.frames), piece.own)
+                for lag, ahead in enumerate(piece.ahead, start=1):
+                    back = information.back(lag, slice(piece.frames.start + lag, piece.frames.stop + lag))
+                    if back is not None:
+                        total[number] += 2.0 * np.vdot(back, ahead[: len(back)])
+        return total
 
 
-def invert(information: Information, width: int, floor: np.ndarray, considered: Sequence[int] = ()) -> Marginals:
+def invert(
+    told: Sequence[tuple[float, Information]], width: int, floor: np.ndarray, considered: Sequence[int] = ()
+) -> Marginals:
     """The blocks of the inverse that :class:`Marginals` holds.
 
     Args:
-        information: of all residuals.
+        told: informations, which add up, each times a factor; at least one.
         width: so many of the columns are a frame's own, the others are shared.
         floor: added to the diagonal, of a frame's columns in each frame, of the shared ones once (column,).
         considered: shared columns that were held while the others were found: residuals have not told of them, so
@@ -135,33 +213,56 @@ def invert(information: Information, width: int, floor: np.ndarray, considered: 
     Raises:
         numpy.linalg.LinAlgError: the matrix is not positive definite, whatever is added.
     """
-    frame_count, column_count = information.own.shape[:2]
-    inner, outer = slice(0, width), slice(width, None)
-    own = information.own[:, inner, inner] + np.diag(floor[inner])
-    back = [information.back[lag][:, inner, inner] for lag in range(LAGS)]
+    frame_count, column_count = told[0][1].frame_count, told[0][1].column_count
+    outer = slice(width, None)
+    inside = [_blocks(frame_count, width) for _ in range(1 + LAGS)]
+    border = np.zeros((frame_count, width, column_count - width))
+    corner, most = np.zeros((column_count - width,) * 2), np.zeros(width)
+    for frames in _pieces(frame_count):
+        own, back = _total(told, frames)
+        _add_border(own, back, frames, border, corner)
+        for blocks, values in zip(inside, (own, *back), strict=True):
+            blocks[frames] = values[:, :width, :width]
+        inside[0][frames] += np.diag(floor[:width])
+        np.maximum(most, inside[0][frames].diagonal(axis1=1, axis2=2).max(axis=0), out=most)
+        for blocks in inside:
+            forget(blocks[frames])
     # Unknowns differ in unit by many orders of magnitude; in these all curvatures are at most one.
-    scale = 1.0 / np.sqrt(own.diagonal(axis1=1, axis2=2).max(axis=0))
-    scaling = np.outer(scale, scale)
-    own = own * scaling
-    own[:, range(width), range(width)] += _LEAST
-    border, corner = _border(information, width)
+    scale = 1.0 / np.sqrt(most)
     with one_thread():
-        factor = _Factor(own, [each * scaling for each in back])
-        blocks = factor.inverse()
+        factor = _Factor(inside, np.outer(scale, scale))
         solved = factor.solve(border * scale[:, None]) * scale[:, None]
-        told = corner + np.diag(floor[outer]) - np.einsum("fik,fil->kl", border, solved)
-        shared = np.linalg.inv(_held(told, floor[outer], np.array(considered, dtype=int) - width))
-        shared = 0.5 * (shared + shared.T)
-        cross = -solved @ shared
-        found = [np.zeros((frame_count, column_count, column_count)) for _ in range(1 + LAGS)]
-        for lag, block in enumerate(blocks):
-            later, earlier = slice(lag, None), slice(0, frame_count - lag)
-            carried = -cross[later] @ solved[earlier].transpose(0, 2, 1)
-            found[lag][later, inner, inner] = block[later] * scaling + carried
-            found[lag][later, inner, outer] = cross[later]
-            found[lag][later, outer, inner] = cross[earlier].transpose(0, 2, 1)
-            found[lag][later, outer, outer] = shared
-    return Marginals(found[0], (found[1], found[2]), width)
+        left = corner + np.diag(floor[outer]) - np.einsum("fik,fil->kl", border, solved)
+        shared = np.linalg.inv(_held(left, floor[outer], np.array(considered, dtype=int) - width))
+    return Marginals(factor, scale, solved, 0.5 * (shared + shared.T))
+
+
+def _total(told: Sequence[tuple[float, Information]], frames: slice) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The sum of informations in some frames, each times a factor."""
+    first = told[0][1].own(frames)
+    own, back = np.zeros_like(first), [np.zeros_like(first) for _ in range(LAGS)]
+    for factor, information in told:
+        own += factor * information.own(frames)
+        for lag, total in enumerate(back, start=1):
+            blocks = information.back(lag, frames)
+            if blocks is not None:
+                total += factor * blocks
+    return own, back
+
+
+def _add_border(own: np.ndarray, back: list[np.ndarray], frames: slice, border: np.ndarray, corner: np.ndarray) -> None:
+    """Add how the shared unknowns are coupled with some frames' (frame, column, shared), and with each other."""
+    width = border.shape[1]
+    inner, outer = slice(0, width), slice(width, None)
+    border[frames] += own[:, inner, outer]
+    corner += own[:, outer, outer].sum(axis=0)
+    for lag, blocks in enumerate(back, start=1):
+        border[frames] += blocks[:, inner, outer]
+        later = blocks[max(lag - frames.start, 0) :]
+        start = max(frames.start - lag, 0)
+        border[start : start + len(later)] += later[:, outer, inner].transpose(0, 2, 1)
+        across = blocks[:, outer, outer].sum(axis=0)
+        corner += across + across.T
 
 
 def _held(matrix: np.ndarray, floor: np.ndarray, considered: np.ndarray) -> np.ndarray:
@@ -176,34 +277,23 @@ def _held(matrix: np.ndarray, floor: np.ndarray, considered: np.ndarray) -> np.n
     return held
 
 
-def _border(information: Information, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """How the shared unknowns are coupled with each frame's (frame, column, shared), and with each other."""
-    inner, outer = slice(0, width), slice(width, None)
-    border = information.own[:, inner, outer].copy()
-    corner = information.own[:, outer, outer].sum(axis=0)
-    for lag, back in enumerate(information.back, start=1):
-        border += back[:, inner, outer]
-        border[:-lag] += back[lag:, outer, inner].transpose(0, 2, 1)
-        across = back[:, outer, outer].sum(axis=0)
-        corner = corner + across + across.T
-    return border, corner
-
-
 class _Factor:
     """L D L' of a block-banded matrix, L being unit lower triangular by blocks.
 
     Args:
-        own: diagonal blocks (frame, n, n).
-        back: blocks of each frame with the one before and the one before that, each (frame, n, n).
+        blocks: of each frame with itself, with the one before and the one before that, each (frame, n, n); the factor
+            takes their place.
+        scaling: what they are multiplied by (n, n).
     """
 
-    def __init__(self, own: np.ndarray, back: list[np.ndarray]):
-        count = len(own)
-        self._lower = [np.zeros_like(own) for _ in range(LAGS)]  # L of a frame with the ones before
-        self._roots = np.zeros_like(own)  # Cholesky factors of D
+    def __init__(self, blocks: Sequence[np.ndarray], scaling: np.ndarray):
+        self._roots = blocks[0]  # Cholesky factors of D
+        self._lower = blocks[1:]  # L of a frame with the ones before
+        count = len(self._roots)
         for frame in range(count):
-            block = own[frame].copy()
-            links = [back[lag - 1][frame] if frame >= lag else None for lag in (1, 2)]
+            block = self._roots[frame] * scaling
+            block[range(len(block)), range(len(block))] += _LEAST
+            links = [self._lower[lag - 1][frame] * scaling if frame >= lag else None for lag in (1, 2)]
             near, far = links
             if far is not None:
                 half = solve_triangular(self._roots[frame - 2], far.T, lower=True, check_finite=False)
@@ -216,6 +306,13 @@ class _Factor:
                 self._lower[0][frame] = self._back_substitute(frame - 1, half)
                 block -= half.T @ half
             self._roots[frame] = np.linalg.cholesky(block)
+            self._looked_at(frame)
+
+    def _looked_at(self, frame: int) -> None:
+        """Give the memory back that some frames take, when the last of them in a row was looked at."""
+        if frame % PIECE == 0:
+            for blocks in (self._roots, *self._lower):
+                forget(blocks[max(frame - PIECE, 0) : frame + PIECE])
 
     def _back_substitute(self, frame: int, half: np.ndarray) -> np.ndarray:
         return solve_triangular(self._roots[frame], half, lower=True, trans=1, check_finite=False).T
@@ -224,23 +321,30 @@ class _Factor:
         root = solve_triangular(self._roots[frame], np.eye(len(self._roots[frame])), lower=True, check_finite=False)
         return root.T @ root
 
-    def inverse(self) -> list[np.ndarray]:
-        """Blocks of the inverse: of each frame with itself, with the one before, and with the one before that."""
+    def inverse(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Blocks of the inverse, frame by frame from the last: with itself, of the next with it, of the one after that.
+
+        They are zero where there is no such frame.
+        """
         count = len(self._roots)
-        own, near, far = (np.zeros_like(self._roots) for _ in range(1 + LAGS))
+        nothing = np.zeros_like(self._roots[0])
+        after, after_two, between = nothing, nothing, nothing  # of the next, of the one after that, and of both
         for frame in range(count - 1, -1, -1):
             block = self._own_inverse(frame)
-            one = self._lower[0][frame + 1] if frame + 1 < count else None
-            two = self._lower[1][frame + 2] if frame + 2 < count else None
-            if one is not None:
-                near[frame + 1] = -own[frame + 1] @ one
-                if two is not None:
-                    near[frame + 1] -= near[frame + 2].T @ two
-                    far[frame + 2] = -near[frame + 2] @ one - own[frame + 2] @ two
-                    block -= two.T @ far[frame + 2]
-                block -= one.T @ near[frame + 1]
-            own[frame] = 0.5 * (block + block.T)
-        return [own, near, far]
+            near = far = nothing
+            if frame + 1 < count:
+                one = self._lower[0][frame + 1]
+                near = -after @ one
+                if frame + 2 < count:
+                    two = self._lower[1][frame + 2]
+                    near -= between.T @ two
+                    far = -between @ one - after_two @ two
+                    block -= two.T @ far
+                block -= one.T @ near
+            own = 0.5 * (block + block.T)
+            self._looked_at(frame)
+            yield own, near, far
+            after, after_two, between = own, after, near
 
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Solutions (frame, n, k) for right-hand sides (frame, n, k)."""
@@ -250,6 +354,7 @@ class _Factor:
             for lag in (1, 2):
                 if frame >= lag:
                     found[frame] -= self._lower[lag - 1][frame] @ found[frame - lag]
+            self._looked_at(frame)
         for frame in range(count - 1, -1, -1):
             root = self._roots[frame]
             half = solve_triangular(root, found[frame], lower=True, check_finite=False)
@@ -257,4 +362,5 @@ class _Factor:
             for lag in (1, 2):
                 if frame + lag < count:
                     found[frame] -= self._lower[lag - 1][frame + lag].T @ found[frame + lag]
+            self._looked_at(frame)
         return found

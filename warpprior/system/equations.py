@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import warp as wp
 
+from warpprior.render.parts import Part
 from warpprior.scene import SceneBody
 from warpprior.support.device import warp_device
 
@@ -85,6 +86,11 @@ class Equations:
 
     def _zeros(self, dtype: type, *inner: int) -> wp.array:
         return wp.zeros((self.frame_count, *inner), dtype=dtype, device=self.device)
+
+    def take_part(self, whole: Equations, part: Part) -> None:
+        """Be some frames of the equations of a longer sequence, whose arrays hold them from now on."""
+        for name in ("hessian", "gradient", "row_values", "row_marks", "row_active"):
+            self.__dict__[name] = part.of(getattr(whole, name))
 
     def clear(self) -> None:
         """Begin a new linearisation."""

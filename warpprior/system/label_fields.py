@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from warpprior.scene import IGNORE_LABEL
+from warpprior.support.stored import forget, stored_copy
 
 
 def distance_to(mask: np.ndarray) -> np.ndarray:
@@ -64,13 +65,15 @@ def contour_fields(labels: np.ndarray, label: int, bias: float = 0.0) -> np.ndar
 
 def unbias_labels(labels: np.ndarray, label: int, bias: float) -> np.ndarray:
     """Label images with one label's border against the background moved in by ``bias`` [px], to whole pixels."""
-    moved = labels.copy()
+    moved = stored_copy(labels)
     for frame, image in enumerate(labels):
         own, background = image == label, image == 0
         if bias > 0.0:
             moved[frame][own & (distance_to(background) - 0.5 < bias)] = 0
         elif bias < 0.0:
             moved[frame][background & (distance_to(own) - 0.5 < -bias)] = label
+        forget(moved[frame])
+        forget(image)
     return moved
 
 
@@ -82,4 +85,5 @@ def label_boxes(labels: np.ndarray, label: int) -> np.ndarray:
         rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
         if len(rows):
             boxes[frame] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+        forget(image)
     return boxes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,15 @@ class LinkSums:
         self._arrays = {
             name: wp.zeros((frames, *shape), dtype=dtype, device=device) for name, (dtype, *shape) in sizes.items()
         }
+
+    def of_clip(self, part: Part, motion: MotionState) -> LinkSums:
+        """Those of one of several clips, whose frames are a part of these and whose motion is ``motion``."""
+        clip, carriers = copy(self), link_blocks.Carriers()
+        carriers.poses = motion.states[self.body.name].poses
+        carriers.shares, carriers.pairs = self._carriers.shares, self._carriers.pairs
+        clip._motion, clip._carriers = motion, carriers
+        clip._arrays = {name: part.of(array) for name, array in self._arrays.items()}
+        return clip
 
     def carriers(self) -> link_blocks.Carriers:
         """What kernels take, for samples that are not told yet."""

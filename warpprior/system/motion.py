@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,11 +17,13 @@ from warpprior.geometry.sampling import sample_surface
 from warpprior.kernels.camera import advance_poses, project_points
 from warpprior.kernels.joints import advance_joints
 from warpprior.kernels.skinning import interpolate_points
+from warpprior.render.parts import Part, one_part
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.device import warp_device
 
 CONTACT_POINTS = 512  # per body, spread over its surface
 NEAREST_M = 0.05  # origins nearer to the camera than this, or behind it, are taken to be here
+STATES_OF_FRAMES = ("poses", "joints", "links", "skin", "turns", "blended")  # [frame, ...] of a BodyState
 
 
 class MotionState:
@@ -32,6 +36,7 @@ class MotionState:
         scene: the scene; the initial poses of its bodies are the start.
         device: Warp device.
         point_count: contact points per body.
+        differentiable: arrays have gradients, as :class:`warpprior.system.energy.Energy` wants them.
         seed: of the contact points.
 
     Attributes:
@@ -46,12 +51,20 @@ class MotionState:
         segments: sequence that each frame belongs to [frame] int32.
         paces: nominal time between two frames over the true one since the frame before [frame], 1 at the first.
         camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
+        clips: the sequences in it, one behind the other: their frames, and their motion, which has a scene of its own
+            and whose arrays are a part of these.  One, itself, unless :meth:`divide` made more.
     """
 
     def __init__(
-        self, scene: Scene, device: wp.DeviceLike = "cpu", *, point_count: int = CONTACT_POINTS, seed: int = 0
+        self,
+        scene: Scene,
+        device: wp.DeviceLike = "cpu",
+        *,
+        point_count: int = CONTACT_POINTS,
+        differentiable: bool = True,
+        seed: int = 0,
     ):
-        self.scene = scene
+        self.scene, self._differentiable = scene, differentiable
         self.device = warp_device(device)
         self.frame_count = scene.frame_count
         self.center = wp.vec2(scene.camera.cx, scene.camera.cy)
@@ -64,6 +77,7 @@ class MotionState:
         self.screen = self._zeros((self.frame_count, vertex_count), wp.vec3)
         self.segments = wp.zeros(self.frame_count, dtype=wp.int32, device=self.device)
         self.paces = wp.array(frame_paces(scene).astype(np.float32), dtype=wp.float32, device=self.device)
+        self._clips: tuple[tuple[Part, MotionState], ...] = ()
         self.models: dict[str, BodyModel] = {}
         self.states = {}
         self.base_poses, self.base_joints, self.increments = {}, {}, {}
@@ -74,13 +88,13 @@ class MotionState:
             self._pose_known(body)
         self.pose()
 
-    def _zeros(self, shape, dtype, requires_grad: bool = True) -> wp.array:
-        return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=requires_grad)
+    def _zeros(self, shape, dtype) -> wp.array:
+        return wp.zeros(shape, dtype=dtype, device=self.device, requires_grad=self._differentiable)
 
     def _add(self, body: SceneBody, point_count: int, seed: int) -> None:
         name = body.name
         model = BodyModel(body.body, self.device)
-        state = model.state(self.frame_count)
+        state = model.state(self.frame_count, requires_grad=self._differentiable)
         assign_poses(state, body.initial)
         model.shape(state)
         self.models[name], self.states[name] = model, state
@@ -95,6 +109,39 @@ class MotionState:
             self.base_poses[name] = wp.clone(state.poses, requires_grad=False)
             self.base_joints[name] = wp.clone(state.joints, requires_grad=False)
             self.increments[name] = self._zeros((self.frame_count, 6 + body.body.coordinate_count), wp.float32)
+
+    @property
+    def clips(self) -> tuple[tuple[Part, MotionState], ...]:
+        return self._clips or tuple((part, self) for part in one_part(self.frame_count))
+
+    def divide(self, scenes: Sequence[Scene]) -> None:
+        """Take the frames for those of several scenes, one behind the other, that have nothing to do with each other.
+
+        Args:
+            scenes: with the same bodies, camera and rate; no body is an animation, shapes and focal length stay.
+        """
+        ends = np.cumsum([0, *(scene.frame_count for scene in scenes)])
+        parts = [Part(int(start), int(stop), self.frame_count) for start, stop in zip(ends, ends[1:], strict=False)]
+        self.segments.assign(np.repeat(np.arange(len(scenes), dtype=np.int32), np.diff(ends)))
+        self.paces.assign(np.concatenate([frame_paces(scene) for scene in scenes]).astype(np.float32))
+        self._clips = tuple((part, self._clip(part, scene)) for part, scene in zip(parts, scenes, strict=True))
+
+    def _clip(self, part: Part, scene: Scene) -> MotionState:
+        """The motion of one of several scenes."""
+        clip, of = copy(self), part.of
+        clip.scene, clip.frame_count, clip._clips = scene, part.count, ()
+        clip.estimated = tuple(body for body in scene.bodies if not body.known)
+        clip.known = tuple(body for body in scene.bodies if body.known)
+        clip.assembly = self.assembly
+        for name in ("vertices", "screen", "segments", "paces"):
+            setattr(clip, name, of(getattr(self, name)))
+        for name in ("base_poses", "base_joints", "increments", "points"):
+            setattr(clip, name, {key: of(array) for key, array in getattr(self, name).items()})
+        clip.states = {
+            name: replace(state, **{key: _part_of(part, getattr(state, key)) for key in STATES_OF_FRAMES})
+            for name, state in self.states.items()
+        }
+        return clip
 
     def zoom(self, log_factor: float) -> None:
         """Let the focal length be the scene's times the exponential of ``log_factor``; then :meth:`pose` is due.
@@ -240,6 +287,10 @@ class MotionState:
         if held:
             self.assign_transforms(current)
         return held
+
+
+def _part_of(part: Part, array: wp.array | None) -> wp.array | None:
+    return None if array is None else part.of(array)
 
 
 def frame_paces(scene: Scene) -> np.ndarray:

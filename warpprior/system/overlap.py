@@ -7,6 +7,7 @@ import warp as wp
 
 from warpprior.kernels.overlap import measure_overlap
 from warpprior.render.canvas import Canvas
+from warpprior.support.stored import forget
 
 BORDER = 4.0  # length of a border over the root of its area: a square's, less than that of most
 FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
@@ -54,6 +55,8 @@ class Overlap:
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
             )
+            if canvas.device.is_cpu and not part.whole:
+                forget(part.of(self._labels))
 
     def measure(self, screen: wp.array | None = None) -> None:
         """The same, and read all arrays; waits for the device."""

@@ -86,15 +86,22 @@ class Problem:
         unknowns = UnknownSettings() if unknowns is None else unknowns
         self.motion, self.observed = motion, observed
         self.holding = Holding() if holding is None else holding
-        device = motion.device
         self.shared = SharedUnknowns(motion, observed, unknowns)
         self.estimates_focal = "focal" in self.shared.names
+        self._make_room()
+        self.drawings = Drawings(motion, observed, self.holding)
+        self._draws = True
+        self.refresh()
+
+    def _make_room(self, segments: Sequence[int] = (0,)) -> None:
+        """Everything that terms look up besides what is drawn, for the motion and the shared unknowns that there are."""
+        motion, device = self.motion, self.motion.device
         lanes = CPU_LANES if device.is_cpu else GPU_LANES
-        self.equations = Equations(motion.estimated, self.shared.names, motion.frame_count, lanes, device)
+        names, frames = self.shared.names, motion.frame_count
+        self.equations = Equations(motion.estimated, names, frames, lanes, device, segments=segments)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
         self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
-        self.drawings = Drawings(motion, observed, self.holding)
-        self.compares_labels, self._draws = False, True
+        self.compares_labels = False
         self.notes: list[str] = []
         self._stage: Stage | None = None
         self._contacts: dict[str, BodyContacts] = {}
@@ -102,7 +109,15 @@ class Problem:
         self._queries: dict[str, SurfaceQuery] = {}
         self._systems: dict[tuple[int, Part], tuple[System, System]] = {}
         self._links: dict[str, LinkSums] = {}
-        self.refresh()
+
+    def join(self, joined: Problem, part: Part) -> None:
+        """Have equations, and what terms look up, be a part of those of several clips; before terms are bound."""
+        self.equations.take_part(joined.equations, part)
+        self.surfaces.values = part.of(joined.surfaces.values)
+        for body in joined.motion.scene.bodies:
+            links = joined.links(body)
+            if links is not None:
+                self._links[body.name] = links.of_clip(part, self.motion)
 
     def _system(self, mode: int, equations: Equations | None = None) -> System:
         equations, system = equations or self.equations, System()
@@ -228,10 +243,11 @@ class Problem:
         for contacts in self._contacts.values():
             contacts.enter(stage)
 
-    def refresh(self, *, chains: bool = True) -> None:
+    def refresh(self, *, chains: bool = True, contacts: bool = True) -> None:
         """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only.
 
-        Without ``chains`` the derivatives of surfaces stay as they are: rows alone ask for them.
+        Without ``chains`` the derivatives of surfaces stay as they are: rows alone ask for them.  Without ``contacts``
+        so does what touches.
         """
         if self._draws:
             self.drawings.draw()
@@ -239,8 +255,8 @@ class Problem:
             self.surfaces.update()
             for links in self._links.values():
                 links.update()
-        for contacts in self._contacts.values():
-            contacts.update()
+        for touching in self._contacts.values() if contacts else ():
+            touching.update()
         self._refit()
 
     def add_rows(self, terms: Sequence[BoundRows], system: System, *, alone: str | None = None) -> None:

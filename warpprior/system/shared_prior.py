@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from typing import Any
 
 import numpy as np
 import warp as wp
 
 from warpprior.support.device import warp_device
+
+ARRAYS = ("values", "first", "weight", "lowest", "highest", "longest", "held")  # [segment, shared]
 
 
 class SharedPrior:
@@ -45,6 +49,18 @@ class SharedPrior:
         self.values, self.first, self.weight = array(first), array(first), array(1.0 / np.square(sigma))
         self.lowest, self.highest, self.longest = array(limits[0]), array(limits[1]), array(longest)
         self.held = wp.zeros(shape, dtype=wp.int32, device=device)
+
+    @classmethod
+    def joined(cls, priors: Sequence[SharedPrior]) -> tuple[SharedPrior, list[SharedPrior]]:
+        """Those of several clips as one, and the part of it that each of them is."""
+        whole, parts = copy(priors[0]), [copy(prior) for prior in priors]
+        for name in ARRAYS:
+            values = np.concatenate([getattr(prior, name).numpy() for prior in priors])
+            array: Any = wp.array(values, device=whole.held.device)  # slices of arrays are arrays
+            setattr(whole, name, array)
+            for number, part in enumerate(parts):
+                setattr(part, name, array[number : number + 1])
+        return whole, parts
 
     def hold(self, held: np.ndarray | Sequence[bool]) -> None:
         """Say which are estimated no more (segment, shared) or (shared,) bool."""

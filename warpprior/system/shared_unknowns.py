@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
 import numpy as np
 import warp as wp
 from scipy.special import chdtrc
@@ -97,10 +101,22 @@ class SharedUnknowns:
         self.held = np.zeros(len(rows), dtype=bool)
         self.sigmas = np.full(len(rows), np.nan)
         self._single = wp.array(self.first[None], dtype=wp.float32, device=motion.device)
-        self.bias = self._place("bias") if "bias" in self.names else wp.zeros(1, dtype=float, device=motion.device)
-        self.misfits = {name: self._place(f"{name} misfit") for name in stood_in}
-        self.overlaps = {name: self._place(name) for name in overlaps}
+        self.bias = wp.zeros(1, dtype=float, device=motion.device)
+        self.misfits, self.overlaps = dict.fromkeys(stood_in, self.bias), dict.fromkeys(overlaps, self.bias)
+        self._find_places()
         self._doubted = self._groups(settings.estimate_shape is None)
+
+    def _find_places(self) -> None:
+        """Say where on the device those values are that kernels read."""
+        if "bias" in self.names:
+            self.bias = self._place("bias")
+        self.misfits = {name: self._place(f"{name} misfit") for name in self.misfits}
+        self.overlaps = {name: self._place(name) for name in self.overlaps}
+
+    def _lie_in(self, single: wp.array, prior: SharedPrior) -> None:
+        """Have values be in other arrays [segment, shared]."""
+        self._single, self.prior = single, prior
+        self._find_places()
 
     def _place(self, name: str, count: int = 1) -> wp.array:
         """Where a value, and those after it, lie on the device [count], in single precision."""
@@ -225,6 +241,23 @@ class SharedUnknowns:
         self.held, self.sigmas = arrays["held"].astype(bool), np.array(arrays["sigmas"], dtype=np.float64)
         self.prior.hold(self.held)
         self.assign(arrays["shared"])
+
+
+def joined_unknowns(clips: Sequence[SharedUnknowns]) -> SharedUnknowns:
+    """Where the values of several clips, of the same names and without shapes, lie on the device one behind the other.
+
+    It has an array ``overlaps[name]`` [clip] and a prior of all clips, whose own arrays become a part of these; before
+    anybody asks them where their values lie.
+    """
+    whole, first = copy(clips[0]), clips[0]
+    prior, parts = SharedPrior.joined([clip.prior for clip in clips])
+    values = np.concatenate([clip._single.numpy() for clip in clips])
+    single: Any = wp.array(values, device=first._single.device)  # slices of arrays are arrays
+    whole._single, whole.prior = single, prior
+    whole.overlaps = {name: single[:, first.names.index(name)] for name in first.overlaps}
+    for number, (clip, part) in enumerate(zip(clips, parts, strict=True)):
+        clip._lie_in(single[number : number + 1], part)
+    return whole
 
 
 def _likely_bias(settings: UnknownSettings, seen: Likeness | None) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.scene import IGNORE_LABEL
 from warpprior.support.limits import positive
+from warpprior.support.stored import each_frame
 from warpprior.terms.term import BoundTerm, Term
 
 if TYPE_CHECKING:
@@ -55,11 +56,16 @@ class BoundBoxes(BoundTerm):
 
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
-        labels = motion.scene.labels if problem.compares_labels else None
-        boxes = useful_sides(motion.scene.boxes[body.name], labels, body.label, motion.scene.camera)
-        self._boxes = wp.array(boxes.astype(np.float32), dtype=wp.float32, device=device)
+        boxes = []
+        for scene in (clip.scene for _, clip in motion.clips):
+            labels = scene.labels if problem.compares_labels else None
+            boxes.append(useful_sides(scene.boxes[body.name], labels, body.label, scene.camera))
+        self._boxes = wp.array(np.concatenate(boxes).astype(np.float32), dtype=wp.float32, device=device)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._first, self._start = motion.first_vertex(body.name), problem.equations.starts[body.name]
+
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundBoxes(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def enter(self, stage: Stage) -> None:
         term = self.term
@@ -100,7 +106,7 @@ def useful_sides(boxes: np.ndarray, labels: np.ndarray | None, label: int, camer
     sides = np.array(boxes, dtype=np.float64)
     sides[cut_off(sides, camera)] = np.nan
     if labels is not None:
-        sides[(labels == label).any(axis=(1, 2))] = np.nan
+        sides[[bool((image == label).any()) for image in each_frame(labels)]] = np.nan
         for frame in np.flatnonzero(np.isfinite(sides).any(axis=1)):
             sides[frame, _beside_another(boxes[frame], labels[frame], label)] = np.nan
     return sides

@@ -53,6 +53,9 @@ class BoundConsistency(BoundTerm):
         self._stiffness = wp.zeros(1, dtype=Stiffness, device=problem.motion.device)
         self._start = problem.equations.starts[body.name]
 
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundConsistency(self.term, joined.motion.scene.body(self.body.name), joined)
+
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.differences import Stiffness
 

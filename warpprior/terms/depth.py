@@ -53,11 +53,15 @@ class Depth(Term):
         Raises:
             InputError: a depth image has not the size of the camera's pictures.
         """
+        from warpprior.support.stored import forget
+
         if problem.motion.scene.read_depth is None:
             return
         for body in problem.motion.estimated:
             window, depths = measured_depths(body, problem)
-            if depths.any():
+            told = depths.any()
+            forget(depths)
+            if told:
                 yield BoundDepth(self, body, problem, window, depths)
 
 
@@ -76,7 +80,7 @@ class BoundDepth(DrawnTerm):
         super().__init__(term, body, problem)
         motion, device = problem.motion, problem.motion.device
         view = self._view = DepthView()
-        view.depths = wp.array(depths.reshape(motion.frame_count, -1), dtype=wp.float32, device=device)
+        view.depths = wp.array(depths.reshape(motion.frame_count, -1), dtype=wp.float32, device=device, copy=False)
         view.origins, view.width, view.height = window.device_origins(device), window.width, window.height
         view.center, view.clearance = motion.center, term.clearance_m
         view.least_cosine = term.least_cosine
@@ -109,6 +113,7 @@ class BoundDepth(DrawnTerm):
 
     def freeze_part(self, part: Part) -> None:
         from warpprior.kernels.depth import match_depths
+        from warpprior.support.stored import forget
 
         match_depths(
             part.of(self._points),
@@ -118,6 +123,8 @@ class BoundDepth(DrawnTerm):
             observed_out=part.of(self._seen),
             normals_out=part.of(self._normals),
         )
+        if not part.whole and self.problem.motion.device.is_cpu:
+            forget(part.of(self._view.depths))
 
     def add_part(self, system: System, part: Part) -> None:
         from warpprior.kernels.depth import add_depths
@@ -139,6 +146,7 @@ def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarr
     """A crop around the body's label, and its depth in it (frame, height, width) float32 [m], 0 where there is none."""
     from warpprior.render.window import whole_window
     from warpprior.scene import depth_image
+    from warpprior.support.stored import forget, stored_zeros
 
     motion, observed = problem.motion, problem.observed
     scene, camera = motion.scene, motion.scene.camera
@@ -146,7 +154,7 @@ def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarr
     window = whole_window(motion.frame_count, camera.width, camera.height)
     if observed.labels is not None:
         window = observed.crop_around(body)
-    depths = np.zeros((motion.frame_count, window.height, window.width), dtype=np.float32)
+    depths = stored_zeros((motion.frame_count, window.height, window.width), np.float32)
     for frame, (column, row) in enumerate(window.origins):
         image = depth_image(scene, frame)
         if image is None:
@@ -154,5 +162,6 @@ def measured_depths(body: SceneBody, problem: Problem) -> tuple[Window, np.ndarr
         depths[frame] = image[row : row + window.height, column : column + window.width]
         if observed.labels is not None:
             depths[frame][~observed.mask_around(body, frame)] = 0.0
-    depths[~np.isfinite(depths)] = 0.0
+        depths[frame][~np.isfinite(depths[frame])] = 0.0
+        forget(depths[frame])
     return window, depths

@@ -112,12 +112,13 @@ class BoundImage(DrawnTerm):
         from scipy.ndimage import binary_erosion
 
         from warpprior.kernels.image import Blurred
+        from warpprior.support.stored import forget, stored_zeros
 
         motion, observed = self.problem.motion, self.problem.observed
         read_rgb = motion.scene.read_rgb
         assert read_rgb is not None, "the scene has pictures"
         window, shown = observed.crop_around(self.body), observed.shows(self.body)
-        pixels = np.zeros((motion.frame_count, window.height, window.width, 4), dtype=np.uint8)
+        pixels = stored_zeros((motion.frame_count, window.height, window.width, 4), np.uint8)
         for frame in map(int, np.flatnonzero(shown)):
             image = read_rgb(frame)
             if image is None:
@@ -128,6 +129,7 @@ class BoundImage(DrawnTerm):
             column, row = window.origins[frame]
             pixels[frame, ..., :3] = image[row : row + window.height, column : column + window.width]
             pixels[frame, ..., 3] = np.where(mask, 255, 0)
+            forget(pixels[frame])
         self._window = window
         shape = (motion.frame_count, window.height * window.width)
         self._pixels = wp.array(pixels.reshape(*shape, 4), dtype=wp.uint8, device=motion.device, copy=False)
@@ -202,8 +204,9 @@ class BoundImage(DrawnTerm):
         import warp as wp
 
         from warpprior.kernels import blur
+        from warpprior.support.stored import forget, stored_zeros
 
-        blurred = self._blurred
+        blurred, device = self._blurred, self._pixels.device
         # Squares of pixels are averaged first, which blurs, too; the Gaussian on what is left does the rest.
         shrink = 2 ** int(math.log2(max(blur_px, 1.0)))
         width, height = self._window.width // shrink, self._window.height // shrink
@@ -213,18 +216,21 @@ class BoundImage(DrawnTerm):
         sigma = max(sigma, LEAST_SIGMA)
         blurred.sigma = math.sqrt(blur_px**2 + SENSOR_BLUR)
         if width * height > blurred.values.shape[1]:
-            shape = (len(blurred.values), width * height)
-            blurred.values = wp.zeros(shape, dtype=wp.vec4, device=self._pixels.device)
-        blur.shrink_pictures(self._pixels, self._window.width, shrink, width, height, small_out=blurred.values)
+            values = stored_zeros((len(blurred.values), width * height, 4), np.float32)
+            blurred.values = wp.array(values, dtype=wp.vec4, device=device, copy=False)
         self._parts.clear()
         parts = self.problem.drawings.parts
         longest = (max(part.count for part in parts), width * height)
-        half_way = wp.zeros(longest, dtype=wp.vec4, device=self._pixels.device)
+        half_way = wp.zeros(longest, dtype=wp.vec4, device=device)
         for part in parts:
-            values, between = part.of(blurred.values), half_way[: part.count]
+            pixels, values, between = part.of(self._pixels), part.of(blurred.values), half_way[: part.count]
+            blur.shrink_pictures(pixels, self._window.width, shrink, width, height, small_out=values)
             size = {"width": width, "height": height, "sigma": sigma, "radius": radius}
             blur.blur_pictures(values, **size, vertical=False, finish=False, blurred_out=between)
             blur.blur_pictures(between, **size, vertical=True, finish=True, blurred_out=values)
+            if device.is_cpu:
+                forget(pixels)
+                forget(values)
 
     def _of(self, part: Part) -> tuple[Samples, Blurred, Trust]:
         """What concerns a part of the frames."""
@@ -242,6 +248,7 @@ class BoundImage(DrawnTerm):
     def freeze_part(self, part: Part) -> None:
         from warpprior.kernels import image
         from warpprior.kernels.light import fit_light
+        from warpprior.support.stored import forget
 
         if not self._active:
             return
@@ -276,6 +283,9 @@ class BoundImage(DrawnTerm):
             offsets_out=samples.offsets,
             counts_out=part.of(self._counts),
         )
+        if not part.whole and motion.device.is_cpu:
+            forget(part.of(self._pixels))
+            forget(blurred.values)
         image.gauge_misses(samples, self.term.sigma_grey, sigmas_out=part.of(self.sigmas))
 
     def add_part(self, system: System, part: Part) -> None:

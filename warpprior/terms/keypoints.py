@@ -63,6 +63,9 @@ class BoundKeypoints(BoundTerm):
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
 
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundKeypoints(self.term, joined.motion.scene.body(self.body.name), joined)
+
     def enter(self, stage: Stage) -> None:
         term = self.term
         self._scale.assign([self.problem.robust_scale("keypoints2d", stage, term.weight, term.sigma_px)])

@@ -80,6 +80,10 @@ class BoundPenetration(BoundTerm):
         self._beyond = problem.shared.overlaps.get(name)
         self._column = problem.equations.shared.get(name, -1)
 
+    def across(self, joined: Problem) -> BoundTerm:
+        body = joined.motion.scene.body(self.body.name)
+        return BoundPenetration(self.term, body, joined.contacts(body).pairs[self._pair.partner.name], joined)
+
     def enter(self, stage: Stage) -> None:
         push = push_in(self.term, stage, both_estimated=not self._pair.partner.known)
         push.estimated, push.column = int(self._beyond is not None), self._column
@@ -88,14 +92,15 @@ class BoundPenetration(BoundTerm):
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.penetration import add_penetration
 
-        pair = self._pair
-        contacts = pair.held if alone else pair.contacts
-        add_penetration(contacts, self._push, system, lanes=pair.lanes, cost_out=self.costs, beyond=self._beyond)
+        pair, segments = self._pair, self.problem.motion.segments
+        given = pair.held if alone else pair.contacts, self._push, segments, system
+        add_penetration(*given, lanes=pair.lanes, cost_out=self.costs, beyond=self._beyond)
 
 
 class BoundBentPenetration(BoundTerm):
     """One body's points in a surface that bends."""
 
+    asks_contacts = False
     term: Penetration
 
     def __init__(self, term: Penetration, body: SceneBody, partner: SceneBody, problem: Problem):

@@ -67,6 +67,9 @@ class BoundPose(BoundTerm):
         self._likely.assign([likely])
         self._start = problem.equations.starts[body.name] + 6
 
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundPose(self.term, joined.motion.scene.body(self.body.name), joined)
+
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.pose import add_pose
 

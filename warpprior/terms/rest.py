@@ -14,6 +14,7 @@ from warpprior.terms.term import BoundTerm, Term
 if TYPE_CHECKING:
     from warpprior.kernels.rows import System
     from warpprior.scene import SceneBody
+    from warpprior.system.motion import MotionState
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
 
@@ -63,26 +64,28 @@ class BoundRest(BoundTerm):
         self._stiffness = wp.zeros(1, dtype=Stiffness, device=motion.device)
         self._start, self._active = problem.equations.starts[body.name], False
 
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundRest(self.term, joined.motion.scene.body(self.body.name), joined)
+
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.differences import Stiffness
 
         self._active = stage.rests
         if not self._active:
             return
-        self._resting.assign(self._seems_to_rest())
+        self._resting.assign(np.concatenate([self._seems_to_rest(motion) for _, motion in self.problem.motion.clips]))
         term = self.term
         stiffness = Stiffness()
         stiffness.position = term.weight / term.sigma_m**2
         stiffness.rotation = term.weight / term.sigma_rad**2
         self._stiffness.assign([stiffness])
 
-    def _seems_to_rest(self) -> np.ndarray:
+    def _seems_to_rest(self, motion: MotionState) -> np.ndarray:
         """1 where the body moves slowly across the line of sight, the direction that pictures tell best (frame,)."""
         from scipy.ndimage import median_filter
 
         from warpprior.system.motion import NEAREST_M, frame_paces
 
-        motion = self.problem.motion
         positions = motion.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)
         bearings = positions[:, :2] / np.maximum(positions[:, 2:], NEAREST_M)
         steps = np.linalg.norm(np.diff(bearings, axis=0), axis=1) * positions[1:, 2]

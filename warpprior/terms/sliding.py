@@ -68,6 +68,10 @@ class BoundSliding(BoundTerm):
         self._slides, self._free_normal = True, 0.0
         self._around = int(round(0.5 * (term.slide_s * problem.motion.scene.fps - 1.0)))
 
+    def across(self, joined: Problem) -> BoundTerm:
+        body = joined.motion.scene.body(self.body.name)
+        return BoundSliding(self.term, body, joined.contacts(body).pairs[self._pair.partner.name], joined)
+
     def enter(self, stage: Stage) -> None:
         import warp as wp
 

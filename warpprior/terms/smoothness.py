@@ -55,19 +55,23 @@ class BoundSmoothness(BoundTerm):
         from warpprior.kernels.differences import Stiffness
 
         super().__init__(term, body, problem)
-        self._stiffness = wp.zeros(1, dtype=Stiffness, device=problem.motion.device)
+        motion = problem.motion
+        self._stiffness = wp.zeros(motion.frame_count, dtype=Stiffness, device=motion.device)
         self._start = problem.equations.starts[body.name]
 
-    def enter(self, stage: Stage) -> None:
-        from warpprior.kernels.differences import Stiffness
+    def across(self, joined: Problem) -> BoundTerm:
+        return BoundSmoothness(self.term, joined.motion.scene.body(self.body.name), joined)
 
+    def enter(self, stage: Stage) -> None:
         term, rate = self.term, self.problem.motion.scene.fps**2
-        quick = max(1.0, usual_acceleration(self.body, self.problem.motion) / term.sigma_m_s2)
-        stiffness = Stiffness()
-        stiffness.position = term.weight * (rate / (quick * term.sigma_m_s2)) ** 2
-        stiffness.rotation = term.weight * (rate / (quick * term.sigma_rad_s2)) ** 2
-        stiffness.joints = term.weight * (rate / term.sigma_joint_rad_s2) ** 2
-        self._stiffness.assign([stiffness])
+        stiffness = self._stiffness.numpy()
+        for part, motion in self.problem.motion.clips:
+            quick = max(1.0, usual_acceleration(motion.scene.body(self.body.name), motion) / term.sigma_m_s2)
+            own = stiffness[part.frames]
+            own["position"] = term.weight * (rate / (quick * term.sigma_m_s2)) ** 2
+            own["rotation"] = term.weight * (rate / (quick * term.sigma_rad_s2)) ** 2
+            own["joints"] = term.weight * (rate / term.sigma_joint_rad_s2) ** 2
+        self._stiffness.assign(stiffness)
 
     def add(self, system: System, *, alone: bool = False) -> None:
         from warpprior.kernels.smoothness import add_joint_smoothness, add_root_smoothness

@@ -98,7 +98,11 @@ class BoundTerm:
             zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
         in_parts: as the term has it.
+        asks_contacts: it reads what touches, :meth:`warpprior.system.problem.Problem.contacts`, which is then kept up to
+            date; a constant of the class.
     """
+
+    asks_contacts: ClassVar[bool] = True
 
     def __init__(self, term: Any, body: SceneBody, problem: Problem):
         import warp as wp
@@ -107,6 +111,13 @@ class BoundTerm:
         self.ties_frames, self.observes, self.in_parts = term.ties_frames, term.observes, term.in_parts
         self.costs = wp.zeros(problem.motion.frame_count, dtype=wp.float64, device=problem.motion.device)
         self.factor = 1.0
+
+    def across(self, joined: Problem) -> BoundTerm | None:
+        """The same of all clips that ``joined`` has one behind the other, which are then launched at once.
+
+        None, as here, leaves each clip to a bound term of its own: that is right for any term.
+        """
+        return None
 
     def enter(self, stage: Stage) -> None:
         """Take the scales of a stage."""

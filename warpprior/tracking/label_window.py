@@ -13,7 +13,7 @@ from warpprior.scene import Camera
 from warpprior.tracking.twin_arrays import twin_zeros
 
 ROOM = 1.12  # a window that has become too small is made so much larger than it must be,
-STEPS = 8  # in so many pixels; and smaller again
+STEPS = 32  # in so many pixels, so that there are few sizes; and smaller again
 SPARE = 2.5  # when it has so many times the pixels that it must have
 
 

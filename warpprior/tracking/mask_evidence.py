@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import warp as wp
 
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
-from warpprior.tracking.evidence import NO_EVIDENCE, Evidence, move, seen_from
+from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.known_borders import PARTS, KnownBorders
-from warpprior.tracking.manifold import difference
-from warpprior.tracking.mask_search import LEAST_PIXELS, different, is_due, turned_in_picture
+from warpprior.tracking.mask_search import LEAST_PIXELS, is_due
 from warpprior.tracking.mask_view import MaskView
-from warpprior.tracking.single_frame import WEAK, SingleFrame, coarse_to_fine, relinearise
+from warpprior.tracking.place_search import WIDEST, PlaceSearch
+from warpprior.tracking.single_frame import SingleFrame, coarse_to_fine, relinearise
 
-SIGMAS, WIDEST = 2.0, 40.0  # borders are looked for within so many sigmas of a prior, but no more [px]
-DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
+SIGMAS = 2.0  # borders are looked for within so many sigmas of a prior
 FIT = 1.1  # a contour that comes no nearer than so many sigmas to its label found the wrong place, and so did one
 # whose body leaves as much between label and drawing, as area over length; or, if that is more,
 UNUSUAL = 1.8  # so many times what is usual
@@ -84,6 +82,7 @@ class MaskResidual:
         self._usual = dict.fromkeys(self._views, USUAL)  # misfit of contours that were found [sigma],
         self._recent = dict(self._usual)  # and of late
         self._known = KnownBorders(frame) if frame.known else None
+        self._search = PlaceSearch(frame, reaches_px, self._linearise, self._size, self._misfit)
 
     def measure(
         self,
@@ -108,7 +107,8 @@ class MaskResidual:
             By name of watched body; all zero where its label is not in sight.  Where the contour does not come to lie
             on the label's border, it is searched for where the label has its size and middle, and is ``anew`` where it
             was found.  If that fails, too, the border is taken to be wrong by as much as it was looked for, so that
-            little is said.
+            little is said.  Where it only fits worse than usual, the search takes its time
+            (:mod:`warpprior.tracking.place_search`).
 
         Raises:
             InputError: the label image has not the size of the camera's pictures.
@@ -140,10 +140,20 @@ class MaskResidual:
             elif count:
                 self._missed[name] += 1
                 found[name] = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
-            if count >= LEAST_PIXELS and strange and is_due(self._missed[name]):
-                sure = None if prior is None else prior.get(name)
+            if count < LEAST_PIXELS:
+                continue
+            search, least = self._search, self._least(name, misfit)
+            sure = None if prior is None else prior.get(name)
+            if strange and is_due(self._missed[name]):
                 others = () if starts is None else starts(name)
-                found[name] = self._search(view, labels, [poses[name], *others], sure, misfit) or found[name]
+                if fits:
+                    search.begin(name, [poses[name], *others])
+                else:
+                    ways, enough = [poses[name], *others], self._usual[name]
+                    anew = search.at_once(view, labels, ways, sure, least=least, enough=enough)
+                    found[name] = anew or found[name]
+            elif fits and search.goes_on(name):
+                found[name] = search.go_on(view, labels, poses[name], sure, least=least) or found[name]
         return found
 
     def _learn_usual(self, name: str, misfit: float) -> bool:
@@ -166,64 +176,19 @@ class MaskResidual:
             return near
         return max(near, view.gap(count) / self._sigma_border)
 
-    def _search(
-        self, view: MaskView, labels: np.ndarray, poses: Sequence[Poses], prior: np.ndarray | None, misfit: float
-    ) -> Evidence | None:
-        """Look for a contour where the whole picture has the label; None if it is not found.
-
-        Args:
-            view: of the body.
-            labels: of the picture (height, width).
-            poses: where to begin; the first is the one that is believed, and the evidence is about it.
-            prior: information (6, 6) of the first.
-            misfit: of what is believed.
-        """
-        frame, name = self.frame, view.body.name
-        best, usual = None, self._usual[name]
-        sure_of = max(SURE_FIT, SURE * usual)
-        least = max(min(sure_of, MUCH_BETTER * misfit), min(max(FIT, UNUSUAL * usual), BETTER * misfit))
-        count = int(np.count_nonzero(labels == view.body.label))
-        for pose in different(list(poses)):
-            frame.place({name: pose})
-            view.look(labels, frame.camera.width + frame.camera.height)
-            if not view.active:
-                continue
-            position, turn = view.find_label(pose)
-            moved = replace(pose, position=position[None])
-            sure = WEAK if prior is None or pose is not poses[0] else prior
-            for start in (moved, turned_in_picture(moved, turn)) if turn else (moved,):
-                evidence, place, missed = self._try(view, labels, start, DOUBTED * sure, count)
-                if missed <= least:
-                    change = difference(place.rotation[0], poses[0].rotation[0])
-                    error = np.concatenate([place.position[0] - poses[0].position[0], change])
-                    best, least = seen_from(evidence, error)._replace(anew=True), missed
-            if best is not None and least <= usual:
-                break
-        frame.place({name: poses[0]})
-        return best
-
-    def _try(
-        self, view: MaskView, labels: np.ndarray, start: Poses, sure: np.ndarray, count: int
-    ) -> tuple[Evidence, Poses, float]:
-        """Let a contour come to lie on the label: evidence about the place where it does, that place, and the misfit.
-
-        The view looks at the whole picture.
-        """
-        frame, name = self.frame, view.body.name
-        frame.place({name: start})
-        rounds = {name: coarse_to_fine(WIDEST, self._reaches, WIDEST)}
-        found = relinearise(frame, {name: start}, rounds, {name: sure}, self._linearise, self._size)[name]
-        place = move(start, np.linalg.solve(found.information + sure, found.vector))
-        frame.place({name: place})
-        evidence = self._linearise(name, self._reaches[-1])
-        return evidence, place, self._misfit(view, count)
+    def _least(self, name: str, misfit: float) -> float:
+        """The misfit that what a search finds must have, where what is believed has ``misfit``."""
+        usual = self._usual[name]
+        return max(
+            min(max(SURE_FIT, SURE * usual), MUCH_BETTER * misfit), min(max(FIT, UNUSUAL * usual), BETTER * misfit)
+        )
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What was learnt of the bias of borders, and how often contours were not found, to be kept."""
         sums = np.zeros(2) if self._known is None else self._known.sums
         bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index, *sums])
         missed, usual, recent = (np.array([*each.values()]) for each in (self._missed, self._usual, self._recent))
-        return {"bias": bias, "missed": missed, "usual": usual, "recent": recent}
+        return {"bias": bias, "missed": missed, "usual": usual, "recent": recent, "search": self._search.snapshot()}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
@@ -234,6 +199,7 @@ class MaskResidual:
         self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
         self._usual = dict(zip(self._usual, kept["usual"].tolist(), strict=True))
         self._recent = dict(zip(self._recent, kept["recent"].tolist(), strict=True))
+        self._search.restore(kept["search"])
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,31 +26,48 @@ def is_due(missed: int) -> bool:
     return missed <= EAGER or missed % EVERY == 0
 
 
-def size_and_middle(mask: np.ndarray) -> np.ndarray:
-    """Area [px^2], and mean column and row, of a mask (height, width)."""
-    rows, columns = np.nonzero(mask)
-    return np.array([len(rows), columns.mean(), rows.mean()]) if len(rows) else np.zeros(3)
+class Shape(NamedTuple):
+    """Area, middle and direction of a mask in the picture.
+
+    Attributes:
+        area: [px^2].
+        middle: mean column and row (2,).
+        direction: which way it is longest, from the columns to the rows [rad]; None: it is as long as wide, or small.
+    """
+
+    area: int
+    middle: np.ndarray
+    direction: float | None
 
 
-def turn_between(drawn: np.ndarray, label: np.ndarray) -> float:
-    """By how much less than a right angle a label is turned against a drawing, in the picture [rad]; 0: not told."""
-    first, second = _direction(drawn), _direction(label)
-    if first is None or second is None:
-        return 0.0
-    turn = (second - first + 0.5 * np.pi) % np.pi - 0.5 * np.pi
-    return float(turn) if abs(turn) > LEAST_TURN else 0.0
+NOTHING = Shape(0, np.zeros(2), None)
 
 
-def _direction(mask: np.ndarray) -> float | None:
-    """Which way a mask is longest, from the columns to the rows [rad]."""
-    rows, columns = np.nonzero(mask)
-    if len(rows) < LEAST_PIXELS:
-        return None
-    (uu, uv), (_, vv) = np.cov(np.stack([columns, rows]))
+def shape_of(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> Shape:
+    """Of a mask (height, width) whose first pixel is in this column and row."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return NOTHING
+    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float64)
+    by_column, by_row = mask.sum(axis=0), mask.sum(axis=1)
+    area = float(by_row.sum())
+    u, v = np.arange(len(by_column)), np.arange(len(by_row))
+    middle_u, middle_v = by_column @ u / area, by_row @ v / area
+    u, v = u - middle_u, v - middle_v
+    middle = np.array([middle_u + columns[0] + corner[0], middle_v + rows[0] + corner[1]])
+    uu, vv, uv = by_column @ (u * u), by_row @ (v * v), v @ mask @ u
     root = float(np.hypot(uu - vv, 2.0 * uv))
-    if (uu + vv + root) < LONG**2 * (uu + vv - root):
-        return None
-    return 0.5 * float(np.arctan2(2.0 * uv, uu - vv))
+    if area < LEAST_PIXELS or (uu + vv + root) < LONG**2 * (uu + vv - root):
+        return Shape(int(area), middle, None)
+    return Shape(int(area), middle, 0.5 * float(np.arctan2(2.0 * uv, uu - vv)))
+
+
+def turn_between(drawn: Shape, label: Shape) -> float:
+    """By how much less than a right angle a label is turned against a drawing, in the picture [rad]; 0: not told."""
+    if drawn.direction is None or label.direction is None:
+        return 0.0
+    turn = (label.direction - drawn.direction + 0.5 * np.pi) % np.pi - 0.5 * np.pi
+    return float(turn) if abs(turn) > LEAST_TURN else 0.0
 
 
 def turned_in_picture(pose: Poses, angle: float) -> Poses:

@@ -15,12 +15,13 @@ from warpprior.render.window import Window
 from warpprior.scene import Poses, SceneBody
 from warpprior.support.replay import Replay
 from warpprior.tracking.label_window import LabelWindow, fitted
-from warpprior.tracking.mask_search import LEAST_PIXELS, size_and_middle, turn_between
+from warpprior.tracking.mask_search import LEAST_PIXELS, shape_of, turn_between
 from warpprior.tracking.single_frame import PoseEquations, SingleFrame
 from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 GPU_LANES = 256
 MOST_PICTURES = 2**30  # after so many their numbers begin anew
+SIZES = 8  # of windows whose launches stay recorded
 PASSES = 4  # of the closed form that begins a search
 
 
@@ -65,27 +66,44 @@ class MaskView:
         borders.shares = wp.full(1, 1.0, dtype=wp.float32, device=device)
         borders.focal, borders.center = frame.state.focal, frame.state.center
         self.active = False
-        self._take(self._canvas.window)
+        self._whole = self._near = self._canvas.window
+        self._recorded: dict[tuple[int, int], list[Replay]] = {}
+        for _ in range(2):  # a search must not wait for its recordings
+            self._take(self._whole)
+            for replay in (self._looking, self._drawing, self._linearising, self._comparing):
+                replay()
 
     def _take(self, window: Window) -> None:
-        """Look at a window of another size; launches are recorded anew."""
+        """Look at a window of another size; launches are recorded for each size that was looked at of late."""
         self._canvas.look_at(window)
         self._others.look_at(window)
         self._labels.resize(window)
         self._borders.blockers = self._others.keys
-        device = self._frame.device
-        self._looking = Replay(self._launch_looking, device, capture=True)
-        self._linearising = Replay(self._launch_linearising, device, capture=True)
-        self._comparing = Replay(self._launch_comparing, device, capture=True)
+        size, whole = (window.width, window.height), (self._whole.width, self._whole.height)
+        recorded = self._recorded.pop(size, None)
+        if recorded is None:
+            launches = self._launch_looking, self._launch_drawing, self._launch_linearising, self._launch_comparing
+            warm = bool(self._recorded)
+            recorded = [Replay(launch, self._frame.device, capture=True, warm=warm) for launch in launches]
+        self._recorded[size] = recorded
+        if len(self._recorded) > SIZES:
+            del self._recorded[next(key for key in self._recorded if key != whole)]
+        self._looking, self._drawing, self._linearising, self._comparing = recorded
 
     def look(self, labels: np.ndarray, margin: float) -> None:
         """Look at the label image around the body; without its label there is nothing to see."""
         box = self._frame.box([self.body], margin)
         self.active = False
-        if box is None:
-            return
+        if box is not None:
+            self._near = fitted(self._near, box, self._frame.camera)
+            self._look(labels, self._near)
+
+    def look_everywhere(self, labels: np.ndarray) -> None:
+        """Look at the whole picture."""
+        self._look(labels, self._whole)
+
+    def _look(self, labels: np.ndarray, window: Window) -> None:
         before = self._canvas.window
-        window = fitted(before, box, self._frame.camera)
         if (window.width, window.height) == (before.width, before.height):
             self._canvas.shift(window.origins)
             self._others.shift(window.origins)
@@ -104,6 +122,9 @@ class MaskView:
     def _launch_looking(self) -> None:
         list_runs(self._labels.runs)
         self._others.draw_faces(self._frame.state.screen)
+
+    def _launch_drawing(self) -> None:
+        self._canvas.draw_faces(self._frame.state.screen)
 
     def linearise(self, reach: float) -> None:
         """Compare the contour, where the body is placed, with the label's border; residuals beyond ``reach`` [px] count
@@ -168,19 +189,20 @@ class MaskView:
         label is turned against it is the second that is returned [rad].
         """
         frame, camera, position = self._frame, self._frame.camera, pose.position[0]
-        label = self._labels.image == self.body.label
-        wanted = size_and_middle(label)
-        hidden = self._others.keys.numpy().reshape(label.shape)
+        label = shape_of(self._labels.image == self.body.label)
+        hidden = self._others.keys.numpy().reshape(camera.height, camera.width)
         turn = 0.0
         for _ in range(PASSES):
-            self._canvas.draw_faces(frame.state.screen)
-            drawn = self._canvas.keys.numpy().reshape(label.shape) > hidden  # nearer keys are larger
-            found = size_and_middle(drawn)
-            if min(found[0], wanted[0]) < LEAST_PIXELS:
+            self._drawing()
+            drawn = self._canvas.keys.numpy().reshape(hidden.shape)
+            left, top, right, bottom = frame.box([self.body], 1.0) or (0, 0, 0, 0)
+            part = slice(top, bottom), slice(left, right)
+            found = shape_of(drawn[part] > hidden[part], (left, top))  # nearer keys are larger
+            if min(found.area, label.area) < LEAST_PIXELS:
                 break
-            turn = turn_between(drawn, label)
-            shift = (wanted[1:] - found[1:]) / [camera.fx, camera.fy]
+            turn = turn_between(found, label)
+            shift = (label.middle - found.middle) / [camera.fx, camera.fy]
             bearing = np.append(position[:2] / position[2] + shift, 1.0)
-            position = position[2] * np.sqrt(found[0] / wanted[0]) * bearing
+            position = position[2] * np.sqrt(found.area / label.area) * bearing
             frame.place({self.body.name: replace(pose, position=position[None])})
         return position, turn

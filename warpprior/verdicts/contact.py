@@ -12,10 +12,10 @@ from scipy.spatial.transform import Rotation
 from warpprior.bodies import posed_vertices
 from warpprior.geometry.queries import signed_distance
 from warpprior.refinement.symmetry import seen_angles
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Poses, Scene
 
 POINTS = 400  # of a surface that are looked up in another
-MOST_FACES = 4_000_000  # that are looked up in at once, of all frames: a long recording of a fine mesh takes gigabytes
+MOST_FACES = 400_000  # that are looked up in at once, of all frames: a long recording of a fine mesh takes gigabytes
 REACH_M = 0.08  # bodies farther apart than this do not touch in any sense
 MOVES_M_S = 0.03  # what is faster than this does not rest by itself
 AROUND = 5  # steps that say how large one is as a rule
@@ -30,16 +30,10 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
     from all others, of which one of known size may say how far away it is.
     """
     count = scene.frame_count
-    surfaces = {body.name: posed_vertices(body.body, poses[body.name], device) for body in scene.bodies}
     nearest = {name: np.full(count, np.inf) for name in names}
-    for one, other in permutations(scene.bodies, 2):
-        if one.name not in nearest and other.name not in nearest:
-            continue
-        step = max(other.body.vertex_count // POINTS, 1)
-        points = np.ascontiguousarray(surfaces[other.name][:, ::step])
-        least = _least_distance(one, points, surfaces[one.name], device)
-        for name in {one.name, other.name} & set(nearest):
-            nearest[name] = np.minimum(nearest[name], least)
+    most = max(body.body.face_count for body in scene.bodies)
+    for start in range(0, count, max(MOST_FACES // most, 1)):
+        _bring_near(scene, poses, slice(start, start + max(MOST_FACES // most, 1)), nearest, device)
     carries = any(not body.body.is_rigid for body in scene.bodies)
     found = {}
     for name, least in nearest.items():
@@ -56,14 +50,20 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
     return found
 
 
-def _least_distance(item: SceneBody, points: np.ndarray, surface: np.ndarray, device: str) -> np.ndarray:
-    """Of points (frame, point, 3) to a surface (frame, vertex, 3), the reach where all are farther (frame,) [m]."""
-    many, least = max(MOST_FACES // len(item.body.faces), 1), np.empty(len(points))
-    for start in range(0, len(points), many):
-        part = slice(start, start + many)
-        found = signed_distance(item.body, points[part], surface[part], reach_m=REACH_M, device=device)
-        least[part] = found.distance.numpy().min(axis=1)
-    return least
+def _bring_near(
+    scene: Scene, poses: Mapping[str, Poses], frames: slice, nearest: Mapping[str, np.ndarray], device: str
+) -> None:
+    """Lower the distances (frame,) [m] of bodies in some frames to those of what is nearest, at most the reach."""
+    surfaces = {body.name: posed_vertices(body.body, poses[body.name].frames(frames), device) for body in scene.bodies}
+    for one, other in permutations(scene.bodies, 2):
+        if one.name not in nearest and other.name not in nearest:
+            continue
+        step = max(other.body.vertex_count // POINTS, 1)
+        points = np.ascontiguousarray(surfaces[other.name][:, ::step])
+        found = signed_distance(one.body, points, surfaces[one.name], reach_m=REACH_M, device=device)
+        least = found.distance.numpy().min(axis=1)
+        for name in {one.name, other.name} & set(nearest):
+            nearest[name][frames] = np.minimum(nearest[name][frames], least)
 
 
 def jump_traces(poses: Poses, symmetry: str, fps: float) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from warpprior.bodies import posed_keypoints
 from warpprior.render.images import each_labels, render_depth, render_labels
 from warpprior.render.thinning import thinned, thinned_camera
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, depth_image, trust_of
+from warpprior.support.stored import forget
 
 BORDER = 4.0  # length of a border over the root of its area
 FEWEST_PIXELS = 30  # labels smaller than this tell nothing
@@ -18,6 +19,7 @@ FEWEST_KEYPOINTS = 4
 CONFIDENT = 0.3  # keypoints less sure than this tell nothing
 MOST_DRAWN_PX = 160  # width of the pictures in which depth and colours are compared
 LEAST_M = 1e-3  # of a depth
+AT_ONCE = 100  # frames
 
 
 def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, int], device: str) -> dict[str, dict]:
@@ -37,6 +39,7 @@ def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, i
     for cut, drawn in each_labels(scene, dict(poses), device):
         for name, label in names.items():
             _trace_labels(scene, poses[name], label, cut, drawn, found[name])
+        forget(scene.labels[cut])
     for traces in found.values():
         traces["unseen"] = _frames_to(traces["unseen"] == 0.0)
     return found
@@ -112,14 +115,16 @@ def keypoint_traces(scene: Scene, body: SceneBody, poses: Poses, device: str) ->
 
 @dataclass(frozen=True, eq=False)
 class Small:
-    """All bodies drawn small: every ``step``-th pixel, the first in the middle of its block.
+    """All bodies drawn small in some frames: every ``step``-th pixel, the first in the middle of its block.
 
     Attributes:
+        frames: which.
         depth: of what is seen (frame, row, column) [m], 0 where nothing is.
         labels: of what is seen (frame, row, column).
         step: pixels of the picture to one of these.
     """
 
+    frames: slice
     depth: np.ndarray
     labels: np.ndarray
     step: int
@@ -128,30 +133,43 @@ class Small:
         """The pixels of a picture that were drawn."""
         return thinned(image, self.step)
 
+    def each(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Number, depth and labels of each frame."""
+        return zip(range(self.frames.start, self.frames.stop), self.depth, self.labels, strict=True)
 
-def draw_small(scene: Scene, poses: Mapping[str, Poses], device: str) -> Small:
-    """Draw all bodies."""
+
+def draw_small(scene: Scene, poses: Mapping[str, Poses], device: str) -> Iterator[Small]:
+    """Draw all bodies, some frames at a time."""
     step = max(1, -(-scene.camera.width // MOST_DRAWN_PX))
     small = replace(scene, camera=thinned_camera(scene.camera, step), labels=None, read_rgb=None, read_depth=None)
-    return Small(render_depth(small, dict(poses), device), render_labels(small, dict(poses), device), step)
+    for frames in pieces(scene.frame_count):
+        part = {name: own.frames(frames) for name, own in poses.items()}
+        yield Small(frames, render_depth(small, part, device), render_labels(small, part, device), step)
 
 
-def depth_traces(scene: Scene, names: Mapping[str, int], small: Small) -> dict[str, np.ndarray]:
-    """Of bodies that have these labels: how far they are from measured depth, the median of their pixels (frame,) [mm].
+def pieces(frame_count: int) -> list[slice]:
+    """Frames that are looked at together, so that memory does not grow with the sequence."""
+    return [slice(start, min(start + AT_ONCE, frame_count)) for start in range(0, frame_count, AT_ONCE)]
 
-    NaN where none is measured.
+
+def trace_depth(scene: Scene, names: Mapping[str, int], small: Small, found: Mapping[str, np.ndarray]) -> None:
+    """How far bodies that have these labels are from measured depth, the median of their pixels [mm].
+
+    Args:
+        scene: with depth images.
+        names: labels by name.
+        small: some frames.
+        found: by name (frame,), of all frames; those that are told are filled.
     """
-    found = {name: np.full(scene.frame_count, np.nan) for name in names}
-    for frame in range(scene.frame_count):
+    for frame, depth, labels in small.each():
         image = depth_image(scene, frame)
         if image is None:
             continue
         measured = small.thinned(image)
-        seen = (measured > 0.0) & (small.depth[frame] > 0.0)
+        seen = (measured > 0.0) & (depth > 0.0)
         for name, label in names.items():
-            own = seen & (small.labels[frame] == label)
+            own = seen & (labels == label)
             if scene.labels is not None:
                 own &= small.thinned(scene.labels[frame]) == label
             if np.count_nonzero(own) >= FEWEST_PIXELS // 3:
-                found[name][frame] = 1e3 * abs(np.median(measured[own] - small.depth[frame][own]))
-    return found
+                found[name][frame] = 1e3 * abs(np.median(measured[own] - depth[own]))

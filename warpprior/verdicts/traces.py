@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from warpprior.result import Result
-from warpprior.verdicts.colors import hue_trace
+from warpprior.verdicts.colors import trace_hue
 from warpprior.verdicts.contact import break_traces, contact_traces, jump_traces
 from warpprior.verdicts.measured import measured_keypoints, measured_middle
-from warpprior.verdicts.pictures import depth_traces, draw_small, keypoint_traces, label_traces
+from warpprior.verdicts.pictures import draw_small, keypoint_traces, label_traces, trace_depth
 from warpprior.verdicts.told import residual_traces, sigma_traces
 
 Traces = dict[str, np.ndarray]
@@ -36,11 +36,15 @@ def find_traces(result: Result, device: str = "cpu") -> dict[str, Traces]:
         _add(found, label_traces(scene, poses, names, device))
     coloured = [body for body in moving if body.body.is_rigid and body.body.colors is not None and scene.read_rgb]
     if coloured or scene.read_depth is not None:
-        small = draw_small(scene, poses, device)
+        depth, hue = ({name: np.full(scene.frame_count, np.nan) for name in names} for _ in range(2))
+        for small in draw_small(scene, poses, device):
+            if scene.read_depth is not None:
+                trace_depth(scene, names, small, depth)
+            for body in coloured:
+                trace_hue(scene, body, poses[body.name], small, device, hue[body.name])
         if scene.read_depth is not None:
-            _add(found, {name: {"depth_mm": away} for name, away in depth_traces(scene, names, small).items()})
-        for body in coloured:
-            found[body.name]["hue"] = hue_trace(scene, body, poses[body.name], small, device)
+            _add(found, {name: {"depth_mm": away} for name, away in depth.items()})
+        _add(found, {body.name: {"hue": hue[body.name]} for body in coloured})
     return found
 
 

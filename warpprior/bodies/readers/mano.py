@@ -96,13 +96,21 @@ class ManoModel:
 
 
 def read_mano(
-    path: Path | str, name: str = "hand", *, side: str | None = None, correct_left_shape: bool = False
+    path: Path | str,
+    name: str = "hand",
+    *,
+    side: str | None = None,
+    correct_left_shape: bool = False,
+    mirrored: bool = False,
 ) -> Body:
     """A hand from a MANO file; see :func:`read_mano_model` and :func:`mano_body`."""
-    return mano_body(read_mano_model(path, side=side, correct_left_shape=correct_left_shape), name)
+    model = read_mano_model(path, side=side, correct_left_shape=correct_left_shape, mirrored=mirrored)
+    return mano_body(model, name)
 
 
-def read_mano_model(path: Path | str, *, side: str | None = None, correct_left_shape: bool = False) -> ManoModel:
+def read_mano_model(
+    path: Path | str, *, side: str | None = None, correct_left_shape: bool = False, mirrored: bool = False
+) -> ManoModel:
     """Arrays and side of a MANO file.
 
     Args:
@@ -110,6 +118,7 @@ def read_mano_model(path: Path | str, *, side: str | None = None, correct_left_s
         side: ``left`` or ``right``; None takes what the file is.
         correct_left_shape: the published left hand's shape directions are those of the right hand in x; reverse
             them.  Say what the poses at hand were fitted with.
+        mirrored: the hand is the mirror image of the file's, as networks that know right hands alone have left ones.
 
     Raises:
         InputError: the file is damaged, no MANO model, or of the other side.
@@ -117,6 +126,11 @@ def read_mano_model(path: Path | str, *, side: str | None = None, correct_left_s
     arrays = read_model_arrays(path, LAYOUT)
     joints = arrays.J_regressor @ arrays.v_template
     found = "right" if joints[LINK_NAMES.index("middle1"), 0] < joints[0, 0] else "left"
+    if mirrored:
+        if correct_left_shape:
+            accepted = "one of them: a mirrored right hand has a right hand's shapes"
+            raise InputError(f"{path}: correct_left_shape", "is given with mirrored", accepted)
+        arrays, found = _mirrored(arrays), "left" if found == "right" else "right"
     if side is not None and side != found:
         accepted = f"give side = {found!r}, or the other file"
         raise InputError(str(path), f"is a {found} hand: its fingers point along {_along(found)}", accepted)
@@ -125,6 +139,23 @@ def read_mano_model(path: Path | str, *, side: str | None = None, correct_left_s
             raise InputError(f"{path}: correct_left_shape", "is a right hand", "only left hands need the correction")
         arrays = replace(arrays, shapedirs=arrays.shapedirs * np.array([-1.0, 1.0, 1.0])[:, None])
     return ManoModel(arrays, found)
+
+
+def _mirrored(arrays: ModelArrays) -> ModelArrays:
+    """The mirror image in x: rotation vectors keep their x and lose the sign of y and z."""
+    flip = np.array([-1.0, 1.0, 1.0])
+    turn = np.outer(flip, flip).ravel()  # of the entries of a rotation matrix
+    poses = arrays.posedirs * flip[:, None] * np.tile(turn, arrays.posedirs.shape[2] // 9)
+    vectors = np.tile([1.0, -1.0, -1.0], len(LINK_NAMES) - 1)
+    return replace(
+        arrays,
+        v_template=arrays.v_template * flip,
+        f=np.ascontiguousarray(arrays.f[:, ::-1]),
+        shapedirs=arrays.shapedirs * flip[:, None],
+        posedirs=poses,
+        hands_mean=None if arrays.hands_mean is None else arrays.hands_mean * vectors,
+        hands_components=None if arrays.hands_components is None else arrays.hands_components * vectors,
+    )
 
 
 def _along(side: str) -> str:
@@ -204,13 +235,14 @@ class ManoKeys:
 
     Attributes:
         side: None takes what the file is.
-        correct_left_shape: see :func:`read_mano_model`.
+        correct_left_shape, mirrored: see :func:`read_mano_model`.
         flat_hand_mean, pca, translation: see :class:`~warpprior.bodies.readers.conventions.Convention`.
     """
 
     translation: Literal["root", "transl"] = "root"
     side: Literal["left", "right"] | None = None
     correct_left_shape: bool = False
+    mirrored: bool = False
     flat_hand_mean: bool = True
     pca: int | None = number(None, 1, MOST_COMPONENTS)
 
@@ -225,14 +257,17 @@ class ManoKind(BodyKind):
     def read(self, source: BodySource) -> tuple[Body, Convention]:
         """The hand, and what the numbers in its pose files mean."""
         keys = source.keys
-        hand = read_mano_model(source.file, side=keys.side, correct_left_shape=keys.correct_left_shape)
+        how = {"correct_left_shape": keys.correct_left_shape, "mirrored": keys.mirrored}
+        hand = read_mano_model(source.file, side=keys.side, **how)
         convention = Convention(hand.arrays, hand, keys.pca, keys.flat_hand_mean, keys.translation)
         return mano_body(hand, source.name), convention
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
-        """Its file, which hand it is, and whether its shape directions were corrected when it was read."""
-        as_published = np.array_equal(read_mano(target.source_file(body)).shape_directions, body.shape_directions)
+        """Its file, which hand it is, and what was done to it when it was read: mirrored, or its shapes corrected."""
+        published = read_mano(target.source_file(body))
+        as_published = np.array_equal(published.shape_directions, body.shape_directions)
         corrected = {} if as_published else {"correct_left_shape": True}
+        corrected = corrected if published.side == body.side else {"mirrored": True}
         return {**super().write(body, target), "side": body.side, **corrected}
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from warpprior.cli.options import argument, option
+from warpprior.cli.shared import as_place
 from warpprior.cli.studies import Study, changed_settings, seeds
+from warpprior.formats.place import Place
 from warpprior.support.limits import MOST_WHOLE, number
 
 PLACE = 6
@@ -23,7 +24,9 @@ def _levels() -> str:
 class Options(Study):
     """Options of ``ablate``."""
 
-    scenes: tuple[Path, ...] = argument("SCENE", "scene folders with truth", (), nargs="*")
+    scenes: tuple[Place, ...] = argument(
+        "SCENE", "scenes with truth: folders, FORMAT:PATH", (), read=as_place, nargs="*"
+    )
     simulate: str | None = option("simulate this scene with each of --seeds, too", metavar="NAME")
     seeds: tuple[int, ...] = seeds(10)
     mask_noise: str = option(_levels, "M1", metavar="LEVEL")
@@ -52,7 +55,7 @@ def run(options: Options) -> int:
         mask_noise=options.mask_noise,
         frame_count=options.num_frames,
     )
-    with runs_in(folder, options.overwrite, options.scenes):
+    with runs_in(folder, options.overwrite, [scene.path for scene in options.scenes]):
         device = start_warp(options.device, options.quiet)
         with progress_bar("ablate", quiet=options.quiet) as progress:
             runs = ablate(sources, settings, folder, device=device, jobs=options.jobs, progress=progress)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from warpprior.finding import Finding
+    from warpprior.formats import Recording
     from warpprior.scene import Scene
 
 PLACE = 0
@@ -36,31 +37,34 @@ def run(options: Options) -> int:
     from warpprior.checks.door import finding_of_error
     from warpprior.checks.run import check, cure
     from warpprior.cli.running import BAD_INPUT, OK, say, start_warp
-    from warpprior.io import load_scene, prepare_file, prepare_folder, prepare_output
+    from warpprior.formats import open_recording
+    from warpprior.io import prepare_file, prepare_folder, prepare_output
     from warpprior.io.results import write_json
     from warpprior.report.check_page import write_check
     from warpprior.support.device import self_healing
     from warpprior.support.errors import InputError
 
     scene: Scene | None = None
+    recording: Recording | None = None
     with ExitStack() as outputs:
         if options.json is not None:
             outputs.enter_context(prepare_file(options.json, overwrite=options.overwrite))
         if options.output_dir is not None:
-            overwrite = {"overwrite": options.overwrite, "protect": [options.scene]}
+            overwrite = {"overwrite": options.overwrite, "protect": [options.scene.path]}
             outputs.enter_context(prepare_output(options.output_dir, **overwrite))
         if options.fix is not None:
             outputs.enter_context(prepare_folder(options.fix, overwrite=options.overwrite))
         device = start_warp(options.device, options.quiet)
         try:
-            scene = load_scene(options.scene, num_frames=options.num_frames, to_check=True)
+            opened = open_recording(options.scene, num_frames=options.num_frames, to_check=True)
         except InputError as error:
             refused = finding_of_error(error)
             if refused is None:
                 raise
             found: tuple[Finding, ...] = (refused,)
         else:
-            loaded = scene
+            recording, scene = opened, opened.scene
+            loaded = opened.scene
             found = self_healing(lambda: check(loaded, device=device))
         if options.json is not None:
             write_json(options.json, {"findings": [finding.as_dict() for finding in found]})
@@ -70,7 +74,7 @@ def run(options: Options) -> int:
             page = write_check(options.output_dir, found, scene, mended if applied else None, device=device)
             say(options.quiet, f"open: {page}")
         if options.fix is not None:
-            _fix(options, mended, applied)
+            _fix(options, recording, mended, applied)
     return BAD_INPUT if any(finding.level == "error" for finding in found) else OK
 
 
@@ -84,15 +88,15 @@ def _lines(found: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _fix(options: Options, mended: Scene | None, applied: Sequence[str]) -> None:
+def _fix(options: Options, recording: Recording | None, mended: Scene | None, applied: Sequence[str]) -> None:
     from warpprior.cli.running import say
-    from warpprior.io import save_scene
+    from warpprior.formats import write
 
     assert options.fix is not None
-    if mended is None:
+    if mended is None or recording is None:
         say(options.quiet, "nothing written: the scene cannot be read before this is cured by hand")
     elif not applied:
         say(options.quiet, "nothing written: there is no cure that can be applied")
     else:
-        save_scene(mended, options.fix, overwrite=options.overwrite)
+        write(recording.with_scene(mended), options.fix, "scene", overwrite=options.overwrite)
         say(options.quiet, f"{options.fix}: with {', '.join(applied)} cured; check it, too")

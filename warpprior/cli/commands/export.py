@@ -1,37 +1,92 @@
-"""``warpprior export``: write a pose file, or the scene's initial poses, as a USD stage."""
+"""``warpprior export``: write a motion as a USD stage, or in any format that is written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from warpprior.cli.options import REQUIRED, option
-from warpprior.cli.shared import Common, IntoFile, Measured
+from warpprior.cli.options import option
+from warpprior.cli.shared import Common, Measured, NamingFormats
+
+if TYPE_CHECKING:
+    from warpprior.formats import Recording
 
 PLACE = 8
-SUMMARY = "write a motion as a USD stage"
+SUMMARY = "write a motion as a USD stage, or in another format"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Measured, IntoFile, Common):
+class Options(Measured, NamingFormats, Common):
     """Options of ``export``."""
 
-    output: Path = option("stage to write (.usdc, .usda, .usd)", REQUIRED, metavar="FILE")
+    output: Path | None = option("stage to write (.usdc, .usda, .usd)", metavar="FILE")
+    format: str | None = option("another format to write, into --output-dir (see warpprior formats)", metavar="NAME")
+    output_dir: Path | None = option("folder to write in that format", metavar="DIR")
+    overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
 def run(options: Options) -> int:
-    """Write the stage."""
-    from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings, start_warp
+    """Write the stage, or the folder."""
+    from warpprior.support.errors import InputError
+
+    if (options.output is None) == (options.format is None):
+        found = "neither of --output and --format" if options.output is None else "both of --output and --format"
+        raise InputError("warpprior export", found, "--output FILE.usdc, or --format NAME with --output-dir DIR")
+    return _write_stage(options, options.output) if options.output is not None else _write_format(options)
+
+
+def _write_stage(options: Options, output: Path) -> int:
+    from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
     from warpprior.io import prepare_file
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
     from warpprior.usd import export_usd
 
-    with prepare_file(options.output, overwrite=options.overwrite):
+    with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
-        scene, poses = first_frames(read_scene(options.scene, options.quiet), options.poses, options.num_frames)
+        recording, poses_file = _opened(options)
+        scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
         say_warnings(scene)
         with progress_bar("export", quiet=options.quiet) as progress:
-            self_healing(lambda: export_usd(scene, poses, options.output, progress=progress))
-    say(options.quiet, f"{scene.frame_count} frames in {options.output}")
+            self_healing(lambda: export_usd(scene, poses, output, progress=progress))
+    say(options.quiet, f"{scene.frame_count} frames in {output}")
     return OK
+
+
+def _write_format(options: Options) -> int:
+    from warpprior.cli.running import OK, first_frames, say
+    from warpprior.formats.opening import check_writable, write_into
+    from warpprior.formats.place import make_options
+    from warpprior.io import prepare_folder
+    from warpprior.support.errors import InputError
+
+    assert options.format is not None
+    if options.output_dir is None:
+        raise InputError("--format", f"{options.format} without a folder", "--output-dir DIR")
+    chosen = options.format_options.get(options.format)
+    with prepare_folder(options.output_dir, overwrite=options.overwrite):
+        recording, poses_file = _opened(options)
+        name = check_writable(recording, options.format)
+        scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
+        recording = recording.first_frames(scene.frame_count).with_poses(poses)
+        chosen = make_options(name, {}) if chosen is None else chosen
+        said = write_into(recording, options.output_dir, name, chosen, overwrite=options.overwrite)
+    say(options.quiet, *said, f"{recording.scene.frame_count} frames in {options.output_dir}, as {name}")
+    return OK
+
+
+def _opened(options: Options) -> tuple[Recording, Path | None]:
+    """The recording and the file of its poses; of a result folder, the scene that it was estimated from."""
+    from warpprior.formats import open_recording
+    from warpprior.formats.place import ANY, Place
+    from warpprior.io.result_folder import CONFIG_FILE, read_record
+    from warpprior.io.scene_file import SCENE_FILE
+
+    place, folder = options.scene, options.scene.path
+    is_result = place.format == ANY and (folder / CONFIG_FILE).is_file() and not (folder / SCENE_FILE).exists()
+    if not is_result or options.poses is not None:
+        return open_recording(place), options.poses
+    scene = (read_record(folder) or {}).get("scene")
+    source = scene.get("source") if isinstance(scene, dict) else None
+    return open_recording(Place.of_record(source, f"{folder / CONFIG_FILE}: scene")), folder

@@ -59,6 +59,7 @@ def run(options: Options) -> int:
             "track",
             device,
             settings.seed,
+            source=options.scene,
             quiet=options.quiet,
         )
     return exit_code(result, strict=options.strict)

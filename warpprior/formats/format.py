@@ -1,0 +1,71 @@
+"""What a format of others' files is: one class, in one file, that reads it, writes it, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from warpprior.formats.recording import Recording
+from warpprior.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """A format without options."""
+
+
+class Format:
+    """One format; what differs from this is overridden.
+
+    Attributes:
+        name: the word on the command line, ``[a-z][a-z0-9_]+``.
+        title: what it is, in a few words.
+        reads: what of it is read, in words; empty where it is only written.
+        writes: what of it is written, in words; empty where it is only read.
+        verified: against what reading and writing were verified.
+        Options: a frozen dataclass of :func:`warpprior.cli.options.option` fields: options of the command line where
+            the format is named.  Their names are no command's own.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    reads: ClassVar[str] = ""
+    writes: ClassVar[str] = ""
+    verified: ClassVar[str] = ""
+    Options: ClassVar[type] = NoOptions
+
+    def recognises(self, path: Path) -> str:
+        """By what a file or folder is known to be of this format, in a few words; empty: it is not.
+
+        Names and sizes are looked at, and headers; nothing is read whole.
+        """
+        return ""
+
+    def read(self, source: Path, options: Any) -> Recording:
+        """Read a file or folder.
+
+        Args:
+            source: the path.
+            options: an instance of ``Options``.
+
+        Raises:
+            InputError: it is not of this format, or damaged.
+        """
+        raise InputError(f"format {self.name}", "is written only", "name one that is read: warpprior formats")
+
+    def write(self, recording: Recording, folder: Path, options: Any) -> tuple[str, ...]:
+        """Write the initial poses of a recording's scene.
+
+        Args:
+            recording: what to write; :meth:`Recording.with_poses` puts a result into it.
+            folder: an empty folder that is there; it takes its place when this returns.
+            options: an instance of ``Options``.
+
+        Returns:
+            what is to be said, one sentence each.
+
+        Raises:
+            InputError: the recording has not what the format needs.
+        """
+        raise InputError(f"format {self.name}", "is read only", "name one that is written: warpprior formats")

@@ -1,0 +1,150 @@
+"""Poses as others store them, with gaps, brought to :class:`warpprior.Poses` and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
+from warpprior.io.rotations import read_rotations
+from warpprior.io.world import CameraPath
+from warpprior.scene import Poses
+from warpprior.support.errors import InputError
+from warpprior.support.wording import frame_list
+
+SCALE_SPREAD = 1e-3  # of a scale that is to be one number
+MIRROR = np.array([1.0, -1.0, -1.0])  # of rotation vectors, where x is mirrored
+
+
+def filled(
+    name: str,
+    position: np.ndarray,
+    rotation: np.ndarray,
+    valid: np.ndarray,
+    notes: list[str],
+    *,
+    joints: np.ndarray | None = None,
+    shape: np.ndarray | None = None,
+    scale: float = 1.0,
+) -> Poses:
+    """Poses without gaps: frames that are not valid, or not finite, are interpolated, flagged and noted.
+
+    What stands in frames that are not valid is never read.
+
+    Args:
+        name: of the body, for the note.
+        position: (frame, 3) [m].
+        rotation: unit quaternions (frame, 4) xyzw.
+        valid: (frame,) bool.
+        notes: a sentence is appended where there are gaps.
+        joints: (frame, coordinate), shape: (shape,), scale: as of :class:`warpprior.Poses`.
+
+    Raises:
+        InputError: no frame is valid.
+    """
+    count = len(position)
+    joints = np.zeros((count, 0)) if joints is None else joints
+    together = np.concatenate([position, rotation, joints], axis=1)
+    odd = valid & ~np.isfinite(together).all(axis=1)
+    usable = valid & ~odd
+    if not usable.any():
+        raise InputError(f"body {name!r}", "has a pose in no frame", "needs one frame at least")
+    if odd.any():
+        notes.append(f"{name} has a pose that is not finite in {frame_list(np.flatnonzero(odd))}")
+    if not usable.all():
+        position, joints = (fill_gaps(np.where(usable[:, None], values, 0.0), usable) for values in (position, joints))
+        rotation = fill_rotation_gaps(np.where(usable[:, None], rotation, [0.0, 0.0, 0.0, 1.0]), usable)
+        notes.append(f"{name} has no pose in {frame_list(np.flatnonzero(~usable))}; it was interpolated there")
+    imputed = None if usable.all() else ~usable
+    return Poses(position, rotation, joints, np.zeros(0) if shape is None else shape, scale, imputed=imputed)
+
+
+def split_transforms(
+    matrices: np.ndarray, valid: np.ndarray, where: str, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Positions (frame, 3), quaternions (frame, 4) and the scale of transforms (frame, 4, 4) or (frame, 3, 4).
+
+    A uniform scale inside the matrices has to be the same in all valid frames.
+
+    Args:
+        matrices: may hold anything where they are not valid.
+        valid: (frame,) bool.
+        where: names them in errors.
+        notes: a sentence is appended where there is a scale.
+
+    Raises:
+        InputError: no rotations, mirrored ones, or a scale that varies or is not uniform.
+    """
+    good = valid & np.isfinite(matrices).all(axis=(1, 2))
+    position, rotation = np.full((len(matrices), 3), np.nan), np.full((len(matrices), 4), np.nan)
+    if not good.any():
+        return position, rotation, 1.0
+    blocks = matrices[good, :3, :3].astype(np.float64)
+    if matrices.shape[1] == 4:
+        low = matrices[good, 3]
+        if np.abs(low - [0.0, 0.0, 0.0, 1.0]).max() > 1e-4:
+            raise InputError(
+                where, "has a last row that is not 0 0 0 1", "needs transforms, the translation in column 4"
+            )
+    scales = np.cbrt(np.linalg.det(blocks))
+    scale = float(np.median(scales))
+    if not scale > 1e-6:
+        accepted = "needs rotations: is it transposed, mirrored or empty?"
+        raise InputError(where, f"has 3x3 blocks of determinant {scale**3:.3g} (median)", accepted)
+    spread = float(np.abs(scales / scale - 1.0).max())
+    if spread > SCALE_SPREAD:
+        frames = np.flatnonzero(good)[np.abs(scales / scale - 1.0) > SCALE_SPREAD]
+        found = f"the size in its 3x3 blocks varies by {100 * spread:.2g} %, in {frame_list(frames)}"
+        raise InputError(where, found, "needs one size of the object, or rotations")
+    if abs(scale - 1.0) > 1e-5:
+        notes.append(f"{where}: its 3x3 blocks hold a size factor of {scale:.6g}; it was put into the mesh")
+    else:
+        scale = 1.0
+    position[good] = matrices[good, :3, 3]
+    rotation[good] = read_rotations(blocks / scales[:, None, None], where, where, notes)
+    return position, rotation, scale
+
+
+def transforms_of(position: np.ndarray, rotation: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """Transforms (frame, 4, 4) float64 of positions and quaternions xyzw, with a uniform scale in the 3x3 blocks."""
+    matrices = CameraPath(position, rotation).matrices()
+    matrices[:, :3, :3] *= scale
+    return matrices
+
+
+def camera_path(matrices: np.ndarray, valid: np.ndarray, where: str, notes: list[str]) -> CameraPath | None:
+    """Poses of a camera, world_from_camera, without gaps; None where no frame has one.
+
+    Raises:
+        InputError: no rigid transforms.
+    """
+    position, rotation, scale = split_transforms(matrices, valid, where, [])
+    if scale != 1.0:
+        raise InputError(where, f"has a size factor of {scale:.6g}", "needs rigid poses of the camera")
+    usable: np.ndarray = np.isfinite(position).all(axis=1)  # type: ignore[assignment]
+    if not usable.any():
+        return None
+    if not usable.all():
+        notes.append(f"the camera has no pose in {frame_list(np.flatnonzero(~usable))}; it was interpolated there")
+        position = fill_gaps(np.where(usable[:, None], position, 0.0), usable)
+        rotation = fill_rotation_gaps(np.where(usable[:, None], rotation, [0.0, 0.0, 0.0, 1.0]), usable)
+    return CameraPath(position, rotation, None if usable.all() else usable)
+
+
+def note_camera(path: CameraPath | None, notes: list[str]) -> None:
+    """Say that a camera moves: poses are estimated in its frame, where what rests in the world moves."""
+    if path is None or not path.moves:
+        return
+    away, turned = path.travel()
+    said = f"the camera moves by up to {100 * away:.3g} cm and {np.degrees(turned):.3g} degrees"
+    notes.append(f"{said}; its poses are kept, and motion is estimated in the camera's frame")
+
+
+def one_scale(name: str, scales: np.ndarray, notes: list[str]) -> float:
+    """One size factor of factors per frame: their median, with a note where they vary."""
+    scale = float(np.median(scales))
+    spread = float(np.ptp(scales)) / scale
+    if spread > SCALE_SPREAD:
+        notes.append(
+            f"{name} varies in size by {100 * spread:.2g} %; the median, {scale:.4g}, was taken for all frames"
+        )
+    return scale if abs(scale - 1.0) > 1e-6 else 1.0

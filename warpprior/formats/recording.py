@@ -1,0 +1,63 @@
+"""Recording: what every format is read into and written from: a scene, the world it was in, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from warpprior.io.world import World
+from warpprior.scene import Poses, Scene
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a recording was read from, all that is needed to read it again and to write it back.
+
+    Attributes:
+        format: name of the format.
+        path: absolute.
+        options: those that differ from the defaults, as plain data.
+    """
+
+    format: str
+    path: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One sequence, normalised: metres, radians, OpenCV axes, pixel centres at 0.5, camera_from_body, quaternions xyzw.
+
+    Hands of MANO have our joints: rotation vectors in the file's order, zero for the flat hand, the root's origin at
+    the wrist joint.  Frames whose poses were missing are interpolated and flagged in ``Poses.imputed``.
+
+    Attributes:
+        scene: camera, bodies, poses and observations; its ``warnings`` are the notes.
+        world: poses of the camera in the world, and the direction of gravity there.
+        origin: None for what was made in memory.
+    """
+
+    scene: Scene
+    world: World = field(default_factory=World)
+    origin: Origin | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each thing that was changed, guessed or left out."""
+        return self.scene.warnings
+
+    def with_scene(self, scene: Scene) -> Recording:
+        """The same with another scene of the same frames."""
+        return replace(self, scene=scene)
+
+    def with_poses(self, poses: dict[str, Poses]) -> Recording:
+        """The same in other poses, for instance a result's."""
+        return self.with_scene(self.scene.with_poses(poses))
+
+    def first_frames(self, count: int) -> Recording:
+        """The same, cut to its first frames."""
+        if count >= self.scene.frame_count:
+            return self
+        return replace(self, scene=self.scene.first_frames(count), world=self.world.first_frames(count))

@@ -1,0 +1,156 @@
+"""Gauss-Newton on several clips at once: one launch for all where nothing is drawn, everything else clip by clip.
+
+What a clip does is what it does alone, to the bit on a CPU: its frames see no others, its steps are solved for by
+themselves, and it stops moving as soon as it has converged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import warp as wp
+
+from warpprior.refinement.gauss_newton import GaussNewton, is_look
+from warpprior.support.history import History
+from warpprior.support.replay import Replay
+from warpprior.system.joined import Joined
+from warpprior.terms.term import BoundTerm
+
+Rows = list[dict[str, float]]
+Report = Callable[[int, float], None]
+
+
+class Together:
+    """The least squares of several clips.
+
+    Args:
+        solvers: of the clips, whose terms are alike.
+        joined: their problem.
+        capture: replay iterations as a graph; None does so on a GPU.
+    """
+
+    def __init__(self, solvers: Sequence[GaussNewton], joined: Joined, *, capture: bool | None = None):
+        self._solvers, self._joined = tuple(solvers), joined
+        # A graph would keep what the host read from a file.
+        self._capture = capture if all(solver.problem.holding.distances for solver in solvers) else False
+        first, frames, device = self._solvers[0], joined.motion.frame_count, joined.motion.device
+        joined.prepare_for([term.term for term in first.terms])
+        self._parts = [part for part, _ in joined.motion.clips]
+        self._starts = np.array([0, *(part.stop for part in self._parts)])
+        # One for each term of the clips, in their order: their costs, and what is launched for all, where that is so.
+        self._costs: list[wp.array] = []
+        self._across: list[BoundTerm | None] = []
+        for place, term in enumerate(first.terms):
+            across = term.across(joined)
+            costs: Any = wp.zeros(frames, dtype=wp.float64, device=device) if across is None else across.costs
+            for solver, part in zip(self._solvers, self._parts, strict=True):
+                solver.terms[place].costs = part.of(costs)
+            self._costs.append(costs)
+            self._across.append(across)
+        self._drawn = [[term for term in solver.terms if term.in_parts] for solver in self._solvers]
+        alone = [term for term, across in zip(first.terms, self._across, strict=True) if across is None]
+        self._contacts = any(term.asks_contacts for term in alone if not term.in_parts)
+
+    def run(self, number: int, clips: Sequence[int], report: Report) -> dict[int, Rows | Exception]:
+        """Run one stage of some clips; returns, by clip, the costs of its terms at each iteration, or what went wrong.
+
+        Args:
+            number: of the stage.
+            clips: those that go on.
+            report: called with a clip and the share of the stage that it has done.
+        """
+        found: dict[int, Rows | Exception] = {}
+        going: list[int] = []
+
+        def attempt(clip: int, work: Callable[[], object]) -> bool:
+            """Do something for a clip; what goes wrong is its own affair."""
+            try:
+                work()
+            except Exception as error:
+                found[clip] = error
+            return clip not in found
+
+        first = self._solvers[0]
+        limit, device = first.limit(number), self._joined.motion.device
+        shares = dict.fromkeys(clips, 0.0)
+
+        def begin(clip: int) -> None:
+            shares[clip] = self._solvers[clip].begin(number, lambda share: report(clip, share))
+
+        going = [clip for clip in clips if attempt(clip, lambda clip=clip: begin(clip))]
+        self._joined.enter(first.stages[number])
+        for term in self._across:
+            if term is not None:
+                term.enter(first.stages[number])
+        history = History(first.names, limit, device, self._starts)
+        converged: dict[int, int] = {}  # after how many iterations
+        linearise = advance = None
+        for iteration in range(limit if going else 0):
+            if linearise is None or advance is None:  # who goes on is recorded in graphs
+                now = tuple(going)
+                linearise = Replay(lambda now=now: self._linearise(now, history), device, capture=self._capture)
+                advance = Replay(lambda now=now: self._advance(now), device, capture=self._capture)
+            linearise()
+            left = [clip for clip in going if not attempt(clip, self._solvers[clip].solve)]
+            going = [clip for clip in going if clip not in left]
+            if left:
+                linearise = advance = None
+                self._advance(going)
+            else:
+                advance()
+            for clip in going:
+                report(clip, shares[clip] + (1.0 - shares[clip]) * (iteration + 1) / limit)
+            if is_look(iteration):
+                done = [clip for clip in going if self._solvers[clip].settled(history.read(clip))]
+                converged |= dict.fromkeys(done, iteration + 1)
+                if done:
+                    going, linearise, advance = [clip for clip in going if clip not in done], None, None
+            if not going:
+                break
+
+        def end(clip: int) -> None:
+            rows = history.read(clip)[: converged.get(clip)]
+            found[clip] = self._solvers[clip].end(number, rows)
+
+        for clip in [*converged, *going] if limit else [clip for clip in clips if clip not in found]:
+            attempt(clip, lambda clip=clip: end(clip))
+        return found
+
+    def _linearise(self, clips: Sequence[int], history: History) -> None:
+        """Normal equations of some clips at the current motion; launches only."""
+        joined = self._joined
+        joined.equations.clear()
+        joined.refresh()
+        for clip in clips:
+            self._solvers[clip].problem.refresh(chains=False, contacts=self._contacts)
+        for clip in clips:
+            problem = self._solvers[clip].problem
+            problem.add_rows(self._drawn[clip], problem.system)
+        for place, term in enumerate(self._across):
+            if term is not None:
+                joined.add_rows([term], joined.system)
+                continue
+            for clip in clips:
+                own = self._solvers[clip].terms[place]
+                if not own.in_parts:
+                    self._solvers[clip].problem.add_rows([own], self._solvers[clip].problem.system)
+        for term, costs in zip(self._solvers[0].terms, self._costs, strict=True):
+            history.add(term.name, costs)
+        history.close_row()
+
+    def _advance(self, clips: Sequence[int]) -> None:
+        """Take the steps of some clips; launches only.  What has converged stays as it is, to the bit."""
+        if len(clips) == len(self._solvers):
+            self._joined.motion.pose()
+            self._joined.motion.settle()
+            return
+        for clip in clips:
+            self._solvers[clip].advance()
+
+
+def are_alike(solvers: Sequence[GaussNewton]) -> bool:
+    """Whether the terms of clips are the same, in the same order: observations may leave some without a say."""
+    kinds = {tuple((type(term), term.name, term.body.name) for term in solver.terms) for solver in solvers}
+    return len(kinds) == 1
