@@ -12,6 +12,11 @@ from warpprior.support.device import warp_device
 AT_ONCE = 2**26  # pixels, of six bytes each
 
 
+def measures_there(device) -> bool:
+    """Whether a device is asked; a CPU has OpenCV, which is sooner done."""
+    return warp_device(device).is_cuda
+
+
 def measure_there(labels: np.ndarray, label: int, crops: np.ndarray, bias: float, device) -> wp.array:
     """Pictures of all frames, one behind the other, two numbers a pixel [2 pixels] float16, on the device.
 
