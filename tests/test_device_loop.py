@@ -1,12 +1,11 @@
 """Iterations by kernels alone: where LAPACK leads, without a copy to or from the host, and as a graph."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import warp as wp
 
 from tests.estimator_scenes import change_terms, disturb, enter, make_arm_scene, make_grasp, make_solver
+from warpprior.bench.gpu.copies import counted_copies
 from warpprior.refinement import body_fit, gauss_newton
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.steps import BodySteps
@@ -25,39 +24,6 @@ def by_kernels(monkeypatch):
     monkeypatch.setattr(solvers, "solves_on_device", lambda device: True)
 
 
-@pytest.fixture
-def count_copies(monkeypatch):
-    """Opens blocks in which what goes between host and device, or waits for it, is counted by name."""
-
-    @contextmanager
-    def counting():
-        found = {}
-
-        def counted(name, plain):
-            def call(*arguments, **words):
-                found[name] = found.get(name, 0) + 1
-                return plain(*arguments, **words)
-
-            return call
-
-        made = wp.array.__init__
-
-        def make(array, data=None, *arguments, **words):
-            if data is not None:
-                found["array"] = found.get("array", 0) + 1
-            made(array, data, *arguments, **words)
-
-        with monkeypatch.context() as patch:
-            for name in ("numpy", "assign", "list"):
-                patch.setattr(wp.array, name, counted(name, getattr(wp.array, name)))
-            for name in ("synchronize", "synchronize_device", "synchronize_stream", "from_numpy"):
-                patch.setattr(wp, name, counted(name, getattr(wp, name)))
-            patch.setattr(wp.array, "__init__", make)
-            yield found
-
-    return counting
-
-
 def near(frames=4):
     """A box in a clamp, a little off."""
     scene = make_grasp(frames)
@@ -68,25 +34,25 @@ def loop(scene, device):
     """An iteration of a solver in its last stage, as it runs, and the solver."""
     solver = make_solver(scene, device, SETTINGS)
     enter(solver, 2)
-    return solver._iteration(History(solver.names, 20, device), False), solver
+    return solver.iteration(History(solver.names, 20, device), False), solver
 
 
 @pytest.mark.parametrize("make", [near, make_arm_scene], ids=["box", "arm"])
-def test_iterations_copy_nothing(device, by_kernels, count_copies, make):
+def test_iterations_copy_nothing(device, by_kernels, make):
     """Of a rigid body and of one with joints and shared unknowns; the counting itself sees LAPACK's copies."""
     iterate, solver = loop(make(), device)
     iterate()
-    with count_copies() as found:
+    with counted_copies() as found:
         for _ in range(3):
             iterate()
     assert not found
     assert solver.problem.shared.names or make is near
-    with count_copies() as found:
+    with counted_copies() as found:
         solvers.HostSolver(solver.problem.equations, slice(0, 6), 1e-3, np.ones(6)).solve()
     assert found["numpy"] >= 2 and found["assign"] == 1
 
 
-def test_bodies_are_tried_without_copies(device, by_kernels, count_copies):
+def test_bodies_are_tried_without_copies(device, by_kernels):
     """Iterations of one body alone."""
     solver = make_solver(near(), device, SETTINGS)
     enter(solver, 2)
@@ -94,12 +60,12 @@ def test_bodies_are_tried_without_copies(device, by_kernels, count_copies):
     fit = BodyFit(BodySteps(solver.problem.motion.scene.body("box"), solver.problem), own, solver.problem, 1e-3)
     fit.linearise()
     before = fit.poses
-    with count_copies() as found:
+    with counted_copies() as found:
         fit.iterate(3)
     assert not found and np.abs(fit.poses - before).max() > 1e-4
 
 
-def test_a_stage_copies_costs_only_when_it_looks_at_them(device, by_kernels, count_copies, monkeypatch):
+def test_a_stage_copies_costs_only_when_it_looks_at_them(device, by_kernels, monkeypatch):
     """More iterations mean no more copies than a look at the costs after every few."""
     counts = []
     monkeypatch.setattr(gauss_newton.GaussNewton, "settled", lambda solver, rows: False)
@@ -107,7 +73,7 @@ def test_a_stage_copies_costs_only_when_it_looks_at_them(device, by_kernels, cou
         settings = RefineSettings(contact_points=128, iterations=iterations, without=("hypotheses",))
         solver = make_solver(near(), device, settings)
         limit = min(iterations, solver.stages[0].iterations)
-        with count_copies() as found:
+        with counted_copies() as found:
             assert len(solver.run(0)) == limit
         counts.append((limit, sum(found.values())))
     (few, copies), (many, more) = counts
