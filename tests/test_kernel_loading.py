@@ -6,7 +6,7 @@ import pytest
 import warp as wp
 
 from warpprior.cli import main
-from warpprior.refinement.run import KERNELS, KERNELS_BESIDE, KERNELS_OF_HANDS
+from warpprior.refinement.preparing import KERNELS, KERNELS_BESIDE, KERNELS_OF_HANDS
 from warpprior.support.kernel_loading import OF_GPUS, all_kernels, load_kernels
 from warpprior.terms import TERMS
 

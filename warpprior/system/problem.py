@@ -94,7 +94,7 @@ class Problem:
         self.refresh()
 
     def _make_room(self, segments: Sequence[int] = (0,)) -> None:
-        """Everything that terms look up besides what is drawn, for the motion and the shared unknowns that there are."""
+        """Everything that terms look up besides what is drawn, for the motion and shared unknowns that there are."""
         motion, device = self.motion, self.motion.device
         lanes = CPU_LANES if device.is_cpu else GPU_LANES
         names, frames = self.shared.names, motion.frame_count
