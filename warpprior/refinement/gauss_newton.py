@@ -77,11 +77,7 @@ class GaussNewton:
         tried = self.begin(number, report)
         drawn = (limit + 2) * len(problem.drawings.parts)
         capture = self._capture if drawn < EPOCH_LIMIT else False
-<<<<<<< HEAD
         iterate = self.iteration(history, capture)
-=======
-        iterate = self._iteration(history, capture)
->>>>>>> 5312b171680217b21a85eb472d562098c2c3736a
         for iteration in range(limit):
             iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
@@ -172,11 +168,6 @@ class GaussNewton:
         for term in self.terms:
             history.add(term.name, term.costs)
         history.close_row()
-
-    @property
-    def launches_only(self) -> bool:
-        """Whether :meth:`solve` never waits for the device."""
-        return self._solver.launches_only
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
