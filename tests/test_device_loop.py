@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import warp as wp
 
+import warpprior
 from tests.estimator_scenes import change_terms, disturb, enter, make_arm_scene, make_grasp, make_solver
 from warpprior.bench.gpu.copies import counted_copies
 from warpprior.refinement import body_fit, gauss_newton
@@ -121,3 +122,13 @@ def test_a_graph_of_all_of_it_gives_the_same_bits(device, by_kernels, graphs_or_
     else:
         np.testing.assert_array_equal(found[0][0], found[1][0])
         assert found[0][1] == found[1][1]
+
+
+def test_clips_together_are_solved_by_kernels_as_alone(device, by_kernels):
+    """Several in the same launches, whose equations are parts of one array, to the bit on a CPU."""
+    scenes, settings = [make_arm_scene(count, seed=count) for count in (3, 4)], RefineSettings(iterations=6)
+    together = warpprior.refine_many(scenes, settings, device=device, together=True)
+    for scene, found in zip(scenes, together, strict=True):
+        expected = warpprior.refine(scene, settings, device=device).poses
+        for name, poses in found.poses.items():
+            np.testing.assert_allclose(poses.position, expected[name].position, atol=1e-9 if device == "cpu" else 1e-5)
