@@ -164,6 +164,12 @@ def _of_others(
     return Format(place, take, mutators, read, beside, seconds=20.0)
 
 
+def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
+    """A file of a folder of loose outputs, which is named as what it is."""
+    chosen = {part: (file,) if part == "object_poses" else file}
+    return _of_others("clip", file, mutators, partial(others.write_clips, **{part: file}), 1, **chosen)
+
+
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
@@ -213,6 +219,23 @@ FORMATS: dict[str, Format] = {
     "v2d-json": _of_others("v2d", "intrinsics_stable.json", _JSON, others.write_v2d, 1, without_hands=True),
     "v2d-geocalib": _of_others("v2d", "geocalib/calibration.json", _JSON, others.write_v2d, 2, without_hands=True),
     "v2d-mask": _of_others("v2d", "masks/1/000001.png", _PNG, others.write_v2d, 3, without_hands=True),
+    **{
+        f"clip-{Path(file).stem}{Path(file).suffix}": _of_others("clip", file, how, others.write_clips, depth)
+        for file, how, depth in (
+            ("cam_K.txt", TEXT, 1),
+            ("ob_in_cam/000001.txt", TEXT, 2),
+            ("hand_right_keypoints.npy", BYTES, 1),
+        )
+    },
+    "clip-masks-json": _of_clip("masks.json", _JSON, "masks"),
+    "clip-masks-npz": _of_clip("masks.npz", _NPZ, "masks"),
+    "clip-masks-npy": _of_clip("masks.npy", BYTES, "masks"),
+    "clip-tum": _of_clip("track.txt", TEXT, "object_poses"),
+    "clip-poses-json": _of_clip("poses.json", _JSON, "object_poses"),
+    "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),
+    "clip-intrinsics-json": _of_clip("intrinsics.json", _JSON, "intrinsics"),
+    "clip-intrinsics-yaml": _of_clip("camera.yaml", TEXT, "intrinsics"),
+    "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

@@ -15,14 +15,16 @@ from warpprior.refinement.pace import MODULE_S, PREPARING, whole_seconds
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
 from warpprior.settings import RefineSettings
+from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
-from warpprior.support.kernel_loading import count_uncompiled, load_kernels
+from warpprior.support.kernel_loading import OF_GPUS, count_uncompiled, load_kernels
 from warpprior.support.progress import Course, Progress
 from warpprior.support.stored import each_frame
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
 from warpprior.system.overlap import FEWEST_PIXELS
 from warpprior.system.problem import Problem
+from warpprior.system.solver import solves_on_device
 from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
 from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
@@ -32,7 +34,7 @@ from warpprior.verdicts.judge import judged
 ADAM_ITERATIONS = 200
 KERNELS = (
     *("camera", "contacts", "distance", "history", "kinematics", "link_motions", "overlap", "quasistatic"),
-    *("silhouette", "skinning", "visibility"),
+    *("silhouette", "skinning", "steps", "visibility"),
 )
 KERNELS_OF_HANDS = ("joints", "kept_distance", "link_blocks", "surface_motion", "surface_query")
 KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
@@ -82,7 +84,7 @@ def prepare(
     """Check a scene, load kernels, and take stand-ins; arguments and errors as of :func:`refine`."""
     check_is_scene(scene, "refine")
     _check(scene)
-    kernels, seconds = _kernels(scene, settings), whole_seconds(scene)
+    kernels, seconds = _kernels(scene, settings, device), whole_seconds(scene)
     uncompiled = count_uncompiled(kernels)
     shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
     course = Course(progress, shares)
@@ -154,9 +156,9 @@ def adam_iterations(settings: RefineSettings) -> int:
     return asked if limit is None else min(asked, limit)
 
 
-def _kernels(scene: Scene, settings: RefineSettings) -> list[str]:
+def _kernels(scene: Scene, settings: RefineSettings, device: str) -> list[str]:
     """Modules of kernels that a run launches: what all do, and those of its terms, which bear their names."""
-    names = list(KERNELS)
+    names = [*KERNELS, *(OF_GPUS if solves_on_device(warp_device(device)) else ())]
     if not all(body.body.is_rigid for body in scene.bodies):
         names += KERNELS_OF_HANDS
     terms = [term.name for term in used_terms(settings) if not term.lacks(scene)]

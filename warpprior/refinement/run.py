@@ -36,6 +36,7 @@ from warpprior.result import Result
 from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device
+from warpprior.support.memory import give_back
 from warpprior.support.progress import Course, Progress
 from warpprior.support.stored import forget
 from warpprior.system.allowances import overlap_notes
@@ -98,7 +99,10 @@ def refine(
         run.finish()
     except KeyboardInterrupt:
         complete = False
-    return ready.finished(run.result(complete))
+    result = run.result(complete)
+    del run  # what it held is wanted for what follows
+    give_back()
+    return ready.finished(result)
 
 
 class Run:
