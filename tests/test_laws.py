@@ -34,7 +34,7 @@ FLOORS = [
     ["formats"],
     ["scenes"],
     ["ablation"],
-    ["cli", "__main__"],
+    ["cli", "batches", "__main__"],
 ]
 KERNEL_IMPORTS = {
     *("warp", "numpy", "math", "typing", "collections", "os", "concurrent", "contextlib", "contextvars"),

@@ -110,9 +110,7 @@ class _Search:
         self._tried.append((tried, frames))
         with fit.seen_in(frames):
             fit.place(tried)
-            for _ in range(iterations):
-                fit.linearise()
-                fit.step()
+            fit.iterate(iterations)
             costs = np.where(frames, fit.observed_costs(), np.inf)
         self.add(fit.poses, costs)
 
