@@ -213,6 +213,40 @@ FORMATS: dict[str, Format] = {
     "v2d-json": _of_others("v2d", "intrinsics_stable.json", _JSON, others.write_v2d, 1, without_hands=True),
     "v2d-geocalib": _of_others("v2d", "geocalib/calibration.json", _JSON, others.write_v2d, 2, without_hands=True),
     "v2d-mask": _of_others("v2d", "masks/1/000001.png", _PNG, others.write_v2d, 3, without_hands=True),
+    **{
+        f"clip-{Path(file).stem}{Path(file).suffix}": _of_others("clip", file, how, others.write_clips, depth)
+        for file, how, depth in (
+            ("cam_K.txt", TEXT, 1),
+            ("ob_in_cam/000001.txt", TEXT, 2),
+            ("hand_right_keypoints.npy", BYTES, 1),
+        )
+    },
+    **{
+        f"clip-{name}": _of_others("clip", file, how, write, 1)
+        for name, file, how, write in (
+            ("masks-json", "masks.json", _JSON, partial(others.write_clips, masks="masks.json")),
+            ("masks-npz", "masks.npz", _NPZ, partial(others.write_clips, masks="masks.npz")),
+            ("masks-npy", "masks.npy", BYTES, partial(others.write_clips, masks="masks.npy")),
+        )
+    },
+    **{
+        f"clip-{name}": _of_others(
+            "clip",
+            file,
+            how,
+            partial(others.write_clips, **{part: file}),
+            1,
+            **{part: (file,) if part == "object_poses" else file},
+        )
+        for name, file, how, part in (
+            ("tum", "track.txt", TEXT, "object_poses"),
+            ("poses-json", "poses.json", _JSON, "object_poses"),
+            ("poses-npy", "poses.npy", BYTES, "object_poses"),
+            ("intrinsics-json", "intrinsics.json", _JSON, "intrinsics"),
+            ("intrinsics-yaml", "camera.yaml", TEXT, "intrinsics"),
+            ("colmap", "cameras.txt", TEXT, "intrinsics"),
+        )
+    },
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

@@ -20,6 +20,7 @@ from warpprior.support.wording import nearest
 FORMATS: dict[str, str | Format] = {
     "scene": "warpprior.formats.scene",
     "v2d": "warpprior.formats.v2d",
+    "clip": "warpprior.formats.clip",
 }
 GROUP = "warpprior.formats"
 
