@@ -42,6 +42,7 @@ from warpprior.system.problem import Problem
 from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
 from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
+from warpprior.terms.given import CHANNEL, is_unseen
 from warpprior.terms.penetration import Penetration
 from warpprior.terms.term import check_terms
 from warpprior.verdicts.judge import judged
@@ -246,8 +247,8 @@ def _check(scene: Scene) -> None:
     if not moving:
         raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
     if scene.labels is None:
-        if not (scene.keypoints2d or scene.boxes):
-            accepted = "frames.labels or keypoints.file in scene.toml"
+        if not (scene.keypoints2d or scene.boxes or CHANNEL in scene.noise):
+            accepted = "frames.labels, keypoints.file or noise.poses in scene.toml"
             raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
         return
     for body in moving:
@@ -350,6 +351,9 @@ class Run:
             _, before = read_rays(body, self.motion)
             if start_from_detections(body, self.motion, passes=passes):
                 self.notes += note_depth(body, self.motion, before)
+                continue
+            if is_unseen(self.scene, body):
+                self.notes.append(f"{body.name}: nothing shows it; its given poses are held, and contact mends them.")
                 continue
             if self.scene.labels is None:
                 self.notes.append(f"{body.name}: nothing shows it; only what it touches says where it is.")
