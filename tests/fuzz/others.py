@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.format_files import clip, v2d
+from tests.format_files import bop, clip, dexycb, ho3d, v2d
 from tests.format_files.samples import (
     FRAMES,
     hand_item,
@@ -17,6 +17,26 @@ from tests.format_files.samples import (
     write_mano,
     write_png,
 )
+
+SERIAL = dexycb.SERIAL
+DEXYCB = "data/20200709-subject-01/20200709_141754"
+
+
+def write_bop(folder: Path) -> None:
+    """A data set of one scene, and results of it."""
+    scene = bop.write_scene(folder / "set")
+    rows = [f"7,{image},{bop.ITEM},0.5,1 0 0 0 1 0 0 0 1,0 0 {500 + image},0.1" for image in range(FRAMES)]
+    (scene / "r.csv").write_text("\n".join(["scene_id,im_id,obj_id,score,R,t,time", *rows, ""]))
+
+
+def write_dexycb(folder: Path) -> None:
+    """A data set of one sequence."""
+    dexycb.write_sequence(folder / "data")
+
+
+def write_ho3d(folder: Path) -> None:
+    """A data set of one sequence."""
+    ho3d.write_sequence(folder / "data")
 
 
 def write_v2d(folder: Path) -> None:
@@ -45,9 +65,8 @@ def write_clips(folder: Path, *, masks: str = "", object_poses: str = "", intrin
         shutil.rmtree(folder / "masks")
         mug = clip.masks_of(scene)["mug"]
         if masks.endswith("json"):
-            frames = {
-                f"{k:06d}": {"size": [120, 160], "counts": clip.packed(clip.runs_of(m))} for k, m in enumerate(mug)
-            }
+            packed = [{"size": [120, 160], "counts": clip.packed(clip.runs_of(mask))} for mask in mug]
+            frames = {f"{frame:06d}": mask for frame, mask in enumerate(packed)}
             (folder / masks).write_text(json.dumps({number: {"1": mask} for number, mask in frames.items()}))
         elif masks.endswith("npz"):
             np.savez(folder / masks, **{"1": mug})

@@ -83,6 +83,7 @@ class ClipFormat(Format):
     )
     writes = "the files of poses and of 3D keypoints, corrected, in their own form"
     verified = "files made in the layouts of FoundationPose, SAM 2, COCO, COLMAP and TUM; round trips"
+    general = True
     Options = ClipOptions
 
     def recognises(self, path: Path) -> str:

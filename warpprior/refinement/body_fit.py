@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
 from warpprior.refinement.steps import BodySteps
+from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
 from warpprior.system.solver import make_solver
 from warpprior.terms.term import BoundTerm
@@ -28,7 +30,10 @@ class BodyFit:
     def __init__(self, steps: BodySteps, terms: Sequence[BoundTerm], problem: Problem, damping: float):
         self.body, self.problem, self.motion = steps.body, problem, problem.motion
         self._steps = steps
-        self._solver = make_solver(problem.equations, steps.columns, damping, steps.floor)
+        self._solver = make_solver(problem.equations, steps.columns, damping, steps.floor, tied=False)
+        capture = None if self._solver.launches_only and problem.can_be_recorded else False
+        fit = weakref.proxy(self)  # what is replayed must not keep the sequence alive
+        self._iterate = Replay(lambda: fit._iteration(), problem.motion.device, capture=capture)
         self._terms = [term for term in terms if not term.ties_frames]
         self._away: np.ndarray | None = None  # frames in which the body is out of sight
         self._placed = np.zeros((0, 7))
@@ -80,6 +85,15 @@ class BodyFit:
         self._steps.take(self._solver.steps)
         self.motion.pose()
         self.motion.settle()
+
+    def iterate(self, count: int) -> None:
+        """Some iterations, each a step and the equations at where it leads; launches only on a GPU."""
+        for _ in range(count):
+            self._iterate()
+
+    def _iteration(self) -> None:
+        self.step()
+        self.linearise()
 
     def observed_costs(self) -> np.ndarray:
         """How badly each frame fits what was observed, at the last linearisation (frame,)."""

@@ -46,8 +46,7 @@ class GaussNewton:
 
     def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
         self.problem, self.settings = problem, settings
-        # A graph would keep the focal length it was recorded with, and what the host read from a file.
-        self._capture = False if problem.estimates_focal or not problem.holding.distances else capture
+        self._capture = capture if problem.can_be_recorded else False
         estimated = problem.motion.estimated
         articulated = any(not body.body.is_rigid for body in estimated)
         self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
@@ -78,12 +77,9 @@ class GaussNewton:
         tried = self.begin(number, report)
         drawn = (limit + 2) * len(problem.drawings.parts)
         capture = self._capture if drawn < EPOCH_LIMIT else False
-        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
-        advance = Replay(self.advance, problem.motion.device, capture=self._capture)
+        iterate = self._iteration(history, capture)
         for iteration in range(limit):
-            linearise()
-            self.solve()
-            advance()
+            iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
             if is_look(iteration) and self.settled(history.read()):
                 break
@@ -118,6 +114,27 @@ class GaussNewton:
                 self._settle(information[0])
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
 
+    def _iteration(self, history: History, capture: bool | None) -> Callable[[], None]:
+        """One iteration to be called again and again: a graph, where nothing in it waits for the host."""
+        device = self.problem.motion.device
+
+        def all_steps() -> None:
+            self.linearise(history)
+            self.solve()
+            self.advance()
+
+        if self._solver.launches_only:
+            return Replay(all_steps, device, capture=capture)
+        linearise = Replay(lambda: self.linearise(history), device, capture=capture)
+        advance = Replay(self.advance, device, capture=self._capture)
+
+        def in_turn() -> None:
+            linearise()
+            self.solve()
+            advance()
+
+        return in_turn
+
     def _settle(self, information: np.ndarray) -> None:
         """Drop what is not clear of the shared unknowns; all bodies follow, as a step of the solver would have them."""
         shared = self.problem.shared
@@ -131,6 +148,7 @@ class GaussNewton:
         """Let one body choose among other poses, all others held."""
         stage, problem = self.stages[number], self.problem
         own = [term for term in self.terms if term.body.name == steps.body.name]
+        problem.drawings.renew()
         problem.refresh()  # the body before was drawn last where it was tried last
         fit = BodyFit(steps, own, problem, self.settings.gauss_newton.damping)
         choose_poses(fit, stage.carry_frames, turns=stage.half_turns, report=report)
@@ -145,6 +163,11 @@ class GaussNewton:
         for term in self.terms:
             history.add(term.name, term.costs)
         history.close_row()
+
+    @property
+    def launches_only(self) -> bool:
+        """Whether :meth:`solve` never waits for the device."""
+        return self._solver.launches_only
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""

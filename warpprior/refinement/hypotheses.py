@@ -112,9 +112,7 @@ class _Search:
         with fit.seen_in(frames):
             fit.place(tried)
             fit.linearise()
-            for _ in range(iterations):
-                fit.step()
-                fit.linearise()
+            fit.iterate(iterations)
             costs = np.where(frames, fit.observed_costs(), np.inf)
         self.add(fit.poses, costs)
 

@@ -94,7 +94,7 @@ class Problem:
         self.refresh()
 
     def _make_room(self, segments: Sequence[int] = (0,)) -> None:
-        """Everything that terms look up besides what is drawn, for the motion and the shared unknowns that there are."""
+        """Everything that terms look up besides what is drawn, for the motion and shared unknowns that there are."""
         motion, device = self.motion, self.motion.device
         lanes = CPU_LANES if device.is_cpu else GPU_LANES
         names, frames = self.shared.names, motion.frame_count
@@ -127,6 +127,11 @@ class Problem:
         system.bias_column = equations.shared.get("bias", -1)
         system.focal_column = equations.shared.get("focal", -1)
         return system
+
+    @property
+    def can_be_recorded(self) -> bool:
+        """A graph of the launches stays right: it would keep the focal length, and what the host read from a file."""
+        return not self.estimates_focal and self.holding.distances
 
     @cached_property
     def system(self) -> System:

@@ -98,8 +98,7 @@ class BoundTerm:
             zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
         in_parts: as the term has it.
-        asks_contacts: it reads what touches, :meth:`warpprior.system.problem.Problem.contacts`, which is then kept up to
-            date; a constant of the class.
+        asks_contacts: it reads :meth:`warpprior.system.problem.Problem.contacts`; a constant of the class.
     """
 
     asks_contacts: ClassVar[bool] = True

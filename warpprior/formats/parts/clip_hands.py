@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.parts.keypoints import COUNT, ORDERS, SIZES, guess_order, reordered, sort_kind
-from warpprior.formats.parts.text_files import numbers, read_json
+from warpprior.formats.parts.text_files import check_reach, numbers, read_json
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError
@@ -144,6 +144,7 @@ def _track(
         or stored.dtype.kind not in "fiu"
     ):
         raise InputError(str(path), f"{stored.dtype} of shape {stored.shape}", _ACCEPTED)
+    check_reach(stored, str(path))
     values = stored.astype(np.float64)
     words = set(f"{path.stem}_{key}".lower().replace("-", "_").split("_"))
     sides = [word for word in ("left", "right") if word in words]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,15 @@ def _of_numbers(values: np.ndarray, where: str) -> Intrinsics:
         side = 3 if len(values) == 9 else 4
         return _of_matrix(values.reshape(side, side)[:3, :3], where)
     if len(values) == 6:
-        return Intrinsics(*map(float, values[:4]), size=_size(values[4], values[5], where))
+        return Intrinsics(*_four(values[:4]), size=_size(values[4], values[5], where))
     if len(values) != 4:
         raise InputError(where, f"has {len(values)} numbers", accepted)
-    return Intrinsics(*map(float, values))
+    return Intrinsics(*_four(values))
+
+
+def _four(values: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:
+    fx, fy, cx, cy = (float(value) for value in values)
+    return fx, fy, cx, cy
 
 
 def _of_matrix(matrix: np.ndarray, where: str) -> Intrinsics:
@@ -114,7 +120,7 @@ def _of_matrix(matrix: np.ndarray, where: str) -> Intrinsics:
     if low > 1e-6 or abs(matrix[0, 1]) > 1e-3 * abs(matrix[0, 0]) or abs(matrix[1, 0]) > 1e-6:
         accepted = "needs fx 0 cx, 0 fy cy, 0 0 1"
         raise InputError(where, "has no matrix of a pinhole camera without skew", accepted)
-    return Intrinsics(*(float(matrix[place]) for place in ((0, 0), (1, 1), (0, 2), (1, 2))))
+    return Intrinsics(*_four([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]]))
 
 
 def _of_tree(tree: Any, where: str, depth: int = 0) -> Intrinsics:
@@ -128,7 +134,7 @@ def _of_tree(tree: Any, where: str, depth: int = 0) -> Intrinsics:
         for names in _CENTERS:
             if all(name in tree for name in names):
                 keys = ("fx", "fy", *names)
-                found = Intrinsics(*(float(numbers(tree[key], (), f"{where}: {key}")) for key in keys))
+                found = Intrinsics(*_four([float(numbers(tree[key], (), f"{where}: {key}")) for key in keys]))
     for key in _MATRIX_KEYS if found is None else ():
         if key in tree:
             value = tree[key]

@@ -87,24 +87,34 @@ def _places(paths: Mapping[int, Path]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class DepthFiles(Pictures):
-    """``Scene.read_depth`` of 16-bit pictures, whose values ``to_metres`` makes metres, 0 for unmeasured."""
+    """``Scene.read_depth`` of pictures whose values ``to_metres`` makes metres, 0 for unmeasured.
+
+    Attributes:
+        to_metres: of 16-bit values (height, width), or of colours (height, width, 3) uint8 RGB.
+        colored: the depth is in colours.
+    """
 
     to_metres: Callable[[np.ndarray], np.ndarray]
+    colored: bool = False
 
     def __call__(self, frame: int) -> np.ndarray | None:
-        stored = self._decoded(frame)
+        stored = self._decoded(frame, color=self.colored)
         if stored is None:
             return None
-        if stored.ndim != 2 or stored.dtype != np.uint16:
+        if not self.colored and (stored.ndim != 2 or stored.dtype != np.uint16):
             raise InputError(self.places[frame], f"is {stored.dtype} of shape {stored.shape}", "needs 16-bit grey PNG")
         return self.to_metres(stored).astype(np.float32)
 
 
 def depth_pictures(
-    paths: Mapping[int, Path], camera: Camera, to_metres: Callable[[np.ndarray], np.ndarray]
+    paths: Mapping[int, Path],
+    camera: Camera,
+    to_metres: Callable[[np.ndarray], np.ndarray],
+    *,
+    colored: bool = False,
 ) -> DepthFiles | None:
     """``Scene.read_depth`` of files by frame; None without any."""
-    return DepthFiles(camera, dict(paths), _places(paths), None, to_metres) if paths else None
+    return DepthFiles(camera, dict(paths), _places(paths), None, to_metres, colored) if paths else None
 
 
 def read_mask_values(path: Path, camera: Camera, where: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.parts.pictures import numbered
-from warpprior.formats.parts.text_files import entry, numbers, read_json, read_number_rows
+from warpprior.formats.parts.text_files import check_reach, entry, numbers, read_json, read_number_rows
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.support.errors import InputError
@@ -45,7 +45,7 @@ class PoseTrack:
         whole = np.full((timeline.count, 4, 4), np.nan)
         rows = np.flatnonzero(frames >= 0)
         whole[frames[rows]] = self.matrices[rows]
-        return whole, np.isfinite(whole).all(axis=(1, 2))
+        return whole, np.asarray(np.isfinite(whole).all(axis=(1, 2)))
 
     def frames(self, timeline: Timeline, notes: list[str]) -> np.ndarray:
         """The frame of each row (row,), -1 where it has none."""
@@ -137,6 +137,7 @@ def _read_array(path: Path) -> PoseTrack:
     good = stored.ndim == 3 and stored.shape[1:] in ((4, 4), (3, 4)) and stored.dtype.kind in "fiu"
     if not good:
         raise InputError(str(path), f"{stored.dtype} of shape {stored.shape}", "needs numbers (frame, 4, 4)")
+    check_reach(stored, str(path))
 
     def save(target: Path, new: np.ndarray) -> None:
         np.save(target, new[:, : stored.shape[1]].astype(stored.dtype), allow_pickle=False)
