@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -267,4 +268,7 @@ FORMATS: dict[str, Format] = {
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }
+if find_spec("pyarrow") is not None:
+    FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 0)
+    FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 0, hands="joints")
 """All formats by name."""

@@ -39,6 +39,22 @@ def write_ho3d(folder: Path) -> None:
     ho3d.write_sequence(folder / "data")
 
 
+def write_motion(folder: Path) -> None:
+    """A motion_v1 file at a plain path, with its mesh."""
+    from tests.format_files import motion_v1
+
+    motion_v1.write_motion(folder)
+    (path,) = folder.rglob("*.parquet")
+    path.rename(folder / "motion.parquet")
+
+
+def write_sharpa(folder: Path) -> None:
+    """A file of the older form, with its mesh and models."""
+    from tests.format_files import mano_sharpa
+
+    mano_sharpa.write_sharpa(folder, sides=("right",))
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))
