@@ -269,6 +269,6 @@ FORMATS: dict[str, Format] = {
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }
 if find_spec("pyarrow") is not None:
-    FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 0)
-    FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 0, hands="joints")
+    FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 1)
+    FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 1, hands="joints")
 """All formats by name."""

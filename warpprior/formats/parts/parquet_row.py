@@ -5,6 +5,7 @@ Pickles inside them are carried along as bytes and never opened.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ _DEPTH = 4  # folders below the one that is named
 _THRIFT = 1 << 20  # entries and bytes of a file's own description
 _ACCEPTED = "give a parquet file of one sequence"
 _MOST_NESTED = 6
+_MOST_FILES = 100_000
 
 
 def arrow() -> tuple[Any, Any]:
@@ -167,7 +169,8 @@ class ParquetRow:
                 or pa.types.is_boolean(column.type)
             ):
                 raise InputError(where, f"holds {column.type}", wanted)
-            values = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+            with np.errstate(invalid="ignore"):  # signalling NaN
+                values = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
         if len(found) != len(shape) or any(n not in (None, m) for n, m in zip(shape, found, strict=True)):
             raise InputError(where, f"has shape {_words(tuple(found))}", wanted)
         values = values.reshape(found)
@@ -237,13 +240,23 @@ def find_row_file(source: Path, sequence: str | None = None, robot: str | None =
 
 
 def row_files(folder: Path) -> list[Path]:
-    """Parquet files of a folder and a few below it, links left out."""
+    """Parquet files of a folder and a few below it, links and what may not be looked at left out."""
     found, layer = [], [folder] if folder.is_dir() else []
     for _ in range(_DEPTH):
-        entries = [entry for place in layer for entry in sorted(place.iterdir()) if not entry.is_symlink()]
-        found += [entry for entry in entries if entry.suffix.lower() == ".parquet" and entry.is_file()]
-        layer = [entry for entry in entries if entry.is_dir()]
+        entries = [entry for place in layer for entry in _entries(place)]
+        found += [Path(entry.path) for entry in entries if entry.name.lower().endswith(".parquet") and entry.is_file()]
+        layer = [Path(entry.path) for entry in entries if entry.is_dir()]
+        if len(found) > _MOST_FILES:
+            raise InputError(str(folder), f"holds more than {_MOST_FILES} parquet files", "name one, or their folder")
     return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.is_symlink()), key=lambda entry: entry.name)
+    except OSError:
+        return []
 
 
 def column_names(path: Path) -> list[str]:
