@@ -55,6 +55,14 @@ def write_sharpa(folder: Path) -> None:
     mano_sharpa.write_sharpa(folder, sides=("right",))
 
 
+def write_hot3d(folder: Path) -> None:
+    """A recording of HOT3D and a clip."""
+    from tests.format_files import hot3d
+
+    hot3d.write_recording(folder / "P1")
+    hot3d.write_clip(folder / "clip-000001.tar")
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))

@@ -42,9 +42,19 @@ def read_umetrack(path: Path | str, name: str = "hand", *, side: str = "left") -
     Raises:
         InputError: another side, or the file is damaged or holds no such hand.
     """
+    data = read_bytes(path, "a profile of a UmeTrack hand", limit=_BYTES)
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(str(path), f"is not JSON: {reason_of(error)}", _ACCEPTED) from None
+    return umetrack_body(tree, name, side=side, where=str(path))
+
+
+def umetrack_body(tree: Any, name: str, *, side: str, where: str) -> Body:
+    """The same of a profile that was parsed; ``where`` names it in messages."""
     if side not in ("right", "left"):
         raise InputError("side", repr(side), "right or left")
-    model = _read_model(Path(path))
+    model = _read_model(tree, where)
     flip = np.array([-1.0 if side == "right" else 1.0, 1.0, 1.0])
     vertices, places = model.vertices * flip, model.places * flip
     axes = model.axes * (flip if side == "left" else -flip)  # of turns: a mirror turns them the other way round
@@ -111,12 +121,38 @@ class _Model:
     tips: np.ndarray
 
 
-def _read_model(path: Path) -> _Model:
-    data = read_bytes(path, "a profile of a UmeTrack hand", limit=_BYTES)
-    try:
-        tree = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(str(path), f"is not JSON: {reason_of(error)}", _ACCEPTED) from None
+def profile_of(body: Body) -> dict[str, Any]:
+    """The profile of a body that was read from one, as far as bodies hold it."""
+    flip = np.array([-1.0 if body.side == "right" else 1.0, 1.0, 1.0])
+    faces = body.faces if body.side == "left" else body.faces[:, ::-1]
+    assert body.keypoints is not None, "it has some"
+    weights = np.zeros((body.vertex_count, body.link_count))
+    np.add.at(weights, (np.arange(body.vertex_count)[:, None], body.skin_links), body.skin_weights)
+    bones = np.zeros((body.vertex_count, 17))
+    bones[:, 0] = weights[:, 0]
+    for bone in range(2, 17):
+        finger, part = divmod(bone - 2, 3)
+        bones[:, bone] = weights[:, 2 + 4 * finger + part]
+    origins = np.zeros((body.link_count, 3))
+    for link in range(1, body.link_count):
+        origins[link] = origins[body.parents[link]] + body.joint_offsets[link, :3]
+    axes = body.joint_axes[1:] * (flip if body.side == "left" else -flip)
+    tips = body.vertices[body.keypoints.vertices[body.keypoints.vertices >= 0]] * flip
+    unused = np.zeros((22 - JOINTS, 3))
+    model = {
+        "mesh_vertices": body.vertices * flip / _MILLIMETRE,
+        "mesh_triangles": faces,
+        "dense_bone_weights": bones,
+        "joint_rest_positions": np.concatenate([origins[1:] * flip / _MILLIMETRE, unused]),
+        "joint_rotation_axes": np.concatenate([axes, np.tile([1.0, 0.0, 0.0], (22 - JOINTS, 1))]),
+        "joint_parent": np.array([*(255 if joint % 4 == 0 else joint - 1 for joint in range(JOINTS)), 255, 255]),
+        "joint_limits": np.concatenate([np.stack([body.lower, body.upper], axis=1), np.zeros((22 - JOINTS, 2))]),
+        "landmark_rest_positions": np.concatenate([tips / _MILLIMETRE, np.zeros((16, 3))]),
+    }
+    return {"hand_model": {**{key: values.tolist() for key, values in model.items()}, "hand_scale": 1.0}}
+
+
+def _read_model(tree: Any, path: str) -> _Model:
     tree = tree.get("hand_model", tree) if isinstance(tree, dict) else None
     if not isinstance(tree, dict):
         raise InputError(str(path), "has no hand_model", _ACCEPTED)
@@ -200,8 +236,12 @@ class UmetrackKind(BodyKind):
         return read_umetrack(source.file, source.name, side=source.keys.side), None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
-        """Its file and side."""
-        return {**super().write(body, target), "side": body.side}
+        """Its file, or what the body holds of it, and its side."""
+        if target.source is not None:
+            return {**super().write(body, target), "side": body.side}
+        name = f"{target.stem}.json"
+        (target.folder / name).write_text(json.dumps(profile_of(body)), encoding="ascii")
+        return {"path": name, "side": body.side}
 
 
 KIND = UmetrackKind()
