@@ -255,7 +255,7 @@ def test_every_sensor_of_the_package_is_in_its_table_and_in_the_docs():
     """Files of sensors are imported, each sensor has a channel, and the page on tracking lists all of them."""
     files = {path.stem for path in Path(sensors.__file__).parent.glob("*.py")} - {"__init__", "base"}
     assert files == {sensor.__module__.rpartition(".")[2] for sensor in SENSORS.values()}
-    assert {sensor.channel for sensor in SENSORS.values()} == set(CHANNELS)
+    assert {sensor.channel for sensor in SENSORS.values()} == set(CHANNELS) - {"poses"}
     page = (Path(__file__).resolve().parents[1] / "docs" / "tracking.md").read_text(encoding="utf-8")
     table = page[page.index("| sensor | of | channel") : page.index("**Moments**")]
     for name, sensor in SENSORS.items():

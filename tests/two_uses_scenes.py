@@ -163,8 +163,17 @@ def swelling_scene(swell=0.002):
     return observed(Scene("hand", CAMERA, 30.0, (SceneBody(hand, 1, False, motion, motion),)))
 
 
+def unseen_scene(scene):
+    """The scene without pictures, its poses being what was observed, but for one frame."""
+    imputed = np.arange(FRAMES) == 1
+    bodies = tuple(replace(body, initial=replace(body.initial, imputed=imputed)) for body in scene.bodies)
+    return replace(scene, bodies=bodies, keypoints2d={}, boxes={}, read_depth=None, noise={"poses": 0.004})
+
+
 SCENES = {
     "touching": touching_scene,
+    "unseen": lambda: unseen_scene(touching_scene()),
+    "unseen tree": lambda: unseen_scene(tree_scene()),
     "known arm": lambda: known_in_touch("arm"),
     "known box": lambda: known_in_touch("box"),
     "tree": tree_scene,
@@ -386,7 +395,19 @@ def _pose(bound, problem, motion):
     return lambda s: twin.pose(s.joints[bound.body.name], *held, weights)
 
 
+def _given(bound, problem, motion):
+    """Bodies start where they were given: what was given is moved away, in one frame far enough to be an outlier."""
+    given = _float(bound._given)
+    given = given + 0.003 * np.random.default_rng(2).normal(size=given.shape)
+    given[-1] += 0.02
+    bound._given.assign(given.astype(np.float32))
+    places, held, trusted = bound._chosen.numpy(), _float(bound._given), _float(bound._trusted)
+    assert (list(trusted) == [1.0, 0.0, 1.0, 1.0] and len(places) == 24) or len(places) == 8
+    return lambda stance: twin.given(stance, places, held, trusted, *_scale(bound))
+
+
 COSTS = {
+    "given": _given,
     "keypoints": _keypoints,
     "boxes": _boxes,
     "depth": _depth,

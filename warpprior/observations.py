@@ -101,6 +101,10 @@ CHANNELS: dict[str, Channel] = {
             *("depth", "depth image", "m", ("z",), None, 0.005, 4.0),
             "of each measured depth",
         ),
+        Channel(
+            *("poses", "given poses", "m", ("x", "y", "z"), None, 0.005, 4.0),
+            "of each point of a body whose given poses are all that was observed of it",
+        ),
     )
 }
 """All channels by name."""
@@ -221,5 +225,5 @@ class Observation:
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self):
-        for name in CHANNELS:
+        for name in (name for name in CHANNELS if name in self.__dataclass_fields__):
             take(self, name, f"observation: {name}", arrays_only=True)

@@ -11,15 +11,15 @@ from tests.mano_files import mano_arrays
 FRAMES = 5
 
 
-@lru_cache(maxsize=2)
-def simulated(side="right"):
-    """A simulated grasp of a mug: exact initial poses, labels, colours, 160 x 120 pixels."""
+@lru_cache(maxsize=3)
+def simulated(side="right", object="mug"):
+    """A simulated grasp, of a mug unless said: exact initial poses, labels, colours, 160 x 120 pixels."""
     from warpprior.scene import Camera
     from warpprior.scenes import simulate
 
     camera = Camera(160, 120, 150.0, 151.0, 80.5, 60.25)
     exact = {"mask_noise": "M0", "pose_noise": "exact", "hand_noise": "exact"}
-    return simulate("grasp_lift", object="mug", seed=3, frame_count=FRAMES, camera=camera, side=side, **exact)
+    return simulate("grasp_lift", object=object, seed=3, frame_count=FRAMES, camera=camera, side=side, **exact)
 
 
 def object_of(scene):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +265,15 @@ FORMATS: dict[str, Format] = {
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
     ),
+    "hot3d-poses": _of_others("hot3d", "P1/dynamic_objects.csv", TEXT, others.write_hot3d, 1),
+    "hot3d-cameras": _of_others("hot3d", "P1/camera_models.json", _JSON, others.write_hot3d, 1),
+    "hot3d-hands": _of_others("hot3d", "P1/umetrack_hand_pose_trajectory.jsonl", TEXT, others.write_hot3d, 1),
+    "hot3d-profile": _of_others("hot3d", "P1/umetrack_hand_user_profile.json", _JSON, others.write_hot3d, 1),
+    "hot3d-clip": _of_others("hot3d", "clip-000001.tar", BYTES, others.write_hot3d, 1, below="clip-000001.tar"),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }
+if find_spec("pyarrow") is not None:
+    FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 1)
+    FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 1, hands="joints")
 """All formats by name."""

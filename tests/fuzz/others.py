@@ -39,6 +39,30 @@ def write_ho3d(folder: Path) -> None:
     ho3d.write_sequence(folder / "data")
 
 
+def write_motion(folder: Path) -> None:
+    """A motion_v1 file at a plain path, with its mesh."""
+    from tests.format_files import motion_v1
+
+    motion_v1.write_motion(folder)
+    (path,) = folder.rglob("*.parquet")
+    path.rename(folder / "motion.parquet")
+
+
+def write_sharpa(folder: Path) -> None:
+    """A file of the older form, with its mesh and models."""
+    from tests.format_files import mano_sharpa
+
+    mano_sharpa.write_sharpa(folder, sides=("right",))
+
+
+def write_hot3d(folder: Path) -> None:
+    """A recording of HOT3D and a clip."""
+    from tests.format_files import hot3d
+
+    hot3d.write_recording(folder / "P1")
+    hot3d.write_clip(folder / "clip-000001.tar")
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))

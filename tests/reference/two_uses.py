@@ -117,6 +117,12 @@ def keypoints(stance, places, detected, weight, reach, focal, center):
     return (weight * detected[..., 2] ** 2 * geman(np.sum(misses**2, axis=2), reach)).sum()
 
 
+def given(stance, places, held, trusted, weight, reach):
+    """Places (frame, place, 3) against held ones, in frames that are trusted."""
+    square = np.sum((stance.places[:, places] - held) ** 2, axis=2)
+    return (weight * trusted[:, None] * geman(square, reach)).sum()
+
+
 def boxes(stance, touching, sides, weight, reach, focal, center):
     """The places that touched a side at the start (frame, 4) against sides (frame, 4), NaN for none."""
     drawn = project(np.take_along_axis(stance.places, touching[..., None], axis=1), focal, center)

@@ -24,6 +24,9 @@ FORMATS: dict[str, str | Format] = {
     "bop": "warpprior.formats.bop",
     "dexycb": "warpprior.formats.dexycb",
     "ho3d": "warpprior.formats.ho3d",
+    "motion_v1": "warpprior.formats.motion_v1",
+    "mano_sharpa": "warpprior.formats.mano_sharpa",
+    "hot3d": "warpprior.formats.hot3d",
 }
 GROUP = "warpprior.formats"
 

@@ -28,6 +28,7 @@ from warpprior.system.solver import solves_on_device
 from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
 from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
+from warpprior.terms.given import CHANNEL
 from warpprior.terms.term import check_terms
 from warpprior.verdicts.judge import judged
 
@@ -187,8 +188,8 @@ def _check(scene: Scene) -> None:
     if not moving:
         raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
     if scene.labels is None:
-        if not (scene.keypoints2d or scene.boxes):
-            accepted = "frames.labels or keypoints.file in scene.toml"
+        if not (scene.keypoints2d or scene.boxes or CHANNEL in scene.noise):
+            accepted = "frames.labels, keypoints.file or noise.poses in scene.toml"
             raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
         return
     for body in moving:

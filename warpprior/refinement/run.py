@@ -43,6 +43,7 @@ from warpprior.system.allowances import overlap_notes
 from warpprior.system.motion import frame_paces
 from warpprior.system.problem import Problem
 from warpprior.terms import GAUSS_NEWTON, Term
+from warpprior.terms.given import is_unseen
 from warpprior.terms.penetration import Penetration
 
 START = "closed-form start"
@@ -193,6 +194,9 @@ class Run:
             _, before = read_rays(body, self.motion)
             if start_from_detections(body, self.motion, passes=passes):
                 self.notes += note_depth(body, self.motion, before)
+                continue
+            if is_unseen(self.scene, body):
+                self.notes.append(f"{body.name}: nothing shows it; its given poses are held, and contact mends them.")
                 continue
             if self.scene.labels is None:
                 self.notes.append(f"{body.name}: nothing shows it; only what it touches says where it is.")

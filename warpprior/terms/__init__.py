@@ -13,6 +13,7 @@ from warpprior.terms.contour import Contour
 from warpprior.terms.coverage import Coverage
 from warpprior.terms.depth import Depth
 from warpprior.terms.far import Far
+from warpprior.terms.given import Given
 from warpprior.terms.image import Image
 from warpprior.terms.keypoints import Keypoints
 from warpprior.terms.literal import (
@@ -45,6 +46,7 @@ __all__ = [
     "Coverage",
     "Depth",
     "Far",
+    "Given",
     "Image",
     "Keypoints",
     "Loss",
@@ -74,6 +76,7 @@ TERMS: tuple[type[Term], ...] = (
     Keypoints,
     Boxes,
     Depth,
+    Given,
 )
 """Every term there is, in the order in which they are added up and listed."""
 

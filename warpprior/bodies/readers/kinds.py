@@ -133,6 +133,7 @@ KINDS: dict[str, str | BodyKind] = {
     "mano": "warpprior.bodies.readers.mano",
     "smpl": "warpprior.bodies.readers.smpl",
     "skin": "warpprior.bodies.readers.skin",
+    "umetrack": "warpprior.bodies.readers.umetrack",
     "vertices": "warpprior.bodies.readers.animated",
 }
 

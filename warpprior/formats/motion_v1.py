@@ -1,0 +1,366 @@
+"""``motion_v1``: one sequence of hands or of a robot with an object, as video_to_data's retargeting stores it.
+
+One parquet file of one row, poses in the world as x, y, z, qw, qx, qy, qz
+(robotic_grounding/motion_schema/{schema,writer}.py, state of June 2026).  Normals of objects at contacts point into
+them.  ``source_payload`` is a pickle, which is carried along and never opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from warpprior.bodies.hand_parts import KEYPOINT_NAMES
+from warpprior.bodies.posing import link_transforms
+from warpprior.bodies.readers.hand import read_hand
+from warpprior.bodies.readers.urdf import read_urdf
+from warpprior.formats.format import Format
+from warpprior.formats.parts.frame_names import keypoint_rows
+from warpprior.formats.parts.motion import filled
+from warpprior.formats.parts.motion_columns import contact_columns, fresh_columns
+from warpprior.formats.parts.parquet_row import ParquetRow, column_names, find_row_file, row_files, write_row
+from warpprior.formats.parts.row_contacts import REACH_M, LinkContacts, link_contacts
+from warpprior.formats.parts.row_objects import (
+    changed_objects,
+    read_row_objects,
+    scene_objects,
+    xyzw_of,
+)
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, standing_camera
+from warpprior.formats.recording import Recording
+from warpprior.io.world import CameraPath, World
+from warpprior.scene import Scene, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.support.limits import number
+from warpprior.support.options import option
+
+VERSION = "motion_v1"
+SIDES = ("left", "right")
+FEWEST_KEYPOINTS = 11  # of 21, from which our hand is fitted
+
+
+@dataclass(frozen=True)
+class MotionOptions:
+    """Options of ``motion_v1``."""
+
+    sequence: str | None = option("sequence to take, of a folder of several", metavar="NAME")
+    robot: str | None = option("robot to take, of a folder of several", metavar="NAME")
+    meshes: Path | None = option("folder of the objects' meshes (default: near the file)", metavar="DIR")
+    mesh_scale: float | None = option(
+        "metres per unit of the meshes (default: by the stated radius)", number(None, 1e-6, 1e3)
+    )
+    urdf: Path | None = option("URDF file of the whole robot", metavar="FILE")
+    urdf_left: Path | None = option("URDF file of the left robot hand", metavar="FILE")
+    urdf_right: Path | None = option("URDF file of the right robot hand", metavar="FILE")
+    robot_name: str = option("name of the hands or robot, where a file is made anew", "hands", metavar="NAME")
+    pose_sigma: float = option(
+        "how far given poses are off, in metres: they are held to that", number(0.005, 1e-5, 1.0)
+    )
+    contact_distance: float = option("how near a link is that touches, in metres", number(REACH_M, 1e-4, 0.1))
+
+
+class MotionFormat(Format):
+    """motion_v1 parquet files."""
+
+    name = "motion_v1"
+    title = "a motion_v1 parquet file of NVIDIA video_to_data, or a folder of them"
+    reads = (
+        "objects by their meshes; hands by frames that are named as a hand's joints are (fitted), robots and robot "
+        "hands with their URDF files; extra `formats`"
+    )
+    writes = "back in place, or anew: poses, frames, joints, contacts with positions, inward normals, parts and flags"
+    verified = "files written by pyarrow in its layout; no genuine file could be had"
+    Options = MotionOptions
+
+    def recognises(self, path: Path) -> str:
+        if path.is_file() and path.suffix.lower() != ".parquet":
+            return ""
+        files = [path] if path.is_file() else row_files(path)[:1]
+        found = [file.name for file in files if "hand_object_contact_part_ids" in column_names(file)]
+        return f"columns of {found[0]}" if found else ""
+
+    def read(self, source: Path, options: MotionOptions) -> Recording:
+        return _Reader(source, options).read()
+
+    def write(self, recording: Recording, folder: Path, options: MotionOptions) -> tuple[str, ...]:
+        origin = recording.origin
+        if origin is not None and origin.format == self.name:
+            return _write_back(recording, folder, options)
+        name = recording.scene.name
+        columns, said = fresh_columns(recording, folder, options)
+        target = folder / f"sequence_id={quote(name, safe='')}" / f"robot_name={quote(options.robot_name, safe='')}"
+        write_row(target / "data.parquet", columns)
+        return (f"{name}: {recording.scene.frame_count} frames in {target.relative_to(folder)}", *said)
+
+
+@dataclass(frozen=True, eq=False)
+class _Hand:
+    """One hand or robot as the file has it.
+
+    Attributes:
+        name: of the body.
+        side: number of its side in the file; None for a whole robot.
+        frames: names of its frames; poses (frame, k, 7), xyzw, in the world.
+        joints: names of its joints; values (frame, j), or None.
+    """
+
+    name: str
+    side: int | None
+    frames: list[str]
+    poses: np.ndarray
+    joints: list[str]
+    values: np.ndarray | None
+
+
+class _Reader:
+    """One file being read."""
+
+    def __init__(self, source: Path, options: MotionOptions):
+        self.options, self.notes = options, []
+        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.robot))
+        version = row.text("schema_version")
+        if version != VERSION:
+            accepted = "the older form without schema_version is read by mano_sharpa"
+            raise InputError(row.place("schema_version"), repr(version) if version else "is missing", accepted)
+        for key in ("sequence_id", "robot_name"):
+            stated = row.partitions.get(key)
+            if stated is not None and key in row.names and row.text(key) != stated:
+                raise InputError(row.place(key), f"is {row.text(key)!r}", f"the folder says {stated!r}")
+        self.objects = read_row_objects(row, self.notes)
+        self.sides = row.texts("hand_sides")
+        self.hands = self._hands()
+        self.count = self._count()
+
+    def _hands(self) -> list[_Hand]:
+        row, found = self.row, []
+        frames, joints = row.text_lists("hand_frame_names"), row.text_lists("hand_finger_joint_names")
+        count = len(self.sides)
+        poses, values = (row.sides(key, count, shape) for key, shape in _HAND_COLUMNS)
+        for place, side in enumerate(self.sides):
+            if side not in SIDES:
+                raise InputError(row.place("hand_sides"), f"has {side!r}", f"one of {', '.join(SIDES)}")
+            stored = poses[place]
+            if stored is None:
+                continue
+            names = frames[place] if place < len(frames) else []
+            if len(names) != stored.shape[1]:
+                found_words = f"{len(names)} names for {stored.shape[1]} frames"
+                raise InputError(row.place("hand_frame_names"), found_words, "a name for each frame")
+            named = joints[place] if place < len(joints) else []
+            found.append(_Hand(f"hand_{side}", place, names, self._xyzw(stored), named, values[place]))
+        root = row.array("robot_root_position", (None, 3))
+        if root is not None:
+            turn = xyzw_of(row.needed("robot_root_wxyz", (len(root), 4)), row.place("robot_root_wxyz"), self.notes)
+            poses_of_root = np.concatenate([root, turn], axis=1)[:, None]
+            positions = row.array("robot_joint_positions", (len(root), None))
+            found.append(_Hand("robot", None, [], poses_of_root, row.texts("robot_joint_names"), positions))
+        return found
+
+    def _xyzw(self, stored: np.ndarray) -> np.ndarray:
+        where = self.row.place("hand_frames_w")
+        frames, links = stored.shape[:2]
+        rotation = xyzw_of(stored[..., 3:].reshape(-1, 4), where, self.notes).reshape(frames, links, 4)
+        return np.concatenate([stored[..., :3], rotation], axis=2)
+
+    def _count(self) -> int:
+        counts = {len(hand.poses) for hand in self.hands}
+        counts |= {len(hand.values) for hand in self.hands if hand.values is not None}
+        counts |= {self.objects.frame_count} if self.objects is not None else set()
+        if len(counts) != 1:
+            raise InputError(str(self.row.path), f"has arrays of {sorted(counts) or 'no'} frames", "needs one length")
+        return counts.pop()
+
+    def read(self) -> Recording:
+        row, notes, options = self.row, self.notes, self.options
+        camera, path = standing_camera(self._places(), self.count)
+        notes.append("no camera is in the file: one was made up that stands and sees everything")
+        bodies: list[SceneBody] = []
+        if self.objects is not None:
+            bodies += scene_objects(self.objects, path, row, options.meshes, options.mesh_scale, notes)
+        keypoints: dict[str, np.ndarray] = {}
+        for hand in self.hands:
+            item = self._body(hand, len(bodies) + 1, path, keypoints)
+            bodies += [] if item is None else [item]
+        if not bodies:
+            raise InputError(str(row.path), "has no object and no hand that can be read", "; ".join(notes[-2:]))
+        fps = row.array("fps", ())
+        if fps is None or not fps > 0.0:
+            raise InputError(row.place("fps"), "is missing or not above zero", "needs frames per second")
+        held = f"given poses are held to {1000 * options.pose_sigma:g} mm"
+        notes.append(f"no picture shows anything: {held}, and physics mends them")
+        scene = Scene(
+            name=row.text("sequence_id") or row.path.stem,
+            camera=camera,
+            fps=float(fps),
+            bodies=tuple(bodies),
+            keypoints3d=keypoints,
+            warnings=tuple(notes),
+            noise={"poses": options.pose_sigma},
+        )
+        frame = row.text("coord_frame", "world")
+        warned = f"gravity was taken to point along -z of its coordinates ({frame})"
+        return Recording(replace(scene, warnings=(*scene.warnings, warned)), World(path, np.array([0.0, 0.0, -1.0])))
+
+    def _places(self) -> np.ndarray:
+        """What a camera has to see (place, 3) [m], world."""
+        found = [hand.poses[..., :3].reshape(-1, 3) for hand in self.hands]
+        found += [] if self.objects is None else [self.objects.position.reshape(-1, 3)]
+        return np.concatenate(found)
+
+    def _body(self, hand: _Hand, label: int, path: CameraPath, keypoints: dict[str, np.ndarray]) -> SceneBody | None:
+        file = self._urdf(hand)
+        if file is not None:
+            return self._robot(hand, file, label, path)
+        rows = keypoint_rows(hand.frames)
+        if len(rows) < FEWEST_KEYPOINTS:
+            what = f"{len(rows)} of its frames are named as joints of a hand are" if hand.frames else "it is a robot"
+            flag = "--urdf" if hand.side is None else f"--urdf-{self.sides[hand.side]}"
+            self.notes.append(f"{hand.name} was left out: {what}, and {flag} names no URDF file")
+            return None
+        places, _ = into_camera(path, hand.poses[..., :3], hand.poses[..., 3:])
+        seen = np.zeros((self.count, len(KEYPOINT_NAMES), 4))
+        for ours, theirs in rows.items():
+            seen[:, ours, :3], seen[:, ours, 3] = places[:, theirs], 1.0
+        keypoints[hand.name] = seen
+        self.notes.append(f"{hand.name}: our own hand, fitted to {len(rows)} of its frames")
+        side = hand.name.removeprefix("hand_")
+        return SceneBody(read_hand(side, name=hand.name), label, False, None)  # type: ignore[arg-type]  # fitted
+
+    def _urdf(self, hand: _Hand) -> Path | None:
+        options = self.options
+        return {"hand_left": options.urdf_left, "hand_right": options.urdf_right, "robot": options.urdf}[hand.name]
+
+    def _robot(self, hand: _Hand, file: Path, label: int, path: CameraPath) -> SceneBody:
+        body = read_urdf(file, hand.name)
+        root = body.link_names[0]
+        if hand.side is not None and root not in hand.frames:
+            raise InputError(str(file), f"its root link is {root}", f"one of the frames: {', '.join(hand.frames[:6])}")
+        poses = hand.poses[:, hand.frames.index(root) if hand.side is not None else 0]
+        position, rotation = into_camera(path, poses[:, :3], poses[:, 3:])
+        missing = [name for name in body.coordinate_names if name not in hand.joints]
+        values = np.zeros((self.count, body.coordinate_count))
+        if body.coordinate_count and (missing or hand.values is None or hand.values.shape[1] != len(hand.joints)):
+            words = f"has no values of {', '.join(missing[:4]) or 'its joints'}"
+            raise InputError(str(self.row.path), words, f"the joints of {file.name}")
+        for column, name in enumerate(body.coordinate_names):
+            values[:, column] = hand.values[:, hand.joints.index(name)]  # type: ignore[index]
+        valid = np.ones(self.count, dtype=bool)
+        known = hand.side is None
+        if known:
+            self.notes.append("robot: its poses are known, for its joints were commanded")
+        self.notes += [f"{file.name}: {warning}" for warning in body.warnings]
+        return SceneBody(
+            body, label, known, filled(hand.name, position, rotation, valid, self.notes, joints=values), source=file
+        )
+
+
+_HAND_COLUMNS = (("hand_frames_w", (None, None, 7)), ("hand_finger_joints", (None, None)))
+
+
+def _write_back(recording: Recording, folder: Path, options: MotionOptions) -> tuple[str, ...]:
+    """The file that was read, with the poses of the recording in it."""
+    origin = recording.origin
+    assert origin is not None, "it was read from a file"
+    reader = _Reader(origin.path, options)
+    if recording.scene.frame_count != reader.count:
+        found = f"has {reader.count} frames, the recording {recording.scene.frame_count}"
+        raise InputError(str(reader.row.path), found, "the same frames")
+    before, path = reader.read(), recording.world.camera
+    assert path is not None, "reading made one"
+    row, new, said = reader.row, {}, []
+    items = {item.name: item for item in recording.scene.bodies}
+    first = {item.name: item for item in before.scene.bodies}
+    objects = [item for name, item in items.items() if name not in ("hand_left", "hand_right", "robot")]
+    if reader.objects is not None and not all(item.known for item in objects):
+        new.update(changed_objects(row, reader.objects, objects, path))
+        said.append(f"{', '.join(item.name for item in objects)} in {reader.count} frames")
+    frames: list[Any] = [None] * len(reader.sides)
+    joints: list[Any] = [None] * len(reader.sides)
+    for hand in reader.hands:
+        item = items.get(hand.name)
+        if hand.side is None or item is None:
+            continue
+        frames[hand.side], joints[hand.side] = _moved_frames(hand, first[hand.name], item, path)
+        said.append(f"{hand.name} in {reader.count} frames")
+    new.update(_sides(row, reader, "hand_frames_w", frames, 3))
+    new.update(_sides(row, reader, "hand_finger_joints", joints, 2))
+    contacts, words = _new_contacts(row, reader, items, objects, path, options)
+    new.update(contacts)
+    inside = row.path.relative_to(origin.path) if origin.path.is_dir() else Path(row.path.name)
+    row.write(folder / inside, new)
+    return (f"{inside}: {', '.join(said) or 'nothing'} written; all else is as it was", *words)
+
+
+def _moved_frames(
+    hand: _Hand, first: SceneBody, item: SceneBody, path: CameraPath
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Frames (frame, k, 7) with quaternions wxyz in the world, each moved along with the link it is nearest to."""
+    from scipy.spatial.transform import Rotation
+
+    before, after = (link_transforms(one.body, one.initial).astype(np.float64) for one in (first, item))
+    position, rotation = into_camera(path, hand.poses[..., :3], hand.poses[..., 3:])
+    names = first.body.link_names
+    rows = {theirs: ours for ours, theirs in keypoint_rows(hand.frames).items()}
+    places = np.empty_like(position)
+    turns = np.empty_like(rotation)
+    for row, name in enumerate(hand.frames):
+        if name in names:
+            link = names.index(name)
+        elif row in rows and first.body.keypoints is not None:
+            link = int(first.body.keypoints.links[rows[row]])
+        else:
+            away = np.linalg.norm(before[..., :3] - position[:, row, None], axis=2).mean(axis=0)
+            link = int(np.argmin(away))
+        old, new = (Rotation.from_quat(one[:, link, 3:]) for one in (before, after))
+        moved = new * old.inv()
+        places[:, row] = after[:, link, :3] + moved.apply(position[:, row] - before[:, link, :3])
+        turns[:, row] = (moved * Rotation.from_quat(rotation[:, row])).as_quat()
+    places, turns = into_world(path, places, turns)
+    turns = np.where(np.sum(turns * hand.poses[..., 3:], axis=-1, keepdims=True) < 0.0, -turns, turns)
+    frames = np.concatenate([places, turns[..., [3, 0, 1, 2]]], axis=2)
+    if hand.values is None or item.body.kind != "urdf":
+        return frames, None
+    values = hand.values.copy()
+    for column, name in enumerate(item.body.coordinate_names):
+        values[:, hand.joints.index(name)] = item.initial.joints[:, column]
+    return frames, values
+
+
+def _sides(row: ParquetRow, reader: _Reader, name: str, made: list[Any], axes: int) -> dict[str, Any]:
+    """A column of arrays by side, those that were not made as they were; nothing where none was made."""
+    if all(one is None for one in made):
+        return {}
+    stored = row.sides(name, len(made), (None,) * (axes - 1) + (7 if axes == 3 else None,))
+    return {
+        name: [new if new is not None else ([] if old is None else old) for new, old in zip(made, stored, strict=True)]
+    }
+
+
+def _new_contacts(
+    row: ParquetRow,
+    reader: _Reader,
+    items: dict[str, SceneBody],
+    objects: list[SceneBody],
+    path: CameraPath,
+    options: MotionOptions,
+) -> tuple[dict[str, Any], list[str]]:
+    """Columns of contacts in the new poses, where the file has them, and what is to be said."""
+    names = row.text_lists("hand_contact_link_names")
+    if not any(names) or not objects:
+        return {}, []
+    sides: list[LinkContacts | None] = []
+    for place, side in enumerate(reader.sides):
+        item = items.get(f"hand_{side}")
+        linked = names[place] if place < len(names) else []
+        known = item is None or not linked
+        sides.append(None if known else link_contacts(item, objects, linked, path, options.contact_distance))
+    if any(one is None and linked for one, linked in zip(sides, names, strict=False)):
+        return {}, ["contacts are those of the motion before: the hands do not have all of their links"]
+    return contact_columns(sides), [f"contacts were found anew: links within {1000 * options.contact_distance:g} mm"]
+
+
+FORMAT = MotionFormat()

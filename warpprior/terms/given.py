@@ -1,0 +1,113 @@
+"""Given: a body that nothing shows stays near the poses it was given, where a scene says that they were observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from warpprior.support.limits import positive
+from warpprior.terms.term import BoundTerm, Term
+
+if TYPE_CHECKING:
+    from warpprior.kernels.rows import System
+    from warpprior.scene import Scene, SceneBody
+    from warpprior.system.problem import Problem
+    from warpprior.system.stage import Stage
+
+POINT_COUNT = 32  # of each body
+CHANNEL = "poses"  # a scene that states its noise says that its poses are observations
+
+
+@dataclass(frozen=True)
+class Given(Term):
+    """Distance of points of the surface from where the given poses put them; frames without a pose say nothing.
+
+    Attributes:
+        sigma_m: error of given poses [m], alike all over each link of the body; None: what the scene says.
+    """
+
+    name: ClassVar[str] = "given"
+    observes: ClassVar[bool] = True
+
+    sigma_m: float | None = positive(None)
+
+    def lacks(self, scene: Scene) -> tuple[str, ...]:
+        """The noise of given poses, with which a scene says that they are observations."""
+        return () if CHANNEL in scene.noise else (f"noise.{CHANNEL}",)
+
+    def bind(self, problem: Problem) -> Iterable[BoundTerm]:
+        """One for each estimated body without label images, keypoints and boxes."""
+        scene = problem.motion.scene
+        if self.lacks(scene):
+            return []
+        return [BoundGiven(self, body, problem) for body in problem.motion.estimated if is_unseen(scene, body)]
+
+
+def is_unseen(scene: Scene, body: SceneBody) -> bool:
+    """Nothing in pictures shows the body, and its poses are said to be observations."""
+    return (
+        CHANNEL in scene.noise
+        and scene.labels is None
+        and body.name not in scene.keypoints2d
+        and body.name not in scene.boxes
+    )
+
+
+class BoundGiven(BoundTerm):
+    """The given poses of one body."""
+
+    term: Given
+
+    def __init__(self, term: Given, body: SceneBody, problem: Problem):
+        import warp as wp
+
+        from warpprior.bodies.posing import posed_vertices
+        from warpprior.kernels.robust import Scale
+
+        super().__init__(term, body, problem)
+        motion, device = problem.motion, problem.motion.device
+        chosen = spread_vertices(body.body.vertices, POINT_COUNT)
+        places = posed_vertices(body.body, body.initial, device)[:, chosen]
+        imputed = body.initial.imputed
+        trusted = np.ones(len(places)) if imputed is None else ~imputed
+        self._chosen = wp.array(motion.first_vertex(body.name) + chosen, dtype=wp.int32, device=device)
+        self._given = wp.array(np.ascontiguousarray(places), dtype=wp.vec3, device=device)
+        self._trusted = wp.array(trusted.astype(np.float32), dtype=wp.float32, device=device)
+        self._scale = wp.zeros(1, dtype=Scale, device=device)
+        self._start = problem.equations.starts[body.name]
+        links = len(np.unique(body.body.skin_links[chosen, 0]))
+        self._share = links / len(chosen)  # points of one link err alike: together they count as one
+
+    def enter(self, stage: Stage) -> None:
+        term = self.term
+        scale = self.problem.robust_scale(CHANNEL, stage, term.weight * self._share, term.sigma_m)
+        self._scale.assign([scale])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        from warpprior.kernels.given import add_given
+
+        motion = self.problem.motion
+        add_given(
+            motion.vertices,
+            self._chosen,
+            self._given,
+            self._trusted,
+            motion.states[self.body.name].poses,
+            self._scale,
+            self._start,
+            system,
+            cost_out=self.costs,
+        )
+
+
+def spread_vertices(vertices: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of vertices (vertex, 3) that lie far from each other, each the farthest from those before (count,)."""
+    chosen = [int(np.argmax(np.linalg.norm(vertices - vertices.mean(axis=0), axis=1)))]
+    away = np.full(len(vertices), np.inf)
+    while len(chosen) < min(count, len(vertices)):
+        away = np.minimum(away, np.linalg.norm(vertices - vertices[chosen[-1]], axis=1))
+        chosen.append(int(np.argmax(away)))
+    return np.array(sorted(set(chosen)), dtype=np.int32)
