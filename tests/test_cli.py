@@ -156,14 +156,12 @@ def help_of(command: str, capsys) -> str:
 
 def test_help_lists_what_there_is(capsys):
     """Sensors, scenes, objects and levels of noise in help are those of the code, in its order."""
-    from warpprior.observations import SENSORS
     from warpprior.scenes import noise
     from warpprior.scenes.objects import OBJECTS
     from warpprior.scenes.registry import SCENES
+    from warpprior.tracking.sensors import SENSORS
 
-    told = help_of("track", capsys)  # first: sensors enter the table when they are imported
-    assert SENSORS
-    assert f"separated by commas: {', '.join(SENSORS)}; or auto" in told
+    assert f"separated by commas: {', '.join(SENSORS)}; or auto" in help_of("track", capsys)
     text = help_of("simulate", capsys)
     for table in (SCENES, OBJECTS, noise.MASK_NOISE, noise.POSE_NOISE, noise.HAND_NOISE, noise.POINT_NOISE):
         assert f"one of {', '.join(table)}" in text

@@ -23,7 +23,7 @@ from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, fit_start
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
-from warpprior.support.stored import each_frame
+from warpprior.support.stored import each_frame, forget
 
 
 def load_scene(
@@ -103,6 +103,7 @@ def load_scene(
             check_depth_scale(f"{scene_file.folder / SCENE_FILE}: [frames], depth_scale", bodies, labels, read_depth)
         unlabelled = [item for item, entry in zip(bodies, scene_file.bodies, strict=True) if not entry.labelled]
         _hide_under(scene_file, unlabelled, labels, notes)
+        forget(labels)
     return Scene(
         name=_readable(scene_file.folder.resolve().name) or "scene",
         camera=scene_file.camera,

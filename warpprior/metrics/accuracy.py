@@ -9,7 +9,7 @@ import numpy as np
 from warpprior.bodies import posed_keypoints
 from warpprior.metrics.chamfer import chamfer_2d, chamfer_3d, pixel_size
 from warpprior.metrics.points import area_under_curve, f_scores, point_errors
-from warpprior.metrics.surfaces import PosedBody
+from warpprior.metrics.surfaces import PosedBody, pieces
 from warpprior.scene import Camera
 
 FAILURE_MM = 50.0
@@ -19,9 +19,14 @@ _KINDS = {"absolute": "", "root": "_root", "pa": "_pa", "pa_mirror": "_pa_mirror
 
 def surface_errors(estimate: PosedBody, truth: PosedBody, defined: np.ndarray, camera: Camera) -> dict[str, np.ndarray]:
     """Chamfer distances per frame (frame,), NaN in frames that are not defined."""
-    pixels = chamfer_2d(camera, estimate.points, truth.points)
+    pixels, distances = [], []
+    for frames in pieces(len(defined)):
+        own, true = estimate.frames(frames), truth.frames(frames)
+        pixels.append(chamfer_2d(camera, own.points, true.points))
+        distances.append(chamfer_3d(own, true))
+    pixels = np.concatenate(pixels)
     rows = {
-        "chamfer_mm": 1e3 * chamfer_3d(estimate, truth),
+        "chamfer_mm": 1e3 * np.concatenate(distances),
         "chamfer_2d_px": pixels,
         "chamfer_2d_mm": 1e3 * pixels * pixel_size(camera, truth.poses.position),
     }

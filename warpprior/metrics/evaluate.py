@@ -21,6 +21,7 @@ from warpprior.render.images import each_labels
 from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
+from warpprior.support.memory import give_back
 from warpprior.support.progress import Course, Progress
 from warpprior.support.stored import forget
 
@@ -99,6 +100,7 @@ class Evaluator:
         report(steps - 1, steps, MEASURING)
         pairs = self._add_contact(posed, rows, extra) if len(scene.bodies) > 1 else {}
         report(steps, steps, MEASURING)
+        give_back()
         return {
             "frames": scene.frame_count,
             "fps": float(scene.fps),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpprior.metrics.contact import CONTACT_M, contact_metrics, distances_to
-from warpprior.metrics.surfaces import PosedBody
+from warpprior.metrics.surfaces import PosedBody, pieces
 from warpprior.metrics.volume import PITCH_M, grid_pitch, shared_volumes
 
 _BORDER_SPACINGS = 1.5  # around penetrating points: between those that were looked at, surfaces may go deeper
@@ -15,7 +15,7 @@ _BORDER_SPACINGS = 1.5  # around penetrating points: between those that were loo
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Pair:
-    """Two bodies at every frame, and how far the points of each are from the other.
+    """Two bodies in some frames, and how far the points of each are from the other.
 
     Attributes:
         bodies: the two; where one is rigid, the first is, and of two rigid ones the first is estimated.
@@ -59,31 +59,26 @@ def _comes_first(one: PosedBody, other: PosedBody) -> bool:
     return other.item.known or not one.item.known
 
 
-def pair_metrics(pair: Pair) -> tuple[dict[str, np.ndarray], float | None]:
-    """Metrics per frame (frame,), and the pitch of the grid on which volumes were counted [m], None without volumes.
+def pair_metrics(pair: Pair) -> dict[str, np.ndarray]:
+    """Metrics per frame (frame,), but for the shared volume.
 
     ``distance_mm`` and ``penetration_mm`` look from both sides; ``slip_mm`` is that of the second body's points on the
-    first, if that is rigid; ``shared_volume_cm3`` needs two closed surfaces and is 0 where no point penetrates.
+    first, if that is rigid.
     """
-    first, second = pair.bodies
     rows = contact_metrics(pair.distances[1], pair.points[1])
     other = contact_metrics(pair.distances[0], pair.points[0])
     rows["distance_mm"] = np.minimum(rows["distance_mm"], other["distance_mm"])
     rows["penetration_mm"] = np.maximum(rows["penetration_mm"], other["penetration_mm"])
-    if not first.is_rigid:
+    if not pair.bodies[0].is_rigid:
         del rows["slip_mm"]
-    if not (first.is_closed and second.is_closed):
-        return rows, None
-    volume, pitch = _volume(pair)
-    rows["shared_volume_cm3"] = 1e6 * volume
-    return rows, pitch
+    return rows
 
 
-def _volume(pair: Pair) -> tuple[np.ndarray, float]:
-    """Shared volume (frame,) [m^3] and pitch [m], counted in the first body's frame.
+def shared_boxes(pair: Pair) -> np.ndarray:
+    """Box around what two bodies share (frame, 2, 3): least and greatest corner, in the first body's frame [m].
 
     What is shared is bounded by parts of either surface that lie inside the other, so the box around the penetrating
-    points of both holds it.
+    points of both holds it.  Where no point penetrates, the corners have changed places.
     """
     first, second = pair.bodies
     frame_count = len(pair.distances[0])
@@ -94,13 +89,24 @@ def _volume(pair: Pair) -> tuple[np.ndarray, float]:
         lower = np.minimum(lower, np.where(inside, points, np.inf).min(axis=1))
         upper = np.maximum(upper, np.where(inside, points, -np.inf).max(axis=1))
     border = _BORDER_SPACINGS * max(first.spacing, second.spacing)
-    lower, upper = lower - border, upper + border
-    met = np.flatnonzero((upper > lower).all(axis=1))
-    volume, pitch = np.zeros(frame_count), PITCH_M
+    return np.stack([lower - border, upper + border], axis=1)
+
+
+def shared_volume(first: PosedBody, second: PosedBody, boxes: np.ndarray) -> tuple[np.ndarray, float]:
+    """Volume that two closed bodies share (frame,) [m^3], and the pitch of the grid on which it was counted [m].
+
+    Args:
+        first, second: the bodies.
+        boxes: of :func:`shared_boxes`.
+    """
+    met = np.flatnonzero((boxes[:, 1] > boxes[:, 0]).all(axis=1))
+    volume, pitch = np.zeros(len(boxes)), PITCH_M
     if len(met):
-        pitch = max(grid_pitch(lower[frame], upper[frame]) for frame in met)
-        one, other = ((first.to_own_at(met, body.vertices[met]), body.outward_faces) for body in (first, second))
-        volume[met] = shared_volumes(one, other, lower[met], upper[met], pitch, device=first.device)
+        pitch = max(grid_pitch(*boxes[frame]) for frame in met)
+    for part in pieces(len(met)) if len(met) else ():
+        some = met[part]
+        one, other = ((first.to_own_at(some, body.vertices[some]), body.outward_faces) for body in (first, second))
+        volume[some] = shared_volumes(one, other, boxes[some, 0], boxes[some, 1], pitch, device=first.device)
     return volume, pitch
 
 
@@ -119,14 +125,14 @@ def contact_scores(touching: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray,
     return per_frame, float(2.0 * both.sum() / all_of.sum()) if all_of.any() else float("nan")
 
 
-def zones_touching(pair: Pair, touching: np.ndarray) -> np.ndarray | None:
-    """Which named zones of the second body have a point that touches (frame, zone); None where it has no zones."""
-    body = pair.bodies[1].item.body
+def zones_touching(posed: PosedBody, touching: np.ndarray) -> np.ndarray | None:
+    """Which named zones of a body have a point that touches (frame, zone); None where it has no zones."""
+    body = posed.item.body
     if not body.contact_zones:
         return None
     found = []
     for vertices in body.contact_zones.values():
         member = np.zeros(body.vertex_count, dtype=bool)
         member[vertices] = True
-        found.append(touching[:, member[pair.bodies[1].corners].all(axis=1)].any(axis=1))
+        found.append(touching[:, member[posed.corners].all(axis=1)].any(axis=1))
     return np.stack(found, axis=1)

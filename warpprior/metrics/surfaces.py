@@ -17,6 +17,7 @@ from warpprior.scene import Poses, SceneBody
 
 POINT_COUNT = 4000
 LEADER_SHARE = 16  # every 16th point speaks for its neighbours first
+AT_ONCE = 64  # frames that are measured together, so that memory does not grow with the sequence
 
 _GOLDEN = np.array([0.7548776662466927, 0.5698402909980532])  # R2 sequence: even in two dimensions
 
@@ -74,6 +75,12 @@ class PosedBody:
     def __init__(self, item: SceneBody, poses: Poses, points: SurfacePoints, rest_surface, device: str):
         self.item, self.poses, self.device = item, poses, device
         self._spread, self._rest_surface = points, rest_surface
+
+    def frames(self, frames: slice) -> PosedBody:
+        """The body in some frames."""
+        part = PosedBody(self.item, self.poses.frames(frames), self._spread, self._rest_surface, self.device)
+        part.vertices = self.vertices[frames]
+        return part
 
     @property
     def name(self) -> str:
@@ -183,6 +190,11 @@ class PosedBody:
             for vertices in self.vertices
         ]
         return wp.array([mesh.id for mesh in meshes], dtype=wp.uint64, device=self.device), meshes
+
+
+def pieces(frame_count: int) -> list[slice]:
+    """Frames that are measured together; at least one piece."""
+    return [slice(start, start + AT_ONCE) for start in range(0, max(frame_count, 1), AT_ONCE)]
 
 
 def _volume(body: Body) -> float:

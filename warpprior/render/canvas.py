@@ -11,6 +11,7 @@ import warp as wp
 
 from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import silhouette, visibility
+from warpprior.kernels.slabs import chosen_runs
 from warpprior.render.parts import Part, Parts, cut, one_part
 from warpprior.render.window import Window
 from warpprior.support.device import warp_device
@@ -177,10 +178,12 @@ class Canvas:
 
     def draw_faces(self, screen: wp.array) -> None:
         """Draw the key buffer alone."""
-        if self.backdrop is None:
-            self.keys.zero_()
-        else:
-            wp.copy(self.keys, self.backdrop)
+        for first, count in chosen_runs(len(self.keys)):
+            keys = cut(self.keys, first, first + count) if count < len(self.keys) else self.keys
+            if self.backdrop is None:
+                keys.zero_()
+            else:
+                wp.copy(keys, cut(self.backdrop, first, first + count))
         visibility.scatter_faces(
             self.part.of(screen),
             self.faces,

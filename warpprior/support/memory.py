@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 from warpprior.support.errors import InputError
 
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 MIB = 2**20
+_trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 _GROUP = Path("/sys/fs/cgroup")
 _GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
@@ -32,12 +36,18 @@ def write_size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 0.95 * 2**30 else f"{max(count, 0) / MIB:.0f} MiB"
 
 
-def held_bytes() -> int:
-    """What this process has in memory; 0 where the system does not say."""
+def held_bytes(process: int | None = None) -> int:
+    """What a process, this one if no other is named, has in memory; 0 where the system does not say."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{process or 'self'}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError, IndexError):  # no sysconf, or no such file
         return 0
+
+
+def give_back() -> None:
+    """Hand to the system what was freed: the C library keeps it for later, in pieces that often fit nothing."""
+    if _trim is not None:
+        _trim(0)
 
 
 def free_bytes() -> int | None:
