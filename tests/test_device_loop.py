@@ -1,5 +1,7 @@
 """Iterations by kernels alone: where LAPACK leads, without a copy to or from the host, and as a graph."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import warp as wp
@@ -67,18 +69,19 @@ def test_bodies_are_tried_without_copies(device, by_kernels):
 
 
 def test_a_stage_copies_costs_only_when_it_looks_at_them(device, by_kernels, monkeypatch):
-    """More iterations mean no more copies than a look at the costs after every few."""
+    """More iterations mean no more copies than a look at costs and steps after every few."""
     counts = []
-    monkeypatch.setattr(gauss_newton.GaussNewton, "settled", lambda solver, rows: False)
+    monkeypatch.setattr(gauss_newton.GaussNewton, "_settled", lambda solver, rows: False)
     for iterations in (8, 16):
         settings = RefineSettings(contact_points=128, iterations=iterations, without=("hypotheses",))
+        settings = replace(settings, gauss_newton=replace(settings.gauss_newton, rest_px=0.0))  # goes on when at rest
         solver = make_solver(near(), device, settings)
         limit = min(iterations, solver.stages[0].iterations)
         with counted_copies() as found:
             assert len(solver.run(0)) == limit
         counts.append((limit, sum(found.values())))
     (few, copies), (many, more) = counts
-    assert many > few and more - copies <= 2 * (many - few) // gauss_newton.CHECK_EVERY
+    assert many > few and more - copies <= 5 * (many - few) // gauss_newton.CHECK_EVERY
 
 
 @pytest.mark.parametrize("name", ["robot_lift", "grasp_lift"])

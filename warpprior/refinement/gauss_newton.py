@@ -13,6 +13,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
+from warpprior.refinement.stillness import Stillness
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
@@ -24,7 +25,9 @@ from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
 SETTLED = 2  # stages after which biases and shapes are as well known as they get
-CHECK_EVERY = 4  # iterations between looks at the cost
+CHECK_EVERY = 4  # iterations between looks at the cost; and on a GPU at how far bodies moved
+STEPPED = 5.0  # times ``rest_px``: bodies at rest move less than this from one iteration to the next
+BEFORE_OTHERS = 4.0  # times ``rest_px``: what they may have to go where another stage comes
 
 
 class GaussNewton:
@@ -80,7 +83,7 @@ class GaussNewton:
         for iteration in range(limit):
             iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if is_look(iteration) and self.settled(history.read()):
+            if self.has_done(number, iteration, history.read):
                 break
         return self.end(number, history.read())
 
@@ -102,6 +105,7 @@ class GaussNewton:
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
         problem.drawings.renew()
+        self._still = Stillness(problem.motion)
         return tried
 
     def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
@@ -184,7 +188,24 @@ class GaussNewton:
         self.problem.motion.pose()
         self.problem.motion.settle()
 
-    def settled(self, rows: np.ndarray) -> bool:
+    def has_done(self, number: int, iteration: int, read: Callable[[], np.ndarray]) -> bool:
+        """Whether a stage may end after an iteration: bodies are as good as at rest, or costs hardly change.
+
+        Args:
+            number: of the stage.
+            iteration: which one it was.
+            read: gives the costs so far (iteration, term).
+        """
+        self._still.keep()
+        looks = is_look(iteration)
+        if looks or not self.launches_only:  # who waits for each step anyway may look at each
+            step, left = self._still.read()
+            rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
+            if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:
+                return True
+        return looks and self._settled(read())
+
+    def _settled(self, rows: np.ndarray) -> bool:
         """Whether the last iterations changed the costs (iteration, term) by next to nothing."""
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:
