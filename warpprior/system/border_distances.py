@@ -7,7 +7,7 @@ A frame's picture reaches as far around the label as the body may lie hidden bes
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import warp as wp
@@ -116,8 +116,8 @@ class BorderDistances:
         """The pictures of a part on the device; on a CPU they are those in memory, or in the file."""
         if self._there is not None:
             start, stop = (2 * int(self._ends[frame]) for frame in (part.start, part.stop))
-            # Slices of arrays are arrays.
-            pictures = self._pictures[part] = self._there[start:stop]  # pyright: ignore[reportArgumentType]
+            pictures: Any = self._there[start:stop]
+            self._pictures[part] = pictures
             return pictures
         values = self._of(part.start, part.stop)
         pictures = wp.array(values, dtype=wp.float16, device=self._device, copy=False)

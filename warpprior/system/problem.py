@@ -131,8 +131,13 @@ class Problem:
 
     @property
     def can_be_recorded(self) -> bool:
-        """A graph of the launches stays right: it would keep the focal length, and what the host read from a file."""
-        return not self.estimates_focal and self.holding.distances
+        """A graph of the launches stays right, once terms are bound.
+
+        It would keep the focal length, and what the host read from a file; and on a CPU it would leave out what Warp
+        does without a launch, that trees of triangles follow a surface that bends.
+        """
+        follows = self.motion.device.is_cuda or not self._queries
+        return not self.estimates_focal and self.holding.distances and follows
 
     @cached_property
     def system(self) -> System:
