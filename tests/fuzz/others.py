@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.format_files import clip, v2d
+from tests.format_files import bop, clip, dexycb, ho3d, v2d
 from tests.format_files.samples import (
     FRAMES,
     hand_item,
@@ -17,6 +17,26 @@ from tests.format_files.samples import (
     write_mano,
     write_png,
 )
+
+SERIAL = dexycb.SERIAL
+DEXYCB = "data/20200709-subject-01/20200709_141754"
+
+
+def write_bop(folder: Path) -> None:
+    """A data set of one scene, and results of it."""
+    scene = bop.write_scene(folder / "set")
+    rows = [f"7,{image},{bop.ITEM},0.5,1 0 0 0 1 0 0 0 1,0 0 {500 + image},0.1" for image in range(FRAMES)]
+    (scene / "r.csv").write_text("\n".join(["scene_id,im_id,obj_id,score,R,t,time", *rows, ""]))
+
+
+def write_dexycb(folder: Path) -> None:
+    """A data set of one sequence."""
+    dexycb.write_sequence(folder / "data")
+
+
+def write_ho3d(folder: Path) -> None:
+    """A data set of one sequence."""
+    ho3d.write_sequence(folder / "data")
 
 
 def write_v2d(folder: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
 from warpprior.formats.parts.intrinsics import Intrinsics
-from warpprior.formats.parts.motion import camera_path, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
 from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
@@ -193,7 +193,7 @@ class _Reader:
 
     def _body(self, name: str, label: int, poses: dict[int, tuple[int, np.ndarray]], key: Key) -> SceneBody:
         position, rotation = self._motion(poses, name)
-        initial = filled(name, position, rotation, np.isfinite(position).all(axis=1), self.notes)
+        initial = filled(self.source, name, position, rotation, complete(position), self.notes)
         truth = None
         if self.options.results is not None and key in self.truth:
             position, rotation = self._motion(self.truth[key], name)
@@ -209,7 +209,7 @@ class _Reader:
         matrices = np.full((self.timeline.count, 4, 4), np.nan)
         for frame, (_, pose) in frames.items():
             matrices[frame] = pose
-        there = np.isfinite(matrices).all(axis=(1, 2))
+        there = complete(matrices)
         position, rotation, size = split_transforms(matrices, there, f"{self.source}: {name}", self.notes)
         if size != 1.0:
             raise InputError(f"{self.source}: {name}", f"has a size factor of {size:.4g} in cam_R_m2c", "rotations")
@@ -264,7 +264,8 @@ class _Reader:
     def _depth(self, camera: Camera):
         paths = self._pictures("depth")
         scales = [value.get("depth_scale") for value in self.cameras.values() if isinstance(value, dict)]
-        given = [float(numbers(scale, (), "depth_scale")) for scale in scales if scale is not None]
+        where = f"{self.source / self._name('scene_camera', '.json')}: depth_scale"
+        given = [float(numbers(scale, (), where)) for scale in scales if scale is not None]
         if not paths or not given or not float(np.median(given)) > 0.0:
             return None
         unit = float(np.median(given)) * _MILLIMETRE
@@ -276,7 +277,7 @@ class _Reader:
         for frame, value in self.timeline.by_frame(self.cameras, str(path), self.notes).items():
             if "cam_R_w2c" in value and "cam_t_w2c" in value:
                 matrices[frame] = np.linalg.inv(_pose(value["cam_R_w2c"], value["cam_t_w2c"], f"{path}, frame {frame}"))
-        found = camera_path(matrices, np.isfinite(matrices).all(axis=(1, 2)), str(path), self.notes)
+        found = camera_path(matrices, complete(matrices), str(path), self.notes)
         note_camera(found, self.notes)
         return World(found)
 

@@ -22,6 +22,8 @@ FORMATS: dict[str, str | Format] = {
     "v2d": "warpprior.formats.v2d",
     "clip": "warpprior.formats.clip",
     "bop": "warpprior.formats.bop",
+    "dexycb": "warpprior.formats.dexycb",
+    "ho3d": "warpprior.formats.ho3d",
 }
 GROUP = "warpprior.formats"
 

@@ -80,7 +80,7 @@ class GaussNewton:
         tried = self.begin(number, report)
         drawn = (limit + 2) * len(problem.drawings.parts)
         capture = self._capture if drawn < EPOCH_LIMIT else False
-        iterate = self._iteration(history, capture)
+        iterate = self.iteration(history, capture)
         for iteration in range(limit):
             iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
@@ -118,8 +118,13 @@ class GaussNewton:
                 self._settle(information[0])
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
 
-    def _iteration(self, history: History, capture: bool | None) -> Callable[[], None]:
-        """One iteration to be called again and again: a graph, where nothing in it waits for the host."""
+    @property
+    def launches_only(self) -> bool:
+        """No iteration waits for the host."""
+        return self._solver.launches_only and not self.problem.estimates_focal
+
+    def iteration(self, history: History, capture: bool | None = None) -> Callable[[], None]:
+        """One iteration in a stage, to be called again and again: a graph, where nothing in it waits for the host."""
         device = self.problem.motion.device
 
         def all_steps() -> None:
@@ -127,7 +132,7 @@ class GaussNewton:
             self.solve()
             self.advance()
 
-        if self._solver.launches_only:
+        if self.launches_only:
             return Replay(all_steps, device, capture=capture)
         linearise = Replay(lambda: self.linearise(history), device, capture=capture)
         advance = Replay(self.advance, device, capture=self._capture)
@@ -168,11 +173,6 @@ class GaussNewton:
             history.add(term.name, term.costs)
         history.close_row()
 
-    @property
-    def launches_only(self) -> bool:
-        """Whether :meth:`solve` never waits for the device."""
-        return self._solver.launches_only
-
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
         self._solver.solve()
@@ -199,7 +199,7 @@ class GaussNewton:
         """
         self._still.keep()
         looks = is_look(iteration)
-        if looks or self.problem.motion.device.is_cpu:
+        if looks or not self.launches_only:  # who waits for each step anyway may look at each
             step, left = self._still.read()
             rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
             if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +88,8 @@ class Canvas:
         self.window = window
         self.crop = window.crop(self.channel_count)
         self._origins = window.device_origins(device)
+        # One memory on a CPU: sooner written than a copy is asked for.
+        self._host_origins = self._origins.numpy() if device.is_cpu else None
         shape = (frame_count, pixel_count)
         self._keys = wp.zeros(shape, dtype=wp.uint64, device=device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
@@ -132,9 +133,9 @@ class Canvas:
 
     def shift(self, origins: np.ndarray) -> None:
         """Draw another part of the image of the same size from now on (frame, 2); recordings of drawing stay right."""
-        self.window = replace(self.window, origins=origins)
-        if self.device.is_cpu:
-            self.origins.numpy()[...] = origins  # one memory: sooner done than a copy is asked for
+        self.window = Window(origins, self.window.width, self.window.height)
+        if self._host_origins is not None:
+            self._host_origins[...] = origins
         else:
             self.origins.assign(origins)
 
