@@ -402,3 +402,15 @@ def test_options_decide(clip):
     assert read(clip, "clip", rgb="color").scene.frame_count == FRAMES
     with pytest.raises(InputError, match="--rgb: colour is not there"):
         read(clip, "clip", rgb="colour")
+
+
+def test_run_lengths_are_those_of_pycocotools():
+    """Both ways, where it is installed."""
+    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
+    random = np.random.default_rng(1)
+    for _ in range(30):
+        height, width = (int(size) for size in random.integers(1, 90, 2))
+        mask = random.random((height, width)) < random.random()
+        text = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+        assert packed(runs_of(mask)) == text
+        assert np.array_equal(decode_rle({"size": [height, width], "counts": text}, "m"), mask)

@@ -64,7 +64,10 @@ class BopFormat(Format):
     title = "a scene of a BOP data set, with its ground truth or with results"
     reads = "objects, visible masks, colours, depth and poses of the camera of one scene; ground truth or results CSV"
     writes = "results CSV of the scene, as bop_toolkit takes it"
-    verified = "files made in the layout that bop_toolkit documents; round trips"
+    verified = (
+        "its results by bop_toolkit's own reader and check, results of others in bop_toolkit's tests by that reader; "
+        "scenes made in the layout that it documents"
+    )
     Options = BopOptions
 
     def recognises(self, path: Path) -> str:

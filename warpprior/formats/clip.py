@@ -82,7 +82,7 @@ class ClipFormat(Format):
         "intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands"
     )
     writes = "the files of poses and of 3D keypoints, corrected, in their own form"
-    verified = "files made in the layouts of FoundationPose, SAM 2, COCO, COLMAP and TUM; round trips"
+    verified = "files made in the layouts of FoundationPose, SAM 2, COLMAP and TUM; run lengths by pycocotools"
     general = True
     Options = ClipOptions
 

@@ -108,7 +108,11 @@ class _Scan:
         self.root, self.roles, self.decided, self.left = root, roles, decided, _MOST
 
     def folder(self, folder: Path, depth: int) -> None:
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(str(folder), f"cannot be read ({error.strerror})", "a folder you may read") from None
+        for entry in entries:
             self.left -= 1
             if entry.name.startswith(".") or self.left < 0:
                 continue
