@@ -7,6 +7,7 @@ import warp as wp
 
 from warpprior.kernels.overlap import measure_overlap
 from warpprior.render.canvas import Canvas
+from warpprior.render.window import Window
 from warpprior.support.stored import forget
 
 BORDER = 4.0  # length of a border over the root of its area: a square's, less than that of most
@@ -18,7 +19,9 @@ class Overlap:
 
     Args:
         label: of the body.
-        labels: label images within the canvas's window [frame, pixel] uint8.
+        labels: label images within a window [frame, pixel] uint8.
+        boxes: of the label in them (frame, 4): left, top, right, bottom [px]; NaN where it does not occur.
+        window: of the label images.
         canvas: where the body is drawn, alone, as channel 0.
         screen: of all bodies [frame, vertex]: a canvas that draws part by part holds no more than the last.
 
@@ -28,8 +31,13 @@ class Overlap:
         drawn, labelled, shared: the same as NumPy arrays, as last measured.
     """
 
-    def __init__(self, label: int, labels: wp.array, canvas: Canvas, screen: wp.array):
+    def __init__(
+        self, label: int, labels: wp.array, boxes: np.ndarray, window: Window, canvas: Canvas, screen: wp.array
+    ):
         self.canvas, self._label, self._labels, self._screen = canvas, label, labels, screen
+        self._width, self._corners = window.width, window.device_origins(canvas.device)
+        sides = np.nan_to_num(boxes, nan=0.0).astype(np.int32)
+        self._boxes = wp.array(np.ascontiguousarray(sides), dtype=wp.vec4i, device=canvas.device)
         frame_count, device = labels.shape[0], canvas.device
         self.drawn_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
         self.labelled_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
@@ -48,9 +56,13 @@ class Overlap:
                 canvas.draw_faces(screen)
             measure_overlap(
                 canvas.keys,
-                part.of(self._labels),
-                self._label,
+                canvas.origins,
                 canvas.crop.width,
+                part.of(self._labels),
+                part.of(self._corners),
+                self._label,
+                self._width,
+                part.of(self._boxes),
                 drawn_out=part.of(self.drawn_on_device),
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
