@@ -68,7 +68,10 @@ def sample_field(
 
 @wp.func
 def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float) -> wp.vec3:
-    """The same of a crop of its own at (x, y) px of the image; beyond it distances grow, but where nothing pulls nothing does beyond, either."""
+    """The same of a crop of its own at (x, y) px of the image.
+
+    Beyond it distances grow, but where nothing pulls nothing does beyond, either.
+    """
     crop = borders.crops[frame]
     width = crop[2]
     u = x - float(crop[0]) - 0.5

@@ -12,7 +12,6 @@ from warpprior.kernels.camera import NEAR
 from warpprior.kernels.silhouette import Crop
 from warpprior.support.stored import forget, stored_zeros
 
-
 CLEAR_PX = 2  # left around what is drawn, so that crops do not cut its contour
 AROUND_PX = 8  # and beyond that, in which it may move before crops do
 STEP_PX = 8  # their sides are multiples of
