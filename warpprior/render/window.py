@@ -15,7 +15,7 @@ from warpprior.support.stored import forget, stored_zeros
 CLEAR_PX = 2  # left around what is drawn, so that crops do not cut its contour
 AROUND_PX = 8  # and beyond that, in which it may move before crops do
 STEP_PX = 8  # their sides are multiples of
-MOST_LARGER = 2.0  # times as many pixels as they need
+MOST_LARGER = 1.5  # times as many pixels as they need
 
 
 @dataclass(frozen=True)
