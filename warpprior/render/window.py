@@ -48,12 +48,12 @@ class Window:
         least, size = self.origins[frames], np.array([self.width, self.height])
         low = np.clip(low - CLEAR_PX, least, least + size).astype(np.int64)
         high = np.clip(high + CLEAR_PX, low, least + size).astype(np.int64)
-        extent = np.minimum((high - low).max(axis=0, initial=0) + 2 * AROUND_PX, size)
+        extent = (high - low).max(axis=0, initial=0) + 2 * AROUND_PX
+        extent = np.minimum(-(-extent // STEP_PX) * STEP_PX, size)
         own, last = before.origins[frames], np.array([before.width, before.height])
         holds = (own <= low).all() and (own + last >= high).all() and (own + last <= least + size).all()
         if holds and last.prod() <= MOST_LARGER * extent.prod():
             return before
-        extent = np.minimum(-(-extent // STEP_PX) * STEP_PX, size)
         origins = before.origins.copy()
         origins[frames] = np.clip((low + high - extent) // 2, least, least + size - extent)
         return Window(origins, int(extent[0]), int(extent[1]))
