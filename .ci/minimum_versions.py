@@ -16,7 +16,7 @@ def minimum_versions(text: str) -> list[str]:
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]
     constraints = []
-    for requirement in [*project["dependencies"], *extras["usd"], *extras["cv"]]:
+    for requirement in [*project["dependencies"], *extras["usd"], *extras["cv"], *extras["formats"]]:
         name, floor, marker = re.fullmatch(r"([\w.-]+)>=([\d.]+)(;.*)?", requirement.replace(" ", "", 1)).groups()
         constraints.append(f"{name}=={floor}{marker or ''}")
     return constraints

@@ -7,6 +7,7 @@ away than what was found are not looked at; so a distance costs about as many st
 import warp as wp
 
 from warpprior.kernels.contour import first_pixel
+from warpprior.kernels.pixel_rows import count_beside, count_empty, count_nearer, next_edge
 from warpprior.kernels.silhouette import Outline, dominant_lines, visit_owned, walk_edge
 from warpprior.kernels.visibility import key_inverse_depth
 
@@ -221,33 +222,32 @@ def _count_gap(
     """
     row = wp.tid()
     first = row * runs.width
-    left = wp.max(int(bounds[0]) - origins[0][0] - 1, 0)
-    right = wp.min(int(bounds[3]) - origins[0][0] + 2, runs.width)
+    last = first + runs.width - 1
+    left = first + wp.max(int(bounds[0]) - origins[0][0] - 1, 0)
+    right = first + wp.min(int(bounds[3]) - origins[0][0] + 2, runs.width)
+    own_keys, others = keys[0], blockers[0]
     labelled = int(0)
     border = int(0)
     unshared = int(0)
     count = runs.counts[row]
     for run in range(count):
-        begin = int(runs.starts[row, run])
-        end = runs.width
+        begin = first + int(runs.starts[row, run])
+        end = last + 1
         if run + 1 < count:
-            end = int(runs.starts[row, run + 1])
-        label = int(runs.labels[first + begin])
+            end = first + int(runs.starts[row, run + 1])
+        label = int(runs.labels[begin])
         if label == own:
             labelled += end - begin
-            for column in range(begin, end):
-                if keys[0, first + column] == wp.uint64(0):
-                    unshared += 1
+            unshared += count_empty(own_keys, begin, end)
             if row > 0 and row < runs.height - 1:
-                for column in range(wp.max(begin, 1), wp.min(end, runs.width - 1)):
-                    above = int(runs.labels[first + column - runs.width])
-                    below = int(runs.labels[first + column + runs.width])
-                    if column == begin or column == end - 1 or above != own or below != own:
-                        border += 1
+                # The pixels at both ends are at the border, if they are not at that of the window.
+                border += count_beside(runs.labels, runs.width, own, begin + 1, end - 1)
+                if begin > first and begin < last:
+                    border += 1
+                if end - 1 > begin and end - 1 < last:
+                    border += 1
         elif label == 0:
-            for column in range(wp.max(begin, left), wp.min(end, right)):
-                if keys[0, first + column] > blockers[0, first + column]:
-                    unshared += 1
+            unshared += count_nearer(own_keys, others, wp.max(begin, left), wp.min(end, right))
     wp.atomic_add(counts_out, 0, labelled)
     wp.atomic_add(counts_out, 1, border)
     wp.atomic_add(counts_out, 2, unshared)
@@ -281,7 +281,9 @@ def _sum_known_borders(
         return
     total = wp.float64(0.0)
     count = wp.float64(0.0)
-    for column in range(area[0], area[2]):
+    column = int(area[0]) - 1
+    while column + 1 < area[2]:
+        column = next_edge(keys[0], runs.width, runs.height, row, column + 1, area[2])
         pixel = row * runs.width + column
         if keys[0, pixel] != wp.uint64(0):
             beside = int(0)

@@ -7,6 +7,7 @@ of the coverage reads it nowhere else.
 
 import warp as wp
 
+from warpprior.kernels.pixel_rows import next_difference
 from warpprior.kernels.silhouette import (
     BACKGROUND,
     IGNORE,
@@ -33,33 +34,6 @@ def hard_residual(label: int, target: int, channel: int) -> float:
     if target == channel:
         residual = residual - 1.0
     return residual
-
-
-NEXT_DIFFERENCE = """
-#if !defined(__CUDA_ARCH__)
-    typedef unsigned long long words __attribute__((ext_vector_type(8), aligned(8)));
-    typedef unsigned char bytes __attribute__((ext_vector_type(8), aligned(1)));
-    const words background = 254, unknown = 255;
-    for (; pixel + 8 < stop; pixel += 8) {
-        const words key = *(const words*)(keys.data + pixel);
-        const words target = __builtin_convertvector(*(const bytes*)(targets.data + pixel), words);
-        const words label = key == 0 ? background : (key >> 28) & 15;
-        const words different = (label != target & target != unknown) != 0 ? label ^ target : (words)0;
-        if (__builtin_reduce_or(different))
-            break;
-    }
-#endif
-    return pixel;
-"""
-
-
-@wp.func_native(NEXT_DIFFERENCE)
-def next_difference(keys: wp.array[wp.uint64], targets: wp.array[wp.uint8], pixel: int, stop: int) -> int:
-    """This pixel or one after it, before ``stop``: none between them has another label than its target.
-
-    On a CPU whole vectors are passed over; on a GPU neighbours are others' and it is this one.
-    """
-    ...
 
 
 @wp.kernel

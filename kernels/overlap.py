@@ -75,3 +75,45 @@ def measure_overlap(
         outputs=[drawn_out, labelled_out, shared_out],
         device=keys.device,
     )
+
+
+@wp.kernel
+def _count_bare(
+    first_frame: int,
+    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
+    origins: wp.array[wp.vec2i],  # [frame] first column and row of the canvas in the picture
+    key_width: int,
+    labels: wp.array2d[wp.uint8],  # [frame, pixel]
+    corners: wp.array[wp.vec2i],  # [frame] first column and row of the label images
+    label: int,
+    width: int,
+    boxes: wp.array[wp.vec4i],  # [frame] first column and row of the label in these, and one past its last
+    bare_out: wp.array[wp.float32],  # [frame] pixels of the label where the body is not drawn
+):
+    """One thread per frame, which looks where the label is alone."""
+    frame = first_frame + wp.tid()
+    box = boxes[frame]
+    left = origins[frame][0] - corners[frame][0]
+    top = origins[frame][1] - corners[frame][1]
+    bare = int(0)
+    for row in range(box[1], box[3]):
+        covers = row >= top and row - top < keys.shape[1] // key_width
+        for column in range(box[0], box[2]):
+            if int(labels[frame, row * width + column]) == label:
+                key = wp.uint64(0)
+                if covers and column >= left and column < left + key_width:
+                    key = keys[frame, (row - top) * key_width + column - left]
+                if key_channel(key) != 0:
+                    bare += 1
+    bare_out[frame] = float(bare)
+
+
+def count_bare(keys, origins, key_width, labels, corners, label, width, boxes, *, bare_out):
+    """Launch :func:`_count_bare`."""
+    launch_slabs(
+        _count_bare,
+        dim=(keys.shape[0],),
+        inputs=[keys, origins, key_width, labels, corners, label, width, boxes],
+        outputs=[bare_out],
+        device=keys.device,
+    )

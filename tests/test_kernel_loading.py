@@ -6,8 +6,8 @@ import pytest
 import warp as wp
 
 from warpprior.cli import main
-from warpprior.refinement.run import KERNELS, KERNELS_BESIDE, KERNELS_OF_HANDS
-from warpprior.support.kernel_loading import all_kernels, load_kernels
+from warpprior.refinement.preparing import KERNELS, KERNELS_BESIDE, KERNELS_OF_HANDS
+from warpprior.support.kernel_loading import OF_GPUS, all_kernels, load_kernels
 from warpprior.terms import TERMS
 
 BESIDE = [name for names in KERNELS_BESIDE.values() for name in names]
@@ -27,11 +27,16 @@ def test_kernels_beside_are_those_of_terms():
 
 def test_all_kernels_are_compiled_on_demand(monkeypatch, capsys):
     """``info --compile`` loads every file there is, those of a run among them; plain ``info`` loads nothing."""
-    loaded = []
-    monkeypatch.setattr("warpprior.support.kernel_loading.load_kernels", lambda names, *_: loaded.append(set(names)))
+    loaded = {}
+    monkeypatch.setattr(
+        "warpprior.support.kernel_loading.load_kernels",
+        lambda names, device, _: loaded.update({device: set(names)}),
+    )
     assert main(["info", "--quiet"]) == 0 and not loaded
     assert main(["info", "--compile"]) == 0
-    assert all({*KERNELS, *KERNELS_OF_HANDS, *BESIDE} <= names == set(all_kernels()) for names in loaded) and loaded
+    for device, names in loaded.items():
+        assert {*KERNELS, *KERNELS_OF_HANDS, *BESIDE} <= names == set(all_kernels(device))
+    assert set(all_kernels("cuda:0")) - loaded["cpu"] == set(OF_GPUS)
     assert "kernel cache" in capsys.readouterr().out
 
 

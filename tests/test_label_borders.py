@@ -6,6 +6,7 @@ import warp as wp
 
 from warpprior.kernels import label_borders
 from warpprior.kernels.label_borders import Runs, count_gap, list_runs
+from warpprior.kernels.pixel_rows import next_edge
 from warpprior.kernels.screen_bounds import bound_vertices
 from warpprior.scene import IGNORE_LABEL
 from warpprior.system.label_fields import contour_fields
@@ -65,7 +66,7 @@ def test_what_there_is_none_of_is_far_away(device):
     np.testing.assert_array_equal(found.numpy(), 0.5 - 16.0)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(6))
 def test_pixels_that_are_not_shared(device, seed):
     """Those of the label without the body, and those of the body, not hidden, on background; and the label's border."""
     image, random = picture(seed), np.random.default_rng(seed)
@@ -84,6 +85,34 @@ def test_pixels_that_are_not_shared(device, seed):
     corner = wp.array([origin], dtype=wp.vec2i, device=device)
     count_gap(as_runs(image, device), OWN, bounds, corner, *given, counts_out=counts)
     assert counts.numpy().tolist() == [own.sum(), edge.sum(), bare.sum()]
+
+
+@wp.kernel(enable_backward=False)
+def _mark_edges(
+    keys: wp.array2d[wp.uint64], width: int, height: int, left: int, right: int, edges_out: wp.array2d[int]
+):
+    row = wp.tid()
+    column = left - 1
+    while column + 1 < right:
+        column = next_edge(keys[0], width, height, row, column + 1, right)
+        edges_out[row, column] = 1
+
+
+@pytest.mark.parametrize("left, right", [(0, 53), (3, 40)])
+def test_what_is_passed_over_is_no_edge(device, left, right):
+    """Every drawn pixel that has an empty one beside it, or at a corner, is looked at, and not many others."""
+    drawn = np.pad(picture(2) > 0, 1)
+    beside = [drawn[r : r + 37, c : c + 53] for r in range(3) for c in range(3)]
+    drawn = drawn[1:-1, 1:-1]
+    keys = wp.array(np.where(drawn, 2**40 + 1, 0).astype(np.uint64).reshape(1, -1), dtype=wp.uint64, device=device)
+    marks = wp.zeros((37, 53), dtype=int, device=device)
+    wp.launch(_mark_edges, 37, inputs=[keys, 53, 37, left, right], outputs=[marks], device=device)
+    marks = marks.numpy().astype(bool)
+    edge = drawn & ~np.logical_and.reduce(beside)
+    edge[[0, -1]] = edge[:, [0, -1]] = False  # what is beyond the picture is not empty
+    assert (marks | ~edge)[:, left:right].all() and not marks[:, :left].any() and not marks[:, right:].any()
+    if wp.get_device(device).is_cpu:
+        assert marks[2:-2, left + 2 : right - 10].mean() < 0.8
 
 
 def test_bounds_tell_what_has_no_place(device):

@@ -29,7 +29,7 @@ def test_parts_give_the_same_bits(name, monkeypatch):
     found = []
     for holding in (Holding(), Holding(equal_parts(5, 2), backdrop=False, distances=False)):
         plan = lambda *given, holding=holding, **options: (holding, None)  # noqa: E731
-        monkeypatch.setattr("warpprior.refinement.run.plan_holding", plan)
+        monkeypatch.setattr("warpprior.refinement.preparing.plan_holding", plan)
         result = refine(scene, RefineSettings(iterations=2), device="cpu", check_first=False)
         found.append(result)
     for body, poses in found[0].poses.items():

@@ -3,7 +3,7 @@
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.overlap import measure_overlap
+from warpprior.kernels.overlap import count_bare, measure_overlap
 from warpprior.system.label_fields import label_boxes
 
 
@@ -30,7 +30,7 @@ def test_counts_and_centroids(device):
                 inside[frame, row + v, column + u] = True
     covered &= inside
     boxes = label_boxes(labels, label).astype(np.int32)
-    measure_overlap(
+    given = (
         wp.array(canvases.reshape(2, -1), dtype=wp.uint64, device=device),
         wp.array(origins, dtype=wp.vec2i, device=device),
         9,
@@ -39,10 +39,11 @@ def test_counts_and_centroids(device):
         label,
         width,
         wp.array(boxes, dtype=wp.vec4i, device=device),
-        drawn_out=drawn,
-        labelled_out=labelled,
-        shared_out=shared,
     )
+    measure_overlap(*given, drawn_out=drawn, labelled_out=labelled, shared_out=shared)
+    bare = wp.full(2, -1.0, dtype=wp.float32, device=device)
+    count_bare(*given, bare_out=bare)
+    np.testing.assert_array_equal(bare.numpy(), ((labels == label) & ~covered).sum(axis=(1, 2)))
     v, u = np.mgrid[:height, :width] + 0.5
     for frame in range(2):
         own = labels[frame] == label
@@ -51,3 +52,30 @@ def test_counts_and_centroids(device):
             expected = [mask.sum(), u[mask].sum(), v[mask].sum()]
             np.testing.assert_allclose(found.numpy()[frame], expected, rtol=1e-5)
         assert shared.numpy()[frame] == (covered[frame] & own).sum()
+
+
+def test_bare_pixels_of_a_label_are_counted(device):
+    """Those of the label where the body is not drawn, whatever else is; a frame without the label has none."""
+    random = np.random.default_rng(1)
+    height, width, label = 11, 19, 3
+    labels = np.zeros((3, height, width), dtype=np.uint8)
+    labels[0, 2:9, 5:19] = random.choice([0, 3, 5], size=(7, 14))
+    labels[1, 10, 0] = label
+    channels = random.integers(-1, 2, labels.shape)  # -1: nothing is drawn
+    keys = np.where(channels < 0, 0, (np.uint64(1) << np.uint64(40)) | (channels.astype(np.uint64) << np.uint64(28)))
+    boxes = np.array([[5, 2, 19, 9], [0, 10, 1, 11], [0, 0, 0, 0]], dtype=np.int32)
+    bare = wp.full(3, -1.0, dtype=wp.float32, device=device)
+    count_bare(
+        wp.array(keys.reshape(3, -1), dtype=wp.uint64, device=device),
+        wp.zeros(3, dtype=wp.vec2i, device=device),
+        width,
+        wp.array(labels.reshape(3, -1), dtype=wp.uint8, device=device),
+        wp.zeros(3, dtype=wp.vec2i, device=device),
+        label,
+        width,
+        wp.array(boxes, dtype=wp.vec4i, device=device),
+        bare_out=bare,
+    )
+    expected = ((labels == label) & (channels != 0)).sum(axis=(1, 2))
+    assert expected[0] > 10
+    np.testing.assert_array_equal(bare.numpy(), expected)

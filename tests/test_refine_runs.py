@@ -278,7 +278,7 @@ def test_a_finished_run_is_freed_at_once(scene, monkeypatch, stopped):
     def stop(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("warpprior.refinement.run.MotionState", Watched)
+    monkeypatch.setattr("warpprior.refinement.preparing.MotionState", Watched)
     gc.collect()
     gc.disable()
     try:

@@ -83,7 +83,7 @@ def test_crops_that_follow_hold_what_is_drawn(moves, empty):
         low = np.array([np.minimum(box[:2], box[2:]) for box in boxes])
         high = np.array([np.maximum(box[:2], box[2:]) for box in boxes])
         low[:empty], high[:empty] = np.inf, -np.inf
-        window = whole.around(low, high, window, slice(0, 3))
+        window = whole.around(low, high, window, np.arange(3))
         ends, size = window.origins + np.array([window.width, window.height]), np.array([240, 160])
         assert (window.origins >= whole.origins).all() and (ends <= whole.origins + size).all()
         seen = [np.clip(each, whole.origins, whole.origins + size) for each in (low, high)]
@@ -91,4 +91,4 @@ def test_crops_that_follow_hold_what_is_drawn(moves, empty):
         assert (window.origins[inside] <= seen[0][inside]).all() and (ends[inside] >= seen[1][inside]).all()
         needed = np.maximum(seen[1] - seen[0], 0.0).max(axis=0) + 28.0
         assert window.width * window.height <= 1.5 * needed.prod() or window.width == 240 or window.height == 160
-    assert whole.around(low, high, window, slice(0, 3)) is window
+    assert whole.around(low, high, window, np.arange(3)) is window

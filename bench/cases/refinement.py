@@ -7,7 +7,8 @@ import numpy as np
 from warpprior.bench.harness import Trial, case
 from warpprior.refinement.adam import Adam
 from warpprior.refinement.gauss_newton import GaussNewton
-from warpprior.refinement.run import refine, unknowns_for
+from warpprior.refinement.preparing import unknowns_for
+from warpprior.refinement.run import refine
 from warpprior.refinement.start import start_from_labels
 from warpprior.scene import Poses, Scene
 from warpprior.settings import RefineSettings

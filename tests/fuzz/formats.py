@@ -134,11 +134,11 @@ def _of_body(
     return Format(file, lambda folder: made(), mutators, read, _with_box, seconds)
 
 
-def _read_format(path: Path, name: str, depth: int, **options: object) -> None:
-    """A file or folder of others, ``depth`` folders above the file, and its pictures."""
+def _read_format(path: Path, name: str, **options: object) -> None:
+    """A file or folder of others, and its pictures."""
     from warpprior import read
 
-    recording = read(path if depth == 0 else path.parents[depth - 1], name, **options)
+    recording = read(path, name, **options)
     for item in recording.scene.bodies:
         _check(item.body)
         assert np.isfinite(item.initial.position).all(), "a pose that is not finite"
@@ -150,18 +150,36 @@ def _read_format(path: Path, name: str, depth: int, **options: object) -> None:
 
 
 def _of_others(
-    name: str, place: str, mutators: Sequence[Mutator], beside: Callable[[Path], object], depth: int, **options: object
+    name: str,
+    place: str,
+    mutators: Sequence[Mutator],
+    beside: Callable[[Path], object],
+    depth: int,
+    *,
+    below: str = "",
+    **options: object,
 ) -> Format:
-    """A file of a format of others, at ``place`` in what ``beside`` writes; its folder ``depth`` above is read."""
+    """A file of a format of others, at ``place`` in what ``beside`` writes.
+
+    What is read is the folder ``below`` the one that is ``depth`` above the file.
+    """
 
     def take(folder: Path) -> Sequence[bytes]:
         return [(folder / place).read_bytes()]
 
     def read(path: Path) -> None:
-        more = {key: path.parents[depth - 1] / value if key == "mano" else value for key, value in options.items()}
-        _read_format(path, name, depth, **more)
+        folder = path.parents[depth - 1]
+        files = ("mano", "results")
+        more = {key: folder / str(value) if key in files else value for key, value in options.items()}
+        _read_format(folder / below, name, **more)
 
     return Format(place, take, mutators, read, beside, seconds=20.0)
+
+
+def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
+    """A file of a folder of loose outputs, which is named as what it is."""
+    chosen = {part: (file,) if part == "object_poses" else file}
+    return _of_others("clip", file, mutators, partial(others.write_clips, **{part: file}), 1, **chosen)
 
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
@@ -213,6 +231,39 @@ FORMATS: dict[str, Format] = {
     "v2d-json": _of_others("v2d", "intrinsics_stable.json", _JSON, others.write_v2d, 1, without_hands=True),
     "v2d-geocalib": _of_others("v2d", "geocalib/calibration.json", _JSON, others.write_v2d, 2, without_hands=True),
     "v2d-mask": _of_others("v2d", "masks/1/000001.png", _PNG, others.write_v2d, 3, without_hands=True),
+    **{
+        f"clip-{Path(file).stem}{Path(file).suffix}": _of_others("clip", file, how, others.write_clips, depth)
+        for file, how, depth in (
+            ("cam_K.txt", TEXT, 1),
+            ("ob_in_cam/000001.txt", TEXT, 2),
+            ("hand_right_keypoints.npy", BYTES, 1),
+        )
+    },
+    "clip-masks-json": _of_clip("masks.json", _JSON, "masks"),
+    "clip-masks-npz": _of_clip("masks.npz", _NPZ, "masks"),
+    "clip-masks-npy": _of_clip("masks.npy", BYTES, "masks"),
+    "clip-tum": _of_clip("track.txt", TEXT, "object_poses"),
+    "clip-poses-json": _of_clip("poses.json", _JSON, "object_poses"),
+    "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),
+    "clip-intrinsics-json": _of_clip("intrinsics.json", _JSON, "intrinsics"),
+    "clip-intrinsics-yaml": _of_clip("camera.yaml", TEXT, "intrinsics"),
+    "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
+    "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
+    "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
+    "bop-models": _of_others("bop", "set/models/models_info.json", _JSON, others.write_bop, 2, below="test/000007"),
+    "bop-results": _of_others("bop", "set/test/000007/r.csv", TEXT, others.write_bop, 1, results="r.csv"),
+    "dexycb-meta": _of_others("dexycb", f"{others.DEXYCB}/meta.yml", TEXT, others.write_dexycb, 1, without_hands=True),
+    "dexycb-labels": _of_others(
+        "dexycb", f"{others.DEXYCB}/{others.SERIAL}/labels_000001.npz", _NPZ, others.write_dexycb, 2, without_hands=True
+    ),
+    "dexycb-intrinsics": _of_others(
+        *("dexycb", f"data/calibration/intrinsics/{others.SERIAL}_160x120.yml", TEXT, others.write_dexycb, 3),
+        below=others.DEXYCB.removeprefix("data/"),
+        without_hands=True,
+    ),
+    "ho3d-meta": _of_others(
+        "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
+    ),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

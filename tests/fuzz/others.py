@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 
-from tests.format_files import v2d
-from tests.format_files.samples import FRAMES, write_mano, write_png
+from tests.format_files import bop, clip, dexycb, ho3d, v2d
+from tests.format_files.samples import (
+    FRAMES,
+    hand_item,
+    object_of,
+    transforms,
+    write_mano,
+    write_png,
+)
+
+SERIAL = dexycb.SERIAL
+DEXYCB = "data/20200709-subject-01/20200709_141754"
+
+
+def write_bop(folder: Path) -> None:
+    """A data set of one scene, and results of it."""
+    scene = bop.write_scene(folder / "set")
+    rows = [f"7,{image},{bop.ITEM},0.5,1 0 0 0 1 0 0 0 1,0 0 {500 + image},0.1" for image in range(FRAMES)]
+    (scene / "r.csv").write_text("\n".join(["scene_id,im_id,obj_id,score,R,t,time", *rows, ""]))
+
+
+def write_dexycb(folder: Path) -> None:
+    """A data set of one sequence."""
+    dexycb.write_sequence(folder / "data")
+
+
+def write_ho3d(folder: Path) -> None:
+    """A data set of one sequence."""
+    ho3d.write_sequence(folder / "data")
 
 
 def write_v2d(folder: Path) -> None:
@@ -23,3 +51,40 @@ def write_v2d(folder: Path) -> None:
     (folder / "geocalib").mkdir()
     sample = {"frame_index": 0, "gravity": {"vector_camera": [0.0, -0.8, 0.6]}}
     (folder / "geocalib/calibration.json").write_text(json.dumps({"samples": [sample, sample]}))
+
+
+def write_clips(folder: Path, *, masks: str = "", object_poses: str = "", intrinsics: str = "") -> None:
+    """Loose outputs, with one of them in another form where a file is named."""
+    from warpprior.bodies import posed_keypoints
+
+    scene = clip.write_clip(folder)
+    item, hand = object_of(scene), hand_item(scene)
+    if not (masks or object_poses or intrinsics):
+        np.save(folder / "hand_right_keypoints.npy", posed_keypoints(hand.body, hand.initial))
+    if masks:
+        shutil.rmtree(folder / "masks")
+        mug = clip.masks_of(scene)["mug"]
+        if masks.endswith("json"):
+            packed = [{"size": [120, 160], "counts": clip.packed(clip.runs_of(mask))} for mask in mug]
+            frames = {f"{frame:06d}": mask for frame, mask in enumerate(packed)}
+            (folder / masks).write_text(json.dumps({number: {"1": mask} for number, mask in frames.items()}))
+        elif masks.endswith("npz"):
+            np.savez(folder / masks, **{"1": mug})
+        else:
+            np.save(folder / masks, mug.astype(np.uint8))
+    if object_poses:
+        shutil.rmtree(folder / "ob_in_cam")
+        matrices = transforms(item.initial)
+        writers = {".txt": clip.write_tum, ".json": clip.write_json_poses, ".npy": np.save}
+        writers[Path(object_poses).suffix](folder / object_poses, matrices)
+    if intrinsics:
+        (folder / "cam_K.txt").unlink()
+        camera = scene.camera
+        matrix = clip.matrix_of(camera).ravel().tolist()
+        size = {"width": camera.width, "height": camera.height}
+        texts = {
+            ".json": json.dumps({"K": matrix, **size, "dist": [0.01, 0, 0, 0, 0]}),
+            ".yaml": f"image_width: 160\nimage_height: 120\ncamera_matrix:\n  rows: 3\n  data: {matrix}\n",
+            ".txt": f"1 PINHOLE 160 120 {camera.fx} {camera.fy} {camera.cx} {camera.cy}\n",
+        }
+        (folder / intrinsics).write_text(texts[Path(intrinsics).suffix])

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from warpprior.settings import RefineSettings
 
+COMPLETE = "complete: nothing to resume"
+
 
 def chosen_settings(options: Refined) -> RefineSettings:
     """The default settings with what the options change.
@@ -79,8 +81,8 @@ def refine_folder(
         if resume:
             state, complete = state_to_resume(folder, inputs, or_begin=overwrite)
             if complete:
-                say(quiet or not table, f"{folder}: complete: nothing to resume")
-                return exit_code_of(folder, strict=strict), "complete: nothing to resume"
+                say(quiet or not table, f"{folder}: {COMPLETE}")
+                return exit_code_of(folder, strict=strict), COMPLETE
         source = Place.parse(place)
         result = refine_into(folder, scene, settings, device, inputs, state=state, source=source, **chosen)
     seconds = time.perf_counter() - began

@@ -24,6 +24,7 @@ class Format:
         reads: what of it is read, in words; empty where it is only written.
         writes: what of it is written, in words; empty where it is only read.
         verified: against what reading and writing were verified.
+        general: it is guessed only where no other format recognises a path.
         Options: a frozen dataclass of :func:`warpprior.cli.options.option` fields: options of the command line where
             the format is named.  Their names are no command's own.
     """
@@ -33,6 +34,7 @@ class Format:
     reads: ClassVar[str] = ""
     writes: ClassVar[str] = ""
     verified: ClassVar[str] = ""
+    general: ClassVar[bool] = False
     Options: ClassVar[type] = NoOptions
 
     def recognises(self, path: Path) -> str:

@@ -81,7 +81,8 @@ def plain_options(options: Any) -> dict[str, Any]:
     for field in () if options is None else dataclasses.fields(options):
         value = getattr(options, field.name)
         if value != field.default:
-            found[field.name] = str(value) if isinstance(value, Path) else value
+            paths = isinstance(value, tuple) and any(isinstance(item, Path) for item in value)
+            found[field.name] = str(value) if isinstance(value, Path) else [*map(str, value)] if paths else value
     return found
 
 
@@ -104,7 +105,9 @@ def make_options(name: str, given: dict[str, Any]) -> Any:
     for key, value in given.items():
         if "Path" in str(kinds[key].type) and isinstance(value, (str, os.PathLike)):
             value = Path(value)
-        values[key] = tuple(value) if isinstance(value, list) else value
+        elif isinstance(value, (list, tuple)):
+            value = tuple(Path(item) if "Path" in str(kinds[key].type) else item for item in value)
+        values[key] = value
     options = find_format(name).Options(**values)
     check_ranges(options, f"format {name}")
     return options

@@ -20,6 +20,10 @@ from warpprior.support.wording import nearest
 FORMATS: dict[str, str | Format] = {
     "scene": "warpprior.formats.scene",
     "v2d": "warpprior.formats.v2d",
+    "clip": "warpprior.formats.clip",
+    "bop": "warpprior.formats.bop",
+    "dexycb": "warpprior.formats.dexycb",
+    "ho3d": "warpprior.formats.ho3d",
 }
 GROUP = "warpprior.formats"
 
@@ -77,7 +81,8 @@ def guess_format(path: Path) -> tuple[Format, str]:
     """
     if not path.exists():
         raise InputError(str(path), "does not exist", "give a file or folder")
-    found = [(format, why) for format in all_formats() if format.reads and (why := format.recognises(path))]
+    found = [(format, why) for format in all_formats() if format.reads and (why := _recognised(format, path))]
+    found = [one for one in found if not one[0].general] or found
     if not found:
         accepted = f"name its format, one of {', '.join(FORMATS)}"
         raise InputError(str(path), "is of no format that is recognised", accepted)
@@ -85,6 +90,14 @@ def guess_format(path: Path) -> tuple[Format, str]:
         said = ", ".join(f"{format.name} ({why})" for format, why in found)
         raise InputError(str(path), f"may be of {len(found)} formats: {said}", "name its format before it")
     return found[0]
+
+
+def _recognised(format: Format, path: Path) -> str:
+    """By what a format recognises a path; what it cannot look through is none of it."""
+    try:
+        return format.recognises(path)
+    except InputError:
+        return ""
 
 
 @cache

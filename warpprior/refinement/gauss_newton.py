@@ -13,6 +13,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
+from warpprior.refinement.stillness import Stillness
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
@@ -24,7 +25,9 @@ from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
 SETTLED = 2  # stages after which biases and shapes are as well known as they get
-CHECK_EVERY = 4  # iterations between looks at the cost
+CHECK_EVERY = 4  # iterations between looks at the cost; and on a GPU at how far bodies moved
+STEPPED = 5.0  # times ``rest_px``: bodies at rest move less than this from one iteration to the next
+BEFORE_OTHERS = 4.0  # times ``rest_px``: what they may have to go where another stage comes
 
 
 class GaussNewton:
@@ -46,8 +49,7 @@ class GaussNewton:
 
     def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
         self.problem, self.settings = problem, settings
-        # A graph would keep the focal length it was recorded with, and what the host read from a file.
-        self._capture = False if problem.estimates_focal or not problem.holding.distances else capture
+        self._capture = capture if problem.can_be_recorded else False
         estimated = problem.motion.estimated
         articulated = any(not body.body.is_rigid for body in estimated)
         self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
@@ -78,14 +80,11 @@ class GaussNewton:
         tried = self.begin(number, report)
         drawn = (limit + 2) * len(problem.drawings.parts)
         capture = self._capture if drawn < EPOCH_LIMIT else False
-        linearise = Replay(lambda: self.linearise(history), problem.motion.device, capture=capture)
-        advance = Replay(self.advance, problem.motion.device, capture=self._capture)
+        iterate = self._iteration(history, capture)
         for iteration in range(limit):
-            linearise()
-            self.solve()
-            advance()
+            iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if is_look(iteration) and self.settled(history.read()):
+            if self.has_done(number, iteration, history.read):
                 break
         return self.end(number, history.read())
 
@@ -107,6 +106,7 @@ class GaussNewton:
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
         problem.drawings.renew()
+        self._still = Stillness(problem.motion)
         return tried
 
     def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
@@ -117,6 +117,27 @@ class GaussNewton:
             if SETTLED - 1 <= number < len(self.stages) - 1:
                 self._settle(information[0])
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
+
+    def _iteration(self, history: History, capture: bool | None) -> Callable[[], None]:
+        """One iteration to be called again and again: a graph, where nothing in it waits for the host."""
+        device = self.problem.motion.device
+
+        def all_steps() -> None:
+            self.linearise(history)
+            self.solve()
+            self.advance()
+
+        if self._solver.launches_only:
+            return Replay(all_steps, device, capture=capture)
+        linearise = Replay(lambda: self.linearise(history), device, capture=capture)
+        advance = Replay(self.advance, device, capture=self._capture)
+
+        def in_turn() -> None:
+            linearise()
+            self.solve()
+            advance()
+
+        return in_turn
 
     def _settle(self, information: np.ndarray) -> None:
         """Drop what is not clear of the shared unknowns; all bodies follow, as a step of the solver would have them."""
@@ -131,6 +152,7 @@ class GaussNewton:
         """Let one body choose among other poses, all others held."""
         stage, problem = self.stages[number], self.problem
         own = [term for term in self.terms if term.body.name == steps.body.name]
+        problem.drawings.renew()
         problem.refresh()  # the body before was drawn last where it was tried last
         fit = BodyFit(steps, own, problem, self.settings.gauss_newton.damping)
         choose_poses(fit, stage.carry_frames, turns=stage.half_turns, report=report)
@@ -145,6 +167,11 @@ class GaussNewton:
         for term in self.terms:
             history.add(term.name, term.costs)
         history.close_row()
+
+    @property
+    def launches_only(self) -> bool:
+        """Whether :meth:`solve` never waits for the device."""
+        return self._solver.launches_only
 
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
@@ -162,7 +189,24 @@ class GaussNewton:
         self.problem.motion.pose()
         self.problem.motion.settle()
 
-    def settled(self, rows: np.ndarray) -> bool:
+    def has_done(self, number: int, iteration: int, read: Callable[[], np.ndarray]) -> bool:
+        """Whether a stage may end after an iteration: bodies are as good as at rest, or costs hardly change.
+
+        Args:
+            number: of the stage.
+            iteration: which one it was.
+            read: gives the costs so far (iteration, term).
+        """
+        self._still.keep()
+        looks = is_look(iteration)
+        if looks or not self.launches_only:  # who waits for each step anyway may look at each
+            step, left = self._still.read()
+            rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
+            if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:
+                return True
+        return looks and self._settled(read())
+
+    def _settled(self, rows: np.ndarray) -> bool:
         """Whether the last iterations changed the costs (iteration, term) by next to nothing."""
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:

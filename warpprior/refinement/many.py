@@ -8,9 +8,8 @@ import numpy as np
 
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import SPARED
-from warpprior.refinement.run import (
+from warpprior.refinement.preparing import (
     Prepared,
-    Run,
     adam_iterations,
     aligns,
     checked_settings,
@@ -18,6 +17,7 @@ from warpprior.refinement.run import (
     observe,
     prepare,
 )
+from warpprior.refinement.run import Run
 from warpprior.refinement.together import Together, are_alike
 from warpprior.result import Result
 from warpprior.scene import Scene
@@ -274,8 +274,9 @@ def _finish_together(ready: Mapping[int, Prepared], runs: dict[int, Run], togeth
         for number, run in left().items():
             if run.done < len(run.parts):
                 work.attempt(number, run.check)  # half a part may be worse than none
+
+    def finish(number: int, run: Run) -> None:
+        work.close(number, ready[number].finished(run.result(not work.interrupted)))
+
     for number, run in left().items():
-        done = not work.interrupted
-        work.attempt(
-            number, lambda number=number, run=run: work.close(number, ready[number].finished(run.result(done)))
-        )
+        work.attempt(number, lambda number=number, run=run: finish(number, run))

@@ -7,12 +7,14 @@ themselves, and it stops moving as soon as it has converged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import warp as wp
 
-from warpprior.refinement.gauss_newton import GaussNewton, is_look
+from warpprior.refinement.gauss_newton import GaussNewton
+from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.joined import Joined
@@ -20,6 +22,8 @@ from warpprior.terms.term import BoundTerm
 
 Rows = list[dict[str, float]]
 Report = Callable[[int, float], None]
+Attempt = Callable[[int, Callable[[int], object]], bool]
+Iteration = Callable[[Attempt], object]
 
 
 class Together:
@@ -61,62 +65,79 @@ class Together:
             clips: those that go on.
             report: called with a clip and the share of the stage that it has done.
         """
+        stage, limit = self._solvers[0].stages[number], self._solvers[0].limit(number)
         found: dict[int, Rows | Exception] = {}
-        going: list[int] = []
+        shares: dict[int, float] = {}
 
-        def attempt(clip: int, work: Callable[[], object]) -> bool:
-            """Do something for a clip; what goes wrong is its own affair."""
+        def attempt(clip: int, work: Callable[[int], object]) -> bool:
+            """Do something for a clip, and say whether that went well; if not, it is its own affair."""
             try:
-                work()
+                work(clip)
             except Exception as error:
                 found[clip] = error
-            return clip not in found
-
-        first = self._solvers[0]
-        limit, device = first.limit(number), self._joined.motion.device
-        shares = dict.fromkeys(clips, 0.0)
+                return False
+            return True
 
         def begin(clip: int) -> None:
             shares[clip] = self._solvers[clip].begin(number, lambda share: report(clip, share))
 
-        going = [clip for clip in clips if attempt(clip, lambda clip=clip: begin(clip))]
-        self._joined.enter(first.stages[number])
+        for clip in clips:
+            attempt(clip, begin)
+        self._joined.enter(stage)
         for term in self._across:
             if term is not None:
-                term.enter(first.stages[number])
-        history = History(first.names, limit, device, self._starts)
-        converged: dict[int, int] = {}  # after how many iterations
-        linearise = advance = None
-        for iteration in range(limit if going else 0):
-            if linearise is None or advance is None:  # who goes on is recorded in graphs
-                now = tuple(going)
-                linearise = Replay(lambda now=now: self._linearise(now, history), device, capture=self._capture)
-                advance = Replay(lambda now=now: self._advance(now), device, capture=self._capture)
-            linearise()
-            left = [clip for clip in going if not attempt(clip, self._solvers[clip].solve)]
-            going = [clip for clip in going if clip not in left]
-            if left:
-                linearise = advance = None
-                self._advance(going)
-            else:
-                advance()
-            for clip in going:
-                report(clip, shares[clip] + (1.0 - shares[clip]) * (iteration + 1) / limit)
-            if is_look(iteration):
-                done = [clip for clip in going if self._solvers[clip].settled(history.read(clip))]
-                converged |= dict.fromkeys(done, iteration + 1)
-                if done:
-                    going, linearise, advance = [clip for clip in going if clip not in done], None, None
-            if not going:
-                break
+                term.enter(stage)
+        history = History(self._solvers[0].names, limit, self._joined.motion.device, self._starts)
 
         def end(clip: int) -> None:
-            rows = history.read(clip)[: converged.get(clip)]
-            found[clip] = self._solvers[clip].end(number, rows)
+            found[clip] = self._solvers[clip].end(number, history.read(clip))
 
-        for clip in [*converged, *going] if limit else [clip for clip in clips if clip not in found]:
-            attempt(clip, lambda clip=clip: end(clip))
+        going: tuple[int, ...] = ()
+        for iteration in range(limit):
+            if going != (now := tuple(clip for clip in clips if clip not in found)):
+                going, iterate = now, self._iteration(now, history, limit)  # who goes on is recorded
+            if not going:
+                break
+            iterate(attempt)
+            for clip in going:
+                report(clip, shares[clip] + (1.0 - shares[clip]) * (iteration + 1) / limit)
+                read = partial(history.read, clip)
+                if clip not in found and self._solvers[clip].has_done(number, iteration, read):
+                    attempt(clip, end)
+        for clip in clips:
+            if clip not in found:
+                attempt(clip, end)
         return found
+
+    def _iteration(self, clips: Sequence[int], history: History, limit: int) -> Iteration:
+        """One iteration of some clips, to be called again and again with what attempts something for a clip."""
+        solvers, device = [self._solvers[clip] for clip in clips], self._joined.motion.device
+        drawn = (limit + 2) * max(len(solver.problem.drawings.parts) for solver in self._solvers)
+        capture = self._capture if drawn < EPOCH_LIMIT else False
+
+        def linearise() -> None:
+            self._linearise(clips, history)
+
+        def all_steps() -> None:
+            linearise()
+            for solver in solvers:
+                solver.solve()
+            self._advance(clips)
+
+        if all(solver.launches_only for solver in solvers):
+            replay = Replay(all_steps, device, capture=capture)
+            return lambda attempt: replay()
+        replay, advance = (Replay(each, device, capture=capture) for each in (linearise, lambda: self._advance(clips)))
+
+        def in_turn(attempt: Attempt) -> None:
+            replay()
+            left = [clip for clip in clips if attempt(clip, lambda clip: self._solvers[clip].solve())]
+            if len(left) == len(clips):
+                advance()
+            else:
+                self._advance(left)
+
+        return in_turn
 
     def _linearise(self, clips: Sequence[int], history: History) -> None:
         """Normal equations of some clips at the current motion; launches only."""

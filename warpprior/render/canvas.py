@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import warp as wp
 
 from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import silhouette, visibility
+from warpprior.kernels.slabs import chosen_runs
 from warpprior.render.parts import Part, Parts, cut, one_part
 from warpprior.render.window import Window, drawn_boxes
 from warpprior.support.device import warp_device
@@ -94,6 +94,8 @@ class Canvas:
         self.window = self._within = window
         self.crop = window.crop(self.channel_count)
         self._origins = window.device_origins(device)
+        # One memory on a CPU: sooner written than a copy is asked for.
+        self._host_origins = self._origins.numpy() if device.is_cpu else None
         shape = (frame_count, pixel_count)
         self._keys = untouched(shape, device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
@@ -143,9 +145,9 @@ class Canvas:
 
     def shift(self, origins: np.ndarray) -> None:
         """Draw another part of the image of the same size from now on (frame, 2); recordings of drawing stay right."""
-        self.window = replace(self.window, origins=origins)
-        if self.device.is_cpu:
-            self.origins.numpy()[...] = origins  # one memory: sooner done than a copy is asked for
+        self.window = Window(origins, self.window.width, self.window.height)
+        if self._host_origins is not None:
+            self._host_origins[...] = origins
         else:
             self.origins.assign(origins)
 
@@ -193,10 +195,12 @@ class Canvas:
         """Draw the key buffer alone."""
         if self._follows:
             self._follow(self.part.of(screen))
-        if self.backdrop is None:
-            self.keys.zero_()
-        else:
-            wp.copy(self.keys, self.backdrop)
+        for first, count in chosen_runs(len(self.keys)):
+            keys = cut(self.keys, first, first + count) if count < len(self.keys) else self.keys
+            if self.backdrop is None:
+                keys.zero_()
+            else:
+                wp.copy(keys, cut(self.backdrop, first, first + count))
         visibility.scatter_faces(
             self.part.of(screen),
             self.faces,
@@ -211,16 +215,18 @@ class Canvas:
 
     def _follow(self, screen: wp.array) -> None:
         """Have crops hold all that there is to be drawn, and not much else."""
-        boxes = drawn_boxes(screen.numpy()[:, self._vertices])
-        before, window = self.window, self._within.around(*boxes, self.window, self.part.frames)
+        frames = np.concatenate([np.arange(first, first + count) for first, count in chosen_runs(len(self.keys))])
+        boxes = drawn_boxes(screen.numpy()[frames, self._vertices])
+        before, window = self.window, self._within.around(*boxes, self.window, self.part.start + frames)
         if window is before:
             return
-        self._origins.numpy()[...] = window.origins
+        self._host_origins[...] = window.origins
         self.window, self.crop = window, window.crop(self.channel_count)
         if (window.width, window.height) != (before.width, before.height):
             self._views.clear()
             self._outlines.clear()
             self.turn_to(self.part)
+            self.keys.zero_()  # of frames that are not drawn, too: theirs were elsewhere
 
     def outline(self, screen: wp.array) -> Any:
         """The :class:`warpprior.kernels.silhouette.Outline` drawn last, of ``screen`` [frame, vertex]."""

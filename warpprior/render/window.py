@@ -37,13 +37,13 @@ class Window:
         crop.width, crop.height, crop.channel_count = self.width, self.height, channel_count
         return crop
 
-    def around(self, low: np.ndarray, high: np.ndarray, before: Window, frames: slice) -> Window:
+    def around(self, low: np.ndarray, high: np.ndarray, before: Window, frames: np.ndarray) -> Window:
         """Smaller crops within these that hold boxes in some frames, left where and as they were as far as that goes.
 
         Args:
             low, high: least and greatest column and row of each box (frame, 2), as of :func:`drawn_boxes`.
             before: what the crops were; frames that are not looked at keep their places.
-            frames: which frames the boxes are of.
+            frames: which frames the boxes are of (frame,).
         """
         least, size = self.origins[frames], np.array([self.width, self.height])
         low = np.clip(low - CLEAR_PX, least, least + size).astype(np.int64)
@@ -55,7 +55,8 @@ class Window:
         if holds and last.prod() <= MOST_LARGER * extent.prod():
             return before
         origins = before.origins.copy()
-        origins[frames] = np.clip((low + high - extent) // 2, least, least + size - extent)
+        origins[frames] = (low + high - extent) // 2
+        origins = np.clip(origins, self.origins, self.origins + size - extent).astype(np.int32)
         return Window(origins, int(extent[0]), int(extent[1]))
 
     def views(self, device) -> wp.array:

@@ -17,6 +17,7 @@ from warpprior.support.interrupts import call_aside
 from warpprior.support.progress import Progress
 
 PACKAGE = "warpprior.kernels"
+OF_GPUS = ("block_rows", "block_solve", "frame_solve")  # what a CPU has a library for
 MOST_WORKERS = 8  # compilers at once
 _COMPILING = threading.Lock()
 
@@ -54,10 +55,11 @@ def load_kernels(names: Iterable[str], device: str, progress: Progress | None = 
     _loaded.update((name, device) for name in missing)
 
 
-def all_kernels() -> list[str]:
-    """Names of all files in ``kernels/``."""
+def all_kernels(device: str) -> list[str]:
+    """Names of all files in ``kernels/`` that are used on a device."""
     package = importlib.import_module(PACKAGE)
-    return sorted(found.name for found in pkgutil.iter_modules(package.__path__))
+    unused = OF_GPUS if device == "cpu" else ()
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name not in unused)
 
 
 def count_uncompiled(names: Iterable[str]) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from warpprior.support.errors import InputError, reason_of
 from warpprior.support.file_starts import not_what
-from warpprior.support.files import check_size, open_regular
+from warpprior.support.files import check_size, open_regular, read_bytes
 
 MOST_DIRECTORY = 1 << 20  # bytes of the archive's list of its arrays
 MOST_HEADER = 4096  # bytes in which an array says what it is; NumPy needs 128
@@ -141,6 +141,27 @@ def read_npz(
     """Arrays of an ``.npz`` file by name, those of ``keys`` only; arguments and errors as of :class:`NpzArrays`."""
     arrays = NpzArrays(path, what, accepted, limit=limit, unpacked=unpacked)
     return {key: arrays[key] for key in arrays if key in keys}
+
+
+def read_npy(path: Path | str, what: str, accepted: str, *, limit: int = 1 << 30) -> np.ndarray:
+    """The plain array of an ``.npy`` file, not to be written to; arguments as of :class:`NpzArrays`.
+
+    Raises:
+        InputError: missing, too large or damaged, or pickled objects.
+    """
+    where = str(path)
+    data = read_bytes(path, what, limit=limit, accepted=accepted)
+    stream = BytesIO(data[:MOST_HEADER])
+    try:
+        shape, fortran, dtype = _read_header(stream)
+    except ValueError as error:
+        raise InputError(where, f"is no .npy file: {error}", accepted) from None
+    if dtype.kind not in PLAIN:
+        raise InputError(where, "holds pickled objects" if dtype.hasobject else "holds records", accepted)
+    size, start = math.prod(shape) * dtype.itemsize, stream.tell()
+    if start + size != len(data):
+        raise InputError(where, "is not as long as it says", accepted)
+    return np.ndarray(shape, dtype, data, start, order="F" if fortran else "C")
 
 
 def _directory_bytes(stream: BinaryIO) -> int:

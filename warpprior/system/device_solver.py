@@ -6,10 +6,12 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels import block_rows, block_solve
+from warpprior.kernels.frame_solve import solve_frames
 from warpprior.system.equations import Equations
 from warpprior.system.shared_prior import SharedPrior
 
 TILE = int(block_solve.TILE)
+RIGID = 6  # columns of a rigid body
 
 
 class DeviceSolver:
@@ -37,10 +39,8 @@ class DeviceSolver:
         size, self._sides = _padded(2 * count), 1 + solved
         self._block_count = -(-frames // 2)
         self._prior = None if prior is None or not shared else _prior(prior)
-        asked = self._asked = block_rows.Equations()
-        asked.hessian, asked.gradient = equations.hessian, equations.gradient
-        asked.first, asked.count, asked.width, asked.shared = columns.start, count, equations.width, solved
-        asked.damping, asked.floor = damping, wp.array(floor, dtype=wp.float64, device=device)
+        self._asked = _asked(equations, columns, damping, floor)
+        self._asked.shared = solved
         ends = np.append(equations.segments, frames).astype(np.int32)
         self._starts = wp.array(ends, dtype=wp.int32, device=device)
         self._segments = wp.array(np.repeat(np.arange(segments), np.diff(ends)), dtype=wp.int32, device=device)
@@ -118,6 +118,36 @@ class DeviceSolver:
     def follow(self, shared_steps: np.ndarray) -> None:
         """Let ``steps`` be where columns go when shared unknowns change (segment, shared) after the last solution."""
         self._follow(wp.array(shared_steps, dtype=wp.float64, device=self._device), 0.0)
+
+
+class FrameSolver:
+    """The same for one rigid body, where nothing ties frames to each other."""
+
+    launches_only = True
+    information: np.ndarray | None = None
+
+    def __init__(self, equations: Equations, columns: slice, damping: float, floor: np.ndarray):
+        device = equations.device
+        self._asked = _asked(equations, columns, damping, floor)
+        self.steps = wp.zeros((equations.frame_count, RIGID), dtype=wp.float64, device=device)
+        shape = len(equations.segments), len(equations.shared)
+        self.shared_steps = wp.zeros(shape, dtype=wp.float64, device=device)
+
+    def solve(self) -> None:
+        """Launch it."""
+        solve_frames(self._asked, steps_out=self.steps)
+
+    def follow(self, shared_steps: np.ndarray) -> None:
+        """Nothing follows: shared unknowns are held."""
+        self.steps.zero_()
+
+
+def _asked(equations: Equations, columns: slice, damping: float, floor: np.ndarray) -> block_rows.Equations:
+    found = block_rows.Equations()
+    found.hessian, found.gradient, found.width = equations.hessian, equations.gradient, equations.width
+    found.first, found.count, found.damping = columns.start, columns.stop - columns.start, damping
+    found.floor = wp.array(floor, dtype=wp.float64, device=equations.device)
+    return found
 
 
 def _padded(count: int) -> int:

@@ -81,13 +81,15 @@ def kind_of(scene: Scene) -> tuple | None:
     if any(item.body.animation is not None for item in scene.bodies):
         return None
     bodies = [
-        (item.name, item.label, item.known, item.symmetry, _digest(item.body), float(item.initial.scale))
-        + (np.asarray(item.initial.shape, dtype=np.float64).tobytes(),)
-        for item in scene.bodies
+        (item.name, item.label, item.known, item.symmetry, _digest(item.body), *_size_of(item)) for item in scene.bodies
     ]
     seen = [getattr(scene, key) is None for key in ("labels", "read_rgb", "read_depth")]
     detected = [tuple(sorted(getattr(scene, key))) for key in DETECTED]
     return scene.camera, scene.fps, tuple(sorted(scene.noise.items())), tuple(bodies), *seen, *detected
+
+
+def _size_of(item: SceneBody) -> tuple[float, bytes]:
+    return float(item.initial.scale), np.asarray(item.initial.shape, dtype=np.float64).tobytes()
 
 
 @lru_cache(maxsize=256)

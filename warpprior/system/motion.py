@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import warp as wp
@@ -121,7 +122,7 @@ class MotionState:
             scenes: with the same bodies, camera and rate; no body is an animation, shapes and focal length stay.
         """
         ends = np.cumsum([0, *(scene.frame_count for scene in scenes)])
-        parts = [Part(int(start), int(stop), self.frame_count) for start, stop in zip(ends, ends[1:], strict=False)]
+        parts = [Part(int(start), int(stop), self.frame_count) for start, stop in pairwise(ends)]
         self.segments.assign(np.repeat(np.arange(len(scenes), dtype=np.int32), np.diff(ends)))
         self.paces.assign(np.concatenate([frame_paces(scene) for scene in scenes]).astype(np.float32))
         self._clips = tuple((part, self._clip(part, scene)) for part, scene in zip(parts, scenes, strict=True))
@@ -133,7 +134,8 @@ class MotionState:
         clip.estimated = tuple(body for body in scene.bodies if not body.known)
         clip.known = tuple(body for body in scene.bodies if body.known)
         clip.assembly = self.assembly
-        for name in ("vertices", "screen", "segments", "paces"):
+        clip.segments = wp.zeros(part.count, dtype=wp.int32, device=self.device)
+        for name in ("vertices", "screen", "paces"):
             setattr(clip, name, of(getattr(self, name)))
         for name in ("base_poses", "base_joints", "increments", "points"):
             setattr(clip, name, {key: of(array) for key, array in getattr(self, name).items()})
@@ -206,9 +208,15 @@ class MotionState:
             points_out=self.points[name],
         )
 
-    def pose(self) -> None:
-        """Poses, surfaces, projections and contact points of the estimated bodies; what a tape records."""
+    def pose(self, alone: str | None = None) -> None:
+        """Poses, surfaces, projections and contact points of the estimated bodies; what a tape records.
+
+        Args:
+            alone: name of the body that alone has moved; None for all.
+        """
         for index, body in enumerate(self.estimated):
+            if alone is not None and body.name != alone:
+                continue
             name, state = body.name, self.states[body.name]
             first = int(self.assembly.vertex_starts[index])
             advance_poses(self.base_poses[name], self.increments[name], poses_out=state.poses)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.overlap import measure_overlap
+from warpprior.kernels.overlap import count_bare, measure_overlap
 from warpprior.render.canvas import Canvas
+from warpprior.render.parts import Part
 from warpprior.render.window import Window
 from warpprior.support.stored import forget
 
@@ -55,14 +58,7 @@ class Overlap:
                 canvas.turn_to(part)
                 canvas.draw_faces(screen)
             measure_overlap(
-                canvas.keys,
-                canvas.origins,
-                canvas.crop.width,
-                part.of(self._labels),
-                part.of(self._corners),
-                self._label,
-                self._width,
-                part.of(self._boxes),
+                *self._sides(part),
                 drawn_out=part.of(self.drawn_on_device),
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
@@ -70,12 +66,28 @@ class Overlap:
             if canvas.device.is_cpu and not part.whole:
                 forget(part.of(self._labels))
 
+    def _sides(self, part: Part) -> tuple:
+        """What is compared of a part of the frames, as kernels take it: the drawing, and the label."""
+        canvas, labels = self.canvas, part.of(self._labels)
+        drawn = canvas.keys, canvas.origins, canvas.crop.width
+        return *drawn, labels, part.of(self._corners), self._label, self._width, part.of(self._boxes)
+
     def measure(self, screen: wp.array | None = None) -> None:
         """The same, and read all arrays; waits for the device."""
         self.compare(screen)
         self.drawn = self.drawn_on_device.numpy()
         self.labelled = self.labelled_on_device.numpy()
         self.shared = self.shared_on_device.numpy()
+
+    @cached_property
+    def bare_on_device(self) -> wp.array:
+        """Pixels of the label where the body is not drawn, as last counted [frame] float32."""
+        return wp.zeros(self._labels.shape[0], dtype=wp.float32, device=self.canvas.device)
+
+    def count_bare(self, part: Part) -> None:
+        """Fill :attr:`bare_on_device` in the frames that are drawn; launches only."""
+        bare = part.of(self.bare_on_device)
+        count_bare(*self._sides(part), bare_out=bare)
 
     @property
     def usable(self) -> np.ndarray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
 
 import numpy as np
 import warp as wp
 
+from warpprior.render.parts import cut
 from warpprior.support.device import warp_device
 
 ARRAYS = ("values", "first", "weight", "lowest", "highest", "longest", "held")  # [segment, shared]
@@ -56,10 +56,10 @@ class SharedPrior:
         whole, parts = copy(priors[0]), [copy(prior) for prior in priors]
         for name in ARRAYS:
             values = np.concatenate([getattr(prior, name).numpy() for prior in priors])
-            array: Any = wp.array(values, device=whole.held.device)  # slices of arrays are arrays
+            array = wp.array(values, device=whole.held.device)
             setattr(whole, name, array)
             for number, part in enumerate(parts):
-                setattr(part, name, array[number : number + 1])
+                setattr(part, name, cut(array, number, number + 1))
         return whole, parts
 
     def hold(self, held: np.ndarray | Sequence[bool]) -> None:

@@ -11,6 +11,7 @@ import warp as wp
 from scipy.special import chdtrc
 
 from warpprior.kernels.steps import advance_shared
+from warpprior.render.parts import cut
 from warpprior.system.allowances import DEEPEST_OVERLAP, OVERLAP_STEP, overlap_priors
 from warpprior.system.misfit import Likeness, body_length, is_likeness, misfit_name
 from warpprior.system.motion import MotionState
@@ -256,7 +257,7 @@ def joined_unknowns(clips: Sequence[SharedUnknowns]) -> SharedUnknowns:
     whole._single, whole.prior = single, prior
     whole.overlaps = {name: single[:, first.names.index(name)] for name in first.overlaps}
     for number, (clip, part) in enumerate(zip(clips, parts, strict=True)):
-        clip._lie_in(single[number : number + 1], part)
+        clip._lie_in(cut(single, number, number + 1), part)
     return whole
 
 

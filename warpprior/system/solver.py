@@ -11,6 +11,8 @@ from warpprior.system.equations import Equations
 from warpprior.system.host_solver import HostSolver
 from warpprior.system.shared_prior import SharedPrior
 
+FIRST_ARCH = 80  # whose groups of threads share the 89 KiB that warpprior.kernels.block_solve takes
+
 
 class Solver(Protocol):
     """Minus the solution of normal equations for some columns, the others held, as often as it is asked.
@@ -43,8 +45,8 @@ class Solver(Protocol):
 
 
 def solves_on_device(device: wp.Device) -> bool:
-    """Whether equations there are solved by kernels."""
-    return device.is_cuda
+    """Whether equations there are solved by kernels: on GPUs whose groups of threads share enough memory."""
+    return device.is_cuda and device.arch >= FIRST_ARCH
 
 
 def make_solver(
@@ -54,6 +56,7 @@ def make_solver(
     floor: np.ndarray,
     prior: SharedPrior | None = None,
     *,
+    tied: bool = True,
     on_device: bool | None = None,
 ) -> Solver:
     """The solver for where the equations are.
@@ -65,10 +68,13 @@ def make_solver(
         floor: absolute, of each of the columns; keeps what nothing observes where it is.
         prior: what else is known of the shared unknowns, which are held without it; frames make the best of steps of
             them that were cut.
+        tied: the equations may tie frames to each other.
         on_device: by kernels; None on a GPU.
     """
     if on_device or (on_device is None and solves_on_device(equations.device)):
-        from warpprior.system.device_solver import DeviceSolver  # its kernels are for a GPU
+        from warpprior.system.device_solver import RIGID, DeviceSolver, FrameSolver  # their kernels are for a GPU
 
+        if not tied and prior is None and columns.stop - columns.start == RIGID:
+            return FrameSolver(equations, columns, damping, floor)
         return DeviceSolver(equations, columns, damping, floor, prior)
     return HostSolver(equations, columns, damping, floor, prior)

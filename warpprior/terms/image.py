@@ -206,7 +206,7 @@ class BoundImage(DrawnTerm):
         from warpprior.kernels import blur
         from warpprior.support.stored import forget, stored_zeros
 
-        blurred, device = self._blurred, self._pixels.device
+        blurred, device = self._blurred, self.problem.motion.device
         # Squares of pixels are averaged first, which blurs, too; the Gaussian on what is left does the rest.
         shrink = 2 ** int(math.log2(max(blur_px, 1.0)))
         width, height = self._window.width // shrink, self._window.height // shrink

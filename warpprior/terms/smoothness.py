@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class BoundSmoothness(BoundTerm):
 
     def enter(self, stage: Stage) -> None:
         term, rate = self.term, self.problem.motion.scene.fps**2
-        stiffness = self._stiffness.numpy()
+        stiffness: Any = self._stiffness.numpy()
         for part, motion in self.problem.motion.clips:
             quick = max(1.0, usual_acceleration(motion.scene.body(self.body.name), motion) / term.sigma_m_s2)
             own = stiffness[part.frames]

@@ -41,4 +41,4 @@ def _compile_kernels(quiet: bool) -> None:
     prepare_kernel_cache()
     with progress_bar("compile", quiet=quiet) as progress:
         for device in dict.fromkeys((resolve_device(None), "cpu")):
-            load_kernels(all_kernels(), device, progress)
+            load_kernels(all_kernels(device), device, progress)

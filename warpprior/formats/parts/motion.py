@@ -7,7 +7,7 @@ import numpy as np
 from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.rotations import read_rotations
 from warpprior.io.world import CameraPath
-from warpprior.scene import Poses
+from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.support.wording import frame_list
 
@@ -15,7 +15,13 @@ SCALE_SPREAD = 1e-3  # of a scale that is to be one number
 MIRROR = np.array([1.0, -1.0, -1.0])  # of rotation vectors, where x is mirrored
 
 
+def complete(values: np.ndarray) -> np.ndarray:
+    """Frames (frame,) bool in which all is finite."""
+    return np.asarray(np.isfinite(values).reshape(len(values), -1).all(axis=1), dtype=bool)
+
+
 def filled(
+    where: object,
     name: str,
     position: np.ndarray,
     rotation: np.ndarray,
@@ -31,6 +37,7 @@ def filled(
     What stands in frames that are not valid is never read.
 
     Args:
+        where: file or folder of the poses, for errors.
         name: of the body, for the note.
         position: (frame, 3) [m].
         rotation: unit quaternions (frame, 4) xyzw.
@@ -44,10 +51,10 @@ def filled(
     count = len(position)
     joints = np.zeros((count, 0)) if joints is None else joints
     together = np.concatenate([position, rotation, joints], axis=1)
-    odd = valid & ~np.isfinite(together).all(axis=1)
+    odd = valid & ~complete(together)
     usable = valid & ~odd
     if not usable.any():
-        raise InputError(f"body {name!r}", "has a pose in no frame", "needs one frame at least")
+        raise InputError(f"{where}: {name}", "has a pose in no frame", "needs one frame at least")
     if odd.any():
         notes.append(f"{name} has a pose that is not finite in {frame_list(np.flatnonzero(odd))}")
     if not usable.all():
@@ -74,7 +81,7 @@ def split_transforms(
     Raises:
         InputError: no rotations, mirrored ones, or a scale that varies or is not uniform.
     """
-    good = valid & np.isfinite(matrices).all(axis=(1, 2))
+    good = valid & complete(matrices)
     position, rotation = np.full((len(matrices), 3), np.nan), np.full((len(matrices), 4), np.nan)
     if not good.any():
         return position, rotation, 1.0
@@ -120,7 +127,7 @@ def camera_path(matrices: np.ndarray, valid: np.ndarray, where: str, notes: list
     position, rotation, scale = split_transforms(matrices, valid, where, [])
     if scale != 1.0:
         raise InputError(where, f"has a size factor of {scale:.6g}", "needs rigid poses of the camera")
-    usable: np.ndarray = np.isfinite(position).all(axis=1)  # type: ignore[assignment]
+    usable = complete(position)
     if not usable.any():
         return None
     if not usable.all():
@@ -148,3 +155,15 @@ def one_scale(name: str, scales: np.ndarray, notes: list[str]) -> float:
             f"{name} varies in size by {100 * spread:.2g} %; the median, {scale:.4g}, was taken for all frames"
         )
     return scale if abs(scale - 1.0) > 1e-6 else 1.0
+
+
+def with_truth(item: SceneBody) -> SceneBody:
+    """A body whose initial poses are its true ones, too, but for frames that were filled."""
+    from dataclasses import replace
+
+    poses = item.initial
+    if poses.imputed is None:
+        return replace(item, truth=poses)
+    gone = poses.imputed[:, None]
+    nothing = {key: np.where(gone, np.nan, getattr(poses, key)) for key in ("position", "rotation", "joints")}
+    return replace(item, truth=replace(poses, **nothing, imputed=None))

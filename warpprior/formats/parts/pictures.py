@@ -16,6 +16,7 @@ from warpprior.scene import IGNORE_LABEL, Camera, Scene
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 from warpprior.support.picture_headers import read_header
+from warpprior.support.stored import forget, stored_zeros
 from warpprior.support.wording import frame_list
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -30,13 +31,16 @@ def inside(path: Path, root: Path) -> Path:
     return path
 
 
-def numbered(folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | None = None) -> dict[int, Path]:
+def numbered(
+    folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | None = None, strict: bool = True
+) -> dict[int, Path]:
     """Files of a folder by the number that their name ends with or is; those without a number are passed over.
 
     Args:
         folder: may be missing.
         endings: of the names, in lower case.
         root: files that lead out of this folder through links are refused; None: out of ``folder``.
+        strict: two files of one number are refused; else there are no numbered files then.
 
     Raises:
         InputError: two files have one number, or one leads out.
@@ -56,6 +60,8 @@ def numbered(folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | No
         if entry.is_symlink():
             inside(path, within)
         number = int(digits)
+        if number in found and not strict:
+            return {}
         if number in found:
             raise InputError(str(path), f"has the number of {found[number].name}", "one file for each frame")
         found[number] = path
@@ -87,24 +93,34 @@ def _places(paths: Mapping[int, Path]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class DepthFiles(Pictures):
-    """``Scene.read_depth`` of 16-bit pictures, whose values ``to_metres`` makes metres, 0 for unmeasured."""
+    """``Scene.read_depth`` of pictures whose values ``to_metres`` makes metres, 0 for unmeasured.
+
+    Attributes:
+        to_metres: of 16-bit values (height, width), or of colours (height, width, 3) uint8 RGB.
+        colored: the depth is in colours.
+    """
 
     to_metres: Callable[[np.ndarray], np.ndarray]
+    colored: bool = False
 
     def __call__(self, frame: int) -> np.ndarray | None:
-        stored = self._decoded(frame)
+        stored = self._decoded(frame, color=self.colored)
         if stored is None:
             return None
-        if stored.ndim != 2 or stored.dtype != np.uint16:
+        if not self.colored and (stored.ndim != 2 or stored.dtype != np.uint16):
             raise InputError(self.places[frame], f"is {stored.dtype} of shape {stored.shape}", "needs 16-bit grey PNG")
         return self.to_metres(stored).astype(np.float32)
 
 
 def depth_pictures(
-    paths: Mapping[int, Path], camera: Camera, to_metres: Callable[[np.ndarray], np.ndarray]
+    paths: Mapping[int, Path],
+    camera: Camera,
+    to_metres: Callable[[np.ndarray], np.ndarray],
+    *,
+    colored: bool = False,
 ) -> DepthFiles | None:
     """``Scene.read_depth`` of files by frame; None without any."""
-    return DepthFiles(camera, dict(paths), _places(paths), None, to_metres) if paths else None
+    return DepthFiles(camera, dict(paths), _places(paths), None, to_metres, colored) if paths else None
 
 
 def read_mask_values(path: Path, camera: Camera, where: str) -> np.ndarray:
@@ -154,7 +170,7 @@ def label_images(
     if not masks:
         return None
     check_label_memory(where, frame_count, camera)
-    labels = np.zeros((frame_count, camera.height, camera.width), dtype=np.uint8)
+    labels = stored_zeros((frame_count, camera.height, camera.width), np.uint8)
     missing: dict[int, list[int]] = {label: [] for label in masks}
     shared, torn = 0, []
     for frame in range(frame_count):
@@ -176,6 +192,7 @@ def label_images(
             torn.append(frame)
         if unknown:
             labels[frame][labels[frame] == 0] = IGNORE_LABEL
+        forget(labels[frame])
     for label, frames in missing.items():
         if frames:
             said = f"{names[label]} has no mask in {frame_list(frames)}; nothing is known about the background there"
@@ -196,16 +213,17 @@ def file_masks(paths: Mapping[int, Path], camera: Camera) -> Masks:
 
 
 def hide_unlabelled(scene: Scene, names: Sequence[str]) -> Scene:
-    """The scene with the background don't-care where bodies without masks would cover it."""
+    """The scene with the background don't-care, in place, where bodies without masks would cover it."""
     from warpprior.render.images import render_masks
 
     if scene.labels is None or not names:
         return scene
-    labels = scene.labels.copy()
     for name in names:
         item = scene.body(name)
         part = Scene("part", scene.camera, scene.fps, (item,))
         covered = render_masks(part, {name: item.initial})[name]
-        labels[covered & (labels == 0)] = IGNORE_LABEL
+        for frame, image in enumerate(scene.labels):
+            image[covered[frame] & (image == 0)] = IGNORE_LABEL
+            forget(image)
     note = f"{' and '.join(names)}: no masks; known, and the background where drawn is don't-care"
-    return replace(scene, labels=labels, warnings=(*scene.warnings, note))
+    return replace(scene, warnings=(*scene.warnings, note))

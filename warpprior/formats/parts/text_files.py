@@ -14,6 +14,7 @@ from warpprior.support.files import read_bytes
 JSON_LIMIT = 256 << 20
 YAML_LIMIT = 4 << 20
 TEXT_LIMIT = 64 << 20
+MOST_VALUE = 1e30  # squares and products of a few stay within double precision
 
 
 def read_json(path: Path, what: str, *, limit: int = JSON_LIMIT) -> Any:
@@ -86,8 +87,11 @@ def read_number_rows(path: Path, what: str) -> list[list[float]]:
         if not words:
             continue
         try:
-            rows.append([float(word) for word in words])
+            row = [float(word) for word in words]
         except ValueError:
+            row = [MOST_VALUE * 2.0]
+        rows.append(row)
+        if any(abs(value) > MOST_VALUE for value in row):
             raise InputError(f"{path}: line {number}", "is not numbers", f"give {what}") from None
     return rows
 
@@ -109,7 +113,15 @@ def numbers(value: Any, shape: tuple[int | None, ...], where: str, *, finite: bo
         raise InputError(where, f"has shape {array.shape} and type {str(array.dtype)[:20]}", wanted)
     if finite and not np.isfinite(array).all():
         raise InputError(where, "is not finite", wanted)
+    check_reach(array, where)
     return array
+
+
+def check_reach(values: np.ndarray, where: str) -> None:
+    """InputError for numbers that nothing measured; those that are not finite pass."""
+    with np.errstate(invalid="ignore"):
+        if np.any(np.abs(np.where(np.isfinite(values), values, 0.0)) > MOST_VALUE):
+            raise InputError(where, f"has numbers above {MOST_VALUE:g}", "needs metres, millimetres or pixels")
 
 
 def entry(tree: Any, key: str, where: str) -> Any:

@@ -1,0 +1,414 @@
+"""``clip``: a folder of loose outputs: pictures, masks, poses, a mesh, intrinsics, hands, each as its program left it.
+
+What each file is, is guessed from its name and its contents, and said in a note; an option decides where the guess is
+not clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from warpprior.bodies.readers.hand import read_hand
+from warpprior.bodies.readers.mesh import UNITS
+from warpprior.formats.format import Format
+from warpprior.formats.parts.clip_hands import HandTrack, read_hand_tracks
+from warpprior.formats.parts.clip_roles import ROLES, Roles, find_roles
+from warpprior.formats.parts.intrinsics import Intrinsics, read_intrinsics
+from warpprior.formats.parts.keypoints import ORDERS
+from warpprior.formats.parts.mask_sources import ONE, mask_numbers, mask_sample, read_masks
+from warpprior.formats.parts.mesh_units import read_mesh_of_any_unit
+from warpprior.formats.parts.motion import camera_path, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.pictures import (
+    Masks,
+    color_pictures,
+    depth_pictures,
+    hide_unlabelled,
+    label_images,
+    numbered,
+    picture_size,
+)
+from warpprior.formats.parts.pose_files import PoseTrack, read_pose_track
+from warpprior.formats.parts.timeline import Timeline
+from warpprior.formats.recording import Recording
+from warpprior.io.rectify import Rectifier
+from warpprior.io.world import World
+from warpprior.scene import IGNORE_LABEL, Camera, Scene, SceneBody
+from warpprior.support.errors import InputError
+from warpprior.support.limits import number
+from warpprior.support.options import option
+
+_PLAIN_NAMES = ("mesh", "model", "textured", "textured_mesh", "object", "obj", "mesh_scaled", "final_mesh", "scan")
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Options of ``clip``; paths are below the folder, or absolute."""
+
+    rgb: Path | None = option("folder of colour pictures", metavar="PATH")
+    depth_images: Path | None = option("folder of depth images, 16-bit", metavar="PATH")
+    depth_unit: float = option("metres per unit of depth images", number(0.001, 1e-9, 1e3))
+    masks: Path | None = option("folder or file of masks", metavar="PATH")
+    labels: tuple[str, ...] = option(
+        "which mask is of which body, as mug=1 or hand_right=2; repeatable", (), metavar="BODY=MASK"
+    )
+    intrinsics: Path | None = option("file of intrinsics", metavar="PATH")
+    pixel_centers: str | None = option(
+        "where the first pixel's centre is in the intrinsics (default: half for COLMAP, else integer)",
+        choices=("integer", "half"),
+    )
+    object_poses: tuple[Path, ...] = option("folder or file of an object's poses; repeatable", (), metavar="PATH")
+    inverse_poses: bool = option("poses are object_from_camera", False)
+    opengl: bool = option("poses are of OpenGL's camera, y up and z backward", False)
+    camera_poses: Path | None = option("trajectory of the camera, world_from_camera", metavar="PATH")
+    mesh: tuple[Path, ...] = option("mesh of an object, in the order of --object-poses; repeatable", (), metavar="PATH")
+    mesh_unit: str | None = option("unit of meshes (default: by their size)", choices=tuple(UNITS))
+    hand_keypoints: tuple[Path, ...] = option("file of a hand's keypoints; repeatable", (), metavar="PATH")
+    keypoint_order: str | None = option("order of keypoints (default: by their distances)", choices=tuple(ORDERS))
+    side: str | None = option("side of a hand whose file does not say it", choices=("right", "left"))
+    fps: float = option("frames per second, where no trajectory says it", number(30.0, 0.01, 10_000.0))
+
+
+class ClipFormat(Format):
+    """A folder of loose outputs."""
+
+    name = "clip"
+    title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hand keypoints"
+    reads = (
+        "masks: PNG by object, palettes and ids, npz, npy, COCO RLE JSON; poses: 4x4 text, JSON, npy, TUM, KITTI; "
+        "intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands"
+    )
+    writes = "the files of poses and of 3D keypoints, corrected, in their own form"
+    verified = "files made in the layouts of FoundationPose, SAM 2, COCO, COLMAP and TUM; round trips"
+    general = True
+    Options = ClipOptions
+
+    def recognises(self, path: Path) -> str:
+        if not path.is_dir():
+            return ""
+        roles = find_roles(path, {})
+        found = [
+            role for role in ("intrinsics", "masks", "object_poses", "mesh", "hand_keypoints") if roles.found[role]
+        ]
+        return f"{', '.join(found)}" if "intrinsics" in found and len(found) > 2 else ""
+
+    def read(self, source: Path, options: ClipOptions) -> Recording:
+        if not source.is_dir():
+            raise InputError(str(source), "is a file", "give the folder that holds the clip")
+        return _Reader(source, options).read()
+
+    def write(self, recording: Recording, folder: Path, options: ClipOptions) -> tuple[str, ...]:
+        origin = recording.origin
+        if origin is None or origin.format != self.name:
+            found = "was not read from a clip" if origin is None else f"was read from {origin.format}"
+            raise InputError("clip", f"the recording {found}", "files of a clip are written back, not made anew")
+        return _Reader(origin.path, options).write(recording, folder)
+
+
+FORMAT = ClipFormat()
+
+
+class _Reader:
+    """One folder being read, or written back."""
+
+    def __init__(self, source: Path, options: ClipOptions):
+        self.source, self.options, self.notes = source, options, []
+        given = {role: getattr(options, role) for role in ROLES}
+        self.roles: Roles = find_roles(source, given)
+
+    def one(self, role: str) -> Path | None:
+        """The only file or folder of a role, or None.
+
+        Raises:
+            InputError: there are several.
+        """
+        found = self.roles.found[role]
+        if len(found) > 1:
+            there = ", ".join(str(path.relative_to(self.source)) for path in found[:4])
+            words = ROLES[role]
+            raise InputError(
+                str(self.source), f"{there} may each be {words}", f"--{role.replace('_', '-')} PATH decides"
+            )
+        return found[0] if found else None
+
+    def read(self) -> Recording:
+        tracks = self._tracks()
+        timeline = self._timeline(tracks)
+        camera, rectifier = self._camera()
+        objects = self._objects(tracks, timeline)
+        hands = self._hands(timeline, camera)
+        if not objects and not hands:
+            accepted = "poses of an object with its mesh, or keypoints of a hand"
+            raise InputError(str(self.source), "holds nothing that can be estimated", accepted)
+        named = [item.name for item in objects] + [hand.name for hand in hands]
+        labels = {name: label for label, name in enumerate(named, start=1)}
+        images, masked = self._labels(timeline, camera, labels)
+        if rectifier is not None and images is not None:
+            nearest = rectifier.nearest(IGNORE_LABEL)
+            for image in images:
+                image[:] = nearest(image)
+        bodies = [replace(item, label=labels[item.name]) for item in objects]
+        unmasked = [name for name in named if images is not None and name not in masked]
+        bodies += [
+            SceneBody(read_hand(hand.side, name=hand.name), labels[hand.name], False)  # its start is fitted
+            for hand in hands
+        ]
+        rgb, depth = self.one("rgb"), self.one("depth_images")
+        colors = self._frames(rgb, timeline)
+        depths, unit = self._frames(depth, timeline), self.options.depth_unit
+        read_rgb, read_depth = (
+            color_pictures(colors, camera),
+            depth_pictures(depths, camera, partial(np.multiply, unit)),
+        )
+        if rectifier is not None:
+            read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
+            read_depth = None
+            self.notes.append("pictures were rectified to a pinhole camera; depth images were left out")
+        self._say_what_is_what()
+        world = self._world(timeline)
+        scene = Scene(
+            name=self.source.resolve().name or "clip",
+            camera=camera,
+            fps=self._fps(tracks),
+            bodies=tuple(bodies),
+            labels=images,
+            read_rgb=read_rgb,
+            read_depth=read_depth,
+            keypoints2d={hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"},
+            keypoints3d={hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"},
+            warnings=tuple(self.notes),
+        )
+        known = tuple(replace(item, known=item.name in unmasked) for item in scene.bodies)
+        return Recording(hide_unlabelled(replace(scene, bodies=known), unmasked), world)
+
+    def _tracks(self) -> dict[str, PoseTrack]:
+        """Tracks of objects by the names that their paths suggest."""
+        found: dict[str, PoseTrack] = {}
+        for path in self.roles.found["object_poses"]:
+            name = self.roles.names.get(path, path.stem if path.is_file() else path.name)
+            if name in found:
+                raise InputError(str(path), f"a second track called {name}", "--object-poses PATH decides")
+            found[name] = read_pose_track(path, self.notes)
+        return found
+
+    def _timeline(self, tracks: dict[str, PoseTrack]) -> Timeline:
+        rgb, masks = self.one("rgb"), self.one("masks")
+        for path, found in ((rgb, numbered(rgb) if rgb else {}), (masks, mask_numbers(masks) if masks else [])):
+            if found:
+                return Timeline.of(found, str(path), self.notes)
+        for name, track in tracks.items():
+            if track.numbers is not None:
+                return Timeline.of(track.numbers, name, self.notes)
+        for track in tracks.values():
+            return Timeline(tuple(range(len(track.matrices))))
+        lengths = self._hand_lengths()
+        if not lengths:
+            raise InputError(str(self.source), "holds no numbered pictures, masks or poses", "--rgb, --masks or poses")
+        return Timeline(tuple(range(lengths[0])))
+
+    def _hand_lengths(self) -> list[int]:
+        tracks = read_hand_tracks(self.roles.found["hand_keypoints"], self.options.side, None, (1, 1), [], probe=True)
+        return [len(track.values) for track in tracks]
+
+    def _frames(self, folder: Path | None, timeline: Timeline) -> dict[int, Path]:
+        return {} if folder is None else timeline.by_frame(numbered(folder), str(folder), self.notes)
+
+    def _camera(self) -> tuple[Camera, Rectifier | None]:
+        path = self.one("intrinsics")
+        if path is None:
+            accepted = "cam_K.txt, intrinsics.json or .yaml, or cameras.txt; --intrinsics PATH"
+            raise InputError(str(self.source), "holds no intrinsics", accepted)
+        found: Intrinsics = read_intrinsics(path)
+        rgb, masks, depth = (self.one(role) for role in ("rgb", "masks", "depth_images"))
+        sample = next((file for folder in (rgb, depth) if folder for file in numbered(folder).values()), None)
+        sample = sample or (mask_sample(masks) if masks else None)
+        size = picture_size(sample) if sample else found.size
+        if size is None:
+            size = max(2, round(2 * found.cx)), max(2, round(2 * found.cy))
+            said = f"{size[0]} x {size[1]}, from the principal point"
+            self.notes.append(f"size of the pictures: guessed to be {said}, for there are none")
+        camera = found.camera(size, self.options.pixel_centers, path.name, self.notes)
+        return camera, None if found.distortion is None else Rectifier(camera, found.distortion, str(path))
+
+    def _objects(self, tracks: dict[str, PoseTrack], timeline: Timeline) -> list[SceneBody]:
+        """Objects with their poses, labels still to be given."""
+        meshes = self._meshes(list(tracks))
+        return [self._object(name, track, meshes[key], timeline) for (key, track), name in self._named(tracks, meshes)]
+
+    def _named(self, tracks: dict[str, PoseTrack], meshes: dict[str, Path]):
+        for key, track in tracks.items():
+            plain = key.lower() in _PLAIN_NAMES or len(tracks) == 1
+            stem = meshes[key].stem
+            name = (stem if stem.lower() not in _PLAIN_NAMES else "object") if plain else key
+            yield (key, track), name
+
+    def _meshes(self, names: list[str]) -> dict[str, Path]:
+        """The mesh of each track.
+
+        Raises:
+            InputError: which it is cannot be told.
+        """
+        found, given = self.roles.found["mesh"], self.options.mesh
+        if given or (len(found) == len(names) == 1):
+            if len(found) != len(names):
+                raise InputError(str(self.source), f"{len(found)} meshes, {len(names)} tracks", "--mesh for each track")
+            return dict(zip(names, found, strict=True))
+        chosen = {}
+        for name in names:
+            alike = [path for path in found if name in (path.stem, path.parent.name)]
+            if len(alike) != 1:
+                there = ", ".join(str(path.relative_to(self.source)) for path in found[:4]) or "there is no mesh"
+                raise InputError(str(self.source), f"no one mesh for the poses {name}: {there}", "--mesh PATH decides")
+            chosen[name] = alike[0]
+        return chosen
+
+    def _object(self, name: str, track: PoseTrack, mesh: Path, timeline: Timeline) -> SceneBody:
+        matrices, valid = track.by_frame(timeline, self.notes)
+        matrices = _turned(matrices, self.options)
+        position, rotation, size = split_transforms(matrices, valid, str(track.path), self.notes)
+        seen = position[valid, 2]
+        if np.median(seen) <= 0.0:
+            accepted = "--opengl for y up and z backward, or --inverse-poses"
+            raise InputError(
+                str(track.path), f"put {name} behind the camera (z {np.median(seen):.3g}, median)", accepted
+            )
+        poses = filled(track.path, name, position, rotation, valid, self.notes)
+        body = read_mesh_of_any_unit(mesh, name, self.options.mesh_unit, self.notes)
+        body = replace(body, vertices=(size * body.vertices).astype(np.float32)) if size != 1.0 else body
+        return SceneBody(body, 1, False, poses, source=mesh)
+
+    def _hands(self, timeline: Timeline, camera: Camera) -> list[HandTrack]:
+        paths, options = self.roles.found["hand_keypoints"], self.options
+        size = (camera.width, camera.height)
+        hands = read_hand_tracks(paths, options.side, options.keypoint_order, size, self.notes)
+        return [hand.on(timeline, self.notes) for hand in hands]
+
+    def _labels(self, timeline: Timeline, camera: Camera, labels: dict[str, int]) -> tuple[np.ndarray | None, set[str]]:
+        """Label images, and the bodies that have masks."""
+        path = self.one("masks")
+        if path is None:
+            self.notes.append("no masks: nothing holds objects to the pictures")
+            return None, set()
+        found = read_masks(path, timeline, camera, self.notes)
+        of = self._owners(found, list(labels), path)
+        masks = {labels[name]: mask for name, mask in of.items()}
+        names = {label: name for name, label in labels.items()}
+        return label_images(masks, timeline.count, camera, names, path.name, self.notes), set(of)
+
+    def _owners(self, found: dict[str, Masks], bodies: list[str], path: Path) -> dict[str, Masks]:
+        """The mask of each body that has one.
+
+        Raises:
+            InputError: whose they are cannot be told.
+        """
+        chosen: dict[str, Masks] = {}
+        for text in self.options.labels:
+            body, _, mask = text.partition("=")
+            if body not in bodies or mask not in found:
+                accepted = f"bodies {', '.join(bodies)}, masks {', '.join(name or 'without a name' for name in found)}"
+                raise InputError("--labels", repr(text), accepted)
+            chosen[body] = found[mask]
+        if chosen:
+            return chosen
+        if list(found) == [ONE] or (len(found) == len(bodies) == 1):
+            rigid = [name for name in bodies if not name.startswith("hand")] or bodies
+            if len(rigid) == 1:
+                (mask,) = found.values()
+                self.notes.append(f"{path.name}: the masks are taken to be of {rigid[0]}")
+                return {rigid[0]: mask}
+        alike = {body: mask for body in bodies for name, mask in found.items() if _same(name, body)}
+        others = [name for name in found if not any(_same(name, body) for body in bodies)]
+        left = [body for body in bodies if body not in alike]
+        if alike and not (others and left):
+            return alike
+        if len(others) == len(left) == 1:
+            self.notes.append(f"{path.name}: mask {others[0]} is taken to be of {left[0]}")
+            return alike | {left[0]: found[others[0]]}
+        there = ", ".join(name or "one without a name" for name in found)
+        raise InputError(
+            str(path), f"masks {there} of {', '.join(bodies)}: whose are they?", "--labels BODY=MASK decides"
+        )
+
+    def _fps(self, tracks: dict[str, PoseTrack]) -> float:
+        times = next((track.times for track in tracks.values() if track.times is not None), None)
+        if times is not None and len(times) > 1 and np.all(np.diff(times) > 0.0):
+            rate = 1.0 / float(np.median(np.diff(times)))
+            if 0.01 <= rate <= 10_000.0:
+                self.notes.append(f"frame rate: {rate:.4g} per second, from the times of the poses")
+                return rate
+        self.notes.append(f"frame rate: {self.options.fps:g} per second, which no file says")
+        return self.options.fps
+
+    def _world(self, timeline: Timeline) -> World:
+        path = self.one("camera_poses")
+        if path is None:
+            return World()
+        matrices, valid = read_pose_track(path, self.notes).by_frame(timeline, self.notes)
+        found = camera_path(matrices, valid, str(path), self.notes)
+        note_camera(found, self.notes)
+        return World(found)
+
+    def _say_what_is_what(self) -> None:
+        said = [
+            f"{path.relative_to(self.source) if path.is_relative_to(self.source) else path} as {words}"
+            for role, words in ROLES.items()
+            for path in self.roles.found[role]
+        ]
+        self.notes.insert(0, f"taken: {'; '.join(said)}")
+        if self.roles.unused:
+            more = f" and {len(self.roles.unused) - 6} more" if len(self.roles.unused) > 6 else ""
+            self.notes.append(f"not used: {', '.join(self.roles.unused[:6])}{more}")
+
+    def write(self, recording: Recording, folder: Path) -> tuple[str, ...]:
+        """Write the files of poses and of 3D keypoints with those of the recording; the rest is not copied."""
+        tracks, written = self._tracks(), []
+        timeline, meshes = self._timeline(tracks), self._meshes(list(tracks))
+        for (_, track), name in self._named(tracks, meshes):
+            item = recording.scene.body(name)
+            raw, valid = track.by_frame(timeline, [])
+            raw = _turned(raw, self.options)
+            _, _, size = split_transforms(raw, valid, str(track.path), [])
+            whole = transforms_of(item.initial.position, item.initial.rotation, size * item.initial.scale)
+            rows = track.frames(timeline, [])
+            given = track.matrices.copy()
+            keep = (rows >= 0) & np.isfinite(given).all(axis=(1, 2))
+            given[keep] = _turned(whole, self.options, back=True)[rows[keep]]
+            target = folder / self._below(track.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            track.save(target, given)
+            written.append(str(self._below(track.path)))
+        for hand in read_hand_tracks(
+            self.roles.found["hand_keypoints"], self.options.side, self.options.keypoint_order, (1, 1), []
+        ):
+            if hand.kind == "keypoints3d" and hand.save is not None:
+                target = folder / self._below(hand.path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                hand.save(target, recording.scene.body(hand.name), timeline)
+                written.append(str(self._below(hand.path)))
+        return (f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied",)
+
+    def _below(self, path: Path) -> Path:
+        return path.relative_to(self.source) if path.is_relative_to(self.source) else Path(path.name)
+
+
+def _same(mask: str, body: str) -> bool:
+    """Is a mask's name that of a body: hand_right, right_hand, right?"""
+    words = {word for word in mask.lower().replace("-", "_").split("_") if word}
+    side = body.removeprefix("hand_")
+    return mask.lower() == body.lower() or (body.startswith("hand") and side in words)
+
+
+def _turned(matrices: np.ndarray, options: ClipOptions, *, back: bool = False) -> np.ndarray:
+    """Poses of another camera or direction as camera_from_body of OpenCV, or the way back."""
+    found = matrices.copy()
+    there = np.isfinite(found).all(axis=(1, 2))
+    steps = [options.inverse_poses, options.opengl]
+    for which in (1, 0) if back else (0, 1):
+        if which == 0 and steps[0]:
+            found[there] = np.linalg.inv(found[there])
+        if which == 1 and steps[1]:
+            found[there] = np.diag([1.0, -1.0, -1.0, 1.0]) @ found[there]
+    return found
