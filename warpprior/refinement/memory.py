@@ -27,8 +27,8 @@ DRAWN_BYTES = 256 * MIB  # of drawings that a CPU holds where there is room: eac
 HIDDEN = 1.5  # times as many pixels as its label needs a body is drawn in
 SPARED = 0.8  # share of the free memory that a run may take unasked
 BLOCKS = 12  # matrices of a frame's unknowns that are held at most, while the equations are solved
-LOADED_BYTES = 150 * MIB  # of kernels, libraries and grids of bodies, yet to be loaded
-OTHER_BYTES = 300_000  # of a frame: surfaces' motion, contacts, samples of colours
+LOADED_BYTES = 250 * MIB  # of kernels, libraries, grids of bodies and verdicts, yet to come
+OTHER_BYTES = 400_000  # of a frame: surfaces' motion, contacts, samples of colours
 
 
 @dataclass(frozen=True)
