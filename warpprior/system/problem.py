@@ -240,7 +240,8 @@ class Problem:
         """Comparison of an estimated body with its label; the sequence must have labels."""
         if body.name not in self._overlaps:
             labels, canvas = self.observed.unbiased_labels_on_device, self.drawings.alone[body.name]
-            self._overlaps[body.name] = Overlap(body.label, labels, canvas, self.motion.screen)
+            boxes, window = self.observed.unbiased_boxes(body), self.observed.window
+            self._overlaps[body.name] = Overlap(body.label, labels, boxes, window, canvas, self.motion.screen)
         return self._overlaps[body.name]
 
     def enter(self, stage: Stage) -> None:
