@@ -222,6 +222,7 @@ class Canvas:
         before, window = self.window, self._within.around(*boxes, self.window, self.part.start + frames)
         if window is before:
             return
+        assert self._host_origins is not None, "crops follow bodies on a CPU alone"
         self._host_origins[...] = window.origins
         self.window, self.crop = window, window.crop(self.channel_count)
         if (window.width, window.height) != (before.width, before.height):
