@@ -111,6 +111,7 @@ class BorderDistances:
         image = self._labels[frame, row : row + height, column : column + width]
         pair = contour_fields(image[None], self._label, self._bias)[0].reshape(2, -1)
         self._of(frame, frame + 1).reshape(-1, 2)[:] = pair.T
+        forget(self._labels[frame])
 
     def look(self, borders: Borders, part: Part) -> None:
         """Have ``borders`` read the pictures of a part of the frames."""

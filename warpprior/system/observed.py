@@ -13,6 +13,7 @@ from warpprior.kernels.visibility import read_channels
 from warpprior.render.parts import Parts
 from warpprior.render.window import Window, window_around
 from warpprior.scene import SceneBody
+from warpprior.support.stored import forget
 from warpprior.system.backdrop import draw_known, known_channels
 from warpprior.system.border_distances import BorderDistances, distance_crops
 from warpprior.system.label_fields import label_boxes, unbias_labels
@@ -154,6 +155,9 @@ def observe_picture(
     if unbiased is not None and pixels:
         for body in motion.estimated:
             unbiased = unbias_labels(unbiased, body.label, pixels)
+    for images in (scene.labels, labels, unbiased):
+        if images is not None:
+            forget(images)
     return ObservedPicture(motion, window, labels, pixels, unbiased, likeness, margin)
 
 

@@ -116,7 +116,7 @@ class BoundImage(DrawnTerm):
 
         motion, observed = self.problem.motion, self.problem.observed
         read_rgb = motion.scene.read_rgb
-        assert read_rgb is not None, "the scene has pictures"
+        assert read_rgb is not None and observed.labels is not None, "the scene has pictures and labels"
         window, shown = observed.crop_around(self.body), observed.shows(self.body)
         pixels = stored_zeros((motion.frame_count, window.height, window.width, 4), np.uint8)
         for frame in map(int, np.flatnonzero(shown)):
@@ -130,6 +130,7 @@ class BoundImage(DrawnTerm):
             pixels[frame, ..., :3] = image[row : row + window.height, column : column + window.width]
             pixels[frame, ..., 3] = np.where(mask, 255, 0)
             forget(pixels[frame])
+            forget(observed.labels[frame])
         self._window = window
         shape = (motion.frame_count, window.height * window.width)
         self._pixels = wp.array(pixels.reshape(*shape, 4), dtype=wp.uint8, device=motion.device, copy=False)
