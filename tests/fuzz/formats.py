@@ -270,6 +270,13 @@ FORMATS: dict[str, Format] = {
     "hot3d-hands": _of_others("hot3d", "P1/umetrack_hand_pose_trajectory.jsonl", TEXT, others.write_hot3d, 1),
     "hot3d-profile": _of_others("hot3d", "P1/umetrack_hand_user_profile.json", _JSON, others.write_hot3d, 1),
     "hot3d-clip": _of_others("hot3d", "clip-000001.tar", BYTES, others.write_hot3d, 1, below="clip-000001.tar"),
+    "mediapipe-json": _of_others(
+        "mediapipe", "hands.json", _JSON, others.write_hand_tables, 1, below="hands.json", width=160, height=120
+    ),
+    "aria-hands": _of_others(
+        "aria_hands", "hand_tracking/hand_tracking_results.csv", TEXT, others.write_hand_tables, 2
+    ),
+    "aria-trajectory": _of_others("aria_hands", "slam/closed_loop_trajectory.csv", TEXT, others.write_hand_tables, 2),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

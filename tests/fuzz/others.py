@@ -63,6 +63,14 @@ def write_hot3d(folder: Path) -> None:
     hot3d.write_clip(folder / "clip-000001.tar")
 
 
+def write_hand_tables(folder: Path) -> None:
+    """Landmarks of MediaPipe and of Aria."""
+    from tests.format_files import hand_tables
+
+    hand_tables.write_aria(folder, missing=(1,))
+    hand_tables.write_mediapipe(folder / "hands.json")
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))

@@ -27,6 +27,8 @@ FORMATS: dict[str, str | Format] = {
     "motion_v1": "warpprior.formats.motion_v1",
     "mano_sharpa": "warpprior.formats.mano_sharpa",
     "hot3d": "warpprior.formats.hot3d",
+    "mediapipe": "warpprior.formats.mediapipe",
+    "aria_hands": "warpprior.formats.aria_hands",
 }
 GROUP = "warpprior.formats"
 
