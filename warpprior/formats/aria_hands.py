@@ -7,8 +7,6 @@ quaternions x, y, z, w (facebookresearch/projectaria_tools, its sample).
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from warpprior.bodies.hand_parts import KEYPOINT_NAMES
 from warpprior.formats.format import Format
 from warpprior.formats.parts.hands_alone import hands_recording
 from warpprior.formats.parts.motion import camera_path, note_camera, transforms_of
-from warpprior.formats.parts.text_files import read_text
+from warpprior.formats.parts.text_files import read_table
 from warpprior.formats.recording import Recording
 from warpprior.io.rotations import read_rotations
 from warpprior.io.scene_file import FRAME_LIMIT
@@ -118,7 +116,7 @@ def _stand_back(deep: dict[str, np.ndarray]) -> float:
 
 
 def _table(file: Path) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(read_text(file, "hand tracking of Aria"))))
+    _, rows = read_table(file, "hand tracking of Aria")
     if not rows or _STAMP not in rows[0] or len(rows) > FRAME_LIMIT:
         raise InputError(str(file), "has no rows, or no times", _ACCEPTED)
     if not all((row.get(_STAMP) or "").isascii() and (row.get(_STAMP) or "").isdigit() for row in rows):
