@@ -156,7 +156,9 @@ class Canvas:
         silhouette.list_silhouette_edges(
             self.part.of(screen), self.edges, counts_out=self.counts, entries_out=self.entries
         )
-        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
+        # Who claims first does not matter; one thread goes from edge to edge, where memory is near.
+        stride = 1 if self.device.is_cpu else self.stride
+        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=stride, owners_out=self.owners)
         return renewed
 
     def renew_claims(self, limit: int = EPOCH_LIMIT - 1) -> bool:
