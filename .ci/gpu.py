@@ -26,7 +26,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = [sys.executable, "-m"]
-LIMITS_S = {"install": 90, "machine": 30, "compile": 150, "compare": 120, "table": 120, "tests": 300, "peers": 90}
+LIMITS_S = {
+    **{"install": 90, "machine": 30, "compile": 150, "solve": 45, "copies": 60},
+    **{"compare": 120, "table": 120, "tests": 300, "peers": 90},
+}
 LEAST_S = 5.0  # what has less time left is not begun
 BRIEF_TESTS = ("tests/test_rotations.py",)
 OUTCOME = "(PASSED|FAILED|ERROR|SKIPPED)"

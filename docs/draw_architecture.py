@@ -40,6 +40,7 @@ ROOMS = {
     "scenes": "simulated scenes with known truth",
     "ablation": "what each part is worth",
     "cli": "the commands, a file each",
+    "batches": "many clips, in many processes",
 }
 # Where the label image (numbers) and the setting (letters) of docs/architecture.md stop.
 LABELS = {"io": "1", "scene": "2", "system": "3", "render": "4", "terms": "5", "kernels": "5", "refinement": "6",

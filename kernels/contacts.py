@@ -14,6 +14,7 @@ from warpprior.kernels.rows import (
     add_root,
     point_derivative,
 )
+from warpprior.kernels.slabs import launch_slabs
 
 wp.set_module_options({"enable_backward": False})
 
@@ -48,6 +49,7 @@ class Contacts:
 
 @wp.kernel
 def _weigh_contacts(
+    first_frame: int,
     points: wp.array2d[wp.vec3],  # [frame, point] camera frame
     areas: wp.array[wp.float32],  # [point] sums to one
     poses: wp.array[wp.transform],  # [frame] camera_from_object
@@ -61,7 +63,8 @@ def _weigh_contacts(
     weights_out: wp.array2d[wp.float32],  # [frame, point] area times contact weight
 ):
     """Where each point is on the object, how far from its surface, and how much it counts as a contact."""
-    frame, point = wp.tid()
+    slab_frame, point = wp.tid()
+    frame = first_frame + slab_frame
     place = wp.transform_point(wp.transform_inverse(poses[frame]), points[frame, point])
     sample = grid_sample(grid, grid_origin, grid_inverse_spacing, place)
     places_out[frame, point] = place
@@ -77,13 +80,12 @@ def weigh_contacts(
     *, places_out, samples_out, weights_out,
 ):  # fmt: skip
     """Launch :func:`_weigh_contacts` over all frames and points."""
-    wp.launch(
+    launch_slabs(
         _weigh_contacts,
         dim=weights_out.shape,
         inputs=[points, areas, poses, grid, grid_origin, grid_inverse_spacing, reach, hold_weights],
         outputs=[places_out, samples_out, weights_out],
         device=weights_out.device,
-        record_tape=False,
     )
 
 

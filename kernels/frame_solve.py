@@ -8,13 +8,14 @@ from warpprior.kernels.rows import vec6d
 wp.set_module_options({"enable_backward": False})
 
 mat66d = wp.types.matrix(shape=(6, 6), dtype=wp.float64)
-ATTEMPTS = wp.constant(8)  # how often damping is multiplied by MORE_DAMPING where a frame is not positive
+ATTEMPTS = 8  # how often damping is multiplied by MORE_DAMPING where a frame is not positive
 MORE_DAMPING = wp.constant(wp.float64(10.0))
 
 
 @wp.kernel
 def _solve_frames(
     equations: Equations,  # of six columns
+    attempts: int,
     steps_out: wp.array2d[wp.float64],  # [frame, 6]
 ):
     """Minus the solution of a frame; none where no damping makes it positive."""
@@ -30,7 +31,7 @@ def _solve_frames(
     found = vec6d()
     damping = equations.damping
     sought = int(1)
-    for _attempt in range(ATTEMPTS):
+    for _attempt in range(attempts):
         if sought == 1:
             factor, positive = mat66d(), int(1)
             for i in range(6):
@@ -70,4 +71,10 @@ def _solve_frames(
 
 def solve_frames(equations, *, steps_out):
     """Launch :func:`_solve_frames` over all frames."""
-    wp.launch(_solve_frames, dim=steps_out.shape[0], inputs=[equations], outputs=[steps_out], device=steps_out.device)
+    wp.launch(
+        _solve_frames,
+        dim=steps_out.shape[0],
+        inputs=[equations, ATTEMPTS],
+        outputs=[steps_out],
+        device=steps_out.device,
+    )

@@ -2,6 +2,8 @@
 
 import warp as wp
 
+from warpprior.kernels.slabs import launch_slabs
+
 wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
 vec5d = wp.types.vector(length=5, dtype=wp.float64)
@@ -47,6 +49,7 @@ def light_row(shade: float, normal: wp.vec3) -> vec5d:
 
 @wp.kernel
 def _fit_light(
+    first_frame: int,
     shades: wp.array2d[wp.vec3],  # [frame, sample]
     normals: wp.array2d[wp.vec3],  # [frame, sample]
     observed: wp.array2d[wp.vec3],  # [frame, sample]
@@ -62,7 +65,8 @@ def _fit_light(
     lamp.  Samples that fit badly, in a highlight, a shadow or through an error of the pose, count less on the next
     pass.
     """
-    frame, channel = wp.tid()
+    slab_frame, channel = wp.tid()
+    frame = first_frame + slab_frame
     light = vec5d()
     light[0] = wp.float64(1.0)
     count = int(0)
@@ -101,11 +105,10 @@ def _fit_light(
 
 def fit_light(shades, normals, observed, faces, sigma, *, gains_out, offsets_out, counts_out):
     """Launch :func:`_fit_light` over all frames and channels."""
-    wp.launch(
+    launch_slabs(
         _fit_light,
         dim=offsets_out.shape,
         inputs=[shades, normals, observed, faces, sigma],
         outputs=[gains_out, offsets_out, counts_out],
         device=gains_out.device,
-        record_tape=False,
     )

@@ -53,3 +53,36 @@ def measure_overlap(keys, labels, label, width, *, drawn_out, labelled_out, shar
         outputs=[drawn_out, labelled_out, shared_out],
         device=keys.device,
     )
+
+
+@wp.kernel
+def _count_bare(
+    first_frame: int,
+    keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
+    labels: wp.array2d[wp.uint8],  # [frame, pixel]
+    label: int,
+    width: int,
+    boxes: wp.array[wp.vec4i],  # [frame] first column and row of the label, and one past its last
+    bare_out: wp.array[wp.float32],  # [frame] pixels of the label where the body is not drawn
+):
+    """One thread per frame, which looks where the label is alone."""
+    frame = first_frame + wp.tid()
+    box = boxes[frame]
+    bare = int(0)
+    for row in range(box[1], box[3]):
+        for pixel in range(row * width + box[0], row * width + box[2]):
+            if int(labels[frame, pixel]) == label:
+                if key_channel(keys[frame, pixel]) != 0:
+                    bare += 1
+    bare_out[frame] = float(bare)
+
+
+def count_bare(keys, labels, label, width, boxes, *, bare_out):
+    """Launch :func:`_count_bare`."""
+    launch_slabs(
+        _count_bare,
+        dim=(keys.shape[0],),
+        inputs=[keys, labels, label, width, boxes],
+        outputs=[bare_out],
+        device=keys.device,
+    )

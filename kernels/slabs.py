@@ -1,10 +1,14 @@
 """Launch slabs of frames on CPU threads: Warp runs a CPU launch serially, but lets other Python threads run meanwhile.
 
-Frames are independent in the kernels launched this way, so the bits do not depend on the number of threads.
+Frames are independent in the kernels launched this way, so the bits do not depend on the number of threads, nor on
+which other frames are launched.
 """
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 
@@ -23,6 +27,34 @@ def thread_count() -> int:
     return min(cores, 8)
 
 
+Runs = Sequence[tuple[int, int]]  # first frame and how many, of frames in a row
+
+_CHOSEN: ContextVar[Runs | None] = ContextVar("chosen frames", default=None)
+
+
+def runs_of(chosen: Iterable[bool]) -> Runs:
+    """The runs of frames among ``chosen`` (frame,) bool."""
+    marks = [False, *map(bool, chosen), False]
+    bounds = [place for place, (before, here) in enumerate(pairwise(marks)) if before != here]
+    return [(start, stop - start) for start, stop in zip(bounds[::2], bounds[1::2], strict=True)]
+
+
+@contextmanager
+def only_in(runs: Runs | None) -> Iterator[None]:
+    """Meanwhile slabs are launched for these frames alone, None for all: what the others had stays as it is."""
+    token = _CHOSEN.set(runs)
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def chosen_runs(frame_count: int) -> Runs:
+    """The frames that are launched now."""
+    runs = _CHOSEN.get()
+    return ((0, frame_count),) if runs is None else runs
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=THREAD_NAME)
@@ -36,35 +68,50 @@ def launch_slabs(kernel, dim, *, inputs, outputs, device):
     """Launch a kernel over ``dim``, whose first axis is the frame; not recorded on a tape.
 
     The kernel's first argument is the first frame of the slab: its frame is that plus its first thread index.  On a GPU
-    there is one slab.
+    there is one slab, unless frames were chosen by :func:`only_in`.
     """
-    frame_count = dim[0]
+    runs = chosen_runs(dim[0])
     device = wp.get_device(device)
-    threads = min(thread_count(), frame_count // FEWEST_FRAMES)
+    threads = min(thread_count(), sum(count for _, count in runs) // FEWEST_FRAMES)
     # A graph records what its own thread launches; kernels compiled for debugging crash when they run side by side.
     if not device.is_cpu or device.is_capturing or wp.config.mode == "debug":
         threads = 1
 
-    def launch(first: int, count: int) -> None:
-        wp.launch(
-            kernel,
-            dim=(count, *dim[1:]),
-            inputs=[first, *inputs],
-            outputs=outputs,
-            device=device,
-            record_tape=False,
-        )
+    def launch(runs: Runs) -> None:
+        for first, count in runs:
+            wp.launch(
+                kernel,
+                dim=(count, *dim[1:]),
+                inputs=[first, *inputs],
+                outputs=outputs,
+                device=device,
+                record_tape=False,
+            )
 
     if threads < 2:
-        launch(0, frame_count)
+        launch(runs)
         return
     wp.load_module(kernel.module.name, device=device)  # one thread compiles, not all
-    bounds = [frame_count * part // threads for part in range(threads + 1)]
-    (first, stop), *others = pairwise(bounds)
-    jobs = [_pool(threads).submit(launch, start, end - start) for start, end in others]
-    launch(first, stop - first)
+    own, *others = _shares(runs, threads)
+    jobs = [_pool(threads).submit(launch, share) for share in others]
+    launch(own)
     for job in jobs:
         job.result()
+
+
+def _shares(runs: Runs, number: int) -> list[Runs]:
+    """Runs of about as many frames for each of a number of threads."""
+    total = sum(count for _, count in runs)
+    shares: list[Runs] = []
+    for part in range(number):
+        low, high, before, share = total * part // number, total * (part + 1) // number, 0, []
+        for first, count in runs:
+            start, stop = max(low - before, 0), min(high - before, count)
+            if start < stop:
+                share.append((first + start, stop - start))
+            before += count
+        shares.append(share)
+    return shares
 
 
 def frames_of(kind, struct, names, cut):

@@ -14,7 +14,7 @@ def compare(device, frames, counts, shared):
     equations, _, _ = make_equations(frames, tuple(f"k{k}" for k in range(shared)), counts=counts, device=device)
     width = equations.width
     given = (equations, slice(0, width), 1e-3, np.ones(width), np.ones(shared) if shared else None)
-    bound = np.median(np.abs(solve_equations(*given, on_device=False)[1])) if shared else 0.0
+    bound = 0.8 * np.median(np.abs(solve_equations(*given, on_device=False)[1])) if shared else 0.0
     expected, found = (solve_equations(*given, bounds=(-bound, bound), on_device=which) for which in (False, True))
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(other, one, rtol=0.0, atol=1e-10 * np.abs(one).max(initial=0.0))

@@ -18,6 +18,7 @@ from warpprior.cli import build_parser, main
 from warpprior.cli import commands as commands_folder
 from warpprior.cli.commands import load_command
 from warpprior.cli.options import read_options
+from warpprior.cli.places import formats_named
 from warpprior.cli.refining import chosen_settings
 from warpprior.support.overrides import apply_overrides, known_keys
 
@@ -61,7 +62,7 @@ def test_commands_parse(page):
                 build_parser().parse_args(words)
             assert ended.value.code == 0, command
         else:
-            build_parser().parse_args(words)
+            build_parser(words[0], formats_named(words)).parse_args(words)
 
 
 SETTINGS = {key.partition(".")[0] for key in known_keys(warpprior.RefineSettings()) if "." in key} | {"align", "polish"}

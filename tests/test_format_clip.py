@@ -23,6 +23,7 @@ from tests.format_files.clip import (
 )
 from tests.format_files.samples import FRAMES, hand_item, object_of, simulated, transforms, write_obj, write_png
 from warpprior.bodies import posed_keypoints, posed_vertices
+from warpprior.cli import main
 from warpprior.formats import guess_format, read, write
 from warpprior.formats.parts.keypoints import ORDERS, guess_order
 from warpprior.formats.parts.rle import decode_rle
@@ -136,6 +137,11 @@ def test_opengl_and_inverse_poses(clip):
         assert off(recording) < NEAR
         write(recording, clip.parent / option)
         again = np.loadtxt(clip.parent / option / "ob_in_cam/000001.txt")
+        assert np.abs(again - turned[1]).max() < NEAR
+        flag = f"--{option.replace('_', '-')}"
+        words = ["export", f"clip:{clip}", flag, "--format", "clip", "--output-dir", str(clip.parent / f"{option}-2")]
+        assert main([*words, "--quiet"]) == 0
+        again = np.loadtxt(clip.parent / f"{option}-2" / "ob_in_cam/000001.txt")
         assert np.abs(again - turned[1]).max() < NEAR
 
 
@@ -396,3 +402,15 @@ def test_options_decide(clip):
     assert read(clip, "clip", rgb="color").scene.frame_count == FRAMES
     with pytest.raises(InputError, match="--rgb: colour is not there"):
         read(clip, "clip", rgb="colour")
+
+
+def test_run_lengths_are_those_of_pycocotools():
+    """Both ways, where it is installed."""
+    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
+    random = np.random.default_rng(1)
+    for _ in range(30):
+        height, width = (int(size) for size in random.integers(1, 90, 2))
+        mask = random.random((height, width)) < random.random()
+        text = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+        assert packed(runs_of(mask)) == text
+        assert np.array_equal(decode_rle({"size": [height, width], "counts": text}, "m"), mask)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import warpprior
-from tests.format_files.samples import FRAMES, object_of, simulated, write_mano
+from tests.format_files.samples import FRAMES, object_of, simulated, write_mano, write_png
 from tests.format_files.v2d import Z_UP, hand_vertices, write_bundle, write_run
 from warpprior.bodies import posed_vertices
 from warpprior.formats import read, write
@@ -133,6 +133,17 @@ def test_masks_become_labels(run):
     scene = simulated()
     assert np.array_equal(labels == 1, scene.labels == object_of(scene).label)
     assert {2, 3} <= set(np.unique(labels))
+
+
+def test_estimated_depth_is_taken_when_asked_for(tmp_path):
+    """65535 / value - 1, 0 for none; else a note says that it was left out."""
+    write_bundle(tmp_path / "outputs/result")
+    values = np.full((120, 160), round(65535 / 1.7), np.uint16)
+    values[0] = 0
+    write_png(tmp_path / "outputs/depth/000000.png", values)
+    assert any("1 estimated depth images were left out" in note for note in read(tmp_path, without_hands=True).notes)
+    depth = read(tmp_path, without_hands=True, with_depth=True).scene.read_depth(0)
+    assert np.abs(depth[1:] - 0.7).max() < 1e-4 and not depth[0].any()
 
 
 def members(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -219,6 +220,8 @@ def test_import_guesses_and_says_what(run, tmp_path, capsys):
     assert guess_format(run)[0].name == "v2d"
     recording = read(run, without_hands=True)
     assert recording.notes[0].startswith("taken for v2d: a result bundle")
+    assert main(["import", str(run), "--output-dir", str(tmp_path / "g"), "--without-hands"]) == 0
+    assert "taken for v2d" in capsys.readouterr().out
     assert main(["import", "v2d", str(run), "--output-dir", str(tmp_path / "s"), "--without-hands"]) == 0
     said = capsys.readouterr().out
     assert "0.5 px were added" in said and "5 frames of object" in said
@@ -279,6 +282,16 @@ def test_overwriting_deletes_nothing_strange(tmp_path, run):
             write(recording, tmp_path / "mine", name, overwrite=True)
     with pytest.raises(InputError, match="holds what was read"):
         write(recording, run / "outputs", overwrite=True)
+
+
+def test_what_is_gone_cannot_be_written_back(run, tmp_path):
+    """Nor is anything else written in its stead."""
+    shutil.copytree(run, tmp_path / "clip")
+    recording = read(tmp_path / "clip", without_hands=True)
+    shutil.rmtree(tmp_path / "clip")
+    with pytest.raises(InputError, match="is not there any more"):
+        write(recording, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_mirrored_hands_are_mirror_images(tmp_path):

@@ -127,15 +127,30 @@ def test_a_stage_ends_when_its_costs_settle(device):
     """At the truth a stage needs no more than two looks at its costs, and takes no more than its iterations."""
     scene = make_grasp(4)
     scene = scene.with_poses({"box": scene.body("box").truth})
-    lenient = replace(SETTINGS, gauss_newton=GaussNewtonSettings(tolerance=1.0))
+    lenient = replace(SETTINGS, gauss_newton=GaussNewtonSettings(tolerance=1.0, rest_px=0.0))
     assert len(make_solver(scene, device, lenient).run(0)) == 8
-    strict = replace(SETTINGS, gauss_newton=GaussNewtonSettings(tolerance=0.0))
+    strict = replace(SETTINGS, gauss_newton=GaussNewtonSettings(tolerance=0.0, rest_px=0.0))
     solver = make_solver(scene, device, strict)
     rows = solver.run(0)
     assert len(rows) == STAGES[0].iterations
     assert set(rows[0]) == {"stage", *solver.names}
     part = scene.body("box")
     assert add_millimetres(part.body, solver.problem.motion.read()["box"], part.truth).max() < 5.0
+
+
+def test_a_stage_ends_when_bodies_are_at_rest(device):
+    """Then further iterations hardly move them; the last stage brings them closer to rest than one before others."""
+    found, counts = {}, {}
+    for rest in (0.0, 0.05):
+        settings = replace(SETTINGS, gauss_newton=GaussNewtonSettings(tolerance=0.0, rest_px=rest))
+        solver = make_solver(near_grasp(), device, settings)
+        last = len(solver.stages) - 1
+        counts[rest] = [len(solver.run(number)) for number in (last - 1, last)]
+        found[rest] = solver.problem.motion.read()["box"].position
+    assert counts[0.0] == [stage.iterations for stage in solver.stages[-2:]]
+    assert max(counts[0.05]) < min(counts[0.0])
+    assert counts[0.05][0] <= counts[0.05][1]
+    assert np.abs(found[0.05] - found[0.0]).max() < 5e-4
 
 
 def test_history_rows_are_the_costs_of_the_iterations(device):

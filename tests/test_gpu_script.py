@@ -126,7 +126,8 @@ def test_results_of_a_device_are_compared(tmp_path, monkeypatch):
     record = Record(tmp_path / "same.json")
     compare("cpu", record, brief=True)
     found = json.loads((tmp_path / "same.json").read_text())["found"]
-    assert record.wrong == () and found["refine robot_lift"]["mm"] == 0.0 == found["track robot_lift"]["deg"]
+    assert record.wrong == () and found["refine robot_lift"]["mm"] == 0.0
+    assert found["track robot_lift"]["deg"] == pytest.approx(0.0, abs=1e-9)
     far = {"mm": 2.0 * TOLERANCE_MM, "deg": 0.5 * TOLERANCE_DEG, "joint_deg": 0.0}
     monkeypatch.setattr(parts, "differences", lambda scene, ours, theirs: far)
     for estimator in ("refine", "track"):

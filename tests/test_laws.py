@@ -34,9 +34,12 @@ FLOORS = [
     ["formats"],
     ["scenes"],
     ["ablation"],
-    ["cli", "__main__"],
+    ["cli", "batches", "__main__"],
 ]
-KERNEL_IMPORTS = {"warp", "numpy", "math", "typing", "os", "concurrent", "functools", "itertools", "warnings"}
+KERNEL_IMPORTS = {
+    *("warp", "numpy", "math", "typing", "collections", "os", "concurrent", "contextlib", "contextvars"),
+    *("functools", "itertools", "warnings"),
+}
 HEAVY = {
     *("pxr", "cv2", "torch", "matplotlib", "imageio_ffmpeg", "PIL"),
     *("yourdfpy", "lxml", "trimesh", "networkx", "tqdm"),

@@ -8,6 +8,7 @@ import warpprior
 from warpprior.cli import main
 from warpprior.cli.many import folder_names, worst
 from warpprior.formats import Place
+from warpprior.refinement.together import Together
 from warpprior.support.errors import InputError
 
 
@@ -55,20 +56,65 @@ def test_folders_from_python(places, tmp_path):
     assert [one.exit_code for one in again] == [2] and "not empty" in again[0].said
 
 
+def test_folders_that_go_together(places, tmp_path):
+    """One fails, one is there already, the others are refined in the same launches: the same files as by themselves."""
+    settings, how = warpprior.RefineSettings(iterations=2), {"num_frames": 2, "device": "cpu"}
+    alone = warpprior.refine_folders(places, tmp_path / "alone", settings, **how, together=False)
+    told = []
+    out = tmp_path / "together"
+    found = warpprior.refine_folders(places, out, settings, **how, together=True, told=told.append)
+    assert found == told and sorted(one.exit_code for one in found) == [0, 0, 2]
+    assert {one.scene for one in found} == {one.scene for one in alone}
+    for name in ("one", "other"):
+        with np.load(out / name / "poses.npz") as ours, np.load(tmp_path / "alone" / name / "poses.npz") as theirs:
+            assert set(ours) == set(theirs)
+            for key in theirs:
+                np.testing.assert_array_equal(ours[key], theirs[key])
+    found = warpprior.refine_folders(places, out, settings, **how, together=True, resume=True)
+    assert [one.said for one in found if one.exit_code == 0] == ["complete: nothing to resume"] * 2
+
+
+def test_what_is_wrong_for_all_is_said_of_each(places, tmp_path):
+    """A size of memory that is none."""
+    how = {"num_frames": 2, "device": "cpu", "together": True, "memory": "much"}
+    found = warpprior.refine_folders([places[0], places[2]], tmp_path, warpprior.RefineSettings(iterations=1), **how)
+    assert [one.exit_code for one in found] == [2, 2] and all("much" in one.said for one in found)
+
+
+def test_ctrl_c_among_folders_that_go_together(places, tmp_path, monkeypatch):
+    """The best so far of all that had begun is written, and can be resumed."""
+
+    def stop(self, number, clips, report):
+        raise KeyboardInterrupt
+
+    settings, how = warpprior.RefineSettings(iterations=2), {"num_frames": 2, "device": "cpu", "together": True}
+    monkeypatch.setattr(Together, "run", stop)
+    found = warpprior.refine_folders([places[0], places[2]], tmp_path, settings, **how)
+    assert [one.exit_code for one in found] == [130, 130]
+    monkeypatch.undo()
+    found = warpprior.refine_folders([places[0], places[2]], tmp_path, settings, **how, resume=True)
+    assert [one.exit_code for one in found] == [0, 0] and "nothing" not in found[0].said
+
+
 def test_what_nobody_expected_is_one_scene_s_too(places, tmp_path, monkeypatch):
     """An error of a library is told as the program tells it; Ctrl-C ends all of it."""
     calls = []
 
-    def fail(scene, *_, **__):
-        calls.append(scene)
+    def fail(self, *_, **__):
+        calls.append(self)
         raise [ValueError("of a library"), KeyboardInterrupt()][len(calls) - 1]
 
-    monkeypatch.setattr("warpprior.cli.refining.refine_folder", fail)
+    monkeypatch.setattr("warpprior.cli.refining.Asked.refined", fail)
     told = []
     with pytest.raises(KeyboardInterrupt):
-        warpprior.refine_folders(places, tmp_path, told=told.append)
+        warpprior.refine_folders(places[::2], tmp_path, told=told.append)
     assert [one.exit_code for one in told] == [1] and "ValueError: of a library" in told[0].said
-    monkeypatch.setattr("warpprior.cli.refining.refine_folder", lambda *_, **__: (130, "interrupted"))
+
+    def interrupted(*_, **__):
+        yield from ()
+        return 130, "interrupted"
+
+    monkeypatch.setattr("warpprior.cli.refining.folder_work", interrupted)
     assert len(warpprior.refine_folders(places, tmp_path)) == 1
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.overlap import measure_overlap
+from warpprior.kernels.overlap import count_bare, measure_overlap
 
 
 def test_counts_and_centroids(device):
@@ -35,3 +35,27 @@ def test_counts_and_centroids(device):
             expected = [mask.sum(), u[mask].sum(), v[mask].sum()]
             np.testing.assert_allclose(found.numpy()[frame], expected, rtol=1e-5)
         assert shared.numpy()[frame] == (covered[frame] & own).sum()
+
+
+def test_bare_pixels_of_a_label_are_counted(device):
+    """Those of the label where the body is not drawn, whatever else is; a frame without the label has none."""
+    random = np.random.default_rng(1)
+    height, width, label = 11, 19, 3
+    labels = np.zeros((3, height, width), dtype=np.uint8)
+    labels[0, 2:9, 5:19] = random.choice([0, 3, 5], size=(7, 14))
+    labels[1, 10, 0] = label
+    channels = random.integers(-1, 2, labels.shape)  # -1: nothing is drawn
+    keys = np.where(channels < 0, 0, (np.uint64(1) << np.uint64(40)) | (channels.astype(np.uint64) << np.uint64(28)))
+    boxes = np.array([[5, 2, 19, 9], [0, 10, 1, 11], [0, 0, 0, 0]], dtype=np.int32)
+    bare = wp.full(3, -1.0, dtype=wp.float32, device=device)
+    count_bare(
+        wp.array(keys.reshape(3, -1), dtype=wp.uint64, device=device),
+        wp.array(labels.reshape(3, -1), dtype=wp.uint8, device=device),
+        label,
+        width,
+        wp.array(boxes, dtype=wp.vec4i, device=device),
+        bare_out=bare,
+    )
+    expected = ((labels == label) & (channels != 0)).sum(axis=(1, 2))
+    assert expected[0] > 10
+    np.testing.assert_array_equal(bare.numpy(), expected)

@@ -7,7 +7,7 @@ import pytest
 import warp as wp
 
 from warpprior.support import replay
-from warpprior.support.replay import Replay
+from warpprior.support.replay import Replay, Replays
 
 
 @pytest.fixture
@@ -83,3 +83,24 @@ def test_a_warp_that_cannot_record_launches(launches, device, alone, monkeypatch
     run, source, target, calls = launches
     follow(Replay(run, device, capture=True), source, target)
     assert len(calls) == 5
+
+
+def test_each_has_its_own_recording(device, alone):
+    """Other arrays, or something else that is named, begin a recording of their own; what was in use is right again."""
+    calls, replays = [], Replays(device, capture=True)
+    pairs = [[wp.zeros(3, dtype=float, device=device) for _ in range(2)] for _ in range(2)]
+
+    def go(number, *others):
+        source, target = pairs[number]
+
+        def run():
+            calls.append(number)
+            wp.copy(target, source)
+
+        replays(run, (source, target), *others)
+
+    for number in (0, 1, 0):
+        source, target = pairs[number]
+        follow(lambda number=number: go(number, "some"), source, target)
+    go(0, "others")
+    assert calls == ([0, 0, 1, 1, 0, 0, 0] if records(device) else [0] * 5 + [1] * 5 + [0] * 6)

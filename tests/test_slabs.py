@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from warpprior.kernels.slabs import _pool, launch_slabs, thread_count
+from warpprior.kernels.slabs import _pool, launch_slabs, only_in, runs_of, thread_count
 
 
 @wp.kernel(enable_backward=False)
@@ -39,6 +39,20 @@ def test_bits_do_not_depend_on_threads(monkeypatch, frames):
     for threads in ("2", "3", "64"):
         monkeypatch.setenv("WARPPRIOR_THREADS", threads)
         np.testing.assert_array_equal(mix(values), alone)
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+def test_chosen_frames_alone_are_launched(monkeypatch, threads):
+    """Each once and to the same bits, however they are shared out; afterwards all are launched again."""
+    monkeypatch.setenv("WARPPRIOR_THREADS", threads)
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(41, 20)).astype(np.float32)
+    for chosen in (rng.random(41) < 0.6, np.arange(41) == 40, np.zeros(41, dtype=bool)):
+        with only_in(runs_of(chosen)):
+            some = mix(values)
+        every = mix(values)
+        assert every.all()
+        np.testing.assert_array_equal(some, np.where(chosen, every, 0.0))
 
 
 def test_thread_count_follows_the_environment(monkeypatch):

@@ -90,11 +90,14 @@ class GaussNewtonSettings:
     Attributes:
         damping: relative Levenberg damping.
         tolerance: a stage ends when four iterations change its cost by less than this share.
+        rest_px: it ends, too, when surfaces have no more than this to go, at their depth [px], as their last two steps
+            foretell; before other stages 4 times as much.
         stages: coarse to fine; none switches it off.
     """
 
     damping: float = weight(1e-3)
     tolerance: float = share(1e-3)
+    rest_px: float = weight(0.05)
     stages: tuple[Stage, ...] = STAGES
 
 

@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bench.cases.refinement import refined
 from warpprior.bench.gpu.record import Record
+from warpprior.bench.gpu.solving import copies, solve
 from warpprior.bench.harness import load_cases, measure
 from warpprior.refinement.run import refine
 from warpprior.scene import Poses, Scene
@@ -158,4 +159,11 @@ def iteration(scene: Scene, device: str) -> dict[str, float]:
     return {**found, "ms": sum(found.values()), "frames": scene.frame_count}
 
 
-PARTS = {"machine": machine, "compile": compile_kernels, "compare": compare, "table": table}
+PARTS = {
+    "machine": machine,
+    "compile": compile_kernels,
+    "solve": solve,
+    "copies": copies,
+    "compare": compare,
+    "table": table,
+}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warpprior.bench.harness import SHORTEST_SAMPLE, Trial
+from warpprior.bench.harness import SHORTEST_SAMPLE, WARM_UPS, Trial
 
 LEAST_ROUNDS = 7
 
@@ -175,11 +175,15 @@ def _words(error: Exception) -> str:
 def _in_turn(
     calls: Mapping[str, Callable[[], Any]], seconds: float
 ) -> tuple[dict[str, list[float]], dict[str, Any], dict[str, str]]:
-    """CPU seconds of one call by name, sample after sample in turn; what was returned last; who failed and how."""
+    """CPU seconds of one call by name, sample after sample in turn; what was returned last; who failed and how.
+
+    A call that is not timed goes before each sample: as in a loop, everybody finds his own data in the caches.
+    """
     answers, repeats, faults = {}, {}, {}
     for name, call in calls.items():
         try:
-            call()
+            for _ in range(WARM_UPS):
+                call()
             began = time.process_time()
             answers[name] = call()
             repeats[name] = max(1, round(SHORTEST_SAMPLE / max(time.process_time() - began, 1e-9)))
@@ -193,6 +197,7 @@ def _in_turn(
         while rounds < LEAST_ROUNDS or time.process_time() - first < seconds:
             rounds += 1
             for name, count in repeats.items():
+                calls[name]()
                 began = time.process_time()
                 for _ in range(count):
                     answers[name] = calls[name]()

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import gc
+import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from warpprior.cli.interrupts import INTERRUPTED
+from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import explained
 from warpprior.formats.place import Place
 from warpprior.settings import RefineSettings
+from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from warpprior.cli.refining import Asked
+    from warpprior.result import Result
+    from warpprior.support.progress import Progress
+
+AT_ONCE = 16  # scenes that are read before the first is refined, where they go together
 _GRAVITY = (0, 3, 2, 1, INTERRUPTED)  # exit codes, the worst last
 
 
@@ -46,13 +58,14 @@ def refine_folders(
     check_first: bool = True,
     strict: bool = False,
     memory: str | None = None,
+    together: bool | None = None,
     debug: bool = False,
     told: Callable[[RefinedFolder], None] | None = None,
 ) -> list[RefinedFolder]:
-    """Refine scene folders one after the other, as ``warpprior refine`` does, each into a folder of its own.
+    """Refine scene folders as ``warpprior refine`` does, each into a folder of its own.
 
-    What goes wrong with one does not keep the others from being refined.  Ctrl-C ends all of it: the scene that is
-    being refined leaves its best so far.
+    What goes wrong with one does not keep the others from being refined.  Ctrl-C ends all of it: what is being refined
+    leaves its best so far.
 
     Args:
         scenes: scene folders, or texts ``FORMAT:PATH``.
@@ -65,6 +78,8 @@ def refine_folders(
         resume: runs that were interrupted go on, and complete results stay.
         check_first, strict, memory: as of :func:`warpprior.refine`; what is strict ends with exit code 3 where it fits
             badly.
+        together: refine a few at a time, those that fit together in the same launches, as
+            :func:`warpprior.refine_many` does; None does so on a GPU.
         debug: print the traceback of what went wrong.
         told: called with what became of each scene, as soon as it is known.
 
@@ -74,29 +89,123 @@ def refine_folders(
     Raises:
         InputError: a scene is given twice.
     """
-    from warpprior.cli.refining import refine_folder
+    work = _Folders(settings=RefineSettings() if settings is None else settings, debug=debug, told=told)
+    how = {"num_frames": num_frames, "device": device, "overwrite": overwrite, "resume": resume, "strict": strict}
+    chosen = {"check_first": check_first, "strict": strict, "memory": memory}
+    folders = [(scene, Path(output_dir) / name) for scene, name in folder_names(scenes).items()]
+    at_once = AT_ONCE if _goes_together(together, device) else 1
+    for first in range(0, len(folders), at_once):
+        work.refine(folders[first : first + at_once], how, chosen)
+        if any(one.exit_code == INTERRUPTED for one in work.found):
+            break
+        gc.collect()  # before the next scenes take as much memory
+    return work.found
 
-    settings = RefineSettings() if settings is None else settings
-    found: list[RefinedFolder] = []
-    for scene, name in folder_names(scenes).items():
-        folder = Path(output_dir) / name
-        how = {"num_frames": num_frames, "device": device, "overwrite": overwrite, "resume": resume}
-        how |= {"check_first": check_first, "strict": strict, "memory": memory}
+
+def _goes_together(together: bool | None, device: str | None) -> bool:
+    if together is None:
         try:
-            code, said = refine_folder(scene, folder, settings, **how, quiet=True)
+            return resolve_device(device).startswith("cuda")
+        except InputError:  # each scene says so
+            return False
+    return together
+
+
+class _Folders:
+    """What has become of scene folders so far.
+
+    Args:
+        settings, debug, told: as of :func:`refine_folders`.
+
+    Attributes:
+        found: of each in turn.
+    """
+
+    def __init__(self, settings: RefineSettings, debug: bool, told: Callable[[RefinedFolder], None] | None):
+        self.found: list[RefinedFolder] = []
+        self._settings, self._debug, self._told = settings, debug, told
+
+    def refine(self, folders: Sequence[tuple[Place, Path]], how: dict[str, Any], chosen: dict[str, Any]) -> None:
+        """Refine some scenes into their folders, in the same launches where they go together.
+
+        Args:
+            folders: scenes and result folders.
+            how: as of :func:`warpprior.cli.refining.folder_work`.
+            chosen: as of :func:`warpprior.cli.refining.Asked.refined`.
+        """
+        from warpprior.cli.refining import folder_work
+        from warpprior.refinement.many import NotBegunError
+
+        works: dict[Place, Any] = {}
+        asked: dict[Place, Asked] = {}
+
+        def ask(place: Place) -> tuple[int, str] | None:
+            try:
+                asked[place] = next(works[place])
+            except StopIteration as end:
+                return end.value
+            return None
+
+        for place, folder in folders:
+            works[place] = folder_work(place, folder, self._settings, **how, quiet=True)
+            self._close(place, folder, lambda place=place: ask(place))
+        given: dict[Place, tuple[Result | Exception, float]] = {}
+        fresh = [place for place, one in asked.items() if one.state is None]
+        if len(fresh) > 1:
+            with suppress(InputError):  # what is wrong for all is said of each
+                given = dict(zip(fresh, self._together([asked[place] for place in fresh], chosen), strict=True))
+
+        def answer(place: Place) -> tuple[int, str]:
+            one, seconds = given.get(place, (None, 0.0))
+
+            def run(progress: Progress) -> Result:
+                if isinstance(one, Exception):
+                    raise one
+                return asked[place].refined(progress, **chosen) if one is None else one
+
+            try:
+                works[place].send((run, seconds))
+            except StopIteration as end:
+                return end.value
+            raise AssertionError("it asks once")
+
+        interrupted = any(not getattr(one, "complete", True) for one, _ in given.values())
+        for place, folder in folders:
+            one, _ = given.get(place, (NotBegunError() if interrupted else None, 0.0))
+            if place in asked and not isinstance(one, NotBegunError):
+                self._close(place, folder, lambda place=place: answer(place))
+
+    def _together(self, asked: Sequence[Asked], chosen: dict[str, Any]) -> list[tuple[Result | Exception, float]]:
+        """What came of several scenes, and each one's share of the time [s]."""
+        from warpprior.refinement.many import refine_many
+
+        began = time.perf_counter()
+        scenes = [one.scene for one in asked]
+
+        def keep(number: int, arrays: dict[str, np.ndarray]) -> None:
+            at_stake(True)
+            asked[number].keep(arrays)
+
+        with WATCH.stake() as at_stake:
+            how = {"device": asked[0].device, "together": True, "keep": keep}
+            found = refine_many(scenes, self._settings, **how, **chosen)
+        share = (time.perf_counter() - began) / sum(scene.frame_count for scene in scenes)
+        return [(one, share * scene.frame_count) for one, scene in zip(found, scenes, strict=True)]
+
+    def _close(self, place: Place, folder: Path, work: Callable[[], tuple[int, str] | None]) -> None:
+        """Do something for a scene, and say what became of it if that was all."""
+        try:
+            ended = work()
         except BrokenPipeError:
             raise
         except Exception as error:  # of a library, too: the next scene may be well
-            if debug:
+            if self._debug:
                 traceback.print_exc()
-            code, said = explained(error)
-        found.append(RefinedFolder(Path(str(scene)), folder, code, said))
-        if told is not None:
-            told(found[-1])
-        if code == INTERRUPTED:
-            break
-        gc.collect()  # before the next scene takes as much memory
-    return found
+            ended = explained(error)
+        if ended is not None:
+            self.found.append(RefinedFolder(Path(str(place)), folder, *ended))
+            if self._told is not None:
+                self._told(self.found[-1])
 
 
 def worst(codes: Sequence[int]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.formats.place import NAME, Place
@@ -20,13 +22,28 @@ _FIRST = ("import",)  # commands whose first word may be a format
 def formats_named(words: Sequence[str]) -> list[str]:
     """Names of formats that a command line may name: ``FORMAT:PATH``, ``--format FORMAT`` or ``import FORMAT``.
 
-    Whether there are such formats is not asked: nothing is imported for other command lines.
+    Whether there are such formats is not asked: nothing is imported for other command lines.  Where ``import`` is given
+    no name, the paths are looked at.
     """
     found = [word.partition(":")[0] for word in words[1:] if ":" in word]
     found += [word.partition("=")[2] for word in words if word.startswith(f"{_FLAG}=")]
     found += [after for before, after in pairwise(words) if before == _FLAG]
     found += [word for word in words[1:2] if words[0] in _FIRST]
-    return list(dict.fromkeys(name for name in found if NAME.fullmatch(name)))
+    found = list(dict.fromkeys(name for name in found if NAME.fullmatch(name)))
+    return found or [name for word in words[1:] if words[0] in _FIRST for name in _guessed(word)]
+
+
+def _guessed(word: str) -> list[str]:
+    """The format that a path is of, where that can be told."""
+    if word.startswith("-") or not os.path.exists(word):
+        return []
+    from warpprior.formats.registry import guess_format
+    from warpprior.support.errors import InputError
+
+    try:
+        return [guess_format(Path(word))[0].name]
+    except InputError:
+        return []  # said where it is read
 
 
 def add_format_options(parser: Parser, names: Sequence[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from warpprior.settings import RefineSettings
+
+COMPLETE = "complete: nothing to resume"
+CONTINUE = ", continue with --resume"
 
 
 def chosen_settings(options: Refined) -> RefineSettings:
@@ -70,7 +74,73 @@ def refine_folder(
     Returns:
         The exit code, and how the result fits in one line.
     """
-    chosen = {"check_first": check_first, "strict": strict, "memory": memory, "quiet": quiet}
+    how = {"num_frames": num_frames, "initial": initial, "device": device, "overwrite": overwrite, "resume": resume}
+    work = folder_work(place, folder, settings, **how, strict=strict, quiet=quiet, table=table)
+    chosen = {"check_first": check_first, "strict": strict, "memory": memory}
+    try:
+        asked = next(work)
+        work.send((lambda progress: asked.refined(progress, **chosen), 0.0))
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it asks once")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A scene that is to be refined for a result folder.
+
+    Attributes:
+        scene: as it was read.
+        settings, device: of the refinement.
+        state: of the checkpoint to go on from, None for the beginning.
+        keep: takes arrays for a checkpoint.
+    """
+
+    scene: Scene
+    settings: RefineSettings
+    device: str
+    state: dict[str, np.ndarray] | None
+    keep: Callable[[dict[str, np.ndarray]], None]
+
+    def refined(self, progress: Progress, *, check_first: bool, strict: bool, memory: str | None) -> Result:
+        """The scene refined by itself; arguments as of :func:`warpprior.refine`."""
+        from warpprior.refinement.run import refine
+
+        return refine(
+            self.scene,
+            self.settings,
+            device=self.device,
+            progress=progress,
+            keep=self.keep,
+            resume_from=self.state,
+            check_first=check_first,
+            strict=strict,
+            memory=memory,
+        )
+
+
+Refining = tuple[Callable[[Progress], Result], float]
+
+
+def folder_work(
+    place: str | Path | Place,
+    folder: Path,
+    settings: RefineSettings,
+    *,
+    num_frames: int | None = None,
+    initial: Path | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    strict: bool = False,
+    quiet: bool = False,
+    table: bool = False,
+) -> Generator[Asked, Refining, tuple[int, str]]:
+    """All of :func:`refine_folder` but the refinement, which it asks for once.
+
+    It is sent what refines, and the seconds that a part of it took which is done already.  Unless nothing is to be
+    refined, for the result is there.
+    """
     with prepare_output(folder, overwrite=overwrite, resume=resume, protect=places_of(place, initial)):
         device = start_warp(device, quiet)
         began = time.perf_counter()
@@ -79,12 +149,22 @@ def refine_folder(
         if resume:
             state, complete = state_to_resume(folder, inputs, or_begin=overwrite)
             if complete:
-                say(quiet or not table, f"{folder}: complete: nothing to resume")
-                return exit_code_of(folder, strict=strict), "complete: nothing to resume"
-        source = Place.parse(place)
-        result = refine_into(folder, scene, settings, device, inputs, state=state, source=source, **chosen)
-    seconds = time.perf_counter() - began
+                say(quiet or not table, f"{folder}: {COMPLETE}")
+                return exit_code_of(folder, strict=strict), COMPLETE
+        read = time.perf_counter() - began
+        run, seconds = yield Asked(scene, settings, device, state, checkpoints_of(folder, inputs))
+        began = time.perf_counter()
+        said = {"remedy": CONTINUE, "quiet": quiet, "source": Place.parse(place)}
+        result = run_into(folder, scene, run, "refine", device, settings.seed, inputs=inputs, **said)
+    seconds += read + time.perf_counter() - began
     return exit_code(result, strict=strict), in_one_line(result, seconds)
+
+
+def checkpoints_of(folder: Path, inputs: dict[str, str]) -> Callable[[dict[str, np.ndarray]], None]:
+    """What writes checkpoints of a run into its result folder."""
+    from warpprior.io import save_checkpoint
+
+    return lambda arrays: save_checkpoint(folder, arrays, {"inputs": inputs})
 
 
 def inputs_of(scene: Scene, settings: RefineSettings) -> dict[str, str]:
@@ -142,34 +222,14 @@ def refine_into(
     device: str,
     inputs: dict[str, str],
     *,
-    state: dict[str, np.ndarray] | None = None,
-    source: Place | None = None,
-    check_first: bool = True,
-    strict: bool = False,
     quiet: bool = False,
     brief: bool = False,
-    memory: str | None = None,
 ) -> Result:
-    """Refine, on from the state of a checkpoint if there is one, write the result folder and say what came out.
-
-    ``inputs`` are those of :func:`inputs_of`, for the checkpoints and the record, ``source`` is for the record;
-    ``check_first``, ``strict`` and ``memory`` as in :func:`warpprior.refine`.
-    """
-    from warpprior.io import save_checkpoint
-    from warpprior.refinement.run import refine
+    """Refine, write the result folder and say what came out; ``inputs`` are those of :func:`inputs_of`."""
+    asked = Asked(scene, settings, device, None, checkpoints_of(folder, inputs))
 
     def run(progress: Progress) -> Result:
-        return refine(
-            scene,
-            settings,
-            device=device,
-            progress=progress,
-            keep=lambda arrays: save_checkpoint(folder, arrays, {"inputs": inputs}),
-            resume_from=state,
-            check_first=check_first,
-            strict=strict,
-            memory=memory,
-        )
+        return asked.refined(progress, check_first=True, strict=False, memory=None)
 
-    said = {"remedy": ", continue with --resume", "quiet": quiet, "brief": brief, "source": source}
+    said = {"remedy": CONTINUE, "quiet": quiet, "brief": brief}
     return run_into(folder, scene, run, "refine", device, settings.seed, inputs=inputs, **said)

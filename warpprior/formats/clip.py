@@ -82,7 +82,7 @@ class ClipFormat(Format):
         "intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands"
     )
     writes = "the files of poses and of 3D keypoints, corrected, in their own form"
-    verified = "files made in the layouts of FoundationPose, SAM 2, COCO, COLMAP and TUM; round trips"
+    verified = "files made in the layouts of FoundationPose, SAM 2, COLMAP and TUM; run lengths by pycocotools"
     general = True
     Options = ClipOptions
 
@@ -148,7 +148,8 @@ class _Reader:
         images, masked = self._labels(timeline, camera, labels)
         if rectifier is not None and images is not None:
             nearest = rectifier.nearest(IGNORE_LABEL)
-            images = np.stack([nearest(image) for image in images])
+            for image in images:
+                image[:] = nearest(image)
         bodies = [replace(item, label=labels[item.name]) for item in objects]
         unmasked = [name for name in named if images is not None and name not in masked]
         bodies += [
@@ -274,7 +275,7 @@ class _Reader:
             raise InputError(
                 str(track.path), f"put {name} behind the camera (z {np.median(seen):.3g}, median)", accepted
             )
-        poses = filled(name, position, rotation, valid, self.notes)
+        poses = filled(track.path, name, position, rotation, valid, self.notes)
         body = read_mesh_of_any_unit(mesh, name, self.options.mesh_unit, self.notes)
         body = replace(body, vertices=(size * body.vertices).astype(np.float32)) if size != 1.0 else body
         return SceneBody(body, 1, False, poses, source=mesh)

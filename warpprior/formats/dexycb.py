@@ -30,6 +30,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.limits import number
 from warpprior.support.npz import NpzArrays
 from warpprior.support.options import option
+from warpprior.support.stored import forget, stored_zeros
 
 YCB = (
     *("002_master_chef_can", "003_cracker_box", "004_sugar_box", "005_tomato_soup_can", "006_mustard_bottle"),
@@ -121,7 +122,8 @@ class _Reader:
         bodies = [self._object(k, item, poses[:, k]) for k, item in enumerate(self.items)]
         hand = None if self.options.without_hands else self._hand(hands, len(self.items) + 1)
         if hand is None:
-            labels[labels == len(self.items) + 1] = IGNORE_LABEL
+            for image in labels:
+                image[image == len(self.items) + 1] = IGNORE_LABEL
             self.notes.append("without the hand: its pixels are don't-care")
         bodies += [] if hand is None else [hand]
         missing = sorted(set(range(self.count)) - set(files))
@@ -170,7 +172,9 @@ class _Reader:
         if not files:
             raise InputError(str(self.folder), "holds no labels_*.npz", "needs a camera of a sequence of DexYCB")
         check_label_memory(str(self.folder), self.count, camera)
-        labels = np.full((self.count, camera.height, camera.width), IGNORE_LABEL, np.uint8)
+        labels = stored_zeros((self.count, camera.height, camera.width), np.uint8)
+        for frame in set(range(self.count)) - set(files):
+            labels[frame] = IGNORE_LABEL
         poses = np.full((self.count, len(self.items), 3, 4), np.nan)
         hands = np.full((self.count, 51), np.nan)
         table = np.full(256, IGNORE_LABEL, np.uint8)
@@ -184,6 +188,7 @@ class _Reader:
                 found = f"{seg.dtype} of shape {seg.shape}"
                 raise InputError(f"{path}: seg", found, f"needs uint8 {labels.shape[1:]}")
             labels[frame] = table[seg]
+            forget(labels[frame])
             stored = numbers(
                 self._array(arrays, "pose_y", path), (len(self.items), 3, 4), f"{path}: pose_y", finite=False
             )
@@ -206,7 +211,7 @@ class _Reader:
         matrices[:, :3] = stored
         valid = complete(stored)
         position, rotation, _ = split_transforms(matrices, valid, f"{self.folder}: {name}", self.notes)
-        poses = filled(name, position, rotation, valid, self.notes)
+        poses = filled(self.folder, name, position, rotation, valid, self.notes)
         path = (self.options.models or self.root / "models") / name / MODEL
         body = read_mesh(path, name)
         self.notes += [f"{name}: {warning}" for warning in body.warnings]
@@ -231,7 +236,7 @@ class _Reader:
         except ValueError as error:
             raise InputError(str(hand.path), str(error), "the published model of MANO") from None
         self.notes.append(f"{name}: 45 principal components about the mean pose were made rotation vectors")
-        poses = hand.poses(name, plain[:, :3], plain[:, 48:51], joints, shape, valid, self.notes)
+        poses = hand.poses(self.folder, name, plain[:, :3], plain[:, 48:51], joints, shape, valid, self.notes)
         return with_truth(hand.scene_body(name, label, poses))
 
     def _world(self) -> World:

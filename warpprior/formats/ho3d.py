@@ -147,7 +147,7 @@ class _Reader:
             raise InputError(f"{self.source / 'meta'}: objName", f"is {str(names)[:60]}", "needs one object")
         name = names[0]
         turned = Rotation.from_matrix(OPENGL) * Rotation.from_rotvec(np.where(valid[:, None], turns, 0.0))
-        poses = filled(name, places @ OPENGL, turned.as_quat(), valid, self.notes)
+        poses = filled(self.source, name, places @ OPENGL, turned.as_quat(), valid, self.notes)
         self.notes.append("OpenGL's axes, y up and z backward, were made OpenCV's")
         path = self._model(name)
         body = read_mesh(path, name)
@@ -183,7 +183,7 @@ class _Reader:
         plain = np.where(valid[:, None], pose, 0.0)
         turned = Rotation.from_matrix(OPENGL) * Rotation.from_rotvec(plain[:, :3])
         wrist = (np.where(valid[:, None], shifts, 0.0) + hand.root(shape)) @ OPENGL
-        poses = filled(name, wrist, turned.as_quat(), valid, self.notes, joints=plain[:, 3:], shape=shape)
+        poses = filled(self.source, name, wrist, turned.as_quat(), valid, self.notes, joints=plain[:, 3:], shape=shape)
         return with_truth(hand.scene_body(name, 1, poses))
 
     def _labels(self, camera: Camera, bodies: list[SceneBody]) -> np.ndarray | None:

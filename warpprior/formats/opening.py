@@ -32,12 +32,21 @@ def read(source: str | os.PathLike[str] | Place, format: str | None = None, **op
     place = Place.parse(source) if format is None else Place(Path(source), format)
     guessed = None
     if format is None and place.format == ANY and not str(source).startswith(f"{ANY}:"):
-        found, why = guess_format(place.path)
-        place = Place(place.path, found.name)
-        guessed = None if found.name == ANY else f"taken for {found.name}: {found.title} ({why})"
+        place, guessed = guess_place(place.path)
     chosen = place.options if not options and place.options is not None else make_options(place.format, options)
     recording = read_place(Place(place.path, place.format, chosen))
     return recording if guessed is None else noted(recording, guessed, first=True)
+
+
+def guess_place(path: Path) -> tuple[Place, str | None]:
+    """A path with the format that is guessed, and what is to be said of it; nothing of a scene folder.
+
+    Raises:
+        InputError: no format recognises it, or several do.
+    """
+    found, why = guess_format(path)
+    said = None if found.name == ANY else f"taken for {found.name}: {found.title} ({why})"
+    return Place(path, found.name), said
 
 
 def read_place(place: Place) -> Recording:
@@ -151,6 +160,9 @@ def check_writable(recording: Recording, format: str | None = None) -> str:
     if not find_format(name).writes:
         written = ", ".join(one.name for one in all_formats() if one.writes)
         raise InputError(f"format {name}", "is read only", f"formats that are written: {written}")
+    origin = recording.origin
+    if origin is not None and name == origin.format != ANY and not origin.path.exists():
+        raise InputError(str(origin.path), "is not there any more", "writing back needs what was read")
     return name
 
 

@@ -105,7 +105,7 @@ def _recognised(format: Format, path: Path) -> str:
     """By what a format recognises a path; what it cannot look through is none of it."""
     try:
         return format.recognises(path)
-    except InputError:
+    except (InputError, OSError):
         return ""
 
 

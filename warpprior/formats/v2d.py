@@ -45,6 +45,7 @@ from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.io.world import CameraPath, World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
+from warpprior.support.files import check_size
 from warpprior.support.limits import number
 from warpprior.support.npz import NpzArrays
 from warpprior.support.options import option
@@ -268,7 +269,7 @@ class _Reader:
             raise InputError(arrays.place("object_scale"), f"is {stated}", "needs a number above zero")
         if abs(stated - 1.0) > 1e-5:
             notes.append(f"object_scale is {stated:.6g}; it was put into the mesh")
-        poses = filled("object", position, rotation, valid, notes)
+        poses = filled(arrays.path, "object", position, rotation, valid, notes)
         self._compare_with_world(transforms_of(poses.position, poses.rotation, size), valid)
         mesh = inside(self.bundle / MESH_FILE, self.bundle)
         body = read_mesh(mesh, "object", scale=size * stated)
@@ -304,7 +305,7 @@ class _Reader:
         if not (np.isfinite(scales).all() and scales.min() > 0.01):
             raise InputError(arrays.place(f"{name}_scale"), f"reaches {scales.min()}", "needs numbers above zero")
         scale = one_scale(name, scales[valid], self.notes)
-        poses = replace(hand.poses(name, orient, shifts, joints, shape, valid, self.notes), scale=scale)
+        poses = replace(hand.poses(arrays.path, name, orient, shifts, joints, shape, valid, self.notes), scale=scale)
         item = hand.scene_body(name, TRACKS[name], poses)
         shift = _centroid_shift(item, poses)
         return item if shift is None else replace(item, initial=replace(poses, position=poses.position - shift))
@@ -440,6 +441,7 @@ def _hand_arrays(item: SceneBody) -> dict[str, np.ndarray]:
 def _replace_arrays(source: Path, target: Path, new: Mapping[str, np.ndarray]) -> None:
     """Copy an archive with some arrays in the place of others, in their types; all else byte for byte."""
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
+        check_size(sum(info.file_size for info in before.infolist()), str(source), "a result bundle", _BYTES)
         for info in before.infolist():
             name = info.filename.removesuffix(".npy")
             data = before.read(info)

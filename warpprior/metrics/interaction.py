@@ -70,10 +70,13 @@ def interact(posed: dict[str, PosedBody], defined: np.ndarray) -> Interaction:
         defined: frames that count (frame,) bool; in the others all metrics are NaN.
     """
     found = [_interact_in(posed, frames) for frames in pieces(len(defined))]
-    body_rows, pair_rows = ({key: _joined([part[k][key] for part in found]) for key in found[0][k]} for k in (0, 1))
+    bodies, of_pairs, names = zip(*found, strict=True)
+    body_rows, pair_rows = (
+        {key: _joined([part[key] for part in parts]) for key in parts[0]} for parts in (bodies, of_pairs)
+    )
     pairs, pitches = {}, {}
     for key, rows in pair_rows.items():
-        first, second = (posed[name] for name in found[0][2][key])
+        first, second = (posed[name] for name in names[0][key])
         pairs[key] = Touch(second, rows.pop(TOUCHING))
         if BOXES in rows:
             volume, pitches[key] = shared_volume(first, second, rows.pop(BOXES))

@@ -13,6 +13,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
+from warpprior.refinement.stillness import Stillness
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
@@ -24,7 +25,9 @@ from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import bind_terms
 
 SETTLED = 2  # stages after which biases and shapes are as well known as they get
-CHECK_EVERY = 4  # iterations between looks at the cost
+CHECK_EVERY = 4  # iterations between looks at the cost; and on a GPU at how far bodies moved
+STEPPED = 5.0  # times ``rest_px``: bodies at rest move less than this from one iteration to the next
+BEFORE_OTHERS = 4.0  # times ``rest_px``: what they may have to go where another stage comes
 
 
 class GaussNewton:
@@ -77,11 +80,11 @@ class GaussNewton:
         tried = self.begin(number, report)
         drawn = (limit + 2) * len(problem.drawings.parts)
         capture = self._capture if drawn < EPOCH_LIMIT else False
-        iterate = self._iteration(history, capture)
+        iterate = self.iteration(history, capture)
         for iteration in range(limit):
             iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
-            if is_look(iteration) and self.settled(history.read()):
+            if self.has_done(number, iteration, history.read):
                 break
         return self.end(number, history.read())
 
@@ -103,6 +106,7 @@ class GaussNewton:
         for turn, steps in enumerate(rigid):
             self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
         problem.drawings.renew()
+        self._still = Stillness(problem.motion)
         return tried
 
     def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
@@ -114,8 +118,13 @@ class GaussNewton:
                 self._settle(information[0])
         return [{"stage": float(number + 1), **dict(zip(self.names, row, strict=True))} for row in rows]
 
-    def _iteration(self, history: History, capture: bool | None) -> Callable[[], None]:
-        """One iteration to be called again and again: a graph, where nothing in it waits for the host."""
+    @property
+    def launches_only(self) -> bool:
+        """No iteration waits for the host."""
+        return self._solver.launches_only and not self.problem.estimates_focal
+
+    def iteration(self, history: History, capture: bool | None = None) -> Callable[[], None]:
+        """One iteration in a stage, to be called again and again: a graph, where nothing in it waits for the host."""
         device = self.problem.motion.device
 
         def all_steps() -> None:
@@ -123,7 +132,7 @@ class GaussNewton:
             self.solve()
             self.advance()
 
-        if self._solver.launches_only:
+        if self.launches_only:
             return Replay(all_steps, device, capture=capture)
         linearise = Replay(lambda: self.linearise(history), device, capture=capture)
         advance = Replay(self.advance, device, capture=self._capture)
@@ -164,11 +173,6 @@ class GaussNewton:
             history.add(term.name, term.costs)
         history.close_row()
 
-    @property
-    def launches_only(self) -> bool:
-        """Whether :meth:`solve` never waits for the device."""
-        return self._solver.launches_only
-
     def solve(self) -> None:
         """One step of all bodies at once, into their increments."""
         self._solver.solve()
@@ -185,7 +189,24 @@ class GaussNewton:
         self.problem.motion.pose()
         self.problem.motion.settle()
 
-    def settled(self, rows: np.ndarray) -> bool:
+    def has_done(self, number: int, iteration: int, read: Callable[[], np.ndarray]) -> bool:
+        """Whether a stage may end after an iteration: bodies are as good as at rest, or costs hardly change.
+
+        Args:
+            number: of the stage.
+            iteration: which one it was.
+            read: gives the costs so far (iteration, term).
+        """
+        self._still.keep()
+        looks = is_look(iteration)
+        if looks or not self.launches_only:  # who waits for each step anyway may look at each
+            step, left = self._still.read()
+            rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
+            if step < STEPPED * rest and left < (1.0 if last else BEFORE_OTHERS) * rest:
+                return True
+        return looks and self._settled(read())
+
+    def _settled(self, rows: np.ndarray) -> bool:
         """Whether the last iterations changed the costs (iteration, term) by next to nothing."""
         totals = rows.sum(axis=1)
         if len(totals) <= CHECK_EVERY:

@@ -50,7 +50,6 @@ def choose_poses(
     Returns:
         The number of poses that were replaced.
     """
-    fit.linearise()
     segments = fit.motion.segments.numpy()
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
@@ -111,7 +110,6 @@ class _Search:
         self._tried.append((tried, frames))
         with fit.seen_in(frames):
             fit.place(tried)
-            fit.linearise()
             fit.iterate(iterations)
             costs = np.where(frames, fit.observed_costs(), np.inf)
         self.add(fit.poses, costs)
@@ -248,7 +246,6 @@ class _Search:
         """What poses (frame, 7) cost as they are in some frames (frame,) bool."""
         with self._fit.seen_in(frames):
             self._fit.place(poses)
-            self._fit.linearise()
             return self._fit.observed_costs()
 
     def _news(self, tried: np.ndarray, path: np.ndarray) -> np.ndarray:

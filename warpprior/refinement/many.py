@@ -101,6 +101,10 @@ def refine_many(
     return work.found()
 
 
+class NotBegunError(RunError):
+    """Ctrl-C came before a scene's turn."""
+
+
 class _Work:
     """What has become of the scenes so far.
 
@@ -151,7 +155,7 @@ class _Work:
 
     def found(self) -> list[Result | Exception]:
         """What became of each."""
-        return [RunError("interrupted before it began") if one is None else one for one in self._found]
+        return [NotBegunError("interrupted before it began") if one is None else one for one in self._found]
 
 
 def _refine_one(number: int, ready: Prepared, memory: str | float | None, work: _Work) -> None:

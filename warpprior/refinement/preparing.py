@@ -159,11 +159,22 @@ def adam_iterations(settings: RefineSettings) -> int:
 
 def _kernels(scene: Scene, settings: RefineSettings, device: str) -> list[str]:
     """Modules of kernels that a run launches: what all do, and those of its terms, which bear their names."""
-    names = [*KERNELS, *(OF_GPUS if solves_on_device(warp_device(device)) else ())]
+    names = [*_kernels_of_all(device)]
     if not all(body.body.is_rigid for body in scene.bodies):
         names += KERNELS_OF_HANDS
     terms = [term.name for term in used_terms(settings) if not term.lacks(scene)]
     return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
+
+
+def kernels_of(settings: RefineSettings, device: str) -> list[str]:
+    """Modules of kernels that runs with these settings may launch, whatever the scene."""
+    terms = [term.name for term in used_terms(settings)]
+    beside = [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
+    return [*_kernels_of_all(device), *KERNELS_OF_HANDS, *terms, *beside]
+
+
+def _kernels_of_all(device: str) -> tuple[str, ...]:
+    return (*KERNELS, *(OF_GPUS if solves_on_device(warp_device(device)) else ()))
 
 
 def used_terms(settings: RefineSettings) -> list[Term]:

@@ -182,7 +182,6 @@ def _try_all(body: SceneBody, scene: Scene, own: np.ndarray, frames, grid, devic
     start_from_labels(small.bodies[0], problem, passes=PASSES)
     problem.refresh()
     fit = BodyFit(BodySteps(small.bodies[0], problem), bound, problem, damping=1e-3)
-    fit.linearise()
     fit.iterate(SETTLING)
     shape = len(grid), len(frames)
     return fit.poses.reshape(*shape, 7), fit.observed_costs().reshape(shape)

@@ -7,12 +7,13 @@ themselves, and it stops moving as soon as it has converged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import warp as wp
 
-from warpprior.refinement.gauss_newton import GaussNewton, is_look
+from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
@@ -100,7 +101,8 @@ class Together:
             iterate(attempt)
             for clip in going:
                 report(clip, shares[clip] + (1.0 - shares[clip]) * (iteration + 1) / limit)
-                if clip not in found and is_look(iteration) and self._solvers[clip].settled(history.read(clip)):
+                read = partial(history.read, clip)
+                if clip not in found and self._solvers[clip].has_done(number, iteration, read):
                     attempt(clip, end)
         for clip in clips:
             if clip not in found:

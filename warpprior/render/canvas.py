@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import warp as wp
 
 from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import silhouette, visibility
+from warpprior.kernels.slabs import chosen_runs
 from warpprior.render.parts import Part, Parts, cut, one_part
 from warpprior.render.window import Window
 from warpprior.support.device import warp_device
@@ -88,6 +88,8 @@ class Canvas:
         self.window = window
         self.crop = window.crop(self.channel_count)
         self._origins = window.device_origins(device)
+        # One memory on a CPU: sooner written than a copy is asked for.
+        self._host_origins = self._origins.numpy() if device.is_cpu else None
         shape = (frame_count, pixel_count)
         self._keys = wp.zeros(shape, dtype=wp.uint64, device=device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
@@ -131,9 +133,9 @@ class Canvas:
 
     def shift(self, origins: np.ndarray) -> None:
         """Draw another part of the image of the same size from now on (frame, 2); recordings of drawing stay right."""
-        self.window = replace(self.window, origins=origins)
-        if self.device.is_cpu:
-            self.origins.numpy()[...] = origins  # one memory: sooner done than a copy is asked for
+        self.window = Window(origins, self.window.width, self.window.height)
+        if self._host_origins is not None:
+            self._host_origins[...] = origins
         else:
             self.origins.assign(origins)
 
@@ -154,7 +156,9 @@ class Canvas:
         silhouette.list_silhouette_edges(
             self.part.of(screen), self.edges, counts_out=self.counts, entries_out=self.entries
         )
-        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=self.stride, owners_out=self.owners)
+        # Who claims first does not matter; one thread goes from edge to edge, where memory is near.
+        stride = 1 if self.device.is_cpu else self.stride
+        silhouette.claim_pairs(self.outline(screen), self.edge_channels, stride=stride, owners_out=self.owners)
         return renewed
 
     def renew_claims(self, limit: int = EPOCH_LIMIT - 1) -> bool:
@@ -176,10 +180,12 @@ class Canvas:
 
     def draw_faces(self, screen: wp.array) -> None:
         """Draw the key buffer alone."""
-        if self.backdrop is None:
-            self.keys.zero_()
-        else:
-            wp.copy(self.keys, self.backdrop)
+        for first, count in chosen_runs(len(self.keys)):
+            keys = cut(self.keys, first, first + count) if count < len(self.keys) else self.keys
+            if self.backdrop is None:
+                keys.zero_()
+            else:
+                wp.copy(keys, cut(self.backdrop, first, first + count))
         visibility.scatter_faces(
             self.part.of(screen),
             self.faces,

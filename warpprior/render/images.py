@@ -123,8 +123,9 @@ def _window_around(screen: np.ndarray, camera: Camera) -> Window:
     """
     seen = screen[:, :, 2] > NEAR  # faces with other corners are not drawn
     size = np.array([camera.width, camera.height])
-    low = np.where(seen[:, :, None], screen[:, :, :2], np.inf).min(axis=1, initial=np.inf)
-    high = np.where(seen[:, :, None], screen[:, :, :2], -np.inf).max(axis=1, initial=-np.inf)
+    sides = [np.ascontiguousarray(screen[:, :, axis]) for axis in (0, 1)]
+    low = np.stack([side.min(axis=1, initial=np.inf, where=seen) for side in sides], axis=1)
+    high = np.stack([side.max(axis=1, initial=-np.inf, where=seen) for side in sides], axis=1)
     low, high = np.clip(np.floor(low), 0, size), np.clip(np.ceil(high), 0, size)
     width, height = (int(extent) for extent in np.maximum(high - low, 0.0).max(axis=0, initial=0.0))
     if not width or not height:

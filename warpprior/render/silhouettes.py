@@ -11,9 +11,11 @@ import warp as wp
 
 from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import contour_mask, mask_loss, silhouette, softras
+from warpprior.kernels.slabs import FEWEST_FRAMES
 from warpprior.render.canvas import Canvas
 from warpprior.render.window import Window
 from warpprior.support.device import warp_device
+from warpprior.support.replay import Replays
 from warpprior.support.tape import record_adjoint
 
 LANES = 32  # on a GPU so many threads share a pixel row
@@ -38,9 +40,18 @@ class EdgeMask:
         self.coverage = wp.zeros(shape, dtype=wp.float32, device=device)
         self.differences = wp.zeros(shape, dtype=wp.float32, device=device)
         self.lanes = 1 if device.is_cpu else LANES
+        # A CPU spends as long on launches of a single picture as on the picture; of many, threads share the frames.
+        record = device.is_cpu and frame_count < 2 * FEWEST_FRAMES
+        self._evaluating, self._pushing = Replays(device, capture=record), Replays(device, capture=record)
 
     def evaluate(self, screen: wp.array, rows: wp.array, row: int) -> None:
         """Add the mean squared mask error, in sigmas of contour displacement, to ``rows[row]``."""
+        self.canvas.renew_claims()
+        arrays = (screen, rows, self.canvas.keys)
+        self._evaluating(lambda: self._launch(screen, rows, row), arrays, row, self.canvas.part)
+        record_adjoint(lambda: self._push(screen, rows, row), [screen, rows])
+
+    def _launch(self, screen: wp.array, rows: wp.array, row: int) -> None:
         canvas, sigma = self.canvas, self.sigma
         canvas.draw(screen)
         outline = canvas.outline(screen)
@@ -62,17 +73,19 @@ class EdgeMask:
             differences_out=self.differences,
             rows_out=rows,
         )
-        record_adjoint(lambda: self._push(screen, rows, row), [screen, rows])
 
     def _push(self, screen: wp.array, rows: wp.array, row: int) -> None:
-        silhouette.push_coverage_gradient(
-            self.canvas.outline(screen),
-            self.differences,
-            row,
-            rows.grad,
-            stride=self.canvas.stride,
-            screen_gradients_out=screen.grad,
-        )
+        def launch() -> None:
+            silhouette.push_coverage_gradient(
+                self.canvas.outline(screen),
+                self.differences,
+                row,
+                rows.grad,
+                stride=self.canvas.stride,
+                screen_gradients_out=screen.grad,
+            )
+
+        self._pushing(launch, (screen, rows.grad, screen.grad, self.canvas.keys), row, self.canvas.part)
 
 
 class ContourMask:

@@ -23,7 +23,7 @@ from warpprior.report.figures import (
     true_share,
 )
 from warpprior.report.findings import FACT, GOOD, POOR, Finding, findings
-from warpprior.report.frame import write_page
+from warpprior.report.frame import scrolled, write_page
 from warpprior.report.overlay import draw_stills, encoded
 from warpprior.report.picture import VERDICTS
 from warpprior.report.plots import render_plots
@@ -150,7 +150,7 @@ def _pictures(result: Result, folder: Path, device: str, remarks: list[str]) -> 
         return
     shown = " and ".join(filter(None, [", ".join(map(str, stills.frames[:-1])), str(stills.frames[-1])]))
     alt = f"Frames {shown} of {scene.frame_count}: above the poses that it started from, below what came out"
-    yield _scrolled(f'<img class="wide" src="{_inline(encoded(stills.strip, ".jpg"), "jpeg")}" alt="{alt}">', alt)
+    yield scrolled(f'<img class="wide" src="{_inline(encoded(stills.strip, ".jpg"), "jpeg")}" alt="{alt}">', alt)
     yield f'<p class="lead">{escape(_legend(result))}</p>'
 
 
@@ -193,7 +193,7 @@ def _numbers(result: Result) -> Iterator[str]:
     for name, rows in tables.items():
         table = f'<table class="numbers"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
         title = f"<summary><h3>{escape(name)}</h3></summary>"
-        yield f"<details{opened}>{title}{_scrolled(table, f'Numbers of {name}')}</details>"
+        yield f"<details{opened}>{title}{scrolled(table, f'Numbers of {name}')}</details>"
 
 
 def _rows(result: Result, name: str, quantities: tuple[Quantity, ...]) -> Iterator[str]:
@@ -254,7 +254,7 @@ def _plots(result: Result, plots: dict[str, bytes] | None) -> Iterator[str]:
     for name, (title, alt) in titles.items():
         if name in plots:
             picture = f'<img class="wide plot" src="{_inline(plots[name], "svg+xml")}" alt="{alt}">'
-            yield f"<h2>{title}</h2>\n{_scrolled(picture, title)}"
+            yield f"<h2>{title}</h2>\n{scrolled(picture, title)}"
 
 
 def _without_findings(result: Result) -> list[str]:
@@ -298,11 +298,6 @@ def _settings(result: Result) -> Iterator[str]:
         rows = "".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in pairs.items())
         if rows:
             yield f'<details><summary>{title}</summary><table class="pairs">{rows}</table></details>'
-
-
-def _scrolled(content: str, label: str) -> str:
-    """What is too wide for a narrow screen, in a box of its own that scrolls, by keys as well."""
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
 
 
 def _inline(data: bytes, kind: str) -> str:

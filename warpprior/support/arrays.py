@@ -118,6 +118,8 @@ def take(owner: Any, name: str, where: str, dtype: type | None = None, *, arrays
         InputError: as for :func:`to_numpy`.
     """
     values = getattr(owner, name)
+    if values is None or isinstance(values, np.ndarray):
+        return
 
     def copied(value: object, place: str) -> object:
         kept = value is None or isinstance(value, np.ndarray) or (arrays_only and not _is_array(value))

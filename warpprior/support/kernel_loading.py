@@ -17,7 +17,7 @@ from warpprior.support.interrupts import call_aside
 from warpprior.support.progress import Progress
 
 PACKAGE = "warpprior.kernels"
-OF_GPUS = ("block_rows", "block_solve", "frame_solve")  # what a CPU has a library for
+OF_GPUS = ("block_rows", "block_solve", "border_fields", "frame_solve")  # what a CPU has libraries for
 MOST_WORKERS = 8  # compilers at once
 _COMPILING = threading.Lock()
 

@@ -36,10 +36,10 @@ def write_size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 0.95 * 2**30 else f"{max(count, 0) / MIB:.0f} MiB"
 
 
-def held_bytes() -> int:
-    """What this process has in memory; 0 where the system does not say."""
+def held_bytes(process: int | None = None) -> int:
+    """What a process, this one if no other is named, has in memory; 0 where the system does not say."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{process or 'self'}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError, IndexError):  # no sysconf, or no such file
         return 0
 

@@ -50,7 +50,7 @@ class Course:
 
 
 @contextmanager
-def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
+def progress_bar(title: str, *, quiet: bool = False, foretells: bool = True) -> Iterator[Progress]:
     """Yield ``progress(done, total, text)``, which shows it on standard error.
 
     On a terminal that is a bar, with how long the rest takes once that can be told.  Into anything else, a log, go
@@ -59,18 +59,19 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
     Args:
         title: stands before the bar.
         quiet: show nothing.
+        foretells: the bar says how long the rest takes; else the texts do.
     """
     if quiet:
         yield lambda done, total, text: None
     elif sys.stderr.isatty():
-        with _bar(title) as progress:
+        with _bar(title, foretells) as progress:
             yield progress
     else:
         yield _Log(title)
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Progress]:
+def _bar(title: str, foretells: bool) -> Iterator[Progress]:
     from tqdm import tqdm
 
     told = warnings.showwarning
@@ -86,7 +87,7 @@ def _bar(title: str) -> Iterator[Progress]:
             if now - drawn < REDRAWN_EVERY and bar.n < 1.0:
                 return
             drawn = now
-            bar.bar_format = _shape(title, text, time_left(now - began, bar.n))
+            bar.bar_format = _shape(title, text, time_left(now - began, bar.n) if foretells else "")
             bar.refresh()
 
         def warn(*warning, **places) -> None:
@@ -132,7 +133,7 @@ class _Log:
         self._stages.add(text)
         self._logged = now
         share = 100.0 * done / total if total > 0 else 100.0
-        line = f"warpprior: {self._title}: {share:.0f} % after {_rounded(now - self._began)}: {one_line(text)}"
+        line = f"warpprior: {self._title}: {share:.0f} % after {rounded(now - self._began)}: {one_line(text)}"
         print(line, file=sys.stderr, flush=True)
 
 
@@ -145,10 +146,10 @@ def time_left(elapsed: float, share: float) -> str:
     """
     if elapsed < _FIRST_GUESS[0] or not _FIRST_GUESS[1] <= share < 1.0:
         return ""
-    return f"{_rounded(elapsed * (1.0 - share) / share)} left"
+    return f"{rounded(elapsed * (1.0 - share) / share)} left"
 
 
-def _rounded(seconds: float) -> str:
+def rounded(seconds: float) -> str:
     """A duration as people say it."""
     if seconds >= 5400.0:
         return f"{seconds / 3600.0:.0f} h"

@@ -35,7 +35,10 @@ class Replay:
         self._graph = None
 
     def __call__(self) -> None:
-        """Run the launches once."""
+        """Run the launches once; what records them meanwhile gets them as they are."""
+        if self._device.is_capturing:
+            self._launches()
+            return
         if self._capture and self._warm and self._graph is None and _is_alone(self._device):
             self._record()
         if self._graph is None:
@@ -55,6 +58,26 @@ class Replay:
         finally:
             if collecting:
                 gc.enable()
+
+
+class Replays:
+    """The same for launches that are made with some arrays or others: those of the last ones stay recorded.
+
+    Args:
+        device, capture: as of :class:`Replay`.
+    """
+
+    def __init__(self, device, *, capture: bool | None = None):
+        self._device, self._capture = device, capture
+        self._key: tuple | None = None
+        self._replay: Replay | None = None
+
+    def __call__(self, launches: Callable[[], None], arrays: tuple[wp.array, ...], *others) -> None:
+        """Run ``launches``, which depend on these arrays and on whatever else is named."""
+        key = (*((array.ptr, array.shape) for array in arrays), *others)
+        if self._replay is None or key != self._key:
+            self._key, self._replay = key, Replay(launches, self._device, capture=self._capture)
+        self._replay()
 
 
 def _can_record(device: wp.Device) -> bool:

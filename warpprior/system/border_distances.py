@@ -16,6 +16,7 @@ from warpprior.kernels.slabs import thread_count
 from warpprior.render.parts import Part, Parts
 from warpprior.support.device import warp_device
 from warpprior.support.stored import forget, is_stored, stored_zeros
+from warpprior.system.device_distances import measure_there, measures_there
 from warpprior.system.label_fields import contour_fields
 
 if TYPE_CHECKING:
@@ -74,10 +75,15 @@ class BorderDistances:
         # Two numbers a pixel, one frame behind the other.
         shape = (2 * int(self._ends[-1]),)
         in_file = parts is not None
+        self._there: wp.array | None = None
+        if not in_file and measures_there(device):
+            self._there, shape = measure_there(labels, label, crops, bias, device), (0,)
         self._values = stored_zeros(shape, np.float16, bounded=True) if in_file else np.empty(shape, dtype=np.float16)
         self._looked: Part | None = None
         self._starts: dict[Part, wp.array] = {}
         self._pictures: dict[Part, wp.array] = {}
+        if self._there is not None:
+            return
         spans = [(0, len(labels))] if parts is None else [(part.start, part.stop) for part in parts]
         # One pool for all: threads that come and go leave the memory behind that they worked in.
         with ThreadPoolExecutor(max_workers=min(thread_count(), 2)) as pool:
@@ -108,6 +114,11 @@ class BorderDistances:
 
     def _show(self, part: Part) -> wp.array:
         """The pictures of a part on the device; on a CPU they are those in memory, or in the file."""
+        if self._there is not None:
+            start, stop = (2 * int(self._ends[frame]) for frame in (part.start, part.stop))
+            # Slices of arrays are arrays.
+            pictures = self._pictures[part] = self._there[start:stop]  # pyright: ignore[reportArgumentType]
+            return pictures
         values = self._of(part.start, part.stop)
         pictures = wp.array(values, dtype=wp.float16, device=self._device, copy=False)
         if self._device.is_cpu or not is_stored(values):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import warp as wp
 
 from warpprior.kernels.contour import Borders
+from warpprior.kernels.slabs import only_in, runs_of
 from warpprior.render.canvas import Canvas
 from warpprior.render.parts import Part, Parts, one_part
 from warpprior.system.backdrop import Backdrop
@@ -87,16 +89,21 @@ class Drawings:
         if self._compares and self.whole:
             self.alone[name].draw(self._motion.screen)
 
-    def each(self, name: str | None = None) -> Iterator[Part]:
+    def each(self, name: str | None = None, frames: np.ndarray | None = None) -> Iterator[Part]:
         """Part by part, each drawn where bodies are now; launches only.
 
         Args:
             name: of a body that alone has its contour drawn; None for all.
+            frames: which frames are looked at (frame,) bool; None for all.  Parts without one are left out.
         """
         for part in self.parts:
+            chosen = None if frames is None else frames[part.frames]
+            if chosen is not None and not chosen.any():
+                continue
             if not self.whole:
                 self._turn_to(part)
-                self._draw_part(name)
+                with only_in(None if chosen is None else runs_of(chosen)):
+                    self._draw_part(name)
             yield part
 
     def renew(self) -> None:

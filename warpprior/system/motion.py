@@ -208,9 +208,15 @@ class MotionState:
             points_out=self.points[name],
         )
 
-    def pose(self) -> None:
-        """Poses, surfaces, projections and contact points of the estimated bodies; what a tape records."""
+    def pose(self, alone: str | None = None) -> None:
+        """Poses, surfaces, projections and contact points of the estimated bodies; what a tape records.
+
+        Args:
+            alone: name of the body that alone has moved; None for all.
+        """
         for index, body in enumerate(self.estimated):
+            if alone is not None and body.name != alone:
+                continue
             name, state = body.name, self.states[body.name]
             first = int(self.assembly.vertex_starts[index])
             advance_poses(self.base_poses[name], self.increments[name], poses_out=state.poses)

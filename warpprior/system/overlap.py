@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import warp as wp
 
-from warpprior.kernels.overlap import measure_overlap
+from warpprior.kernels.overlap import count_bare, measure_overlap
 from warpprior.render.canvas import Canvas
+from warpprior.render.parts import Part
 from warpprior.support.stored import forget
+from warpprior.system.label_fields import label_boxes
 
 BORDER = 4.0  # length of a border over the root of its area: a square's, less than that of most
 FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
@@ -64,6 +68,26 @@ class Overlap:
         self.drawn = self.drawn_on_device.numpy()
         self.labelled = self.labelled_on_device.numpy()
         self.shared = self.shared_on_device.numpy()
+
+    @cached_property
+    def bare_on_device(self) -> wp.array:
+        """Pixels of the label where the body is not drawn, as last counted [frame] float32."""
+        return wp.zeros(self._labels.shape[0], dtype=wp.float32, device=self.canvas.device)
+
+    @cached_property
+    def _boxes(self) -> wp.array:
+        """Columns and rows of the label [frame] vec4i, none where it does not occur."""
+        crop = self.canvas.crop
+        images = self._labels.numpy().reshape(-1, crop.height, crop.width)
+        boxes = np.nan_to_num(label_boxes(images, self._label), nan=0.0)
+        return wp.array(boxes.astype(np.int32), dtype=wp.vec4i, device=self.canvas.device)
+
+    def count_bare(self, part: Part) -> None:
+        """Fill :attr:`bare_on_device` in the frames that are drawn; launches only."""
+        canvas, bare = self.canvas, part.of(self.bare_on_device)
+        count_bare(
+            canvas.keys, part.of(self._labels), self._label, canvas.crop.width, part.of(self._boxes), bare_out=bare
+        )
 
     @property
     def usable(self) -> np.ndarray:

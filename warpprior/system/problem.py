@@ -12,7 +12,7 @@ import warp as wp
 from warpprior.geometry.bending_surface import SurfaceQuery
 from warpprior.kernels.robust import Scale
 from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, SYSTEM_OF_FRAMES, PointBody, System
-from warpprior.kernels.slabs import frames_of
+from warpprior.kernels.slabs import frames_of, only_in, runs_of
 from warpprior.observations import channel
 from warpprior.render.parts import Part
 from warpprior.scene import SceneBody
@@ -54,6 +54,7 @@ class DrawnRows(BoundRows, Protocol):
 
     def freeze_part(self, part: Part) -> None: ...
     def add_part(self, system: System, part: Part) -> None: ...
+    def gauge_part(self, part: Part) -> None: ...
 
 
 class Problem:
@@ -259,7 +260,15 @@ class Problem:
             touching.update()
         self._refit()
 
-    def add_rows(self, terms: Sequence[BoundRows], system: System, *, alone: str | None = None) -> None:
+    def add_rows(
+        self,
+        terms: Sequence[BoundRows],
+        system: System,
+        *,
+        alone: str | None = None,
+        frames: np.ndarray | None = None,
+        gauge: bool = False,
+    ) -> None:
         """Freeze terms, add their rows to ``system``, and their costs to zero; launches only.
 
         Those that can be asked for some frames at a time come first, part by part as these are drawn: sums have the
@@ -267,21 +276,27 @@ class Problem:
 
         Args:
             terms: bound terms.
-            system: whose kind is ``ROWS``.
+            system: whose kind is ``ROWS``, or ``COSTS`` where costs are all that is asked for.
             alone: name of the body that alone is to move; None for all.
+            frames: in which it is in sight (frame,) bool; None for all.  Others need not be looked at.
+            gauge: it will be asked how well what was observed is met.
         """
         for term in terms:
             term.costs.zero_()
         drawn = [cast(DrawnRows, term) for term in terms if term.in_parts]
-        for part in self.drawings.each(alone) if drawn else ():
+        for part in self.drawings.each(alone, frames) if drawn else ():
             own = self._system_of(system, part)
-            for term in drawn:
-                term.freeze_part(part)
-                term.add_part(own, part)
-        for term in terms:
-            if not term.in_parts:
-                term.freeze()
-                term.add(system, alone=alone is not None)
+            with only_in(None if frames is None else runs_of(frames[part.frames])):
+                for term in drawn:
+                    term.freeze_part(part)
+                    term.add_part(own, part)
+                    if gauge:
+                        term.gauge_part(part)
+        with only_in(None if frames is None else runs_of(frames)):
+            for term in terms:
+                if not term.in_parts:
+                    term.freeze()
+                    term.add(system, alone=alone is not None)
 
     def _system_of(self, system: System, part: Part) -> System:
         """A part's frames of the equations."""
@@ -292,12 +307,13 @@ class Problem:
             self._systems[key] = system, frames_of(System, system, SYSTEM_OF_FRAMES, part.of)
         return self._systems[key][1]
 
-    def refresh_body(self, name: str) -> None:
-        """The same for one rigid body that alone has moved; launches only."""
-        if self._draws:
-            self.drawings.draw_alone(name)
-        if name in self._contacts:
-            self._contacts[name].update()
+    def refresh_body(self, name: str, frames: np.ndarray | None = None) -> None:
+        """The same for one rigid body that alone has moved, in some frames (frame,) bool or all; launches only."""
+        with only_in(None if frames is None else runs_of(frames)):
+            if self._draws:
+                self.drawings.draw_alone(name)
+            if name in self._contacts:
+                self._contacts[name].update()
 
     def look(self) -> None:
         """Where contact points are at the current motion, all else being as last refreshed; launches only."""

@@ -143,8 +143,10 @@ class BoundContour(DrawnTerm):
     def measurements(self, pixels: float) -> float:
         return pixels * self._sigma**2
 
+    def gauge_part(self, part: Part) -> None:
+        self._overlap.count_bare(part)
+
     def observed_costs(self) -> np.ndarray:
         """The contour alone would be content with a body that is out of sight: label pixels left bare cost, too."""
-        self._overlap.measure()
-        bare = self._overlap.labelled[:, 0] - self._overlap.shared
+        bare = self._overlap.bare_on_device.numpy()
         return self.costs.numpy() + np.float32(self._weight) * self._visible * bare

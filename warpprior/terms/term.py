@@ -132,7 +132,10 @@ class BoundTerm:
         raise TypeError(f"term {self.name!r} has no rows")
 
     def observed_costs(self) -> np.ndarray:
-        """Of a term that observes: how badly each frame fits at the last :meth:`add` (frame,); waits for the device."""
+        """Of a term that observes: how badly each frame fits (frame,); waits for the device.
+
+        At the last :meth:`add`, after which those that read drawings were asked to :meth:`DrawnTerm.gauge_part`.
+        """
         return self.costs.numpy()
 
     def measurements(self, pixels: float) -> float | None:
@@ -181,6 +184,9 @@ class DrawnTerm(BoundTerm):
     def add_part(self, system: System, part: Part) -> None:
         """:meth:`add` for the frames that are drawn, whose rows ``system`` takes; launches only."""
         raise TypeError(f"term {self.name!r} has no rows")
+
+    def gauge_part(self, part: Part) -> None:
+        """Find what :meth:`observed_costs` tells of the frames that are drawn, beyond their costs; launches only."""
 
     def freeze(self) -> None:
         self.freeze_part(self._all())

@@ -13,7 +13,7 @@ from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.known_borders import PARTS, KnownBorders
 from warpprior.tracking.mask_search import LEAST_PIXELS, is_due
 from warpprior.tracking.mask_view import MaskView
-from warpprior.tracking.place_search import WIDEST, PlaceSearch
+from warpprior.tracking.place_search import MARGIN, WIDEST, PlaceSearch
 from warpprior.tracking.single_frame import SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS = 2.0  # borders are looked for within so many sigmas of a prior
@@ -26,7 +26,6 @@ BETTER = 0.4  # or miss so much less than what is believed, if it fits
 USUAL, LEAST_USUAL = 0.55, 0.35  # what is usual at first, and at least [sigma]
 LEARNS, LEARNS_WORSE, LATELY = 0.2, 0.03, 0.3  # share of the newest picture in that, and in what was of late
 STRANGE = 1.3  # a contour that fits so much worse of late than usual may be turned wrongly
-MARGIN = 8.0  # [px] labels are looked at this much farther around a body than the first reach
 LOOKS = 24  # times that borders of known bodies are compared
 BORDER_LENGTH = 200.0  # pixels of a known body's border that err alike: contours are not all that is wrong with them
 LEAST_SIGMA_BIAS = 0.2  # known bodies are not known better [px]
@@ -107,8 +106,7 @@ class MaskResidual:
             By name of watched body; all zero where its label is not in sight.  Where the contour does not come to lie
             on the label's border, it is searched for where the label has its size and middle, and is ``anew`` where it
             was found.  If that fails, too, the border is taken to be wrong by as much as it was looked for, so that
-            little is said.  Where it only fits worse than usual, the search takes its time
-            (:mod:`warpprior.tracking.place_search`).
+            little is said.
 
         Raises:
             InputError: the label image has not the size of the camera's pictures.
@@ -125,8 +123,8 @@ class MaskResidual:
         self.frame_index += 1
         self._bias.fill_(self.bias_px)
         reaches = {name: self._plan(name, prior) for name in self._views}
-        for name, view in self._views.items():
-            view.look(labels, MARGIN + reaches[name][0])
+        for view in self._views.values():
+            view.look(labels, MARGIN)
         active = {name: reaches[name] for name, view in self._views.items() if view.active}
         found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
         for name, view in self._views.items():
@@ -140,20 +138,11 @@ class MaskResidual:
             elif count:
                 self._missed[name] += 1
                 found[name] = found[name].weakened((self._sigma_border / reaches[name][0]) ** 2)
-            if count < LEAST_PIXELS:
-                continue
-            search, least = self._search, self._least(name, misfit)
-            sure = None if prior is None else prior.get(name)
-            if strange and is_due(self._missed[name]):
-                others = () if starts is None else starts(name)
-                if fits:
-                    search.begin(name, [poses[name], *others])
-                else:
-                    ways, enough = [poses[name], *others], self._usual[name]
-                    anew = search.at_once(view, labels, ways, sure, least=least, enough=enough)
-                    found[name] = anew or found[name]
-            elif fits and search.goes_on(name):
-                found[name] = search.go_on(view, labels, poses[name], sure, least=least) or found[name]
+            if count >= LEAST_PIXELS and strange and is_due(self._missed[name]):
+                ways = [poses[name], *(() if starts is None else starts(name))]
+                sure = None if prior is None else prior.get(name)
+                least, enough = self._least(name, misfit), self._usual[name]
+                found[name] = self._search(view, labels, ways, sure, least=least, enough=enough) or found[name]
         return found
 
     def _learn_usual(self, name: str, misfit: float) -> bool:
@@ -188,7 +177,7 @@ class MaskResidual:
         sums = np.zeros(2) if self._known is None else self._known.sums
         bias = np.array([self.bias_px, self.sigma_bias_px, self.frame_index, *sums])
         missed, usual, recent = (np.array([*each.values()]) for each in (self._missed, self._usual, self._recent))
-        return {"bias": bias, "missed": missed, "usual": usual, "recent": recent, "search": self._search.snapshot()}
+        return {"bias": bias, "missed": missed, "usual": usual, "recent": recent}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Take what :meth:`snapshot` returned."""
@@ -199,7 +188,6 @@ class MaskResidual:
         self._missed = dict(zip(self._missed, kept["missed"].tolist(), strict=True))
         self._usual = dict(zip(self._usual, kept["usual"].tolist(), strict=True))
         self._recent = dict(zip(self._recent, kept["recent"].tolist(), strict=True))
-        self._search.restore(kept["search"])
 
     def _plan(self, name: str, prior: Mapping[str, np.ndarray] | None) -> list[float]:
         """Reaches, coarse to fine [px]."""

@@ -57,20 +57,22 @@ def _write_stage(options: Options, output: Path) -> int:
 def _write_format(options: Options) -> int:
     from warpprior.cli.running import OK, first_frames, say
     from warpprior.formats.opening import check_writable, write_into
-    from warpprior.formats.place import make_options
+    from warpprior.formats.place import make_options, plain_options
     from warpprior.io import prepare_folder
     from warpprior.support.errors import InputError
 
     assert options.format is not None
     if options.output_dir is None:
         raise InputError("--format", f"{options.format} without a folder", "--output-dir DIR")
-    chosen = options.format_options.get(options.format)
+    typed = plain_options(options.format_options.get(options.format))
     with prepare_folder(options.output_dir, overwrite=options.overwrite):
         recording, poses_file = _opened(options)
         name = check_writable(recording, options.format)
         scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
         recording = recording.first_frames(scene.frame_count).with_poses(poses)
-        chosen = make_options(name, {}) if chosen is None else chosen
+        origin = recording.origin
+        as_read = dict(origin.options) if origin is not None and origin.format == name else {}
+        chosen = make_options(name, {**as_read, **typed})
         said = write_into(recording, options.output_dir, name, chosen, overwrite=options.overwrite)
     say(options.quiet, *said, f"{recording.scene.frame_count} frames in {options.output_dir}, as {name}")
     return OK

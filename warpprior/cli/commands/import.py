@@ -61,10 +61,11 @@ def _places(options: Options) -> list:
 def _read(place, options: Options):
     from dataclasses import replace
 
-    from warpprior.formats import read
-    from warpprior.formats.opening import read_place
+    from warpprior.formats.opening import guess_place, noted, read_place
     from warpprior.formats.place import ANY
 
+    guessed = None
     if place.format == ANY:
-        return read(place.path)
-    return read_place(replace(place, options=options.format_options.get(place.format)))
+        place, guessed = guess_place(place.path)
+    recording = read_place(replace(place, options=options.format_options.get(place.format)))
+    return recording if guessed is None else noted(recording, guessed, first=True)

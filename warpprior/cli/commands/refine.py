@@ -22,6 +22,7 @@ class Options(ManyScenes, Refined, Started, Checked, IntoFolder, OnDevice, Commo
 
     output_dir: Path = folder("result folder; of several scenes, the one that their result folders are in")
     resume: bool = option("continue an interrupted run in --output-dir", False)
+    together: bool = option("refine scenes that fit together in the same launches, as is done on a GPU", False)
     memory: str | None = option(
         "what the process may take, or the run on a GPU, as 4GiB (default: most of what is free)", metavar="SIZE"
     )
@@ -58,7 +59,7 @@ def run(options: Options) -> int:
 
 
 def _refine_many(options: Options, settings, how: dict) -> int:
-    """Refine one scene after the other, a line for each."""
+    """Refine several scenes, a line for each."""
     from warpprior.cli.many import refine_folders, worst
     from warpprior.cli.messages import complain
     from warpprior.cli.running import FITS_BADLY, OK, say
@@ -75,7 +76,8 @@ def _refine_many(options: Options, settings, how: dict) -> int:
         else:
             complain(f"error: {one.output_dir.name}: {one.said}")
 
-    found = refine_folders(options.scenes, options.output_dir, settings, **how, debug=options.debug, told=told)
+    how |= {"together": options.together or None, "debug": options.debug, "told": told}
+    found = refine_folders(options.scenes, options.output_dir, settings, **how)
     done = sum(one.exit_code in (OK, FITS_BADLY) for one in found)
     say(options.quiet, f"{done} of {len(options.scenes)} scenes refined")
     return worst([one.exit_code for one in found])

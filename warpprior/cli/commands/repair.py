@@ -44,10 +44,11 @@ def run(options: Options) -> int:
         kept = options.result_dir
         result = Path(outputs.enter_context(tempfile.TemporaryDirectory())) / "result" if kept is None else kept
         how = {"device": options.device, "overwrite": options.overwrite, "check_first": not options.no_check}
-        code, _ = refine_folder(place, result, settings, **how, strict=options.strict, quiet=options.quiet, table=True)
+        quiet = options.quiet or kept is None  # files that are not kept are not to be opened
+        code, fits = refine_folder(place, result, settings, **how, strict=options.strict, quiet=quiet, table=True)
         if code not in (OK, FITS_BADLY):
             return code
         poses = load_result_poses(result, recording.scene, notes=[])
         said = write(recording.with_poses(poses), options.output_dir, overwrite=options.overwrite)
-    say(options.quiet, *said, f"repaired, in {options.output_dir}")
+    say(options.quiet, *said, f"repaired, in {options.output_dir}: {fits}")
     return code

@@ -108,7 +108,11 @@ class _Scan:
         self.root, self.roles, self.decided, self.left = root, roles, decided, _MOST
 
     def folder(self, folder: Path, depth: int) -> None:
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(str(folder), f"cannot be read ({error.strerror})", "a folder you may read") from None
+        for entry in entries:
             self.left -= 1
             if entry.name.startswith(".") or self.left < 0:
                 continue
@@ -121,17 +125,22 @@ class _Scan:
                 self._enter(path, self._role_of_file(path))
 
     def _child(self, path: Path, depth: int) -> None:
-        pictures = numbered(path, root=self.root)
-        texts = numbered(path, (".txt", ".json"), root=self.root)
+        pictures = numbered(path, root=self.root, strict=False)
+        texts = numbered(path, (".txt", ".json"), root=self.root, strict=False)
         if pictures:
             self._enter(path, _word_role(path, ("depth_images", "masks", "rgb")) or _picture_role(pictures))
         elif len(texts) > 1 or (texts and _word_role(path, ("object_poses",))):
             is_camera = _word_role(path, ("object_poses", "camera_poses")) == "camera_poses"
             self._enter(path, "camera_poses" if is_camera else "object_poses")
-        elif _word_role(path, ("masks",)) and any(numbered(child, root=self.root) for child in _folders(path)):
+        elif _word_role(path, ("masks",)) and any(
+            numbered(child, root=self.root, strict=False) for child in _folders(path)
+        ):
             self._enter(path, "masks")
         elif depth < _DEPTH:
             self.folder(path, depth + 1)
+
+    def _has_numbered(self, folders: Sequence[Path]) -> bool:
+        return any(numbered(child, root=self.root, strict=False) for child in folders)
 
     def _enter(self, path: Path, role: str | None) -> None:
         if role is None or role in self.decided:

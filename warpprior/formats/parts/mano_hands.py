@@ -40,6 +40,7 @@ class ManoHand:
 
     def poses(
         self,
+        where: object,
         name: str,
         orient: np.ndarray,
         transl: np.ndarray,
@@ -51,6 +52,7 @@ class ManoHand:
         """Poses of MANO's ``global_orient`` and ``transl``, with gaps filled.
 
         Args:
+            where: file or folder of the poses, for errors.
             name: of the body.
             orient: rotation vectors (frame, 3) [rad].
             transl: added after the turn about the wrist joint (frame, 3) [m].
@@ -64,7 +66,9 @@ class ManoHand:
         sound = valid & np.isfinite(orient).all(axis=1)
         rotation = Rotation.from_rotvec(np.where(sound[:, None], orient, 0.0)).as_quat()
         position = np.where(valid[:, None], transl, 0.0) + self.root(shape)
-        return filled(name, position, rotation, sound, notes, joints=np.where(valid[:, None], joints, 0.0), shape=shape)
+        return filled(
+            where, name, position, rotation, sound, notes, joints=np.where(valid[:, None], joints, 0.0), shape=shape
+        )
 
 
 def find_mano(place: Path | None, side: str, *, mirrored: bool = False, correct_left_shape: bool = False) -> ManoHand:

@@ -21,6 +21,7 @@ def complete(values: np.ndarray) -> np.ndarray:
 
 
 def filled(
+    where: object,
     name: str,
     position: np.ndarray,
     rotation: np.ndarray,
@@ -36,6 +37,7 @@ def filled(
     What stands in frames that are not valid is never read.
 
     Args:
+        where: file or folder of the poses, for errors.
         name: of the body, for the note.
         position: (frame, 3) [m].
         rotation: unit quaternions (frame, 4) xyzw.
@@ -52,7 +54,7 @@ def filled(
     odd = valid & ~complete(together)
     usable = valid & ~odd
     if not usable.any():
-        raise InputError(f"body {name!r}", "has a pose in no frame", "needs one frame at least")
+        raise InputError(f"{where}: {name}", "has a pose in no frame", "needs one frame at least")
     if odd.any():
         notes.append(f"{name} has a pose that is not finite in {frame_list(np.flatnonzero(odd))}")
     if not usable.all():

@@ -16,6 +16,7 @@ from warpprior.scene import IGNORE_LABEL, Camera, Scene
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
 from warpprior.support.picture_headers import read_header
+from warpprior.support.stored import forget, stored_zeros
 from warpprior.support.wording import frame_list
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -30,13 +31,16 @@ def inside(path: Path, root: Path) -> Path:
     return path
 
 
-def numbered(folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | None = None) -> dict[int, Path]:
+def numbered(
+    folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | None = None, strict: bool = True
+) -> dict[int, Path]:
     """Files of a folder by the number that their name ends with or is; those without a number are passed over.
 
     Args:
         folder: may be missing.
         endings: of the names, in lower case.
         root: files that lead out of this folder through links are refused; None: out of ``folder``.
+        strict: two files of one number are refused; else there are no numbered files then.
 
     Raises:
         InputError: two files have one number, or one leads out.
@@ -56,6 +60,8 @@ def numbered(folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | No
         if entry.is_symlink():
             inside(path, within)
         number = int(digits)
+        if number in found and not strict:
+            return {}
         if number in found:
             raise InputError(str(path), f"has the number of {found[number].name}", "one file for each frame")
         found[number] = path
@@ -164,7 +170,7 @@ def label_images(
     if not masks:
         return None
     check_label_memory(where, frame_count, camera)
-    labels = np.zeros((frame_count, camera.height, camera.width), dtype=np.uint8)
+    labels = stored_zeros((frame_count, camera.height, camera.width), np.uint8)
     missing: dict[int, list[int]] = {label: [] for label in masks}
     shared, torn = 0, []
     for frame in range(frame_count):
@@ -186,6 +192,7 @@ def label_images(
             torn.append(frame)
         if unknown:
             labels[frame][labels[frame] == 0] = IGNORE_LABEL
+        forget(labels[frame])
     for label, frames in missing.items():
         if frames:
             said = f"{names[label]} has no mask in {frame_list(frames)}; nothing is known about the background there"
@@ -206,16 +213,17 @@ def file_masks(paths: Mapping[int, Path], camera: Camera) -> Masks:
 
 
 def hide_unlabelled(scene: Scene, names: Sequence[str]) -> Scene:
-    """The scene with the background don't-care where bodies without masks would cover it."""
+    """The scene with the background don't-care, in place, where bodies without masks would cover it."""
     from warpprior.render.images import render_masks
 
     if scene.labels is None or not names:
         return scene
-    labels = scene.labels.copy()
     for name in names:
         item = scene.body(name)
         part = Scene("part", scene.camera, scene.fps, (item,))
         covered = render_masks(part, {name: item.initial})[name]
-        labels[covered & (labels == 0)] = IGNORE_LABEL
+        for frame, image in enumerate(scene.labels):
+            image[covered[frame] & (image == 0)] = IGNORE_LABEL
+            forget(image)
     note = f"{' and '.join(names)}: no masks; known, and the background where drawn is don't-care"
-    return replace(scene, labels=labels, warnings=(*scene.warnings, note))
+    return replace(scene, warnings=(*scene.warnings, note))
