@@ -30,6 +30,7 @@ _KEYS = {
     "deep": ("hand_world_landmarks", "worldLandmarks", "world_landmarks", "handWorldLandmarks"),
 }
 _ACCEPTED = "give results of MediaPipe's hand landmarker, an entry for each frame"
+_WORDS = ("category_name", "categoryName", "display_name", "displayName", "label")
 _POINTS = 21
 _DEEP_SIGMA_M = 0.015
 
@@ -115,11 +116,8 @@ def _hands(frame: Any, where: str, mirrored: bool):
         raise InputError(where, "has no handedness for each hand", _ACCEPTED)
     for index, said in enumerate(lists["sides"]):
         said = said[0] if isinstance(said, list) and said else said
-        words = (
-            [said.get(key) for key in ("category_name", "categoryName", "display_name", "displayName", "label")]
-            if (isinstance(said, dict))
-            else []
-        )
+        said = said if isinstance(said, dict) else {}
+        words = (said.get(key) for key in _WORDS)
         side = next((word.lower() for word in words if isinstance(word, str) and word), "")
         if side not in ("left", "right"):
             raise InputError(where, f"a hand that is {side[:20]!r}", "Left or Right")

@@ -34,7 +34,8 @@ def hands_recording(
     Raises:
         InputError: no hand is seen in any frame.
     """
-    bodies, kept = [], {"keypoints2d": {}, "keypoints3d": {}}
+    bodies: list[SceneBody] = []
+    kept: dict[str, dict[str, np.ndarray]] = {"keypoints2d": {}, "keypoints3d": {}}
     for label, side in enumerate(("left", "right"), start=1):
         body = f"hand_{side}"
         found = {"keypoints2d": flat.get(side), "keypoints3d": deep.get(side)}
@@ -57,7 +58,8 @@ def hands_recording(
         timestamps=times,
         warnings=tuple(notes),
         noise=dict(noise or {}),
-        **kept,
+        keypoints2d=kept["keypoints2d"],
+        keypoints3d=kept["keypoints3d"],
     )
     return Recording(scene, World() if world is None else world)
 

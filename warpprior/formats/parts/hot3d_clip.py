@@ -228,8 +228,9 @@ def _lens(tree: Any, where: str) -> Fisheye624:
     kind = str(entry(tree, "projection_model_type", where))
     if not kind.endswith(NAME):
         raise InputError(where, f"a camera of kind {kind[:40]}", f"{NAME}")
-    size = [int(numbers(entry(tree, key, where), (), where)) for key in ("image_width", "image_height")]
-    return Fisheye624.of_numbers(numbers(entry(tree, "projection_params", where), (None,), where), *size, where)
+    width, height = (int(numbers(entry(tree, key, where), (), where)) for key in ("image_width", "image_height"))
+    values = numbers(entry(tree, "projection_params", where), (None,), where)
+    return Fisheye624.of_numbers(values, width, height, where)
 
 
 def _time(members: Members, frame: str, stream: str, row: int) -> float:

@@ -266,10 +266,10 @@ def _quest_cameras(path: Path) -> dict[str, tuple[Fisheye624, np.ndarray]]:
         where = f"{path}: {str(one.get('stream_id') if isinstance(one, dict) else '')[:20]}"
         if not str(entry(one, "projectionModelType", where)).endswith(NAME):
             continue
-        size = [int(numbers(entry(one, key, where), (), where)) for key in ("imageWidth", "imageHeight")]
+        width, height = (int(numbers(entry(one, key, where), (), where)) for key in ("imageWidth", "imageHeight"))
         values = numbers(entry(one, "projectionParams", where), (None,), where)
         placed = transform_of(entry(one, "T_Device_Camera", where), where)
-        found[str(entry(one, "stream_id", where))] = Fisheye624.of_numbers(values, *size, where), placed
+        found[str(entry(one, "stream_id", where))] = Fisheye624.of_numbers(values, width, height, where), placed
     return found
 
 

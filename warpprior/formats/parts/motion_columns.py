@@ -81,7 +81,7 @@ def level_world(recording: Recording, said: list[str]) -> CameraPath:
     if world.gravity is None:
         said.append("z may not point up: the direction of gravity is not known")
         return path
-    turn, _ = Rotation.align_vectors([[0.0, 0.0, -1.0]], [world.gravity])
+    turn = Rotation.align_vectors([[0.0, 0.0, -1.0]], [world.gravity])[0]
     if turn.magnitude() < 1e-6:
         return path
     return CameraPath(turn.apply(path.position), (turn * Rotation.from_quat(path.rotation)).as_quat(), path.valid)
