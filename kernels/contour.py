@@ -21,9 +21,11 @@ class Borders:
     fields: wp.array(dtype=wp.float32, ndim=3)  # [frame, 2, pixel] signed distances [px], see below; or empty, and
     pictures: wp.array(dtype=wp.float16)  # [2 * pixel + layer] the same, one frame's crop of the canvas after another
     starts: wp.array(dtype=wp.int32)  # [frame] first pixel of each
-    crops: wp.array(dtype=wp.vec4i)  # [frame] column and row in the canvas, width, height
+    crops: wp.array(dtype=wp.vec4i)  # [frame] column and row in the image, width, height
     blockers: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] keys of what else is there; empty: nothing
-    bodies: wp.array(dtype=wp.uint64, ndim=3)  # [body, frame, pixel] keys of bodies drawn alone, this one among them
+    walls: wp.array(dtype=wp.vec4i)  # [frame] where those are, as crops are; empty: where the outline is
+    bodies: wp.array(dtype=wp.uint64, ndim=2)  # [body, place] keys of bodies drawn alone, this one among them
+    views: wp.array(dtype=wp.vec4i, ndim=2)  # [body, frame] where those are; one frame's pixels after another's
     number: wp.int32  # of this one
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
@@ -66,7 +68,10 @@ def sample_field(
 
 @wp.func
 def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float) -> wp.vec3:
-    """The same of a crop of its own; beyond it distances grow, but where nothing pulls nothing does beyond, either."""
+    """The same of a crop of its own at (x, y) px of the image.
+
+    Beyond it distances grow, but where nothing pulls nothing does beyond, either.
+    """
     crop = borders.crops[frame]
     width = crop[2]
     u = x - float(crop[0]) - 0.5
@@ -97,14 +102,34 @@ def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float)
 
 
 @wp.func
-def blocking_key(borders: Borders, frame: int, pixel: int) -> wp.uint64:
-    """The nearest of all other bodies."""
+def pixel_within(view: wp.vec4i, column: int, row: int) -> int:
+    """Number of a pixel of the image within a crop, -1 outside of it."""
+    u = column - view[0]
+    v = row - view[1]
+    if u < 0 or v < 0 or u >= view[2] or v >= view[3]:
+        return -1
+    return v * view[2] + u
+
+
+@wp.func
+def blocking_key(borders: Borders, outline: Outline, frame: int, pixel: int) -> wp.uint64:
+    """The nearest of all other bodies in a pixel of the outline's crop."""
     nearest = wp.uint64(0)
+    origin = outline.origins[frame]
+    column = origin[0] + pixel % outline.crop.width
+    row = origin[1] + pixel // outline.crop.width
     if borders.blockers.shape[0] > 0:
-        nearest = borders.blockers[frame, pixel]
+        wall = pixel
+        if borders.walls.shape[0] > 0:
+            wall = pixel_within(borders.walls[frame], column, row)
+        if wall >= 0:
+            nearest = borders.blockers[frame, wall]
     for body in range(borders.bodies.shape[0]):
         if body != borders.number:
-            nearest = wp.max(nearest, borders.bodies[body, frame, pixel])
+            view = borders.views[body, frame]
+            place = pixel_within(view, column, row)
+            if place >= 0:
+                nearest = wp.max(nearest, borders.bodies[body, frame * view[2] * view[3] + place])
     return nearest
 
 
@@ -150,14 +175,14 @@ def _add_contour(
                 y = walk.a[1] + t * (walk.b[1] - walk.a[1])
                 depth = 1.0 / ((1.0 - t) / walk.a[2] + t / walk.b[2])
                 layer = int(0)
-                blocker = key_inverse_depth(blocking_key(borders, frame, crossing.inside))
+                blocker = key_inverse_depth(blocking_key(borders, outline, frame, crossing.inside))
                 if blocker > 0.0 and 1.0 / blocker > depth + borders.clearance:
                     layer = 1
                 u = x - float(origin[0])
                 v = y - float(origin[1])
                 found = wp.vec3(0.0, 0.0, 0.0)
                 if borders.pictures.shape[0] > 0:
-                    found = sample_picture(borders, frame, layer, u, v)
+                    found = sample_picture(borders, frame, layer, x, y)
                 else:
                     found = sample_field(borders.fields, frame, layer, u, v, outline.crop.width, outline.crop.height)
                 residual = found[0]

@@ -12,23 +12,43 @@ wp.set_module_options({"enable_backward": False})
 def _measure_overlap(
     first_frame: int,
     keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
+    origins: wp.array[wp.vec2i],  # [frame] first column and row of the canvas in the picture
+    key_width: int,
     labels: wp.array2d[wp.uint8],  # [frame, pixel]
+    corners: wp.array[wp.vec2i],  # [frame] first column and row of the label images
     label: int,
     width: int,
+    boxes: wp.array[wp.vec4i],  # [frame] first column and row of the label in these, and one past its last
     drawn_out: wp.array2d[wp.float32],  # [frame, 3] count, sum of columns, sum of rows of pixels drawn in the open
     labelled_out: wp.array2d[wp.float32],  # [frame, 3] the same of the label's pixels
     shared_out: wp.array[wp.float32],  # [frame] pixels that are both
 ):
-    """One thread per frame and row; pixels with another body's label, or don't-care, are left out."""
+    """One thread per frame and row of the label images; pixels with another label, or don't-care, are left out.
+
+    Places are counted from the corner of the label images.
+    """
     slab_frame, row = wp.tid()
     frame = first_frame + slab_frame
     drawn = wp.vec3(0.0, 0.0, 0.0)
     labelled = wp.vec3(0.0, 0.0, 0.0)
     shared = float(0.0)
-    for column in range(width):
-        pixel = row * width + column
-        key = keys[frame, pixel]
-        found = int(labels[frame, pixel])
+    left = origins[frame][0] - corners[frame][0]
+    key_row = row - origins[frame][1] + corners[frame][1]
+    box = boxes[frame]
+    start = width
+    stop = int(0)
+    if row >= box[1] and row < box[3]:
+        start = box[0]
+        stop = box[2]
+    covers = key_row >= 0 and key_row < keys.shape[1] // key_width
+    if covers:
+        start = wp.min(start, wp.max(left, 0))
+        stop = wp.max(stop, wp.min(left + key_width, width))
+    for column in range(start, stop):
+        key = wp.uint64(0)
+        if covers and column >= left and column < left + key_width:
+            key = keys[frame, key_row * key_width + column - left]
+        found = int(labels[frame, row * width + column])
         if key != wp.uint64(0) or found == label:
             covered = key_channel(key) == 0
             place = wp.vec3(1.0, float(column) + 0.5, float(row) + 0.5)
@@ -44,12 +64,14 @@ def _measure_overlap(
         wp.atomic_add(labelled_out, frame, item, labelled[item])
 
 
-def measure_overlap(keys, labels, label, width, *, drawn_out, labelled_out, shared_out):
+def measure_overlap(
+    keys, origins, key_width, labels, corners, label, width, boxes, *, drawn_out, labelled_out, shared_out
+):
     """Launch :func:`_measure_overlap`; the outputs must have been zeroed."""
     launch_slabs(
         _measure_overlap,
-        dim=(keys.shape[0], keys.shape[1] // width),
-        inputs=[keys, labels, label, width],
+        dim=(keys.shape[0], labels.shape[1] // width),
+        inputs=[keys, origins, key_width, labels, corners, label, width, boxes],
         outputs=[drawn_out, labelled_out, shared_out],
         device=keys.device,
     )
@@ -59,30 +81,39 @@ def measure_overlap(keys, labels, label, width, *, drawn_out, labelled_out, shar
 def _count_bare(
     first_frame: int,
     keys: wp.array2d[wp.uint64],  # [frame, pixel] of a canvas with the body alone, as channel 0
+    origins: wp.array[wp.vec2i],  # [frame] first column and row of the canvas in the picture
+    key_width: int,
     labels: wp.array2d[wp.uint8],  # [frame, pixel]
+    corners: wp.array[wp.vec2i],  # [frame] first column and row of the label images
     label: int,
     width: int,
-    boxes: wp.array[wp.vec4i],  # [frame] first column and row of the label, and one past its last
+    boxes: wp.array[wp.vec4i],  # [frame] first column and row of the label in these, and one past its last
     bare_out: wp.array[wp.float32],  # [frame] pixels of the label where the body is not drawn
 ):
     """One thread per frame, which looks where the label is alone."""
     frame = first_frame + wp.tid()
     box = boxes[frame]
+    left = origins[frame][0] - corners[frame][0]
+    top = origins[frame][1] - corners[frame][1]
     bare = int(0)
     for row in range(box[1], box[3]):
-        for pixel in range(row * width + box[0], row * width + box[2]):
-            if int(labels[frame, pixel]) == label:
-                if key_channel(keys[frame, pixel]) != 0:
+        covers = row >= top and row - top < keys.shape[1] // key_width
+        for column in range(box[0], box[2]):
+            if int(labels[frame, row * width + column]) == label:
+                key = wp.uint64(0)
+                if covers and column >= left and column < left + key_width:
+                    key = keys[frame, (row - top) * key_width + column - left]
+                if key_channel(key) != 0:
                     bare += 1
     bare_out[frame] = float(bare)
 
 
-def count_bare(keys, labels, label, width, boxes, *, bare_out):
+def count_bare(keys, origins, key_width, labels, corners, label, width, boxes, *, bare_out):
     """Launch :func:`_count_bare`."""
     launch_slabs(
         _count_bare,
         dim=(keys.shape[0],),
-        inputs=[keys, labels, label, width, boxes],
+        inputs=[keys, origins, key_width, labels, corners, label, width, boxes],
         outputs=[bare_out],
         device=keys.device,
     )

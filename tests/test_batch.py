@@ -135,6 +135,12 @@ def test_shards_are_disjoint_and_all():
             read_shard(text)
 
 
+def test_a_shard_without_clips(scenes, tmp_path):
+    """More shards than clips are no error, and start nothing."""
+    assert warpprior.batch(scenes, tmp_path, shard="4/4") == []
+    assert "0 of 3 clips refined, 3 to do" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_the_journal_survives_a_torn_line(tmp_path):
     """What was appended is read, the latest of each clip; half a line is passed over, and the next begins anew."""
     path = journal.journal_file(tmp_path, (2, 3))
@@ -235,6 +241,7 @@ def test_what_is_begun_again(tmp_path):
     tasks = deque(Task(Clip(name, Place(Path(name)))) for name in answers)
     with Summary(tmp_path, 5) as summary:
         _supervise(tasks, team, Plan(retries=1), work, summary, found, lambda one, standing: told.append(standing))
+        summary.finish()
     assert team.given == [*((name, 1) for name in answers), ("fails", 2), ("dies", 2), ("hangs", 2)]
     assert team.stopped[0] == "took longer than 5 s (--clip-timeout)"
     lines = journal.journal_file(tmp_path, None).read_text(encoding="utf-8").splitlines()
@@ -266,7 +273,7 @@ def test_tables_say_what_the_result_says(result, tmp_path):
     assert 'href="one/report.html"' in page and "no &lt;label&gt;" in page and "<b>" not in page
     assert "1 of 3 clips refined" in page and "1 being refined" in page and 'http-equiv="refresh"' in page
     page = write_index(tmp_path, [broken], 3, 0, ended=True).read_text(encoding="utf-8")
-    assert "refresh" not in page and "2 to do; not all, go on with --resume" in page
+    assert "refresh" not in page and "2 to do; what is to do, other shards do, or --resume" in page
 
 
 def test_the_table_for_programs(result, tmp_path):

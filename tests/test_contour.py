@@ -126,7 +126,10 @@ class Problem:
         borders.blockers = wp.array(self.blockers, dtype=wp.uint64, device=sample.device)
         if len(self.others):  # itself between them
             own = [self.others[0], self.canvas.keys.numpy(), *self.others[1:]]
-            borders.bodies, borders.number = wp.array(np.stack(own), dtype=wp.uint64, device=sample.device), 1
+            keys = np.stack(own).reshape(len(own), -1)
+            borders.bodies, borders.number = wp.array(keys, dtype=wp.uint64, device=sample.device), 1
+            views = np.tile(self.canvas.window.views("cpu").numpy(), (len(own), 1, 1))
+            borders.views = wp.array(views, dtype=wp.vec4i, device=sample.device)
         borders.clearance, borders.shares = self.clearance, sample.constants(self.scales)
         borders.bias, borders.focal, borders.center = sample.constants([self.bias]), state.focal, state.center
         if "misfit" in self.columns:

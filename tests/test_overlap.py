@@ -4,6 +4,7 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.overlap import count_bare, measure_overlap
+from warpprior.system.label_fields import label_boxes
 
 
 def test_counts_and_centroids(device):
@@ -18,15 +19,31 @@ def test_counts_and_centroids(device):
     drawn = wp.zeros((2, 3), dtype=wp.float32, device=device)
     labelled = wp.zeros((2, 3), dtype=wp.float32, device=device)
     shared = wp.zeros(2, dtype=wp.float32, device=device)
-    measure_overlap(
-        wp.array(keys.reshape(2, -1), dtype=wp.uint64, device=device),
+    # Label images begin in column 40 and row 30 of the picture, drawings a little to the right and below, or before.
+    origins = np.array([[42, 33], [38, 29]])
+    inside = np.zeros(covered.shape, dtype=bool)
+    canvases = np.zeros((2, 8, 9), dtype=np.uint64)
+    for frame, (column, row) in enumerate(origins - [40, 30]):
+        for v, u in np.ndindex(8, 9):
+            if row + v >= 0 and column + u >= 0:
+                canvases[frame, v, u] = keys[frame, row + v, column + u]
+                inside[frame, row + v, column + u] = True
+    covered &= inside
+    boxes = label_boxes(labels, label).astype(np.int32)
+    given = (
+        wp.array(canvases.reshape(2, -1), dtype=wp.uint64, device=device),
+        wp.array(origins, dtype=wp.vec2i, device=device),
+        9,
         wp.array(labels.reshape(2, -1), dtype=wp.uint8, device=device),
+        wp.array([[40, 30], [40, 30]], dtype=wp.vec2i, device=device),
         label,
         width,
-        drawn_out=drawn,
-        labelled_out=labelled,
-        shared_out=shared,
+        wp.array(boxes, dtype=wp.vec4i, device=device),
     )
+    measure_overlap(*given, drawn_out=drawn, labelled_out=labelled, shared_out=shared)
+    bare = wp.full(2, -1.0, dtype=wp.float32, device=device)
+    count_bare(*given, bare_out=bare)
+    np.testing.assert_array_equal(bare.numpy(), ((labels == label) & ~covered).sum(axis=(1, 2)))
     v, u = np.mgrid[:height, :width] + 0.5
     for frame in range(2):
         own = labels[frame] == label
@@ -50,7 +67,10 @@ def test_bare_pixels_of_a_label_are_counted(device):
     bare = wp.full(3, -1.0, dtype=wp.float32, device=device)
     count_bare(
         wp.array(keys.reshape(3, -1), dtype=wp.uint64, device=device),
+        wp.zeros(3, dtype=wp.vec2i, device=device),
+        width,
         wp.array(labels.reshape(3, -1), dtype=wp.uint8, device=device),
+        wp.zeros(3, dtype=wp.vec2i, device=device),
         label,
         width,
         wp.array(boxes, dtype=wp.vec4i, device=device),

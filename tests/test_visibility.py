@@ -131,6 +131,34 @@ def test_canvas_draws_over_its_backdrop(device):
     np.testing.assert_array_equal(hand.keys.numpy(), kept)
 
 
+def test_crops_that_follow_a_body_show_the_same(device):
+    """Pixels and claims of pairs of pixels are those of the whole window, wherever the body goes."""
+    scene = make_scene()
+    state = MotionState(scene, device, point_count=16)
+    window = Window(np.array([[10, 12]], dtype=np.int32), 100, 96)
+    fixed, own = (
+        Canvas(state.assembly, [0, None], [True, True], window, device, follows=each) for each in (False, True)
+    )
+    sizes = set()
+    for shift in ((0.0, 0.0), (3.0, 0.0), (31.5, -20.0), (-40.0, 60.0), (500.0, 0.0), (-3.0, 5.0)):
+        screen = wp.array(state.screen.numpy() + np.array([*shift, 0.0]), dtype=wp.vec3, device=device)
+        found = []
+        for canvas in (fixed, own):
+            canvas.draw(screen)
+            (column, row), crop = canvas.window.origins[0], canvas.crop
+            epoch = int(canvas.epoch.numpy()[0])
+            claims = np.moveaxis(canvas.owners.numpy()[0].reshape(2, crop.height, crop.width), 0, 2)
+            claims = np.where(claims >> np.uint64(48) == epoch, claims, 0)  # others are void
+            keys = canvas.keys.numpy()[0].reshape(crop.height, crop.width, 1)
+            found.append(np.zeros((120, 120, 3), dtype=np.uint64))
+            found[-1][row : row + crop.height, column : column + crop.width] = np.concatenate([keys, claims], axis=2)
+        np.testing.assert_array_equal(found[1], found[0], err_msg=str(shift))
+        assert found[0].any() == (shift[0] < 500.0)
+        sizes.add((own.crop.width, own.crop.height))
+    if own.device.is_cpu:
+        assert min(width * height for width, height in sizes) < 0.5 * 100 * 96
+
+
 def test_rendered_pictures_agree(device):
     """Labels are where depth is, and each body's depth is near its distance."""
     scene = make_scene()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warpprior.render.window import whole_window, window_around
+from warpprior.render.window import Window, whole_window, window_around
 
 
 def test_whole_pictures():
@@ -68,3 +68,27 @@ def test_margins(margin):
     assert 40 * (1 + 2 * margin) <= window.width <= 40 * (1 + 2 * margin) + 24
     assert 80 * (1 + 2 * margin) <= window.height <= 80 * (1 + 2 * margin) + 24
     np.testing.assert_allclose(window.origins[0] + np.array([window.width, window.height]) / 2, [220, 240], atol=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    moves=st.lists(st.lists(st.tuples(*[st.floats(-50, 400)] * 4), min_size=3, max_size=3), min_size=1, max_size=4),
+    empty=st.integers(0, 3),
+)
+def test_crops_that_follow_hold_what_is_drawn(moves, empty):
+    """After any moves, within the window that they may not leave, and not much larger than they need be."""
+    whole = Window(np.array([[0, 0], [20, 10], [60, 40]], dtype=np.int32), 240, 160)
+    window = whole
+    for boxes in moves:
+        low = np.array([np.minimum(box[:2], box[2:]) for box in boxes])
+        high = np.array([np.maximum(box[:2], box[2:]) for box in boxes])
+        low[:empty], high[:empty] = np.inf, -np.inf
+        window = whole.around(low, high, window, np.arange(3))
+        ends, size = window.origins + np.array([window.width, window.height]), np.array([240, 160])
+        assert (window.origins >= whole.origins).all() and (ends <= whole.origins + size).all()
+        seen = [np.clip(each, whole.origins, whole.origins + size) for each in (low, high)]
+        inside = (seen[1] > seen[0]).all(axis=1)
+        assert (window.origins[inside] <= seen[0][inside]).all() and (ends[inside] >= seen[1][inside]).all()
+        needed = np.maximum(seen[1] - seen[0], 0.0).max(axis=0) + 28.0
+        assert window.width * window.height <= 1.5 * needed.prod() or window.width == 240 or window.height == 160
+    assert whole.around(low, high, window, np.arange(3)) is window

@@ -89,8 +89,7 @@ def _standing(
     frames = sum(record.frames or 0 for record in timed)
     said += [f"{sum(times) / len(times):.1f} s each"] if times else []
     said += [f"{sum(times) / frames:.2f} s a frame"] if frames else []
-    stopped = ended and left > 0
-    return ", ".join(said) + ("; not all, go on with --resume" if stopped else "")
+    return ", ".join(said) + ("; what is to do, other shards do, or --resume" if ended and left > 0 else "")
 
 
 def _failures(folder: Path, records: Sequence[RefinedClip]) -> Iterator[str]:

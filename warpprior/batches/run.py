@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -185,11 +185,11 @@ def run_batch(clips: Sequence[Clip], work: Work, plan: Plan, told: Told | None =
         earlier = _earlier(work, own)
         tasks = deque(Task(clip, earlier=earlier.get(clip.name)) for clip in own)
         found: dict[str, RefinedClip] = {}
-        if tasks:
-            with ExitStack() as open_things:
-                summary = open_things.enter_context(Summary(work.output_dir, len(clips)))
-                team = open_things.enter_context(_team(work, plan, len(tasks)))
-                _supervise(tasks, team, plan, work, summary, found, told)
+        with Summary(work.output_dir, len(clips)) as summary:
+            if tasks:
+                with _team(work, plan, len(tasks)) as team:
+                    _supervise(tasks, team, plan, work, summary, found, told)
+            summary.finish()
     return [found[clip.name] for clip in own if clip.name in found]
 
 
@@ -225,7 +225,6 @@ def _supervise(
             if told is not None:
                 told(record, _standing(found, total, tasks, team, outlook, frames))
         summary.renew(len(team.busy()))
-    summary.finish()
 
 
 def _again(task: Task, record: RefinedClip, plan: Plan, team: Team) -> bool:

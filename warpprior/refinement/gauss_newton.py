@@ -49,7 +49,6 @@ class GaussNewton:
 
     def __init__(self, problem: Problem, settings: RefineSettings, *, capture: bool | None = None):
         self.problem, self.settings = problem, settings
-        self._capture = capture if problem.can_be_recorded else False
         estimated = problem.motion.estimated
         articulated = any(not body.body.is_rigid for body in estimated)
         self.stages = [s for s in settings.gauss_newton.stages if articulated or not s.articulated_only]
@@ -62,6 +61,7 @@ class GaussNewton:
                 raise InputError(f"term {term.name!r}", found, "a body that is estimated, whose unknowns it pulls")
         self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
         self.names = tuple(kind.name for kind in used)
+        self._capture = capture if problem.can_be_recorded else False
         self._bodies = [BodySteps(body, problem) for body in estimated]
         equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
         floor = np.concatenate([steps.floor for steps in self._bodies])
@@ -79,8 +79,7 @@ class GaussNewton:
         history = History(self.names, limit, problem.motion.device)
         tried = self.begin(number, report)
         drawn = (limit + 2) * len(problem.drawings.parts)
-        capture = self._capture if drawn < EPOCH_LIMIT else False
-        iterate = self.iteration(history, capture)
+        iterate = self.iteration(history, self._capture if drawn < EPOCH_LIMIT else False)
         for iteration in range(limit):
             iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)

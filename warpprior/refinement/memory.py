@@ -14,6 +14,7 @@ import numpy as np
 
 from warpprior.kernels.slabs import FEWEST_FRAMES, thread_count
 from warpprior.render.parts import equal_parts
+from warpprior.render.window import AROUND_PX, CLEAR_PX, STEP_PX, Window
 from warpprior.support.errors import InputError
 from warpprior.support.memory import MIB, free_bytes, held_bytes, read_size, write_size
 from warpprior.support.stored import FEW_BYTES
@@ -23,10 +24,11 @@ from warpprior.system.observed import ObservedPicture
 from warpprior.terms.term import Term
 
 DRAWN_BYTES = 256 * MIB  # of drawings that a CPU holds where there is room: each part costs what holds still once more
+HIDDEN = 1.5  # times as many pixels as its label needs a body is drawn in
 SPARED = 0.8  # share of the free memory that a run may take unasked
 BLOCKS = 12  # matrices of a frame's unknowns that are held at most, while the equations are solved
-LOADED_BYTES = 150 * MIB  # of kernels, libraries and grids of bodies, yet to be loaded
-OTHER_BYTES = 300_000  # of a frame: surfaces' motion, contacts, samples of colours
+LOADED_BYTES = 250 * MIB  # of kernels, libraries, grids of bodies and verdicts, yet to come
+OTHER_BYTES = 400_000  # of a frame: surfaces' motion, contacts, samples of colours
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,6 @@ def needs_of(motion: MotionState, observed: ObservedPicture, terms: list[Term]) 
     frame_count, device = motion.frame_count, motion.device
     pixels = observed.window.width * observed.window.height
     bodies = motion.estimated
-    several = len(bodies) > 2 or (len(bodies) == 2 and bool(motion.known))
     columns = sum(6 + body.body.coordinate_count for body in bodies)
     frame, distances, pictures = 8 * BLOCKS * columns**2 + OTHER_BYTES, 0, 0
     if device.is_cuda:
@@ -77,10 +78,18 @@ def needs_of(motion: MotionState, observed: ObservedPicture, terms: list[Term]) 
                 crop = observed.crop_around(body)
                 size = frame_count * crop.width * crop.height * (each + colored)
                 pictures += min(size, 2 * FEW_BYTES) if device.is_cpu else size  # more are in files
-    alone = len(bodies) == 1 and not motion.known
-    drawn = (len(bodies) * (24 + 8 * several) + 8 * alone) * pixels + 4 * len(motion.assembly.edges)
+    sizes = [pixels for _ in bodies]
+    if device.is_cpu and observed.labels is not None:  # crops follow bodies
+        sizes = [min(pixels, _drawn_pixels(observed.crop_around(body))) for body in bodies]
+    drawn = 24 * sum(sizes) + 4 * len(motion.assembly.edges)
     held = pictures + (held_bytes() + LOADED_BYTES if device.is_cpu else 0)
     return Needs(held, frame, drawn, 8 * pixels * frame_count * bool(motion.known), distances, frame_count)
+
+
+def _drawn_pixels(crop: Window) -> int:
+    """Of a crop that follows a body whose label needs one of this size; labels do not show what is hidden."""
+    around = 2 * (CLEAR_PX + AROUND_PX) + STEP_PX
+    return int(HIDDEN * (crop.width + around) * (crop.height + around))
 
 
 def plan_holding(needs: Needs, memory: str | float | None, device, *, whole: bool) -> tuple[Holding, str | None]:

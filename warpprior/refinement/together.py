@@ -37,8 +37,7 @@ class Together:
 
     def __init__(self, solvers: Sequence[GaussNewton], joined: Joined, *, capture: bool | None = None):
         self._solvers, self._joined = tuple(solvers), joined
-        # A graph would keep what the host read from a file.
-        self._capture = capture if all(solver.problem.holding.distances for solver in solvers) else False
+        self._capture = capture if all(solver.problem.can_be_recorded for solver in solvers) else False
         first, frames, device = self._solvers[0], joined.motion.frame_count, joined.motion.device
         joined.prepare_for([term.term for term in first.terms])
         self._parts = [part for part, _ in joined.motion.clips]

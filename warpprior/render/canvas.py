@@ -13,7 +13,7 @@ from warpprior.bodies.assembly import Assembly
 from warpprior.kernels import silhouette, visibility
 from warpprior.kernels.slabs import chosen_runs
 from warpprior.render.parts import Part, Parts, cut, one_part
-from warpprior.render.window import Window
+from warpprior.render.window import Window, drawn_boxes
 from warpprior.support.device import warp_device
 from warpprior.support.errors import InputError
 
@@ -34,6 +34,8 @@ class Canvas:
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
         parts: frames that are drawn together, in buffers that are as long as the longest; None for all at once.
         keys: key buffer [frame, pixel] to draw into; None for one of its own.
+        follows: on a CPU its crops are no larger than what is drawn needs, and follow it within those given; buffers
+            take memory where crops are only.
 
     Attributes:
         parts: as given.
@@ -54,6 +56,7 @@ class Canvas:
         backdrop: wp.array | None = None,
         parts: Parts | None = None,
         keys: wp.array | None = None,
+        follows: bool = False,
     ):
         device = warp_device(device)
         table = np.array([-1 if channel is None else channel for channel in channels], dtype=np.int32)
@@ -66,6 +69,9 @@ class Canvas:
             lined = outlines[assembly.edge_bodies]
             edges, edge_bodies = assembly.edges[lined], assembly.edge_bodies[lined]
         self.device = device
+        self._follows = follows and device.is_cpu
+        corners = assembly.faces[drawn]
+        self._vertices = slice(int(corners.min()), int(corners.max()) + 1) if len(corners) else slice(0, 0)
         self.channel_count = int(table.max()) + 1
         self.backdrop = backdrop
         self.faces = wp.array(assembly.faces[drawn], dtype=wp.vec3i, device=device)
@@ -85,16 +91,17 @@ class Canvas:
         self.parts = one_part(len(window.origins)) if parts is None else tuple(parts)
         frame_count = max(part.count for part in self.parts)
         pixel_count = window.width * window.height
-        self.window = window
+        self.window = self._within = window
         self.crop = window.crop(self.channel_count)
         self._origins = window.device_origins(device)
         # One memory on a CPU: sooner written than a copy is asked for.
         self._host_origins = self._origins.numpy() if device.is_cpu else None
         shape = (frame_count, pixel_count)
-        self._keys = wp.zeros(shape, dtype=wp.uint64, device=device) if keys is None else keys
+        self._keys = untouched(shape, device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
         owner_count = 2 * pixel_count if edge_count else 0
-        self._owners = wp.zeros((frame_count, owner_count), dtype=wp.uint64, device=device)
+        self._owners = untouched((frame_count, owner_count), device)
+        self._claimed = self._owners.size if not self._follows else 0  # so many of them may hold claims
         self._counts = wp.zeros(frame_count, dtype=wp.int32, device=device)
         self._entries = wp.zeros((frame_count, max(edge_count, 1)), dtype=wp.int32, device=device)
         self.epoch = wp.zeros(1, dtype=wp.int32, device=device)
@@ -107,11 +114,16 @@ class Canvas:
         """Draw these frames from now on, one of :attr:`parts`; what was drawn of others is lost."""
         self.part = part
         if part not in self._views:
-            buffers = (self._keys, self._owners, self._counts, self._entries)
+            pixel_count = self.window.width * self.window.height
             short = part.count < len(self._keys)
-            views: Any = [cut(buffer, 0, part.count) if short else buffer for buffer in buffers]
-            self._views[part] = (part.of(self._origins), *views)
+            pixels: Any = [
+                _first(buffer, part.count, each * pixel_count if buffer.shape[1] else 0)
+                for buffer, each in ((self._keys, 1), (self._owners, 2))
+            ]
+            views: Any = [cut(buffer, 0, part.count) if short else buffer for buffer in (self._counts, self._entries)]
+            self._views[part] = (part.of(self._origins), *pixels, *views)
         self.origins, self.keys, self.owners, self.counts, self.entries = self._views[part]
+        self._claimed = max(self._claimed, self.owners.size)
 
     def again(self, window: Window) -> Canvas:
         """Another canvas of the same bodies without a backdrop, for this window, with buffers of its own."""
@@ -175,11 +187,16 @@ class Canvas:
     def renew(self) -> None:
         """Let epochs start anew: all claims are void."""
         self.epoch.zero_()
-        self._owners.zero_()
+        claimed: Any = self._owners.flatten()[: self._claimed] if self._claimed else None
+        if claimed is not None:
+            claimed.zero_()
+        self._claimed = self.owners.size
         self._rounds = 0
 
     def draw_faces(self, screen: wp.array) -> None:
         """Draw the key buffer alone."""
+        if self._follows:
+            self._follow(self.part.of(screen))
         for first, count in chosen_runs(len(self.keys)):
             keys = cut(self.keys, first, first + count) if count < len(self.keys) else self.keys
             if self.backdrop is None:
@@ -197,6 +214,22 @@ class Canvas:
             slices=self.slices,
             keys_out=self.keys,
         )
+
+    def _follow(self, screen: wp.array) -> None:
+        """Have crops hold all that there is to be drawn, and not much else."""
+        frames = np.concatenate([np.arange(first, first + count) for first, count in chosen_runs(len(self.keys))])
+        boxes = drawn_boxes(screen.numpy()[frames, self._vertices])
+        before, window = self.window, self._within.around(*boxes, self.window, self.part.start + frames)
+        if window is before:
+            return
+        assert self._host_origins is not None, "crops follow bodies on a CPU alone"
+        self._host_origins[...] = window.origins
+        self.window, self.crop = window, window.crop(self.channel_count)
+        if (window.width, window.height) != (before.width, before.height):
+            self._views.clear()
+            self._outlines.clear()
+            self.turn_to(self.part)
+            self.keys.zero_()  # of frames that are not drawn, too: theirs were elsewhere
 
     def outline(self, screen: wp.array) -> Any:
         """The :class:`warpprior.kernels.silhouette.Outline` drawn last, of ``screen`` [frame, vertex]."""
@@ -222,3 +255,19 @@ class Canvas:
         visibility.read_channels(self.keys, names, channels_out=labels)
         drawn = labels.numpy()[:, None] == np.arange(crop.channel_count)[:, None]
         return (coverage.numpy() + drawn).reshape(frame_count, crop.channel_count, crop.height, crop.width)
+
+
+def untouched(shape: tuple[int, ...], device) -> wp.array:
+    """Zeros of uint64, which on a CPU take memory only where they have been touched."""
+    if not warp_device(device).is_cpu:
+        return wp.zeros(shape, dtype=wp.uint64, device=device)
+    return wp.array(np.zeros(shape, dtype=np.uint64), dtype=wp.uint64, device=device, copy=False)
+
+
+def _first(buffer: Any, frame_count: int, size: int) -> Any:
+    """The beginning of a buffer [frame, ...] as an array [frame, number]; itself, if that is what it is."""
+    if buffer.shape == (frame_count, size):
+        return buffer
+    if not size:
+        return wp.zeros((frame_count, 0), dtype=buffer.dtype, device=buffer.device)
+    return buffer.flatten()[: frame_count * size].reshape((frame_count, size))

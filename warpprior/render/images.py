@@ -10,10 +10,10 @@ import warp as wp
 
 from warpprior.bodies.assembly import assemble
 from warpprior.bodies.posing import posed_vertices
-from warpprior.kernels.camera import NEAR, project_points
+from warpprior.kernels.camera import project_points
 from warpprior.kernels.visibility import read_channels, read_depths, scatter_faces
 from warpprior.render.canvas import CHANNEL_LIMIT
-from warpprior.render.window import Window
+from warpprior.render.window import Window, drawn_boxes
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 
@@ -121,12 +121,8 @@ def _window_around(screen: np.ndarray, camera: Camera) -> Window:
 
     They are of one size, which is nothing where nothing is in sight.
     """
-    seen = screen[:, :, 2] > NEAR  # faces with other corners are not drawn
     size = np.array([camera.width, camera.height])
-    sides = [np.ascontiguousarray(screen[:, :, axis]) for axis in (0, 1)]
-    low = np.stack([side.min(axis=1, initial=np.inf, where=seen) for side in sides], axis=1)
-    high = np.stack([side.max(axis=1, initial=-np.inf, where=seen) for side in sides], axis=1)
-    low, high = np.clip(np.floor(low), 0, size), np.clip(np.ceil(high), 0, size)
+    low, high = (np.clip(each, 0, size) for each in drawn_boxes(screen))
     width, height = (int(extent) for extent in np.maximum(high - low, 0.0).max(axis=0, initial=0.0))
     if not width or not height:
         return Window(np.zeros((len(screen), 2), dtype=np.int32), 0, 0)

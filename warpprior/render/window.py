@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 import warp as wp
 
+from warpprior.kernels.camera import NEAR
 from warpprior.kernels.silhouette import Crop
 from warpprior.support.stored import forget, stored_zeros
+
+CLEAR_PX = 2  # left around what is drawn, so that crops do not cut its contour
+AROUND_PX = 8  # and beyond that, in which it may move before crops do
+STEP_PX = 8  # their sides are multiples of
+MOST_LARGER = 1.5  # times as many pixels as they need
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,33 @@ class Window:
         crop.width, crop.height, crop.channel_count = self.width, self.height, channel_count
         return crop
 
+    def around(self, low: np.ndarray, high: np.ndarray, before: Window, frames: np.ndarray) -> Window:
+        """Smaller crops within these that hold boxes in some frames, left where and as they were as far as that goes.
+
+        Args:
+            low, high: least and greatest column and row of each box (frame, 2), as of :func:`drawn_boxes`.
+            before: what the crops were; frames that are not looked at keep their places.
+            frames: which frames the boxes are of (frame,).
+        """
+        least, size = self.origins[frames], np.array([self.width, self.height])
+        low = np.clip(low - CLEAR_PX, least, least + size).astype(np.int64)
+        high = np.clip(high + CLEAR_PX, low, least + size).astype(np.int64)
+        extent = (high - low).max(axis=0, initial=0) + 2 * AROUND_PX
+        extent = np.minimum(-(-extent // STEP_PX) * STEP_PX, size)
+        own, last = before.origins[frames], np.array([before.width, before.height])
+        holds = (own <= low).all() and (own + last >= high).all() and (own + last <= least + size).all()
+        if holds and last.prod() <= MOST_LARGER * extent.prod():
+            return before
+        origins = before.origins.copy()
+        origins[frames] = (low + high - extent) // 2
+        origins = np.clip(origins, self.origins, self.origins + size - extent).astype(np.int32)
+        return Window(origins, int(extent[0]), int(extent[1]))
+
+    def views(self, device) -> wp.array:
+        """Column and row of the first pixel, width and height of each crop [frame] vec4i."""
+        sizes = np.broadcast_to(np.array([self.width, self.height], dtype=np.int32), self.origins.shape)
+        return wp.array(np.concatenate([self.origins, sizes], axis=1), dtype=wp.vec4i, device=device)
+
     def device_origins(self, device) -> wp.array:
         return wp.array(self.origins, dtype=wp.vec2i, device=device)
 
@@ -45,6 +78,19 @@ class Window:
             forget(crop)
             forget(image)
         return crops
+
+
+def drawn_boxes(screen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes around all that can be drawn of vertices (frame, vertex, 3) of columns and rows [px] and depth [m].
+
+    Returns:
+        Least and greatest column and row (frame, 2) each, to whole pixels outside; inf and -inf where nothing can be.
+    """
+    seen = screen[:, :, 2] > NEAR  # faces with other corners are not drawn
+    sides = [np.ascontiguousarray(screen[:, :, axis]) for axis in (0, 1)]
+    low = np.stack([np.fmin.reduce(side, axis=1, where=seen, initial=np.inf) for side in sides], axis=1)
+    high = np.stack([np.fmax.reduce(side, axis=1, where=seen, initial=-np.inf) for side in sides], axis=1)
+    return np.floor(low), np.ceil(high)
 
 
 def whole_window(frame_count: int, width: int, height: int) -> Window:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import warp as wp
 
@@ -72,7 +73,7 @@ class Replays:
         self._key: tuple | None = None
         self._replay: Replay | None = None
 
-    def __call__(self, launches: Callable[[], None], arrays: tuple[wp.array, ...], *others) -> None:
+    def __call__(self, launches: Callable[[], None], arrays: Sequence[Any], *others) -> None:
         """Run ``launches``, which depend on these arrays and on whatever else is named."""
         key = (*((array.ptr, array.shape) for array in arrays), *others)
         if self._replay is None or key != self._key:

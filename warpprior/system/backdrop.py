@@ -10,7 +10,7 @@ import warp as wp
 from warpprior.bodies.assembly import Assembly, assemble
 from warpprior.kernels.camera import project_points
 from warpprior.render.canvas import Canvas
-from warpprior.render.parts import Part, Parts, cut
+from warpprior.render.parts import Part, Parts
 from warpprior.render.window import Window
 from warpprior.system.motion import MotionState
 
@@ -51,8 +51,8 @@ class Backdrop:
     """The known bodies behind what is drawn now: drawn once for all frames, or again with each part.
 
     Attributes:
-        keys: channels being the bodies' places in the scene [frame, pixel] uint64, of the part's frames; empty pixels
-            behind a body that is alone, None behind several.
+        keys: channels being the bodies' places in the scene [frame, pixel] uint64, of the part's frames; None without
+            known bodies.
     """
 
     keys: wp.array | None
@@ -62,10 +62,7 @@ class Backdrop:
         self._canvas: Canvas | None = None
         window = observed.window
         self._all: wp.array | None = None
-        if not motion.known and len(motion.estimated) == 1:
-            shape = (max(part.count for part in parts), window.width * window.height)
-            self._all = wp.zeros(shape, dtype=wp.uint64, device=motion.device)
-        elif motion.known and (hold or len(parts) == 1):
+        if motion.known and (hold or len(parts) == 1):
             self._all = observed.backdrop
         elif motion.known:
             assembly, self._screen = known_screen(motion)
@@ -83,7 +80,7 @@ class Backdrop:
         elif self._all is None:
             self.keys = None
         else:
-            self.keys = part.of(self._all) if self._motion.known else cut(self._all, 0, part.count)
+            self.keys = part.of(self._all)
 
     def refresh(self) -> None:
         """Take the known bodies where the focal length has them now."""

@@ -7,7 +7,7 @@ A frame's picture reaches as far around the label as the body may lie hidden bes
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import warp as wp
@@ -61,16 +61,28 @@ class BorderDistances:
         crops: where each frame's picture lies in them (frame, 4) int32: column, row, width, height.
         bias: as of :func:`warpprior.system.label_fields.contour_fields`.
         device: Warp device.
+        origins: where the label images begin in the picture (frame, 2): column, row; None: where it does.
         parts: the frames that are asked for at a time, if they are kept in a file; None keeps them in memory.
     """
 
     def __init__(
-        self, labels: np.ndarray, label: int, crops: np.ndarray, bias: float, device, *, parts: Parts | None = None
+        self,
+        labels: np.ndarray,
+        label: int,
+        crops: np.ndarray,
+        bias: float,
+        device,
+        *,
+        origins: np.ndarray | None = None,
+        parts: Parts | None = None,
     ):
         self._labels, self._label, self._bias = labels, label, bias
         areas = crops[:, 2].astype(np.int64) * crops[:, 3]
         self._ends = np.concatenate([[0], np.cumsum(areas)])
-        self._crops = wp.array(np.ascontiguousarray(crops), dtype=wp.vec4i, device=device)
+        places = crops.copy()
+        if origins is not None:
+            places[:, :2] += origins
+        self._crops = wp.array(np.ascontiguousarray(places), dtype=wp.vec4i, device=device)
         self._device = warp_device(device)
         # Two numbers a pixel, one frame behind the other.
         shape = (2 * int(self._ends[-1]),)
@@ -116,8 +128,8 @@ class BorderDistances:
         """The pictures of a part on the device; on a CPU they are those in memory, or in the file."""
         if self._there is not None:
             start, stop = (2 * int(self._ends[frame]) for frame in (part.start, part.stop))
-            # Slices of arrays are arrays.
-            pictures = self._pictures[part] = self._there[start:stop]  # pyright: ignore[reportArgumentType]
+            pictures: Any = self._there[start:stop]
+            self._pictures[part] = pictures
             return pictures
         values = self._of(part.start, part.stop)
         pictures = wp.array(values, dtype=wp.float16, device=self._device, copy=False)

@@ -10,7 +10,7 @@ import warp as wp
 
 from warpprior.kernels.contour import Borders
 from warpprior.kernels.slabs import only_in, runs_of
-from warpprior.render.canvas import Canvas
+from warpprior.render.canvas import Canvas, untouched
 from warpprior.render.parts import Part, Parts, one_part
 from warpprior.system.backdrop import Backdrop
 from warpprior.system.holding import Holding
@@ -32,7 +32,7 @@ class Drawings:
     Attributes:
         parts: frames that are drawn together.
         alone: by body name, a canvas with that body alone, as channel 0, and its contour.
-        keys: of these, in their order [body, frame, pixel]: what is behind one of them is looked up in all others.
+        keys: of these, in their order [body, place]: what is behind one of them is looked up in all others.
     """
 
     def __init__(self, motion: MotionState, observed: ObservedPicture, holding: Holding):
@@ -40,19 +40,25 @@ class Drawings:
         self.parts: Parts = one_part(motion.frame_count) if holding.parts is None else holding.parts
         self.alone: dict[str, Canvas] = {}
         count, window = len(motion.estimated), observed.window
-        self.keys = self._key_buffers()
+        keys = self._make_room()
         for index, body in enumerate(motion.estimated):
-            channels, keys = [0 if other == index else None for other in range(count)], self.keys[index]
-            self.alone[body.name] = Canvas(
-                motion.assembly, channels, [True] * count, window, motion.device, parts=self.parts, keys=keys
-            )
+            channels = [0 if other == index else None for other in range(count)]
+            given = {"parts": self.parts, "keys": keys[index], "follows": True}
+            self.alone[body.name] = Canvas(motion.assembly, channels, [True] * count, window, motion.device, **given)
         self._backdrop = Backdrop(motion, observed, self.parts, hold=holding.backdrop)
         self._turn_to(self.parts[0])
 
-    def _key_buffers(self) -> Any:
-        frame_count, window = max(part.count for part in self.parts), self._observed.window
-        shape = (len(self._motion.estimated), frame_count, window.width * window.height)
-        return wp.zeros(shape, dtype=wp.uint64, device=self._motion.device)
+    def _make_room(self) -> Any:
+        """Buffers of keys [body, frame, pixel], for what is the same of all frames."""
+        longest, window = max(part.count for part in self.parts), self._observed.window
+        count, device = len(self._motion.estimated), self._motion.device
+        keys = untouched((count, longest, window.width * window.height), device)
+        self.keys = keys.reshape((count, longest * window.width * window.height))
+        self._walls = window.views(device)
+        self._views = wp.zeros((count, longest), dtype=wp.vec4i, device=device)
+        if not device.is_cpu and self.whole:  # crops stay where they are
+            self._views.assign(np.tile(self._walls.numpy(), (count, 1, 1)))
+        return keys
 
     @property
     def whole(self) -> bool:
@@ -64,8 +70,7 @@ class Drawings:
         if self.whole:
             return
         self.parts = one_part(self._motion.frame_count)
-        self.keys = self._key_buffers()
-        for canvas, keys in zip(self.alone.values(), self.keys, strict=True):
+        for canvas, keys in zip(self.alone.values(), self._make_room(), strict=True):
             canvas.take_buffers(self._observed.window, keys=keys)
         self._backdrop = Backdrop(self._motion, self._observed, self.parts)
         self._turn_to(self.parts[0])
@@ -73,8 +78,20 @@ class Drawings:
     def show_others(self, name: str, borders: Borders) -> None:
         """Let a body's contour see all bodies but itself, of the part that was drawn last."""
         wall: Any = self._backdrop.keys  # None: nothing is there but the bodies
-        borders.blockers, borders.bodies = wall, self.keys
-        borders.number = list(self.alone).index(name)
+        borders.blockers, borders.bodies, borders.walls = wall, self.keys, self._part.of(self._walls)
+        borders.number, borders.views = list(self.alone).index(name), self._look()
+
+    def _look(self) -> wp.array:
+        """Crops of the bodies' drawings now [body, frame] vec4i: first column and row, width, height."""
+        part, device = self._part, self._motion.device
+        if device.is_cpu:
+            views = self._views.numpy()
+            for own, canvas in zip(views, self.alone.values(), strict=True):
+                own[: part.count, :2] = canvas.window.origins[part.frames]
+                own[: part.count, 2:] = canvas.window.width, canvas.window.height
+        elif not self.whole:
+            self._views.assign(np.tile(self._walls.numpy()[part.frames], (len(self.alone), 1, 1)))
+        return self._views
 
     def draw(self) -> None:
         """Draw everything where it is now; launches only.  Without labels there is nothing to compare drawings with.
@@ -116,6 +133,7 @@ class Drawings:
         self._backdrop.refresh()
 
     def _turn_to(self, part: Part) -> None:
+        self._part = part
         self._backdrop.turn_to(part)
         for canvas in self.alone.values():
             canvas.turn_to(part)

@@ -80,6 +80,12 @@ class ObservedPicture:
             self._boxes[body.label] = label_boxes(self.labels, body.label)
         return self._boxes[body.label]
 
+    def unbiased_boxes(self, body: SceneBody) -> np.ndarray:
+        """The same of the label with its bias corrected."""
+        if self.unbiased_labels is self.labels or self.unbiased_labels is None:
+            return self.boxes(body)
+        return label_boxes(self.unbiased_labels, body.label)
+
     def distance_crops(self, body: SceneBody) -> np.ndarray:
         """Where distances to the body's label are wanted; see :func:`border_distances.distance_crops`."""
         return distance_crops(self.boxes(body), self.window.width, self.window.height, self.margin)
@@ -88,7 +94,8 @@ class ObservedPicture:
         """Distances of the body's contour to its place; see :class:`BorderDistances` for ``parts``."""
         assert self.labels is not None, "the sequence has labels"
         crops, device = self.distance_crops(body), self.motion.device
-        return BorderDistances(self.labels, body.label, crops, self.mask_bias, device, parts=parts)
+        origins = self.window.origins
+        return BorderDistances(self.labels, body.label, crops, self.mask_bias, device, origins=origins, parts=parts)
 
     def crop_around(self, body: SceneBody) -> Window:
         """The part of the picture that the body's label needs."""

@@ -10,8 +10,8 @@ import warp as wp
 from warpprior.kernels.overlap import count_bare, measure_overlap
 from warpprior.render.canvas import Canvas
 from warpprior.render.parts import Part
+from warpprior.render.window import Window
 from warpprior.support.stored import forget
-from warpprior.system.label_fields import label_boxes
 
 BORDER = 4.0  # length of a border over the root of its area: a square's, less than that of most
 FEWEST_PIXELS = 30.0  # labels and drawings smaller than this say nothing
@@ -22,7 +22,9 @@ class Overlap:
 
     Args:
         label: of the body.
-        labels: label images within the canvas's window [frame, pixel] uint8.
+        labels: label images within a window [frame, pixel] uint8.
+        boxes: of the label in them (frame, 4): left, top, right, bottom [px]; NaN where it does not occur.
+        window: of the label images.
         canvas: where the body is drawn, alone, as channel 0.
         screen: of all bodies [frame, vertex]: a canvas that draws part by part holds no more than the last.
 
@@ -32,8 +34,13 @@ class Overlap:
         drawn, labelled, shared: the same as NumPy arrays, as last measured.
     """
 
-    def __init__(self, label: int, labels: wp.array, canvas: Canvas, screen: wp.array):
+    def __init__(
+        self, label: int, labels: wp.array, boxes: np.ndarray, window: Window, canvas: Canvas, screen: wp.array
+    ):
         self.canvas, self._label, self._labels, self._screen = canvas, label, labels, screen
+        self._width, self._corners = window.width, window.device_origins(canvas.device)
+        sides = np.nan_to_num(boxes, nan=0.0).astype(np.int32)
+        self._boxes = wp.array(np.ascontiguousarray(sides), dtype=wp.vec4i, device=canvas.device)
         frame_count, device = labels.shape[0], canvas.device
         self.drawn_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
         self.labelled_on_device = wp.zeros((frame_count, 3), dtype=wp.float32, device=device)
@@ -51,16 +58,19 @@ class Overlap:
                 canvas.turn_to(part)
                 canvas.draw_faces(screen)
             measure_overlap(
-                canvas.keys,
-                part.of(self._labels),
-                self._label,
-                canvas.crop.width,
+                *self._sides(part),
                 drawn_out=part.of(self.drawn_on_device),
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
             )
             if canvas.device.is_cpu and not part.whole:
                 forget(part.of(self._labels))
+
+    def _sides(self, part: Part) -> tuple:
+        """What is compared of a part of the frames, as kernels take it: the drawing, and the label."""
+        canvas, labels = self.canvas, part.of(self._labels)
+        drawn = canvas.keys, canvas.origins, canvas.crop.width
+        return *drawn, labels, part.of(self._corners), self._label, self._width, part.of(self._boxes)
 
     def measure(self, screen: wp.array | None = None) -> None:
         """The same, and read all arrays; waits for the device."""
@@ -74,20 +84,10 @@ class Overlap:
         """Pixels of the label where the body is not drawn, as last counted [frame] float32."""
         return wp.zeros(self._labels.shape[0], dtype=wp.float32, device=self.canvas.device)
 
-    @cached_property
-    def _boxes(self) -> wp.array:
-        """Columns and rows of the label [frame] vec4i, none where it does not occur."""
-        crop = self.canvas.crop
-        images = self._labels.numpy().reshape(-1, crop.height, crop.width)
-        boxes = np.nan_to_num(label_boxes(images, self._label), nan=0.0)
-        return wp.array(boxes.astype(np.int32), dtype=wp.vec4i, device=self.canvas.device)
-
     def count_bare(self, part: Part) -> None:
         """Fill :attr:`bare_on_device` in the frames that are drawn; launches only."""
-        canvas, bare = self.canvas, part.of(self.bare_on_device)
-        count_bare(
-            canvas.keys, part.of(self._labels), self._label, canvas.crop.width, part.of(self._boxes), bare_out=bare
-        )
+        bare = part.of(self.bare_on_device)
+        count_bare(*self._sides(part), bare_out=bare)
 
     @property
     def usable(self) -> np.ndarray:

@@ -131,8 +131,13 @@ class Problem:
 
     @property
     def can_be_recorded(self) -> bool:
-        """A graph of the launches stays right: it would keep the focal length, and what the host read from a file."""
-        return not self.estimates_focal and self.holding.distances
+        """A graph of the launches stays right, once terms are bound.
+
+        It would keep the focal length, and what the host read from a file; and on a CPU it would leave out what Warp
+        does without a launch, that trees of triangles follow a surface that bends.
+        """
+        follows = self.motion.device.is_cuda or not self._queries
+        return not self.estimates_focal and self.holding.distances and follows
 
     @cached_property
     def system(self) -> System:
@@ -235,7 +240,8 @@ class Problem:
         """Comparison of an estimated body with its label; the sequence must have labels."""
         if body.name not in self._overlaps:
             labels, canvas = self.observed.unbiased_labels_on_device, self.drawings.alone[body.name]
-            self._overlaps[body.name] = Overlap(body.label, labels, canvas, self.motion.screen)
+            boxes, window = self.observed.unbiased_boxes(body), self.observed.window
+            self._overlaps[body.name] = Overlap(body.label, labels, boxes, window, canvas, self.motion.screen)
         return self._overlaps[body.name]
 
     def enter(self, stage: Stage) -> None:

@@ -121,9 +121,9 @@ class ClipPictures:
             raise InputError(where, "is no picture of its camera's size", f"{self.lens.width} x {self.lens.height}")
         image = decode_image(header, data, where, color=True)
         cv2 = import_cv2()
-        return cv2.remap(
-            image, self.lens.pixels_of(self.camera), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-        )
+        x, y = np.moveaxis(self.lens.pixels_of(self.camera), -1, 0)
+        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 @dataclass(frozen=True, eq=False)
