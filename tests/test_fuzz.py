@@ -7,7 +7,15 @@ from tests.fuzz.formats import FORMATS
 from tests.fuzz.misbehaving import WAYS
 from tests.fuzz.worker import Reader
 
-FEW = {"usda": 1, "usdc": 1, "mano-npz": 4, "mano-pickle": 6, "v2d-npz": 4}  # which take longer than the others
+FEW = {
+    "clip-keypoints-json": 6,
+    "clip-hand_right_keypoints.npy": 6,
+    "usda": 1,
+    "usdc": 1,
+    "mano-npz": 4,
+    "mano-pickle": 6,
+    "v2d-npz": 4,
+}  # which take longer than the others
 CASES = 15
 
 

@@ -67,7 +67,7 @@ def columns(scene=None, **changed):
         "hand_finger_joints": ([[]], pa.list_(vectors)),
         "object_name": ("mug", text),
         "object_body_names": (["mug"], pa.list_(text)),
-        "object_mesh_paths": (["/home/somebody/assets/mug/mug.obj"], pa.list_(text)),
+        "object_mesh_paths": (["/data/of/somebody/assets/mug/mug.obj"], pa.list_(text)),
         "object_mesh_radius": ([0.06], pa.list_(real)),
         "object_articulation": (np.zeros(count), pa.list_(real)),
         "object_root_position": (body[:, :3], vectors),

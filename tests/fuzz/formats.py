@@ -179,7 +179,7 @@ def _of_others(
 
 def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
     """A file of a folder of loose outputs, which is named as what it is."""
-    chosen = {part: (file,) if part == "object_poses" else file}
+    chosen = {part: (file,) if part in ("object_poses", "hand_keypoints") else file}
     return _of_others("clip", file, mutators, partial(others.write_clips, **{part: file}), 1, **chosen)
 
 
@@ -248,6 +248,7 @@ FORMATS: dict[str, Format] = {
     "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),
     "clip-intrinsics-json": _of_clip("intrinsics.json", _JSON, "intrinsics"),
     "clip-intrinsics-yaml": _of_clip("camera.yaml", TEXT, "intrinsics"),
+    "clip-keypoints-json": _of_clip("hand_right.json", _JSON, "hand_keypoints"),
     "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
     "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
@@ -270,6 +271,13 @@ FORMATS: dict[str, Format] = {
     "hot3d-hands": _of_others("hot3d", "P1/umetrack_hand_pose_trajectory.jsonl", TEXT, others.write_hot3d, 1),
     "hot3d-profile": _of_others("hot3d", "P1/umetrack_hand_user_profile.json", _JSON, others.write_hot3d, 1),
     "hot3d-clip": _of_others("hot3d", "clip-000001.tar", BYTES, others.write_hot3d, 1, below="clip-000001.tar"),
+    "mediapipe-json": _of_others(
+        "mediapipe", "hands.json", _JSON, others.write_hand_tables, 1, below="hands.json", width=160, height=120
+    ),
+    "aria-hands": _of_others(
+        "aria_hands", "hand_tracking/hand_tracking_results.csv", TEXT, others.write_hand_tables, 2
+    ),
+    "aria-trajectory": _of_others("aria_hands", "slam/closed_loop_trajectory.csv", TEXT, others.write_hand_tables, 2),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }

@@ -63,6 +63,14 @@ def write_hot3d(folder: Path) -> None:
     hot3d.write_clip(folder / "clip-000001.tar")
 
 
+def write_hand_tables(folder: Path) -> None:
+    """Landmarks of MediaPipe and of Aria."""
+    from tests.format_files import hand_tables
+
+    hand_tables.write_aria(folder, missing=(1,))
+    hand_tables.write_mediapipe(folder / "hands.json")
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))
@@ -77,14 +85,18 @@ def write_v2d(folder: Path) -> None:
     (folder / "geocalib/calibration.json").write_text(json.dumps({"samples": [sample, sample]}))
 
 
-def write_clips(folder: Path, *, masks: str = "", object_poses: str = "", intrinsics: str = "") -> None:
+def write_clips(
+    folder: Path, *, masks: str = "", object_poses: str = "", intrinsics: str = "", hand_keypoints: str = ""
+) -> None:
     """Loose outputs, with one of them in another form where a file is named."""
     from warpprior.bodies import posed_keypoints
 
     scene = clip.write_clip(folder)
     item, hand = object_of(scene), hand_item(scene)
-    if not (masks or object_poses or intrinsics):
+    if not (masks or object_poses or intrinsics or hand_keypoints):
         np.save(folder / "hand_right_keypoints.npy", posed_keypoints(hand.body, hand.initial))
+    if hand_keypoints:
+        (folder / hand_keypoints).write_text(json.dumps(posed_keypoints(hand.body, hand.initial).tolist()))
     if masks:
         shutil.rmtree(folder / "masks")
         mug = clip.masks_of(scene)["mug"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
@@ -107,7 +109,9 @@ def _match_in_space(shapes: np.ndarray, views: np.ndarray, points: np.ndarray, d
         weight = np.ones(len(points))
         for _ in range(4):
             ours, theirs = np.average(shape, axis=0, weights=weight), np.average(points, axis=0, weights=weight)
-            turn = Rotation.align_vectors(points - theirs, shape - ours, weights=weight)[0]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # points on one line leave a turn open; any will do
+                turn = Rotation.align_vectors(points - theirs, shape - ours, weights=weight)[0]
             miss = np.linalg.norm(turn.apply(shape - ours) + theirs - points, axis=1)
             weight = 1.0 / (1.0 + (miss / (2.0 * max(float(np.median(miss)), 1e-6))) ** 2) ** 2
         rows.append((np.median(miss), theirs - turn.apply(ours), turn.as_quat()))

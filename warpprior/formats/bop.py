@@ -139,11 +139,8 @@ class _Reader:
 
     def read(self) -> Recording:
         camera, colors = self._camera()
-        results = None if self.options.results is None else self._results(self.options.results)
-        if not self.truth and results is None:
-            raise InputError(str(self.source), "has no scene_gt.json", "poses to start from: --results FILE.csv")
-        start = self.truth if results is None else results
-        if results is None:
+        start = self.start()
+        if self.options.results is None:
             self.notes.append("poses to start from are the ground truth; --results takes others")
         names = {key: body_name(key, start) for key in start}
         bodies = [self._body(names[key], label, start[key], key) for label, key in enumerate(start, start=1)]
@@ -163,6 +160,14 @@ class _Reader:
             warnings=tuple(self.notes),
         )
         return Recording(hide_unlabelled(scene, unmasked), world)
+
+    def start(self) -> dict[Key, dict[int, tuple[int, np.ndarray]]]:
+        """Poses to start from: the ground truth, or results."""
+        if self.options.results is not None:
+            return self._results(self.options.results)
+        if not self.truth:
+            raise InputError(str(self.source), "has no scene_gt.json", "poses to start from: --results FILE.csv")
+        return self.truth
 
     def _pictures(self, *stems: str) -> dict[int, Path]:
         for stem in stems:
@@ -327,7 +332,7 @@ def _pose(turn: Any, shift: Any, where: str) -> np.ndarray:
     """A pose (4, 4) in metres; NaN where it says that there is none: all -1, or a rotation of zeros."""
     matrix = np.eye(4)
     matrix[:3, :3] = numbers(turn, (9,), f"{where}: R", finite=False).reshape(3, 3)
-    matrix[:3, 3] = np.ravel(numbers(np.ravel(shift) if isinstance(shift, list) else shift, (3,), f"{where}: t"))
+    matrix[:3, 3] = numbers(shift, (3,), f"{where}: t")
     none = (matrix[:3, :3] == -1.0).all() or not matrix[:3, :3].any()
     matrix[:3, 3] *= _MILLIMETRE
     return np.full((4, 4), np.nan) if none else matrix
@@ -346,14 +351,15 @@ def _write_results(recording: Recording, reader: _Reader, folder: Path) -> str:
     if recording.scene.frame_count != reader.timeline.count:
         found = f"{recording.scene.frame_count} frames, the scene {reader.timeline.count}"
         raise InputError("recording", f"has {found}", "the same frames")
+    start = reader.start()
+    given = {body_name(key, start): rows for key, rows in start.items()}
     for frame, image in enumerate(reader.timeline.numbers):
         for item in recording.scene.bodies:
-            imputed = item.initial.imputed
-            if image not in reader.cameras or (imputed is not None and imputed[frame]):
-                continue
-            matrix = transforms_of(item.initial.position[frame : frame + 1], item.initial.rotation[frame : frame + 1])[
-                0
-            ]
+            row = given.get(item.name, {}).get(image)
+            if row is None or not np.isfinite(row[1]).all():
+                continue  # it is not in this image, or nobody knows where
+            one = item.initial.frames(slice(frame, frame + 1))
+            matrix = transforms_of(one.position, one.rotation)[0]
             turn = " ".join(f"{value:.12g}" for value in matrix[:3, :3].ravel())
             shift = " ".join(f"{value / _MILLIMETRE:.9g}" for value in matrix[:3, 3])
             lines.append(f"{scene},{image},{int(item.name.split('_')[1])},1,{turn},{shift},-1")

@@ -18,7 +18,7 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.hot3d_clip import is_clip, read_clip
 from warpprior.formats.parts.hot3d_files import HandTrack, Hot3d, read_folder
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import camera_path, filled, note_camera
+from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera
 from warpprior.formats.parts.pictures import hide_unlabelled
 from warpprior.formats.recording import Recording
 from warpprior.io.world import World
@@ -79,7 +79,7 @@ class _Maker:
     def __init__(self, source: Path, found: Hot3d, options: Hot3dOptions, notes: list[str]):
         self.source, self.found, self.options, self.notes = source, found, options, notes
         matrices = np.where(np.isfinite(found.world_from_camera), found.world_from_camera, 0.0)
-        valid = np.isfinite(found.world_from_camera).all(axis=(1, 2))
+        valid = complete(found.world_from_camera)
         path = camera_path(matrices, valid, f"{source}: poses of the camera", notes)
         if path is None:
             raise InputError(str(source), "has no pose of its camera", "needs the headset's trajectory")
@@ -120,12 +120,12 @@ class _Maker:
         """Poses (frame, 7) of the world, quaternions xyzw and NaN where there is none, in the camera's frame."""
         from scipy.spatial.transform import Rotation
 
-        valid = np.isfinite(poses).all(axis=1)
+        valid = complete(poses)
         usable = np.where(valid[:, None], poses, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
         turns = self.to_camera[:, :3, :3]
         position = np.einsum("fab,fb->fa", turns, usable[:, :3]) + self.to_camera[:, :3, 3]
         rotation = (Rotation.from_matrix(turns) * Rotation.from_quat(usable[:, 3:])).as_quat()
-        return filled(name, position, rotation, valid, self.notes, **more)
+        return filled(self.source, name, position, rotation, valid, self.notes, **more)
 
     def _objects(self) -> list[SceneBody]:
         folders = self._libraries()
@@ -133,7 +133,7 @@ class _Maker:
         for uid, poses in sorted(self.found.objects.items()):
             files = (folder / name for folder in folders for name in self.found.mesh_names(uid))
             mesh = next((file for file in files if file.is_file()), None)
-            if mesh is None or not np.isfinite(poses).all(axis=1).any():
+            if mesh is None or not complete(poses).any():
                 missing.append(uid)
                 continue
             name = self.found.names.get(uid, f"object_{uid}")
@@ -158,7 +158,7 @@ class _Maker:
         name, label = f"hand_{side}", labels + 1 + SIDES.index(side)
         tracks = self.found.umetrack if self.options.hands == "umetrack" else self.found.mano
         track = tracks.get(side)
-        if track is None or not np.isfinite(track.poses).all(axis=1).any():
+        if track is None or not complete(track.poses).any():
             self.notes.append(f"{name} has no pose; it was left out")
             return None
         return (
@@ -171,7 +171,7 @@ class _Maker:
             raise InputError(str(self.source), "has no profile of its UmeTrack hands", "--hands mano, or none")
         side, file = name.removeprefix("hand_"), profile if isinstance(profile, Path) else None
         body = read_umetrack(file, name, side=side) if file else umetrack_body(profile, name, side=side, where=name)
-        joints = np.where(np.isfinite(track.poses).all(axis=1)[:, None], track.joints[:, :JOINTS], 0.0)
+        joints = np.where(complete(track.poses)[:, None], track.joints[:, :JOINTS], 0.0)
         poses = self._in_camera(name, track.poses, joints=joints)
         return SceneBody(body, label, False, poses, source=file)
 
@@ -180,7 +180,7 @@ class _Maker:
         shape = self.found.betas
         if shape is None:
             raise InputError(str(self.source), "does not say the shape of its hands", "--hands umetrack, or none")
-        valid = np.isfinite(track.poses).all(axis=1)
+        valid = complete(track.poses)
         joints = hand.model.full_pose(np.where(valid[:, None], track.joints, 0.0), pca=True, flat_hand_mean=False)
         wrist = track.poses.copy()
         wrist[:, :3] += hand.root(shape)  # its translation is added to the turned hand: it is not the wrist

@@ -254,7 +254,11 @@ class _Reader:
             self.notes.append("robot: its poses are known, for its joints were commanded")
         self.notes += [f"{file.name}: {warning}" for warning in body.warnings]
         return SceneBody(
-            body, label, known, filled(hand.name, position, rotation, valid, self.notes, joints=values), source=file
+            body,
+            label,
+            known,
+            filled(self.row.path, hand.name, position, rotation, valid, self.notes, joints=values),
+            source=file,
         )
 
 
@@ -356,8 +360,10 @@ def _new_contacts(
     for place, side in enumerate(reader.sides):
         item = items.get(f"hand_{side}")
         linked = names[place] if place < len(names) else []
-        known = item is None or not linked
-        sides.append(None if known else link_contacts(item, objects, linked, path, options.contact_distance))
+        found = None
+        if item is not None and linked:
+            found = link_contacts(item, objects, linked, path, options.contact_distance)
+        sides.append(found)
     if any(one is None and linked for one, linked in zip(sides, names, strict=False)):
         return {}, ["contacts are those of the motion before: the hands do not have all of their links"]
     return contact_columns(sides), [f"contacts were found anew: links within {1000 * options.contact_distance:g} mm"]

@@ -27,6 +27,12 @@ FORMATS: dict[str, str | Format] = {
     "motion_v1": "warpprior.formats.motion_v1",
     "mano_sharpa": "warpprior.formats.mano_sharpa",
     "hot3d": "warpprior.formats.hot3d",
+    "mediapipe": "warpprior.formats.mediapipe",
+    "aria_hands": "warpprior.formats.aria_hands",
+    "hand_keypoints": "warpprior.formats.hand_keypoints",
+    "mano_npz": "warpprior.formats.mano_npz",
+    "foundationpose": "warpprior.formats.foundationpose",
+    "spider": "warpprior.formats.spider",
 }
 GROUP = "warpprior.formats"
 

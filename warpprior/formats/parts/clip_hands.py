@@ -116,13 +116,10 @@ def _of_tree(tree: Any, where: str) -> tuple[np.ndarray, tuple[int, ...] | None]
         rows, found = list(tree.values()), tuple(int(key) for key in tree)
     if not isinstance(rows, list) or not rows:
         raise InputError(where, "is no list of frames", _ACCEPTED)
-    shape = (
-        next((np.shape(row) for row in rows if row), None)
-        if all(isinstance(row, list) or row is None for row in rows)
-        else None
-    )
-    if shape is None or len(shape) != 2:
+    first = next((row for row in rows if row), None)
+    if not all(isinstance(row, list) or row is None for row in rows) or first is None:
         raise InputError(where, "is no list of keypoints", _ACCEPTED)
+    shape = numbers(first, (None, None), where, finite=False).shape
     whole = [row if row else np.full(shape, np.nan).tolist() for row in rows]
     return numbers(whole, (None, *shape), where, finite=False), found
 

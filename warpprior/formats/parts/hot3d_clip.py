@@ -121,9 +121,9 @@ class ClipPictures:
             raise InputError(where, "is no picture of its camera's size", f"{self.lens.width} x {self.lens.height}")
         image = decode_image(header, data, where, color=True)
         cv2 = import_cv2()
-        return cv2.remap(
-            image, self.lens.pixels_of(self.camera), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-        )
+        x, y = np.moveaxis(self.lens.pixels_of(self.camera), -1, 0)
+        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,8 +228,9 @@ def _lens(tree: Any, where: str) -> Fisheye624:
     kind = str(entry(tree, "projection_model_type", where))
     if not kind.endswith(NAME):
         raise InputError(where, f"a camera of kind {kind[:40]}", f"{NAME}")
-    size = [int(numbers(entry(tree, key, where), (), where)) for key in ("image_width", "image_height")]
-    return Fisheye624.of_numbers(numbers(entry(tree, "projection_params", where), (None,), where), *size, where)
+    width, height = (int(numbers(entry(tree, key, where), (), where)) for key in ("image_width", "image_height"))
+    values = numbers(entry(tree, "projection_params", where), (None,), where)
+    return Fisheye624.of_numbers(values, width, height, where)
 
 
 def _time(members: Members, frame: str, stream: str, row: int) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ import numpy as np
 
 from warpprior.formats.parts.fisheye624 import NAME, Fisheye624
 from warpprior.formats.parts.pictures import label_images
-from warpprior.formats.parts.text_files import entry, numbers, read_json, read_text
+from warpprior.formats.parts.text_files import entry, numbers, read_json, read_table, read_text
 from warpprior.io.rotations import read_rotations
 from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.scene import SceneBody
@@ -129,7 +127,7 @@ def _times_of(folder: Path, stream: str, device: Mapping[int, np.ndarray]) -> li
     path = folder / "masks" / "mask_headset_pose_available.csv"
     if not path.is_file():
         return sorted(device)
-    rows = csv.DictReader(io.StringIO(read_text(path, "a table of good frames")))
+    _, rows = read_table(path, "a table of good frames")
     seen = {str(row.get("timestamp[ns]")) for row in rows if row.get("stream_id") == stream}
     return sorted(stamp for stamp in device if str(stamp) in seen) or sorted(device)
 
@@ -153,11 +151,11 @@ def read_pose_table(path: Path) -> dict[str, dict[int, np.ndarray]]:
         InputError: damaged, or without the columns.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
-    reader = csv.DictReader(io.StringIO(read_text(path, "a table of poses")))
+    names, rows = read_table(path, "a table of poses")
     wanted = "object_uid", "timestamp[ns]", *POSE
-    if not set(wanted) <= set(reader.fieldnames or ()):
+    if not set(wanted) <= set(names):
         raise InputError(str(path), "has not all columns", f"needs {', '.join(wanted)}")
-    for line, row in enumerate(reader, start=2):
+    for line, row in enumerate(rows, start=2):
         try:
             stamp = int(row["timestamp[ns]"])
             values = np.array([float(row[key]) for key in POSE])
@@ -236,7 +234,7 @@ def _leave_out(folder: Path, rows: Mapping[int, int], objects, hands, notes: lis
         if not path.is_file():
             continue
         bad = set()
-        for row in csv.DictReader(io.StringIO(read_text(path, "a table of good frames"))):
+        for row in read_table(path, "a table of good frames")[1]:
             stamp = str(row.get("timestamp[ns]") or "")
             if str(row.get("mask")).strip().lower() == "false" and stamp.isascii() and stamp.isdigit():
                 bad.add(rows.get(int(stamp[:19])))
@@ -268,10 +266,10 @@ def _quest_cameras(path: Path) -> dict[str, tuple[Fisheye624, np.ndarray]]:
         where = f"{path}: {str(one.get('stream_id') if isinstance(one, dict) else '')[:20]}"
         if not str(entry(one, "projectionModelType", where)).endswith(NAME):
             continue
-        size = [int(numbers(entry(one, key, where), (), where)) for key in ("imageWidth", "imageHeight")]
+        width, height = (int(numbers(entry(one, key, where), (), where)) for key in ("imageWidth", "imageHeight"))
         values = numbers(entry(one, "projectionParams", where), (None,), where)
         placed = transform_of(entry(one, "T_Device_Camera", where), where)
-        found[str(entry(one, "stream_id", where))] = Fisheye624.of_numbers(values, *size, where), placed
+        found[str(entry(one, "stream_id", where))] = Fisheye624.of_numbers(values, width, height, where), placed
     return found
 
 

@@ -47,7 +47,7 @@ def fresh_columns(recording: Recording, folder: Path, options: Any) -> tuple[dic
         InputError: there is nothing to write, or two hands of one side, or two robots.
     """
     scene, said = recording.scene, []
-    path = _level(recording, said)
+    path = level_world(recording, said)
     objects = [item for item in scene.bodies if item.body.is_rigid]
     moving = [item for item in scene.bodies if not item.body.is_rigid and item.body.animation is None]
     hands = {side: [item for item in moving if item.body.side == side] for side in _SIDES}
@@ -72,7 +72,7 @@ def fresh_columns(recording: Recording, folder: Path, options: Any) -> tuple[dic
     return {name: (kind, values.get(name, default)) for name, (kind, default) in _types().items()}, said
 
 
-def _level(recording: Recording, said: list[str]) -> CameraPath:
+def level_world(recording: Recording, said: list[str]) -> CameraPath:
     """Poses of the camera in a world whose z axis points up, where gravity is known."""
     from scipy.spatial.transform import Rotation
 
@@ -81,7 +81,7 @@ def _level(recording: Recording, said: list[str]) -> CameraPath:
     if world.gravity is None:
         said.append("z may not point up: the direction of gravity is not known")
         return path
-    turn, _ = Rotation.align_vectors([[0.0, 0.0, -1.0]], [world.gravity])
+    turn = Rotation.align_vectors([[0.0, 0.0, -1.0]], [world.gravity])[0]
     if turn.magnitude() < 1e-6:
         return path
     return CameraPath(turn.apply(path.position), (turn * Rotation.from_quat(path.rotation)).as_quat(), path.valid)

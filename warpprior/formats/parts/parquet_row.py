@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -31,11 +32,9 @@ def arrow() -> tuple[Any, Any]:
         MissingExtraError: they are not installed.
     """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtraError("reading and writing parquet files", "formats") from error
-    return pyarrow, pyarrow.parquet
 
 
 class ParquetRow:

@@ -241,7 +241,8 @@ def _of_tree(tree: Any, where: str) -> np.ndarray:
         else:
             matrix[:3, :3] = numbers(turn, (3, 3), f"{where}: rotation")
         if "scale" in tree:
-            matrix[:3, :3] = matrix[:3, :3] * np.broadcast_to(np.ravel(tree["scale"]).astype(float), 3)
+            scale = tree["scale"] if isinstance(tree["scale"], list) else [tree["scale"]] * 3
+            matrix[:3, :3] = matrix[:3, :3] * numbers(scale, (3,), f"{where}: scale")
         return matrix
     flat = isinstance(tree, list) and tree and not isinstance(tree[0], list)
     values = numbers(tree, (None,) if flat else (None, 4), where, finite=False)

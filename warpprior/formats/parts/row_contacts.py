@@ -43,7 +43,7 @@ class LinkContacts:
     @property
     def active(self) -> np.ndarray:
         """1 in frames with a contact (frame,)."""
-        return (self.parts > 0).any(axis=1).astype(np.float64)
+        return np.asarray((self.parts > 0).any(axis=1), dtype=np.float64)
 
 
 def link_contacts(

@@ -118,7 +118,7 @@ def scene_objects(
         body = _metric(mesh, name, None if found.radii is None else float(found.radii[part]), scale, notes)
         notes += [f"{mesh.name}: {warning}" for warning in body.warnings]
         position, rotation = into_camera(path, found.position[:, part], found.rotation[:, part])
-        poses = filled(name, position, rotation, np.ones(found.frame_count, dtype=bool), notes)
+        poses = filled(row.path, name, position, rotation, np.ones(found.frame_count, dtype=bool), notes)
         items.append(SceneBody(body, part + 1, several, poses, source=mesh))
     return items
 

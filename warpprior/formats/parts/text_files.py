@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,20 @@ def read_text(path: Path, what: str, *, limit: int = TEXT_LIMIT) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(str(path), reason_of(error), f"give {what}") from None
+
+
+def read_table(path: Path, what: str, *, limit: int = TEXT_LIMIT) -> tuple[list[str], list[dict[str, str]]]:
+    """Names of columns and rows of a CSV file with a head.
+
+    Raises:
+        InputError: missing, too large, or no such table.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path, what, limit=limit), newline=""))
+    try:
+        rows = list(reader)
+        return list(reader.fieldnames or ()), rows
+    except csv.Error as error:
+        raise InputError(str(path), f"is no table: {reason_of(error)}", f"give {what}") from None
 
 
 def read_number_rows(path: Path, what: str) -> list[list[float]]:
