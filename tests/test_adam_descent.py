@@ -11,9 +11,11 @@ from tests.two_uses_scenes import coarse_arm, observed
 from warpprior.refinement.adam import ROUND, Adam
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.run import refine
+from warpprior.render import canvas
 from warpprior.scene import Scene, SceneBody
 from warpprior.settings import AdamSettings, RefineSettings
 from warpprior.support.history import History
+from warpprior.system import drawings
 from warpprior.system.backdrop import draw_known
 from warpprior.system.motion import MotionState
 from warpprior.system.observed import observe_picture
@@ -127,6 +129,8 @@ def refuse(*args, **options):
 
 def test_iterations_never_wait_for_the_device(device, monkeypatch):
     """Neither Adam nor what Gauss-Newton launches reads from the device; only its solve does, on the host."""
+    for module in (canvas, drawings):
+        monkeypatch.setattr(module, "can_follow", lambda device: False)  # as on a GPU
     scene = near_grasp()
     adam = build(scene, device, capture=False)
     of_adam = History(adam.energy.names, 8, device)

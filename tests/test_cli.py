@@ -132,6 +132,7 @@ def test_refine_hands_over_every_option(replaced):
         "initial": Path("out/t"),
         "no_check": True,
         "strict": True,
+        "together": False,
         "device": "cpu",
         "iterations": 7,
         "seed": 3,

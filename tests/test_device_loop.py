@@ -12,10 +12,12 @@ from warpprior.bench.gpu.copies import counted_copies
 from warpprior.refinement import body_fit, gauss_newton
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.steps import BodySteps
+from warpprior.render import canvas
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
+from warpprior.system import drawings
 from warpprior.system import solver as solvers
 
 SETTINGS = RefineSettings(contact_points=128)
@@ -23,8 +25,10 @@ SETTINGS = RefineSettings(contact_points=128)
 
 @pytest.fixture
 def by_kernels(monkeypatch):
-    """As on a GPU: equations are solved where they are."""
+    """As on a GPU: equations are solved where they are, and crops stay."""
     monkeypatch.setattr(solvers, "solves_on_device", lambda device: True)
+    for module in (canvas, drawings):
+        monkeypatch.setattr(module, "can_follow", lambda device: False)
 
 
 def near(frames=4):

@@ -269,11 +269,14 @@ PLANE = np.array([-3.0, 0.11, 0.05])
 
 def flatten_fields(bound):
     """Have a contour measured in an inclined plane; crossings lie on the kinks of any other picture."""
-    window = bound.problem.observed.window
-    y, x = np.mgrid[0 : window.height, 0 : window.width] + 0.5
-    plane = (PLANE[0] + PLANE[1] * x + PLANE[2] * y).ravel()
-    fields = np.tile(plane, (FRAMES, 2, 1)).astype(np.float32)
-    bound._borders.fields = wp.array(fields, dtype=wp.float32, device=bound.problem.motion.device)
+    problem, canvas = bound.problem, bound.problem.drawings.alone[bound.body.name]
+    canvas.draw(problem.motion.screen)  # its crop is where the body is
+    drawn = canvas.window
+    y, x = np.mgrid[0 : drawn.height, 0 : drawn.width] + 0.5
+    shifts = drawn.origins - problem.observed.window.origins
+    planes = [(PLANE[0] + PLANE[1] * (x + right) + PLANE[2] * (y + down)).ravel() for right, down in shifts]
+    fields = np.repeat(np.array(planes, dtype=np.float32)[:, None], 2, axis=1)
+    bound._borders.fields = wp.array(fields, dtype=wp.float32, device=problem.motion.device)
     bound._distances.look = lambda borders, part: None
 
 

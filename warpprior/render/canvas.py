@@ -22,6 +22,11 @@ CHANNEL_LIMIT = 15  # keys carry the channel in 4 bits, and one of them is for n
 FACE_SLICES = 8  # on a GPU tall faces are shared by this many threads
 
 
+def can_follow(device: wp.Device) -> bool:
+    """Whether crops can follow what is drawn: where a look at its vertices waits for nothing."""
+    return device.is_cpu
+
+
 class Canvas:
     """Key buffer, silhouette edges and pixel-pair owners of one layer.
 
@@ -34,8 +39,8 @@ class Canvas:
         backdrop: key buffer [frame, pixel] of what does not move; it is drawn over, never changed.
         parts: frames that are drawn together, in buffers that are as long as the longest; None for all at once.
         keys: key buffer [frame, pixel] to draw into; None for one of its own.
-        follows: on a CPU its crops are no larger than what is drawn needs, and follow it within those given; buffers
-            take memory where crops are only.
+        follows: where that can be, its crops are no larger than what is drawn needs, and follow it within those given;
+            buffers take memory where crops are only.
 
     Attributes:
         parts: as given.
@@ -69,7 +74,7 @@ class Canvas:
             lined = outlines[assembly.edge_bodies]
             edges, edge_bodies = assembly.edges[lined], assembly.edge_bodies[lined]
         self.device = device
-        self._follows = follows and device.is_cpu
+        self._follows = follows and can_follow(device)
         corners = assembly.faces[drawn]
         self._vertices = slice(int(corners.min()), int(corners.max()) + 1) if len(corners) else slice(0, 0)
         self.channel_count = int(table.max()) + 1
@@ -222,7 +227,7 @@ class Canvas:
         before, window = self.window, self._within.around(*boxes, self.window, self.part.start + frames)
         if window is before:
             return
-        assert self._host_origins is not None, "crops follow bodies on a CPU alone"
+        assert self._host_origins is not None, "it can follow"
         self._host_origins[...] = window.origins
         self.window, self.crop = window, window.crop(self.channel_count)
         if (window.width, window.height) != (before.width, before.height):

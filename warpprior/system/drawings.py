@@ -10,7 +10,7 @@ import warp as wp
 
 from warpprior.kernels.contour import Borders
 from warpprior.kernels.slabs import only_in, runs_of
-from warpprior.render.canvas import Canvas, untouched
+from warpprior.render.canvas import Canvas, can_follow, untouched
 from warpprior.render.parts import Part, Parts, one_part
 from warpprior.system.backdrop import Backdrop
 from warpprior.system.holding import Holding
@@ -37,6 +37,7 @@ class Drawings:
 
     def __init__(self, motion: MotionState, observed: ObservedPicture, holding: Holding):
         self._motion, self._observed, self._compares = motion, observed, observed.labels is not None
+        self._follow = can_follow(motion.device)
         self.parts: Parts = one_part(motion.frame_count) if holding.parts is None else holding.parts
         self.alone: dict[str, Canvas] = {}
         count, window = len(motion.estimated), observed.window
@@ -56,7 +57,7 @@ class Drawings:
         self.keys = keys.reshape((count, longest * window.width * window.height))
         self._walls = window.views(device)
         self._views = wp.zeros((count, longest), dtype=wp.vec4i, device=device)
-        if not device.is_cpu and self.whole:  # crops stay where they are
+        if not self._follow and self.whole:  # crops stay where they are
             self._views.assign(np.tile(self._walls.numpy(), (count, 1, 1)))
         return keys
 
@@ -83,8 +84,8 @@ class Drawings:
 
     def _look(self) -> wp.array:
         """Crops of the bodies' drawings now [body, frame] vec4i: first column and row, width, height."""
-        part, device = self._part, self._motion.device
-        if device.is_cpu:
+        part = self._part
+        if self._follow:
             views = self._views.numpy()
             for own, canvas in zip(views, self.alone.values(), strict=True):
                 own[: part.count, :2] = canvas.window.origins[part.frames]
