@@ -157,14 +157,15 @@ def help_of(command: str, capsys) -> str:
 
 def test_help_lists_what_there_is(capsys):
     """Sensors, scenes, objects and levels of noise in help are those of the code, in its order."""
-    from warpprior.scenes import noise
-    from warpprior.scenes.objects import OBJECTS
-    from warpprior.scenes.registry import SCENES
+    from warpprior.scenes import noise, objects, registry
     from warpprior.tracking.sensors import SENSORS
 
     assert f"separated by commas: {', '.join(SENSORS)}; or auto" in help_of("track", capsys)
-    text = help_of("simulate", capsys)
-    for table in (SCENES, OBJECTS, noise.MASK_NOISE, noise.POSE_NOISE, noise.HAND_NOISE, noise.POINT_NOISE):
+    text, levels = (
+        help_of("simulate", capsys),
+        (noise.MASK_NOISE, noise.POSE_NOISE, noise.HAND_NOISE, noise.POINT_NOISE),
+    )
+    for table in (registry.SCENES, objects.OBJECTS, *levels):
         assert f"one of {', '.join(table)}" in text
 
 
