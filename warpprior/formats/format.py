@@ -60,7 +60,7 @@ class Format:
         """Write the initial poses of a recording's scene.
 
         Args:
-            recording: what to write; :meth:`Recording.with_poses` puts a result into it.
+            recording: what to write; ``Recording.with_poses`` puts a result into it.
             folder: an empty folder that is there; it takes its place when this returns.
             options: an instance of ``Options``.
 

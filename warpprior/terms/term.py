@@ -98,7 +98,7 @@ class BoundTerm:
             zeroes it first.
         factor: what rows of the energy are multiplied with; 1 where the weight is in the cost.
         in_parts: as the term has it.
-        asks_contacts: it reads :meth:`warpprior.system.problem.Problem.contacts`; a constant of the class.
+        asks_contacts: it reads ``problem.contacts``; a constant of the class.
     """
 
     asks_contacts: ClassVar[bool] = True
@@ -134,7 +134,7 @@ class BoundTerm:
     def observed_costs(self) -> np.ndarray:
         """Of a term that observes: how badly each frame fits (frame,); waits for the device.
 
-        At the last :meth:`add`, after which those that read drawings were asked to :meth:`DrawnTerm.gauge_part`.
+        At the last :meth:`add`, after which those that read drawings were asked to ``gauge_part``.
         """
         return self.costs.numpy()
 
