@@ -9,7 +9,7 @@ import numpy as np
 
 from warpprior.checks.first import checked_first, with_findings
 from warpprior.finding import Finding
-from warpprior.refinement.evidence import Evidence
+from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
 from warpprior.refinement.pace import MODULE_S, PREPARING, whole_seconds
 from warpprior.result import Result
@@ -71,6 +71,10 @@ class Prepared:
     device: str
     progress: Progress
     found: tuple[Finding, ...]
+
+    def evidence(self) -> Evidence:
+        """What is believed of the scene."""
+        return judge_evidence(self.scene) if self.settings.leave_out else Evidence(self.scene)
 
     def finished(self, result: Result) -> Result:
         """The result with verdicts, what was found, and the bodies that there are."""
