@@ -9,12 +9,10 @@ import warp as wp
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg import lapack
 
+from warpprior.kernels.rows import ATTEMPTS, MORE_DAMPING
 from warpprior.support.blas import one_thread
 from warpprior.system.equations import Equations
 from warpprior.system.shared_prior import SharedPrior
-
-MORE_DAMPING = 10.0  # where rounding left the matrix not positive
-ATTEMPTS = 8
 
 
 class HostSolver:
