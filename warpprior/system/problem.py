@@ -72,7 +72,6 @@ class Problem:
         holding: as given.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the estimated bodies.
-        estimates_focal: the focal length is an unknown.
         compares_labels: some term of the solver that runs holds drawings against labels.
         notes: what terms have to say about the scene, one sentence each.
     """
@@ -88,7 +87,6 @@ class Problem:
         self.motion, self.observed = motion, observed
         self.holding = Holding() if holding is None else holding
         self.shared = SharedUnknowns(motion, observed, unknowns)
-        self.estimates_focal = "focal" in self.shared.names
         self._make_room()
         self.drawings = Drawings(motion, observed, self.holding)
         self._draws = True
@@ -128,6 +126,11 @@ class Problem:
         system.bias_column = equations.shared.get("bias", -1)
         system.focal_column = equations.shared.get("focal", -1)
         return system
+
+    @property
+    def estimates_focal(self) -> bool:
+        """The focal length is an unknown."""
+        return "focal" in self.shared.names
 
     @property
     def can_be_recorded(self) -> bool:
