@@ -295,13 +295,13 @@ class Problem:
         drawn = [cast(DrawnRows, term) for term in terms if term.in_parts]
         for part in self.drawings.each(alone, frames) if drawn else ():
             own = self._system_of(system, part)
-            with only_in(None if frames is None else runs_of(frames[part.frames])):
+            with only_in(runs_of(None if frames is None else frames[part.frames])):
                 for term in drawn:
                     term.freeze_part(part)
                     term.add_part(own, part)
                     if gauge:
                         term.gauge_part(part)
-        with only_in(None if frames is None else runs_of(frames)):
+        with only_in(runs_of(frames)):
             for term in terms:
                 if not term.in_parts:
                     term.freeze()
@@ -318,7 +318,7 @@ class Problem:
 
     def refresh_body(self, name: str, frames: np.ndarray | None = None) -> None:
         """The same for one rigid body that alone has moved, in some frames (frame,) bool or all; launches only."""
-        with only_in(None if frames is None else runs_of(frames)):
+        with only_in(runs_of(frames)):
             if self._draws:
                 self.drawings.draw_alone(name)
             if name in self._contacts:
