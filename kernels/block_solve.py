@@ -15,6 +15,8 @@ of 16 to 64 alike (tiles of 57 did not compile in 260 s).
 
 import warp as wp
 
+from warpprior.kernels.rows import ATTEMPTS, MORE_DAMPING
+
 wp.set_module_options(
     {
         "enable_backward": False,
@@ -27,8 +29,6 @@ wp.set_module_options(
 
 TILE = wp.constant(32)
 THREADS = 128
-ATTEMPTS = 8  # how often damping is multiplied by MORE_DAMPING where a block is not positive
-MORE_DAMPING = wp.constant(wp.float64(10.0))
 OFF = wp.constant(wp.float64(1e-7))  # of a diagonal of one at most: a product that is not the block again
 
 
@@ -90,7 +90,7 @@ def _factor_blocks(
                 )
         if off == wp.float64(0.0):
             break
-        larger = larger * MORE_DAMPING
+        larger = larger * wp.float64(MORE_DAMPING)
     if off > wp.float64(0.0):
         wp.atomic_max(failed_out, 0, 1)
 

@@ -3,13 +3,11 @@
 import warp as wp
 
 from warpprior.kernels.block_rows import Equations, own_entry
-from warpprior.kernels.rows import vec6d
+from warpprior.kernels.rows import ATTEMPTS, MORE_DAMPING, vec6d
 
 wp.set_module_options({"enable_backward": False})
 
 mat66d = wp.types.matrix(shape=(6, 6), dtype=wp.float64)
-ATTEMPTS = 8  # how often damping is multiplied by MORE_DAMPING where a frame is not positive
-MORE_DAMPING = wp.constant(wp.float64(10.0))
 
 
 @wp.kernel
@@ -60,7 +58,7 @@ def _solve_frames(
                         value -= factor[m, i] * found[m]
                     found[i] = value / factor[i, i]
                 sought = int(0)
-            damping = damping * MORE_DAMPING
+            damping = damping * wp.float64(MORE_DAMPING)
     for i in range(6):
         step = found[i]
         if not wp.isfinite(step):

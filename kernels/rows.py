@@ -27,6 +27,10 @@ BACK = wp.constant(1)
 BACK_TWO = wp.constant(2)
 BEFORE = wp.constant(3)
 
+# Where rounding left a matrix not positive, its damping is multiplied so often by so much.
+ATTEMPTS = 8
+MORE_DAMPING = wp.constant(10.0)
+
 
 @wp.struct
 class System:

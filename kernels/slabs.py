@@ -32,8 +32,10 @@ Runs = Sequence[tuple[int, int]]  # first frame and how many, of frames in a row
 _CHOSEN: ContextVar[Runs | None] = ContextVar("chosen frames", default=None)
 
 
-def runs_of(chosen: Iterable[bool]) -> Runs:
-    """The runs of frames among ``chosen`` (frame,) bool."""
+def runs_of(chosen: Iterable[bool] | None) -> Runs | None:
+    """The runs of frames among ``chosen`` (frame,) bool; None for all."""
+    if chosen is None:
+        return None
     marks = [False, *map(bool, chosen), False]
     bounds = [place for place, (before, here) in enumerate(pairwise(marks)) if before != here]
     return [(start, stop - start) for start, stop in zip(bounds[::2], bounds[1::2], strict=True)]

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bench.cases.refinement import refined
 from warpprior.bench.gpu.record import Record
-from warpprior.bench.gpu.solving import copies, solve
+from warpprior.bench.gpu.solving import copies, seconds_of, solve
 from warpprior.bench.harness import load_cases, measure
 from warpprior.refinement.run import refine
 from warpprior.scene import Poses, Scene
@@ -142,19 +142,13 @@ def table(device: str, record: Record, brief: bool) -> None:
 
 def iteration(scene: Scene, device: str) -> dict[str, float]:
     """Median times of the steps of one Gauss-Newton iteration on all terms, for all frames together [ms]."""
-    import warp as wp
-
     solver, _ = refined(scene, device)
     history = History(solver.names, 1, device)
     steps = {"linearise": lambda: solver.linearise(history), "solve": solver.solve, "advance": solver.advance}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
         for name, step in steps.items():
-            wp.synchronize_device(device)
-            began = time.perf_counter()
-            step()
-            wp.synchronize_device(device)
-            times[name].append(1e3 * (time.perf_counter() - began))
+            times[name].append(1e3 * seconds_of(step, device))
     found = {f"{name}_ms": statistics.median(values) for name, values in times.items()}
     return {**found, "ms": sum(found.values()), "frames": scene.frame_count}
 

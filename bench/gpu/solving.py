@@ -71,7 +71,7 @@ def solve(device: str, record: Record, brief: bool) -> None:
     for columns, frames in ((13, 6),) if brief else SIZES:
         equations = random_equations(columns, frames, SHARED, device)
         by_kernels, by_lapack = (solver_of(equations, on_device=which) for which in (True, False))
-        found: dict[str, Any] = {"first_ms": 1e3 * _seconds(by_kernels.solve, device)}
+        found: dict[str, Any] = {"first_ms": 1e3 * seconds_of(by_kernels.solve, device)}
         by_lapack.solve()
         one, other = by_kernels.steps.numpy(), by_lapack.steps.numpy()
         shared = np.abs(by_kernels.shared_steps.numpy() - by_lapack.shared_steps.numpy()).max()
@@ -81,7 +81,7 @@ def solve(device: str, record: Record, brief: bool) -> None:
         for name, work in rounds.items():
             work()
             work()
-            found[name] = 1e3 * statistics.median(_seconds(work, device) for _ in range(1 if brief else ROUNDS))
+            found[name] = 1e3 * statistics.median(seconds_of(work, device) for _ in range(1 if brief else ROUNDS))
         wrong = None if found["apart"] <= APART else f"more than {APART} of the largest step from LAPACK's"
         record.keep(f"solve {columns} columns, {frames} frames", found, wrong)
 
@@ -97,13 +97,14 @@ def copies(device: str, record: Record, brief: bool) -> None:
         with counted_copies() as found:
             for _ in range(ITERATIONS):
                 iterate()
-        milliseconds = 1e3 * statistics.median(_seconds(iterate, device) for _ in range(1 if brief else ROUNDS))
+        milliseconds = 1e3 * statistics.median(seconds_of(iterate, device) for _ in range(1 if brief else ROUNDS))
         waits = dict(found)
         wrong = f"{ITERATIONS} iterations copied or waited: {waits}" if waits and solver.launches_only else None
         record.keep(f"iterations of {name}", {"copies": waits, "ms": milliseconds, "frames": scene.frame_count}, wrong)
 
 
-def _seconds(work: Callable[[], None], device: str) -> float:
+def seconds_of(work: Callable[[], object], device: str) -> float:
+    """The time that some launches take, to their end on the device."""
     import warp as wp
 
     wp.synchronize_device(device)

@@ -78,8 +78,7 @@ class GaussNewton:
         problem, limit = self.problem, self.limit(number)
         history = History(self.names, limit, problem.motion.device)
         tried = self.begin(number, report)
-        drawn = (limit + 2) * len(problem.drawings.parts)
-        iterate = self.iteration(history, self._capture if drawn < EPOCH_LIMIT else False)
+        iterate = self.iteration(history, self.captures(limit))
         for iteration in range(limit):
             iterate()
             report(tried + (1.0 - tried) * (iteration + 1) / limit)
@@ -91,6 +90,11 @@ class GaussNewton:
         """The most iterations of a stage."""
         most, limit = self.settings.iterations, self.stages[number].iterations
         return limit if most is None else min(limit, most)
+
+    def captures(self, limit: int) -> bool | None:
+        """Whether so many iterations are recorded, as :class:`Replay` has it: a graph draws only so often."""
+        drawn = (limit + 2) * len(self.problem.drawings.parts)
+        return self._capture if drawn < EPOCH_LIMIT else False
 
     def begin(self, number: int, report: Callable[[float], None]) -> float:
         """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
@@ -197,7 +201,7 @@ class GaussNewton:
             read: gives the costs so far (iteration, term).
         """
         self._still.keep()
-        looks = is_look(iteration)
+        looks = iteration % CHECK_EVERY == CHECK_EVERY - 1
         if looks or not self.launches_only:  # who waits for each step anyway may look at each
             step, left = self._still.read()
             rest, last = self.settings.gauss_newton.rest_px, number == len(self.stages) - 1
@@ -212,8 +216,3 @@ class GaussNewton:
             return False
         before, now = totals[-1 - CHECK_EVERY], totals[-1]
         return abs(before - now) <= self.settings.gauss_newton.tolerance * max(abs(now), 1e-12)
-
-
-def is_look(iteration: int) -> bool:
-    """Whether costs are looked at after an iteration."""
-    return iteration % CHECK_EVERY == CHECK_EVERY - 1

@@ -178,7 +178,7 @@ class _Search:
         fit, motion = self._fit, self._fit.motion
         pair_count = motion.frame_count - 1
         transfer = Transfer(pair_count, motion.device)
-        fit.linearise()
+        fit.draw()
         points, weights = _closest_points(fit)
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import SPARED
 from warpprior.refinement.preparing import (
     Prepared,
@@ -27,12 +27,11 @@ from warpprior.support.errors import RunError
 from warpprior.support.memory import free_bytes, read_size
 from warpprior.support.progress import Progress
 from warpprior.system.joined import Joined, joined_scene, kind_of, why_not_joined
-from warpprior.system.motion import MotionState
-from warpprior.system.problem import Problem
 from warpprior.terms import Term
 
 Keep = Callable[[int, dict[str, np.ndarray]], None]
 Told = Callable[[int, "Result | Exception"], None]
+Made = TypeVar("Made")
 
 PIXEL_BYTES = 32  # of a body in a frame, at most: its drawing, and distances to its label
 FRAME_BYTES = 2_000_000  # of a frame besides: equations, surfaces, contacts
@@ -91,9 +90,7 @@ def refine_many(
             if work.interrupted:
                 break
         return work.found()
-    ready: dict[int, Prepared] = {}
-    for number in range(len(scenes)):
-        work.attempt(number, lambda number=number: ready.update({number: prepared(number)}))
+    ready = work.of_each(range(len(scenes)), prepared)
     for group in _groups(ready, device, memory):
         _refine_group({number: ready.pop(number) for number in group}, memory, work)
         if work.interrupted:
@@ -130,13 +127,24 @@ class _Work:
             self._told(number, what)
 
     def attempt(self, number: int, work: Callable[[], object]) -> bool:
-        """Do something for a scene; what goes wrong ends it alone.  Returns whether it goes on."""
-        if self._found[number] is None:
+        """Do something for a scene that goes on; what goes wrong ends it alone.  Returns whether it still goes on."""
+        if self.goes_on(number):
             try:
                 work()
             except Exception as error:
                 self.close(number, error)
+        return self.goes_on(number)
+
+    def goes_on(self, number: int) -> bool:
+        """Whether a scene has not come to its end."""
         return self._found[number] is None
+
+    def of_each(self, numbers: Iterable[int], make: Callable[[int], Made]) -> dict[int, Made]:
+        """Make something for each of some scenes, by number; where that goes wrong, it is left out, and ends alone."""
+        made: dict[int, Made] = {}
+        for number in numbers:
+            self.attempt(number, lambda number=number: made.update({number: make(number)}))
+        return made
 
     def progress(self, number: int) -> Progress:
         """What tells how far a scene is."""
@@ -160,7 +168,7 @@ class _Work:
 
 def _refine_one(number: int, ready: Prepared, memory: str | float | None, work: _Work) -> None:
     """Refine a scene by itself."""
-    evidence = _judged(ready)
+    evidence = ready.evidence()
     problem, notes = observe(evidence, ready.settings, ready.device, memory)
     _finish_one(number, ready, Run(ready, evidence, problem, notes, work.keep(number)), work)
 
@@ -171,11 +179,12 @@ def _finish_one(number: int, ready: Prepared, run: Run, work: _Work) -> None:
         run.finish()
     except KeyboardInterrupt:
         work.interrupted = True
+    _close(number, ready, run, work)
+
+
+def _close(number: int, ready: Prepared, run: Run, work: _Work) -> None:
+    """Take what a scene has come to for its result."""
     work.close(number, ready.finished(run.result(not work.interrupted)))
-
-
-def _judged(ready: Prepared) -> Evidence:
-    return judge_evidence(ready.scene) if ready.settings.leave_out else Evidence(ready.scene)
 
 
 def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | None) -> Iterator[list[int]]:
@@ -205,38 +214,27 @@ def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | No
 
 def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: _Work) -> None:
     """Refine scenes of one kind together."""
-    ready = {number: one for number, one in ready.items() if work.attempt(number, lambda: None)}
+    ready = {number: one for number, one in ready.items() if work.goes_on(number)}
     if len(ready) < 2:
         for number, one in ready.items():
             work.attempt(number, lambda number=number, one=one: _refine_one(number, one, memory, work))
         return
-    judged: dict[int, Evidence] = {}
-    problems: dict[int, tuple[Problem, list[str]]] = {}
-    runs: dict[int, Run] = {}
-    for number, one in ready.items():
-        work.attempt(number, lambda number=number, one=one: judged.update({number: _judged(one)}))
+    judged = work.of_each(ready, lambda number: ready[number].evidence())
     if len(judged) < len(ready):
         return _refine_group(ready, memory, work)  # of those that are left
     scenes = [evidence.scene for evidence in judged.values()]
     settings, device = next(iter(ready.values())).settings, next(iter(ready.values())).device
     motion = motion_of(joined_scene(scenes), settings, device)
     motion.divide(scenes)
-    for (number, evidence), (_, clip) in zip(judged.items(), motion.clips, strict=True):
-
-        def look(number: int = number, evidence: Evidence = evidence, clip: MotionState = clip) -> None:
-            problems[number] = observe(evidence, settings, device, memory, clip)
-
-        work.attempt(number, look)
+    clips = {number: clip for number, (_, clip) in zip(judged, motion.clips, strict=True)}
+    problems = work.of_each(judged, lambda number: observe(judged[number], settings, device, memory, clips[number]))
     if len(problems) < len(ready):
         return _refine_group(ready, memory, work)
     joins = why_not_joined([problem for problem, _ in problems.values()]) is None
     joined = Joined(motion, [problem for problem, _ in problems.values()]) if joins else None
-    for number, (problem, notes) in problems.items():
-
-        def bind(number: int = number, problem: Problem = problem, notes: list[str] = notes) -> None:
-            runs[number] = Run(ready[number], judged[number], problem, notes, work.keep(number))
-
-        work.attempt(number, bind)
+    runs = work.of_each(
+        problems, lambda number: Run(ready[number], judged[number], *problems[number], work.keep(number))
+    )
     if len(runs) < len(ready):
         return _refine_group(ready, memory, work)
     solvers = [run.gauss_newton for run in runs.values() if run.gauss_newton is not None]
@@ -257,7 +255,7 @@ def _finish_together(ready: Mapping[int, Prepared], runs: dict[int, Run], togeth
         runs[numbers[clip]].report(share)
 
     def left() -> dict[int, Run]:
-        return {number: run for number, run in runs.items() if work.attempt(number, lambda: None)}
+        return {number: run for number, run in runs.items() if work.goes_on(number)}
 
     try:
         for part in next(iter(runs.values())).parts:
@@ -278,9 +276,5 @@ def _finish_together(ready: Mapping[int, Prepared], runs: dict[int, Run], togeth
         for number, run in left().items():
             if run.done < len(run.parts):
                 work.attempt(number, run.check)  # half a part may be worse than none
-
-    def finish(number: int, run: Run) -> None:
-        work.close(number, ready[number].finished(run.result(not work.interrupted)))
-
     for number, run in left().items():
-        work.attempt(number, lambda number=number, run=run: finish(number, run))
+        work.attempt(number, lambda number=number, run=run: _close(number, ready[number], run, work))

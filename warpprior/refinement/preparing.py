@@ -9,7 +9,7 @@ import numpy as np
 
 from warpprior.checks.first import checked_first, with_findings
 from warpprior.finding import Finding
-from warpprior.refinement.evidence import Evidence
+from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
 from warpprior.refinement.pace import MODULE_S, PREPARING, whole_seconds
 from warpprior.result import Result
@@ -72,6 +72,10 @@ class Prepared:
     progress: Progress
     found: tuple[Finding, ...]
 
+    def evidence(self) -> Evidence:
+        """What is believed of the scene."""
+        return judge_evidence(self.scene) if self.settings.leave_out else Evidence(self.scene)
+
     def finished(self, result: Result) -> Result:
         """The result with verdicts, what was found, and the bodies that there are."""
         result = judged(with_findings(result, self.found), self.device)
@@ -85,7 +89,7 @@ def prepare(
     """Check a scene, load kernels, and take stand-ins; arguments and errors as of :func:`refine`."""
     check_is_scene(scene, "refine")
     _check(scene)
-    kernels, seconds = _kernels(scene, settings, device), whole_seconds(scene)
+    kernels, seconds = kernels_of(settings, device, scene), whole_seconds(scene)
     uncompiled = count_uncompiled(kernels)
     shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
     course = Course(progress, shares)
@@ -157,24 +161,23 @@ def adam_iterations(settings: RefineSettings) -> int:
     return asked if limit is None else min(asked, limit)
 
 
-def _kernels(scene: Scene, settings: RefineSettings, device: str) -> list[str]:
-    """Modules of kernels that a run launches: what all do, and those of its terms, which bear their names."""
-    names = [*_kernels_of_all(device)]
-    if not all(body.body.is_rigid for body in scene.bodies):
-        names += KERNELS_OF_HANDS
-    terms = [term.name for term in used_terms(settings) if not term.lacks(scene)]
-    return names + terms + [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
+def kernels_of(settings: RefineSettings, device: str, scene: Scene | None = None) -> list[str]:
+    """Modules of kernels that a run launches: what all do, and those of its terms, which bear their names.
 
-
-def kernels_of(settings: RefineSettings, device: str) -> list[str]:
-    """Modules of kernels that runs with these settings may launch, whatever the scene."""
-    terms = [term.name for term in used_terms(settings)]
+    Args:
+        settings: of the refinement.
+        device: Warp device.
+        scene: None for all that runs with these settings may launch, whatever the scene.
+    """
+    of_gpus = OF_GPUS if solves_on_device(warp_device(device)) else ()
+    of_hands = KERNELS_OF_HANDS if scene is None or not all(body.body.is_rigid for body in scene.bodies) else ()
+    used = [
+        *(settings.used_by(GAUSS_NEWTON) if aligns(settings) else ()),
+        *(settings.used_by(ADAM) if adam_iterations(settings) else ()),
+    ]
+    terms = dict.fromkeys(term.name for term in used if scene is None or not term.lacks(scene))
     beside = [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
-    return [*_kernels_of_all(device), *KERNELS_OF_HANDS, *terms, *beside]
-
-
-def _kernels_of_all(device: str) -> tuple[str, ...]:
-    return (*KERNELS, *(OF_GPUS if solves_on_device(warp_device(device)) else ()))
+    return [*KERNELS, *of_gpus, *of_hands, *terms, *beside]
 
 
 def used_terms(settings: RefineSettings) -> list[Term]:

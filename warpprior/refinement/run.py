@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpprior.refinement.adam import Adam
-from warpprior.refinement.evidence import Evidence, judge_evidence
+from warpprior.refinement.evidence import Evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
 from warpprior.refinement.pace import part_costs
@@ -91,7 +91,7 @@ def refine(
     """
     device, settings = resolve_device(device), checked_settings(settings, terms)
     ready = prepare(scene, settings, device, progress=progress, check_first=check_first, strict=strict)
-    evidence = judge_evidence(ready.scene) if settings.leave_out else Evidence(ready.scene)
+    evidence = ready.evidence()
     run = Run(ready, evidence, *observe(evidence, settings, device, memory), keep)
     if resume_from is not None:
         run.restore(resume_from)

@@ -14,7 +14,6 @@ import numpy as np
 import warp as wp
 
 from warpprior.refinement.gauss_newton import GaussNewton
-from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.joined import Joined
@@ -32,23 +31,21 @@ class Together:
     Args:
         solvers: of the clips, whose terms are alike.
         joined: their problem.
-        capture: replay iterations as a graph; None does so on a GPU.
     """
 
-    def __init__(self, solvers: Sequence[GaussNewton], joined: Joined, *, capture: bool | None = None):
+    def __init__(self, solvers: Sequence[GaussNewton], joined: Joined):
         self._solvers, self._joined = tuple(solvers), joined
-        self._capture = capture if all(solver.problem.can_be_recorded for solver in solvers) else False
         first, frames, device = self._solvers[0], joined.motion.frame_count, joined.motion.device
         joined.prepare_for([term.term for term in first.terms])
-        self._parts = [part for part, _ in joined.motion.clips]
-        self._starts = np.array([0, *(part.stop for part in self._parts)])
+        parts = [part for part, _ in joined.motion.clips]
+        self._starts = np.array([0, *(part.stop for part in parts)])
         # One for each term of the clips, in their order: their costs, and what is launched for all, where that is so.
         self._costs: list[wp.array] = []
         self._across: list[BoundTerm | None] = []
         for place, term in enumerate(first.terms):
             across = term.across(joined)
             costs: Any = wp.zeros(frames, dtype=wp.float64, device=device) if across is None else across.costs
-            for solver, part in zip(self._solvers, self._parts, strict=True):
+            for solver, part in zip(self._solvers, parts, strict=True):
                 solver.terms[place].costs = part.of(costs)
             self._costs.append(costs)
             self._across.append(across)
@@ -111,8 +108,7 @@ class Together:
     def _iteration(self, clips: Sequence[int], history: History, limit: int) -> Iteration:
         """One iteration of some clips, to be called again and again with what attempts something for a clip."""
         solvers, device = [self._solvers[clip] for clip in clips], self._joined.motion.device
-        drawn = (limit + 2) * max(len(solver.problem.drawings.parts) for solver in self._solvers)
-        capture = self._capture if drawn < EPOCH_LIMIT else False
+        capture = False if any(solver.captures(limit) is False for solver in self._solvers) else None
 
         def linearise() -> None:
             self._linearise(clips, history)

@@ -8,7 +8,7 @@ import warp as wp
 from warpprior.kernels import block_rows, block_solve
 from warpprior.kernels.frame_solve import solve_frames
 from warpprior.system.equations import Equations
-from warpprior.system.shared_prior import SharedPrior
+from warpprior.system.shared_prior import ARRAYS, SharedPrior
 
 TILE = int(block_solve.TILE)
 RIGID = 6  # columns of a rigid body
@@ -156,6 +156,6 @@ def _padded(count: int) -> int:
 
 def _prior(prior: SharedPrior) -> block_rows.Prior:
     found = block_rows.Prior()
-    for name in ("values", "first", "weight", "lowest", "highest", "longest", "held"):
+    for name in ARRAYS:
         setattr(found, name, getattr(prior, name))
     return found

@@ -120,7 +120,7 @@ class Drawings:
                 continue
             if not self.whole:
                 self._turn_to(part)
-                with only_in(None if chosen is None else runs_of(chosen)):
+                with only_in(runs_of(chosen)):
                     self._draw_part(name)
             yield part
 

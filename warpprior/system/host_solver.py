@@ -9,12 +9,10 @@ import warp as wp
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg import lapack
 
+from warpprior.kernels.rows import ATTEMPTS, MORE_DAMPING
 from warpprior.support.blas import one_thread
 from warpprior.system.equations import Equations
 from warpprior.system.shared_prior import SharedPrior
-
-MORE_DAMPING = 10.0  # where rounding left the matrix not positive
-ATTEMPTS = 8
 
 
 class HostSolver:
@@ -36,7 +34,7 @@ class HostSolver:
         shape = len(equations.segments), len(equations.shared)
         self.steps = wp.zeros((frames, columns.stop - columns.start), dtype=wp.float64, device=device)
         self.shared_steps = wp.zeros(shape, dtype=wp.float64, device=device)
-        self._information: np.ndarray | None = None
+        self.information: np.ndarray | None = None
         self._inner = np.zeros((0, 0))
         ends = [*equations.segments[1:], frames]
         self._segments = [slice(int(first), int(end)) for first, end in zip(equations.segments, ends, strict=True)]
@@ -84,14 +82,9 @@ class HostSolver:
             limits = bounds[0][number], bounds[1][number]
             found[number] = bounded_solution(information[number], -slope - edge[rows].T @ steps[rows], limits)
             steps[rows] = steps[rows] - inner[rows] @ found[number]
-        self._information, self._inner = information, inner
+        self.information, self._inner = information, inner
         self.shared_steps.assign(found)
         return steps
-
-    @property
-    def information(self) -> np.ndarray | None:
-        """Of the shared unknowns of each segment, all others free (segment, shared, shared); None before a solution."""
-        return self._information
 
     def follow(self, shared_steps: np.ndarray) -> None:
         """Let ``steps`` be where columns go when shared unknowns change (segment, shared) after the last solution."""

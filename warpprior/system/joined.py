@@ -33,7 +33,7 @@ class Joined(Problem):
     """
 
     def __init__(self, motion: MotionState, problems: Sequence[Problem]):
-        self.motion, self.estimates_focal = motion, False
+        self.motion = motion
         self.shared = joined_unknowns([problem.shared for problem in problems])
         self._make_room([part.start for part, _ in motion.clips])
         self._draws = False

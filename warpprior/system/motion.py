@@ -133,7 +133,6 @@ class MotionState:
         clip.scene, clip.frame_count, clip._clips = scene, part.count, ()
         clip.estimated = tuple(body for body in scene.bodies if not body.known)
         clip.known = tuple(body for body in scene.bodies if body.known)
-        clip.assembly = self.assembly
         clip.segments = wp.zeros(part.count, dtype=wp.int32, device=self.device)
         for name in ("vertices", "screen", "paces"):
             setattr(clip, name, of(getattr(self, name)))

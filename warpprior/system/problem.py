@@ -72,7 +72,6 @@ class Problem:
         holding: as given.
         surfaces: how surfaces move with joint coordinates.
         drawings: canvases of the estimated bodies.
-        estimates_focal: the focal length is an unknown.
         compares_labels: some term of the solver that runs holds drawings against labels.
         notes: what terms have to say about the scene, one sentence each.
     """
@@ -88,7 +87,6 @@ class Problem:
         self.motion, self.observed = motion, observed
         self.holding = Holding() if holding is None else holding
         self.shared = SharedUnknowns(motion, observed, unknowns)
-        self.estimates_focal = "focal" in self.shared.names
         self._make_room()
         self.drawings = Drawings(motion, observed, self.holding)
         self._draws = True
@@ -128,6 +126,11 @@ class Problem:
         system.bias_column = equations.shared.get("bias", -1)
         system.focal_column = equations.shared.get("focal", -1)
         return system
+
+    @property
+    def estimates_focal(self) -> bool:
+        """The focal length is an unknown."""
+        return "focal" in self.shared.names
 
     @property
     def can_be_recorded(self) -> bool:
@@ -292,13 +295,13 @@ class Problem:
         drawn = [cast(DrawnRows, term) for term in terms if term.in_parts]
         for part in self.drawings.each(alone, frames) if drawn else ():
             own = self._system_of(system, part)
-            with only_in(None if frames is None else runs_of(frames[part.frames])):
+            with only_in(runs_of(None if frames is None else frames[part.frames])):
                 for term in drawn:
                     term.freeze_part(part)
                     term.add_part(own, part)
                     if gauge:
                         term.gauge_part(part)
-        with only_in(None if frames is None else runs_of(frames)):
+        with only_in(runs_of(frames)):
             for term in terms:
                 if not term.in_parts:
                     term.freeze()
@@ -315,7 +318,7 @@ class Problem:
 
     def refresh_body(self, name: str, frames: np.ndarray | None = None) -> None:
         """The same for one rigid body that alone has moved, in some frames (frame,) bool or all; launches only."""
-        with only_in(None if frames is None else runs_of(frames)):
+        with only_in(runs_of(frames)):
             if self._draws:
                 self.drawings.draw_alone(name)
             if name in self._contacts:

@@ -95,10 +95,9 @@ class SharedUnknowns:
                 rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
             self._own[body.name] = slice(first, len(rows))
         self.names = tuple(row[0] for row in rows)
-        self.first, sigma, self._farthest, longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
-        self._one_sided = np.array([name in overlaps for name in self.names], dtype=bool)
-        lowest = np.where(self._one_sided, 0.0, -self._farthest)
-        self.prior = SharedPrior(self.first[None], sigma, (lowest, self._farthest), longest, motion.device)
+        self.first, sigma, farthest, longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
+        lowest = np.where([name in overlaps for name in self.names], 0.0, -farthest)
+        self.prior = SharedPrior(self.first[None], sigma, (lowest, farthest), longest, motion.device)
         self.held = np.zeros(len(rows), dtype=bool)
         self.sigmas = np.full(len(rows), np.nan)
         self._single = wp.array(self.first[None], dtype=wp.float32, device=motion.device)
@@ -192,9 +191,8 @@ class SharedUnknowns:
             values[free] += covariance[np.ix_(free, group)] @ change
             values[group], self.held[group] = usual[group], True
         self.prior.hold(self.held)
-        low, high = self.first - self._farthest, self.first + self._farthest
-        low[self._one_sided] = self.first[self._one_sided]
-        self.assign(np.clip(values, low, high))
+        lowest, highest = self.prior.lowest.numpy()[0], self.prior.highest.numpy()[0]
+        self.assign(np.clip(values, self.first + lowest, self.first + highest))
         self.learn(information)
 
     def _usual(self) -> np.ndarray:
