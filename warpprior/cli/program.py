@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import warpprior
 from warpprior.cli.interrupts import INTERRUPTED, WATCH
 from warpprior.cli.messages import complain, explained
-from warpprior.cli.places import add_format_options, formats_named, give_options
 from warpprior.cli.termination import termination_interrupts
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words == ["--version"]:  # in the time that it takes to start: the parser is not built
             print(_VERSION)
             return 0
+        from warpprior.cli.places import formats_named
+
         code = _answer(build_parser(words[0] if words else None, formats_named(words)).parse_args(words))
     except KeyboardInterrupt:
         code = None
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _answer(given: argparse.Namespace) -> int:
     """The exit code of the command; what went wrong is said in one line."""
     from warpprior.cli.options import read_options
+    from warpprior.cli.places import give_options
 
     give_options(given, given.formats)
     options = read_options(given.command.Options, given)
@@ -127,6 +129,7 @@ def build_parser(word: str | None = None, formats: Sequence[str] = ()) -> Parser
     """
     from warpprior.cli.commands import command_names, load_command, load_commands
     from warpprior.cli.options import Parser
+    from warpprior.cli.places import add_format_options
 
     parser = Parser(
         prog="warpprior",
