@@ -11,7 +11,8 @@ from typing import Any
 
 from warpprior.batches.record import DIED, LATE, RefinedClip
 from warpprior.batches.work import Task, Work, ended, last_words, log_file
-from warpprior.batches.worker import core_count, environment, serve, surroundings
+from warpprior.batches.worker import environment, serve, surroundings
+from warpprior.support.environment import usable_cores
 from warpprior.support.errors import RunError, shorten
 from warpprior.support.interrupts import blocked
 from warpprior.support.memory import free_bytes, held_bytes, write_size
@@ -251,7 +252,7 @@ class LocalTeam:
 def _room(memory: int | None) -> int:
     """Workers that cores and memory have room for."""
     free = free_bytes() if memory is None else memory
-    return max(min(core_count(), core_count() if free is None else free // LEAST_HELD), 1)
+    return max(min(usable_cores(), usable_cores() if free is None else free // LEAST_HELD), 1)
 
 
 def _in_words(code: int | None) -> str:

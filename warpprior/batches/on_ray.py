@@ -19,7 +19,8 @@ from warpprior.batches.clips import Clip
 from warpprior.batches.local import SPARED
 from warpprior.batches.record import DIED, LATE, RefinedClip
 from warpprior.batches.work import LOG_FOLDER, Task, Work, ended, last_words, log_file, refine_clip
-from warpprior.batches.worker import core_count, environment, prepare
+from warpprior.batches.worker import environment, prepare
+from warpprior.support.environment import usable_cores
 from warpprior.support.errors import InputError, MissingExtraError, WarppriorError, shorten
 from warpprior.support.memory import free_bytes, held_bytes
 
@@ -44,7 +45,7 @@ class Refiner:
 
         from warpprior.cli.own_terms import load_term
 
-        for name, value in environment(core_count()).items():
+        for name, value in environment(usable_cores()).items():
             os.environ.setdefault(name, value)
         for place in own_terms:
             load_term(place)
@@ -68,7 +69,7 @@ class Refiner:
         memory = task.memory
         if memory is None and self._device == "cpu":
             free = free_bytes()
-            memory = None if free is None else int(SPARED * (free + held_bytes()) / core_count())
+            memory = None if free is None else int(SPARED * (free + held_bytes()) / usable_cores())
         record = refine_clip(self._work, replace(task, attempt=attempt, memory=memory), self._device)
         begun.unlink(missing_ok=True)
         return record
@@ -180,7 +181,7 @@ class RayTeam:
             return
         how: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if self._plan.ray == LOCAL:
-            how |= {"address": LOCAL, "num_cpus": self._plan.jobs or core_count(), "include_dashboard": False}
+            how |= {"address": LOCAL, "num_cpus": self._plan.jobs or usable_cores(), "include_dashboard": False}
         else:
             how |= {"address": self._plan.ray}
         try:
