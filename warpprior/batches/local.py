@@ -196,7 +196,7 @@ class LocalTeam:
         return found
 
     def _how_it_died(self, code: int | None, task: Task) -> str:
-        words = last_words(log_file(self._work.output_dir, task.clip))
+        words = last_words(log_file(self._work.output_dir, task.clip.name))
         return shorten(f"its process ended without a word: {_in_words(code)}" + (f"; {words}" if words else ""))
 
     def _forget(self, lane: _Lane) -> None:

@@ -227,7 +227,7 @@ class RayTeam:
             if lane.failed_starts >= 3:
                 raise InputError("--ray", shorten(f"actors die before they begin: {error}", 160), "see Ray's own logs")
             return []
-        words = last_words(log_file(self._work.output_dir, task.clip))
+        words = last_words(log_file(self._work.output_dir, task.clip.name))
         said = lane.late or shorten("its process ended without a word" + (f": {words}" if words else ""))
         attempts = max(_number_in(_begun(self._work, task.clip, self._run)), task.attempt)
         status, seconds = LATE if lane.late else DIED, time.monotonic() - lane.began

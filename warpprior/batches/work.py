@@ -68,15 +68,15 @@ class Task:
     memory: int | None = None
 
 
-def log_file(output_dir: Path, clip: Clip) -> Path:
+def log_file(output_dir: Path, clip: str) -> Path:
     """Where the errors and warnings of a clip go; it stays only where the clip is not done."""
-    return output_dir / LOG_FOLDER / f"{clip.name}.txt"
+    return output_dir / LOG_FOLDER / f"{clip}.txt"
 
 
 def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
     """Refine a clip, or find that it is finished; whatever goes wrong is in the record."""
     began, clip = time.perf_counter(), task.clip
-    log = log_file(work.output_dir, clip)
+    log = log_file(work.output_dir, clip.name)
     with _written_to(log):
         faulthandler.dump_traceback_later(_BEFORE * work.clip_timeout_s, repeat=True, file=2)  # 2: standard error
         try:
@@ -91,7 +91,7 @@ def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
 
 def ended(task: Task, work: Work, status: str, said: str, seconds: float) -> RefinedClip:
     """The record of a clip whose process can say nothing any more."""
-    _remove_empty(log_file(work.output_dir, task.clip))
+    _remove_empty(log_file(work.output_dir, task.clip.name))
     return _record(work, task, status, 1, said, seconds)
 
 
