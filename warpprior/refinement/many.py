@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from warpprior.refinement.evidence import Evidence, judge_evidence
-from warpprior.refinement.memory import SPARED
+from warpprior.refinement.memory import SPARED, free_on
 from warpprior.refinement.preparing import (
     Prepared,
     adam_iterations,
@@ -24,7 +24,7 @@ from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device, warp_device
 from warpprior.support.errors import RunError
-from warpprior.support.memory import free_bytes, read_size
+from warpprior.support.memory import read_size
 from warpprior.support.progress import Progress
 from warpprior.system.joined import Joined, joined_scene, kind_of, why_not_joined
 from warpprior.system.motion import MotionState
@@ -129,14 +129,17 @@ class _Work:
         if self._told is not None:
             self._told(number, what)
 
-    def attempt(self, number: int, work: Callable[[], object]) -> bool:
-        """Do something for a scene; what goes wrong ends it alone.  Returns whether it goes on."""
-        if self._found[number] is None:
+    def goes_on(self, number: int) -> bool:
+        """Whether a scene has not come to its end."""
+        return self._found[number] is None
+
+    def attempt(self, number: int, work: Callable[[], object]) -> None:
+        """Do something for a scene that goes on; what goes wrong ends it alone."""
+        if self.goes_on(number):
             try:
                 work()
             except Exception as error:
                 self.close(number, error)
-        return self._found[number] is None
 
     def progress(self, number: int) -> Progress:
         """What tells how far a scene is."""
@@ -171,6 +174,11 @@ def _finish_one(number: int, ready: Prepared, run: Run, work: _Work) -> None:
         run.finish()
     except KeyboardInterrupt:
         work.interrupted = True
+    _take_result(number, ready, run, work)
+
+
+def _take_result(number: int, ready: Prepared, run: Run, work: _Work) -> None:
+    """The end of a scene: what its run has come to."""
     work.close(number, ready.finished(run.result(not work.interrupted)))
 
 
@@ -180,8 +188,7 @@ def _judged(ready: Prepared) -> Evidence:
 
 def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | None) -> Iterator[list[int]]:
     """Numbers of scenes that go together: of one kind, and no more than there is memory for."""
-    where = warp_device(device)
-    free = int(where.free_memory) if where.is_cuda else free_bytes()
+    free = free_on(warp_device(device))
     budget = np.inf if free is None else SPARED * free
     if memory is not None:
         budget = read_size(memory, "memory")
@@ -205,7 +212,7 @@ def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | No
 
 def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: _Work) -> None:
     """Refine scenes of one kind together."""
-    ready = {number: one for number, one in ready.items() if work.attempt(number, lambda: None)}
+    ready = {number: one for number, one in ready.items() if work.goes_on(number)}
     if len(ready) < 2:
         for number, one in ready.items():
             work.attempt(number, lambda number=number, one=one: _refine_one(number, one, memory, work))
@@ -257,7 +264,7 @@ def _finish_together(ready: Mapping[int, Prepared], runs: dict[int, Run], togeth
         runs[numbers[clip]].report(share)
 
     def left() -> dict[int, Run]:
-        return {number: run for number, run in runs.items() if work.attempt(number, lambda: None)}
+        return {number: run for number, run in runs.items() if work.goes_on(number)}
 
     try:
         for part in next(iter(runs.values())).parts:
@@ -279,8 +286,5 @@ def _finish_together(ready: Mapping[int, Prepared], runs: dict[int, Run], togeth
             if run.done < len(run.parts):
                 work.attempt(number, run.check)  # half a part may be worse than none
 
-    def finish(number: int, run: Run) -> None:
-        work.close(number, ready[number].finished(run.result(not work.interrupted)))
-
     for number, run in left().items():
-        work.attempt(number, lambda number=number, run=run: finish(number, run))
+        work.attempt(number, lambda number=number, run=run: _take_result(number, ready[number], run, work))
