@@ -10,38 +10,33 @@ from multiprocessing import connection, get_context
 from typing import Any
 
 from warpprior.batches.record import DIED, LATE, RefinedClip
+from warpprior.batches.team import FAILED_STARTS, SPARED, Lane, Team
 from warpprior.batches.work import Task, Work, ended, last_words, log_file
-from warpprior.batches.worker import core_count, environment, serve, surroundings
+from warpprior.batches.worker import environment, serve, surroundings
+from warpprior.support.environment import usable_cores
 from warpprior.support.errors import RunError, shorten
 from warpprior.support.interrupts import blocked
 from warpprior.support.memory import free_bytes, held_bytes, write_size
 
 RENEWED_AFTER = 200  # clips that a process refines: what libraries leak is given back
-SPARED = 0.8  # share of the memory that is free, which all workers may take together
 MOST_OVER = 1.5  # times its share that a worker may hold before it is ended: what runs plan with is an estimate
 LEAST_HELD = 1 << 30  # bytes that a worker may always hold
 _WATCHED_EVERY = 0.5  # [s]
 _START_S = 1800.0  # compilers may take long on a slow machine
-_FAILED_STARTS = 3
 
 
 @dataclass
-class _Lane:
-    """A place for a worker; the worker may be replaced."""
+class _Lane(Lane):
+    """A place for a worker; the worker may be replaced.  Without a task, ``began`` is when the worker was started."""
 
-    number: int
     process: Any = None
     pipe: Any = None
-    ready: bool = False
-    began: float = 0.0
-    task: Task | None = None
     clips: int = 0
     device: str | None = None
     because: tuple[str, str] | None = None  # status and words, of one that was ended
-    failed_starts: int = 0
 
 
-class LocalTeam:
+class LocalTeam(Team[_Lane]):
     """Workers in processes of their own, each with its share of cores and memory.
 
     Args:
@@ -55,9 +50,10 @@ class LocalTeam:
     retries_itself = False
 
     def __init__(self, work: Work, jobs: int | None, clips: int, device: str | None, memory: int | None = None):
+        super().__init__()
         self._work, self._device, self._memory = work, device, memory
         self._jobs, self._clips = jobs, clips
-        self._lanes = [_Lane(0)]  # the first one tells what devices there are
+        self._lanes.append(_Lane(0))  # the first one tells what devices there are
         self._environment = environment(min(jobs or _room(memory), clips))
         self._facts: dict[str, Any] | None = None
         self._context = get_context("spawn")  # Warp has threads, and a GPU is not inherited
@@ -75,21 +71,7 @@ class LocalTeam:
             for lane in self._lanes:
                 self._forget(lane)
 
-    @property
-    def size(self) -> int:
-        """Clips that are refined side by side."""
-        return len(self._lanes)
-
-    def free(self) -> list[int]:
-        """Lanes that can be given a clip."""
-        return [lane.number for lane in self._lanes if lane.ready and lane.task is None]
-
-    def busy(self) -> list[tuple[int, Task, float]]:
-        """Lanes that are at a clip, with it and since when they are."""
-        return [(lane.number, lane.task, lane.began) for lane in self._lanes if lane.task is not None]
-
     def give(self, number: int, task: Task) -> None:
-        """Have a lane refine a clip."""
         lane = self._lanes[number]
         lane.task, lane.began, lane.because = replace(task, memory=self._share(lane)), time.monotonic(), None
         try:
@@ -98,15 +80,9 @@ class LocalTeam:
             pass  # it has died just now, and will be missed
 
     def stop(self, number: int, said: str) -> None:
-        """End a worker that takes too long at its clip; the next :meth:`wait` tells of it."""
         self._end(self._lanes[number], LATE, said)
 
     def wait(self, seconds: float) -> list[tuple[Task, RefinedClip]]:
-        """What became of clips, as soon as there is one, or after some seconds.
-
-        Raises:
-            WarppriorError: workers cannot be started.
-        """
         pipes = {lane.pipe: lane for lane in self._lanes if lane.pipe is not None}
         ends = {lane.process.sentinel: lane for lane in self._lanes if lane.process is not None}
         happened = connection.wait([*pipes, *ends], seconds)
@@ -188,14 +164,14 @@ class LocalTeam:
             found.append((task, ended(task, self._work, status, said, seconds)))
         elif not was_ready:
             lane.failed_starts += 1
-            if lane.failed_starts >= _FAILED_STARTS:
+            if lane.failed_starts >= FAILED_STARTS:
                 raise RunError(f"workers end before they begin: {_in_words(code)}")
         self._forget(lane)
         self._start(lane)
         return found
 
     def _how_it_died(self, code: int | None, task: Task) -> str:
-        words = last_words(log_file(self._work.output_dir, task.clip))
+        words = last_words(log_file(self._work.output_dir, task.clip.name))
         return shorten(f"its process ended without a word: {_in_words(code)}" + (f"; {words}" if words else ""))
 
     def _forget(self, lane: _Lane) -> None:
@@ -251,7 +227,7 @@ class LocalTeam:
 def _room(memory: int | None) -> int:
     """Workers that cores and memory have room for."""
     free = free_bytes() if memory is None else memory
-    return max(min(core_count(), core_count() if free is None else free // LEAST_HELD), 1)
+    return max(min(usable_cores(), usable_cores() if free is None else free // LEAST_HELD), 1)
 
 
 def _in_words(code: int | None) -> str:

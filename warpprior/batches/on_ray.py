@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warpprior.batches.clips import Clip
-from warpprior.batches.local import SPARED
 from warpprior.batches.record import DIED, LATE, RefinedClip
+from warpprior.batches.team import FAILED_STARTS, SPARED, Lane, Team
 from warpprior.batches.work import LOG_FOLDER, Task, Work, ended, last_words, log_file, refine_clip
-from warpprior.batches.worker import core_count, environment, prepare
+from warpprior.batches.worker import environment, prepare
+from warpprior.support.environment import usable_cores
 from warpprior.support.errors import InputError, MissingExtraError, WarppriorError, shorten
 from warpprior.support.memory import free_bytes, held_bytes
 
@@ -44,7 +45,7 @@ class Refiner:
 
         from warpprior.cli.own_terms import load_term
 
-        for name, value in environment(core_count()).items():
+        for name, value in environment(usable_cores()).items():
             os.environ.setdefault(name, value)
         for place in own_terms:
             load_term(place)
@@ -68,27 +69,22 @@ class Refiner:
         memory = task.memory
         if memory is None and self._device == "cpu":
             free = free_bytes()
-            memory = None if free is None else int(SPARED * (free + held_bytes()) / core_count())
+            memory = None if free is None else int(SPARED * (free + held_bytes()) / usable_cores())
         record = refine_clip(self._work, replace(task, attempt=attempt, memory=memory), self._device)
         begun.unlink(missing_ok=True)
         return record
 
 
 @dataclass
-class _Lane:
-    """A place for a clip: an actor."""
+class _Lane(Lane):
+    """An actor."""
 
-    number: int
-    actor: Any
-    waited: Any  # for: that it is ready, or its clip
-    task: Task | None = None
-    began: float = 0.0
+    actor: Any = None
+    waited: Any = None  # for: that it is ready, or its clip
     late: str = ""
-    ready: bool = False
-    failed_starts: int = 0
 
 
-class RayTeam:
+class RayTeam(Team[_Lane]):
     """Actors on a Ray cluster.
 
     Args:
@@ -104,6 +100,7 @@ class RayTeam:
     retries_itself = True
 
     def __init__(self, work: Work, plan: Plan, clips: int):
+        super().__init__()
         try:
             import ray  # pyright: ignore[reportMissingImports]
         except ImportError as error:
@@ -111,7 +108,6 @@ class RayTeam:
         self._ray, self._plan, self._clips = ray, plan, clips
         self._work = replace(work, output_dir=work.output_dir.absolute())
         self._run = uuid.uuid4().hex[:12]
-        self._lanes: list[_Lane] = []
         self._most, self._started = 1, False
 
     def __enter__(self) -> RayTeam:
@@ -135,21 +131,7 @@ class RayTeam:
         for path in (self._work.output_dir / LOG_FOLDER).glob(f".*.{self._run}"):
             path.unlink(missing_ok=True)
 
-    @property
-    def size(self) -> int:
-        """Clips that are refined side by side."""
-        return len(self._lanes)
-
-    def free(self) -> list[int]:
-        """Lanes that can be given a clip."""
-        return [lane.number for lane in self._lanes if lane.ready and lane.task is None]
-
-    def busy(self) -> list[tuple[int, Task, float]]:
-        """Lanes that are at a clip, with it and since when they are."""
-        return [(lane.number, lane.task, lane.began) for lane in self._lanes if lane.task is not None]
-
     def give(self, number: int, task: Task) -> None:
-        """Have a lane refine a clip."""
         lane = self._lanes[number]
         memory = None if self._plan.memory is None else self._plan.memory // len(self._lanes)
         task = replace(task, clip=_absolute(task.clip), memory=memory)
@@ -163,11 +145,6 @@ class RayTeam:
         self._ray.kill(lane.actor, no_restart=False)
 
     def wait(self, seconds: float) -> list[tuple[Task, RefinedClip]]:
-        """What became of clips, as soon as there is one, or after some seconds.
-
-        Raises:
-            WarppriorError: actors cannot be started.
-        """
         waited = {lane.waited: lane for lane in self._lanes if lane.waited is not None}
         if not waited:
             time.sleep(seconds)
@@ -180,7 +157,7 @@ class RayTeam:
             return
         how: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if self._plan.ray == LOCAL:
-            how |= {"address": LOCAL, "num_cpus": self._plan.jobs or core_count(), "include_dashboard": False}
+            how |= {"address": LOCAL, "num_cpus": self._plan.jobs or usable_cores(), "include_dashboard": False}
         else:
             how |= {"address": self._plan.ray}
         try:
@@ -197,7 +174,7 @@ class RayTeam:
         actor = self._ray.remote(Refiner).options(**limits)
         packed = cloudpickle.dumps(self._work)
         made = actor.remote(self._work.own_terms, packed, self._plan.device, self._run)
-        self._lanes.append(_Lane(len(self._lanes), made, made.ready.remote()))
+        self._lanes.append(_Lane(len(self._lanes), actor=made, waited=made.ready.remote()))
 
     def _hear(self, lane: _Lane) -> list[tuple[Task, RefinedClip]]:
         """What a lane waited for."""
@@ -223,10 +200,10 @@ class RayTeam:
         lane.waited = lane.actor.ready.remote()
         if task is None:
             lane.failed_starts += 1
-            if lane.failed_starts >= 3:
+            if lane.failed_starts >= FAILED_STARTS:
                 raise InputError("--ray", shorten(f"actors die before they begin: {error}", 160), "see Ray's own logs")
             return []
-        words = last_words(log_file(self._work.output_dir, task.clip))
+        words = last_words(log_file(self._work.output_dir, task.clip.name))
         said = lane.late or shorten("its process ended without a word" + (f": {words}" if words else ""))
         attempts = max(_number_in(_begun(self._work, task.clip, self._run)), task.attempt)
         status, seconds = LATE if lane.late else DIED, time.monotonic() - lane.began

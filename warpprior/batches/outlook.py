@@ -43,9 +43,10 @@ class Outlook:
         if len(self._seen) < _FEWEST:
             return ""
         base, slope, spread = self._line()
+        middle = self._mean_frames()
 
         def foreseen(frames: int | None) -> float:
-            return base + slope * (self._mean_frames() if frames is None else frames)
+            return base + slope * (middle if frames is None else frames)
 
         ahead = [foreseen(frames) for frames in waiting]
         under_way = [max(foreseen(frames) - seconds, 0.0) for frames, seconds in running]

@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from warpprior.batches.record import DONE, RefinedClip
-from warpprior.batches.work import LOG_FOLDER
+from warpprior.batches.record import DONE, RefinedClip, counted
+from warpprior.batches.work import LOG_FOLDER, log_file
 from warpprior.io.result_folder import REPORT_FILE
 from warpprior.report.frame import scrolled, write_page
 from warpprior.result import STATUSES
@@ -97,7 +97,7 @@ def _failures(folder: Path, records: Sequence[RefinedClip]) -> Iterator[str]:
     yield f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>'
     for record in records:
         name, said = escape(record.clip), escape(record.said)
-        log = folder / LOG_FOLDER / f"{record.clip}.txt"
+        log = log_file(folder, record.clip)
         more = f' (<a href="{quote(f"{LOG_FOLDER}/{log.name}")}">what it said</a>)' if log.is_file() else ""
         yield (
             f'<tr><th scope="row">{name}</th><td>{escape(record.status)}</td><td>{record.attempts}</td>'
@@ -115,9 +115,8 @@ def _table(folder: Path, records: Sequence[RefinedClip]) -> str:
 def _row(folder: Path, record: RefinedClip) -> str:
     bodies, errors = [], []
     for name, found in record.bodies.items():
-        counts = [f"{found[status]} {status}" for status in STATUSES if found.get(status)]
         why = escape(str(found.get("reason", "")))
-        bodies.append(f'<span title="{why}">{escape(name)}: {", ".join(counts)}</span>')
+        bodies.append(f'<span title="{why}">{escape(name)}: {counted(found)}</span>')
         if found.get("add_mm"):
             errors.append(f"{escape(name)}: {_arrow(found['add_mm'], 1)}")
     pairs = record.pairs.values()

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from warpprior.io.result_folder import METRICS_FILE, read_record
 from warpprior.io.results import plain
 from warpprior.result import STATUSES
@@ -93,6 +95,11 @@ class RefinedClip:
             return None
 
 
+def counted(body: Mapping[str, Any]) -> str:
+    """``"14 ok, 2 suspect"``: how many frames of a body of :attr:`RefinedClip.bodies` are of which status."""
+    return ", ".join(f"{body[status]} {status}" for status in STATUSES if body.get(status))
+
+
 def read_numbers(folder: Path) -> dict[str, Any]:
     """Fields of a record that a complete result folder tells.
 
@@ -106,6 +113,7 @@ def read_numbers(folder: Path) -> dict[str, Any]:
     bodies = {name: _counts(verdict) for name, verdict in verdicts.items()}
     for name, found in bodies.items():
         found.update(_of_turns([turn.get("summary", {}).get(name, {}) for turn in turns], _OF_BODIES))
+    statuses = [np.asarray(verdict.get("status", []), dtype=np.str_) for verdict in verdicts.values()]
     names = turns[1].get("pairs", {})
     pairs = {
         name: _of_turns([turn.get("pairs", {}).get(name, {}).get("summary", {}) for turn in turns], _OF_PAIRS)
@@ -113,19 +121,13 @@ def read_numbers(folder: Path) -> dict[str, Any]:
     }
     return {
         "frames": config.get("scene", {}).get("frames"),
-        "fits_badly": any(bool(is_bad(_status(verdict))) for verdict in verdicts.values()),
+        "fits_badly": any(map(is_bad, statuses)),
         "bodies": bodies,
         "pairs": pairs,
         "versions": {name: str(value) for name, value in config.get("versions", {}).items()},
         "device": str(config.get("device", "")),
         "written": str(config.get("written", "")),
     }
-
-
-def _status(verdict: Mapping) -> Any:
-    import numpy as np
-
-    return np.asarray(verdict.get("status", []), dtype=np.str_)
 
 
 def _counts(verdict: Mapping) -> dict[str, Any]:

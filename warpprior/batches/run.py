@@ -8,39 +8,19 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from warpprior.batches import journal
 from warpprior.batches.clips import Clip, clips_of, frames_of, of_shard, read_shard
 from warpprior.batches.outlook import Outlook
-from warpprior.batches.record import DONE, RefinedClip
+from warpprior.batches.record import DONE, FAILED, RefinedClip
 from warpprior.batches.summary import Summary
+from warpprior.batches.team import Team
 from warpprior.batches.work import LOG_FOLDER, Task, Work, settings_of
+from warpprior.cli.running import BAD_INPUT
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 
-BAD_INPUT = 2
 _LOOKED_EVERY = 0.25  # [s]
-
-
-class Team(Protocol):
-    """Those who refine clips: processes of this machine, or actors of a cluster.
-
-    Attributes:
-        retries_itself: a clip whose process ends is begun again by them.
-        size: clips that they refine side by side.
-    """
-
-    retries_itself: bool
-
-    @property
-    def size(self) -> int: ...
-
-    def free(self) -> list[int]: ...
-    def busy(self) -> list[tuple[int, Task, float]]: ...
-    def give(self, number: int, task: Task) -> None: ...
-    def stop(self, number: int, said: str) -> None: ...
-    def wait(self, seconds: float) -> list[tuple[Task, RefinedClip]]: ...
 
 
 @dataclass(frozen=True)
@@ -231,7 +211,7 @@ def _again(task: Task, record: RefinedClip, plan: Plan, team: Team) -> bool:
     """Whether a clip is begun again."""
     if record.status == DONE or record.exit_code == BAD_INPUT or task.attempt > plan.retries:
         return False
-    return record.status == "failed" or not team.retries_itself
+    return record.status == FAILED or not team.retries_itself
 
 
 def _standing(found: dict, total: int, tasks: deque[Task], team: Team, outlook: Outlook, frames: dict) -> Standing:

@@ -16,9 +16,8 @@ from typing import Any
 
 from warpprior.batches.journal import Journals
 from warpprior.batches.page import write_index
-from warpprior.batches.record import RefinedClip
+from warpprior.batches.record import RefinedClip, counted
 from warpprior.io.atomic import atomic_path, atomic_write
-from warpprior.result import STATUSES
 from warpprior.support.errors import RunError
 
 CSV_FILE, PARQUET_FILE = "summary.csv", "summary.parquet"
@@ -83,11 +82,7 @@ class Summary:
 
 def _bodies(record: RefinedClip) -> str:
     """``"hand: 16 ok; mug: 14 ok, 2 suspect"``."""
-    said = []
-    for name, found in record.bodies.items():
-        counts = [f"{found[status]} {status}" for status in STATUSES if found.get(status)]
-        said.append(f"{name}: {', '.join(counts)}")
-    return "; ".join(said)
+    return "; ".join(f"{name}: {counted(found)}" for name, found in record.bodies.items())
 
 
 def _reasons(record: RefinedClip) -> str:

@@ -68,15 +68,15 @@ class Task:
     memory: int | None = None
 
 
-def log_file(output_dir: Path, clip: Clip) -> Path:
+def log_file(output_dir: Path, clip: str) -> Path:
     """Where the errors and warnings of a clip go; it stays only where the clip is not done."""
-    return output_dir / LOG_FOLDER / f"{clip.name}.txt"
+    return output_dir / LOG_FOLDER / f"{clip}.txt"
 
 
 def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
     """Refine a clip, or find that it is finished; whatever goes wrong is in the record."""
     began, clip = time.perf_counter(), task.clip
-    log = log_file(work.output_dir, clip)
+    log = log_file(work.output_dir, clip.name)
     with _written_to(log):
         faulthandler.dump_traceback_later(_BEFORE * work.clip_timeout_s, repeat=True, file=2)  # 2: standard error
         try:
@@ -91,7 +91,7 @@ def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
 
 def ended(task: Task, work: Work, status: str, said: str, seconds: float) -> RefinedClip:
     """The record of a clip whose process can say nothing any more."""
-    _remove_empty(log_file(work.output_dir, task.clip))
+    _remove_empty(log_file(work.output_dir, task.clip.name))
     return _record(work, task, status, 1, said, seconds)
 
 
@@ -112,7 +112,7 @@ def last_words(log: Path) -> str:
 
 def _refined(work: Work, task: Task, device: str, began: float) -> RefinedClip:
     from warpprior.cli.messages import explained
-    from warpprior.cli.refining import COMPLETE, refine_folder
+    from warpprior.cli.refining import COMPLETE, How, refine_folder
     from warpprior.cli.running import FITS_BADLY, OK
     from warpprior.support.errors import WarppriorError
 
@@ -125,19 +125,19 @@ def _refined(work: Work, task: Task, device: str, began: float) -> RefinedClip:
         fields["stamp"] = stamp_of(clip, _depends_on(settings, frames, clip))
         if work.resume and task.earlier is not None and still_holds(task.earlier, fields["stamp"], folder):
             return task.earlier
-        how = _how(work, task, folder)
-        started = time.perf_counter()
-        code, said = refine_folder(
-            clip.place,
-            folder,
-            settings,
+        how = How(
             num_frames=frames,
             initial=None if clip.initial is None else Path(clip.initial),
             device=device,
-            memory=None if task.memory is None else str(task.memory),
+            overwrite=work.overwrite,
+            resume=_resumes(work, task, folder),
+            check_first=work.check_first,
+            strict=work.strict,
+            memory=task.memory,
             quiet=True,
-            **how,
         )
+        started = time.perf_counter()
+        code, said = refine_folder(clip.place, folder, settings, how)
         fields["work_seconds"] = time.perf_counter() - started
         if code in (OK, FITS_BADLY):
             fields |= {"status": DONE, **read_numbers(folder)}
@@ -179,18 +179,21 @@ def _depends_on(settings: RefineSettings, frames: int | None, clip: Clip) -> dic
     }
 
 
-def _how(work: Work, task: Task, folder: Path) -> dict[str, bool]:
-    """What is done with what is in the result folder: of an earlier run, or of an earlier attempt of this one."""
-    again = task.attempt > 1 and not work.overwrite
-    how = {"overwrite": work.overwrite, "resume": work.resume or again}
-    if how["resume"]:
-        try:
-            check_version(folder)
-        except InputError:
-            if not work.overwrite:
-                raise
-            how["resume"] = False
-    return how | {"check_first": work.check_first, "strict": work.strict}
+def _resumes(work: Work, task: Task, folder: Path) -> bool:
+    """Whether a clip goes on from what is in its folder: of an earlier run, or of an earlier attempt of this one.
+
+    Raises:
+        InputError: it would, and that is another version's.
+    """
+    if not (work.resume or (task.attempt > 1 and not work.overwrite)):
+        return False
+    try:
+        check_version(folder)
+    except InputError:
+        if not work.overwrite:
+            raise
+        return False
+    return True
 
 
 def _record(work: Work, task: Task, status: str, code: int, said: str, seconds: float) -> RefinedClip:

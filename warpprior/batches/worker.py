@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from warpprior.support.environment import usable_cores
+
 if TYPE_CHECKING:  # libraries read the environment when they are imported, which happens in the worker
     from multiprocessing.connection import Connection
 
@@ -21,12 +23,7 @@ _THREADS = (
 
 def environment(jobs: int) -> dict[str, str]:
     """Variables that keep a worker to its share of the cores: what somebody has set stays."""
-    return {name: os.environ.get(name) or str(max(core_count() // jobs, 1)) for name in _THREADS}
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {name: os.environ.get(name) or str(max(usable_cores() // jobs, 1)) for name in _THREADS}
 
 
 @contextmanager

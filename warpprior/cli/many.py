@@ -21,7 +21,7 @@ from warpprior.support.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from warpprior.cli.refining import Asked
+    from warpprior.cli.refining import Asked, How
     from warpprior.result import Result
     from warpprior.support.progress import Progress
 
@@ -89,13 +89,23 @@ def refine_folders(
     Raises:
         InputError: a scene is given twice.
     """
-    work = _Folders(settings=RefineSettings() if settings is None else settings, debug=debug, told=told)
-    how = {"num_frames": num_frames, "device": device, "overwrite": overwrite, "resume": resume, "strict": strict}
-    chosen = {"check_first": check_first, "strict": strict, "memory": memory}
+    from warpprior.cli.refining import How
+
+    how = How(
+        num_frames=num_frames,
+        device=device,
+        overwrite=overwrite,
+        resume=resume,
+        check_first=check_first,
+        strict=strict,
+        memory=memory,
+        quiet=True,
+    )
+    work = _Folders(RefineSettings() if settings is None else settings, how, debug, told)
     folders = [(scene, Path(output_dir) / name) for scene, name in folder_names(scenes).items()]
     at_once = AT_ONCE if _goes_together(together, device) else 1
     for first in range(0, len(folders), at_once):
-        work.refine(folders[first : first + at_once], how, chosen)
+        work.refine(folders[first : first + at_once])
         if any(one.exit_code == INTERRUPTED for one in work.found):
             break
         gc.collect()  # before the next scenes take as much memory
@@ -116,23 +126,18 @@ class _Folders:
 
     Args:
         settings, debug, told: as of :func:`refine_folders`.
+        how: they are refined.
 
     Attributes:
         found: of each in turn.
     """
 
-    def __init__(self, settings: RefineSettings, debug: bool, told: Callable[[RefinedFolder], None] | None):
+    def __init__(self, settings: RefineSettings, how: How, debug: bool, told: Callable[[RefinedFolder], None] | None):
         self.found: list[RefinedFolder] = []
-        self._settings, self._debug, self._told = settings, debug, told
+        self._settings, self._how, self._debug, self._told = settings, how, debug, told
 
-    def refine(self, folders: Sequence[tuple[Place, Path]], how: dict[str, Any], chosen: dict[str, Any]) -> None:
-        """Refine some scenes into their folders, in the same launches where they go together.
-
-        Args:
-            folders: scenes and result folders.
-            how: as of :func:`warpprior.cli.refining.folder_work`.
-            chosen: as of :func:`warpprior.cli.refining.Asked.refined`.
-        """
+    def refine(self, folders: Sequence[tuple[Place, Path]]) -> None:
+        """Refine some scenes into their folders, in the same launches where they go together."""
         from warpprior.cli.refining import folder_work
         from warpprior.refinement.many import NotBegunError
 
@@ -147,13 +152,13 @@ class _Folders:
             return None
 
         for place, folder in folders:
-            works[place] = folder_work(place, folder, self._settings, **how, quiet=True)
+            works[place] = folder_work(place, folder, self._settings, self._how)
             self._close(place, folder, lambda place=place: ask(place))
         given: dict[Place, tuple[Result | Exception, float]] = {}
         fresh = [place for place, one in asked.items() if one.state is None]
         if len(fresh) > 1:
             with suppress(InputError):  # what is wrong for all is said of each
-                given = dict(zip(fresh, self._together([asked[place] for place in fresh], chosen), strict=True))
+                given = dict(zip(fresh, self._together([asked[place] for place in fresh]), strict=True))
 
         def answer(place: Place) -> tuple[int, str]:
             one, seconds = given.get(place, (None, 0.0))
@@ -161,7 +166,7 @@ class _Folders:
             def run(progress: Progress) -> Result:
                 if isinstance(one, Exception):
                     raise one
-                return asked[place].refined(progress, **chosen) if one is None else one
+                return asked[place].refined(progress) if one is None else one
 
             try:
                 works[place].send((run, seconds))
@@ -175,7 +180,7 @@ class _Folders:
             if place in asked and not isinstance(one, NotBegunError):
                 self._close(place, folder, lambda place=place: answer(place))
 
-    def _together(self, asked: Sequence[Asked], chosen: dict[str, Any]) -> list[tuple[Result | Exception, float]]:
+    def _together(self, asked: Sequence[Asked]) -> list[tuple[Result | Exception, float]]:
         """What came of several scenes, and each one's share of the time [s]."""
         from warpprior.refinement.many import refine_many
 
@@ -187,8 +192,16 @@ class _Folders:
             asked[number].keep(arrays)
 
         with WATCH.stake() as at_stake:
-            how = {"device": asked[0].device, "together": True, "keep": keep}
-            found = refine_many(scenes, self._settings, **how, **chosen)
+            found = refine_many(
+                scenes,
+                self._settings,
+                device=asked[0].device,
+                together=True,
+                keep=keep,
+                check_first=self._how.check_first,
+                strict=self._how.strict,
+                memory=self._how.memory,
+            )
         share = (time.perf_counter() - began) / sum(scene.frame_count for scene in scenes)
         return [(one, share * scene.frame_count) for one, scene in zip(found, scenes, strict=True)]
 

@@ -46,40 +46,37 @@ def chosen_settings(options: Refined) -> RefineSettings:
     return settings.leaving_out(options.without)
 
 
-def refine_folder(
-    place: str | Path | Place,
-    folder: Path,
-    settings: RefineSettings,
-    *,
-    num_frames: int | None = None,
-    initial: Path | None = None,
-    device: str | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    check_first: bool = True,
-    strict: bool = False,
-    memory: str | None = None,
-    quiet: bool = False,
-    table: bool = False,
-) -> tuple[int, str]:
-    """Refine a scene folder into a result folder.
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How a scene folder is refined into a result folder.
 
-    Args:
-        place: the scene folder, or ``FORMAT:PATH``.
-        folder: the result folder.
-        settings: of the refinement.
+    Attributes:
         num_frames, initial, device, overwrite, resume, check_first, strict, memory, quiet: options of ``refine``.
         table: print what came out as a table, unless quiet.
+    """
+
+    num_frames: int | None = None
+    initial: Path | None = None
+    device: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+    check_first: bool = True
+    strict: bool = False
+    memory: str | float | None = None
+    quiet: bool = False
+    table: bool = False
+
+
+def refine_folder(place: str | Path | Place, folder: Path, settings: RefineSettings, how: How) -> tuple[int, str]:
+    """Refine a scene folder, or ``FORMAT:PATH``, into a result folder.
 
     Returns:
         The exit code, and how the result fits in one line.
     """
-    how = {"num_frames": num_frames, "initial": initial, "device": device, "overwrite": overwrite, "resume": resume}
-    work = folder_work(place, folder, settings, **how, strict=strict, quiet=quiet, table=table)
-    chosen = {"check_first": check_first, "strict": strict, "memory": memory}
+    work = folder_work(place, folder, settings, how)
     try:
         asked = next(work)
-        work.send((lambda progress: asked.refined(progress, **chosen), 0.0))
+        work.send((asked.refined, 0.0))
     except StopIteration as end:
         return end.value
     raise AssertionError("it asks once")
@@ -91,7 +88,7 @@ class Asked:
 
     Attributes:
         scene: as it was read.
-        settings, device: of the refinement.
+        settings, device, how: of the refinement.
         state: of the checkpoint to go on from, None for the beginning.
         keep: takes arrays for a checkpoint.
     """
@@ -99,11 +96,12 @@ class Asked:
     scene: Scene
     settings: RefineSettings
     device: str
+    how: How
     state: dict[str, np.ndarray] | None
     keep: Callable[[dict[str, np.ndarray]], None]
 
-    def refined(self, progress: Progress, *, check_first: bool, strict: bool, memory: str | None) -> Result:
-        """The scene refined by itself; arguments as of :func:`warpprior.refine`."""
+    def refined(self, progress: Progress) -> Result:
+        """The scene refined by itself."""
         from warpprior.refinement.run import refine
 
         return refine(
@@ -113,9 +111,9 @@ class Asked:
             progress=progress,
             keep=self.keep,
             resume_from=self.state,
-            check_first=check_first,
-            strict=strict,
-            memory=memory,
+            check_first=self.how.check_first,
+            strict=self.how.strict,
+            memory=self.how.memory,
         )
 
 
@@ -123,41 +121,31 @@ Refining = tuple[Callable[[Progress], Result], float]
 
 
 def folder_work(
-    place: str | Path | Place,
-    folder: Path,
-    settings: RefineSettings,
-    *,
-    num_frames: int | None = None,
-    initial: Path | None = None,
-    device: str | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    strict: bool = False,
-    quiet: bool = False,
-    table: bool = False,
+    place: str | Path | Place, folder: Path, settings: RefineSettings, how: How
 ) -> Generator[Asked, Refining, tuple[int, str]]:
     """All of :func:`refine_folder` but the refinement, which it asks for once.
 
     It is sent what refines, and the seconds that a part of it took which is done already.  Unless nothing is to be
     refined, for the result is there.
     """
-    with prepare_output(folder, overwrite=overwrite, resume=resume, protect=places_of(place, initial)):
-        device = start_warp(device, quiet)
+    protect, quiet = places_of(place, how.initial), how.quiet
+    with prepare_output(folder, overwrite=how.overwrite, resume=how.resume, protect=protect):
+        device = start_warp(how.device, quiet)
         began = time.perf_counter()
-        scene = read_start(place, initial, num_frames, quiet=quiet)
+        scene = read_start(place, how.initial, how.num_frames, quiet=quiet)
         state, inputs = None, inputs_of(scene, settings)
-        if resume:
-            state, complete = state_to_resume(folder, inputs, or_begin=overwrite)
+        if how.resume:
+            state, complete = state_to_resume(folder, inputs, or_begin=how.overwrite)
             if complete:
-                say(quiet or not table, f"{folder}: {COMPLETE}")
-                return exit_code_of(folder, strict=strict), COMPLETE
+                say(quiet or not how.table, f"{folder}: {COMPLETE}")
+                return exit_code_of(folder, strict=how.strict), COMPLETE
         read = time.perf_counter() - began
-        run, seconds = yield Asked(scene, settings, device, state, checkpoints_of(folder, inputs))
+        run, seconds = yield Asked(scene, settings, device, how, state, checkpoints_of(folder, inputs))
         began = time.perf_counter()
         said = {"remedy": CONTINUE, "quiet": quiet, "source": Place.parse(place)}
         result = run_into(folder, scene, run, "refine", device, settings.seed, inputs=inputs, **said)
     seconds += read + time.perf_counter() - began
-    return exit_code(result, strict=strict), in_one_line(result, seconds)
+    return exit_code(result, strict=how.strict), in_one_line(result, seconds)
 
 
 def checkpoints_of(folder: Path, inputs: dict[str, str]) -> Callable[[dict[str, np.ndarray]], None]:
@@ -226,10 +214,6 @@ def refine_into(
     brief: bool = False,
 ) -> Result:
     """Refine, write the result folder and say what came out; ``inputs`` are those of :func:`inputs_of`."""
-    asked = Asked(scene, settings, device, None, checkpoints_of(folder, inputs))
-
-    def run(progress: Progress) -> Result:
-        return asked.refined(progress, check_first=True, strict=False, memory=None)
-
+    asked = Asked(scene, settings, device, How(), None, checkpoints_of(folder, inputs))
     said = {"remedy": CONTINUE, "quiet": quiet, "brief": brief}
-    return run_into(folder, scene, run, "refine", device, settings.seed, inputs=inputs, **said)
+    return run_into(folder, scene, asked.refined, "refine", device, settings.seed, inputs=inputs, **said)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from warpprior.refinement.memory import SPARED
+from warpprior.refinement.memory import SPARED, free_on
 from warpprior.refinement.preparing import (
     Prepared,
     adam_iterations,
@@ -24,7 +24,7 @@ from warpprior.scene import Scene
 from warpprior.settings import RefineSettings
 from warpprior.support.device import resolve_device, warp_device
 from warpprior.support.errors import RunError
-from warpprior.support.memory import free_bytes, read_size
+from warpprior.support.memory import read_size
 from warpprior.support.progress import Progress
 from warpprior.system.joined import Joined, joined_scene, kind_of, why_not_joined
 from warpprior.terms import Term
@@ -126,18 +126,17 @@ class _Work:
         if self._told is not None:
             self._told(number, what)
 
-    def attempt(self, number: int, work: Callable[[], object]) -> bool:
-        """Do something for a scene that goes on; what goes wrong ends it alone.  Returns whether it still goes on."""
+    def goes_on(self, number: int) -> bool:
+        """Whether a scene has not come to its end."""
+        return self._found[number] is None
+
+    def attempt(self, number: int, work: Callable[[], object]) -> None:
+        """Do something for a scene that goes on; what goes wrong ends it alone."""
         if self.goes_on(number):
             try:
                 work()
             except Exception as error:
                 self.close(number, error)
-        return self.goes_on(number)
-
-    def goes_on(self, number: int) -> bool:
-        """Whether a scene has not come to its end."""
-        return self._found[number] is None
 
     def of_each(self, numbers: Iterable[int], make: Callable[[int], Made]) -> dict[int, Made]:
         """Make something for each of some scenes, by number; where that goes wrong, it is left out, and ends alone."""
@@ -179,18 +178,17 @@ def _finish_one(number: int, ready: Prepared, run: Run, work: _Work) -> None:
         run.finish()
     except KeyboardInterrupt:
         work.interrupted = True
-    _close(number, ready, run, work)
+    _take_result(number, ready, run, work)
 
 
-def _close(number: int, ready: Prepared, run: Run, work: _Work) -> None:
-    """Take what a scene has come to for its result."""
+def _take_result(number: int, ready: Prepared, run: Run, work: _Work) -> None:
+    """The end of a scene: what its run has come to."""
     work.close(number, ready.finished(run.result(not work.interrupted)))
 
 
 def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | None) -> Iterator[list[int]]:
     """Numbers of scenes that go together: of one kind, and no more than there is memory for."""
-    where = warp_device(device)
-    free = int(where.free_memory) if where.is_cuda else free_bytes()
+    free = free_on(warp_device(device))
     budget = np.inf if free is None else SPARED * free
     if memory is not None:
         budget = read_size(memory, "memory")
@@ -277,4 +275,4 @@ def _finish_together(ready: Mapping[int, Prepared], runs: dict[int, Run], togeth
             if run.done < len(run.parts):
                 work.attempt(number, run.check)  # half a part may be worse than none
     for number, run in left().items():
-        work.attempt(number, lambda number=number, run=run: _close(number, ready[number], run, work))
+        work.attempt(number, lambda number=number, run=run: _take_result(number, ready[number], run, work))

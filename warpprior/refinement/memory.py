@@ -134,8 +134,13 @@ def _budget(needs: Needs, memory: str | float | None, device) -> int | None:
     """Bytes that the run may have in all, None where nobody knows."""
     if memory is not None:
         return read_size(memory, "--memory")
-    free = int(device.free_memory) if device.is_cuda else free_bytes()
+    free = free_on(device)
     return None if free is None else needs.held + int(SPARED * free)
+
+
+def free_on(device) -> int | None:
+    """Bytes that a run may still take: of the GPU, or of what its process may have; None where nobody knows."""
+    return int(device.free_memory) if device.is_cuda else free_bytes()
 
 
 def _smaller(needs: Needs, budget: int, most: int) -> Iterator[tuple[int, bool, bool]]:

@@ -36,7 +36,7 @@ def info() -> dict:
     return {
         "versions": versions(),
         "platform": platform.platform(),
-        "cpu_cores": _usable_cores(),
+        "cpu_cores": usable_cores(),
         "devices": [
             {
                 "name": device.alias,
@@ -107,7 +107,8 @@ def _module_version(distribution: str, module: str) -> str | None:
     return (_distribution_version(distribution) or "present") if found else None
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from warpprior.cli.options import argument, option
 from warpprior.cli.shared import Checked, Common, IntoFolder, NamingFormats, OnDevice, Refined, folder
 from warpprior.support.limits import MOST_WHOLE, number
-
-if TYPE_CHECKING:
-    pass
 
 PLACE = 2
 SUMMARY = "refine many clips side by side; one that fails, hangs or dies costs itself alone"

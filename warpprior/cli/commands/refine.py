@@ -34,7 +34,7 @@ def run(options: Options) -> int:
     An interrupted run leaves its best so far, marked incomplete, and can be resumed.  Where the result is complete and
     of the same settings and inputs, resuming does nothing.
     """
-    from warpprior.cli.refining import chosen_settings, refine_folder
+    from warpprior.cli.refining import How, chosen_settings, refine_folder
     from warpprior.support.memory import read_size
 
     settings = chosen_settings(options)
@@ -52,9 +52,8 @@ def run(options: Options) -> int:
     scene, *others = options.scenes
     if others:
         return _refine_many(options, settings, how)
-    code, _ = refine_folder(
-        scene, options.output_dir, settings, **how, initial=options.initial, quiet=options.quiet, table=True
-    )
+    alone = How(**how, initial=options.initial, quiet=options.quiet, table=True)
+    code, _ = refine_folder(scene, options.output_dir, settings, alone)
     return code
 
 

@@ -27,7 +27,7 @@ def run(options: Options) -> int:
     import tempfile
     from contextlib import ExitStack
 
-    from warpprior.cli.refining import chosen_settings, refine_folder
+    from warpprior.cli.refining import How, chosen_settings, refine_folder
     from warpprior.cli.running import FITS_BADLY, OK, say
     from warpprior.formats import open_recording
     from warpprior.formats.opening import check_writable, write
@@ -43,9 +43,15 @@ def run(options: Options) -> int:
         outputs.enter_context(prepare_folder(options.output_dir, overwrite=options.overwrite))
         kept = options.result_dir
         result = Path(outputs.enter_context(tempfile.TemporaryDirectory())) / "result" if kept is None else kept
-        how = {"device": options.device, "overwrite": options.overwrite, "check_first": not options.no_check}
-        quiet = options.quiet or kept is None  # files that are not kept are not to be opened
-        code, fits = refine_folder(place, result, settings, **how, strict=options.strict, quiet=quiet, table=True)
+        how = How(
+            device=options.device,
+            overwrite=options.overwrite,
+            check_first=not options.no_check,
+            strict=options.strict,
+            quiet=options.quiet or kept is None,  # files that are not kept are not to be opened
+            table=True,
+        )
+        code, fits = refine_folder(place, result, settings, how)
         if code not in (OK, FITS_BADLY):
             return code
         poses = load_result_poses(result, recording.scene, notes=[])
