@@ -53,6 +53,16 @@ def inverse_depth_plane(a: wp.vec3, b: wp.vec3, c: wp.vec3, area: float) -> wp.v
     return wp.vec3(inverse_a, slope_x, slope_y)
 
 
+@wp.func
+def pixel_within(view: wp.vec4i, column: int, row: int) -> int:
+    """Number of a pixel of the image within a crop (column, row, width, height), -1 outside of it."""
+    u = column - view[0]
+    v = row - view[1]
+    if u < 0 or v < 0 or u >= view[2] or v >= view[3]:
+        return -1
+    return v * view[2] + u
+
+
 @wp.kernel
 def _draw_faces(
     first_frame: int,
