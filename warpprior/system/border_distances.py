@@ -16,7 +16,7 @@ from warpprior.kernels.slabs import thread_count
 from warpprior.render.parts import Part, Parts
 from warpprior.support.device import warp_device
 from warpprior.support.stored import forget, is_stored, stored_zeros
-from warpprior.system.device_distances import measure_there, measures_there
+from warpprior.system.device_distances import measure_there, measures_there, picture_ends
 from warpprior.system.label_fields import contour_fields
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class BorderDistances:
         parts: Parts | None = None,
     ):
         self._labels, self._label, self._bias = labels, label, bias
-        areas = crops[:, 2].astype(np.int64) * crops[:, 3]
-        self._ends = np.concatenate([[0], np.cumsum(areas)])
+        self._ends = picture_ends(crops)
         places = crops.copy()
         if origins is not None:
             places[:, :2] += origins
