@@ -133,7 +133,8 @@ class Drawings:
         self._part = part
         if not self._follow:  # crops stay where they are
             for index in range(len(self.alone)):
-                wp.copy(self._views[index], part.of(self._walls), count=part.count)
+                views: Any = self._views[index]
+                wp.copy(views, part.of(self._walls), count=part.count)
         self._backdrop.turn_to(part)
         for canvas in self.alone.values():
             canvas.turn_to(part)
