@@ -7,7 +7,7 @@ from warpprior.kernels.robust import Scale, trust_of
 from warpprior.kernels.rows import ROWS, System, add_carried, add_entry, add_share, close_row
 from warpprior.kernels.silhouette import Outline, dominant_lines, is_dominant, visit_owned, walk_edge
 from warpprior.kernels.slabs import launch_slabs
-from warpprior.kernels.visibility import key_inverse_depth
+from warpprior.kernels.visibility import key_inverse_depth, pixel_within
 
 wp.set_module_options({"enable_backward": False})
 
@@ -99,16 +99,6 @@ def sample_picture(borders: Borders, frame: int, layer: int, x: float, y: float)
         along += beyond[0] / reach
         down += beyond[1] / reach
     return wp.vec3(value, along, down)
-
-
-@wp.func
-def pixel_within(view: wp.vec4i, column: int, row: int) -> int:
-    """Number of a pixel of the image within a crop, -1 outside of it."""
-    u = column - view[0]
-    v = row - view[1]
-    if u < 0 or v < 0 or u >= view[2] or v >= view[3]:
-        return -1
-    return v * view[2] + u
 
 
 @wp.func

@@ -3,9 +3,24 @@
 import warp as wp
 
 from warpprior.kernels.slabs import launch_slabs
-from warpprior.kernels.visibility import key_channel
+from warpprior.kernels.visibility import key_channel, pixel_within
 
 wp.set_module_options({"enable_backward": False})
+
+
+@wp.func
+def canvas_view(keys: wp.array2d[wp.uint64], origin: wp.vec2i, key_width: int, corner: wp.vec2i) -> wp.vec4i:
+    """Where a canvas lies in the label images: first column and row, width and height."""
+    return wp.vec4i(origin[0] - corner[0], origin[1] - corner[1], key_width, keys.shape[1] // key_width)
+
+
+@wp.func
+def key_within(keys: wp.array2d[wp.uint64], frame: int, view: wp.vec4i, column: int, row: int) -> wp.uint64:
+    """Key of a pixel of the label images, zero where the canvas does not reach."""
+    pixel = pixel_within(view, column, row)
+    if pixel < 0:
+        return wp.uint64(0)
+    return keys[frame, pixel]
 
 
 @wp.kernel
@@ -32,22 +47,18 @@ def _measure_overlap(
     drawn = wp.vec3(0.0, 0.0, 0.0)
     labelled = wp.vec3(0.0, 0.0, 0.0)
     shared = float(0.0)
-    left = origins[frame][0] - corners[frame][0]
-    key_row = row - origins[frame][1] + corners[frame][1]
+    view = canvas_view(keys, origins[frame], key_width, corners[frame])
     box = boxes[frame]
     start = width
     stop = int(0)
     if row >= box[1] and row < box[3]:
         start = box[0]
         stop = box[2]
-    covers = key_row >= 0 and key_row < keys.shape[1] // key_width
-    if covers:
-        start = wp.min(start, wp.max(left, 0))
-        stop = wp.max(stop, wp.min(left + key_width, width))
+    if row >= view[1] and row < view[1] + view[3]:
+        start = wp.min(start, wp.max(view[0], 0))
+        stop = wp.max(stop, wp.min(view[0] + view[2], width))
     for column in range(start, stop):
-        key = wp.uint64(0)
-        if covers and column >= left and column < left + key_width:
-            key = keys[frame, key_row * key_width + column - left]
+        key = key_within(keys, frame, view, column, row)
         found = int(labels[frame, row * width + column])
         if key != wp.uint64(0) or found == label:
             covered = key_channel(key) == 0
@@ -93,17 +104,12 @@ def _count_bare(
     """One thread per frame, which looks where the label is alone."""
     frame = first_frame + wp.tid()
     box = boxes[frame]
-    left = origins[frame][0] - corners[frame][0]
-    top = origins[frame][1] - corners[frame][1]
+    view = canvas_view(keys, origins[frame], key_width, corners[frame])
     bare = int(0)
     for row in range(box[1], box[3]):
-        covers = row >= top and row - top < keys.shape[1] // key_width
         for column in range(box[0], box[2]):
             if int(labels[frame, row * width + column]) == label:
-                key = wp.uint64(0)
-                if covers and column >= left and column < left + key_width:
-                    key = keys[frame, (row - top) * key_width + column - left]
-                if key_channel(key) != 0:
+                if key_channel(key_within(keys, frame, view, column, row)) != 0:
                     bare += 1
     bare_out[frame] = float(bare)
 

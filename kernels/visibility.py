@@ -36,6 +36,33 @@ def key_inverse_depth(key: wp.uint64) -> float:
     return wp.cast(wp.uint32(wp.rshift(key, wp.uint64(32))), wp.float32)
 
 
+@wp.func
+def key_low_bits(channel: int, face: int) -> wp.uint64:
+    """What a key says but for the depth."""
+    return wp.lshift(wp.uint64(channel), wp.uint64(28)) | wp.uint64(face)
+
+
+@wp.func
+def inverse_depth_plane(a: wp.vec3, b: wp.vec3, c: wp.vec3, area: float) -> wp.vec3:
+    """Inverse depth at the first corner of a face, and how it grows with u and v: it is affine on the screen."""
+    inverse_a = 1.0 / a[2]
+    rise_b = 1.0 / b[2] - inverse_a
+    rise_c = 1.0 / c[2] - inverse_a
+    slope_x = (rise_b * (c[1] - a[1]) - rise_c * (b[1] - a[1])) / area
+    slope_y = (rise_c * (b[0] - a[0]) - rise_b * (c[0] - a[0])) / area
+    return wp.vec3(inverse_a, slope_x, slope_y)
+
+
+@wp.func
+def pixel_within(view: wp.vec4i, column: int, row: int) -> int:
+    """Number of a pixel of the image within a crop (column, row, width, height), -1 outside of it."""
+    u = column - view[0]
+    v = row - view[1]
+    if u < 0 or v < 0 or u >= view[2] or v >= view[3]:
+        return -1
+    return v * view[2] + u
+
+
 @wp.kernel
 def _draw_faces(
     first_frame: int,
@@ -79,15 +106,9 @@ def _draw_faces(
             first = wp.max(int(wp.ceil(top - corner_y - 0.5)), 0)
             last = wp.min(int(wp.floor(bottom - corner_y - 0.5)), height - 1)
             if first <= last and wp.ceil(left - corner_x - 0.5) <= wp.floor(right - corner_x - 0.5):
-                # Inverse depth is affine on the screen.
-                inverse_a = 1.0 / a[2]
-                rise_b = 1.0 / b[2] - inverse_a
-                rise_c = 1.0 / c[2] - inverse_a
-                slope_x = (rise_b * (c[1] - a[1]) - rise_c * (b[1] - a[1])) / area
-                slope_y = (rise_c * (b[0] - a[0]) - rise_b * (c[0] - a[0])) / area
-                low_bits = wp.lshift(wp.uint64(face_channels[face]), wp.uint64(28)) | wp.uint64(face)
+                plane = inverse_depth_plane(a, b, c, area)
+                low_bits = key_low_bits(face_channels[face], face)
                 rows, sides, corner = wp.vec2i(first, last), wp.vec2(left, right), wp.vec2(corner_x, corner_y)
-                plane = wp.vec3(inverse_a, slope_x, slope_y)
                 fill_face(a, b, c, rows, sides, corner, plane, low_bits, width, width * height, keys)
         face += 1
 
@@ -163,14 +184,8 @@ def _scatter_faces(
     if left > right:
         return
 
-    # Inverse depth is affine on the screen.
-    inverse_a = 1.0 / a[2]
-    rise_b = 1.0 / b[2] - inverse_a
-    rise_c = 1.0 / c[2] - inverse_a
-    slope_x = (rise_b * (c[1] - a[1]) - rise_c * (b[1] - a[1])) / area
-    slope_y = (rise_c * (b[0] - a[0]) - rise_b * (c[0] - a[0])) / area
-    low_bits = wp.lshift(wp.uint64(face_channels[face]), wp.uint64(28)) | wp.uint64(face)
-
+    plane = inverse_depth_plane(a, b, c, area)
+    low_bits = key_low_bits(face_channels[face], face)
     for row in range(first + piece, last + 1, slices):
         y = corner_y + float(row) + 0.5
         span = wp.vec2(left, right)
@@ -181,7 +196,7 @@ def _scatter_faces(
         stop = wp.min(int(wp.floor(span[1] - corner_x - 0.5)), width - 1)
         for column in range(start, stop + 1):
             x = corner_x + float(column) + 0.5
-            inverse = inverse_a + slope_x * (x - a[0]) + slope_y * (y - a[1])
+            inverse = plane[0] + plane[1] * (x - a[0]) + plane[2] * (y - a[1])
             bits = wp.uint64(wp.cast(wp.max(inverse, 1.0e-6), wp.uint32))
             wp.atomic_max(keys_out, frame, row * width + column, wp.lshift(bits, wp.uint64(32)) | low_bits)
 

@@ -144,8 +144,7 @@ class Canvas:
         pixel_count = window.width * window.height
         self.window, self.crop = window, window.crop(self.channel_count)
         self.origins.assign(window.origins)
-        keys: Any = self._keys.flatten()[:pixel_count]
-        self.keys = keys.reshape((1, pixel_count))
+        self.keys = _first(self._keys, 1, pixel_count)
         self._outlines.clear()
 
     def shift(self, origins: np.ndarray) -> None:
@@ -192,9 +191,7 @@ class Canvas:
     def renew(self) -> None:
         """Let epochs start anew: all claims are void."""
         self.epoch.zero_()
-        claimed: Any = self._owners.flatten()[: self._claimed] if self._claimed else None
-        if claimed is not None:
-            claimed.zero_()
+        _first(self._owners, 1, self._claimed).zero_()
         self._claimed = self.owners.size
         self._rounds = 0
 

@@ -16,6 +16,7 @@ from warpprior.render.canvas import CHANNEL_LIMIT
 from warpprior.render.window import Window, drawn_boxes
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
+from warpprior.support.pieces import pieces
 
 POSED_PIXELS = 8_000_000  # pixels of the frames that are posed at a time: bounds the memory of long sequences
 CHUNK_PIXELS = 1_000_000  # pixels drawn per launch, which stay in the cache
@@ -81,10 +82,8 @@ def _draw_each(
     two_sided = wp.array(assembly.face_two_sided, dtype=wp.int32, device=device)
     table = None if values is None else wp.array(values, dtype=wp.uint8, device=device)
     keys = wp.zeros(0, dtype=wp.uint64, device=device)
-    posed = max(1, POSED_PIXELS // pixel_count)
-    for start in range(0, frame_count, posed):
-        cut = slice(start, min(start + posed, frame_count))
-        images = np.full((cut.stop - start, camera.height, camera.width), empty, dtype=image_type)
+    for cut in pieces(frame_count, POSED_PIXELS // pixel_count):
+        images = np.full((cut.stop - cut.start, camera.height, camera.width), empty, dtype=image_type)
         points = np.concatenate(
             [posed_vertices(body.body, poses[body.name].frames(cut), device=device) for body in bodies], axis=1
         )

@@ -22,6 +22,7 @@ from warpprior.render.window import whole_window
 from warpprior.scene import Camera, Scene
 from warpprior.support.arrays import device_of
 from warpprior.support.errors import InputError
+from warpprior.support.pieces import pieces
 from warpprior.support.tape import record_adjoint
 
 CHUNK_PIXELS = 8_000_000  # drawn at once where nothing is kept for a backward pass
@@ -243,9 +244,7 @@ class _View:
 
     def parts(self) -> Iterator[tuple[Canvas, wp.array, slice]]:
         """Faces drawn for some frames at a time: canvas, their screen, and which frames they are."""
-        together = max(1, CHUNK_PIXELS // (self.camera.width * self.camera.height))
-        for start in range(0, self.frame_count, together):
-            cut = slice(start, min(start + together, self.frame_count))
+        for cut in pieces(self.frame_count, CHUNK_PIXELS // (self.camera.width * self.camera.height)):
             canvas = self.canvas(tuple(range(len(self.bodies))), outlined=False, frame_count=cut.stop - cut.start)
             screen: Any = self.screen[cut]
             canvas.draw_faces(screen)

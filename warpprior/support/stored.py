@@ -88,6 +88,8 @@ def _place_of(array: Any) -> tuple[mmap.mmap, int, int] | None:
     """The file's pages that an array is in, where it begins there, and how long it is [bytes]; None for others."""
     if isinstance(array, np.ndarray):
         address, size = array.__array_interface__["data"][0], array.nbytes
+    elif not array.device.is_cpu:
+        return None
     else:
         address, size = array.ptr or 0, array.capacity
     for reference in list(_STORED):

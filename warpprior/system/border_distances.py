@@ -16,7 +16,7 @@ from warpprior.kernels.slabs import thread_count
 from warpprior.render.parts import Part, Parts
 from warpprior.support.device import warp_device
 from warpprior.support.stored import forget, is_stored, stored_zeros
-from warpprior.system.device_distances import measure_there, measures_there
+from warpprior.system.device_distances import measure_there, measures_there, picture_ends
 from warpprior.system.label_fields import contour_fields
 
 if TYPE_CHECKING:
@@ -77,25 +77,23 @@ class BorderDistances:
         parts: Parts | None = None,
     ):
         self._labels, self._label, self._bias = labels, label, bias
-        areas = crops[:, 2].astype(np.int64) * crops[:, 3]
-        self._ends = np.concatenate([[0], np.cumsum(areas)])
+        self._ends = picture_ends(crops)
         places = crops.copy()
         if origins is not None:
             places[:, :2] += origins
         self._crops = wp.array(np.ascontiguousarray(places), dtype=wp.vec4i, device=device)
         self._device = warp_device(device)
-        # Two numbers a pixel, one frame behind the other.
-        shape = (2 * int(self._ends[-1]),)
-        in_file = parts is not None
-        self._there: wp.array | None = None
-        if not in_file and measures_there(device):
-            self._there, shape = measure_there(labels, label, crops, bias, device), (0,)
-        self._values = stored_zeros(shape, np.float16, bounded=True) if in_file else np.empty(shape, dtype=np.float16)
         self._looked: Part | None = None
         self._starts: dict[Part, wp.array] = {}
         self._pictures: dict[Part, wp.array] = {}
-        if self._there is not None:
+        # Two numbers a pixel, one frame behind the other; on the device where they are measured there.
+        self._values: Any
+        if parts is None and measures_there(device):
+            self._values = measure_there(labels, label, crops, bias, device)
             return
+        size = 2 * int(self._ends[-1])
+        in_file = parts is not None
+        self._values = stored_zeros((size,), np.float16, bounded=True) if in_file else np.empty(size, dtype=np.float16)
         spans = [(0, len(labels))] if parts is None else [(part.start, part.stop) for part in parts]
         # One pool for all: threads that come and go leave the memory behind that they worked in.
         with ThreadPoolExecutor(max_workers=min(thread_count(), 2)) as pool:
@@ -103,8 +101,8 @@ class BorderDistances:
                 list(pool.map(lambda frame: self._measure(frame, crops[frame]), range(start, stop)))
                 forget(self._of(start, stop))
 
-    def _of(self, start: int, stop: int) -> np.ndarray:
-        return self._values[2 * self._ends[start] : 2 * self._ends[stop]]
+    def _of(self, start: int, stop: int) -> Any:
+        return self._values[2 * int(self._ends[start]) : 2 * int(self._ends[stop])]
 
     def _measure(self, frame: int, crop: np.ndarray) -> None:
         column, row, width, height = crop
@@ -127,13 +125,9 @@ class BorderDistances:
 
     def _show(self, part: Part) -> wp.array:
         """The pictures of a part on the device; on a CPU they are those in memory, or in the file."""
-        if self._there is not None:
-            start, stop = (2 * int(self._ends[frame]) for frame in (part.start, part.stop))
-            pictures: Any = self._there[start:stop]
-            self._pictures[part] = pictures
-            return pictures
-        values = self._of(part.start, part.stop)
-        pictures = wp.array(values, dtype=wp.float16, device=self._device, copy=False)
+        values = pictures = self._of(part.start, part.stop)
+        if isinstance(values, np.ndarray):
+            pictures = wp.array(values, dtype=wp.float16, device=self._device, copy=False)
         if self._device.is_cpu or not is_stored(values):
             self._pictures[part] = pictures
         return pictures

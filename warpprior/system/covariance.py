@@ -16,16 +16,13 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from warpprior.support.blas import one_thread
+from warpprior.support.pieces import pieces
 from warpprior.support.stored import forget, stored_zeros
 
 LAGS = 2  # frames before that a frame is coupled with
 PIECE = 64  # frames that are looked at together
 HELD_FRAMES = 256  # sequences of more are in files
 _LEAST = 1e-12  # of a curvature, as a share of the largest of its unknown: less is rounding
-
-
-def _pieces(frame_count: int) -> list[slice]:
-    return [slice(start, min(start + PIECE, frame_count)) for start in range(0, frame_count, PIECE)]
 
 
 def _blocks(frame_count: int, size: int) -> np.ndarray:
@@ -68,7 +65,7 @@ class Information:
         """
         lags = [lag for lag in range(1, 1 + LAGS) if hessian[:, lag].any()]
         found = cls(share * diagonals(hessian), lags)
-        for piece in _pieces(found.frame_count):
+        for piece in pieces(found.frame_count, PIECE):
             lower = hessian[piece, 0]
             after = hessian[piece.start + 1 : piece.stop + 1, 3]
             lower = np.concatenate([lower[: len(after)] + after, lower[len(after) :]])
@@ -112,7 +109,7 @@ class Information:
         scaling = np.outer(scale, scale)
         surplus = rho**2 / (1.0 - rho**2)
         found = Information(np.broadcast_to(self._most, (self.frame_count, self.column_count)), [1])
-        for piece in _pieces(self.frame_count):
+        for piece in pieces(self.frame_count, PIECE):
             first = max(piece.start - 1, 0)  # with the frame before, and the one after
             part, count = self._own[first : piece.stop + 1], piece.stop - piece.start
             with one_thread():
@@ -167,7 +164,7 @@ class Marginals:
         inner, outer = slice(0, width), slice(width, None)
         columns = width + len(self.shared)
         blocks = self._factor.inverse()
-        for frames in reversed(_pieces(frame_count)):
+        for frames in reversed(pieces(frame_count, PIECE)):
             found = np.zeros((1 + LAGS, frames.stop - frames.start, columns, columns))
             with one_thread():
                 for place in range(frames.stop - frames.start - 1, -1, -1):
@@ -218,7 +215,7 @@ def invert(
     inside = [_blocks(frame_count, width) for _ in range(1 + LAGS)]
     border = np.zeros((frame_count, width, column_count - width))
     corner, most = np.zeros((column_count - width,) * 2), np.zeros(width)
-    for frames in _pieces(frame_count):
+    for frames in pieces(frame_count, PIECE):
         own, back = _total(told, frames)
         _add_border(own, back, frames, border, corner)
         for blocks, values in zip(inside, (own, *back), strict=True):

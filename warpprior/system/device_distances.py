@@ -17,6 +17,12 @@ def measures_there(device) -> bool:
     return warp_device(device).is_cuda
 
 
+def picture_ends(crops: np.ndarray) -> np.ndarray:
+    """Where pictures begin that lie one behind the other, and where the last ends (frame + 1,) int64 [pixels]."""
+    areas = crops[:, 2].astype(np.int64) * crops[:, 3]
+    return np.concatenate([[0], np.cumsum(areas)])
+
+
 def measure_there(labels: np.ndarray, label: int, crops: np.ndarray, bias: float, device) -> wp.array:
     """Pictures of all frames, one behind the other, two numbers a pixel [2 pixels] float16, on the device.
 
@@ -28,8 +34,7 @@ def measure_there(labels: np.ndarray, label: int, crops: np.ndarray, bias: float
         device: Warp device.
     """
     device = warp_device(device)
-    areas = crops[:, 2].astype(np.int64) * crops[:, 3]
-    ends = np.concatenate([[0], np.cumsum(areas)])
+    ends = picture_ends(crops)
     fields = wp.empty(2 * int(ends[-1]), dtype=wp.float16, device=device)
     start = 0
     while start < len(labels):
@@ -44,6 +49,6 @@ def measure_there(labels: np.ndarray, label: int, crops: np.ndarray, bias: float
         gaps = wp.empty((3, count), dtype=wp.int16, device=device)
         scan_columns(asked, int(crops[some, 2].max()), gaps_out=gaps)
         own = fields[2 * int(ends[start]) : 2 * int(ends[stop])]
-        measure_fields(asked, gaps, bias, int(areas[some].max()), fields_out=own)
+        measure_fields(asked, gaps, bias, int(np.diff(ends[start : stop + 1]).max()), fields_out=own)
         start = stop
     return fields

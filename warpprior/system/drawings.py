@@ -57,8 +57,6 @@ class Drawings:
         self.keys = keys.reshape((count, longest * window.width * window.height))
         self._walls = window.views(device)
         self._views = wp.zeros((count, longest), dtype=wp.vec4i, device=device)
-        if not self._follow and self.whole:  # crops stay where they are
-            self._views.assign(np.tile(self._walls.numpy(), (count, 1, 1)))
         return keys
 
     @property
@@ -90,8 +88,6 @@ class Drawings:
             for own, canvas in zip(views, self.alone.values(), strict=True):
                 own[: part.count, :2] = canvas.window.origins[part.frames]
                 own[: part.count, 2:] = canvas.window.width, canvas.window.height
-        elif not self.whole:
-            self._views.assign(np.tile(self._walls.numpy()[part.frames], (len(self.alone), 1, 1)))
         return self._views
 
     def draw(self) -> None:
@@ -135,6 +131,10 @@ class Drawings:
 
     def _turn_to(self, part: Part) -> None:
         self._part = part
+        if not self._follow:  # crops stay where they are
+            for index in range(len(self.alone)):
+                views: Any = self._views[index]
+                wp.copy(views, part.of(self._walls), count=part.count)
         self._backdrop.turn_to(part)
         for canvas in self.alone.values():
             canvas.turn_to(part)

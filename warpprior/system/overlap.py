@@ -63,7 +63,7 @@ class Overlap:
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
             )
-            if canvas.device.is_cpu and not part.whole:
+            if not part.whole:
                 forget(part.of(self._labels))
 
     def _sides(self, part: Part) -> tuple:

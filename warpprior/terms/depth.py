@@ -123,7 +123,7 @@ class BoundDepth(DrawnTerm):
             observed_out=part.of(self._seen),
             normals_out=part.of(self._normals),
         )
-        if not part.whole and self.problem.motion.device.is_cpu:
+        if not part.whole:
             forget(part.of(self._view.depths))
 
     def add_part(self, system: System, part: Part) -> None:

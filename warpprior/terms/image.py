@@ -229,9 +229,8 @@ class BoundImage(DrawnTerm):
             size = {"width": width, "height": height, "sigma": sigma, "radius": radius}
             blur.blur_pictures(values, **size, vertical=False, finish=False, blurred_out=between)
             blur.blur_pictures(between, **size, vertical=True, finish=True, blurred_out=values)
-            if device.is_cpu:
-                forget(pixels)
-                forget(values)
+            forget(pixels)
+            forget(values)
 
     def _of(self, part: Part) -> tuple[Samples, Blurred, Trust]:
         """What concerns a part of the frames."""
@@ -284,7 +283,7 @@ class BoundImage(DrawnTerm):
             offsets_out=samples.offsets,
             counts_out=part.of(self._counts),
         )
-        if not part.whole and motion.device.is_cpu:
+        if not part.whole:
             forget(part.of(self._pixels))
             forget(blurred.values)
         image.gauge_misses(samples, self.term.sigma_grey, sigmas_out=part.of(self.sigmas))

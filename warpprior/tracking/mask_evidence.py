@@ -12,8 +12,8 @@ from warpprior.support.errors import InputError
 from warpprior.tracking.evidence import NO_EVIDENCE, Evidence
 from warpprior.tracking.known_borders import PARTS, KnownBorders
 from warpprior.tracking.mask_search import LEAST_PIXELS, is_due
-from warpprior.tracking.mask_view import MaskView
-from warpprior.tracking.place_search import MARGIN, WIDEST, PlaceSearch
+from warpprior.tracking.mask_view import WIDEST, MaskView
+from warpprior.tracking.place_search import PlaceSearch
 from warpprior.tracking.single_frame import SingleFrame, coarse_to_fine, relinearise
 
 SIGMAS = 2.0  # borders are looked for within so many sigmas of a prior
@@ -124,7 +124,7 @@ class MaskResidual:
         self._bias.fill_(self.bias_px)
         reaches = {name: self._plan(name, prior) for name in self._views}
         for view in self._views.values():
-            view.look(labels, MARGIN)
+            view.look(labels)
         active = {name: reaches[name] for name, view in self._views.items() if view.active}
         found |= relinearise(self.frame, poses, active, prior, self._linearise, self._size)
         for name, view in self._views.items():

@@ -20,6 +20,8 @@ from warpprior.tracking.single_frame import PoseEquations, SingleFrame
 from warpprior.tracking.twin_arrays import TwinArray, twin_zeros
 
 GPU_LANES = 256
+WIDEST = 40.0  # borders are looked for within so many pixels, but no more [px]
+MARGIN = WIDEST + 8.0  # labels are looked at this far around a body [px], always, so that windows keep their size
 MOST_PICTURES = 2**30  # after so many their numbers begin anew
 SIZES = 8  # of windows whose launches stay recorded
 PASSES = 4  # of the closed form that begins a search
@@ -90,9 +92,9 @@ class MaskView:
             del self._recorded[next(key for key in self._recorded if key != whole)]
         self._looking, self._drawing, self._linearising, self._comparing = recorded
 
-    def look(self, labels: np.ndarray, margin: float) -> None:
+    def look(self, labels: np.ndarray) -> None:
         """Look at the label image around the body; without its label there is nothing to see."""
-        box = self._frame.box([self.body], margin)
+        box = self._frame.box([self.body], MARGIN)
         self.active = False
         if box is not None:
             self._near = fitted(self._near, box, self._frame.camera)

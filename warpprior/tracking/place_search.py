@@ -11,11 +11,9 @@ from warpprior.scene import Poses
 from warpprior.tracking.evidence import Evidence, move, seen_from
 from warpprior.tracking.manifold import difference
 from warpprior.tracking.mask_search import different, turned_in_picture
-from warpprior.tracking.mask_view import MaskView
+from warpprior.tracking.mask_view import WIDEST, MaskView
 from warpprior.tracking.single_frame import WEAK, SingleFrame, coarse_to_fine, relinearise
 
-WIDEST = 40.0  # borders are looked for within so many pixels, but no more [px]
-MARGIN = WIDEST + 8.0  # labels are looked at this far around a body [px], always, so that windows keep their size
 DOUBTED = 0.04  # share of the prior's information that is believed of what was not found where it should be
 
 
@@ -73,7 +71,7 @@ class PlaceSearch:
             sure = DOUBTED * (WEAK if prior is None or pose is not poses[0] else prior)
             for start in (moved, turned_in_picture(moved, turn)) if turn else (moved,):
                 frame.place({name: start})
-                view.look(labels, MARGIN)
+                view.look(labels)
                 if not view.active:
                     continue
                 evidence, place, missed = self._settle(view, start, sure, count)

@@ -13,6 +13,7 @@ from warpprior.bodies import posed_vertices
 from warpprior.geometry.queries import signed_distance
 from warpprior.refinement.symmetry import seen_angles
 from warpprior.scene import Poses, Scene
+from warpprior.support.pieces import pieces
 
 POINTS = 400  # of a surface that are looked up in another
 MOST_FACES = 400_000  # that are looked up in at once, of all frames: a long recording of a fine mesh takes gigabytes
@@ -32,8 +33,8 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
     count = scene.frame_count
     nearest = {name: np.full(count, np.inf) for name in names}
     most = max(body.body.face_count for body in scene.bodies)
-    for start in range(0, count, max(MOST_FACES // most, 1)):
-        _bring_near(scene, poses, slice(start, start + max(MOST_FACES // most, 1)), nearest, device)
+    for frames in pieces(count, MOST_FACES // most):
+        _bring_near(scene, poses, frames, nearest, device)
     carries = any(not body.body.is_rigid for body in scene.bodies)
     found = {}
     for name, least in nearest.items():

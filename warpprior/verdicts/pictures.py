@@ -11,6 +11,7 @@ from warpprior.bodies import posed_keypoints
 from warpprior.render.images import each_labels, render_depth, render_labels
 from warpprior.render.thinning import thinned, thinned_camera
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, depth_image, trust_of
+from warpprior.support.pieces import pieces
 from warpprior.support.stored import forget
 
 BORDER = 4.0  # length of a border over the root of its area
@@ -19,7 +20,7 @@ FEWEST_KEYPOINTS = 4
 CONFIDENT = 0.3  # keypoints less sure than this tell nothing
 MOST_DRAWN_PX = 160  # width of the pictures in which depth and colours are compared
 LEAST_M = 1e-3  # of a depth
-AT_ONCE = 100  # frames
+AT_ONCE = 100  # frames that are drawn together
 
 
 def label_traces(scene: Scene, poses: Mapping[str, Poses], names: Mapping[str, int], device: str) -> dict[str, dict]:
@@ -142,14 +143,9 @@ def draw_small(scene: Scene, poses: Mapping[str, Poses], device: str) -> Iterato
     """Draw all bodies, some frames at a time."""
     step = max(1, -(-scene.camera.width // MOST_DRAWN_PX))
     small = replace(scene, camera=thinned_camera(scene.camera, step), labels=None, read_rgb=None, read_depth=None)
-    for frames in pieces(scene.frame_count):
+    for frames in pieces(scene.frame_count, AT_ONCE):
         part = {name: own.frames(frames) for name, own in poses.items()}
         yield Small(frames, render_depth(small, part, device), render_labels(small, part, device), step)
-
-
-def pieces(frame_count: int) -> list[slice]:
-    """Frames that are looked at together, so that memory does not grow with the sequence."""
-    return [slice(start, min(start + AT_ONCE, frame_count)) for start in range(0, frame_count, AT_ONCE)]
 
 
 def trace_depth(scene: Scene, names: Mapping[str, int], small: Small, found: Mapping[str, np.ndarray]) -> None:
