@@ -22,8 +22,8 @@ from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    hide_unlabelled,
     inside,
+    known_without_masks,
     label_images,
     numbered,
     picture_size,
@@ -145,8 +145,6 @@ class _Reader:
         names = {key: body_name(key, start) for key in start}
         bodies = [self._body(names[key], label, start[key], key) for label, key in enumerate(start, start=1)]
         labels, masked = self._labels(camera, names)
-        unmasked = [item.name for item in bodies if labels is not None and item.label not in masked]
-        bodies = [replace(item, known=item.name in unmasked) for item in bodies]
         self.notes.append(f"frame rate: {self.options.rate:g} per second, which the files do not say")
         world = self._world()
         scene = Scene(
@@ -159,7 +157,7 @@ class _Reader:
             read_depth=self._depth(camera),
             warnings=tuple(self.notes),
         )
-        return Recording(hide_unlabelled(scene, unmasked), world)
+        return Recording(known_without_masks(scene, masked), world)
 
     def start(self) -> dict[Key, dict[int, tuple[int, np.ndarray]]]:
         """Poses to start from: the ground truth, or results."""

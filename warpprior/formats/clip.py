@@ -26,7 +26,7 @@ from warpprior.formats.parts.pictures import (
     Masks,
     color_pictures,
     depth_pictures,
-    hide_unlabelled,
+    known_without_masks,
     label_images,
     numbered,
     picture_size,
@@ -151,7 +151,6 @@ class _Reader:
             for image in images:
                 image[:] = nearest(image)
         bodies = [replace(item, label=labels[item.name]) for item in objects]
-        unmasked = [name for name in named if images is not None and name not in masked]
         bodies += [
             SceneBody(read_hand(hand.side, name=hand.name), labels[hand.name], False)  # its start is fitted
             for hand in hands
@@ -181,8 +180,7 @@ class _Reader:
             keypoints3d={hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"},
             warnings=tuple(self.notes),
         )
-        known = tuple(replace(item, known=item.name in unmasked) for item in scene.bodies)
-        return Recording(hide_unlabelled(replace(scene, bodies=known), unmasked), world)
+        return Recording(known_without_masks(scene, masked), world)
 
     def _tracks(self) -> dict[str, PoseTrack]:
         """Tracks of objects by the names that their paths suggest."""
@@ -286,8 +284,8 @@ class _Reader:
         hands = read_hand_tracks(paths, options.side, options.keypoint_order, size, self.notes)
         return [hand.on(timeline, self.notes) for hand in hands]
 
-    def _labels(self, timeline: Timeline, camera: Camera, labels: dict[str, int]) -> tuple[np.ndarray | None, set[str]]:
-        """Label images, and the bodies that have masks."""
+    def _labels(self, timeline: Timeline, camera: Camera, labels: dict[str, int]) -> tuple[np.ndarray | None, set[int]]:
+        """Label images, and the labels that have masks."""
         path = self.one("masks")
         if path is None:
             self.notes.append("no masks: nothing holds objects to the pictures")
@@ -296,7 +294,7 @@ class _Reader:
         of = self._owners(found, list(labels), path)
         masks = {labels[name]: mask for name, mask in of.items()}
         names = {label: name for name, label in labels.items()}
-        return label_images(masks, timeline.count, camera, names, path.name, self.notes), set(of)
+        return label_images(masks, timeline.count, camera, names, path.name, self.notes), set(masks)
 
     def _owners(self, found: dict[str, Masks], bodies: list[str], path: Path) -> dict[str, Masks]:
         """The mask of each body that has one.

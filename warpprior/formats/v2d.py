@@ -33,8 +33,8 @@ from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    hide_unlabelled,
     inside,
+    known_without_masks,
     label_images,
     numbered,
     picture_size,
@@ -207,10 +207,7 @@ class _Reader:
             self.notes.append("hands were left out, as asked")
         self.notes.append(f"frame rate: {self.options.fps:g} per second, which the files do not say")
         labels, masked = self._labels(camera, bodies)
-        unmasked = [item.name for item in bodies if item.label not in masked] if masked else []
-        if masked:
-            bodies = [replace(item, known=item.name in unmasked) for item in bodies]
-        elif bodies:
+        if not masked:
             self.notes.append(f"no masks beside {self.bundle.name}: nothing holds poses to the pictures")
         world = self._world()
         scene = Scene(
@@ -223,7 +220,7 @@ class _Reader:
             read_depth=self._depth(camera),
             warnings=tuple(self.notes),
         )
-        return Recording(hide_unlabelled(scene, unmasked), world)
+        return Recording(known_without_masks(scene, masked), world)
 
     def _camera(self) -> tuple[Camera, dict[int, Path]]:
         """Intrinsics, and colour pictures by frame."""
