@@ -19,15 +19,15 @@ from warpprior.bodies.readers.hand import read_hand
 from warpprior.formats.format import Format
 from warpprior.formats.parts.keypoints import ORDERS, SIZES, guess_order, reordered
 from warpprior.formats.parts.mano_hands import ManoHand, find_mano, hand_of
-from warpprior.formats.parts.parquet_row import ParquetRow, column_names, find_row_file, row_files
-from warpprior.formats.parts.row_contacts import REACH_M, link_contacts
+from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file
+from warpprior.formats.parts.row_contacts import link_contacts
 from warpprior.formats.parts.row_objects import changed_objects, read_row_objects, scene_objects, xyzw_of
+from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
 from warpprior.formats.parts.virtual_camera import into_camera, into_world, standing_camera
 from warpprior.formats.recording import Recording
-from warpprior.io.world import CameraPath, World
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.io.world import CameraPath
+from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.support.limits import number
 from warpprior.support.options import option
 
 SIDES = ("right", "left")
@@ -36,7 +36,7 @@ _ACCEPTED = "needs the columns of the older parquet form; newer ones are read by
 
 
 @dataclass(frozen=True)
-class ManoSharpaOptions:
+class ManoSharpaOptions(RowOptions):
     """Options of ``mano_sharpa``."""
 
     mano: Path | None = option("folder of the MANO models (default: $WARPPRIOR_MANO)", metavar="DIR")
@@ -45,16 +45,6 @@ class ManoSharpaOptions:
         "mano",
         choices=("mano", "joints", "none"),
     )
-    sequence: str | None = option("sequence to take, of a folder of several", metavar="NAME")
-    robot: str | None = option("robot to take, of a folder of several", metavar="NAME")
-    meshes: Path | None = option("folder of the objects' meshes (default: near the file)", metavar="DIR")
-    mesh_scale: float | None = option(
-        "metres per unit of the meshes (default: by the stated radius)", number(None, 1e-6, 1e3)
-    )
-    pose_sigma: float = option(
-        "how far given poses are off, in metres: they are held to that", number(0.005, 1e-5, 1.0)
-    )
-    contact_distance: float = option("how near a link is that touches, in metres", number(REACH_M, 1e-4, 0.1))
 
 
 class ManoSharpaFormat(Format):
@@ -70,11 +60,7 @@ class ManoSharpaFormat(Format):
     Options = ManoSharpaOptions
 
     def recognises(self, path: Path) -> str:
-        if path.is_file() and path.suffix.lower() != ".parquet":
-            return ""
-        files = [path] if path.is_file() else row_files(path)[:1]
-        found = [file.name for file in files if {"mano_right_trans", "mano_left_trans"} & set(column_names(file))]
-        return f"columns of {found[0]}" if found else ""
+        return recognised_by(path, "mano_right_trans", "mano_left_trans")
 
     def read(self, source: Path, options: ManoSharpaOptions) -> Recording:
         return _Reader(source, options).read()
@@ -122,22 +108,7 @@ class _Reader:
             bodies.append(self.mano(side, label) if options.hands == "mano" else self._fitted(side, label, keypoints))
         if not bodies:
             raise InputError(str(row.path), "has no object and no hand that is read", _ACCEPTED)
-        fps = row.array("fps", ())
-        if fps is None or not fps > 0.0:
-            raise InputError(row.place("fps"), "is missing or not above zero", "needs frames per second")
-        held = f"given poses are held to {1000 * options.pose_sigma:g} mm"
-        notes.append(f"no picture shows anything: {held}, and physics mends them")
-        notes.append("gravity was taken to point along -z of its coordinates")
-        scene = Scene(
-            name=row.text("sequence_id") or row.path.stem,
-            camera=self.camera,
-            fps=float(fps),
-            bodies=tuple(bodies),
-            keypoints3d=keypoints,
-            warnings=tuple(notes),
-            noise={"poses": options.pose_sigma},
-        )
-        return Recording(scene, World(self.path, np.array([0.0, 0.0, -1.0])))
+        return row_recording(row, self.camera, self.path, bodies, keypoints, notes, pose_sigma=options.pose_sigma)
 
     def mano(self, side: str, label: int) -> SceneBody:
         """A hand of MANO by its parameters."""
@@ -198,7 +169,7 @@ class _Reader:
         places = reordered(stored, order)
         places, _ = into_camera(self.path, places, np.tile([0.0, 0.0, 0.0, 1.0], (*places.shape[:2], 1)))
         keypoints[name] = np.concatenate([places, np.ones((*places.shape[:2], 1))], axis=2)
-        return SceneBody(read_hand(side, name=name), label, False, None)  # type: ignore[arg-type]  # fitted
+        return SceneBody(read_hand(side, name=name), label, False)  # its start is fitted
 
 
 def _write_back(recording: Recording, folder: Path, options: ManoSharpaOptions) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def hands_recording(
                 notes.append(f"{body} is seen in no frame; it was left out")
             continue
         kept = {key: kept[key] | ({} if values is None else {body: values}) for key, values in found.items()}
-        bodies.append(SceneBody(read_hand(side, name=body), label, False, None))  # type: ignore[arg-type]  # fitted
+        bodies.append(SceneBody(read_hand(side, name=body), label, False))  # its start is fitted
         if deep.get(side) is not None:
             note_side(deep[side], side, notes)
     if not bodies:
