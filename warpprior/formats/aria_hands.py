@@ -14,7 +14,7 @@ import numpy as np
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
 from warpprior.formats.format import Format, NoOptions
 from warpprior.formats.parts.hands_alone import hands_recording
-from warpprior.formats.parts.motion import camera_path, note_camera, transforms_of
+from warpprior.formats.parts.motion import camera_path, complete, note_camera, transforms_of
 from warpprior.formats.parts.text_files import read_table
 from warpprior.formats.recording import Recording
 from warpprior.io.rotations import read_rotations
@@ -155,7 +155,7 @@ def _world(file: Path, stamps: np.ndarray, back: float, notes: list[str]) -> Wor
     valid = np.abs(own[nearest] - stamps) <= _NEAR_US
     values = np.array([[_number(rows[order[row]], name, path) for name in names] for row in nearest])
     rotation = read_rotations(values[:, 3:], "device", str(path), notes)
-    valid &= np.isfinite(rotation).all(axis=1)
+    valid &= complete(rotation)
     matrices = transforms_of(values[:, :3], np.where(valid[:, None], rotation, [0.0, 0.0, 0.0, 1.0]))
     matrices[:, :3, 3] -= back * matrices[:, :3, 2]
     found = camera_path(matrices, valid, str(path), notes)

@@ -21,7 +21,7 @@ from warpprior.formats.parts.intrinsics import Intrinsics, read_intrinsics
 from warpprior.formats.parts.keypoints import ORDERS
 from warpprior.formats.parts.mask_sources import ONE, mask_numbers, mask_sample, read_masks
 from warpprior.formats.parts.mesh_units import read_mesh_of_any_unit
-from warpprior.formats.parts.motion import camera_path, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
 from warpprior.formats.parts.pictures import (
     Masks,
     color_pictures,
@@ -372,7 +372,7 @@ class _Reader:
             whole = transforms_of(item.initial.position, item.initial.rotation, size * item.initial.scale)
             rows = track.frames(timeline, [])
             given = track.matrices.copy()
-            keep = (rows >= 0) & np.isfinite(given).all(axis=(1, 2))
+            keep = (rows >= 0) & complete(given)
             given[keep] = _turned(whole, self.options, back=True)[rows[keep]]
             target = folder / self._below(track.path)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -402,7 +402,7 @@ def _same(mask: str, body: str) -> bool:
 def _turned(matrices: np.ndarray, options: ClipOptions, *, back: bool = False) -> np.ndarray:
     """Poses of another camera or direction as camera_from_body of OpenCV, or the way back."""
     found = matrices.copy()
-    there = np.isfinite(found).all(axis=(1, 2))
+    there = complete(found)
     steps = [options.inverse_poses, options.opengl]
     for which in (1, 0) if back else (0, 1):
         if which == 0 and steps[0]:

@@ -17,7 +17,7 @@ MIRROR = np.array([1.0, -1.0, -1.0])  # of rotation vectors, where x is mirrored
 
 def complete(values: np.ndarray) -> np.ndarray:
     """Frames (frame,) bool in which all is finite."""
-    return np.asarray(np.isfinite(values).reshape(len(values), -1).all(axis=1), dtype=bool)
+    return np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))), dtype=bool)
 
 
 def filled(
