@@ -23,7 +23,13 @@ from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file
 from warpprior.formats.parts.row_contacts import link_contacts
 from warpprior.formats.parts.row_objects import changed_objects, read_row_objects, scene_objects, xyzw_of
 from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
-from warpprior.formats.parts.virtual_camera import into_camera, into_world, standing_camera
+from warpprior.formats.parts.virtual_camera import (
+    into_camera,
+    into_world,
+    points_into_camera,
+    points_into_world,
+    standing_camera,
+)
 from warpprior.formats.recording import Recording
 from warpprior.io.world import CameraPath
 from warpprior.scene import Poses, SceneBody
@@ -153,7 +159,7 @@ class _Reader:
     def order_of(self, item: SceneBody, stored: np.ndarray) -> tuple[str, float]:
         """The order of stored joints (frame, 21, 3) that is nearest to what parameters give, and how far off [m]."""
         made = posed_keypoints(item.body, item.initial).astype(np.float64)
-        made, _ = into_world(self.path, made, np.tile([0.0, 0.0, 0.0, 1.0], (*made.shape[:2], 1)))
+        made = points_into_world(self.path, made)
         bones = [index for index, name in enumerate(KEYPOINT_NAMES) if not name.endswith("_tip")]
         off = {
             order: float(np.linalg.norm(made - reordered(stored, order), axis=2)[:, bones].max()) for order in SIZES[21]
@@ -166,8 +172,7 @@ class _Reader:
         stored, name = self.row.needed(f"mano_{side}_joints", (self.count, 21, 3)), f"hand_{side}"
         order = guess_order(stored)
         self.notes.append(f"{name}: our own hand, fitted to its joints in the order {order}, by their distances")
-        places = reordered(stored, order)
-        places, _ = into_camera(self.path, places, np.tile([0.0, 0.0, 0.0, 1.0], (*places.shape[:2], 1)))
+        places = points_into_camera(self.path, reordered(stored, order))
         keypoints[name] = np.concatenate([places, np.ones((*places.shape[:2], 1))], axis=2)
         return SceneBody(read_hand(side, name=name), label, False)  # its start is fitted
 

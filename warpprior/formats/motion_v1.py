@@ -31,7 +31,7 @@ from warpprior.formats.parts.row_objects import (
     xyzw_of,
 )
 from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
-from warpprior.formats.parts.virtual_camera import into_camera, into_world, standing_camera
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, standing_camera
 from warpprior.formats.recording import Recording
 from warpprior.io.world import CameraPath
 from warpprior.scene import SceneBody
@@ -192,7 +192,7 @@ class _Reader:
             flag = "--urdf" if hand.side is None else f"--urdf-{self.sides[hand.side]}"
             self.notes.append(f"{hand.name} was left out: {what}, and {flag} names no URDF file")
             return None
-        places, _ = into_camera(path, hand.poses[..., :3], hand.poses[..., 3:])
+        places = points_into_camera(path, hand.poses[..., :3])
         seen = np.zeros((self.count, len(KEYPOINT_NAMES), 4))
         for ours, theirs in rows.items():
             seen[:, ours, :3], seen[:, ours, 3] = places[:, theirs], 1.0
