@@ -78,10 +78,7 @@ class BopFormat(Format):
         return _Reader(source, options).read()
 
     def write(self, recording: Recording, folder: Path, options: BopOptions) -> tuple[str, ...]:
-        origin = recording.origin
-        if origin is None or origin.format != self.name:
-            found = "was not read from a scene" if origin is None else f"was read from {origin.format}"
-            raise InputError("bop", f"the recording {found}", "results are of images of a BOP data set")
+        origin = self.origin_of(recording, "a scene", "results are of images of a BOP data set")
         return (_write_results(recording, _Reader(origin.path, options), folder),)
 
 

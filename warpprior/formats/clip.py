@@ -101,10 +101,7 @@ class ClipFormat(Format):
         return _Reader(source, options).read()
 
     def write(self, recording: Recording, folder: Path, options: ClipOptions) -> tuple[str, ...]:
-        origin = recording.origin
-        if origin is None or origin.format != self.name:
-            found = "was not read from a clip" if origin is None else f"was read from {origin.format}"
-            raise InputError("clip", f"the recording {found}", "files of a clip are written back, not made anew")
+        origin = self.origin_of(recording, "a clip", "files of a clip are written back, not made anew")
         return _Reader(origin.path, options).write(recording, folder)
 
 

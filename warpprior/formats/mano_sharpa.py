@@ -182,9 +182,7 @@ def _write_back(recording: Recording, folder: Path, options: ManoSharpaOptions) 
     origin, scene = recording.origin, recording.scene
     assert origin is not None, "it was read from a file"
     reader = _Reader(origin.path, options)
-    if scene.frame_count != reader.count:
-        found = f"has {reader.count} frames, the recording {scene.frame_count}"
-        raise InputError(str(reader.row.path), found, "the same frames")
+    recording.check_frames(reader.count, reader.row.path)
     row, path, said = reader.row, reader.path, []
     hands = {side: item for side in reader.sides for item in scene.bodies if item.name == f"hand_{side}"}
     objects = [item for item in scene.bodies if item not in hands.values()]

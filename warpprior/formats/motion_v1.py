@@ -241,9 +241,7 @@ def _write_back(recording: Recording, folder: Path, options: MotionOptions) -> t
     origin = recording.origin
     assert origin is not None, "it was read from a file"
     reader = _Reader(origin.path, options)
-    if recording.scene.frame_count != reader.count:
-        found = f"has {reader.count} frames, the recording {recording.scene.frame_count}"
-        raise InputError(str(reader.row.path), found, "the same frames")
+    recording.check_frames(reader.count, reader.row.path)
     before, path = reader.read(), recording.world.camera
     assert path is not None, "reading made one"
     row, new, said = reader.row, {}, []

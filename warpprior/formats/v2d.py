@@ -101,10 +101,7 @@ class V2dFormat(Format):
         return _Reader(source, options).read()
 
     def write(self, recording: Recording, folder: Path, options: V2dOptions) -> tuple[str, ...]:
-        origin = recording.origin
-        if origin is None or origin.format != self.name:
-            found = "was not read from a bundle" if origin is None else f"was read from {origin.format}"
-            raise InputError("v2d", f"the recording {found}", "bundles are written back, not made anew")
+        origin = self.origin_of(recording, "a bundle", "bundles are written back, not made anew")
         said = []
         bundles = _bundles(origin.path)
         alone = len(bundles) == 1 and bundles[0] in (origin.path, origin.path.parent)
@@ -379,9 +376,7 @@ def _centroid_shift(item: SceneBody, poses: Poses) -> np.ndarray | None:
 def _write_bundle(recording: Recording, bundle: Path, target: Path) -> str:
     """Copy a bundle with the poses of the recording in it; a sentence about what was changed."""
     arrays = _Arrays(bundle)
-    count = recording.scene.frame_count
-    if count != arrays.count:
-        raise InputError(str(arrays.path), f"has {arrays.count} frames, the recording {count}", "the same frames")
+    recording.check_frames(arrays.count, arrays.path)
     new: dict[str, np.ndarray] = {}
     to_world = arrays.get("camera_to_world_transform", 4, 4)
     changed = []
