@@ -120,7 +120,8 @@ class ClipPictures:
             raise InputError(where, "is no picture of its camera's size", f"{self.lens.width} x {self.lens.height}")
         image = decode_image(header, data, where, color=True)
         cv2 = import_cv2()
-        return cv2.remap(image, self.pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        x, y = cv2.split(self.pixels)
+        return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 @dataclass(frozen=True, eq=False)
