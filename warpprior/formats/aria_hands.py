@@ -7,15 +7,14 @@ quaternions x, y, z, w (facebookresearch/projectaria_tools, its sample).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
-from warpprior.formats.format import Format
+from warpprior.formats.format import Format, NoOptions
 from warpprior.formats.parts.hands_alone import hands_recording
-from warpprior.formats.parts.motion import camera_path, note_camera, transforms_of
+from warpprior.formats.parts.motion import camera_path, complete, note_camera, transforms_of
 from warpprior.formats.parts.text_files import read_table
 from warpprior.formats.recording import Recording
 from warpprior.io.rotations import read_rotations
@@ -42,11 +41,6 @@ _NEAR_US = 20_000  # how far a pose of the device may be from a hand's time
 _CAMERA = Camera(640, 480, 240.0, 240.0, 320.0, 240.0)
 
 
-@dataclass(frozen=True)
-class AriaHandsOptions:
-    """``aria_hands`` has none."""
-
-
 class AriaHandsFormat(Format):
     """Hand tracking of Aria MPS."""
 
@@ -56,13 +50,12 @@ class AriaHandsFormat(Format):
         "both hands as our own, by landmarks in space; frames without one; poses of the device in the world, gravity"
     )
     verified = "files in its layout, with the columns of the genuine sample in its repository"
-    Options = AriaHandsOptions
 
     def recognises(self, path: Path) -> str:
         file = _file(path)
         return file.name if file is not None else ""
 
-    def read(self, source: Path, options: AriaHandsOptions) -> Recording:
+    def read(self, source: Path, options: NoOptions) -> Recording:
         file = _file(source)
         if file is None:
             raise InputError(str(source), "holds no hand tracking results", _ACCEPTED)
@@ -162,7 +155,7 @@ def _world(file: Path, stamps: np.ndarray, back: float, notes: list[str]) -> Wor
     valid = np.abs(own[nearest] - stamps) <= _NEAR_US
     values = np.array([[_number(rows[order[row]], name, path) for name in names] for row in nearest])
     rotation = read_rotations(values[:, 3:], "device", str(path), notes)
-    valid &= np.isfinite(rotation).all(axis=1)
+    valid &= complete(rotation)
     matrices = transforms_of(values[:, :3], np.where(valid[:, None], rotation, [0.0, 0.0, 0.0, 1.0]))
     matrices[:, :3, 3] -= back * matrices[:, :3, 2]
     found = camera_path(matrices, valid, str(path), notes)

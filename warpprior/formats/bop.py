@@ -22,8 +22,8 @@ from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    hide_unlabelled,
     inside,
+    known_without_masks,
     label_images,
     numbered,
     picture_size,
@@ -78,10 +78,7 @@ class BopFormat(Format):
         return _Reader(source, options).read()
 
     def write(self, recording: Recording, folder: Path, options: BopOptions) -> tuple[str, ...]:
-        origin = recording.origin
-        if origin is None or origin.format != self.name:
-            found = "was not read from a scene" if origin is None else f"was read from {origin.format}"
-            raise InputError("bop", f"the recording {found}", "results are of images of a BOP data set")
+        origin = self.origin_of(recording, "a scene", "results are of images of a BOP data set")
         return (_write_results(recording, _Reader(origin.path, options), folder),)
 
 
@@ -145,8 +142,6 @@ class _Reader:
         names = {key: body_name(key, start) for key in start}
         bodies = [self._body(names[key], label, start[key], key) for label, key in enumerate(start, start=1)]
         labels, masked = self._labels(camera, names)
-        unmasked = [item.name for item in bodies if labels is not None and item.label not in masked]
-        bodies = [replace(item, known=item.name in unmasked) for item in bodies]
         self.notes.append(f"frame rate: {self.options.rate:g} per second, which the files do not say")
         world = self._world()
         scene = Scene(
@@ -159,7 +154,7 @@ class _Reader:
             read_depth=self._depth(camera),
             warnings=tuple(self.notes),
         )
-        return Recording(hide_unlabelled(scene, unmasked), world)
+        return Recording(known_without_masks(scene, masked), world)
 
     def start(self) -> dict[Key, dict[int, tuple[int, np.ndarray]]]:
         """Poses to start from: the ground truth, or results."""
@@ -192,12 +187,18 @@ class _Reader:
             raise InputError(str(path), found, "needs one camera for the whole scene: crops of images are not read")
         found = Intrinsics(usual[0], usual[4], usual[2], usual[5])
         colors = self._pictures("rgb", "gray")
-        sample = next(iter((colors or self._pictures("depth", "mask_visib", "mask")).values()), None)
+        sample = next(iter((colors or self._pictures("depth")).values()), None) or self._mask_sample()
         if sample is None:
             found_size = max(2, round(2 * found.cx)), max(2, round(2 * found.cy))
             self.notes.append(f"size of the pictures: guessed to be {found_size[0]} x {found_size[1]}: there are none")
         size = found_size if sample is None else picture_size(sample)
         return found.camera(size, None, path.name, self.notes), colors
+
+    def _mask_sample(self) -> Path | None:
+        """Any mask, for its size: their names end with the number of a row, not of an image."""
+        folders = (self.source / self._name(stem) for stem in ("mask_visib", "mask"))
+        found = next((path for folder in folders for path in sorted(folder.glob("*.png"))), None)
+        return None if found is None else inside(found, self.source)
 
     def _body(self, name: str, label: int, poses: dict[int, tuple[int, np.ndarray]], key: Key) -> SceneBody:
         position, rotation = self._motion(poses, name)
@@ -209,7 +210,7 @@ class _Reader:
         path = self._model(key[0])
         body = read_mesh(path, name, scale=_MILLIMETRE)
         self.notes += [f"{path.name}: {warning}" for warning in body.warnings]
-        return SceneBody(replace(body, warnings=()), label, False, initial, truth, self._symmetry(key[0]), path)
+        return SceneBody(replace(body, warnings=()), label, False, initial, truth, self._symmetry(path, key[0]), path)
 
     def _motion(self, poses: dict[int, tuple[int, np.ndarray]], name: str) -> tuple[np.ndarray, np.ndarray]:
         """Positions (frame, 3) and quaternions (frame, 4), NaN where there is none."""
@@ -235,9 +236,9 @@ class _Reader:
                 return inside(place / file, place)
         raise InputError(str(places[0]), f"holds no {file}", "the models of the data set: --models DIR")
 
-    def _symmetry(self, item: int) -> str:
-        """The axis of our own symmetries, of models_info.json."""
-        path = self._model(item).with_name("models_info.json")
+    def _symmetry(self, model: Path, item: int) -> str:
+        """The axis of our own symmetries, of models_info.json beside the model."""
+        path = model.with_name("models_info.json")
         if not path.is_file():
             return "none"
         tree = read_json(path, "models_info.json", limit=64 << 20)

@@ -21,12 +21,12 @@ from warpprior.formats.parts.intrinsics import Intrinsics, read_intrinsics
 from warpprior.formats.parts.keypoints import ORDERS
 from warpprior.formats.parts.mask_sources import ONE, mask_numbers, mask_sample, read_masks
 from warpprior.formats.parts.mesh_units import read_mesh_of_any_unit
-from warpprior.formats.parts.motion import camera_path, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
 from warpprior.formats.parts.pictures import (
     Masks,
     color_pictures,
     depth_pictures,
-    hide_unlabelled,
+    known_without_masks,
     label_images,
     numbered,
     picture_size,
@@ -101,10 +101,7 @@ class ClipFormat(Format):
         return _Reader(source, options).read()
 
     def write(self, recording: Recording, folder: Path, options: ClipOptions) -> tuple[str, ...]:
-        origin = recording.origin
-        if origin is None or origin.format != self.name:
-            found = "was not read from a clip" if origin is None else f"was read from {origin.format}"
-            raise InputError("clip", f"the recording {found}", "files of a clip are written back, not made anew")
+        origin = self.origin_of(recording, "a clip", "files of a clip are written back, not made anew")
         return _Reader(origin.path, options).write(recording, folder)
 
 
@@ -151,7 +148,6 @@ class _Reader:
             for image in images:
                 image[:] = nearest(image)
         bodies = [replace(item, label=labels[item.name]) for item in objects]
-        unmasked = [name for name in named if images is not None and name not in masked]
         bodies += [
             SceneBody(read_hand(hand.side, name=hand.name), labels[hand.name], False)  # its start is fitted
             for hand in hands
@@ -181,8 +177,7 @@ class _Reader:
             keypoints3d={hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"},
             warnings=tuple(self.notes),
         )
-        known = tuple(replace(item, known=item.name in unmasked) for item in scene.bodies)
-        return Recording(hide_unlabelled(replace(scene, bodies=known), unmasked), world)
+        return Recording(known_without_masks(scene, masked), world)
 
     def _tracks(self) -> dict[str, PoseTrack]:
         """Tracks of objects by the names that their paths suggest."""
@@ -286,8 +281,8 @@ class _Reader:
         hands = read_hand_tracks(paths, options.side, options.keypoint_order, size, self.notes)
         return [hand.on(timeline, self.notes) for hand in hands]
 
-    def _labels(self, timeline: Timeline, camera: Camera, labels: dict[str, int]) -> tuple[np.ndarray | None, set[str]]:
-        """Label images, and the bodies that have masks."""
+    def _labels(self, timeline: Timeline, camera: Camera, labels: dict[str, int]) -> tuple[np.ndarray | None, set[int]]:
+        """Label images, and the labels that have masks."""
         path = self.one("masks")
         if path is None:
             self.notes.append("no masks: nothing holds objects to the pictures")
@@ -296,7 +291,7 @@ class _Reader:
         of = self._owners(found, list(labels), path)
         masks = {labels[name]: mask for name, mask in of.items()}
         names = {label: name for name, label in labels.items()}
-        return label_images(masks, timeline.count, camera, names, path.name, self.notes), set(of)
+        return label_images(masks, timeline.count, camera, names, path.name, self.notes), set(masks)
 
     def _owners(self, found: dict[str, Masks], bodies: list[str], path: Path) -> dict[str, Masks]:
         """The mask of each body that has one.
@@ -374,7 +369,7 @@ class _Reader:
             whole = transforms_of(item.initial.position, item.initial.rotation, size * item.initial.scale)
             rows = track.frames(timeline, [])
             given = track.matrices.copy()
-            keep = (rows >= 0) & np.isfinite(given).all(axis=(1, 2))
+            keep = (rows >= 0) & complete(given)
             given[keep] = _turned(whole, self.options, back=True)[rows[keep]]
             target = folder / self._below(track.path)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -404,7 +399,7 @@ def _same(mask: str, body: str) -> bool:
 def _turned(matrices: np.ndarray, options: ClipOptions, *, back: bool = False) -> np.ndarray:
     """Poses of another camera or direction as camera_from_body of OpenCV, or the way back."""
     found = matrices.copy()
-    there = np.isfinite(found).all(axis=(1, 2))
+    there = complete(found)
     steps = [options.inverse_poses, options.opengl]
     for which in (1, 0) if back else (0, 1):
         if which == 0 and steps[0]:

@@ -146,11 +146,10 @@ class _Reader:
         return Recording(scene, world)
 
     def _pictures(self, stem: str, endings: tuple[str, ...]) -> dict[int, Path]:
-        files = {path.name: path for path in self.folder.iterdir()} if self.folder.is_dir() else {}
         found = {}
-        for name, path in files.items():
-            digits = Path(name).stem.removeprefix(stem)
-            if name.startswith(stem) and digits.isascii() and digits.isdigit() and path.suffix.lower() in endings:
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            digits = path.stem.removeprefix(stem)
+            if path.name.startswith(stem) and digits.isascii() and digits.isdigit() and path.suffix.lower() in endings:
                 if int(digits) < self.count:
                     found[int(digits)] = inside(path, self.folder)
         return dict(sorted(found.items()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from warpprior.formats.recording import Recording
+from warpprior.formats.recording import Origin, Recording
 from warpprior.support.errors import InputError
 
 
@@ -71,3 +71,19 @@ class Format:
             InputError: the recording has not what the format needs.
         """
         raise InputError(f"format {self.name}", "is read only", "name one that is written: warpprior formats")
+
+    def origin_of(self, recording: Recording, what: str, accepted: str) -> Origin:
+        """Where a recording was read from, for formats that are only written back.
+
+        Args:
+            recording: to be written.
+            what: it has to have been read from, for the message; accepted: what this format takes.
+
+        Raises:
+            InputError: it was not read from this format.
+        """
+        origin = recording.origin
+        if origin is None or origin.format != self.name:
+            found = f"was not read from {what}" if origin is None else f"was read from {origin.format}"
+            raise InputError(self.name, f"the recording {found}", accepted)
+        return origin

@@ -19,15 +19,21 @@ from warpprior.bodies.readers.hand import read_hand
 from warpprior.formats.format import Format
 from warpprior.formats.parts.keypoints import ORDERS, SIZES, guess_order, reordered
 from warpprior.formats.parts.mano_hands import ManoHand, find_mano, hand_of
-from warpprior.formats.parts.parquet_row import ParquetRow, column_names, find_row_file, row_files
-from warpprior.formats.parts.row_contacts import REACH_M, link_contacts
+from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file
+from warpprior.formats.parts.row_contacts import link_contacts
 from warpprior.formats.parts.row_objects import changed_objects, read_row_objects, scene_objects, xyzw_of
-from warpprior.formats.parts.virtual_camera import into_camera, into_world, standing_camera
+from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
+from warpprior.formats.parts.virtual_camera import (
+    into_camera,
+    into_world,
+    points_into_camera,
+    points_into_world,
+    standing_camera,
+)
 from warpprior.formats.recording import Recording
-from warpprior.io.world import CameraPath, World
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.io.world import CameraPath
+from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.support.limits import number
 from warpprior.support.options import option
 
 SIDES = ("right", "left")
@@ -36,7 +42,7 @@ _ACCEPTED = "needs the columns of the older parquet form; newer ones are read by
 
 
 @dataclass(frozen=True)
-class ManoSharpaOptions:
+class ManoSharpaOptions(RowOptions):
     """Options of ``mano_sharpa``."""
 
     mano: Path | None = option("folder of the MANO models (default: $WARPPRIOR_MANO)", metavar="DIR")
@@ -45,16 +51,6 @@ class ManoSharpaOptions:
         "mano",
         choices=("mano", "joints", "none"),
     )
-    sequence: str | None = option("sequence to take, of a folder of several", metavar="NAME")
-    robot: str | None = option("robot to take, of a folder of several", metavar="NAME")
-    meshes: Path | None = option("folder of the objects' meshes (default: near the file)", metavar="DIR")
-    mesh_scale: float | None = option(
-        "metres per unit of the meshes (default: by the stated radius)", number(None, 1e-6, 1e3)
-    )
-    pose_sigma: float = option(
-        "how far given poses are off, in metres: they are held to that", number(0.005, 1e-5, 1.0)
-    )
-    contact_distance: float = option("how near a link is that touches, in metres", number(REACH_M, 1e-4, 0.1))
 
 
 class ManoSharpaFormat(Format):
@@ -70,11 +66,7 @@ class ManoSharpaFormat(Format):
     Options = ManoSharpaOptions
 
     def recognises(self, path: Path) -> str:
-        if path.is_file() and path.suffix.lower() != ".parquet":
-            return ""
-        files = [path] if path.is_file() else row_files(path)[:1]
-        found = [file.name for file in files if {"mano_right_trans", "mano_left_trans"} & set(column_names(file))]
-        return f"columns of {found[0]}" if found else ""
+        return recognised_by(path, "mano_right_trans", "mano_left_trans")
 
     def read(self, source: Path, options: ManoSharpaOptions) -> Recording:
         return _Reader(source, options).read()
@@ -122,22 +114,7 @@ class _Reader:
             bodies.append(self.mano(side, label) if options.hands == "mano" else self._fitted(side, label, keypoints))
         if not bodies:
             raise InputError(str(row.path), "has no object and no hand that is read", _ACCEPTED)
-        fps = row.array("fps", ())
-        if fps is None or not fps > 0.0:
-            raise InputError(row.place("fps"), "is missing or not above zero", "needs frames per second")
-        held = f"given poses are held to {1000 * options.pose_sigma:g} mm"
-        notes.append(f"no picture shows anything: {held}, and physics mends them")
-        notes.append("gravity was taken to point along -z of its coordinates")
-        scene = Scene(
-            name=row.text("sequence_id") or row.path.stem,
-            camera=self.camera,
-            fps=float(fps),
-            bodies=tuple(bodies),
-            keypoints3d=keypoints,
-            warnings=tuple(notes),
-            noise={"poses": options.pose_sigma},
-        )
-        return Recording(scene, World(self.path, np.array([0.0, 0.0, -1.0])))
+        return row_recording(row, self.camera, self.path, bodies, keypoints, notes, pose_sigma=options.pose_sigma)
 
     def mano(self, side: str, label: int) -> SceneBody:
         """A hand of MANO by its parameters."""
@@ -182,7 +159,7 @@ class _Reader:
     def order_of(self, item: SceneBody, stored: np.ndarray) -> tuple[str, float]:
         """The order of stored joints (frame, 21, 3) that is nearest to what parameters give, and how far off [m]."""
         made = posed_keypoints(item.body, item.initial).astype(np.float64)
-        made, _ = into_world(self.path, made, np.tile([0.0, 0.0, 0.0, 1.0], (*made.shape[:2], 1)))
+        made = points_into_world(self.path, made)
         bones = [index for index, name in enumerate(KEYPOINT_NAMES) if not name.endswith("_tip")]
         off = {
             order: float(np.linalg.norm(made - reordered(stored, order), axis=2)[:, bones].max()) for order in SIZES[21]
@@ -195,10 +172,9 @@ class _Reader:
         stored, name = self.row.needed(f"mano_{side}_joints", (self.count, 21, 3)), f"hand_{side}"
         order = guess_order(stored)
         self.notes.append(f"{name}: our own hand, fitted to its joints in the order {order}, by their distances")
-        places = reordered(stored, order)
-        places, _ = into_camera(self.path, places, np.tile([0.0, 0.0, 0.0, 1.0], (*places.shape[:2], 1)))
+        places = points_into_camera(self.path, reordered(stored, order))
         keypoints[name] = np.concatenate([places, np.ones((*places.shape[:2], 1))], axis=2)
-        return SceneBody(read_hand(side, name=name), label, False, None)  # type: ignore[arg-type]  # fitted
+        return SceneBody(read_hand(side, name=name), label, False)  # its start is fitted
 
 
 def _write_back(recording: Recording, folder: Path, options: ManoSharpaOptions) -> tuple[str, ...]:
@@ -206,9 +182,7 @@ def _write_back(recording: Recording, folder: Path, options: ManoSharpaOptions) 
     origin, scene = recording.origin, recording.scene
     assert origin is not None, "it was read from a file"
     reader = _Reader(origin.path, options)
-    if scene.frame_count != reader.count:
-        found = f"has {reader.count} frames, the recording {scene.frame_count}"
-        raise InputError(str(reader.row.path), found, "the same frames")
+    recording.check_frames(reader.count, reader.row.path)
     row, path, said = reader.row, reader.path, []
     hands = {side: item for side in reader.sides for item in scene.bodies if item.name == f"hand_{side}"}
     objects = [item for item in scene.bodies if item not in hands.values()]

@@ -7,7 +7,7 @@ them.  ``source_payload`` is a pickle, which is carried along and never opened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,20 +22,20 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.frame_names import keypoint_rows
 from warpprior.formats.parts.motion import filled
 from warpprior.formats.parts.motion_columns import contact_columns, fresh_columns
-from warpprior.formats.parts.parquet_row import ParquetRow, column_names, find_row_file, row_files, write_row
-from warpprior.formats.parts.row_contacts import REACH_M, LinkContacts, link_contacts
+from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file, write_row
+from warpprior.formats.parts.row_contacts import LinkContacts, link_contacts
 from warpprior.formats.parts.row_objects import (
     changed_objects,
     read_row_objects,
     scene_objects,
     xyzw_of,
 )
-from warpprior.formats.parts.virtual_camera import into_camera, into_world, standing_camera
+from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, standing_camera
 from warpprior.formats.recording import Recording
-from warpprior.io.world import CameraPath, World
-from warpprior.scene import Scene, SceneBody
+from warpprior.io.world import CameraPath
+from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError
-from warpprior.support.limits import number
 from warpprior.support.options import option
 
 VERSION = "motion_v1"
@@ -44,23 +44,13 @@ FEWEST_KEYPOINTS = 11  # of 21, from which our hand is fitted
 
 
 @dataclass(frozen=True)
-class MotionOptions:
+class MotionOptions(RowOptions):
     """Options of ``motion_v1``."""
 
-    sequence: str | None = option("sequence to take, of a folder of several", metavar="NAME")
-    robot: str | None = option("robot to take, of a folder of several", metavar="NAME")
-    meshes: Path | None = option("folder of the objects' meshes (default: near the file)", metavar="DIR")
-    mesh_scale: float | None = option(
-        "metres per unit of the meshes (default: by the stated radius)", number(None, 1e-6, 1e3)
-    )
     urdf: Path | None = option("URDF file of the whole robot", metavar="FILE")
     urdf_left: Path | None = option("URDF file of the left robot hand", metavar="FILE")
     urdf_right: Path | None = option("URDF file of the right robot hand", metavar="FILE")
     robot_name: str = option("name of the hands or robot, where a file is made anew", "hands", metavar="NAME")
-    pose_sigma: float = option(
-        "how far given poses are off, in metres: they are held to that", number(0.005, 1e-5, 1.0)
-    )
-    contact_distance: float = option("how near a link is that touches, in metres", number(REACH_M, 1e-4, 0.1))
 
 
 class MotionFormat(Format):
@@ -77,11 +67,7 @@ class MotionFormat(Format):
     Options = MotionOptions
 
     def recognises(self, path: Path) -> str:
-        if path.is_file() and path.suffix.lower() != ".parquet":
-            return ""
-        files = [path] if path.is_file() else row_files(path)[:1]
-        found = [file.name for file in files if "hand_object_contact_part_ids" in column_names(file)]
-        return f"columns of {found[0]}" if found else ""
+        return recognised_by(path, "hand_object_contact_part_ids")
 
     def read(self, source: Path, options: MotionOptions) -> Recording:
         return _Reader(source, options).read()
@@ -139,7 +125,7 @@ class _Reader:
         row, found = self.row, []
         frames, joints = row.text_lists("hand_frame_names"), row.text_lists("hand_finger_joint_names")
         count = len(self.sides)
-        poses, values = (row.sides(key, count, shape) for key, shape in _HAND_COLUMNS)
+        poses, values = (row.sides(key, count, shape) for key, shape in _HAND_COLUMNS.items())
         for place, side in enumerate(self.sides):
             if side not in SIDES:
                 raise InputError(row.place("hand_sides"), f"has {side!r}", f"one of {', '.join(SIDES)}")
@@ -187,23 +173,8 @@ class _Reader:
             bodies += [] if item is None else [item]
         if not bodies:
             raise InputError(str(row.path), "has no object and no hand that can be read", "; ".join(notes[-2:]))
-        fps = row.array("fps", ())
-        if fps is None or not fps > 0.0:
-            raise InputError(row.place("fps"), "is missing or not above zero", "needs frames per second")
-        held = f"given poses are held to {1000 * options.pose_sigma:g} mm"
-        notes.append(f"no picture shows anything: {held}, and physics mends them")
-        scene = Scene(
-            name=row.text("sequence_id") or row.path.stem,
-            camera=camera,
-            fps=float(fps),
-            bodies=tuple(bodies),
-            keypoints3d=keypoints,
-            warnings=tuple(notes),
-            noise={"poses": options.pose_sigma},
-        )
-        frame = row.text("coord_frame", "world")
-        warned = f"gravity was taken to point along -z of its coordinates ({frame})"
-        return Recording(replace(scene, warnings=(*scene.warnings, warned)), World(path, np.array([0.0, 0.0, -1.0])))
+        axes = f"its coordinates ({row.text('coord_frame', 'world')})"
+        return row_recording(row, camera, path, bodies, keypoints, notes, pose_sigma=options.pose_sigma, axes=axes)
 
     def _places(self) -> np.ndarray:
         """What a camera has to see (place, 3) [m], world."""
@@ -221,14 +192,14 @@ class _Reader:
             flag = "--urdf" if hand.side is None else f"--urdf-{self.sides[hand.side]}"
             self.notes.append(f"{hand.name} was left out: {what}, and {flag} names no URDF file")
             return None
-        places, _ = into_camera(path, hand.poses[..., :3], hand.poses[..., 3:])
+        places = points_into_camera(path, hand.poses[..., :3])
         seen = np.zeros((self.count, len(KEYPOINT_NAMES), 4))
         for ours, theirs in rows.items():
             seen[:, ours, :3], seen[:, ours, 3] = places[:, theirs], 1.0
         keypoints[hand.name] = seen
         self.notes.append(f"{hand.name}: our own hand, fitted to {len(rows)} of its frames")
         side = hand.name.removeprefix("hand_")
-        return SceneBody(read_hand(side, name=hand.name), label, False, None)  # type: ignore[arg-type]  # fitted
+        return SceneBody(read_hand(side, name=hand.name), label, False)  # its start is fitted
 
     def _urdf(self, hand: _Hand) -> Path | None:
         options = self.options
@@ -262,7 +233,7 @@ class _Reader:
         )
 
 
-_HAND_COLUMNS = (("hand_frames_w", (None, None, 7)), ("hand_finger_joints", (None, None)))
+_HAND_COLUMNS = {"hand_frames_w": (None, None, 7), "hand_finger_joints": (None, None)}
 
 
 def _write_back(recording: Recording, folder: Path, options: MotionOptions) -> tuple[str, ...]:
@@ -270,9 +241,7 @@ def _write_back(recording: Recording, folder: Path, options: MotionOptions) -> t
     origin = recording.origin
     assert origin is not None, "it was read from a file"
     reader = _Reader(origin.path, options)
-    if recording.scene.frame_count != reader.count:
-        found = f"has {reader.count} frames, the recording {recording.scene.frame_count}"
-        raise InputError(str(reader.row.path), found, "the same frames")
+    recording.check_frames(reader.count, reader.row.path)
     before, path = reader.read(), recording.world.camera
     assert path is not None, "reading made one"
     row, new, said = reader.row, {}, []
@@ -290,8 +259,8 @@ def _write_back(recording: Recording, folder: Path, options: MotionOptions) -> t
             continue
         frames[hand.side], joints[hand.side] = _moved_frames(hand, first[hand.name], item, path)
         said.append(f"{hand.name} in {reader.count} frames")
-    new.update(_sides(row, reader, "hand_frames_w", frames, 3))
-    new.update(_sides(row, reader, "hand_finger_joints", joints, 2))
+    new.update(_sides(row, "hand_frames_w", frames))
+    new.update(_sides(row, "hand_finger_joints", joints))
     contacts, words = _new_contacts(row, reader, items, objects, path, options)
     new.update(contacts)
     inside = row.path.relative_to(origin.path) if origin.path.is_dir() else Path(row.path.name)
@@ -334,11 +303,11 @@ def _moved_frames(
     return frames, values
 
 
-def _sides(row: ParquetRow, reader: _Reader, name: str, made: list[Any], axes: int) -> dict[str, Any]:
+def _sides(row: ParquetRow, name: str, made: list[Any]) -> dict[str, Any]:
     """A column of arrays by side, those that were not made as they were; nothing where none was made."""
     if all(one is None for one in made):
         return {}
-    stored = row.sides(name, len(made), (None,) * (axes - 1) + (7 if axes == 3 else None,))
+    stored = row.sides(name, len(made), _HAND_COLUMNS[name])
     return {
         name: [new if new is not None else ([] if old is None else old) for new, old in zip(made, stored, strict=True)]
     }

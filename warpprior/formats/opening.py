@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,11 @@ def read_place(place: Place) -> Recording:
     recording = format.read(place.path, options)
     if recording.origin is not None:
         return recording
-    origin = Origin(format.name, place.path.absolute(), plain_options(options))
-    return Recording(recording.scene, recording.world, origin)
+    return replace(recording, origin=Origin(format.name, place.path.absolute(), plain_options(options)))
 
 
 def noted(recording: Recording, *notes: str, first: bool = False) -> Recording:
     """The recording with more notes."""
-    from dataclasses import replace
-
     before = recording.scene.warnings
     return recording.with_scene(replace(recording.scene, warnings=(*notes, *before) if first else (*before, *notes)))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from warpprior.io.world import World
 from warpprior.scene import Poses, Scene
+from warpprior.support.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Recording:
     def with_poses(self, poses: dict[str, Poses]) -> Recording:
         """The same in other poses, for instance a result's."""
         return self.with_scene(self.scene.with_poses(poses))
+
+    def check_frames(self, count: int, where: object) -> None:
+        """InputError where the files that it is written into, at ``where``, have another number of frames."""
+        if self.scene.frame_count != count:
+            found = f"has {count} frames, the recording {self.scene.frame_count}"
+            raise InputError(str(where), found, "the same frames")
 
     def first_frames(self, count: int) -> Recording:
         """The same, cut to its first frames."""

@@ -33,8 +33,8 @@ from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    hide_unlabelled,
     inside,
+    known_without_masks,
     label_images,
     numbered,
     picture_size,
@@ -101,10 +101,7 @@ class V2dFormat(Format):
         return _Reader(source, options).read()
 
     def write(self, recording: Recording, folder: Path, options: V2dOptions) -> tuple[str, ...]:
-        origin = recording.origin
-        if origin is None or origin.format != self.name:
-            found = "was not read from a bundle" if origin is None else f"was read from {origin.format}"
-            raise InputError("v2d", f"the recording {found}", "bundles are written back, not made anew")
+        origin = self.origin_of(recording, "a bundle", "bundles are written back, not made anew")
         said = []
         bundles = _bundles(origin.path)
         alone = len(bundles) == 1 and bundles[0] in (origin.path, origin.path.parent)
@@ -207,10 +204,7 @@ class _Reader:
             self.notes.append("hands were left out, as asked")
         self.notes.append(f"frame rate: {self.options.fps:g} per second, which the files do not say")
         labels, masked = self._labels(camera, bodies)
-        unmasked = [item.name for item in bodies if item.label not in masked] if masked else []
-        if masked:
-            bodies = [replace(item, known=item.name in unmasked) for item in bodies]
-        elif bodies:
+        if not masked:
             self.notes.append(f"no masks beside {self.bundle.name}: nothing holds poses to the pictures")
         world = self._world()
         scene = Scene(
@@ -223,7 +217,7 @@ class _Reader:
             read_depth=self._depth(camera),
             warnings=tuple(self.notes),
         )
-        return Recording(hide_unlabelled(scene, unmasked), world)
+        return Recording(known_without_masks(scene, masked), world)
 
     def _camera(self) -> tuple[Camera, dict[int, Path]]:
         """Intrinsics, and colour pictures by frame."""
@@ -382,9 +376,7 @@ def _centroid_shift(item: SceneBody, poses: Poses) -> np.ndarray | None:
 def _write_bundle(recording: Recording, bundle: Path, target: Path) -> str:
     """Copy a bundle with the poses of the recording in it; a sentence about what was changed."""
     arrays = _Arrays(bundle)
-    count = recording.scene.frame_count
-    if count != arrays.count:
-        raise InputError(str(arrays.path), f"has {arrays.count} frames, the recording {count}", "the same frames")
+    recording.check_frames(arrays.count, arrays.path)
     new: dict[str, np.ndarray] = {}
     to_world = arrays.get("camera_to_world_transform", 4, 4)
     changed = []

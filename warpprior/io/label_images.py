@@ -13,10 +13,10 @@ from warpprior.io.images import decode_image, decode_indices, import_cv2, read_i
 from warpprior.io.mask_values import mask_table, what_to_write
 from warpprior.io.numbering import note_numbering
 from warpprior.io.scene_file import SCENE_FILE, SceneFile
-from warpprior.scene import IGNORE_LABEL, Camera
+from warpprior.scene import IGNORE_LABEL, Camera, Scene, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.support.picture_headers import PictureHeader
-from warpprior.support.stored import forget, stored_zeros
+from warpprior.support.stored import each_frame, forget, stored_zeros
 from warpprior.support.wording import frame_list
 
 _THREADS = 4
@@ -104,6 +104,16 @@ def check_label_memory(where: str, frame_count: int, camera: Camera) -> None:
     if hasattr(os, "sysconf") and 2 * needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
         found = f"{frame_count} label images need {needed / 2**30:.1f} GiB, more than half of the memory"
         raise InputError(where, found, "use fewer frames (--num-frames)")
+
+
+def hide_under(item: SceneBody, camera: Camera, fps: float, labels: np.ndarray) -> None:
+    """Make don't-care, in place, what a body that label images do not show would cover of the background."""
+    from warpprior.render.images import each_labels
+
+    part = Scene("part", camera, fps, (item,))
+    for cut, drawn in each_labels(part, {item.name: item.initial}):
+        for image, covering in zip(each_frame(labels[cut]), drawn, strict=True):
+            image[(covering > 0) & (image == 0)] = IGNORE_LABEL
 
 
 def _find_frame(scene_file: SceneFile, template: str, frame: int) -> Path | None:

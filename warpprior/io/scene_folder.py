@@ -12,18 +12,17 @@ from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
 from warpprior.io.depth_scale import check_depth_scale
 from warpprior.io.keypoints import load_detections
-from warpprior.io.label_images import read_labels
+from warpprior.io.label_images import hide_under, read_labels
 from warpprior.io.label_overlap import LabelOverlap
 from warpprior.io.pictures import find_pictures
 from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
 from warpprior.io.timestamps import load_timestamps
-from warpprior.render.images import render_masks
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, fit_start
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
-from warpprior.support.stored import each_frame, forget
+from warpprior.support.stored import forget
 
 
 def load_scene(
@@ -154,10 +153,7 @@ def _stay_in_place(body: Body) -> Poses:
 def _hide_under(scene_file: SceneFile, bodies: list[SceneBody], labels: np.ndarray, notes: list[str]) -> None:
     """Make don't-care, in place, what known bodies that label images do not show would cover of the background."""
     for item in bodies:
-        part = Scene("part", scene_file.camera, scene_file.fps, (item,))
-        for frame, image in enumerate(each_frame(labels)):
-            covered = render_masks(part, {item.name: item.initial.frames([frame])})[item.name][0]
-            image[covered & (image == 0)] = IGNORE_LABEL
+        hide_under(item, scene_file.camera, scene_file.fps, labels)
         notes.append(f"{item.name} has no label; the background where it is drawn is taken as don't-care")
 
 

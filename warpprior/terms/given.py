@@ -40,10 +40,8 @@ class Given(Term):
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated body without label images, keypoints and boxes."""
-        scene = problem.motion.scene
-        if self.lacks(scene):
-            return []
-        return [BoundGiven(self, body, problem) for body in problem.motion.estimated if is_unseen(scene, body)]
+        motion = problem.motion
+        return [BoundGiven(self, body, problem) for body in motion.estimated if is_unseen(motion.scene, body)]
 
 
 def is_unseen(scene: Scene, body: SceneBody) -> bool:

@@ -23,8 +23,7 @@ from warpprior.support.files import read_bytes
 
 JOINTS = 20  # four of each finger, thumb to little finger
 LINK_NAMES = ("wrist", *(f"{finger}{part}" for finger in FINGERS for part in ("0", "1", "2", "3")))
-# The joint of each finger at which our three keypoints are: two of them turn the base of a finger.
-_AT_KEYPOINTS = {"thumb": (0, 2, 3), **dict.fromkeys(FINGERS[1:], (0, 2, 3))}
+_AT_KEYPOINTS = (0, 2, 3)  # joints of a finger at which our three keypoints are: two turn its base
 _BYTES, _MOST_VERTICES = 64 << 20, 100_000
 _MILLIMETRE = 1e-3
 _LARGEST_M = 0.5
@@ -86,19 +85,14 @@ def umetrack_body(tree: Any, name: str, *, side: str, where: str) -> Body:
         shape_directions=np.zeros((len(vertices), 3, 0), dtype=np.float32),
         joint_shape_directions=np.zeros((links, 3, 0), dtype=np.float32),
         pose_directions=np.zeros((len(vertices), 3, 0), dtype=np.float32),
-        closed=False,
+        closed=is_closed(faces),
         side=side,
         keypoints=_keypoints(tips),
         contact_zones=_zones(vertices, faces, skin_links, origins, side),
         keys={"side": side},
     )
-    return with_lid(body, lid) if len(lid := close_openings(faces)) else _closed(body)
-
-
-def _closed(body: Body) -> Body:
-    from dataclasses import replace
-
-    return replace(body, closed=is_closed(body.faces))
+    lid = close_openings(faces)
+    return with_lid(body, lid) if len(lid) else body
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +198,10 @@ def _read_model(tree: Any, path: str) -> _Model:
 
 def _keypoints(tips: list[int]) -> Keypoints:
     links, vertices = [0], [-1]
-    for number, finger in enumerate(FINGERS):
-        at = [1 + 4 * number + joint for joint in _AT_KEYPOINTS[finger]]
+    for number, tip in enumerate(tips):
+        at = [1 + 4 * number + joint for joint in _AT_KEYPOINTS]
         links += [*at, at[-1]]
-        vertices += [-1, -1, -1, tips[number]]
+        vertices += [-1, -1, -1, tip]
     return Keypoints(KEYPOINT_NAMES, np.array(links, dtype=np.int32), np.array(vertices, dtype=np.int32))
 
 

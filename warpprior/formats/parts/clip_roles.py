@@ -132,15 +132,14 @@ class _Scan:
         elif len(texts) > 1 or (texts and _word_role(path, ("object_poses",))):
             is_camera = _word_role(path, ("object_poses", "camera_poses")) == "camera_poses"
             self._enter(path, "camera_poses" if is_camera else "object_poses")
-        elif _word_role(path, ("masks",)) and any(
-            numbered(child, root=self.root, strict=False) for child in _folders(path)
-        ):
+        elif _word_role(path, ("masks",)) and self._has_numbered(path):
             self._enter(path, "masks")
         elif depth < _DEPTH:
             self.folder(path, depth + 1)
 
-    def _has_numbered(self, folders: Sequence[Path]) -> bool:
-        return any(numbered(child, root=self.root, strict=False) for child in folders)
+    def _has_numbered(self, path: Path) -> bool:
+        """Does one of its folders hold numbered pictures?"""
+        return any(numbered(child, root=self.root, strict=False) for child in path.iterdir() if child.is_dir())
 
     def _enter(self, path: Path, role: str | None) -> None:
         if role is None or role in self.decided:
@@ -199,10 +198,6 @@ def _role_of_json(path: Path) -> str | None:
     except InputError:
         return _word_role(path, ("camera_poses",)) or "intrinsics"
     return "intrinsics"
-
-
-def _folders(path: Path) -> list[Path]:
-    return [child for child in path.iterdir() if child.is_dir()]
 
 
 def _words(path: Path) -> set[str]:

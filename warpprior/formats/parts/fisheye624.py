@@ -81,8 +81,8 @@ class Fisheye624:
         rays = np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones_like(x)], axis=-1)
         return self.project(rays).astype(np.float32)
 
-    def rectified_mask(self, mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        """A mask (height, width) bool of the lens as the pinhole camera of ``pixels`` sees it."""
+    def nearest_to(self, pixels: np.ndarray) -> np.ndarray:
+        """The number, row by row, of the pixel nearest to each place (height, width, 2); one past the last for none."""
         x, y = (np.round(pixels[..., axis]).astype(int) for axis in range(2))
         seen = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
-        return seen & mask[np.clip(y, 0, self.height - 1), np.clip(x, 0, self.width - 1)]
+        return np.where(seen, y * self.width + x, self.width * self.height).astype(np.int32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from warpprior.bodies.hand_parts import FINGERS, KEYPOINT_NAMES
 from warpprior.bodies.posing import posed_keypoints
-from warpprior.formats.parts.virtual_camera import into_world
+from warpprior.formats.parts.virtual_camera import points_into_world
 from warpprior.io.world import CameraPath
 from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError
@@ -31,8 +31,7 @@ def world_keypoints(item: SceneBody, path: CameraPath) -> np.ndarray:
     keypoints = item.body.keypoints
     if keypoints is None or tuple(keypoints.names) != KEYPOINT_NAMES:
         raise InputError(f"body {item.name!r}", "has not the 21 keypoints of a hand", "needs a hand, of any kind")
-    places = posed_keypoints(item.body, item.initial).astype(np.float64)
-    return into_world(path, places, np.tile([0.0, 0.0, 0.0, 1.0], (*places.shape[:2], 1)))[0]
+    return points_into_world(path, posed_keypoints(item.body, item.initial).astype(np.float64))
 
 
 def back_of_hand(keypoints: np.ndarray, side: str) -> np.ndarray:

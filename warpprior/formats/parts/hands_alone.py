@@ -8,6 +8,7 @@ import numpy as np
 
 from warpprior.bodies.hand_parts import FINGERS, KEYPOINT_NAMES
 from warpprior.bodies.readers.hand import read_hand
+from warpprior.formats.parts.hand_frames import back_of_hand
 from warpprior.formats.recording import Recording
 from warpprior.io.world import World
 from warpprior.scene import Camera, Scene, SceneBody
@@ -45,7 +46,7 @@ def hands_recording(
                 notes.append(f"{body} is seen in no frame; it was left out")
             continue
         kept = {key: kept[key] | ({} if values is None else {body: values}) for key, values in found.items()}
-        bodies.append(SceneBody(read_hand(side, name=body), label, False, None))  # type: ignore[arg-type]  # fitted
+        bodies.append(SceneBody(read_hand(side, name=body), label, False))  # its start is fitted
         if deep.get(side) is not None:
             note_side(deep[side], side, notes)
     if not bodies:
@@ -74,13 +75,10 @@ def note_side(keypoints: np.ndarray, side: str, notes: list[str]) -> None:
     seen = keypoints[(keypoints[..., 3] > 0.0).all(axis=1), :, :3]
     if not len(seen):
         return
-    wrist, index, pinky = (seen[:, row[name]] for name in ("wrist", "index1", "pinky1"))
-    outwards = np.cross(pinky - wrist, index - wrist)  # out of the back of a right hand
-    outwards = outwards / np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-9)
     tips, knuckles = (
         np.mean([seen[:, row[f"{finger}{part}"]] for finger in FINGERS[1:]], axis=0) for part in ("_tip", "1")
     )
-    bent = np.sum((tips - knuckles) * outwards, axis=1) * (-1.0 if side == "right" else 1.0)
+    bent = -np.sum((tips - knuckles) * back_of_hand(seen, side), axis=1)
     if np.median(bent) < -_BENT:
         said = f"hand_{side}: its fingers bend {1000 * -np.median(bent):.3g} mm to the back of a {side} hand"
         notes.append(f"{said}: it may be the other hand, or the picture was mirrored (--mirrored)")

@@ -13,7 +13,6 @@ import numpy as np
 from warpprior.formats.parts.fisheye624 import NAME, Fisheye624
 from warpprior.formats.parts.hot3d_files import HandTrack, Hot3d, transform_of
 from warpprior.formats.parts.text_files import entry, numbers
-from warpprior.scene import Camera
 from warpprior.support.errors import InputError, reason_of
 
 _MOST_MEMBERS, _MOST_BYTES = 20_000, 64 << 20
@@ -99,13 +98,13 @@ class ClipPictures:
         members: of the archive.
         names: member of each frame.
         lens: of the stream.
-        camera: the pinhole camera that they are seen by.
+        pixels: where it shows each pixel of the pinhole camera that they are seen by (height, width, 2).
     """
 
     members: Members
     names: dict[int, str]
     lens: Fisheye624
-    camera: Camera
+    pixels: np.ndarray
 
     def __call__(self, frame: int) -> np.ndarray | None:
         """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
@@ -121,21 +120,28 @@ class ClipPictures:
             raise InputError(where, "is no picture of its camera's size", f"{self.lens.width} x {self.lens.height}")
         image = decode_image(header, data, where, color=True)
         cv2 = import_cv2()
-        x, y = np.moveaxis(self.lens.pixels_of(self.camera), -1, 0)
-        x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        x, y = cv2.split(self.pixels)
         return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 @dataclass(frozen=True, eq=False)
 class ClipMasks:
-    """Masks of one object in one stream, rectified; empty where the object is not seen."""
+    """Masks of one object in one stream, rectified; empty where the object is not seen.
+
+    Attributes:
+        members: of the archive.
+        uid, stream: the object, and the stream.
+        frames: names of the frames.
+        lens: of the stream.
+        nearest: see :meth:`Fisheye624.nearest_to`, of each pixel of the pinhole camera (height, width).
+    """
 
     members: Members
     uid: str
     stream: str
     frames: list[str]
     lens: Fisheye624
-    pixels: np.ndarray
+    nearest: np.ndarray
 
     def __call__(self, frame: int) -> np.ndarray | None:
         name = f"{self.frames[frame]}.objects.json"
@@ -145,7 +151,7 @@ class ClipMasks:
             mask = _masks(one).get(self.stream)
             if mask is not None:
                 whole |= decode_rows(mask, whole.shape, where)
-        return self.lens.rectified_mask(whole, self.pixels)
+        return np.append(whole, False)[self.nearest]
 
 
 def decode_rows(tree: Any, shape: tuple[int, int], where: str) -> np.ndarray:
@@ -206,11 +212,10 @@ def read_clip(path: Path, stream: str | None, notes: list[str]) -> Hot3d:
             cameras[row] = transform_of(placed, where)
         times[row] = _time(members, frame, chosen, row)
     assert lens is not None and chosen is not None, "there are frames"
-    objects = _objects(members, frames)
-    camera = lens.pinhole()
-    pixels = lens.pixels_of(camera)
-    masked = {uid for uid in objects if _has_masks(members, frames, uid, chosen)}
-    masks = {f"object_{uid}": ClipMasks(members, uid, chosen, frames, lens, pixels) for uid in sorted(masked)}
+    objects, masked = _objects(members, frames, chosen)
+    pixels = lens.pixels_of(lens.pinhole())
+    nearest = lens.nearest_to(pixels)
+    masks = {f"object_{uid}": ClipMasks(members, uid, chosen, frames, lens, nearest) for uid in sorted(masked)}
     names = {row: f"{frame}.image_{chosen}.jpg" for row, frame in enumerate(frames)}
     names = {row: name for row, name in names.items() if name in members.places}
     umetrack, mano = _hands(members, frames)
@@ -219,7 +224,7 @@ def read_clip(path: Path, stream: str | None, notes: list[str]) -> Hot3d:
     if not (np.diff(times) > 0.0).all():
         times = np.arange(len(frames)) * _STEP_NS * 1e-9
         notes.append("times do not increase: 30 frames per second were taken")
-    pictures = ClipPictures(members, names, lens, camera) if names else None
+    pictures = ClipPictures(members, names, lens, pixels) if names else None
     notes.append(f"pictures of stream {chosen} are rectified from {NAME}")
     return Hot3d(path.stem, times, lens, cameras, objects, {}, umetrack, mano, betas, profile, masks, pictures)
 
@@ -241,32 +246,26 @@ def _time(members: Members, frame: str, stream: str, row: int) -> float:
     return float(stamp) if isinstance(stamp, int) and 0 <= stamp < 2**62 else row * _STEP_NS
 
 
-def _objects(members: Members, frames: list[str]) -> dict[str, np.ndarray]:
-    """Poses (frame, 7) of objects by number; of several of one kind the first."""
+def _objects(members: Members, frames: list[str], stream: str) -> tuple[dict[str, np.ndarray], set[str]]:
+    """Poses (frame, 7) of objects by number, of several of one kind the first; and those with masks in the stream."""
     from scipy.spatial.transform import Rotation
 
     found: dict[str, np.ndarray] = {}
+    masked = set()
     for row, frame in enumerate(frames):
         name = f"{frame}.objects.json"
         if name not in members.places:
             continue
         where, tree = f"{members.path}: {name}", members.tree(name)
         for uid in tree if isinstance(tree, dict) else []:
-            for one in instances(tree, uid, where)[:1]:
+            several = instances(tree, uid, where)
+            for one in several[:1]:
                 matrix = transform_of(entry(one, "T_world_from_object", where), where)
-                poses = found.setdefault(str(uid)[:40], np.full((len(frames), 7), np.nan))
+                poses = found.setdefault(uid[:40], np.full((len(frames), 7), np.nan))
                 poses[row] = [*matrix[:3, 3], *Rotation.from_matrix(matrix[:3, :3]).as_quat()]
-    return found
-
-
-def _has_masks(members: Members, frames: list[str], uid: str, stream: str) -> bool:
-    names = [f"{frame}.objects.json" for frame in frames]
-    return any(
-        _masks(one).get(stream) is not None
-        for name in names
-        if name in members.places
-        for one in instances(members.tree(name), uid, name)
-    )
+            if any(_masks(one).get(stream) is not None for one in several):
+                masked.add(uid)
+    return found, masked & set(found)
 
 
 def _hands(members: Members, frames: list[str]) -> tuple[dict[str, HandTrack], dict[str, HandTrack]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.parts.fisheye624 import NAME, Fisheye624
+from warpprior.formats.parts.motion import complete, transforms_of
 from warpprior.formats.parts.pictures import label_images
 from warpprior.formats.parts.text_files import entry, numbers, read_json, read_table, read_text
 from warpprior.io.rotations import read_rotations
@@ -134,13 +135,9 @@ def _times_of(folder: Path, stream: str, device: Mapping[int, np.ndarray]) -> li
 
 def matrices_of(poses: np.ndarray) -> np.ndarray:
     """Transforms (frame, 4, 4) of poses (frame, 7), NaN for none."""
-    from scipy.spatial.transform import Rotation
-
-    valid = np.isfinite(poses).all(axis=1)
+    valid = complete(poses)
     matrices = np.full((len(poses), 4, 4), np.nan)
-    matrices[valid] = np.eye(4)
-    matrices[valid, :3, :3] = Rotation.from_quat(poses[valid, 3:]).as_matrix()
-    matrices[valid, :3, 3] = poses[valid, :3]
+    matrices[valid] = transforms_of(poses[valid, :3], poses[valid, 3:])
     return matrices
 
 
@@ -181,7 +178,7 @@ def _table(found: Mapping[int, np.ndarray], rows: Mapping[int, int], where: str,
     if strange == len(found):
         raise InputError(where, "has poses at no time of the headset's", "times in nanoseconds of one clock")
     poses[:, 3:] = read_rotations(poses[:, [4, 5, 6, 3]], where, where, notes)
-    poses[~np.isfinite(poses).all(axis=1)] = np.nan
+    poses[~complete(poses)] = np.nan
     return poses
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.readers.mano import ManoModel, mano_body, read_mano_model
-from warpprior.formats.parts.motion import filled
+from warpprior.formats.parts.motion import complete, filled
 from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
 
@@ -63,7 +63,7 @@ class ManoHand:
         """
         from scipy.spatial.transform import Rotation
 
-        sound = valid & np.isfinite(orient).all(axis=1)
+        sound = valid & complete(orient)
         rotation = Rotation.from_rotvec(np.where(sound[:, None], orient, 0.0)).as_quat()
         position = np.where(valid[:, None], transl, 0.0) + self.root(shape)
         return filled(

@@ -17,7 +17,7 @@ MIRROR = np.array([1.0, -1.0, -1.0])  # of rotation vectors, where x is mirrored
 
 def complete(values: np.ndarray) -> np.ndarray:
     """Frames (frame,) bool in which all is finite."""
-    return np.asarray(np.isfinite(values).reshape(len(values), -1).all(axis=1), dtype=bool)
+    return np.asarray(np.isfinite(values).all(axis=tuple(range(1, values.ndim))), dtype=bool)
 
 
 def filled(
@@ -58,11 +58,16 @@ def filled(
     if odd.any():
         notes.append(f"{name} has a pose that is not finite in {frame_list(np.flatnonzero(odd))}")
     if not usable.all():
-        position, joints = (fill_gaps(np.where(usable[:, None], values, 0.0), usable) for values in (position, joints))
-        rotation = fill_rotation_gaps(np.where(usable[:, None], rotation, [0.0, 0.0, 0.0, 1.0]), usable)
+        position, rotation = _without_gaps(position, rotation, usable)
+        joints = fill_gaps(np.where(usable[:, None], joints, 0.0), usable)
         notes.append(f"{name} has no pose in {frame_list(np.flatnonzero(~usable))}; it was interpolated there")
     imputed = None if usable.all() else ~usable
     return Poses(position, rotation, joints, np.zeros(0) if shape is None else shape, scale, imputed=imputed)
+
+
+def _without_gaps(position: np.ndarray, rotation: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    position = fill_gaps(np.where(usable[:, None], position, 0.0), usable)
+    return position, fill_rotation_gaps(np.where(usable[:, None], rotation, [0.0, 0.0, 0.0, 1.0]), usable)
 
 
 def split_transforms(
@@ -132,8 +137,7 @@ def camera_path(matrices: np.ndarray, valid: np.ndarray, where: str, notes: list
         return None
     if not usable.all():
         notes.append(f"the camera has no pose in {frame_list(np.flatnonzero(~usable))}; it was interpolated there")
-        position = fill_gaps(np.where(usable[:, None], position, 0.0), usable)
-        rotation = fill_rotation_gaps(np.where(usable[:, None], rotation, [0.0, 0.0, 0.0, 1.0]), usable)
+        position, rotation = _without_gaps(position, rotation, usable)
     return CameraPath(position, rotation, None if usable.all() else usable)
 
 

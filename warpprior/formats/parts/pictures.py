@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.io.images import BYTES_LIMIT, decode_image, decode_indices, read_image_file
-from warpprior.io.label_images import check_label_memory
+from warpprior.io.label_images import check_label_memory, hide_under
 from warpprior.io.pictures import ColorPictures, Pictures
 from warpprior.scene import IGNORE_LABEL, Camera, Scene
 from warpprior.support.errors import InputError
@@ -212,18 +212,19 @@ def file_masks(paths: Mapping[int, Path], camera: Camera) -> Masks:
     return mask_at
 
 
+def known_without_masks(scene: Scene, masked: Container[int]) -> Scene:
+    """The scene in which, where some bodies have masks, those without are known and hide what they would cover."""
+    if scene.labels is None:
+        return scene
+    bodies = tuple(item if item.label in masked else replace(item, known=True) for item in scene.bodies)
+    return hide_unlabelled(replace(scene, bodies=bodies), [item.name for item in bodies if item.label not in masked])
+
+
 def hide_unlabelled(scene: Scene, names: Sequence[str]) -> Scene:
     """The scene with the background don't-care, in place, where bodies without masks would cover it."""
-    from warpprior.render.images import render_masks
-
     if scene.labels is None or not names:
         return scene
     for name in names:
-        item = scene.body(name)
-        part = Scene("part", scene.camera, scene.fps, (item,))
-        covered = render_masks(part, {name: item.initial})[name]
-        for frame, image in enumerate(scene.labels):
-            image[covered[frame] & (image == 0)] = IGNORE_LABEL
-            forget(image)
+        hide_under(scene.body(name), scene.camera, scene.fps, scene.labels)
     note = f"{' and '.join(names)}: no masks; known, and the background where drawn is don't-care"
     return replace(scene, warnings=(*scene.warnings, note))

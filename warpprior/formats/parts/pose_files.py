@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from warpprior.formats.parts.motion import complete, transforms_of
 from warpprior.formats.parts.pictures import numbered
 from warpprior.formats.parts.text_files import check_reach, entry, numbers, read_json, read_number_rows
 from warpprior.formats.parts.timeline import Timeline
@@ -45,7 +46,7 @@ class PoseTrack:
         whole = np.full((timeline.count, 4, 4), np.nan)
         rows = np.flatnonzero(frames >= 0)
         whole[frames[rows]] = self.matrices[rows]
-        return whole, np.asarray(np.isfinite(whole).all(axis=(1, 2)))
+        return whole, complete(whole)
 
     def frames(self, timeline: Timeline, notes: list[str]) -> np.ndarray:
         """The frame of each row (row,), -1 where it has none."""
@@ -72,7 +73,7 @@ def read_pose_track(path: Path, notes: list[str]) -> PoseTrack:
     stored = track.matrices.copy()
     if len(track.matrices) > FRAME_LIMIT:
         raise InputError(str(path), f"has {len(track.matrices)} poses", f"at most {FRAME_LIMIT}")
-    there = np.isfinite(track.matrices).all(axis=(1, 2))
+    there = complete(track.matrices)
     empty = there & (np.abs(track.matrices[:, :3, :3]).max(axis=(1, 2), initial=0.0) == 0.0)
     track.matrices[empty] = np.nan
     there &= ~empty
@@ -88,7 +89,7 @@ def read_pose_track(path: Path, notes: list[str]) -> PoseTrack:
     def save_as_stored(target: Path, matrices: np.ndarray) -> None:
         new = matrices.copy()
         new[:, :3, 3] /= unit
-        gone = ~np.isfinite(new).all(axis=(1, 2))
+        gone = ~complete(new)
         new[gone] = stored[gone]
         save(target, new)
 
@@ -189,15 +190,13 @@ def _of_tum(path: Path, rows: np.ndarray) -> PoseTrack:
     """A trajectory: seconds, position, quaternion x, y, z, w."""
     from scipy.spatial.transform import Rotation
 
-    turned = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, 4:]).max(axis=1, initial=0.0) > 0.0)
+    turned = complete(rows) & (np.abs(rows[:, 4:]).max(axis=1, initial=0.0) > 0.0)
     lengths = np.linalg.norm(rows[turned, 4:], axis=1)
     if turned.any() and np.abs(lengths - 1.0).max() > 0.01:
         raise InputError(str(path), "has quaternions that are not of unit length", "needs t x y z qx qy qz qw")
     matrices = np.full((len(rows), 4, 4), np.nan)
-    matrices[turned] = np.eye(4)
     if turned.any():
-        matrices[turned, :3, :3] = Rotation.from_quat(rows[turned, 4:]).as_matrix()
-    matrices[turned, :3, 3] = rows[turned, 1:4]
+        matrices[turned] = transforms_of(rows[turned, 1:4], rows[turned, 4:])
 
     def save(target: Path, new: np.ndarray) -> None:
         lines = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.bodies.readers.mesh import read_mesh
-from warpprior.formats.parts.motion import filled
+from warpprior.formats.parts.motion import complete, filled
 from warpprior.formats.parts.parquet_row import ParquetRow
 from warpprior.formats.parts.virtual_camera import into_camera, into_world
 from warpprior.io.rotations import read_rotations
@@ -78,7 +78,7 @@ def xyzw_of(stored: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
     another order.
     """
     small, large = _WRONG_ORDER
-    sound = stored[np.isfinite(stored).all(axis=1)]
+    sound = stored[complete(stored)]
     if len(sound) and np.abs(sound[:, 0]).max() < small and np.abs(sound[:, 3]).min() > large:
         notes.append(f"{where}: half a turn about z in all frames; no turn at all if these are x, y, z, w")
     rotation = read_rotations(stored[:, [1, 2, 3, 0]], where, where, notes)
