@@ -9,14 +9,18 @@ import warp as wp
 
 import warpprior
 from tests.estimator_scenes import disturb, make_arm_scene, make_grasp
+from warpprior.kernels import contour
 from warpprior.refinement import many
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.together import Together
+from warpprior.render.parts import equal_parts
 from warpprior.scene import IGNORE_LABEL
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.system.joined import joined_scene, kind_of
+from warpprior.system.motion import MotionState
+from warpprior.system.observed import observe_picture
 from warpprior.terms.term import BoundTerm, Term
 
 QUICK = RefineSettings(contact_points=64, iterations=6)
@@ -72,9 +76,29 @@ def together(scenes, device, settings=QUICK, **options):
     return warpprior.refine_many(scenes, settings, device=device, together=True, **options)
 
 
+@pytest.fixture
+def frames_drawn(monkeypatch):
+    """How many frames each launch of contours had."""
+    found = []
+    launch = contour.add_contour
+
+    def counted(*inputs, **options):
+        found.append(len(options["cost_out"]))
+        return launch(*inputs, **options)
+
+    monkeypatch.setattr(contour, "add_contour", counted)
+    return found
+
+
 def grasps(*frames):
     """Scenes of one kind, of so many frames."""
     return [make_grasp(count, seed=seed) for seed, count in enumerate(frames)]
+
+
+def observed_window(scene, device):
+    """Size of a scene's crops."""
+    window = observe_picture(MotionState(scene, device, point_count=8), 0.25).window
+    return window.width, window.height
 
 
 def test_hand_and_object_come_out_as_they_do_alone(device, stages):
@@ -89,6 +113,28 @@ def test_hand_and_object_come_out_as_they_do_alone(device, stages):
     assert stages and set(stages) == {(0, 1, 2)}
     for one, expected in zip(found, alone(scenes, device), strict=True):
         check_same(one, expected, device)
+
+
+def test_drawn_terms_of_all_clips_are_launched_at_once(device, frames_drawn, monkeypatch):
+    """Colours, too, in windows of other sizes; with two frames drawn at a time, on a CPU, as well."""
+    scenes = [
+        simulate("grasp_lift", object="mug", seed=seed, frame_count=count, depth=True)
+        for seed, count in ((6, 2), (7, 3))
+    ]
+    assert len({observed_window(scene, device) for scene in scenes}) == 2
+    settings = RefineSettings(contact_points=64, iterations=3, without=("hypotheses",))
+    settings = replace(settings, unknowns=replace(settings.unknowns, estimate_shape=False))
+    terms = [replace(term, weight=1.0) if term.name == "depth" else term for term in warpprior.terms.default()]
+    expected = alone(scenes, device, settings, terms=terms)
+    for parts in (None, equal_parts(5, 2)):
+        monkeypatch.setattr(many, "parts_of_clips", lambda *given, parts=parts: parts)
+        frames_drawn.clear()
+        found = together(scenes, device, settings, terms=terms)
+        # Its two or three frames a clip has at the end, when it is asked how sure it is.
+        assert frames_drawn[:4] == ([5] * 4 if parts is None else [1, 1, 2, 2])
+        for one, other in zip(found, expected, strict=True):
+            check_same(one, other, device)
+            assert {"image", "depth", "contour"} <= set(one.history)
 
 
 def test_what_is_known_and_its_overlap_are_each_clip_s_own(device, stages):
