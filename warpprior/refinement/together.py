@@ -14,11 +14,16 @@ import numpy as np
 import warp as wp
 
 from warpprior.kernels.slabs import Runs, only_in, runs_of
+from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.gauss_newton import GaussNewton
+from warpprior.refinement.hypotheses import search_poses
+from warpprior.refinement.steps import BodySteps
+from warpprior.refinement.tries import search_together
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
 from warpprior.system.joined import Joined
+from warpprior.system.stage import Stage
 from warpprior.terms.term import BoundTerm
 
 Rows = list[dict[str, float]]
@@ -39,7 +44,7 @@ class Together:
         self._solvers, self._joined = tuple(solvers), joined
         first, frames, device = self._solvers[0], joined.motion.frame_count, joined.motion.device
         joined.prepare_for([term.term for term in first.terms])
-        parts = [part for part, _ in joined.motion.clips]
+        parts = self._parts = [part for part, _ in joined.motion.clips]
         self._starts = np.array([0, *(part.stop for part in parts)])
         # One for each term of the clips, in their order: their costs, and what is launched for all, where that is so.
         self._costs: list[wp.array] = []
@@ -85,12 +90,23 @@ class Together:
         def begin(clip: int) -> None:
             shares[clip] = self._solvers[clip].begin(number, lambda share: report(clip, share))
 
-        for clip in clips:
-            attempt(clip, begin)
-        self._joined.enter(stage)
-        for term in self._across:
-            if term is not None:
-                term.enter(stage)
+        def try_poses(name: str, tell: Report) -> None:
+            self._try_poses(number, name, [clip for clip in clips if clip not in found], tell, found)
+
+        def each(work: Callable[[int], object]) -> None:
+            for clip in clips:
+                if clip not in found:
+                    attempt(clip, work)
+
+        names, tried = self._solvers[0].tried_bodies(number)
+        fits = all(self._goes_across(name) for name in names)
+        each((lambda clip: self._solvers[clip].enter(number)) if fits else begin)
+        self._enter(stage)
+        if fits:
+            shares = dict.fromkeys(clips, tried)
+            for turn, name in enumerate(names):
+                try_poses(name, lambda clip, share, turn=turn: report(clip, tried * (turn + share) / len(names)))
+            each(lambda clip: self._solvers[clip].set_out())
         if self._draws:
             self._joined.drawings.renew()
         history = History(self._solvers[0].names, limit, self._joined.motion.device, self._starts)
@@ -114,6 +130,53 @@ class Together:
             if clip not in found:
                 attempt(clip, end)
         return found
+
+    def _enter(self, stage: Stage, name: str | None = None) -> None:
+        """Take the scales of a stage, or have the terms of one body take them again."""
+        if name is None:
+            self._joined.enter(stage)
+        for term in self._across:
+            if term is not None and name in (None, term.body.name):
+                term.enter(stage)
+
+    def _own(self, name: str) -> list[BoundTerm | None]:
+        """Terms of one body alone that tie no frames, None where clips have their own."""
+        terms = zip(self._solvers[0].terms, self._across, strict=True)
+        return [across for term, across in terms if term.body.name == name and not term.ties_frames]
+
+    def _goes_across(self, name: str) -> bool:
+        """Whether all that says where a body alone may be is launched at once."""
+        return all(term is not None for term in self._own(name))
+
+    def _try_poses(
+        self, number: int, name: str, clips: Sequence[int], report: Report, found: dict[int, Rows | Exception]
+    ) -> None:
+        """Let one body choose among other poses in some clips, each for itself, all other bodies held.
+
+        Args:
+            number: of the stage.
+            name: of the body.
+            clips: that go on.
+            report: told how far a clip is.
+            found: by clip, takes what went wrong.
+        """
+        joined, stage = self._joined, self._solvers[0].stages[number]
+        if self._draws:
+            joined.drawings.renew()
+        joined.refresh()
+        terms = [term for term in self._own(name) if term is not None]
+        damping = self._solvers[0].settings.gauss_newton.damping
+        whole = BodyFit(BodySteps(joined.motion.scene.body(name), joined), terms, joined, damping)
+        searches = {}
+        for clip in clips:
+            told = partial(report, clip)
+            fit = self._solvers[clip].fit_of(name)
+            searches[clip] = search_poses(fit, stage.carry_frames, turns=stage.half_turns, report=told)
+        search_together(whole, dict(enumerate(self._parts)), searches, found.__setitem__)
+        self._enter(stage, name)
+        for clip in clips:
+            for term in self._solvers[clip].terms_of(name):
+                term.enter(stage)
 
     def _iteration(self, clips: Sequence[int], history: History, limit: int) -> Iteration:
         """One iteration of some clips, to be called again and again with what attempts something for a clip."""

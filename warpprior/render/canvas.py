@@ -202,7 +202,7 @@ class Canvas:
         """Draw the key buffer alone."""
         if self._follows:
             self._follow(self.part.of(screen))
-        for first, count in chosen_runs(len(self.keys)):
+        for first, count in chosen_runs(len(self.keys), self.device):
             keys = cut(self.keys, first, first + count) if count < len(self.keys) else self.keys
             if self.backdrop is None:
                 keys.zero_()
@@ -223,7 +223,9 @@ class Canvas:
 
     def _follow(self, screen: wp.array) -> None:
         """Have crops hold all that there is to be drawn, and not much else."""
-        frames = np.concatenate([np.arange(first, first + count) for first, count in chosen_runs(len(self.keys))])
+        frames = np.concatenate(
+            [np.arange(first, first + count) for first, count in chosen_runs(len(self.keys), self.device)]
+        )
         boxes = drawn_boxes(screen.numpy()[frames, self._vertices])
         before, window = self.window, self._within.around(*boxes, self.window, self.part.start + frames)
         if window is before:
