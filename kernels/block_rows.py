@@ -1,7 +1,8 @@
 """Normal equations as a block-tridiagonal matrix on the device, and what its solution says.  Forward only.
 
 Frames are coupled with the two before them.  Two in a row make a *block*, and blocks are coupled with the next ones
-only.  Of each block there is a row: itself, the block before, the block after, and right-hand sides, each padded with
+only.  Segments, which nothing couples, have as many blocks each as the longest needs; those beyond a segment's end are
+empty.  Of each block there is a row: itself, the block before, the block after, and right-hand sides, each padded with
 the identity to whole tiles (:mod:`warpprior.kernels.block_solve`).  Unknowns are scaled so that the diagonal is one.
 The first right-hand side is the gradient's, the others are the columns of what all frames of a segment share.
 """
@@ -25,6 +26,18 @@ class Equations:
     shared: wp.int32  # how many of these are solved for
     damping: wp.float64  # relative
     floor: wp.array(dtype=wp.float64)  # [column that is solved for]
+    segments: wp.array(dtype=wp.int32)  # [frame] which it belongs to
+    starts: wp.array(dtype=wp.int32)  # [segment + 1] first frame of each
+    blocks: wp.int32  # of a segment
+
+
+@wp.func
+def frame_at(equations: Equations, segment: int, block: int, half: int) -> int:
+    """A frame of a segment's block, -1 where there is none."""
+    frame = equations.starts[segment] + 2 * block + half
+    if block < 0 or frame >= equations.starts[segment + 1]:
+        return -1
+    return frame
 
 
 @wp.func
@@ -41,8 +54,6 @@ def own_entry(hessian: wp.array4d[wp.float64], frame: int, one: int, other: int)
 def entry_between(equations: Equations, frame: int, one: int, before: int, other: int) -> wp.float64:
     """Of an unknown of a frame and one of the same frame or an earlier one."""
     row, column = equations.first + one, equations.first + other
-    if before < 0 or frame >= equations.hessian.shape[0]:
-        return wp.float64(0.0)
     if frame == before:
         return own_entry(equations.hessian, frame, row, column)
     if frame - before == 1:
@@ -69,13 +80,16 @@ def _scale_unknowns(
     equations: Equations,
     scale_out: wp.array2d[wp.float64],  # [block, row] what makes the diagonal one
     more_out: wp.array2d[wp.float64],  # [block, row] how much of that the damping is
-    failed_out: wp.array[wp.int32],  # [1] the matrix cannot be solved
+    failed_out: wp.array[wp.int32],  # [segment] its matrix cannot be solved
 ):
     """Damp the diagonal, and find the units in which it is one."""
     block, row = wp.tid()
-    frame = 2 * block + row // equations.count
+    segment = block // equations.blocks
+    frame = int(-1)
+    if row < 2 * equations.count:
+        frame = frame_at(equations, segment, block % equations.blocks, row // equations.count)
     scale, more = wp.float64(1.0), wp.float64(0.0)
-    if row < 2 * equations.count and frame < equations.hessian.shape[0]:
+    if frame >= 0:
         one = row % equations.count
         size = own_entry(equations.hessian, frame, equations.first + one, equations.first + one)
         damped = size * (wp.float64(1.0) + equations.damping) + equations.floor[one]
@@ -85,7 +99,7 @@ def _scale_unknowns(
                 scale = wp.float64(1.0) / wp.sqrt(damped)
                 more = equations.damping * size / damped
         else:  # NaN, too
-            wp.atomic_max(failed_out, 0, 1)
+            wp.atomic_max(failed_out, segment, 1)
     scale_out[block, row] = scale
     more_out[block, row] = more
 
@@ -106,13 +120,16 @@ def _fill_rows(
     equations: Equations,
     scale: wp.array2d[wp.float64],  # [block, row]
     rows_out: wp.array3d[wp.float64],  # [block, row, column] itself, the block before, the one after, right-hand sides
-    failed_out: wp.array[wp.int32],  # [1]
+    failed_out: wp.array[wp.int32],  # [segment]
 ):
     """Put the equations where blocks are solved."""
     block, row, place = wp.tid()
     count, size = equations.count, scale.shape[1]
-    frame, one = 2 * block + row // count, row % count
-    used = row < 2 * count and frame < equations.hessian.shape[0]
+    segment, within, one = block // equations.blocks, block % equations.blocks, row % count
+    frame = int(-1)
+    if row < 2 * count:
+        frame = frame_at(equations, segment, within, row // count)
+    used = frame >= 0
     kind, column = place // size, place % size
     if kind > 3:
         kind, column = 3, place - 3 * size
@@ -126,10 +143,11 @@ def _fill_rows(
                 beside = block - 1
             elif kind == 2:
                 beside = block + 1
-            other_frame, other = 2 * beside + column // count, column % count
-            if other_frame <= frame:
+            other_frame = frame_at(equations, segment, within + beside - block, column // count)
+            other = column % count
+            if other_frame >= 0 and other_frame <= frame:
                 value = entry_between(equations, frame, one, other_frame, other)
-            else:
+            elif other_frame >= 0:
                 value = entry_between(equations, other_frame, other, frame, one)
             if value != wp.float64(0.0):
                 value = value * scale[block, row] * scale[beside, column]
@@ -141,7 +159,7 @@ def _fill_rows(
     elif used and column <= equations.shared:
         value = border_entry(equations, frame, column - 1, one) * scale[block, row]
     if not wp.isfinite(value):
-        wp.atomic_max(failed_out, 0, 1)
+        wp.atomic_max(failed_out, segment, 1)
     rows_out[block, row, place] = value
 
 
@@ -158,10 +176,17 @@ def fill_rows(equations, scale, *, rows_out, failed_out):
 
 @wp.func
 def solved(
-    rows: wp.array3d[wp.float64], scale: wp.array2d[wp.float64], frame: int, count: int, one: int, which: int
+    equations: Equations,
+    rows: wp.array3d[wp.float64],
+    scale: wp.array2d[wp.float64],
+    frame: int,
+    one: int,
+    which: int,
 ) -> wp.float64:
     """The solution of an unknown of a frame, by its right-hand side."""
-    block, row = frame // 2, (frame % 2) * count + one
+    segment = equations.segments[frame]
+    place = frame - equations.starts[segment]
+    block, row = segment * equations.blocks + place // 2, (place % 2) * equations.count + one
     return rows[block, row, 3 * scale.shape[1] + which] * scale[block, row]
 
 
@@ -186,7 +211,7 @@ def _reduce_frames(
         value = -equations.gradient[frame, 0, row] - equations.gradient[frame, 1, row]
     which = (other + 1) % (equations.shared + 1)
     for one in range(equations.count):
-        value -= border_entry(equations, frame, k, one) * solved(rows, scale, frame, equations.count, one, which)
+        value -= border_entry(equations, frame, k, one) * solved(equations, rows, scale, frame, one, which)
     parts_out[frame, k, other] = value
 
 
@@ -315,7 +340,7 @@ def solve_free(
 def _step_shared(
     sums: wp.array3d[wp.float64],  # [segment, shared, shared + 1] matrix and right-hand side
     prior: Prior,
-    failed_out: wp.array[wp.int32],  # [1]
+    failed_out: wp.array[wp.int32],  # [segment]
     free_out: wp.array2d[wp.int32],  # [segment, shared] workspace
     factor_out: wp.array3d[wp.float64],  # [segment, shared, shared + 1] workspace
     steps_out: wp.array2d[wp.float64],  # [segment, shared]
@@ -327,10 +352,10 @@ def _step_shared(
         steps_out[segment, k] = wp.float64(0.0)
         free_out[segment, k] = 1
     passed = int(count)
-    while passed > 0 and failed_out[0] == 0:
+    while passed > 0 and failed_out[segment] == 0:
         passed = int(0)
         if solve_free(sums, segment, free_out, factor_out, steps_out) == 0:
-            wp.atomic_max(failed_out, 0, 1)
+            failed_out[segment] = 1
         for k in range(count):
             if free_out[segment, k] != 0:
                 low, high = least_step(prior, segment, k), largest_step(prior, segment, k)
@@ -340,7 +365,7 @@ def _step_shared(
                     free_out[segment, k] = 0
                     passed += 1
                 elif not wp.isfinite(step):
-                    wp.atomic_max(failed_out, 0, 1)
+                    failed_out[segment] = 1
 
 
 def step_shared(sums, prior, *, failed_out, free_out, factor_out, steps_out):
@@ -357,12 +382,12 @@ def step_shared(sums, prior, *, failed_out, free_out, factor_out, steps_out):
 @wp.kernel
 def _check_solution(
     rows: wp.array3d[wp.float64],  # [block, row, column] solved
-    failed_out: wp.array[wp.int32],  # [1]
+    failed_out: wp.array[wp.int32],  # [segment]
 ):
     """See whether all of it is finite."""
     block, row, which = wp.tid()
     if not wp.isfinite(rows[block, row, 3 * rows.shape[1] + which]):
-        wp.atomic_max(failed_out, 0, 1)
+        wp.atomic_max(failed_out, block // (rows.shape[0] // failed_out.shape[0]), 1)
 
 
 def check_solution(rows, count, *, failed_out):
@@ -378,31 +403,31 @@ def check_solution(rows, count, *, failed_out):
 
 @wp.kernel
 def _follow_shared(
+    equations: Equations,
     rows: wp.array3d[wp.float64],  # [block, row, column] solved
     scale: wp.array2d[wp.float64],  # [block, row]
-    segments: wp.array[wp.int32],  # [frame]
     shared_steps: wp.array2d[wp.float64],  # [segment, shared]
-    failed: wp.array[wp.int32],  # [1]
+    failed: wp.array[wp.int32],  # [segment]
     own: wp.float64,  # 1: steps of the frames themselves, too, 0: only what follows from shared ones
     steps_out: wp.array2d[wp.float64],  # [frame, column]
 ):
     """Steps of a frame when the shared unknowns take theirs; none where there is no solution."""
     frame, one = wp.tid()
-    count = steps_out.shape[1]
+    segment = equations.segments[frame]
     value = wp.float64(0.0)
-    if failed[0] == 0:
-        value = own * solved(rows, scale, frame, count, one, 0)
+    if failed[segment] == 0:
+        value = own * solved(equations, rows, scale, frame, one, 0)
         for k in range(shared_steps.shape[1]):
-            value -= solved(rows, scale, frame, count, one, k + 1) * shared_steps[segments[frame], k]
+            value -= solved(equations, rows, scale, frame, one, k + 1) * shared_steps[segment, k]
     steps_out[frame, one] = value
 
 
-def follow_shared(rows, scale, segments, shared_steps, failed, own, *, steps_out):
+def follow_shared(equations, rows, scale, shared_steps, failed, own, *, steps_out):
     """Launch :func:`_follow_shared` over all frames and columns."""
     wp.launch(
         _follow_shared,
         dim=steps_out.shape,
-        inputs=[rows, scale, segments, shared_steps, failed, own],
+        inputs=[equations, rows, scale, shared_steps, failed, own],
         outputs=[steps_out],
         device=steps_out.device,
     )

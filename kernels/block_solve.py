@@ -1,7 +1,8 @@
 """A block-tridiagonal matrix solved by cyclic reduction, in tiles of 32 x 32 double precision numbers.  Forward only.
 
 Every second block is eliminated, all at once; what is left is block-tridiagonal again with half as many.  So blocks
-are solved in log2(blocks) rounds, of three launches each, whatever couples them.  A group of threads has a block, or a
+are solved in log2(blocks) rounds, of three launches each, whatever couples them; those of several segments, each of as
+many blocks, in the same ones.  A group of threads has a block, or a
 tile of its row.  Rows are those of :mod:`warpprior.kernels.block_rows`, of tiles: ``q`` for the block itself, ``q`` for
 the one before, ``q`` for the one after, and right-hand sides.
 
@@ -43,14 +44,17 @@ def is_off(residual: wp.float64, factor: wp.float64, diagonal: wp.float64) -> wp
 def _factor_blocks(
     rows: wp.array3d[wp.float64],  # [block, row, column]
     more: wp.array2d[wp.float64],  # [block, row] how much of the diagonal is damping
-    first: int,  # block that is factored, and the distance of the next
+    first: int,  # block of each segment that is factored, and the distance of the next
     step: int,
+    each: int,  # how many of a segment
     attempts: int,
     factor_out: wp.array3d[wp.float64],  # [block, row, column] Cholesky factor; on its diagonal tiles their inverses
-    failed_out: wp.array[wp.int32],  # [1]
+    failed_out: wp.array[wp.int32],  # [segment]
 ):
     """Factor blocks, those that are not positive with more damping."""
-    block = first + wp.tid() * step
+    which = wp.tid()
+    blocks = factor_out.shape[0] // failed_out.shape[0]
+    block = (which // each) * blocks + first + (which % each) * step
     count = factor_out.shape[1] // TILE
     eye = wp.tile_diag_add(
         wp.tile_zeros(shape=(TILE, TILE), dtype=wp.float64), wp.tile_ones(shape=TILE, dtype=wp.float64)
@@ -92,15 +96,15 @@ def _factor_blocks(
             break
         larger = larger * wp.float64(MORE_DAMPING)
     if off > wp.float64(0.0):
-        wp.atomic_max(failed_out, 0, 1)
+        wp.atomic_max(failed_out, which // each, 1)
 
 
 def factor_blocks(rows, more, first, step, count, *, factor_out, failed_out):
-    """Launch :func:`_factor_blocks` over ``count`` blocks."""
+    """Launch :func:`_factor_blocks` over ``count`` blocks of each segment."""
     wp.launch_tiled(
         _factor_blocks,
-        dim=[count],
-        inputs=[rows, more, first, step, ATTEMPTS],
+        dim=[failed_out.shape[0] * count],
+        inputs=[rows, more, first, step, count, ATTEMPTS],
         outputs=[factor_out, failed_out],
         block_dim=THREADS,
         device=rows.device,
@@ -112,12 +116,15 @@ def _solve_rows(
     factor: wp.array3d[wp.float64],  # [block, row, column]
     first: int,
     step: int,
+    each: int,  # blocks of a segment that are solved
+    blocks: int,  # and that there are
     from_tile: int,  # of a row
     rows_out: wp.array3d[wp.float64],  # [block, row, column]
 ):
     """Multiply a column of tiles of each block's row by the inverse of its factor, in place."""
     which, part = wp.tid()
-    block, column = first + which * step, (from_tile + part) * TILE
+    block = (which // each) * blocks + first + (which % each) * step
+    column = (from_tile + part) * TILE
     for i in range(factor.shape[1] // TILE):
         right = wp.tile_load(rows_out[block], shape=(TILE, TILE), offset=(i * TILE, column), storage="shared")
         for m in range(i):
@@ -128,12 +135,12 @@ def _solve_rows(
         wp.tile_store(rows_out[block], wp.tile_matmul(inverse, right), offset=(i * TILE, column))
 
 
-def solve_rows(factor, first, step, count, from_tile, *, rows_out):
-    """Launch :func:`_solve_rows` over ``count`` blocks and the columns of tiles from ``from_tile`` on."""
+def solve_rows(factor, first, step, count, from_tile, *, segments=1, rows_out):
+    """Launch :func:`_solve_rows` over ``count`` blocks of each segment and columns of tiles from ``from_tile`` on."""
     wp.launch_tiled(
         _solve_rows,
-        dim=[count, rows_out.shape[2] // TILE - from_tile],
-        inputs=[factor, first, step, from_tile],
+        dim=[segments * count, rows_out.shape[2] // TILE - from_tile],
+        inputs=[factor, first, step, count, factor.shape[0] // segments, from_tile],
         outputs=[rows_out],
         block_dim=THREADS,
         device=rows_out.device,
@@ -143,12 +150,15 @@ def solve_rows(factor, first, step, count, from_tile, *, rows_out):
 @wp.kernel
 def _join_neighbours(
     step: int,  # from a block that stays to those that were eliminated
+    each: int,  # blocks of a segment that stay
+    blocks: int,  # and that there are
     rows_out: wp.array3d[wp.float64],  # [block, row, column]
 ):
     """What the eliminated blocks on both sides leave to one that stays, a tile of its row at a time."""
     which, a, u = wp.tid()
     q = rows_out.shape[1] // TILE
-    block = 2 * step * which
+    within = 2 * step * (which % each)
+    block = (which // each) * blocks + within
     before, after = block - step, block + step
     # Of the columns of an eliminated block's row: those of this one, and those that meet the tile's.
     meets_before, meets_after = u, u
@@ -157,7 +167,7 @@ def _join_neighbours(
     stays = u < q or u >= 3 * q  # what couples it with its new neighbours is new
     old = wp.tile_load(rows_out[block], shape=(TILE, TILE), offset=(a * TILE, u * TILE), storage="shared")
     own = old * wp.where(stays, wp.float64(1.0), wp.float64(0.0))
-    if before >= 0 and (u < 2 * q or u >= 3 * q):
+    if within >= step and (u < 2 * q or u >= 3 * q):
         for m in range(q):
             one = wp.tile_load(
                 rows_out[before], shape=(TILE, TILE), offset=(m * TILE, (2 * q + a) * TILE), storage="shared"
@@ -166,7 +176,7 @@ def _join_neighbours(
                 rows_out[before], shape=(TILE, TILE), offset=(m * TILE, meets_before * TILE), storage="shared"
             )
             wp.tile_matmul(wp.tile_transpose(one), other, own, alpha=wp.float64(-1.0))
-    if after < rows_out.shape[0] and (u < q or u >= 2 * q):
+    if within + step < blocks and (u < q or u >= 2 * q):
         for m in range(q):
             one = wp.tile_load(rows_out[after], shape=(TILE, TILE), offset=(m * TILE, (q + a) * TILE), storage="shared")
             other = wp.tile_load(
@@ -176,12 +186,12 @@ def _join_neighbours(
     wp.tile_store(rows_out[block], own, offset=(a * TILE, u * TILE))
 
 
-def join_neighbours(step, count, *, rows_out):
-    """Launch :func:`_join_neighbours` over ``count`` blocks that stay and all tiles of their rows."""
+def join_neighbours(step, count, *, segments=1, rows_out):
+    """Launch :func:`_join_neighbours` over ``count`` blocks of each segment that stay and all tiles of their rows."""
     wp.launch_tiled(
         _join_neighbours,
-        dim=[count, rows_out.shape[1] // TILE, rows_out.shape[2] // TILE],
-        inputs=[step],
+        dim=[segments * count, rows_out.shape[1] // TILE, rows_out.shape[2] // TILE],
+        inputs=[step, count, rows_out.shape[0] // segments],
         outputs=[rows_out],
         block_dim=THREADS,
         device=rows_out.device,
@@ -194,24 +204,27 @@ def _solve_back(
     first: int,
     step: int,
     reach: int,  # to the neighbours, which are solved
+    each: int,  # blocks of a segment that are solved
+    blocks: int,  # and that there are
     rows_out: wp.array3d[wp.float64],  # [block, row, column]
 ):
     """Solve eliminated blocks, a column of tiles of right-hand sides at a time."""
     which, part = wp.tid()
     q = factor.shape[1] // TILE
-    block, column = first + which * step, (3 * q + part) * TILE
+    within = first + (which % each) * step
+    block, column = (which // each) * blocks + within, (3 * q + part) * TILE
     before, after = block - reach, block + reach
     for down in range(q):
         i = q - 1 - down
         own = wp.tile_load(rows_out[block], shape=(TILE, TILE), offset=(i * TILE, column), storage="shared")
-        if before >= 0:
+        if within >= reach:
             for m in range(q):
                 left = wp.tile_load(
                     rows_out[block], shape=(TILE, TILE), offset=(i * TILE, (q + m) * TILE), storage="shared"
                 )
                 known = wp.tile_load(rows_out[before], shape=(TILE, TILE), offset=(m * TILE, column), storage="shared")
                 wp.tile_matmul(left, known, own, alpha=wp.float64(-1.0))
-        if after < rows_out.shape[0]:
+        if within + reach < blocks:
             for m in range(q):
                 left = wp.tile_load(
                     rows_out[block], shape=(TILE, TILE), offset=(i * TILE, (2 * q + m) * TILE), storage="shared"
@@ -226,12 +239,12 @@ def _solve_back(
         wp.tile_store(rows_out[block], wp.tile_matmul(wp.tile_transpose(inverse), own), offset=(i * TILE, column))
 
 
-def solve_back(factor, first, step, reach, count, *, rows_out):
-    """Launch :func:`_solve_back` over ``count`` blocks and all right-hand sides."""
+def solve_back(factor, first, step, reach, count, *, segments=1, rows_out):
+    """Launch :func:`_solve_back` over ``count`` blocks of each segment and all right-hand sides."""
     wp.launch_tiled(
         _solve_back,
-        dim=[count, (rows_out.shape[2] - 3 * rows_out.shape[1]) // TILE],
-        inputs=[factor, first, step, reach],
+        dim=[segments * count, (rows_out.shape[2] - 3 * rows_out.shape[1]) // TILE],
+        inputs=[factor, first, step, reach, count, factor.shape[0] // segments],
         outputs=[rows_out],
         block_dim=THREADS,
         device=rows_out.device,

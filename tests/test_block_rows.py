@@ -12,12 +12,12 @@ SEGMENTS, COUNT = 6, 5
 
 
 def step(sums, prior, device):
-    """Steps (segment, shared), and whether they could not be found."""
+    """Steps (segment, shared), and of which segments they could not be found (segment,)."""
 
     def zeros(*shape, dtype=wp.float64):
         return wp.zeros(shape, dtype=dtype, device=device)
 
-    given, failed, steps = Prior(), zeros(1, dtype=wp.int32), zeros(SEGMENTS, COUNT)
+    given, failed, steps = Prior(), zeros(SEGMENTS, dtype=wp.int32), zeros(SEGMENTS, COUNT)
     for name in Prior.vars:
         setattr(given, name, getattr(prior, name))
     step_shared(
@@ -28,7 +28,7 @@ def step(sums, prior, device):
         factor_out=zeros(SEGMENTS, COUNT, COUNT + 1),
         steps_out=steps,
     )
-    return steps.numpy(), bool(failed.numpy()[0])
+    return steps.numpy(), failed.numpy() != 0
 
 
 @pytest.mark.parametrize("reach", [0.05, 0.5, 50.0])
@@ -45,14 +45,15 @@ def test_shared_steps_are_those_of_the_host(device, reach):
     low, high = prior.bounds()
     expected = [bounded_solution(*each) for each in zip(matrices, right, zip(low, high, strict=True), strict=True)]
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-10)
-    assert not failed and not found[:, 2].any() and (np.abs(found) <= reach).all()
+    assert not failed.any() and not found[:, 2].any() and (np.abs(found) <= reach).all()
 
 
 def test_shared_unknowns_without_a_solution_stay(device):
-    """A matrix that is not positive is reported."""
+    """A matrix that is not positive is reported; the other segments take theirs."""
     prior = SharedPrior(np.zeros((SEGMENTS, COUNT)), np.ones(COUNT), (np.array(-1.0), np.array(1.0)), 1.0, device)
     sums = np.tile(np.eye(COUNT, COUNT + 1), (SEGMENTS, 1, 1))
     sums[:, :, -1] = 0.1
     sums[3, 4, 4] = -1.0
     found, failed = step(sums, prior, device)
-    assert failed and not found[3].any()
+    assert failed.tolist() == [segment == 3 for segment in range(SEGMENTS)]
+    assert not found[3].any() and found[[0, 1, 2, 4, 5]].all()

@@ -8,8 +8,11 @@ import pytest
 
 from tests.reference.equations import assemble
 from tests.solver_samples import solve_equations
+from warpprior.render.parts import Part
+from warpprior.system.device_solver import DeviceSolver
 from warpprior.system.equations import Equations
 from warpprior.system.host_solver import solve_band
+from warpprior.system.shared_prior import SharedPrior
 
 BY = {"lapack": False, "kernels": True}  # who solves
 COUNTS = (7, 6)  # unknowns of the two bodies of a frame
@@ -131,6 +134,49 @@ def test_segments_are_solved_as_if_alone(solve, lengths):
     found, found_shared = solve(whole, slice(0, WIDTH), 0.1, np.ones(WIDTH), np.ones(2))
     np.testing.assert_allclose(found, np.concatenate(steps), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found_shared, np.concatenate(shared_steps), rtol=1e-9, atol=1e-12)
+
+
+def make_clips(lengths):
+    """Equations of several clips, and those of each."""
+    shared, starts = ("bias", "focal"), np.cumsum([0, *lengths[:-1]])
+    whole, _, _ = make_equations(sum(lengths), shared, segments=starts)
+    every = [make_equations(length, shared, seed=seed)[0] for seed, length in enumerate(lengths)]
+    whole.hessian.assign(np.concatenate([one.hessian.numpy() for one in every]))
+    whole.gradient.assign(np.concatenate([one.gradient.numpy() for one in every]))
+    return whole, every, starts
+
+
+@pytest.mark.parametrize("value", [np.nan, -1e12])
+def test_a_clip_that_cannot_be_solved_costs_itself_alone(value, nan_allowed):
+    """By kernels: the clips on either side, of odd numbers of frames, take the steps they take alone, to the bit."""
+    whole, every, starts = make_clips((3, 5, 2, 1))
+    blocks = whole.hessian.numpy().copy()
+    blocks[starts[1] + 2, 0, 3, 3] = value
+    whole.hessian.assign(blocks)
+    given = slice(0, WIDTH), 0.1, np.ones(WIDTH), np.ones(2)
+    found, found_shared = solve_equations(whole, *given, on_device=True)
+    assert not found[3:8].any() and not found_shared[1].any()
+    for number in (0, 2, 3):
+        steps, shared_steps = solve_equations(every[number], *given, on_device=True)
+        np.testing.assert_array_equal(found[starts[number] : starts[number] + len(steps)], steps)
+        np.testing.assert_array_equal(found_shared[number], shared_steps[0])
+
+
+def test_a_clip_that_rests_takes_no_step():
+    """Nor do its shared unknowns, until it is to go on; what follows in one clip moves no other."""
+    whole, _, _ = make_clips((3, 4))
+    prior = SharedPrior(np.zeros((2, 2)), np.ones(2), (np.array(-9.0), np.array(9.0)), np.array(9.0), "cpu")
+    solver = DeviceSolver(whole, slice(0, WIDTH), 0.1, np.ones(WIDTH), prior)
+    solver.solve()
+    usual = solver.steps.numpy().copy()
+    solver.rest(np.array([True, False]))
+    solver.solve()
+    assert not solver.steps.numpy()[:3].any() and not solver.shared_steps.numpy()[0].any()
+    np.testing.assert_array_equal(solver.steps.numpy()[3:], usual[3:])
+    own = solver.of_segment(1, Part(3, 7, 7))
+    np.testing.assert_array_equal(own.information, solver.information[1:])
+    own.follow(np.array([[0.5, 0.0]]))
+    assert own.steps.numpy().any() and not solver.steps.numpy()[:3].any()
 
 
 def test_columns_follow_the_order_of_the_bodies():

@@ -6,6 +6,8 @@ Every frame and term enters one block-banded system, so that frames that see muc
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +21,15 @@ from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.support.history import History
 from warpprior.support.replay import Replay
+from warpprior.system.equations import Equations
 from warpprior.system.problem import Problem
-from warpprior.system.solver import make_solver
+from warpprior.system.shared_prior import SharedPrior
+from warpprior.system.solver import Solver, make_solver
 from warpprior.terms import GAUSS_NEWTON
 from warpprior.terms.term import BoundTerm, bind_terms
+
+if TYPE_CHECKING:
+    from warpprior.system.device_solver import DeviceSolver
 
 SETTLED = 2  # stages after which biases and shapes are as well known as they get
 CHECK_EVERY = 4  # iterations between looks at the cost; and on a GPU at how far bodies moved
@@ -63,10 +70,26 @@ class GaussNewton:
         self.names = tuple(kind.name for kind in used)
         self._capture = capture if problem.can_be_recorded else False
         self._bodies = [BodySteps(body, problem) for body in estimated]
+
+    @cached_property
+    def _solver(self) -> Solver:
+        return make_solver(*self._asked(self.problem))
+
+    def _asked(self, problem: Problem) -> tuple[Equations, slice, float, np.ndarray, SharedPrior | None]:
+        """What is to be solved of a problem of the same bodies, as solvers take it."""
         equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
         floor = np.concatenate([steps.floor for steps in self._bodies])
-        damping = settings.gauss_newton.damping
-        self._solver = make_solver(equations, slice(0, equations.width), damping, floor, prior)
+        return equations, slice(0, equations.width), self.settings.gauss_newton.damping, floor, prior
+
+    def device_solver_of(self, joined: Problem) -> DeviceSolver:
+        """What solves the problem of several clips by kernels."""
+        from warpprior.system.device_solver import DeviceSolver  # its kernels are for a GPU
+
+        return DeviceSolver(*self._asked(joined))
+
+    def use(self, solver: Solver) -> None:
+        """Have the equations solved by a part of what solves those of several clips."""
+        self._solver = solver
 
     def run(self, number: int, report: Callable[[float], None] = lambda share: None) -> list[dict[str, float]]:
         """Run one stage; returns the cost of every term at every iteration.
@@ -119,10 +142,10 @@ class GaussNewton:
         names = [steps.body.name for steps in self._bodies if tries and steps.body.body.is_rigid]
         return names, hypotheses_share(stage, len(names), self.problem.motion.scene, limit)
 
-    def set_out(self) -> None:
-        """Begin the iterations of a stage where bodies are now."""
+    def set_out(self, still: Stillness | None = None) -> None:
+        """Begin the iterations of a stage where bodies are now; ``still`` if somebody else keeps where they were."""
         self.problem.drawings.renew()
-        self._still = Stillness(self.problem.motion)
+        self._still = Stillness(self.problem.motion) if still is None else still
 
     def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
         """Learn what a stage tells of the shared unknowns; returns its costs (iteration, term) by name."""

@@ -7,6 +7,7 @@ import warp as wp
 
 from warpprior.kernels.steps import StepLimits, take_steps
 from warpprior.scene import SceneBody
+from warpprior.system.motion import MotionState
 from warpprior.system.problem import Problem
 
 STEP_LIMITS = (0.05, 0.05, 0.1, 0.2, 0.2, 0.2)  # x/z, y/z, log z, rotation [rad]: beyond, the linearisation is off
@@ -20,14 +21,15 @@ class BodySteps:
     Args:
         body: the body.
         problem: the sequence's.
+        motion: that is moved, of some of its frames; None for all.
 
     Attributes:
         columns: of its unknowns.
         floor: absolute damping of each of them.
     """
 
-    def __init__(self, body: SceneBody, problem: Problem):
-        self.body, self._motion = body, problem.motion
+    def __init__(self, body: SceneBody, problem: Problem, motion: MotionState | None = None):
+        self.body, self._motion = body, problem.motion if motion is None else motion
         start, count = problem.equations.starts[body.name], problem.equations.counts[body.name]
         self.columns = slice(start, start + count)
         self.floor = np.full(count, FLOOR)

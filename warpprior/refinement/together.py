@@ -17,7 +17,9 @@ from warpprior.kernels.slabs import Runs, only_in, runs_of
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.hypotheses import search_poses
+from warpprior.refinement.joint_steps import JointSteps
 from warpprior.refinement.steps import BodySteps
+from warpprior.refinement.stillness import Stillness
 from warpprior.refinement.tries import search_together
 from warpprior.render.canvas import EPOCH_LIMIT
 from warpprior.support.history import History
@@ -65,6 +67,7 @@ class Together:
         alone = [term for term, across in zip(first.terms, self._across, strict=True) if across is None]
         self._contacts = any(term.asks_contacts for term in alone if not term.in_parts)
         self._draws_alone = any(term.term.draws for term in alone)
+        self._steps = JointSteps(self._solvers, joined)
 
     def run(self, number: int, clips: Sequence[int], report: Report) -> dict[int, Rows | Exception]:
         """Run one stage of some clips; returns, by clip, the costs of its terms at each iteration, or what went wrong.
@@ -106,7 +109,8 @@ class Together:
             shares = dict.fromkeys(clips, tried)
             for turn, name in enumerate(names):
                 try_poses(name, lambda clip, share, turn=turn: report(clip, tried * (turn + share) / len(names)))
-            each(lambda clip: self._solvers[clip].set_out())
+        still = Stillness(self._joined.motion)
+        each(lambda clip: self._solvers[clip].set_out(still.of_clip(*self._joined.motion.clips[clip])))
         if self._draws:
             self._joined.drawings.renew()
         history = History(self._solvers[0].names, limit, self._joined.motion.device, self._starts)
@@ -121,6 +125,7 @@ class Together:
             if not going:
                 break
             iterate(attempt)
+            still.keep()
             for clip in going:
                 report(clip, shares[clip] + (1.0 - shares[clip]) * (iteration + 1) / limit)
                 read = partial(history.read, clip)
@@ -180,7 +185,8 @@ class Together:
 
     def _iteration(self, clips: Sequence[int], history: History, limit: int) -> Iteration:
         """One iteration of some clips, to be called again and again with what attempts something for a clip."""
-        solvers, device = [self._solvers[clip] for clip in clips], self._joined.motion.device
+        device = self._joined.motion.device
+        self._steps.choose(clips)
         capture = False if any(solver.captures(limit) is False for solver in self._solvers) else None
         if self._draws and (limit + 2) * len(self._joined.drawings.parts) >= EPOCH_LIMIT:
             capture = False
@@ -191,14 +197,14 @@ class Together:
 
         def all_steps() -> None:
             linearise()
-            for solver in solvers:
-                solver.solve()
-            self._advance(clips)
+            self._steps.solve(clips)
+            self._steps.advance(clips)
 
-        if all(solver.launches_only for solver in solvers):
+        if self._steps.together:
             replay = Replay(all_steps, device, capture=capture)
             return lambda attempt: replay()
-        replay, advance = (Replay(each, device, capture=capture) for each in (linearise, lambda: self._advance(clips)))
+        advance = Replay(lambda: self._steps.advance(clips), device, capture=capture)
+        replay = Replay(linearise, device, capture=capture)
 
         def in_turn(attempt: Attempt) -> None:
             replay()
@@ -206,7 +212,7 @@ class Together:
             if len(left) == len(clips):
                 advance()
             else:
-                self._advance(left)
+                self._steps.advance(left)
 
         return in_turn
 
@@ -249,15 +255,6 @@ class Together:
 
     def _runs(self, clips: Sequence[int]) -> Runs | None:
         return runs_of(self._going(clips))
-
-    def _advance(self, clips: Sequence[int]) -> None:
-        """Take the steps of some clips; launches only.  What has converged stays as it is, to the bit."""
-        if len(clips) == len(self._solvers):
-            self._joined.motion.pose()
-            self._joined.motion.settle()
-            return
-        for clip in clips:
-            self._solvers[clip].advance()
 
 
 def _goes_across(term: BoundTerm) -> bool:

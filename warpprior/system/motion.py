@@ -125,10 +125,10 @@ class MotionState:
         parts = [Part(int(start), int(stop), self.frame_count) for start, stop in pairwise(ends)]
         self.segments.assign(np.repeat(np.arange(len(scenes), dtype=np.int32), np.diff(ends)))
         self.paces.assign(np.concatenate([frame_paces(scene) for scene in scenes]).astype(np.float32))
-        self._clips = tuple((part, self._clip(part, scene)) for part, scene in zip(parts, scenes, strict=True))
+        self._clips = tuple((part, self.of_part(part, scene)) for part, scene in zip(parts, scenes, strict=True))
 
-    def _clip(self, part: Part, scene: Scene) -> MotionState:
-        """The motion of one of several scenes."""
+    def of_part(self, part: Part, scene: Scene) -> MotionState:
+        """The motion of some frames, whose arrays are a part of these; those of one of several scenes."""
         clip, of = copy(self), part.of
         clip.scene, clip.frame_count, clip._clips = scene, part.count, ()
         clip.estimated = tuple(body for body in scene.bodies if not body.known)
