@@ -213,7 +213,7 @@ def test_what_becomes_infinite_in_one_clip_does_not_touch_another(device, monkey
     bad = scenes[1].body("box").initial.position.copy()
     set_out = GaussNewton.set_out
 
-    def spoilt(self):
+    def spoilt(self, still=None):
         motion = self.problem.motion
         if np.array_equal(motion.scene.body("box").initial.position, bad):
             poses = motion.states["box"].poses.numpy().copy()
@@ -221,7 +221,7 @@ def test_what_becomes_infinite_in_one_clip_does_not_touch_another(device, monkey
             motion.states["box"].poses.assign(poses)
             motion.settle()
             motion.pose()
-        set_out(self)
+        set_out(self, still)
 
     monkeypatch.setattr(GaussNewton, "set_out", spoilt)
     found = together(scenes, device)
