@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
+from warpprior.object_size import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
@@ -104,6 +105,7 @@ class SceneBody:
             it is made, and holds it from then on.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
+        size: its size is estimated with its poses, by this prior; of rigid bodies. None: ``initial.scale`` is its size.
     """
 
     body: Body
@@ -113,6 +115,7 @@ class SceneBody:
     truth: Poses | None = None
     symmetry: str = "none"
     source: Path | None = None
+    size: SizePrior | None = None
 
     @property
     def name(self) -> str:
@@ -359,6 +362,9 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
         if body.body.animation is not None and not body.known:
             raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
+        if body.size is not None and (body.known or not body.body.is_rigid):
+            found = "to be estimated of a body that " + ("is known" if body.known else "bends")
+            raise InputError(f"{place}: size", found, "a rigid body that is estimated, or size=None")
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)

@@ -212,7 +212,8 @@ class _OfBody:
         self._poses = problem.motion.states[body.name].poses.numpy().astype(np.float64)
         self._depth = np.maximum(self._poses[:, 2], NEAREST)
         start, count = equations.starts[body.name], equations.counts[body.name]
-        self._own = slice(start, start + count)
+        # The depth of a body whose size is estimated goes with that.
+        self._own, self._size = slice(start, start + count), problem.size_columns.get(body.name)
         self._axes = _unseen_axes(body)
         self.covariance = np.zeros((len(self._poses), count, count))
         self._sigmas = np.zeros((len(self._poses), 6))  # of the unknowns of the root
@@ -220,6 +221,8 @@ class _OfBody:
     def take(self, piece: Piece) -> None:
         """Take the covariance of the unknowns of some frames."""
         frames, own = piece.frames, piece.own[:, self._own, self._own]
+        if self._size is not None:
+            own = with_size(own, piece.own[:, self._own, self._size], piece.own[:, self._size, self._size])
         poses = self._poses[frames]
         jacobian = np.tile(np.eye(own.shape[1]), (len(poses), 1, 1))
         jacobian[:, :3, :3] = self._depth[frames, None, None] * np.eye(3)  # by x/z and y/z
@@ -244,6 +247,21 @@ class _OfBody:
         if len(loose):
             most = f"up to {np.degrees(min(turn.max(), TURN_LIMIT)):.0f} degrees (1 sigma)"
             yield f"{name}: how it is turned is hardly observed in {frame_list(loose)}: {most}."
+
+
+def with_size(own: np.ndarray, across: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Covariance of a body's unknowns where the logarithm of its size is a part of that of its depth.
+
+    Args:
+        own: without it (frame, column, column).
+        across: of the columns and the size (frame, column).
+        size: of the size (frame,).
+    """
+    own = own.copy()
+    own[:, 2] += across
+    own[:, :, 2] += across
+    own[:, 2, 2] += size
+    return own
 
 
 def _unseen_axes(body: SceneBody) -> list[int]:
