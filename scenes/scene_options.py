@@ -40,6 +40,9 @@ class SceneOptions:
         occluded_frames: first and number of frames in which something hides everything from the camera, in scenes of
             human hands: labels are don't-care, and nothing is detected.
         camera: the camera; None: 640 x 480 pixels.
+        mesh_scale: the object's mesh is so many times too large, and its size is to be estimated; None: it is right.
+        mesh_scale_depth: first poses are as many times too far away (``wrong``, as with a tracker that drew that mesh;
+            the usual), or as far as others are (``right``).
         images: render colour pictures too.
         depth: depth images too, with the noise of a depth camera, in scenes of human hands.
         device: Warp device that casts the rays; None takes a GPU if there is one, whose pictures differ in last digits.
@@ -59,6 +62,8 @@ class SceneOptions:
     side: str | None = None
     second_object: str | None = None
     occluded_frames: tuple[int, int] | None = None
+    mesh_scale: float | None = number(None, 0.1, 10.0)
+    mesh_scale_depth: str = "wrong"
     camera: Camera | None = None
     images: bool = True
     depth: bool = False

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
-from warpprior.object_size import SizePrior
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
@@ -225,6 +225,20 @@ class Scene:
             timestamps=None if self.timestamps is None else self.timestamps[cut],
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
+
+
+def with_sizes_known(scene: Scene) -> Scene:
+    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
+    sized = [body for body in scene.bodies if body.size is not None]
+    if not sized:
+        return scene
+    notes = [
+        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
+        "refine a part of the sequence, and start from the poses of its result, which have the size."
+        for body in sized
+    ]
+    bodies = tuple(replace(body, size=None) for body in scene.bodies)
+    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))
 
 
 def _take_observations(scene: Scene) -> None:

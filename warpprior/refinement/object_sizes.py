@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.refinement.sureness import known_beforehand
 from warpprior.scene import Scene, SceneBody
 from warpprior.settings import RefineSettings
 from warpprior.support.history import History
-from warpprior.system.covariance import diagonals
+from warpprior.system.covariance import Information, diagonals, invert
 from warpprior.system.problem import Problem
 from warpprior.system.shared_unknowns import size_name
 from warpprior.system.stage import Stage
@@ -31,7 +32,8 @@ APART = 0.08  # sizes nearer to each other than this settle to one
 MOST_TRIED = 5
 SETTLING = 6  # iterations of the whole problem that a size is given
 TOLD = 0.5  # sigmas that are smaller than this share of the prior's tell the size
-SAID = 0.02  # share of what is told, below which a term is not named
+SPEAKS = 0.01  # share of what is known beforehand, below which a term says nothing but rounding
+TELLS = 0.9  # of the sigma beforehand, less than which it is by a term that is named
 RIVAL = 10.0  # two sizes whose costs differ by less cannot well be told from each other
 
 
@@ -151,7 +153,8 @@ def _depth_steps(problem: Problem, body: SceneBody) -> list[float]:
     _, depths = measured_depths(body, problem)
     drawn = problem.motion.points[body.name].numpy()[..., 2]
     ratios = [
-        np.median(image[image > 0.0]) / np.quantile(points, 0.25)  # about half of what is seen is nearer than its middle
+        np.median(image[image > 0.0])
+        / np.quantile(points, 0.25)  # about half of what is seen is nearer than its middle
         for image, points in zip(depths, drawn, strict=True)
         if np.any(image > 0.0) and np.all(points > 0.0)
     ]
@@ -177,7 +180,7 @@ def size_notes(problem: Problem, terms: Sequence[BoundTerm]) -> list[str]:
     """What was found of each size, how sure it is, and what told it, one sentence a body; terms are as last entered."""
     if not problem.shared.sizes:
         return []
-    told = _information(problem, terms)
+    told = _alone(problem, terms)
     notes = []
     for body in problem.motion.estimated:
         if body.size is None:
@@ -185,33 +188,61 @@ def size_notes(problem: Problem, terms: Sequence[BoundTerm]) -> list[str]:
         place = problem.shared.sizes[body.name]
         value, sigma = float(problem.shared.values[place]), float(problem.shared.sigmas[place])
         found = told[body.name]
-        total = sum(found.values())
-        shares = sorted(((share / total, name) for name, share in found.items()), reverse=True) if total > 0.0 else []
-        named = ", ".join(f"{name} ({100.0 * share:.0f} %)" for share, name in shares if share > SAID)
-        size, unsure = f"{np.exp(value):.3f} times the size of its mesh", f"{100.0 * sigma:.1f} %"
-        beforehand = f"{100.0 * body.size.sigma:.0f} % beforehand"
+        named = ", ".join(f"{name} (alone +- {_share(alone)})" for name, alone in found)
+        size = f"{np.exp(value):.3f} times the size of its mesh"
+        unsure = f"+- {_share(sigma)} (+- {_share(body.size.sigma)} beforehand)"
         if not np.isfinite(sigma):
             notes.append(f"{body.name}: it is {size}; how sure that is was not worked out.")
         elif sigma < TOLD * body.size.sigma:
-            notes.append(f"{body.name}: it is {size}, +- {unsure} ({beforehand}), as {named} tell.")
+            notes.append(f"{body.name}: it is {size}, {unsure}, as told by {named or 'several terms together'}.")
         else:
-            why = f"only {named} say something of it" if named else "no contact, depth or other body shows it"
+            why = f"all that says something of it is {named}" if named else "no contact, depth or other body shows it"
             notes.append(
-                f"{body.name}: its size is not known: {size}, +- {unsure} ({beforehand}), for {why}, and pictures "
-                "cannot tell size from distance; poses are as unsure in depth."
+                f"{body.name}: its size cannot be told, and stays near what was given: {size}, {unsure}; {why}, and "
+                "pictures do not tell size from distance: its depth is as unsure."
             )
     return notes
 
 
-def _information(problem: Problem, terms: Sequence[BoundTerm]) -> dict[str, dict[str, float]]:
-    """What the residuals of each term say of each size, all else being held: {body: {term: 1 / sigma^2}}."""
+def _share(sigma: float) -> str:
+    """A sigma of a logarithm in words."""
+    return f"{100.0 * sigma:.1f} %"
+
+
+def _alone(problem: Problem, terms: Sequence[BoundTerm]) -> dict[str, list[tuple[str, float]]]:
+    """Terms that tell each size, and its sigma by each alone, beside pictures: {body: [(term, sigma)]}, least first."""
     problem.refresh()
-    found: dict[str, dict[str, float]] = {name: {} for name in problem.shared.sizes}
+    equations, width = problem.equations, problem.equations.width
+    informations: dict[str, list[Information]] = {}
+    speak: set[str] = set()
+    columns = [equations.shared[size_name(name)] for name in problem.shared.sizes]
+    least = SPEAKS * problem.shared.prior.weight.numpy()[0][[column - width for column in columns]]
     for term in terms:
-        problem.equations.clear()
+        equations.clear()
         problem.add_rows([term], problem.system)
-        diagonal = diagonals(problem.equations.hessian.numpy()).sum(axis=0)
-        for name in found:
-            share = float(diagonal[problem.equations.shared[size_name(name)]])
-            found[name][term.name] = found[name].get(term.name, 0.0) + share
-    return found
+        hessian = equations.hessian.numpy()
+        if not hessian.any():
+            continue
+        informations.setdefault(term.name, []).append(Information.read(hessian))
+        if np.any(diagonals(hessian).sum(axis=0)[columns] > least):
+            speak.add(term.name)
+    floor = known_beforehand(problem, equations, 1.0)
+
+    def sigmas(heard: str) -> np.ndarray:
+        told = [
+            (1.0, each) for name, found in informations.items() if name not in speak or name == heard for each in found
+        ]
+        found = invert(told, width, floor).shared.diagonal()
+        return np.sqrt(np.maximum([found[column - width] for column in columns], 0.0))
+
+    named: dict[str, list[tuple[str, float]]] = {name: [] for name in problem.shared.sizes}
+    try:
+        alone = {name: sigmas(name) for name in informations if name in speak}
+    except np.linalg.LinAlgError:
+        return named
+    for place, name in enumerate(named):
+        beforehand = problem.motion.scene.body(name).size
+        assert beforehand is not None, "it is estimated"
+        found = [(term, float(each[place])) for term, each in alone.items()]
+        named[name] = sorted((each for each in found if each[1] < TELLS * beforehand.sigma), key=lambda each: each[1])
+    return named

@@ -106,7 +106,7 @@ def measure_sureness(
         numpy.linalg.LinAlgError: the motion is where residuals are no numbers.
     """
     equations = _equations(problem)
-    width, floor = equations.width, _floor(problem, equations, sigma_bias)
+    width, floor = equations.width, known_beforehand(problem, equations, sigma_bias)
     considered = [column for name, column in equations.shared.items() if name not in problem.equations.shared]
     parts, residuals = _linearise(problem, terms, stage, equations, settings)
 
@@ -187,7 +187,7 @@ def _pixels(problem: Problem, equations: Equations, body: SceneBody, diagonal: n
     return diagonal[:, start] / camera.fx**2 + diagonal[:, start + 1] / camera.fy**2
 
 
-def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
+def known_beforehand(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
     """What is known of unknowns beforehand: next to nothing of poses, their priors of those that frames share."""
     far = FAR * np.sqrt(problem.motion.frame_count)  # frames that move together add their floors up
     floor = np.full(equations.total, 1.0 / (far * TURN_LIMIT) ** 2)

@@ -162,9 +162,9 @@ class MotionState:
         self.models[name].shape(self.states[name])
 
     def assign_size(self, name: str, log_factor: wp.array) -> None:
-        """Give a body another size, the given one times exp(``log_factor``) [1]; then :meth:`pose` is due; launches only.
+        """Give a body the size that it was given times exp(``log_factor``) [1]; launches only.
 
-        It stays where it is: see :meth:`grow` for a step.
+        It stays where it is, but see :meth:`grow`; then :meth:`pose` is due.
         """
         given, state = float(self.scene.body(name).initial.scale), self.states[name]
         take_size(log_factor, given, factor_out=self.factors[name], scale_out=state.scale)

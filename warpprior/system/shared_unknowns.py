@@ -267,7 +267,7 @@ def size_name(body: str) -> str:
 
 
 def joined_unknowns(clips: Sequence[SharedUnknowns]) -> SharedUnknowns:
-    """Where the values of several clips, of the same names and without shapes and sizes, lie on the device one behind the other.
+    """Where the values of several clips lie on the device one behind the other; all of the same names, without sizes.
 
     It has an array ``overlaps[name]`` [clip] and a prior of all clips, whose own arrays become a part of these; before
     anybody asks them where their values lie.

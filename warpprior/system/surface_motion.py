@@ -15,7 +15,7 @@ FAINT = 1e-4  # skinning weights below this are not worth an entry
 
 
 class SurfaceMotion:
-    """Derivatives of the surfaces of all estimated bodies by their joint coordinates, and by shapes and sizes if estimated.
+    """Derivatives of the surfaces of all estimated bodies by joint coordinates, and by shapes and sizes if estimated.
 
     Roots carry all vertices alike; kernels know how.  Joints carry few, which are listed here: a vertex of a fingertip
     has nine entries, one of a rigid body has none.  Behind them come those of the shape.

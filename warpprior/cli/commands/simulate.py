@@ -59,6 +59,14 @@ class Options(IntoFolder, OnDevice, Common):
     point_noise: str = option(
         lambda: _levels("errors of points measured in space", "POINT_NOISE"), "sensor", metavar="LEVEL"
     )
+    mesh_scale: float | None = option(
+        "the object's mesh is so many times too large, and its size is to be estimated",
+        number(None, 0.1, 10.0),
+        metavar="FACTOR",
+    )
+    mesh_scale_depth: str = option(
+        "depth of the object's initial poses then: as wrong as its size, or right", "wrong", choices=("wrong", "right")
+    )
     depth: bool = option("depth images too, in scenes of human hands", False)
 
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from warpprior.support.errors import InputError
-from warpprior.support.limits import within
+from warpprior.support.limits import describe, within
 
 SIGMA = 0.5  # of the logarithm: factors of 0.6 to 1.6 are within one sigma, 0.5 and 2 within one and a half
 RANGE = (0.33, 3.0)
-WIDEST_SIGMA, WIDEST_RANGE = 5.0, (1e-3, 1e3)
+SIGMAS, LEAST_FACTORS, MOST_FACTORS = (1e-4, 5.0), (1e-3, 1.0), (1.0, 1e3)
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,11 @@ class SizePrior:
     range: tuple[float, float] = RANGE
 
     def __post_init__(self):
-        if not within(self.sigma, 1e-4, WIDEST_SIGMA):
-            accepted = f"a number from 0.0001 to {WIDEST_SIGMA:g}, of the logarithm of the factor"
-            raise InputError("size: sigma", f"is {self.sigma!r}", accepted)
-        low, high = WIDEST_RANGE
-        good = len(self.range) == 2 and all(within(value, low, high) for value in self.range)
-        if not (good and self.range[0] < self.range[1] and self.range[0] <= 1.0 <= self.range[1]):
-            accepted = f"the least and the largest factor of the size, from {low:g} to {high:g}, 1 among them"
+        if not within(self.sigma, *SIGMAS):
+            raise InputError("size: sigma", f"is {self.sigma!r}", f"{describe(*SIGMAS)}, of the logarithm of a factor")
+        least, most = self.range if len(self.range) == 2 else (None, None)
+        if not (within(least, *LEAST_FACTORS) and within(most, *MOST_FACTORS) and least != most):
+            accepted = f"two factors: {describe(*LEAST_FACTORS)}, and {describe(*MOST_FACTORS)}"
             raise InputError("size: range", f"is {self.range!r}", accepted)
 
     @property
