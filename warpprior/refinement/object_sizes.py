@@ -1,8 +1,9 @@
 """The size of an object that has none of its own: where to begin, and what is to be said of what was found.
 
 A body twice as large, twice as far away, looks the same.  Along that line contacts pull only where they are near, so
-its sizes are walked through first: where what moves is touched, and nothing lies in another, are the places to begin;
-each is given a few iterations of the whole problem, and the one that costs least is gone on with.
+its sizes are walked through: where what moves is touched, and nothing lies in another, are the places to begin.  While
+poses hardly fit yet they are compared as they are, by what hides what and what touches; before contact becomes fine
+each is given a few iterations of the whole problem.  The one that costs least is gone on with.
 """
 
 from __future__ import annotations
@@ -83,11 +84,11 @@ def seed_sizes(solver: GaussNewton, stage: Stage) -> list[str]:
     notes = []
     for body in problem.motion.estimated:
         if body.size is not None:
-            notes += _seed(solver, body, looks)
+            notes += _seed(solver, body, looks, settle=stage.rests)
     return notes
 
 
-def _seed(solver: GaussNewton, body: SceneBody, stage: Stage) -> list[str]:
+def _seed(solver: GaussNewton, body: SceneBody, stage: Stage, *, settle: bool) -> list[str]:
     problem = solver.problem
     problem.refresh_backdrop()
     problem.enter(stage)
@@ -98,7 +99,7 @@ def _seed(solver: GaussNewton, body: SceneBody, stage: Stage) -> list[str]:
     tried: list[tuple[float, _Place]] = []
     for step in steps:
         before.grown(problem, body, step).go(problem)
-        cost = _settled_cost(solver)
+        cost = _settled_cost(solver) if settle else _cost(solver, tied=False)
         if np.isfinite(cost):
             tried.append((cost, _Place.of(problem)))
         before.go(problem)
@@ -164,16 +165,24 @@ def _depth_steps(problem: Problem, body: SceneBody) -> list[float]:
 def _settled_cost(solver: GaussNewton) -> float:
     """What everything costs after a few iterations from where it is."""
     problem = solver.problem
-    history = History(solver.names, SETTLING + 1, problem.motion.device)
+    history = History(solver.names, SETTLING, problem.motion.device)
     problem.drawings.renew()
     for _ in range(SETTLING):
         solver.linearise(history)
         solver.solve()
         solver.advance()
-    solver.linearise(history)
-    shared = problem.shared
+    return _cost(solver, tied=True)
+
+
+def _cost(solver: GaussNewton, *, tied: bool) -> float:
+    """What everything costs where it is; else without what ties frames together, which comes with contact."""
+    problem, shared = solver.problem, solver.problem.shared
+    problem.drawings.renew()
+    problem.refresh(chains=False)
+    terms = [term for term in solver.terms if tied or not term.ties_frames]
+    problem.add_rows(terms, problem.costs_system)
     likely = float(np.sum(shared.prior.weight.numpy()[0] * (shared.values - shared.first) ** 2))
-    return float(history.read()[-1].sum()) + likely
+    return sum(float(term.costs.numpy().sum()) for term in terms) + likely
 
 
 def size_notes(problem: Problem, terms: Sequence[BoundTerm]) -> list[str]:
