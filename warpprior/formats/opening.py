@@ -175,7 +175,17 @@ def write_into(
     if overwrite:
         _check_replaceable(folder, name)
     with atomic_folder(folder, overwrite=overwrite) as target:
-        return find_format(name).write(recording, target, options)
+        return (*find_format(name).write(recording, target, options), *_sizes_said(recording, name))
+
+
+def _sizes_said(recording: Recording, name: str) -> tuple[str, ...]:
+    """What becomes of the sizes that bodies were found to have, one sentence each."""
+    words = find_format(name).sizes
+    return tuple(
+        f"{item.name}: {item.initial.scale:.4g} times as large as its mesh, {words}"
+        for item in recording.scene.bodies
+        if item.size is not None
+    )
 
 
 def _check_replaceable(folder: Path, name: str) -> None:
