@@ -163,10 +163,11 @@ def _one_sidedness(problem: Problem, body: SceneBody) -> float:
     middle one of the frames in which the body moves.
     """
     moving = moving_frames(problem.motion, body, Touch.speed_lengths_s)
-    if not moving.any():
+    pairs = problem.contacts(body).pairs
+    if not pairs or not moving.any():
         return 0.0
     weights, normals = [], []
-    for pair in problem.contacts(body).pairs.values():
+    for pair in pairs.values():
         samples, areas = pair.contacts.samples.numpy()[moving].astype(np.float64), pair.contacts.areas.numpy()
         apart = np.clip((samples[..., 3] - HOLD_M) / HOLD_SOFTNESS_M, -30.0, 30.0)
         weights.append(areas / (1.0 + np.exp(apart)))
