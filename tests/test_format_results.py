@@ -77,7 +77,7 @@ def test_ho3d_frames_that_were_not_estimated_stay_as_they_were(tmp_path):
 
 def test_ho3d_starts_from_predictions_and_writes_them_back(tmp_path):
     """The evaluation split has no hand: MANO is fitted to the vertices of a file, to a tenth of a millimetre."""
-    folders, lines, vertices = two_sequences(tmp_path)
+    folders, _lines, vertices = two_sequences(tmp_path)
     recording = read(folders[0], mano=tmp_path / "mano")
     write([recording, read(folders[1], mano=tmp_path / "mano")], tmp_path / "net")
     given = tmp_path / "net/pred.json"

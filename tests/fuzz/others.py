@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-from tests.format_files import bop, clip, dexycb, ho3d, v2d
+from tests.format_files import bop, clip, dexycb, ho3d, network_hands, v2d
 from tests.format_files.samples import (
     FRAMES,
     hand_item,
@@ -77,6 +78,18 @@ def write_hand_tables(folder: Path) -> None:
 
     hand_tables.write_aria(folder, missing=(1,))
     hand_tables.write_mediapipe(folder / "hands.json")
+
+
+def write_network_hands(folder: Path) -> None:
+    """Hands of HaMeR as JSON, a pickle and an array of objects, a run of Dyn-HaMR, a folder of HaWoR, models."""
+    models = write_mano(folder / "mano")
+    hands = [network_hands.seen(models, side) for side in ("left", "right")]
+    frames = [[network_hands.hamer_record(hand) for hand in pair] for pair in zip(*hands, strict=True)][:2]
+    (folder / "hands.json").write_text(json.dumps(network_hands.plain({"frames": frames})))
+    (folder / "hands.pkl").write_bytes(pickle.dumps(frames, protocol=4))
+    np.save(folder / "hands.npy", np.array(frames[0][0], dtype=object), allow_pickle=True)
+    network_hands.write_dynhamr(folder / "run", models, missing=(1,))
+    network_hands.write_hawor(folder / "video", models, filled=(2,))
 
 
 def write_v2d(folder: Path) -> None:
