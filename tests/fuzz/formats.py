@@ -258,6 +258,7 @@ FORMATS: dict[str, Format] = {
     "clip-keypoints-json": _of_clip("hand_right.json", _JSON, "hand_keypoints"),
     "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
+    "bop-lens": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop_lens, 1),
     "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
     "bop-models": _of_others("bop", "set/models/models_info.json", _JSON, others.write_bop, 2, below="test/000007"),
     "bop-results": _of_others("bop", "set/test/000007/r.csv", TEXT, others.write_bop, 1, results="r.csv"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.format_files import bop, clip, dexycb, ho3d, network_hands, v2d
+from tests.format_files.lenses import LENSES
 from tests.format_files.samples import (
     FRAMES,
     hand_item,
@@ -28,6 +29,16 @@ def write_bop(folder: Path) -> None:
     scene = bop.write_scene(folder / "set")
     rows = [f"7,{image},{bop.ITEM},0.5,1 0 0 0 1 0 0 0 1,0 0 {500 + image},0.1" for image in range(FRAMES)]
     (scene / "r.csv").write_text("\n".join(["scene_id,im_id,obj_id,score,R,t,time", *rows, ""]))
+
+
+def write_bop_lens(folder: Path) -> None:
+    """A data set of one scene whose images have HOT3D's camera, and one of its own."""
+    scene = bop.write_scene(folder / "set")
+    bop.see_through(scene, LENSES["FISHEYE624"][1])
+    views = json.loads((scene / "scene_camera.json").read_text())
+    views["1"]["cam_K"] = [150.0, 0.0, 82.0, 0.0, 151.0, 59.75, 0.0, 0.0, 1.0]
+    del views["1"]["cam_model"]
+    (scene / "scene_camera.json").write_text(json.dumps(views))
 
 
 def write_dexycb(folder: Path) -> None:

@@ -189,8 +189,9 @@ class _Reader:
         )
         if rectifier is not None:
             read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
-            read_depth = None
-            self.notes.append("pictures were rectified to a pinhole camera; depth images were left out")
+            read_depth = None if read_depth is None else replace(read_depth, rectifier=rectifier)
+            hands = [hand.rectified(rectifier.points) for hand in hands]
+            self.notes.append("pictures, masks and keypoints in them were rectified to a pinhole camera")
         self._say_what_is_what()
         world = self._world(timeline)
         scene = Scene(
@@ -261,7 +262,7 @@ class _Reader:
             said = f"{size[0]} x {size[1]}, from the principal point"
             self.notes.append(f"size of the pictures: guessed to be {said}, for there are none")
         camera = found.camera(size, self.options.pixel_centers, name, self.notes)
-        return camera, None if found.distortion is None else Rectifier(camera, found.distortion, str(path))
+        return camera, None if found.lens is None else Rectifier(camera, found.lens, str(path))
 
     def _objects(self, tracks: dict[str, PoseTrack], timeline: Timeline) -> list[SceneBody]:
         """Objects with their poses, labels still to be given."""
