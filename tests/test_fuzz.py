@@ -16,6 +16,8 @@ FEW = {
     "mano-pickle": 6,
     "v2d-npz": 4,
     "ho3d-predictions": 4,
+    "dexycb-results": 4,
+    "dexycb-joints": 4,
 }  # which take longer than the others
 CASES = 15
 
