@@ -170,7 +170,7 @@ def _of_others(
 
     def read(path: Path) -> None:
         folder = path.parents[depth - 1]
-        files = ("mano", "results", "predictions")
+        files = ("mano", "results", "predictions", "joints")
         more = {key: folder / str(value) if key in files else value for key, value in options.items()}
         _read_format(folder / below, name, **more)
 
@@ -271,6 +271,14 @@ FORMATS: dict[str, Format] = {
         below=others.DEXYCB.removeprefix("data/"),
         without_hands=True,
     ),
+    **{
+        f"dexycb-{option}": _of_others(
+            *("dexycb", f"20200703-subject-03/20200709_000004/{file}", TEXT, others.write_dexycb_results, 1),
+            mano="../../mano",
+            **{option: file},
+        )
+        for option, file in (("results", "bop_s0_test.csv"), ("joints", "hpe_s0_test.txt"))
+    },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
     ),

@@ -46,6 +46,16 @@ def write_dexycb(folder: Path) -> None:
     dexycb.write_sequence(folder / "data")
 
 
+def write_dexycb_results(folder: Path) -> None:
+    """The whole data set, and results of one of its cameras."""
+    from warpprior.formats import read, write
+
+    sequence = dexycb.write_whole(folder)
+    write(read(sequence, "dexycb", mano=folder / "mano"), folder / "out")
+    for path in (folder / "out").iterdir():
+        path.rename(sequence / path.name)
+
+
 def write_ho3d(folder: Path) -> None:
     """A data set of one sequence."""
     ho3d.write_sequence(folder / "data")
