@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,18 @@ def test_results_are_written_as_the_toolkit_takes_them_and_read_again(tmp_path):
         np.abs(again.truth.position[0] - item.initial.position[0]).max() < NEAR
         and np.isnan(again.truth.position[1]).all()
     )
+
+
+def test_masks_alone_tell_the_size_of_the_pictures(tmp_path):
+    """Their names end with the number of a row: the second row of every image has the same."""
+    folder = write_scene(tmp_path / "set")
+    for name in ("rgb", "depth"):
+        shutil.rmtree(folder / name)
+    recording = read(folder)
+    assert (recording.scene.camera.width, recording.scene.camera.height) == (160, 120)
+    label = recording.scene.body(NAME).label
+    assert np.array_equal(recording.scene.labels == label, simulated().labels == object_of(simulated()).label)
+    assert not any("guessed" in note and "size" in note for note in recording.notes)
 
 
 def change(path, edit):

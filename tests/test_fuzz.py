@@ -15,6 +15,7 @@ FEW = {
     "mano-npz": 4,
     "mano-pickle": 6,
     "v2d-npz": 4,
+    "ho3d-predictions": 4,
 }  # which take longer than the others
 CASES = 15
 

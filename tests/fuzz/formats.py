@@ -170,7 +170,7 @@ def _of_others(
 
     def read(path: Path) -> None:
         folder = path.parents[depth - 1]
-        files = ("mano", "results")
+        files = ("mano", "results", "predictions")
         more = {key: folder / str(value) if key in files else value for key, value in options.items()}
         _read_format(folder / below, name, **more)
 
@@ -265,6 +265,11 @@ FORMATS: dict[str, Format] = {
     ),
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
+    ),
+    "ho3d-predictions": _of_others(
+        *("ho3d", "data/train/MC1/pred.json", TEXT, others.write_ho3d_predictions, 1),
+        mano="../../mano",
+        predictions="pred.json",
     ),
     "hot3d-poses": _of_others("hot3d", "P1/dynamic_objects.csv", TEXT, others.write_hot3d, 1),
     "hot3d-cameras": _of_others("hot3d", "P1/camera_models.json", _JSON, others.write_hot3d, 1),

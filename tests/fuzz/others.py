@@ -39,6 +39,14 @@ def write_ho3d(folder: Path) -> None:
     ho3d.write_sequence(folder / "data")
 
 
+def write_ho3d_predictions(folder: Path) -> None:
+    """A data set of one sequence, and predictions of three of its frames."""
+    sequence, vertices = ho3d.write_sequence(folder / "data", missing=(0, 1))
+    places = np.round(vertices["hand"][2:] @ ho3d.FLIP, 4)
+    (folder / "data/train.txt").write_text("".join(f"MC1/{frame:04d}\n" for frame in range(2, FRAMES)))
+    (sequence / "pred.json").write_text(json.dumps([places[:, ::37][:, :21].tolist(), places.tolist()]))
+
+
 def write_motion(folder: Path) -> None:
     """A motion_v1 file at a plain path, with its mesh."""
     from tests.format_files import motion_v1
