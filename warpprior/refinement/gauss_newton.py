@@ -68,7 +68,7 @@ class GaussNewton:
         self._capture = capture if problem.can_be_recorded else False
         self._bodies = [BodySteps(body, problem) for body in estimated]
         equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
-        floor = np.concatenate([steps.floor for steps in self._bodies])
+        floor = np.concatenate([*(steps.floor for steps in self._bodies), np.zeros(6 * (equations.camera >= 0))])
         damping = settings.gauss_newton.damping
         self._solver = make_solver(equations, slice(0, equations.width), damping, floor, prior)
 
@@ -194,6 +194,9 @@ class GaussNewton:
     def _take(self) -> None:
         for body in self._bodies:
             body.take(self._solver.steps, body.columns.start)
+        problem = self.problem
+        if problem.motion.world is not None and problem.equations.camera >= 0:
+            problem.motion.world.take(self._solver.steps, problem.equations.camera)
 
     def advance(self) -> None:
         """Take the steps; launches only."""

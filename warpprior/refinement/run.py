@@ -13,6 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpprior.refinement.adam import Adam
+from warpprior.refinement.camera_course import (
+    begin_camera,
+    camera_notes,
+    kept_camera,
+    restore_camera,
+    scene_with_camera,
+)
 from warpprior.refinement.evidence import Evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
@@ -128,6 +135,7 @@ class Run:
             self.parts.append(_Part(START, Run._start))
         self.gauss_newton = None
         if aligns(settings):
+            begin_camera(self.problem, settings.used_by(GAUSS_NEWTON))
             self.gauss_newton = GaussNewton(self.problem, settings)
             for number, stage in enumerate(self.gauss_newton.stages):
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
@@ -150,6 +158,7 @@ class Run:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
         self.problem.shared.restore({name: arrays[name] for name in ("shared", "held", "sigmas")})
+        restore_camera(self.problem, arrays)
         self.motion.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
         self.guard.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
         self.notes = [str(note) for note in arrays["notes"]]
@@ -186,7 +195,7 @@ class Run:
         arrays.update({f"best/{name}": values for name, values in self.guard.arrays().items()})
         arrays.update({**self.problem.shared.arrays(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
-        self.keep({"done": np.array(self.done), **arrays})
+        self.keep({"done": np.array(self.done), **arrays, **kept_camera(self.problem)})
 
     def _start(self) -> None:
         self._smooth_unseen_turns()
@@ -276,8 +285,10 @@ class Run:
         if camera != self.scene.camera:
             change = f"{self.scene.camera.fx:.1f} px became {camera.fx:.1f} px"
             self.notes.append(f"the focal length of {change}; poses and drawings are for that one.")
+        scene = self.scene if camera == self.scene.camera else replace(self.scene, camera=camera)
+        scene = scene_with_camera(scene, self.problem, sure.camera if sure else None)
         return Result(
-            scene=self.scene if camera == self.scene.camera else replace(self.scene, camera=camera),
+            scene=scene,
             poses=poses,
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
@@ -285,6 +296,7 @@ class Run:
                 dict.fromkeys(
                     [
                         *self.notes,
+                        *camera_notes(self.scene, scene),
                         *self.problem.notes,
                         *self.guard.notes(),
                         *shared_notes(self.problem),

@@ -22,6 +22,7 @@ from warpprior.system.covariance import Information, Marginals, Piece, diagonals
 from warpprior.system.equations import Equations
 from warpprior.system.problem import Problem
 from warpprior.system.stage import Stage
+from warpprior.terms.camera import BoundCamera
 from warpprior.terms.contour import BoundContour
 from warpprior.terms.pose import BoundPose
 from warpprior.terms.term import BoundTerm
@@ -46,6 +47,7 @@ class Sureness:
         residuals: of each body and term, cost of each frame over what is expected where errors are as stated (frame,),
             NaN where the term says nothing; the cost itself where nothing is expected.
         notes: which bodies are not observed, in which frames, one sentence each.
+        camera: of the offsets of a camera whose poses were estimated (frame, 6, 6), else None.
     """
 
     poses: dict[str, np.ndarray]
@@ -53,6 +55,7 @@ class Sureness:
     noise: dict[str, float]
     residuals: dict[str, dict[str, np.ndarray]]
     notes: tuple[str, ...]
+    camera: np.ndarray | None = None
 
 
 @dataclass(eq=False)
@@ -123,14 +126,18 @@ def measure_sureness(
             part.learn(0.0 if part.assumed else sum(next(explained) for _ in part.informations))
         found = inverted()
     own = [_OfBody(problem, body, equations) for body in problem.motion.estimated]
+    start = equations.camera
+    camera = None if start < 0 else np.zeros((equations.frame_count, 6, 6))
     for piece in found.each():
         for one in own:
             one.take(piece)
+        if camera is not None:
+            camera[piece.frames] = piece.own[:, start : start + 6, start : start + 6]
     poses = {one.body.name: one.covariance for one in own}
     sigmas = np.sqrt(np.maximum(found.shared.diagonal(), 0.0))
     shared = {name: float(sigmas[column - width]) for name, column in equations.shared.items()}
     noise = {name: part.noise for name, part in parts.items() if part.count > 0.0}
-    return Sureness(poses, shared, noise, residuals.found, tuple(note for one in own for note in one.notes()))
+    return Sureness(poses, shared, noise, residuals.found, tuple(note for one in own for note in one.notes()), camera)
 
 
 def _equations(problem: Problem) -> Equations:
@@ -139,7 +146,9 @@ def _equations(problem: Problem) -> Equations:
     if BIAS in own.shared or problem.observed.labels is None:
         return own
     motion = problem.motion
-    return Equations(motion.estimated, [*own.shared, BIAS], own.frame_count, own.lanes, motion.device)
+    return Equations(
+        motion.estimated, [*own.shared, BIAS], own.frame_count, own.lanes, motion.device, camera=own.camera >= 0
+    )
 
 
 def _linearise(
@@ -165,7 +174,8 @@ def _linearise(
         count = term.measurements(float(pixels.sum()))
         costs, share = term.costs.numpy(), 1.0
         cost = float(costs.sum())
-        residuals.add(term, costs, count, pixels)
+        if not isinstance(term, BoundCamera):
+            residuals.add(term, costs, count, pixels)
         if isinstance(term, BoundContour):
             share = term.term.correlation_px / settings.border_length_px
         told = Information.read(hessian, share)

@@ -22,6 +22,7 @@ from warpprior.kernels.skinning import interpolate_points
 from warpprior.render.parts import Part, one_part
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.device import warp_device
+from warpprior.system.moving_camera import moving_camera
 
 CONTACT_POINTS = 512  # per body, spread over its surface
 NEAREST_M = 0.05  # origins nearer to the camera than this, or behind it, are taken to be here
@@ -54,6 +55,7 @@ class MotionState:
         factors: of each body's size, times which it is what it was given with, by name [1]: 1 unless it is estimated.
         paces: nominal time between two frames over the true one since the frame before [frame], 1 at the first.
         camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
+        world: a camera that moves, None where it stands.
         clips: the sequences in it, one behind the other: their frames, and their motion, which has a scene of its own
             and whose arrays are a part of these.  One, itself, unless :meth:`divide` made more.
     """
@@ -80,6 +82,7 @@ class MotionState:
         self.screen = self._zeros((self.frame_count, vertex_count), wp.vec3)
         self.segments = wp.zeros(self.frame_count, dtype=wp.int32, device=self.device)
         self.paces = wp.array(frame_paces(scene).astype(np.float32), dtype=wp.float32, device=self.device)
+        self.world = moving_camera(scene, self.device)
         self._clips: tuple[tuple[Part, MotionState], ...] = ()
         self.models: dict[str, BodyModel] = {}
         self.states = {}
@@ -202,6 +205,16 @@ class MotionState:
     @property
     def joints(self) -> dict[str, wp.array]:
         return {name: state.joints for name, state in self.states.items()}
+
+    def in_world(self, places: np.ndarray) -> np.ndarray:
+        """Places (frame, 3) [m] of the camera's frames in the world; where the camera stands, as they are."""
+        return places if self.world is None else self.world.now().moved_places(places)
+
+    def if_at_rest(self, places: np.ndarray) -> np.ndarray:
+        """Where the next frame's camera would see places (frame, 3) [m], if they rested in the world; of the last, as
+        it sees them itself.
+        """
+        return places if self.world is None else self.world.now().seen_next(places)
 
     def first_vertex(self, name: str) -> int:
         """Where an estimated body's vertices start in :attr:`vertices`."""

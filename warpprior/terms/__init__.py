@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warpprior.terms.boxes import Boxes
+from warpprior.terms.camera import CameraMotion
 from warpprior.terms.consistency import Consistency
 from warpprior.terms.contour import Contour
 from warpprior.terms.coverage import Coverage
@@ -42,6 +43,7 @@ __all__ = [
     "SOLVERS",
     "BoundTerm",
     "Boxes",
+    "CameraMotion",
     "Consistency",
     "Contour",
     "Coverage",
@@ -79,6 +81,7 @@ TERMS: tuple[type[Term], ...] = (
     Boxes,
     Depth,
     Given,
+    CameraMotion,
     Touch,
 )
 """Every term there is, in the order in which they are added up and listed."""
