@@ -20,8 +20,8 @@ def begin_camera(problem: Problem, terms: list[Term]) -> None:
     world, scene = problem.motion.world, problem.motion.scene
     used = [term for term in terms if isinstance(term, CameraMotion)]
     if world is not None and world.estimated and used:
-        rate = scene.fps**2
-        world.smoothed_start((rate / used[0].sigma_m_s2) ** 2, (rate / used[0].sigma_rad_s2) ** 2)
+        rate, paces = scene.fps**2, problem.motion.paces.numpy()
+        world.smoothed_start(paces, (rate / used[0].sigma_m_s2) ** 2, (rate / used[0].sigma_rad_s2) ** 2)
 
 
 def kept_camera(problem: Problem) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def scene_with_camera(scene: Scene, problem: Problem, covariance: np.ndarray | N
     found = world.path()
     if covariance is not None:
         found = replace(found, covariance=world.covariance_in_world(covariance))
-    return replace(scene, world=replace(scene.world, camera=found))
+    return replace(scene, world=replace(scene.world, camera=found, given=scene.world.camera))
 
 
 def camera_notes(given: Scene, found: Scene) -> list[str]:
