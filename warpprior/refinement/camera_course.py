@@ -27,7 +27,7 @@ def begin_camera(problem: Problem, terms: list[Term]) -> None:
 def kept_camera(problem: Problem) -> dict[str, np.ndarray]:
     """What was learnt of the camera, to be kept; nothing where it stands."""
     world = problem.motion.world
-    return {} if world is None else {OFFSETS: world.offsets.numpy()}
+    return {OFFSETS: world.offsets.numpy().copy()} if world is not None and world.estimated else {}
 
 
 def restore_camera(problem: Problem, arrays: dict[str, np.ndarray]) -> None:
