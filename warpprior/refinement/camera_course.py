@@ -10,7 +10,7 @@ from warpprior.scene import Scene
 from warpprior.system.problem import Problem
 from warpprior.terms import Term
 from warpprior.terms.camera import CameraMotion
-from warpprior.world import CameraPath
+from warpprior.world import CameraNoise, CameraPath
 
 OFFSETS = "camera"  # key of what is kept
 
@@ -22,6 +22,14 @@ def begin_camera(problem: Problem, terms: list[Term]) -> None:
     if world is not None and world.estimated and used:
         rate, paces = scene.fps**2, problem.motion.paces.numpy()
         world.smoothed_start(paces, (rate / used[0].sigma_m_s2) ** 2, (rate / used[0].sigma_rad_s2) ** 2)
+
+
+def chosen_camera(scene: Scene, estimate: bool | None) -> Scene:
+    """The scene with poses of its camera to be estimated, or known, as asked; None: as the scene has it."""
+    world = scene.world
+    if estimate is None or world is None or not world.moves or estimate == (world.noise is not None):
+        return scene
+    return replace(scene, world=replace(world, noise=CameraNoise() if estimate else None))
 
 
 def kept_camera(problem: Problem) -> dict[str, np.ndarray]:
