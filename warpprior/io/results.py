@@ -106,7 +106,8 @@ def _write_parts(
 ) -> tuple[Result, RunError | None]:
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     bodies = [item.body for item in result.scene.bodies]
-    save_poses(folder / POSES_FILE, result.poses, bodies=bodies, verdicts=result.verdicts)
+    world = result.scene.world
+    save_poses(folder / POSES_FILE, result.poses, bodies=bodies, verdicts=result.verdicts, world=world)
     write_meshes(result, folder)
     write_json(folder / METRICS_FILE, result.metrics | _verdicts(result))
     _write_history(folder / HISTORY_FILE, result.history | _doubts(result))

@@ -216,7 +216,7 @@ def _read_world(table: Table | None, folder: Path) -> WorldEntry:
     except InputError as error:
         raise InputError(table.place("camera"), str(error), error.accepted) from error
     table.finish()
-    return WorldEntry(*paths, noise, gravity)
+    return WorldEntry(paths[0], paths[1], noise, gravity)
 
 
 def _read_source(table: Table | None) -> SourceEntry | None:

@@ -19,7 +19,7 @@ from warpprior.support.errors import InputError, MissingExtraError, RunError
 from warpprior.support.interrupts import postponed
 from warpprior.support.progress import Progress
 from warpprior.usd import prims
-from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
+from warpprior.usd.camera import define_camera, stage_from_camera
 from warpprior.usd.detail import detailed
 from warpprior.usd.heat import contact_heat, quantised
 from warpprior.usd.names import prim_name
@@ -45,7 +45,7 @@ def export_usd(
     contacts: Sequence[ContactPoints] = (),
     heat: Mapping[str, np.ndarray] | None = None,
     metadata: Mapping[str, str | int | float | bool] | None = None,
-    world_from_camera: Sequence[float] = WORLD_FROM_CAMERA,
+    world_from_camera: Sequence[float] | np.ndarray | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> None:
@@ -58,7 +58,8 @@ def export_usd(
     - an articulated body whose vertices each follow one link (a robot) is one such Xform per link, under its root;
     - any other body is a mesh with points, extent and normals at every frame;
     - a body whose poses come with a covariance carries it (:mod:`warpprior.usd.uncertainty`);
-    - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`).
+    - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`); one that moves is animated, and
+      bodies are in its world.
 
     Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it;
     their long edges are cut so that there are vertices to carry it (:func:`warpprior.usd.detail.detailed`).
@@ -71,7 +72,9 @@ def export_usd(
         contacts: contact points to turn into heat.
         heat: contact heat given directly, ``{body: (frame, vertex)}`` in [0, 1]; goes before ``contacts``.
         metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
-        world_from_camera: where the camera stands, position [m] then quaternion xyzw; OpenCV camera axes.
+        world_from_camera: where the camera stands, position [m] then quaternion xyzw (7,), or in each frame (frame, 7);
+            OpenCV camera axes; None: one metre above the origin, level, and one that moves as
+            :func:`warpprior.usd.camera.stage_from_camera` has it.
         device: Warp device that poses the surfaces.
         progress: called with bodies done, bodies in all, and what is being done.
 
@@ -94,11 +97,12 @@ def export_usd(
     _check_heat(scene, warmth)
 
     stage = Usd.Stage.CreateInMemory()
-    material = _define_world(stage, scene, metadata or {}, tuple(world_from_camera))
+    stand = stage_from_camera(scene) if world_from_camera is None else np.asarray(world_from_camera, dtype=np.float64)
+    material = _define_world(stage, scene, metadata or {}, stand)
     for index, body in enumerate(scene.bodies):
         color = np.asarray(_BODY_COLORS[index % len(_BODY_COLORS)]) if body.body.colors is None else body.body.colors
         writer = _BodyWriter(stage, material, body, color, warmth.get(body.name))
-        writer.write(poses[body.name], surfaces.get(body.name), tuple(world_from_camera), device)
+        writer.write(poses[body.name], surfaces.get(body.name), stand, device)
         if progress is not None:
             progress(index + 1, len(scene.bodies), "writing the stage")
     _write_whole(stage, path)
@@ -124,9 +128,7 @@ class _BodyWriter:
         self.name = prim_name(body.name)
         self.path = f"/World/{self.name}"
 
-    def write(
-        self, poses: Poses, surface: np.ndarray | None, world_from_camera: tuple[float, ...], device: str
-    ) -> None:
+    def write(self, poses: Poses, surface: np.ndarray | None, world_from_camera: np.ndarray, device: str) -> None:
         """Choose the representation; ``surface`` is the posed surface where it is known already."""
         from pxr import Usd
 
@@ -156,7 +158,7 @@ class _BodyWriter:
         poses: Poses,
         vertex_link: np.ndarray,
         root: FrameMotion,
-        world_from_camera: tuple[float, ...],
+        world_from_camera: np.ndarray,
         device: str,
     ) -> None:
         """One Xform per link below the root's Xform; a link's mesh is its share of the surface."""
@@ -195,7 +197,7 @@ class _BodyWriter:
 
 
 def _define_world(
-    stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: tuple[float, ...]
+    stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: np.ndarray
 ) -> UsdShade.Material:
     """Stage metadata, root prim, camera, physics scene; returns the material every mesh shares."""
     from pxr import Gf, Usd, UsdGeom, UsdPhysics, Vt
@@ -211,7 +213,7 @@ def _define_world(
     Usd.ModelAPI(world).SetKind("assembly")
     stage.SetDefaultPrim(world)
     about = {"version": warpprior.__version__, "scene": scene.name, **metadata}
-    about["worldFromCamera"] = Vt.DoubleArray(world_from_camera)
+    about["worldFromCamera"] = Vt.DoubleArray(np.atleast_2d(world_from_camera)[0].tolist())
     stage.GetRootLayer().customLayerData = {"warpprior": about}
     define_camera(stage, "/World/Camera", scene.camera, world_from_camera)
     physics = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
@@ -250,6 +252,9 @@ def _moved(surface: np.ndarray, world: FrameMotion) -> np.ndarray:
     """A camera-frame surface (frame, vertex, 3) in the world."""
     from scipy.spatial.transform import Rotation
 
+    if len(world.position) > 1:
+        turns = Rotation.from_quat(world.rotation).as_matrix().transpose(0, 2, 1)
+        return (surface @ turns + world.position[:, None]).astype(np.float32)
     matrix = Rotation.from_quat(world.rotation[0]).as_matrix()
     return (surface @ matrix.T + world.position[0]).astype(np.float32)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ def run(options: Options) -> int:
 def _write_stage(options: Options, output: Path) -> int:
     from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
     from warpprior.io import prepare_file
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
     from warpprior.usd import export_usd
@@ -51,6 +52,9 @@ def _write_stage(options: Options, output: Path) -> int:
         start_warp("cpu", options.quiet)
         recording, poses_file = _opened(options.scenes[0], options)
         scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
+        camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+        if camera is not None and scene.world is not None:
+            scene = replace(scene, world=replace(scene.world, camera=camera))
         say_warnings(scene)
         with progress_bar("export", quiet=options.quiet) as progress:
             self_healing(lambda: export_usd(scene, poses, output, progress=progress))
@@ -63,6 +67,7 @@ def _write_format(options: Options) -> int:
     from warpprior.formats.opening import check_writable, write_into
     from warpprior.formats.place import make_options, plain_options
     from warpprior.io import prepare_folder
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.errors import InputError
 
     assert options.format is not None
@@ -74,7 +79,8 @@ def _write_format(options: Options) -> int:
         for place in options.scenes:
             recording, poses_file = _opened(place, options)
             scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
-            recording = recording.first_frames(scene.frame_count).with_poses(poses)
+            camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+            recording = recording.first_frames(scene.frame_count).with_poses(poses, camera)
             recordings.append(recording if len(options.scenes) == 1 else _without_pictures(recording))
         name, origin = check_writable(recordings[0], options.format), recordings[0].origin
         as_read = dict(origin.options) if origin is not None and origin.format == name else {}

@@ -32,6 +32,7 @@ def run(options: Options) -> int:
     from warpprior.formats import open_recording
     from warpprior.formats.opening import check_writable, write
     from warpprior.io import load_result_poses, prepare_folder
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.errors import InputError
 
     settings, place = chosen_settings(options), options.scene
@@ -55,6 +56,7 @@ def run(options: Options) -> int:
         if code not in (OK, FITS_BADLY):
             return code
         poses = load_result_poses(result, recording.scene, notes=[])
-        said = write(recording.with_poses(poses), options.output_dir, overwrite=options.overwrite)
+        camera = load_result_camera(result, recording.scene.frame_count)
+        said = write(recording.with_poses(poses, camera), options.output_dir, overwrite=options.overwrite)
     say(options.quiet, *said, f"repaired, in {options.output_dir}: {fits}")
     return code
