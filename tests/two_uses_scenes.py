@@ -436,7 +436,14 @@ def _given(bound, problem, motion):
     bound._given.assign(given.astype(np.float32))
     places, held, trusted = bound._chosen.numpy(), _float(bound._given), _float(bound._trusted)
     assert (list(trusted) == [1.0, 0.0, 1.0, 1.0] and len(places) == 24) or len(places) == 8
-    return lambda stance: twin.given(stance, places, held, trusted, *_scale(bound))
+    origins = _float(bound._origins)[:, None]
+    sized = bound.body.size is not None
+
+    def cost(stance, factor=1.0):
+        grown = origins + factor * (held - origins) if sized else held
+        return twin.given(stance, places, grown, trusted, *_scale(bound))
+
+    return cost
 
 
 COSTS = {

@@ -88,6 +88,7 @@ class ClipFormat(Format):
     """A folder of loose outputs."""
 
     name = "clip"
+    sizes = "which is in matrices, where poses are such"
     title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hands"
     reads = (
         "masks: PNG by object, palettes and ids, npz, npy, COCO RLE JSON; poses: 4x4 text, JSON, npy, TUM, KITTI; "

@@ -25,6 +25,7 @@ class Format:
         reads: what of it is read, in words; empty where it is only written.
         writes: what of it is written, in words; empty where it is only read.
         verified: against what reading and writing were verified.
+        sizes: what becomes of the size that a body was found to have: the end of ``2 times as large as its mesh, ...``.
         general: it is guessed only where no other format recognises a path.
         Options: a frozen dataclass of :func:`warpprior.cli.options.option` fields: options of the command line where
             the format is named.  Their names are no command's own.
@@ -36,6 +37,7 @@ class Format:
     writes: ClassVar[str] = ""
     verified: ClassVar[str] = ""
     general: ClassVar[bool] = False
+    sizes: ClassVar[str] = "which this format does not hold"
     Options: ClassVar[type] = NoOptions
 
     def recognises(self, path: Path) -> str:

@@ -57,6 +57,7 @@ class MotionFormat(Format):
     """motion_v1 parquet files."""
 
     name = "motion_v1"
+    sizes = "and its mesh is written in that size"
     title = "a motion_v1 parquet file of NVIDIA video_to_data, or a folder of them"
     reads = (
         "objects by their meshes; hands by frames that are named as a hand's joints are (fitted), robots and robot "

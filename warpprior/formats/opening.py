@@ -183,8 +183,20 @@ def write_into(
         _check_replaceable(folder, name)
     with atomic_folder(folder, overwrite=overwrite) as target:
         if len(recordings) == 1:
-            return find_format(name).write(recordings[0], target, options)
-        return find_format(name).write_several(recordings, target, options)
+            said = find_format(name).write(recordings[0], target, options)
+        else:
+            said = find_format(name).write_several(recordings, target, options)
+        return (*said, *(sentence for recording in recordings for sentence in _sizes_said(recording, name)))
+
+
+def _sizes_said(recording: Recording, name: str) -> tuple[str, ...]:
+    """What becomes of the sizes that bodies were found to have, one sentence each."""
+    words = find_format(name).sizes
+    return tuple(
+        f"{item.name}: {item.initial.scale:.4g} times as large as its mesh, {words}"
+        for item in recording.scene.bodies
+        if item.size is not None
+    )
 
 
 def _check_replaceable(folder: Path, name: str) -> None:

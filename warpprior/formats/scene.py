@@ -17,6 +17,7 @@ class SceneFormat(Format):
     """A folder with ``scene.toml``."""
 
     name = "scene"
+    sizes = "as `scale` in its pose file"
     title = "a scene folder of this project"
     reads = "everything that docs/scene_format.md lists"
     writes = "all of a recording, with its notes and where it came from"

@@ -82,6 +82,7 @@ class V2dFormat(Format):
     """Result bundles of video_to_data."""
 
     name = "v2d"
+    sizes = "which is in its matrices"
     title = "a result bundle of NVIDIA video_to_data, or the folder that holds several"
     reads = (
         "object, both hands (MANO), camera poses, gravity in all four world variants; frames, masks and depth beside it"

@@ -104,7 +104,7 @@ class GaussNewton:
         """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
         stage, problem, limit = self.stages[number], self.problem, self.limit(number)
         self.notes = []
-        if problem.shared.sizes and number < SETTLED and limit:
+        if problem.shared.sizes and number <= SETTLED and limit:
             self.notes = seed_sizes(self, stage)
         problem.refresh_backdrop()
         problem.enter(stage)

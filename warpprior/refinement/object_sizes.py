@@ -1,8 +1,10 @@
 """The size of an object that has none of its own: where to begin, and what is to be said of what was found.
 
 A body twice as large, twice as far away, looks the same.  Along that line contacts pull only where they are near, so
-its sizes are walked through first: where what moves is touched, and nothing lies in another, are the places to begin;
-each is given a few iterations of the whole problem, and the one that costs least is gone on with.
+its sizes are walked through: where what moves is touched, and nothing lies in another, are the places to begin.  While
+poses hardly fit yet they are compared as they are, by what hides what and what touches; before contact becomes fine
+each is given a few iterations of the whole problem.  The one that costs least is gone on with, and it costs not to be
+held from several sides.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from warpprior.system.shared_unknowns import size_name
 from warpprior.system.stage import Stage
 from warpprior.terms.depth import Depth, measured_depths
 from warpprior.terms.term import BoundTerm
+from warpprior.terms.touch import Touch, moving_frames
 
 if TYPE_CHECKING:
     from warpprior.refinement.gauss_newton import GaussNewton
@@ -30,11 +33,14 @@ if TYPE_CHECKING:
 STEP = 0.02  # of the logarithm of sizes that are walked through: a centimetre at half a metre
 APART = 0.08  # sizes nearer to each other than this settle to one
 MOST_TRIED = 5
+GRIP = 0.1  # of all that there is to explain: so much a size costs at which the body is held from one side only
+HOLD_M, HOLD_SOFTNESS_M = 0.012, 0.004  # from where on skin holds, for poses are rough [m]
+LEAST_HOLD = 0.002  # share of the surface of what touches, less than which holds nothing
 SETTLING = 6  # iterations of the whole problem that a size is given
 TOLD = 0.5  # sigmas that are smaller than this share of the prior's tell the size
 SPEAKS = 0.01  # share of what is known beforehand, below which a term says nothing but rounding
 TELLS = 0.9  # of the sigma beforehand, less than which it is by a term that is named
-RIVAL = 10.0  # two sizes whose costs differ by less cannot well be told from each other
+RIVAL = 0.05  # share of the least cost, by less than which sizes cannot well be told from each other
 
 
 def with_depth_used(scene: Scene, settings: RefineSettings) -> RefineSettings:
@@ -83,22 +89,24 @@ def seed_sizes(solver: GaussNewton, stage: Stage) -> list[str]:
     notes = []
     for body in problem.motion.estimated:
         if body.size is not None:
-            notes += _seed(solver, body, looks)
+            notes += _seed(solver, body, looks, settle=stage.rests)
     return notes
 
 
-def _seed(solver: GaussNewton, body: SceneBody, stage: Stage) -> list[str]:
+def _seed(solver: GaussNewton, body: SceneBody, stage: Stage, *, settle: bool) -> list[str]:
     problem = solver.problem
     problem.refresh_backdrop()
     problem.enter(stage)
     for term in solver.terms:
         term.enter(stage)
     before = _Place.of(problem)
-    steps = _candidates(solver, body, before)
+    grip = GRIP * _cost(solver, tied=settle)
+    steps = _candidates(solver, body, before, grip)
     tried: list[tuple[float, _Place]] = []
     for step in steps:
         before.grown(problem, body, step).go(problem)
-        cost = _settled_cost(solver)
+        cost = _settled_cost(solver) if settle else _cost(solver, tied=False)
+        cost += grip * _one_sidedness(solver.problem, body)
         if np.isfinite(cost):
             tried.append((cost, _Place.of(problem)))
         before.go(problem)
@@ -112,16 +120,16 @@ def _seed(solver: GaussNewton, body: SceneBody, stage: Stage) -> list[str]:
     rivals = [
         (other.shared[place], more - cost)
         for more, other in tried[1:]
-        if more - cost < RIVAL and abs(other.shared[place] - found) > APART
+        if more < (1.0 + RIVAL) * cost and abs(other.shared[place] - found) > APART
     ]
     return [
-        f"{body.name}: a size of {np.exp(size):.2f} explains nearly as much as {np.exp(found):.2f} (cost {more:.1f} "
-        "higher)."
+        f"{body.name}: a size of {np.exp(size):.2f} explains nearly as much as {np.exp(found):.2f} (costs {more:.0f} "
+        f"more than {cost:.0f})."
         for size, more in rivals[:1]
     ]
 
 
-def _candidates(solver: GaussNewton, body: SceneBody, before: _Place) -> list[float]:
+def _candidates(solver: GaussNewton, body: SceneBody, before: _Place, grip: float) -> list[float]:
     """Steps of the logarithm of the size that are worth a try, the one that leaves it among them."""
     problem = solver.problem
     assert body.size is not None, "its size is estimated"
@@ -136,6 +144,7 @@ def _candidates(solver: GaussNewton, body: SceneBody, before: _Place) -> list[fl
         contacts.update()
         problem.add_rows(near, problem.costs_system, alone=body.name)
         costs[number] += sum(float(term.costs.numpy().sum()) for term in near)
+        costs[number] += grip * _one_sidedness(problem, body)
     before.go(problem)
     ends = np.concatenate([[np.inf], costs, [np.inf]])
     low = np.flatnonzero((costs <= ends[:-2]) & (costs <= ends[2:]))
@@ -144,6 +153,28 @@ def _candidates(solver: GaussNewton, body: SceneBody, before: _Place) -> list[fl
         if len(chosen) < MOST_TRIED and all(abs(step - other) > APART for other in chosen):
             chosen.append(float(step))
     return chosen
+
+
+def _one_sidedness(problem: Problem, body: SceneBody) -> float:
+    """How far what touches a body that moves does so from one side: 0 where normals balance, 1 where they all agree.
+
+    What is carried is held from several sides, or it would fall; a body in front of a hand, or behind it, touches that
+    on one.  The square of the mean normal of what touches, at least as far as points of the skin touch at all, in the
+    middle one of the frames in which the body moves.
+    """
+    moving = moving_frames(problem.motion, body, Touch.speed_lengths_s)
+    pairs = problem.contacts(body).pairs
+    if not pairs or not moving.any():
+        return 0.0
+    weights, normals = [], []
+    for pair in pairs.values():
+        samples, areas = pair.contacts.samples.numpy()[moving].astype(np.float64), pair.contacts.areas.numpy()
+        apart = np.clip((samples[..., 3] - HOLD_M) / HOLD_SOFTNESS_M, -30.0, 30.0)
+        weights.append(areas / (1.0 + np.exp(apart)))
+        normals.append(samples[..., :3] / np.maximum(np.linalg.norm(samples[..., :3], axis=2, keepdims=True), 1e-9))
+    weight, normal = np.concatenate(weights, axis=1), np.concatenate(normals, axis=1)
+    mean = np.linalg.norm(np.einsum("fp,fpx->fx", weight, normal), axis=1) + LEAST_HOLD
+    return float(np.median((mean / (weight.sum(axis=1) + LEAST_HOLD)) ** 2))
 
 
 def _depth_steps(problem: Problem, body: SceneBody) -> list[float]:
@@ -164,16 +195,24 @@ def _depth_steps(problem: Problem, body: SceneBody) -> list[float]:
 def _settled_cost(solver: GaussNewton) -> float:
     """What everything costs after a few iterations from where it is."""
     problem = solver.problem
-    history = History(solver.names, SETTLING + 1, problem.motion.device)
+    history = History(solver.names, SETTLING, problem.motion.device)
     problem.drawings.renew()
     for _ in range(SETTLING):
         solver.linearise(history)
         solver.solve()
         solver.advance()
-    solver.linearise(history)
-    shared = problem.shared
+    return _cost(solver, tied=True)
+
+
+def _cost(solver: GaussNewton, *, tied: bool) -> float:
+    """What everything costs where it is; else without what ties frames together, which comes with contact."""
+    problem, shared = solver.problem, solver.problem.shared
+    problem.drawings.renew()
+    problem.refresh(chains=False)
+    terms = [term for term in solver.terms if tied or not term.ties_frames]
+    problem.add_rows(terms, problem.costs_system)
     likely = float(np.sum(shared.prior.weight.numpy()[0] * (shared.values - shared.first) ** 2))
-    return float(history.read()[-1].sum()) + likely
+    return sum(float(term.costs.numpy().sum()) for term in terms) + likely
 
 
 def size_notes(problem: Problem, terms: Sequence[BoundTerm]) -> list[str]:

@@ -100,7 +100,7 @@ def refine(
     device, settings = resolve_device(device), checked_settings(settings, terms)
     ready = prepare(scene, settings, device, progress=progress, check_first=check_first, strict=strict)
     evidence = ready.evidence()
-    run = Run(ready, evidence, *observe(evidence, settings, device, memory), keep)
+    run = Run(ready, evidence, *observe(evidence, ready.settings, device, memory), keep)
     if resume_from is not None:
         run.restore(resume_from)
     complete = True

@@ -25,6 +25,8 @@ CHANNEL = "poses"  # a scene that states its noise says that its poses are obser
 class Given(Term):
     """Distance of points of the surface from where the given poses put them; frames without a pose say nothing.
 
+    A body of unknown size stays near its given poses, whatever size it has.
+
     Attributes:
         sigma_m: error of given poses [m], alike all over each link of the body; None: what the scene says.
     """
@@ -73,6 +75,9 @@ class BoundGiven(BoundTerm):
         trusted = np.ones(len(places)) if imputed is None else ~imputed
         self._chosen = wp.array(motion.first_vertex(body.name) + chosen, dtype=wp.int32, device=device)
         self._given = wp.array(np.ascontiguousarray(places), dtype=wp.vec3, device=device)
+        origins = np.ascontiguousarray(body.initial.position, dtype=np.float32)
+        self._origins = wp.array(origins, dtype=wp.vec3, device=device)
+        self._size_column = problem.size_columns.get(body.name, -1)
         self._trusted = wp.array(trusted.astype(np.float32), dtype=wp.float32, device=device)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
@@ -92,10 +97,13 @@ class BoundGiven(BoundTerm):
             motion.vertices,
             self._chosen,
             self._given,
+            self._origins,
             self._trusted,
             motion.states[self.body.name].poses,
             self._scale,
             self._start,
+            motion.factors[self.body.name],
+            self._size_column,
             system,
             cost_out=self.costs,
         )
