@@ -48,7 +48,7 @@ class Format:
     @property
     def has_pictures(self) -> bool:
         """The decoders inside OpenCV write what they find on standard error."""
-        return self.file.endswith((".png", ".glb", ".gltf"))
+        return self.file.endswith((".png", ".glb", ".gltf", ".mp4"))
 
 
 def _read_scene(path: Path) -> None:
@@ -250,6 +250,7 @@ FORMATS: dict[str, Format] = {
     "clip-masks-json": _of_clip("masks.json", _JSON, "masks"),
     "clip-masks-npz": _of_clip("masks.npz", _NPZ, "masks"),
     "clip-masks-npy": _of_clip("masks.npy", BYTES, "masks"),
+    "clip-video": _of_clip("take.mp4", BYTES, "rgb"),
     "clip-tum": _of_clip("track.txt", TEXT, "object_poses"),
     "clip-poses-json": _of_clip("poses.json", _JSON, "object_poses"),
     "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),

@@ -99,14 +99,28 @@ def write_v2d(folder: Path) -> None:
 
 
 def write_clips(
-    folder: Path, *, masks: str = "", object_poses: str = "", intrinsics: str = "", hand_keypoints: str = ""
+    folder: Path,
+    *,
+    masks: str = "",
+    object_poses: str = "",
+    intrinsics: str = "",
+    hand_keypoints: str = "",
+    rgb: str = "",
 ) -> None:
     """Loose outputs, with one of them in another form where a file is named."""
+    import cv2
+
     from warpprior.bodies import posed_keypoints
 
     scene = clip.write_clip(folder)
     item, hand = object_of(scene), hand_item(scene)
-    if not (masks or object_poses or intrinsics or hand_keypoints):
+    if rgb:
+        shutil.rmtree(folder / "rgb")
+        writer = cv2.VideoWriter(str(folder / rgb), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, (160, 120))
+        for frame in range(FRAMES):
+            writer.write(np.ascontiguousarray(scene.read_rgb(frame)[..., ::-1]))
+        writer.release()
+    if not (masks or object_poses or intrinsics or hand_keypoints or rgb):
         np.save(folder / "hand_right_keypoints.npy", posed_keypoints(hand.body, hand.initial))
     if hand_keypoints:
         (folder / hand_keypoints).write_text(json.dumps(posed_keypoints(hand.body, hand.initial).tolist()))

@@ -56,7 +56,8 @@ class HandTrack:
 def _rows(track: HandTrack, timeline: Timeline, notes: list[str]) -> dict[int, int]:
     """Row of each frame."""
     if track.numbers is None:
-        return {int(frame): row for row, frame in enumerate(timeline.rows(len(track.values), str(track.path)))}
+        frames = timeline.rows(len(track.values), str(track.path), notes)
+        return {int(frame): row for row, frame in enumerate(frames) if frame >= 0}
     return timeline.by_frame({number: row for row, number in enumerate(track.numbers)}, str(track.path), notes)
 
 
