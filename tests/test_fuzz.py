@@ -17,6 +17,7 @@ FEW = {
     "v2d-npz": 4,
     **dict.fromkeys(("hamer-json", "hamer-pkl", "hamer-npy", "dynhamr-npz", "dynhamr-tracks"), 5),
     **dict.fromkeys(("hawor-result", "hawor-slam", "hawor-camera"), 5),
+    **dict.fromkeys(("openxr-json", "openxr-npz", "egodex-hdf5"), 6),
 }  # which take longer than the others
 CASES = 15
 

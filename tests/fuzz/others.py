@@ -84,6 +84,22 @@ def write_network_hands(folder: Path) -> None:
     network_hands.write_hawor(folder / "video", models, filled=(2,))
 
 
+def write_xr_hands(folder: Path) -> None:
+    """Recordings of hand joints as JSON and arrays."""
+    from tests.format_files import xr_hands
+
+    folder.mkdir(parents=True, exist_ok=True)
+    xr_hands.write_openxr(folder / "hands.json", "by number", missing=(2,))
+    xr_hands.write_openxr(folder / "hands.npz", "npz", missing=(2,))
+
+
+def write_egodex(folder: Path) -> None:
+    """An episode without a video."""
+    from tests.format_files import xr_hands
+
+    xr_hands.write_egodex(folder / "7.hdf5", video=False)
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))

@@ -86,8 +86,8 @@ class ClipFormat(Format):
     title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hands"
     reads = (
         "videos; masks: PNG by object, palettes and ids, npz, npy, COCO RLE JSON; poses: 4x4 text, JSON, npy, TUM, "
-        "KITTI; intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands; hands of "
-        "HaMeR, WiLoR, Dyn-HaMR, HaWoR and MANO npz"
+        "KITTI; intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands; hands "
+        "of HaMeR, WiLoR, Dyn-HaMR, HaWoR and MANO npz"
     )
     writes = "the files of poses and of 3D keypoints, corrected, in their own form"
     verified = (

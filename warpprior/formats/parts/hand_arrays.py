@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.formats.parts.crop_camera import crop_focal
 from warpprior.formats.parts.hand_keys import ACCEPTED, KEYS, first, frame_of, side_of
+from warpprior.formats.parts.motion import complete
 from warpprior.formats.parts.text_files import check_reach
 from warpprior.support.errors import InputError
 
@@ -226,7 +227,7 @@ def _flag(value: Any) -> bool | None:
 def _matrices(vectors: np.ndarray) -> np.ndarray:
     from scipy.spatial.transform import Rotation
 
-    gone = ~np.isfinite(vectors).all(axis=1)
+    gone = ~complete(vectors)
     found = Rotation.from_rotvec(np.where(gone[:, None], 0.0, vectors)).as_matrix()
     found[gone] = np.nan
     return found
