@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -292,6 +293,28 @@ def test_clips_take_hands_of_networks(tmp_path, mano):
     assert read(clip, "clip", without_hands=True).scene.frame_count == scene.frame_count
 
 
+def test_frames_are_found_however_they_are_counted(tmp_path, mano):
+    """Pictures from 1 on: lists are in their order, numbers from 0 on are moved, others are what they say."""
+    folder, models = mano
+    write_clip(clip := tmp_path / "clip", first=1)
+    np.savetxt(clip / "cam_K.txt", [[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+    right = seen(models, "right")
+    hands = [hamer_record(hand) for hand in right]
+    forms = {
+        "list": [[hand] for hand in hands],
+        "from 0": {frame: [hand] for frame, hand in enumerate(hands)},
+        "from 1": {f"{frame:06d}.png": [hand] for frame, hand in enumerate(hands, start=1)},
+        "frame": [hand | {"frame_idx": frame} for frame, hand in enumerate(hands)],
+        "later": {frame: [hand] for frame, hand in enumerate(hands[1:], start=2)},
+    }
+    for name, tree in forms.items():
+        (clip / "hands.json").write_text(json.dumps(plain(tree)))
+        recording = read(clip, "clip", mano=folder)
+        assert off(recording, right, "right", range(int(name == "later"), FRAMES)) < NEAR, name
+        said = any("0 is the first of them" in note for note in recording.notes)
+        assert said == (name in ("from 0", "frame"))
+
+
 def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     """Its pictures, intrinsics and camera serve the whole; files of its own are taken for nothing else."""
     folder, models = mano
@@ -306,6 +329,13 @@ def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     assert any("intrinsics are those of the hands' program" in note for note in recording.notes)
     run = tmp_path / "other"
     write_clip(run)
+    (clip / "inner").mkdir()
+    images = [np.full((HEIGHT, WIDTH, 3), 20 * frame, np.uint8) for frame in range(FRAMES)]
+    write_hawor(clip / "inner/video", models, pictures=images)
+    for path in (clip / "rgb", clip / "cam_space", clip / "SLAM"):
+        shutil.rmtree(path)
+    (clip / "world_space_res.pth").unlink()
+    assert read(clip, "clip", mano=folder).scene.read_rgb(2)[0, 0, 0] == 40  # HaWoR's own pictures
     write_dynhamr(run, models)
     other = read(run, "clip", mano=folder)
     assert np.abs(other.world.camera.matrices() - camera_way()).max() < NEAR

@@ -36,6 +36,9 @@ class ClipFrames:
         self.roles: Roles = find_roles(source, given)
         paths = [] if options.without_hands else self.roles.found["hands"]
         self.networks = HandSources.read(paths, self.notes)
+        pictures = self.networks.pictures()
+        if pictures is not None and not self.roles.found["rgb"]:
+            self.roles.found["rgb"] = [pictures]
 
     def one(self, role: str) -> Path | None:
         """The only file or folder of a role, or None.

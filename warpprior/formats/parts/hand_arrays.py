@@ -23,6 +23,7 @@ class HandRecord:
 
     Attributes:
         frame: its number, as files have it, or None.
+        by_row: the number is the place in a list, counted from 0, not a name.
         side: ``left`` or ``right``.
         orient, joints: rotations (3, 3) and (15, 3, 3), None where only keypoints are given.
         shape: (10,), None without parameters.
@@ -51,13 +52,14 @@ class HandRecord:
     keypoints3d: np.ndarray | None = None
     keypoints2d: np.ndarray | None = None
     score: float = 1.0
+    by_row: bool = False
 
 
 class Expansion:
     """The hands of one dictionary: one, those of a picture, or those of a clip, of one track or several."""
 
-    def __init__(self, where: str, node: Mapping[str, Any], frame: int | None, side: str | None):
-        self.where, self.node, self.frame, self.side = where, node, frame, side
+    def __init__(self, where: str, node: Mapping[str, Any], frame: int | None, side: str | None, by_row: bool):
+        self.where, self.node, self.frame, self.side, self.by_row = where, node, frame, side, by_row
 
     def records(self) -> Iterator[HandRecord]:
         pose = first(self.node, "pose")
@@ -76,7 +78,8 @@ class Expansion:
         shape, scores = self._rows("shape", count, 10), self._rows("score", count, 1)
         deep, plane = self._rows("keypoints3d", count, 63), self._rows("keypoints2d", count, 42)
         translation, of_crop = self._translation(count)
-        sides, valid, frames = self._sides(count), self._flags("valid", count), self._frames(count, lead)
+        sides, valid = self._sides(count), self._flags("valid", count)
+        frames, by_row = self._frames(count, lead)
         size, focal = self._size(), self._rows("focal", count, 1)
         flat = _flag(self.node.get("flat_hand_mean"))
         mirrored = True if self.node.get("wilor_preds") is True else _flag(self.node.get("mirrored"))
@@ -99,6 +102,7 @@ class Expansion:
                 size=size,
                 keypoints3d=None if deep is None else deep[row].reshape(21, 3),
                 keypoints2d=None if plane is None else plane[row].reshape(21, 2),
+                by_row=by_row,
                 score=1.0 if scores is None else float(np.clip(np.nan_to_num(scores[row, 0]), 1e-3, 1.0)),
             )
 
@@ -204,8 +208,8 @@ class Expansion:
         found = self._rows(what, count, 1)
         return np.ones(count, dtype=bool) if found is None else np.nan_to_num(found[:, 0]) > 0.5
 
-    def _frames(self, count: int, lead: tuple[int, ...]) -> list[int | None]:
-        """Numbers of the frames: as the record says them, that of the picture, or one row after the other."""
+    def _frames(self, count: int, lead: tuple[int, ...]) -> tuple[list[int | None], bool]:
+        """Numbers of the frames, as the record says them or the picture's, or places; and whether they are places."""
         value = first(self.node, "frame")
         value = first(self.node, "picture") if value is None else value
         if value is not None:
@@ -213,11 +217,11 @@ class Expansion:
             values = [value] if plain else list(np.ravel(np.asarray(value, dtype=object)))
             found = [frame_of(each.item() if isinstance(each, np.generic) else each) for each in values]
             if len(found) in (1, count) and None not in found:
-                return found * (count // len(found))
+                return found * (count // len(found)), False
         if self.frame is not None or count == 1:
-            return [self.frame] * count
+            return [self.frame] * count, self.by_row
         last = lead[-1]
-        return [row % last for row in range(count)]
+        return [row % last for row in range(count)], True
 
 
 def _flag(value: Any) -> bool | None:

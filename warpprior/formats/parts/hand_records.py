@@ -6,6 +6,8 @@ HaMeR and WiLoR save no parameters themselves; whoever does saves a dictionary f
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,10 @@ def read_hand_records(path: Path) -> list[HandRecord]:
 
 def hand_files(folder: Path) -> dict[Path, int | None]:
     """Files of a folder and the number of the picture in their names, which may end in that of a person."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS and path.is_file()]
-    files = [path for path in files if not path.name.startswith(".")]
+    with os.scandir(folder) as entries:
+        there = [entry.name for entry in islice(entries, MOST_HANDS) if not entry.name.startswith(".")]
+    files = [folder / name for name in sorted(there) if os.path.splitext(name)[1].lower() in ENDINGS]
+    files = [path for path in files if path.is_file()]
     endings = [path.suffix.lower() for path in files]
     kind = max(sorted(set(endings)), key=endings.count, default="")
     files = [path for path in files if path.suffix.lower() == kind]
@@ -75,37 +79,40 @@ class _Finder:
     def __init__(self, where: str, of_picture: bool):
         self.where, self.of_picture, self.left = where, of_picture, 4 * MOST_HANDS
 
-    def find(self, node: Any, frame: int | None, side: str | None, depth: int = 0) -> list[HandRecord]:
+    def find(
+        self, node: Any, frame: int | None, side: str | None, by_row: bool = False, depth: int = 0
+    ) -> list[HandRecord]:
+        """All hands below a node.
+
+        Args:
+            node: of the tree.
+            frame: the number of the frame that it is of, or None.
+            side: of the hands in it, or None.
+            by_row: ``frame`` is a place in a list.
+            depth: of the node in the tree.
+        """
         self.left -= 1
         if self.left < 0 or depth > 12:
             raise InputError(self.where, "is nested too deeply, or far too large", ACCEPTED)
-        if isinstance(node, list):
-            return self._of_list(node, frame, side, depth)
-        if not isinstance(node, dict):
-            return []
-        laid = merged(node)
-        if any(first(laid, what) is not None for what in ("pose", "keypoints3d")):
-            own = frame_of(first(laid, "frame", scalar=True))
-            frame = frame if own is None else own
-            return list(Expansion(self.where, laid, frame, side).records())
+        by_frame = frame is None and not self.of_picture
         found: list[HandRecord] = []
-        own = frame_of(first(node, "frame", scalar=True))
+        if isinstance(node, list):
+            for row, value in enumerate(node):
+                if isinstance(value, (dict, list)):
+                    found += self.find(value, row if by_frame else frame, side, by_frame or by_row, depth + 1)
+        if not isinstance(node, dict):
+            return found
+        laid = merged(node)
+        own = frame_of(first(laid, "frame", scalar=True))
+        if any(first(laid, what) is not None for what in ("pose", "keypoints3d")):
+            frame, by_row = (frame, by_row) if own is None else (own, False)
+            return list(Expansion(self.where, laid, frame, side, by_row).records())
         own = frame_of(first(node, "picture")) if own is None else own
-        frame = frame if own is None else own
-        own_side = side_of(first(node, "side"))
-        side = side if own_side is None else own_side
+        frame, by_row = (frame, by_row) if own is None else (own, False)
+        side = side_of(first(node, "side")) or side
         numbers = number_of(node) if frame is None and not self.of_picture else {}
         for key, value in node.items():
             if isinstance(value, (dict, list)):
                 named = side_of(key) if isinstance(key, str) else None
-                found += self.find(value, numbers.get(key, frame), side if named is None else named, depth + 1)
-        return found
-
-    def _of_list(self, node: list, frame: int | None, side: str | None, depth: int) -> list[HandRecord]:
-        by_frame = frame is None and not self.of_picture
-        found: list[HandRecord] = []
-        for row, value in enumerate(node):
-            if isinstance(value, (dict, list)):
-                flat = by_frame and isinstance(value, dict) and first(merged(value), "frame", scalar=True) is not None
-                found += self.find(value, row if by_frame and not flat else frame, side, depth + 1)
+                found += self.find(value, numbers.get(key, frame), named or side, by_row and not numbers, depth + 1)
         return found

@@ -109,7 +109,7 @@ class HandSources:
     def timeline(self, notes: list[str]) -> Timeline | None:
         """The frames that hands are of, where nothing else says it."""
         for world in self.worlds:
-            return Timeline(tuple(range(world.first, world.first + world.count)))
+            return Timeline(tuple(range(world.count)))
         for path, records in self.records.items():
             return Timeline.of(numbers_of(records), str(path), notes)
         return None
@@ -146,6 +146,10 @@ class HandSources:
                 return _on(world, timeline, []).camera
         return None
 
+    def pictures(self) -> Path | None:
+        """The folder of pictures that a program made of a video."""
+        return next((world.pictures for world in self.worlds if world.pictures is not None), None)
+
 
 def _add(found: dict[str, NetworkHand], new: dict[str, NetworkHand], path: Path) -> None:
     twice = sorted(set(found) & set(new))
@@ -155,11 +159,21 @@ def _add(found: dict[str, NetworkHand], new: dict[str, NetworkHand], path: Path)
 
 
 def _on(world: WorldHands, timeline: Timeline, notes: list[str]) -> WorldHands:
-    """The same at the frames of a timeline: one by one where there are as many, else by their numbers."""
+    """The same at the frames of a timeline: one by one where there are as many, else by their places in it.
+
+    Raises:
+        InputError: none of its frames is there.
+    """
     if world.count == timeline.count:
         return world
-    rows = timeline.by_frame({world.first + row: row for row in range(world.count)}, str(world.where), notes)
-    chosen = np.array([rows.get(frame, -1) for frame in range(timeline.count)])
+    chosen = np.arange(timeline.count) - world.begin
+    chosen[(chosen < 0) | (chosen >= world.count)] = -1
+    if not (chosen >= 0).any():
+        found = f"begins at frame {world.begin}, of {timeline.count}"
+        raise InputError(str(world.where), found, "hands and pictures of one clip")
+    notes.append(
+        f"{world.where.name}: hands in {world.count} frames, the clip has {timeline.count}; they begin at {world.begin}"
+    )
     there = chosen >= 0
     tracks = {}
     for side, track in world.tracks.items():

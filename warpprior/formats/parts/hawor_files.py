@@ -67,7 +67,7 @@ def read_hawor(folder: Path) -> WorldHands:
     size = picture_size(next(iter(files.values()))) if files else None
     there = pictures if files else None
     first = min(files, default=0)
-    return WorldHands(folder, count, tracks, camera, intrinsics, size, there, first, notes, in_world)
+    return WorldHands(folder, count, tracks, camera, intrinsics, size, there, first, notes=notes, in_world=in_world)
 
 
 def _slam(folder: Path, notes: list[str]) -> tuple[CameraPath | None, tuple[float, float, float, float] | None]:

@@ -117,7 +117,18 @@ def _by_frame(
             found[number] = record
     if twice:
         notes.append(f"{where}: {len(twice)} times two {side} hands in one picture; the surer, or first, one was taken")
-    return timeline.by_frame(found, f"{where}: {side} hand", notes) if found else {}
+    if not found:
+        return {}
+    place = f"{where}: {side} hand"
+    if all(record.by_row for record in found.values()):
+        return timeline.by_place(found, place, notes)
+    moved = {number + timeline.numbers[0]: record for number, record in found.items()}
+    if not set(found) <= set(timeline.numbers) and set(moved) <= set(timeline.numbers):
+        notes.append(
+            f"{place}: numbers from 0 on, the pictures' begin with {timeline.numbers[0]}; 0 is the first of them"
+        )
+        found = moved
+    return timeline.by_frame(found, place, notes)
 
 
 class _Hand:

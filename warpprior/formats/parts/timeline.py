@@ -67,6 +67,19 @@ class Timeline:
             notes.append(f"{where}: {len(found) - len(kept)} of no frame were left out")
         return kept
 
+    def by_place(self, found: Mapping[int, Value], where: str, notes: list[str]) -> dict[int, Value]:
+        """The same of numbers that are places, counted from 0; those beyond the last frame are left out, with a note.
+
+        Raises:
+            InputError: none is of a frame.
+        """
+        kept = {place: value for place, value in found.items() if 0 <= place < self.count}
+        if found and not kept:
+            raise InputError(where, f"has frames from {min(found)} on", f"there are {self.count} frames")
+        if len(kept) < len(found):
+            notes.append(f"{where}: {len(found) - len(kept)} beyond the last frame were left out")
+        return kept
+
     def rows(self, count: int, where: str, notes: list[str]) -> np.ndarray:
         """Frames of ``count`` rows without numbers, -1 for those beyond the last one.
 

@@ -52,7 +52,8 @@ class WorldHands:
         intrinsics: fx, fy, cx, cy [px], the first pixel's centre at (0, 0), or None.
         size: of the pictures, or None.
         pictures: folder of the pictures, or None.
-        first: number of the first frame, as its pictures have it.
+        first: number of the first picture.
+        begin: which of the pictures the first frame is, counted from 0.
         notes: what was taken how.
     """
 
@@ -64,6 +65,7 @@ class WorldHands:
     size: tuple[int, int] | None = None
     pictures: Path | None = None
     first: int = 0
+    begin: int = 0
     notes: list[str] = field(default_factory=list)
     in_world: bool = True
 
