@@ -279,7 +279,11 @@ def test_clips_take_hands_of_networks(tmp_path, mano):
     scene = write_clip(clip)
     np.savetxt(clip / "cam_K.txt", [[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
     left, right = both(models)
+    write_records(clip / "hands", "pickle of a list", left, right)
+    assert guess_format(clip)[0].name == "clip"
+    (clip / "hands.pkl").unlink()
     write_records(clip / "hamer", "npy by hand", left, right)
+    assert guess_format(clip)[0].name == "clip" and guess_format(clip / "hamer")[0].name == "hamer"
     with pytest.raises(InputError, match="numbers from 0 to 4"):
         read(clip, "clip", mano=folder)  # its pictures are numbered from 7
     for path in sorted((clip / "hamer").iterdir()):
@@ -322,6 +326,7 @@ def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     write_clip(clip)
     (clip / "cam_K.txt").unlink()
     truth = write_hawor(clip, models)
+    assert guess_format(clip)[0].name == "clip"
     recording = read(clip, "clip", mano=folder)
     assert [item.name for item in recording.scene.bodies] == ["mug", "hand_left", "hand_right"]
     assert np.abs(surface(recording, "left") - truth["left"]).max() < NEAR

@@ -106,7 +106,7 @@ class ClipFormat(Format):
             for role in ("intrinsics", "masks", "object_poses", "mesh", "hand_keypoints", "hands")
             if roles.found[role]
         ]
-        return f"{', '.join(found)}" if "intrinsics" in found and len(found) > 2 else ""
+        return ", ".join(found) if {"intrinsics", "hands"} & set(found) and len(found) > 2 else ""
 
     def read(self, source: Path, options: ClipOptions) -> Recording:
         if not source.is_dir():
@@ -338,7 +338,10 @@ class _Reader(ClipFrames):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 hand.save(target, recording.scene.body(hand.name), timeline)
                 written.append(str(self._below(hand.path)))
-        return (f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied",)
+        said = [f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied"]
+        if self.roles.found["hands"] and not self.options.without_hands:
+            said.append("hands of networks are not written back: warpprior export --format mano_npz writes them")
+        return tuple(said)
 
     def _below(self, path: Path) -> Path:
         return path.relative_to(self.source) if path.is_relative_to(self.source) else Path(path.name)

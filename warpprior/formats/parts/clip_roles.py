@@ -104,6 +104,14 @@ def find_roles(root: Path, given: Mapping[str, Any]) -> Roles:
     return roles
 
 
+def holds_objects(path: Path) -> bool:
+    """Is a path a folder with poses of an object and a mesh, so that hands in it are not all there is?"""
+    if not path.is_dir():
+        return False
+    found = find_roles(path, {}).found
+    return bool(found["object_poses"] and found["mesh"])
+
+
 def _named(root: Path, path: Path, role: str) -> Path:
     whole = root / path
     if not whole.exists():

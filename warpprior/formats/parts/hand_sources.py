@@ -51,7 +51,8 @@ def kind_of_hands(path: Path) -> str:
         if dynhamr_file(path) is not None:
             return "dyn_hamr"
         files = hand_files(path)
-        return "records" if files and _names_hands(next(iter(files))) else ""
+        numbered_ones = bool(files) and None not in files.values()
+        return "records" if numbered_ones and _names_hands(next(iter(files))) else ""
     if path.suffix.lower() not in ENDINGS or not path.is_file():
         return ""
     if dynhamr_file(path) is not None:
