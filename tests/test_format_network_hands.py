@@ -345,3 +345,25 @@ def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     other = read(run, "clip", mano=folder)
     assert np.abs(other.world.camera.matrices() - camera_way()).max() < NEAR
     assert replace(other.scene, name="x").bodies[1].body.side == "left"
+
+
+def test_networks_saw_pictures_with_distortion(tmp_path, mano):
+    """Where a lens bends the picture, a hand is put where the rectified one shows it."""
+    folder, models = mano
+    write_clip(clip := tmp_path / "clip")
+    (clip / "cam_K.txt").unlink()
+    lens = [0.3, 0.0, 0.0, 0.0]
+    tree = {"fx": FOCAL, "fy": FOCAL, "cx": WIDTH / 2, "cy": HEIGHT / 2, "dist": lens}
+    (clip / "intrinsics.json").write_text(json.dumps(tree))
+    right = seen(models, "right")
+    hands = []
+    for hand in right:  # the network sees the bent picture, by a long lens
+        hand["cam_t"] = hand["cam_t"] + [0.12, 0.0, 0.0]
+        true = hand["keypoints"] + hand["cam_t"]
+        ray = true[:, :2] / true[:, 2:]
+        shown = ray * (1.0 + lens[0] * np.sum(ray**2, axis=1, keepdims=True))
+        hands.append([hamer_record(by_long_lens(hand, 3125.0, pixels=FOCAL * shown), focal=3125.0)])
+    (clip / "hands.pkl").write_bytes(pickle.dumps(hands))
+    found = read(clip, "clip", mano=folder).scene.body("hand_right").initial.position
+    wrist = np.array([hand["keypoints"][0] + hand["cam_t"] for hand in right])
+    assert np.abs(found - wrist)[:, :2].max() < 0.004 and np.abs(found[:, 2] / wrist[:, 2] - 1.0).max() < 0.05

@@ -170,7 +170,7 @@ def _of_others(
 
     def read(path: Path) -> None:
         folder = path.parents[depth - 1]
-        files = ("mano", "results")
+        files = ("mano", "results", "predictions", "joints")
         more = {key: folder / str(value) if key in files else value for key, value in options.items()}
         _read_format(folder / below, name, **more)
 
@@ -259,6 +259,7 @@ FORMATS: dict[str, Format] = {
     "clip-keypoints-json": _of_clip("hand_right.json", _JSON, "hand_keypoints"),
     "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
+    "bop-lens": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop_lens, 1),
     "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
     "bop-models": _of_others("bop", "set/models/models_info.json", _JSON, others.write_bop, 2, below="test/000007"),
     "bop-results": _of_others("bop", "set/test/000007/r.csv", TEXT, others.write_bop, 1, results="r.csv"),
@@ -271,8 +272,21 @@ FORMATS: dict[str, Format] = {
         below=others.DEXYCB.removeprefix("data/"),
         without_hands=True,
     ),
+    **{
+        f"dexycb-{option}": _of_others(
+            *("dexycb", f"20200703-subject-03/20200709_000004/{file}", TEXT, others.write_dexycb_results, 1),
+            mano="../../mano",
+            **{option: file},
+        )
+        for option, file in (("results", "bop_s0_test.csv"), ("joints", "hpe_s0_test.txt"))
+    },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
+    ),
+    "ho3d-predictions": _of_others(
+        *("ho3d", "data/train/MC1/pred.json", TEXT, others.write_ho3d_predictions, 1),
+        mano="../../mano",
+        predictions="pred.json",
     ),
     "hot3d-poses": _of_others("hot3d", "P1/dynamic_objects.csv", TEXT, others.write_hot3d, 1),
     "hot3d-cameras": _of_others("hot3d", "P1/camera_models.json", _JSON, others.write_hot3d, 1),

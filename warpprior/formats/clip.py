@@ -129,7 +129,8 @@ class _Reader(ClipFrames):
         timeline = self.timeline(tracks)
         camera, rectifier = self.camera()
         objects = self._objects(tracks, timeline)
-        choices = HandChoices(self.options.mano, self.options.left_hands)
+        bent = None if rectifier is None else rectifier.points
+        choices = HandChoices(self.options.mano, self.options.left_hands, bent)
         whole = {hand.item.name: hand for hand in self.networks.hands(camera, timeline, choices, self.notes)}
         hands = self._hands(timeline, camera)
         if not objects and not hands and not whole:
@@ -149,10 +150,6 @@ class _Reader(ClipFrames):
             SceneBody(read_hand(hand.side, name=hand.name), labels[hand.name], False)  # its start is fitted
             for hand in alone
         ]
-        flat = {name: hand.keypoints2d for name, hand in whole.items() if hand.keypoints2d is not None}
-        deep = {name: hand.keypoints3d for name, hand in whole.items() if hand.keypoints3d is not None}
-        flat |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"}
-        deep |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"}
         rgb, depth = self.one("rgb"), self.one("depth_images")
         depths, unit = self.frames(depth, timeline), self.options.depth_unit
         read_rgb, read_depth = (
@@ -161,8 +158,13 @@ class _Reader(ClipFrames):
         )
         if rectifier is not None:
             read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
-            read_depth = None
-            self.notes.append("pictures were rectified to a pinhole camera; depth images were left out")
+            read_depth = None if read_depth is None else replace(read_depth, rectifier=rectifier)
+            hands = [hand.rectified(rectifier.points) for hand in hands]
+            self.notes.append("pictures, masks and keypoints in them were rectified to a pinhole camera")
+        flat = {name: hand.keypoints2d for name, hand in whole.items() if hand.keypoints2d is not None}
+        deep = {name: hand.keypoints3d for name, hand in whole.items() if hand.keypoints3d is not None}
+        flat |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"}
+        deep |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"}
         self._say_what_is_what()
         world = self._world(timeline)
         rate, times = self.times(timeline) or (self.fps(tracks), None)

@@ -148,7 +148,7 @@ class ClipFrames:
             said = f"{size[0]} x {size[1]}, from the principal point"
             self.notes.append(f"size of the pictures: guessed to be {said}, for there are none")
         camera = found.camera(size, self.options.pixel_centers, name, self.notes)
-        return camera, None if found.distortion is None else Rectifier(camera, found.distortion, str(path))
+        return camera, None if found.lens is None else Rectifier(camera, found.lens, str(path))
 
     def fps(self, tracks: dict[str, PoseTrack]) -> float:
         """Frames per second by the times of a trajectory, or as asked for."""

@@ -7,7 +7,7 @@ image.  Others mirrored the rotations again, or fitted MANO's left model.  The k
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,10 +59,12 @@ class HandChoices:
     Attributes:
         mano: folder of the models, or None for the environment's.
         left: one of CONVENTIONS, or None to tell it.
+        points: what moves pixels (..., 2) of pictures with distortion to those of the pinhole camera, or None.
     """
 
     mano: Path | None = None
     left: str | None = None
+    points: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def has_models(self) -> bool:
@@ -332,7 +334,7 @@ class _Hand:
         given = float(np.median(stated)) if stated else None
         focal, why = choose_focal(given, self.first.size, depth, self.camera)
         network = crop_camera(self.camera, focal)
-        found = into_picture(about, wrists, network, self.camera)
+        found = into_picture(about, wrists, network, self.camera, self.choices.points)
         if found is not wrists:
             there = f"{depth:.3g} m away (median)"
             now = float(np.median((about + found[:, None])[..., 2]))
