@@ -8,6 +8,7 @@ The pictures were made of several cameras, so that joints are some pixels off in
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from warpprior.bodies.hand_parts import FINGERS, KEYPOINT_NAMES
 from warpprior.formats.format import Format
 from warpprior.formats.parts.hands_alone import hands_recording
 from warpprior.formats.parts.intrinsics import Intrinsics
-from warpprior.formats.parts.motion import camera_path, note_camera
+from warpprior.formats.parts.motion import camera_path, complete, note_camera
 from warpprior.formats.parts.text_files import numbers
 from warpprior.formats.parts.videos import VideoColors, VideoFrames, read_video
 from warpprior.formats.parts.virtual_camera import points_into_camera
@@ -83,7 +84,7 @@ class _File:
 
     def __init__(self, path: Path):
         try:
-            import h5py
+            h5py: Any = import_module("h5py")
         except ImportError as error:
             raise MissingExtraError("reading HDF5 files", "formats") from error
         self.path, self.h5py = path, h5py
@@ -141,7 +142,7 @@ def _read(source: Path, options: EgoDexOptions) -> Recording:
     if video is not None and video.count != count:
         count = min(count, video.count)
         notes.append(f"{video.path.name} has {video.count} frames, {source.name} {len(poses)}; {count} were taken")
-    valid = np.isfinite(poses).all(axis=(1, 2))
+    valid = complete(poses)
     path = camera_path(
         np.where(valid[:, None, None], poses, np.eye(4))[:count], valid[:count], f"{source}: camera", notes
     )

@@ -82,7 +82,8 @@ def fill_frame(hand: XrHand, frame: int, node: Any, where: str) -> None:
     elif isinstance(listed, list) and len(listed) in (COUNT, COUNT - 1):
         rows = dict(enumerate(listed, start=COUNT - len(listed)))
         named = {joint_row(str(one.get("name", one.get("joint", "")))): one for one in listed if isinstance(one, dict)}
-        rows = named if None not in named and len(named) == len(listed) else rows  # type: ignore[assignment]
+        whole = {row: one for row, one in named.items() if row is not None}
+        rows = whole if len(whole) == len(listed) else rows
     else:
         found = f"has {len(listed)} joints" if isinstance(listed, list) else f"is a {type(listed).__name__}"
         raise InputError(where, found, _ACCEPTED)

@@ -167,11 +167,12 @@ class VideoFrames:
     def _decoded(self, frame: int) -> np.ndarray:
         if self._capture is None or frame < self._next or frame > self._next + 32:
             self._seek(frame)
+        capture: Any = self._capture
         while self._next < frame:
-            if not self._capture.grab():
+            if not capture.grab():
                 raise self._refusal(frame)
             self._next += 1
-        good, image = self._capture.read()
+        good, image = capture.read()
         self._next += 1
         if not good or image is None or image.shape[1::-1] != self.video.size:
             raise self._refusal(frame)
