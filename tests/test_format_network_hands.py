@@ -26,7 +26,7 @@ from tests.format_files.network_hands import (
 )
 from tests.format_files.samples import FRAMES, simulated, write_mano
 from warpprior.bodies import posed_keypoints, posed_vertices
-from warpprior.formats import guess_format, read
+from warpprior.formats import guess_format, read, write
 from warpprior.formats.parts.crop_camera import crop_focal
 from warpprior.support.errors import InputError
 
@@ -192,6 +192,41 @@ def test_principal_components_and_the_mean_pose(tmp_path, mano):
     full = coefficients @ arrays["hands_components"][:15]
     np.savez(tmp_path / "full.npz", hand_pose=full, flat_hand_mean=np.array(False), **common)
     assert off(read(tmp_path / "full.npz", mano=folder, **SEEN), right, "right") < NEAR
+
+
+def test_axes_of_opengl_are_told_by_hands_behind_the_camera(tmp_path, mano):
+    """y up and z backward are turned, hand and place, and it is said."""
+    from scipy.spatial.transform import Rotation
+
+    folder, models = mano
+    right, turn = seen(models, "right"), np.diag([1.0, -1.0, -1.0])
+    wrists = np.array([hand["keypoints"][0] for hand in right])
+    turned = Rotation.from_matrix(turn) * Rotation.from_rotvec([hand["orient"] for hand in right])
+    transl = (wrists + [hand["cam_t"] for hand in right]) @ turn - wrists
+    np.savez(
+        tmp_path / "hand_right.npz",
+        global_orient=turned.as_rotvec(), hand_pose=[hand["joints"] for hand in right], betas=right[0]["betas"],
+        transl=transl, flat_hand_mean=True,
+    )  # fmt: skip
+    recording = read(tmp_path / "hand_right.npz", mano=folder, **SEEN)
+    assert off(recording, right, "right") < NEAR and any("OpenGL's axes" in note for note in recording.notes)
+
+
+def test_what_we_write_as_parameters_of_mano_is_read_again(tmp_path, mano):
+    """mano_npz: both hands, the left one mirrored or of its own model; frames that were interpolated are, again."""
+    folder, models = mano
+    write_hawor(tmp_path / "video", models, filled=(2,))
+    write_dynhamr(tmp_path / "run", models, missing=(3,))
+    for source, frame in (("video", 2), ("run", 3)):
+        first = read(tmp_path / source, mano=folder)
+        write(first, tmp_path / f"{source}_out", "mano_npz")
+        again = read(tmp_path / f"{source}_out", "hamer", mano=folder, **SEEN)
+        kept = [row for row in range(FRAMES) if row != frame]
+        sides = ("left", "right") if source == "run" else ("right",)  # shapes of HaWoR's left model are its own
+        for side in sides:
+            assert np.abs(surface(again, side) - surface(first, side))[kept].max() < NEAR
+        assert list(np.flatnonzero(again.scene.body("hand_left").initial.imputed)) == [frame]
+        assert guess_format(tmp_path / f"{source}_out")[0].name == "hamer"
 
 
 def test_without_a_model_hands_are_held_to_their_keypoints(tmp_path, mano, monkeypatch):

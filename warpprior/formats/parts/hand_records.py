@@ -31,8 +31,8 @@ def read_hand_records(path: Path) -> list[HandRecord]:
     found: list[HandRecord] = []
     for file, number in files.items():
         tree = read_json(file, "hands") if file.suffix.lower() == ".json" else read_plain(file, "hands")
-        side = next((side for word, side in SIDES.items() if word in words(file.stem) and len(word) > 1), None)
-        finder = _Finder(str(file), len(files) > 1 or number is not None)
+        side = side_in(file.stem)
+        finder = _Finder(str(file), number is not None)
         found += finder.find(tree, number, side)
         if len(found) > MOST_HANDS:
             raise InputError(str(path), f"holds more than {MOST_HANDS} hands", "a clip")
@@ -53,7 +53,7 @@ def hand_files(folder: Path) -> dict[Path, int | None]:
     groups = [_numbers(path.stem) for path in files]
     width = min((len(group) for group in groups), default=0)
     if not width:
-        return dict.fromkeys(files) if len(files) == 1 else {}
+        return dict.fromkeys(files)
     columns = [[group[place] for group in groups] for place in range(width)]
     best = max(range(width), key=lambda place: len(set(columns[place])))
     return dict(zip(files, columns[best], strict=True))
@@ -64,8 +64,10 @@ def _numbers(stem: str) -> list[int]:
     return [int(word) for word in words if len(word) < 19]
 
 
-def words(text: str) -> set[str]:
-    return set(text.lower().replace("-", "_").replace(".", "_").split("_"))
+def side_in(name: str) -> str | None:
+    """The side that is a word of a name."""
+    words = set(name.lower().replace("-", "_").replace(".", "_").split("_"))
+    return next((side for word, side in SIDES.items() if word in words and len(word) > 1), None)
 
 
 class _Finder:

@@ -11,7 +11,7 @@ import numpy as np
 from warpprior.formats.parts.dynhamr_files import dynhamr_file, read_dynhamr
 from warpprior.formats.parts.hand_arrays import HandRecord
 from warpprior.formats.parts.hand_keys import KEYS, MARKS
-from warpprior.formats.parts.hand_records import ENDINGS, hand_files, read_hand_records
+from warpprior.formats.parts.hand_records import ENDINGS, hand_files, read_hand_records, side_in
 from warpprior.formats.parts.hands_scene import hands_scene
 from warpprior.formats.parts.hawor_files import is_hawor, read_hawor
 from warpprior.formats.parts.intrinsics import Intrinsics
@@ -51,8 +51,8 @@ def kind_of_hands(path: Path) -> str:
         if dynhamr_file(path) is not None:
             return "dyn_hamr"
         files = hand_files(path)
-        numbered_ones = bool(files) and None not in files.values()
-        return "records" if numbered_ones and _names_hands(next(iter(files))) else ""
+        named = [number is not None or side_in(file.stem) is not None for file, number in files.items()]
+        return "records" if files and all(named) and _names_hands(next(iter(files))) else ""
     if path.suffix.lower() not in ENDINGS or not path.is_file():
         return ""
     if dynhamr_file(path) is not None:

@@ -29,6 +29,7 @@ from warpprior.support.wording import frame_list
 # What rotations of a left hand are of: the right hand that it mirrors, that hand mirrored, or MANO's left hand.
 CONVENTIONS = ("right", "mirrored", "native")
 JOINTS = tuple(row for row in range(21) if row not in (4, 8, 12, 16, 20))  # tips are other vertices for others
+OPENGL = np.diag([1.0, -1.0, -1.0])
 DEEP_SIGMA_M = 0.015  # of keypoints that a network puts in space
 _TOLD = 0.5  # the best convention is off by less than this share of the next
 _AGREE_M = 0.005
@@ -182,6 +183,7 @@ class _Hand:
             self.notes.append(f"{self.name}: its shape varies by {spread:.2g} between frames; the median was taken")
         hand, orient, joints, about = self._told(shape)
         wrists = np.stack([hand.root(one) for one in shapes]) + self._need("translation")
+        orient, about, wrists = self._in_front(orient, about, wrists)
         transl = self._seen(about, wrists) - hand.root(shape)
         valid = np.zeros(self.count, dtype=bool)
         valid[self.frames] = True
@@ -292,6 +294,7 @@ class _Hand:
         places = stored * [-1.0, 1.0, 1.0] if flip else stored
         about = places - places[:, :1]
         wrists = places[:, 0] + shifts
+        _, about, wrists = self._in_front(np.zeros_like(wrists), about, wrists)
         seen = about + self._seen(about, wrists)[:, None]
         deep, flat = np.zeros((self.count, 21, 4)), np.zeros((self.count, 21, 3))
         scores = np.array([record.score for record in self.records])[:, None]
@@ -320,6 +323,23 @@ class _Hand:
         return self._usual()[0] == "right"
 
     # --- the camera
+
+    def _in_front(
+        self, orient: np.ndarray, about: np.ndarray, wrists: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rotation vectors, keypoints about the wrist and wrists in OpenCV's axes: a hand behind the camera is in
+        OpenGL's, y up and z backward.
+        """
+        if not np.median(wrists[:, 2]) < 0.0:
+            return orient, about, wrists
+        from scipy.spatial.transform import Rotation
+
+        found = f"its wrist is {np.median(wrists[:, 2]):.3g} m deep (median)"
+        self.notes.append(
+            f"{self.name}: {found}, behind the camera; OpenGL's axes, y up and z backward, were made OpenCV's"
+        )
+        turned = Rotation.from_matrix(OPENGL) * Rotation.from_rotvec(orient)
+        return turned.as_rotvec(), about @ OPENGL, wrists @ OPENGL
 
     def _seen(self, about: np.ndarray, wrists: np.ndarray) -> np.ndarray:
         """Where the camera sees wrists (row, 3) that a network sees in its own."""
