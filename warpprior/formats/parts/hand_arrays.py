@@ -32,6 +32,7 @@ class HandRecord:
         of_crop: ``translation`` is of the network's camera, from which the hand is seen as by a long lens.
         flat: zero joints are the flat hand; None where the file does not say it.
         mirrored: the rotations of a left hand were mirrored already; None where the file does not say it.
+        corrected: shapes are of MANO's left model whose shape directions were corrected.
         focal, size: of the camera of ``translation`` [px], the pictures' size as the network had them, or None.
         keypoints3d: (21, 3) [m], keypoints2d: (21, 2) [px], or None.
         score: from 0 to 1.
@@ -47,6 +48,7 @@ class HandRecord:
     of_crop: bool = False
     flat: bool | None = None
     mirrored: bool | None = None
+    corrected: bool = False
     focal: float | None = None
     size: tuple[float, float] | None = None
     keypoints3d: np.ndarray | None = None
@@ -98,6 +100,7 @@ class Expansion:
                 of_crop=of_crop,
                 flat=flat,
                 mirrored=mirrored,
+                corrected=_flag(self.node.get("left_shape_corrected")) is True,
                 focal=None if focal is None else float(focal[row, 0]),
                 size=size,
                 keypoints3d=None if deep is None else deep[row].reshape(21, 3),

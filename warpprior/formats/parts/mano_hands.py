@@ -108,4 +108,14 @@ def hand_of(item: SceneBody, *, mirrored: bool = False) -> ManoHand:
     if item.source is None or item.body.kind != "mano":
         found = f"is of kind {item.body.kind}" if item.body.kind != "mano" else "has no source file"
         raise InputError(f"body {item.name!r}", found, "needs a MANO hand and its model file")
-    return ManoHand(read_mano_model(item.source, side=item.body.side, mirrored=mirrored), item.source)
+    model = read_mano_model(item.source, side=item.body.side, mirrored=mirrored)
+    if has_corrected_shape(item, model, mirrored=mirrored):
+        model = read_mano_model(item.source, side=item.body.side, correct_left_shape=True)
+    return ManoHand(model, item.source)
+
+
+def has_corrected_shape(item: SceneBody, model: ManoModel, *, mirrored: bool) -> bool:
+    """Are shapes of a left hand other than its file has them, because their directions were corrected?"""
+    if item.body.side != "left" or mirrored:
+        return False
+    return not np.array_equal(mano_body(model).shape_directions, item.body.shape_directions)

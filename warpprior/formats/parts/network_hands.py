@@ -272,7 +272,9 @@ class _Hand:
 
     def _read(self, side: str, mirrored: bool) -> ManoHand:
         if (side, mirrored) not in self.models:
-            self.models[side, mirrored] = find_mano(self.choices.mano, side, mirrored=mirrored)
+            corrected = self.first.corrected and not mirrored
+            found = find_mano(self.choices.mano, side, mirrored=mirrored, correct_left_shape=corrected)
+            self.models[side, mirrored] = found
         return self.models[side, mirrored]
 
     def _vectors(self) -> tuple[np.ndarray, np.ndarray, bool]:
