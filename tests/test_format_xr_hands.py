@@ -63,14 +63,15 @@ def test_both_hands_and_uneven_times_in_nanoseconds(tmp_path):
         read(tmp_path / "bad.json", "openxr")
 
 
-def test_what_we_write_is_read_again(tmp_path):
-    """hand_keypoints.npz: 26 joints, z up."""
-    scene = simulated()
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_we_write_is_read_again(tmp_path, side):
+    """hand_keypoints.npz: 26 joints, z up; which hand it is, is told by the y axes, out of its back."""
+    scene = simulated(side)
     write(Recording(scene), tmp_path / "out", "hand_keypoints")
     recording = read(tmp_path / "out/hand_keypoints.npz")
     item = hand_item(scene)
     truth = posed_keypoints(item.body, item.initial)
-    assert np.abs(in_world(recording) - truth).max() < 1e-6
+    assert np.abs(in_world(recording, side) - truth).max() < 1e-6
     assert np.array_equal(recording.world.gravity, [0.0, 0.0, -1.0])
 
 

@@ -28,12 +28,16 @@ def joints(side="right"):
     rows.insert(0, 0.5 * (rows[10] + rows[11]))
     found = np.stack(rows, axis=1)
     turns = np.zeros((FRAMES, 26, 4))
+    wrist, index, little = found[:, 1], found[:, 7], found[:, 22]
+    back = np.cross(little - wrist, index - wrist) * (1.0 if side == "right" else -1.0)
     for frame in range(FRAMES):
         for row, name in enumerate(NAMES):
             before, after = (row - 1, row) if name.endswith("TIP") else (row, row + 1)
-            bone = found[frame, after] - found[frame, before]
-            turn, _ = Rotation.align_vectors([-bone / np.linalg.norm(bone)], [[0.0, 0.0, 1.0]])
-            turns[frame, row] = turn.as_quat()
+            z = found[frame, before] - found[frame, after]
+            z = z / np.linalg.norm(z)
+            x = np.cross(back[frame], z)
+            x = x / np.linalg.norm(x)
+            turns[frame, row] = Rotation.from_matrix(np.stack([x, np.cross(z, x), z], axis=1)).as_quat()
     return found, turns
 
 
