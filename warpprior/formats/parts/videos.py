@@ -129,7 +129,7 @@ class VideoFrames:
     """Frames of a video (height, width, 3) uint8 BGR, in any order, in one go where they are asked for in turn.
 
     Args:
-        video: as :func:`read_video` found it.
+        video: as ``read_video`` found it.
     """
 
     def __init__(self, video: Video):
@@ -225,7 +225,7 @@ class VideoColors:
 
 @dataclass(frozen=True)
 class VideoMasks:
-    """Masks of one object in a video of grey pictures; see :data:`warpprior.formats.parts.pictures.Masks`."""
+    """Masks of one object in a video of grey pictures; as ``pictures.Masks``."""
 
     frames: VideoFrames
     rows: dict[int, int] = field(default_factory=dict)
