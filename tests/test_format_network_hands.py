@@ -272,10 +272,13 @@ def test_the_surer_of_two_hands_of_one_side(tmp_path, mano):
             read(tmp_path / "bad.pkl", "hamer", mano=folder, **SEEN)
 
 
-def test_dynhamr_mirrors_left_hands_after_they_are_in_the_world(tmp_path, mano):
+def test_dynhamr_mirrors_left_hands_after_they_are_in_the_world(tmp_path, mano, monkeypatch):
     """The last result of a run, into the camera; frames in which a track is not seen are flagged; the camera's way."""
+    monkeypatch.delenv("WARPPRIOR_MANO", raising=False)
     folder, models = mano
     truth = write_dynhamr(tmp_path / "run", models, missing=(3,))
+    with pytest.raises(InputError, match=r"--mano DIR, or WARPPRIOR_MANO$"):
+        read(tmp_path / "run")
     assert guess_format(tmp_path / "run")[0].name == "dyn_hamr"
     for source in (tmp_path / "run", tmp_path / "run/smooth_fit/clip_000060_world_results.npz"):
         recording = read(source, mano=folder)

@@ -63,7 +63,7 @@ class HamerFormat(Format):
         records = read_hand_records(source)
         timeline = Timeline.of(numbers_of(records), str(source), notes)
         camera = _camera(source, records[0].size, options, notes)
-        choices = HandChoices(options.mano, options.left_hands)
+        choices = HandChoices(options.mano, options.left_hands, alone=True)
         hands = network_hands(records, source.name, camera, timeline, choices, notes)
         return hands_scene(source.stem, camera, options.fps, hands, notes, pose_sigma=options.pose_sigma)
 

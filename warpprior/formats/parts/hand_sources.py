@@ -102,7 +102,9 @@ class HandSources:
             elif kind == "dyn_hamr":
                 found.worlds.append(read_dynhamr(path))
             else:
-                found.records[path] = read_hand_records(path)
+                records = found.records[path] = read_hand_records(path)
+                sides = " and ".join(sorted({record.side for record in records}))
+                notes.append(f"{path.name}: {len(records)} hands, {sides}, in {len(numbers_of(records))} pictures")
         for world in found.worlds:
             notes += world.notes
         return found
@@ -136,7 +138,7 @@ class HandSources:
             _add(found, {hand.item.name: hand for hand in made}, path)
         for world in self.worlds:
             fitting = _on(world, timeline, notes)
-            bodies = fitting.bodies(choices.mano, notes)
+            bodies = fitting.bodies(choices.mano, notes, alone=choices.alone)
             _add(found, {item.name: NetworkHand(item) for item in bodies}, world.where)
         return list(found.values())
 
@@ -207,7 +209,7 @@ def world_recording(found: WorldHands, name: str, mano: Path | None, fps: float,
     intrinsics, said = stated
     assert intrinsics.size is not None
     camera = intrinsics.camera(intrinsics.size, None, said, notes)
-    hands = sources.hands(camera, Timeline(tuple(range(found.count))), HandChoices(mano), notes)
+    hands = sources.hands(camera, Timeline(tuple(range(found.count))), HandChoices(mano, alone=True), notes)
     pictures = None
     if found.pictures is not None:
         files = numbered(found.pictures, root=found.pictures.parent)

@@ -60,12 +60,14 @@ class HandChoices:
     Attributes:
         mano: folder of the models, or None for the environment's.
         left: one of CONVENTIONS, or None to tell it.
+        alone: hands are all there is.
         points: what moves pixels (..., 2) of pictures with distortion to those of the pinhole camera, or None.
     """
 
     mano: Path | None = None
     left: str | None = None
     points: Callable[[np.ndarray], np.ndarray] | None = None
+    alone: bool = False
 
     @property
     def has_models(self) -> bool:
@@ -273,7 +275,8 @@ class _Hand:
     def _read(self, side: str, mirrored: bool) -> ManoHand:
         if (side, mirrored) not in self.models:
             corrected = self.first.corrected and not mirrored
-            found = find_mano(self.choices.mano, side, mirrored=mirrored, correct_left_shape=corrected)
+            how = {"mirrored": mirrored, "correct_left_shape": corrected, "alone": self.choices.alone}
+            found = find_mano(self.choices.mano, side, **how)
             self.models[side, mirrored] = found
         return self.models[side, mirrored]
 
