@@ -153,7 +153,8 @@ def _track(
     ):
         raise InputError(str(path), f"{stored.dtype} of shape {stored.shape}", _ACCEPTED)
     check_reach(stored, str(path))
-    values = stored.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+        values = stored.astype(np.float64)
     words = set(f"{path.stem}_{key}".lower().replace("-", "_").split("_"))
     sides = [word for word in ("left", "right") if word in words]
     chosen = sides[0] if len(sides) == 1 else side

@@ -112,7 +112,8 @@ class Expansion:
     def _array(self, value: Any, what: str) -> np.ndarray:
         place = f"{self.where}: {what}"
         try:
-            array = np.asarray(value, dtype=np.float64)
+            with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+                array = np.asarray(value, dtype=np.float64)
         except (ValueError, TypeError, OverflowError):
             raise InputError(place, "is not an array of numbers", ACCEPTED) from None
         check_reach(array, place)

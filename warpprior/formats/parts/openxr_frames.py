@@ -137,7 +137,8 @@ def of_array(values: np.ndarray, where: str) -> XrHand:
     if not good or values.dtype.kind not in "fiu":
         raise InputError(where, f"{values.dtype} of shape {values.shape}", _ACCEPTED)
     hand = XrHand.empty(len(values))
-    stored = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+        stored = values.astype(np.float64)
     stored[~(np.abs(stored) < _MOST_M)] = np.nan
     hand.places[:, COUNT - values.shape[1] :] = stored[..., :3]
     if values.shape[2] >= 7:
