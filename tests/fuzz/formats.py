@@ -48,7 +48,7 @@ class Format:
     @property
     def has_pictures(self) -> bool:
         """The decoders inside OpenCV write what they find on standard error."""
-        return self.file.endswith((".png", ".glb", ".gltf"))
+        return self.file.endswith((".png", ".glb", ".gltf", ".mp4"))
 
 
 def _read_scene(path: Path) -> None:
@@ -250,6 +250,7 @@ FORMATS: dict[str, Format] = {
     "clip-masks-json": _of_clip("masks.json", _JSON, "masks"),
     "clip-masks-npz": _of_clip("masks.npz", _NPZ, "masks"),
     "clip-masks-npy": _of_clip("masks.npy", BYTES, "masks"),
+    "clip-video": _of_clip("take.mp4", BYTES, "rgb"),
     "clip-tum": _of_clip("track.txt", TEXT, "object_poses"),
     "clip-poses-json": _of_clip("poses.json", _JSON, "object_poses"),
     "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),
@@ -317,6 +318,8 @@ FORMATS: dict[str, Format] = {
     "hawor-camera": _of_others(
         "hawor", "video/cam_space/0/0_1.json", _JSON, others.write_network_hands, 3, mano="../mano"
     ),
+    "openxr-json": _of_others("openxr", "hands.json", _JSON, others.write_xr_hands, 1, below="hands.json"),
+    "openxr-npz": _of_others("openxr", "hands.npz", _NPZ, others.write_xr_hands, 1, below="hands.npz"),
     "mediapipe-json": _of_others(
         "mediapipe", "hands.json", _JSON, others.write_hand_tables, 1, below="hands.json", width=160, height=120
     ),
@@ -327,6 +330,8 @@ FORMATS: dict[str, Format] = {
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }
+if find_spec("h5py") is not None:
+    FORMATS["egodex-hdf5"] = _of_others("egodex", "7.hdf5", BYTES, others.write_egodex, 1, below="7.hdf5")
 if find_spec("pyarrow") is not None:
     FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 1)
     FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 1, hands="joints")

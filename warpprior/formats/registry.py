@@ -30,6 +30,8 @@ FORMATS: dict[str, str | Format] = {
     "hamer": "warpprior.formats.hamer",
     "hawor": "warpprior.formats.hawor",
     "dyn_hamr": "warpprior.formats.dyn_hamr",
+    "openxr": "warpprior.formats.openxr",
+    "egodex": "warpprior.formats.egodex",
     "mediapipe": "warpprior.formats.mediapipe",
     "aria_hands": "warpprior.formats.aria_hands",
     "hand_keypoints": "warpprior.formats.hand_keypoints",

@@ -16,7 +16,7 @@ from warpprior.support.device import prepare_kernel_cache
 EXTRAS = {
     "usd": {"usd-core": "pxr"},
     "cv": {"opencv-python-headless": "cv2", "imageio-ffmpeg": "imageio_ffmpeg"},
-    "formats": {"pyyaml": "yaml", "pyarrow": "pyarrow"},
+    "formats": {"pyyaml": "yaml", "pyarrow": "pyarrow", "h5py": "h5py"},
 }
 CORE = ("warp-lang", "numpy", "scipy")
 

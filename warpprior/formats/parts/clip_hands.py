@@ -66,7 +66,8 @@ class HandTrack:
 def _rows(track: HandTrack, timeline: Timeline, notes: list[str]) -> dict[int, int]:
     """Row of each frame."""
     if track.numbers is None:
-        return {int(frame): row for row, frame in enumerate(timeline.rows(len(track.values), str(track.path)))}
+        frames = timeline.rows(len(track.values), str(track.path), notes)
+        return {int(frame): row for row, frame in enumerate(frames) if frame >= 0}
     return timeline.by_frame({number: row for row, number in enumerate(track.numbers)}, str(track.path), notes)
 
 
@@ -152,7 +153,8 @@ def _track(
     ):
         raise InputError(str(path), f"{stored.dtype} of shape {stored.shape}", _ACCEPTED)
     check_reach(stored, str(path))
-    values = stored.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+        values = stored.astype(np.float64)
     words = set(f"{path.stem}_{key}".lower().replace("-", "_").split("_"))
     sides = [word for word in ("left", "right") if word in words]
     chosen = sides[0] if len(sides) == 1 else side
