@@ -185,6 +185,7 @@ def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
+ARCTIC = "raw_seqs/s01/box_use_01.mano.npy"
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
 
 FORMATS: dict[str, Format] = {
@@ -264,6 +265,16 @@ FORMATS: dict[str, Format] = {
         below=others.DEXYCB.removeprefix("data/"),
         without_hands=True,
     ),
+    **{
+        f"arctic-{name}": _of_others("arctic", place, how, others.write_arctic, depth, below=ARCTIC, mano="mano")
+        for name, place, how, depth in (
+            ("hands", ARCTIC, BYTES, 3),
+            ("object", "raw_seqs/s01/box_use_01.object.npy", BYTES, 3),
+            ("camera", "raw_seqs/s01/box_use_01.egocam.dist.npy", BYTES, 3),
+            ("misc", "meta/misc.json", _JSON, 2),
+            ("parts", "meta/object_vtemplates/box/parts.json", _JSON, 4),
+        )
+    },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
     ),

@@ -45,6 +45,13 @@ def write_dexycb(folder: Path) -> None:
     dexycb.write_sequence(folder / "data")
 
 
+def write_arctic(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import arctic
+
+    arctic.write_sequence(folder)
+
+
 def write_ho3d(folder: Path) -> None:
     """A data set of one sequence."""
     ho3d.write_sequence(folder / "data")

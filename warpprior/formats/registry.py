@@ -22,6 +22,7 @@ FORMATS: dict[str, str | Format] = {
     "v2d": "warpprior.formats.v2d",
     "clip": "warpprior.formats.clip",
     "bop": "warpprior.formats.bop",
+    "arctic": "warpprior.formats.arctic",
     "dexycb": "warpprior.formats.dexycb",
     "ho3d": "warpprior.formats.ho3d",
     "motion_v1": "warpprior.formats.motion_v1",
