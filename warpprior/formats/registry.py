@@ -23,6 +23,7 @@ FORMATS: dict[str, str | Format] = {
     "clip": "warpprior.formats.clip",
     "bop": "warpprior.formats.bop",
     "arctic": "warpprior.formats.arctic",
+    "contactpose": "warpprior.formats.contactpose",
     "dexycb": "warpprior.formats.dexycb",
     "ho3d": "warpprior.formats.ho3d",
     "motion_v1": "warpprior.formats.motion_v1",

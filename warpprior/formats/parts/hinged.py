@@ -48,7 +48,7 @@ def hinged_body(path: Path, name: str, top: np.ndarray, axis: Sequence[float], u
     vertices = np.concatenate([piece.vertices for piece in pieces])
     warnings += check_size(str(path), vertices, "millimetres are expected")
     first, count = len(pieces[0].vertices), len(vertices)
-    colored = all(piece.colors is not None for piece in pieces)
+    colors = [piece.colors for piece in pieces if piece.colors is not None]
     offsets = np.tile(np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.float32), (2, 1))
     return Body(
         name=name,
@@ -71,9 +71,7 @@ def hinged_body(path: Path, name: str, top: np.ndarray, axis: Sequence[float], u
         shape_directions=np.zeros((count, 3, 0), dtype=np.float32),
         joint_shape_directions=np.zeros((2, 3, 0), dtype=np.float32),
         pose_directions=np.zeros((count, 3, 0), dtype=np.float32),
-        colors=np.concatenate([p.colors for p in pieces if p.colors is not None]).astype(np.float32)
-        if colored
-        else None,
+        colors=np.concatenate(colors).astype(np.float32) if len(colors) == len(pieces) else None,
         closed=all(piece.closed for piece in pieces),
         warnings=tuple(warnings),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,8 +87,12 @@ class InWorld:
         read_rgb: Callable[[int], np.ndarray | None] | None = None,
         read_depth: Callable[[int], np.ndarray | None] | None = None,
         labels: np.ndarray | None = None,
+        keypoints3d: Mapping[str, np.ndarray] | None = None,
     ) -> Recording:
-        """The recording; where there are no labels, poses are held to ``sigma`` [m]."""
+        """The recording; where there are no labels, poses are held to ``sigma`` [m].
+
+        ``keypoints3d`` are of hands without poses, in the camera's frame, as of :class:`warpprior.Scene`.
+        """
         bodies = [replace(item, label=label) for label, item in enumerate(bodies, start=1)]
         notes, noise = self.notes, {}
         if not bodies:
@@ -107,6 +111,7 @@ class InWorld:
             read_rgb=read_rgb,
             read_depth=read_depth,
             warnings=tuple(notes),
+            keypoints3d=dict(keypoints3d or {}),
             noise=noise,
         )
         return Recording(scene, World(self.path))
