@@ -185,6 +185,7 @@ def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
+GRASP = "full28_use/mug"
 ARCTIC = "raw_seqs/s01/box_use_01.mano.npy"
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
 
@@ -274,6 +275,12 @@ FORMATS: dict[str, Format] = {
             ("misc", "meta/misc.json", _JSON, 2),
             ("parts", "meta/object_vtemplates/box/parts.json", _JSON, 4),
         )
+    },
+    **{
+        f"contactpose-{name}": _of_others(
+            "contactpose", f"{GRASP}/{file}", _JSON, others.write_contactpose, 3, below=GRASP, mano="mano"
+        )
+        for name, file in (("frames", "annotations.json"), ("fits", "mano_fits_15.json"))
     },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True

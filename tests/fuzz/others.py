@@ -52,6 +52,13 @@ def write_arctic(folder: Path) -> None:
     arctic.write_sequence(folder)
 
 
+def write_contactpose(folder: Path) -> None:
+    """A data set of one grasp."""
+    from tests.format_files import contactpose
+
+    contactpose.write_grasp(folder)
+
+
 def write_ho3d(folder: Path) -> None:
     """A data set of one sequence."""
     ho3d.write_sequence(folder / "data")

@@ -1,10 +1,10 @@
 """``contactpose``: a grasp of ContactPose: one object, one or two hands that hold it, one of three cameras.
 
 The layout is that of the data set's own code (facebookresearch/ContactPose: utilities/{dataset,misc}.py, docs/doc.md):
-``aTb`` is the pose of b in a, quaternions are w first, hands stand still in their own frame, which moves with the object
-or, where ``moving`` says so, by ``hTo`` of each frame.  MANO fits are some principal components about the mean pose, in
-a frame of their own (``mTc``), turned about the wrist joint.  Pictures were turned after they were taken; their cameras
-are turned likewise.
+``aTb`` is the pose of b in a, quaternions are w first, hands stand still in their own frame, which moves with the
+object or, where ``moving`` says so, by ``hTo`` of each frame.  MANO fits are some principal components about the mean
+pose, in a frame of their own (``mTc``), turned about the wrist joint.  Pictures were turned after they were taken; their
+cameras are turned likewise.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TURNS = {  # pixels of the pictures as they are stored, of those as they were ta
 _SIDES = ("left", "right")
 _FITS = (15, 10)
 _MILLIMETRE = 0.001
-_SIGMA = 1.0  # confidence of joints
+_CONFIDENCE = 1.0  # of joints
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class _Reader:
         where = f"{self.where}: hands: {_SIDES[number_of]}: joints"
         joints = numbers(entry(self.tree["hands"][number_of], "joints", where), (21, 3), where)
         places = np.einsum("fab,jb->fja", root[:, :3, :3], joints) + root[:, None, :3, 3]
-        return np.concatenate([places, np.full((*places.shape[:2], 1), _SIGMA)], axis=-1)
+        return np.concatenate([places, np.full((*places.shape[:2], 1), _CONFIDENCE)], axis=-1)
 
 
 def transform(tree: Any, where: str) -> np.ndarray:
