@@ -185,6 +185,8 @@ def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
+TACO_NAME = "(stir, spoon, bowl)/20231105_019"
+TACO, HOCAP = f"Object_Poses/{TACO_NAME}", "subject_1/20231025_165502"
 GRASP = "full28_use/mug"
 ARCTIC = "raw_seqs/s01/box_use_01.mano.npy"
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
@@ -281,6 +283,24 @@ FORMATS: dict[str, Format] = {
             "contactpose", f"{GRASP}/{file}", _JSON, others.write_contactpose, 3, below=GRASP, mano="mano"
         )
         for name, file in (("frames", "annotations.json"), ("fits", "mano_fits_15.json"))
+    },
+    **{
+        f"taco-{name}": _of_others("taco", place, how, others.write_taco, depth, below=TACO, mano="mano")
+        for name, place, how, depth in (
+            ("hand", f"Hand_Poses/{TACO_NAME}/right_hand.pkl", with_bytes(change_pickle), 4),
+            ("shape", f"Hand_Poses/{TACO_NAME}/right_hand_shape.pkl", with_bytes(change_pickle), 4),
+            ("object", f"{TACO}/tool_032.npy", BYTES, 4),
+            ("camera", f"Egocentric_Camera_Parameters/{TACO_NAME}/egocentric_intrinsic.txt", TEXT, 4),
+        )
+    },
+    **{
+        f"hocap-{name}": _of_others("hocap", place, how, others.write_hocap, depth, below=HOCAP, mano="mano")
+        for name, place, how, depth in (
+            ("meta", f"{HOCAP}/meta.yaml", TEXT, 3),
+            ("poses", f"{HOCAP}/poses_o.npy", BYTES, 3),
+            ("labels", f"{HOCAP}/{others.HOCAP_SERIAL}/label_000001.npz", _NPZ, 4),
+            ("extrinsics", "calibration/extrinsics/extrinsics_20231014.yaml", TEXT, 3),
+        )
     },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True

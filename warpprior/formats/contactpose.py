@@ -3,7 +3,7 @@
 The layout is that of the data set's own code (facebookresearch/ContactPose: utilities/{dataset,misc}.py, docs/doc.md):
 ``aTb`` is the pose of b in a, quaternions are w first, hands stand still in their own frame, which moves with the
 object or, where ``moving`` says so, by ``hTo`` of each frame.  MANO fits are some principal components about the mean
-pose, in a frame of their own (``mTc``), turned about the wrist joint.  Pictures were turned after they were taken; their
+pose, in a frame of their own (``mTc``), turned about the wrist joint.  Pictures were turned after they were taken, and
 cameras are turned likewise.
 """
 

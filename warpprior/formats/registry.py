@@ -24,6 +24,8 @@ FORMATS: dict[str, str | Format] = {
     "bop": "warpprior.formats.bop",
     "arctic": "warpprior.formats.arctic",
     "contactpose": "warpprior.formats.contactpose",
+    "taco": "warpprior.formats.taco",
+    "hocap": "warpprior.formats.hocap",
     "dexycb": "warpprior.formats.dexycb",
     "ho3d": "warpprior.formats.ho3d",
     "motion_v1": "warpprior.formats.motion_v1",
