@@ -80,7 +80,7 @@ class _Pickler(pickle._Pickler):
     dispatch[Named] = save_named
 
 
-def dumps(tree, protocol=2):
+def dumps(tree, protocol=4):
     """The bytes of a pickle with tensors in it."""
     stream = io.BytesIO()
     _Pickler(stream, protocol).dump(tree)

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.bodies.readers.pickled_arrays import PickledArrays
-from warpprior.bodies.readers.safe_pickle import read_object_array
+from warpprior.bodies.readers.plain_pickle import read_plain
 from warpprior.formats.format import Format
 from warpprior.formats.parts.hinged import hinged_body
 from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, rigid
@@ -137,7 +136,7 @@ class _Reader:
         values = self.object.astype(np.float64)
         bodies = [world.body(self._object(), rigid(values[:, 1:4], 0.001 * values[:, 4:]), values[:, :1])]
         if not self.options.without_hands:
-            tree = read_object_array(self.source, "hands of ARCTIC")
+            tree = read_plain(self.source, "hands of ARCTIC")
             bodies += [self._hand(world, tree, side) for side in SIDES]
         colors = self._pictures()
         if colors and picture_size(next(iter(colors.values()))) != (camera.width, camera.height):
@@ -154,15 +153,19 @@ class _Reader:
         width, height = self._size(view)
         if view == 0:
             file = self._beside("egocam.dist")
-            arrays = PickledArrays(str(file), read_object_array(file, "the worn camera of ARCTIC"))
-            k = numbers(arrays.array("intrinsics"), (3, 3), f"{file}: intrinsics")
-            turns = numbers(arrays.array("R_k_cam_np"), (self.count, 3, 3), f"{file}: R_k_cam_np")
-            places = arrays.array("T_k_cam_np").reshape(-1, 3)
-            places = numbers(places, (self.count, 3), f"{file}: T_k_cam_np")
-            bent = numbers(np.ravel(arrays.array("dist8")), (8,), f"{file}: dist8")
+            tree = read_plain(file, "the worn camera of ARCTIC")
+            k, turns, places, bent = (
+                numbers(entry(tree, key, str(file)), shape, f"{file}: {key}")
+                for key, shape in (
+                    ("intrinsics", (3, 3)),
+                    ("R_k_cam_np", (self.count, 3, 3)),
+                    ("T_k_cam_np", (self.count, 3, 1)),
+                    ("dist8", (8,)),
+                )
+            )
             lens = make_lens("opencv", bent.tolist(), f"{file}: dist8")
             matrices = np.tile(np.eye(4), (self.count, 1, 1))
-            matrices[:, :3, :3], matrices[:, :3, 3] = turns, places
+            matrices[:, :3, :3], matrices[:, :3, 3:] = turns, places
             where = str(file)
         else:
             assert self.misc is not None
@@ -219,12 +222,12 @@ class _Reader:
 
     def _hand(self, world: InWorld, tree: Any, side: str) -> SceneBody:
         where = f"{self.source}: {side}"
-        arrays = PickledArrays(where, entry(tree, side, str(self.source)))
+        stored = entry(tree, side, str(self.source))
         orient, pose, shift = (
-            numbers(arrays.array(key), (self.count, size), f"{where}: {key}", finite=False)
+            numbers(entry(stored, key, where), (self.count, size), f"{where}: {key}", finite=False)
             for key, size in (("rot", 3), ("pose", 45), ("trans", 3))
         )
-        shape = numbers(np.ravel(arrays.array("shape"))[:10], (10,), f"{where}: shape")
+        shape = numbers(entry(stored, "shape", where), (10,), f"{where}: shape")
         hand = find_mano(self.options.mano, side)
         try:
             joints = hand.model.full_pose(np.where(complete(pose)[:, None], pose, 0.0), pca=False, flat_hand_mean=False)

@@ -8,15 +8,14 @@ published.  Hands are tensors of torch in pickles, which are read as data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from warpprior.bodies.readers.mesh import read_mesh
-from warpprior.bodies.readers.pickled_arrays import PickledArrays
-from warpprior.bodies.readers.safe_pickle import read_pickle
+from warpprior.bodies.readers.plain_pickle import read_plain
 from warpprior.formats.format import Format
 from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence
 from warpprior.formats.parts.mano_hands import find_mano
@@ -194,34 +193,32 @@ class _Reader:
             self.notes.append(f"hand_{side}: there is no {file.name}; it was left out")
             return None
         pose, wrist = np.full((self.count, 48), np.nan), np.full((self.count, 3), np.nan)
-        for frame, arrays in enumerate(self._frames(file)):
-            pose[frame] = _row(arrays, "hand_pose", 48, file)
-            wrist[frame] = _row(arrays, "hand_trans", 3, file)
+        for frame, (key, one) in enumerate(self._frames(file)):
+            pose[frame] = _row(one, "hand_pose", 48, f"{file}: {str(key)[:20]}")
+            wrist[frame] = _row(one, "hand_trans", 3, f"{file}: {str(key)[:20]}")
         shapes = file.with_name(f"{side}_hand_shape.pkl")
         shape = np.zeros(10)
         if shapes.is_file():
-            arrays = PickledArrays(str(shapes), read_pickle(shapes, "the shape of a hand of TACO"))
-            shape = _row(arrays, "hand_shape", 10, shapes)
+            shape = _row(read_plain(shapes, "the shape of a hand of TACO"), "hand_shape", 10, str(shapes))
         else:
             self.notes.append(f"hand_{side}: there is no {shapes.name}; the mean shape was taken")
         hand = find_mano(self.options.mano, side)
         return world.hand(hand, f"hand_{side}", 1, pose[:, :3], wrist, pose[:, 3:], shape)
 
-    def _frames(self, file: Path) -> Iterator[PickledArrays]:
-        """Arrays of each frame, in the order of their keys."""
-        tree = read_pickle(file, "hands of TACO")
+    def _frames(self, file: Path) -> list[tuple[Any, Any]]:
+        """Key and arrays of each frame, in the order of their keys."""
+        tree = read_plain(file, "hands of TACO")
         if not isinstance(tree, dict) or len({type(key) for key in tree}) > 1:
             raise InputError(str(file), "holds no dictionary by frames", f"needs {self.count} frames")
         if len(tree) != self.count:
             raise InputError(str(file), f"has {len(tree)} frames", f"{self.count}, as the objects have")
-        for key in sorted(tree):
-            yield PickledArrays(f"{file}: {str(key)[:20]}", tree[key])
+        return sorted(tree.items(), key=lambda item: item[0])
 
 
-def _row(arrays: PickledArrays, key: str, size: int, where: Path) -> np.ndarray:
-    if key not in arrays:
-        raise InputError(f"{where}: {key}", "is missing", f"needs {size} numbers")
-    return numbers(np.ravel(arrays.array(key)), (size,), f"{where}: {key}", finite=False)
+def _row(tree: Any, key: str, size: int, where: str) -> np.ndarray:
+    return numbers(
+        np.ravel(_plain(entry(tree, key, where), f"{where}: {key}")), (size,), f"{where}: {key}", finite=False
+    )
 
 
 def _plain(tree: object, where: str) -> np.ndarray:

@@ -18,7 +18,6 @@ from warpprior.support.errors import InputError, reason_of
 MOST_ELEMENTS = 1 << 27  # of all arrays of a file together
 MOST_DEPTH = 32
 MOST_NODES = 10_000
-_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _NUMBER = re.compile(r"b1|[biu][1248]|f[248]")
 
 
@@ -123,44 +122,6 @@ class PickledArrays:
         raw, kind, shape, order = node.arguments
         return self._from_bytes(self._shape(shape), kind, raw, "F" if _text(order) == "F" else "C")
 
-    def _parameter(self, node: Made, depth: int) -> np.ndarray:
-        """torch's parameter: a tensor, and whether it is to be differentiated."""
-        return self._compute(node.arguments[0], depth + 1)
-
-    def _tensor(self, node: Made, depth: int) -> np.ndarray:
-        """torch's tensor: storage, offset, size and strides in elements."""
-        storage, offset, size, strides = node.arguments[:4]
-        shape = self._shape(size)
-        values = self._storage(storage)
-        reach = sum((length - 1) * step for length, step in zip(shape, strides, strict=True))
-        good = all(type(step) is int and step >= 0 for step in (offset, *strides))
-        if not good or (0 not in shape and offset + reach >= len(values)):
-            raise self._refuse("leaves its storage")
-        steps = tuple(step * values.itemsize for step in strides)
-        return np.array(np.lib.stride_tricks.as_strided(values[offset:], shape, steps))
-
-    def _storage(self, node: object) -> np.ndarray:
-        """Numbers of a storage as ``torch.save`` wrote it before its files were archives: five pickles, then bytes."""
-        if not isinstance(node, Made) or node.name != safe_pickle.STORAGE:
-            raise self._refuse("has no storage")
-        data = _bytes(node.arguments[0])
-        if data is None:
-            raise self._refuse("has a storage without bytes")
-        trees, raw = safe_pickle.parse_pickles(self._where, data, "a tensor", 5)
-        held, keys = trees[3:]
-        mark = held.arguments[0] if isinstance(held, Made) and held.name == safe_pickle.PERSISTENT else ()
-        if trees[0] != _TORCH_MAGIC or len(mark) < 5 or mark[0] != "storage" or keys != [mark[2]]:
-            raise self._refuse("has a storage of a form that is not read")
-        code = safe_pickle.TORCH_TYPES.get(mark[1].name) if isinstance(mark[1], safe_pickle.Name) else None
-        count = int.from_bytes(raw[:8], "little")
-        if code is None or count != mark[4]:
-            raise self._refuse("has a storage of a type that is not read")
-        self._spend(count)
-        dtype = np.dtype(f"<{code}")
-        if len(raw) != 8 + count * dtype.itemsize:
-            raise self._refuse("has a storage of another size than it says")
-        return np.frombuffer(raw[8:], dtype=dtype)
-
     def _kind(self, node: object) -> np.dtype:
         """A type of plain numbers."""
         if not isinstance(node, Made) or node.name != safe_pickle.DTYPE:
@@ -222,8 +183,6 @@ _MAKERS = {
     safe_pickle.ARRAY: PickledArrays._stored,
     safe_pickle.SCALAR: PickledArrays._scalar,
     safe_pickle.BUFFER: PickledArrays._buffer,
-    safe_pickle.TENSOR: PickledArrays._tensor,
-    safe_pickle.PARAMETER: PickledArrays._parameter,
 }
 _NODES = {  # of chumpy
     "Ch": lambda arrays, node, depth: arrays._field(node, "x", depth),

@@ -29,19 +29,10 @@ BUFFER, ENCODE, BYTES = "numpy.core.numeric._frombuffer", "_codecs.encode", "__b
 CHUMPY = "chumpy."  # all of its names may occur: they are notes, and few of them have a meaning
 SPARSE = {f"scipy.sparse.{kind}.{kind}_matrix": kind for kind in ("csc", "csr", "coo")}
 DICTIONARIES = ("collections.OrderedDict", "__builtin__.dict")  # files that were read and saved again have them
-TENSOR, PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
-STORAGE, PERSISTENT = "torch.storage._load_from_bytes", "(persistent)"
-TORCH_TYPES = {  # NumPy's types of storages
-    "torch.FloatStorage": "f4",
-    "torch.DoubleStorage": "f8",
-    "torch.LongStorage": "i8",
-    "torch.IntStorage": "i4",
-}
 _RECONSTRUCTOR = "copy_reg._reconstructor"
 _NAMES = {
     *(ARRAY, SCALAR, DTYPE, BUFFER, ENCODE, BYTES, _RECONSTRUCTOR),
     *("numpy.ndarray", "__builtin__.object", "__builtin__.set", *SPARSE, *DICTIONARIES),
-    *(TENSOR, PARAMETER, STORAGE, *TORCH_TYPES),
 }
 _RENAMED = {  # modules under their names of today
     "numpy._core.multiarray": "numpy.core.multiarray",
@@ -83,44 +74,13 @@ def read_pickle(path: Path | str, what: str) -> object:
         InputError: missing, too large, damaged, or it names anything that is not on the list.
     """
     data = read_bytes(path, what, limit=MOST_BYTES)
+    accepted = f"give {what} as it was published; it may hold numbers and arrays only"
     described = describe_start(data)
     if data[0] not in _STEPS or described not in (None, PICKLE):
         remedy = ", or rename it to .npz" if described == NPZ else ""
         raise InputError(str(path), not_what(data, PICKLE), f"give {what} as it was published{remedy}")
-    return parse_pickles(str(path), data, what)[0][0]
-
-
-def read_object_array(path: Path | str, what: str) -> object:
-    """The tree of a ``.npy`` file that holds one object: what ``numpy.save`` makes of a dictionary.
-
-    Raises:
-        InputError: as of :func:`read_pickle`, or it is no such file.
-    """
-    data = read_bytes(path, what, limit=MOST_BYTES)
-    accepted = f"give {what} as it was published: one dictionary in a .npy file"
-    if data[:6] != b"\x93NUMPY" or len(data) < 12:
-        raise InputError(str(path), not_what(data, "a .npy file"), accepted)
-    wide = data[6] > 1
-    start = (12 if wide else 10) + int.from_bytes(data[8 : 12 if wide else 10], "little")
-    if b"'|O'" not in data[:start] or b"'shape': ()" not in data[:start]:
-        raise InputError(str(path), "is a .npy file of something else than one object", accepted)
-    tree = parse_pickles(str(path), data[start:], what)[0][0]
-    held = tree.state[-1] if isinstance(tree, Made) and tree.name == ARRAY and isinstance(tree.state, tuple) else None
-    if not isinstance(held, list) or len(held) != 1:
-        raise InputError(str(path), "holds something else than one object", accepted)
-    return held[0]
-
-
-def parse_pickles(where: str, data: bytes, what: str, count: int = 1) -> tuple[list[object], bytes]:
-    """The trees of so many pickles one behind the other, and the bytes behind the last; see :func:`read_pickle`."""
-    accepted = f"give {what} as it was published; it may hold numbers and arrays only"
-    trees = []
-    with refuse_unreadable(where, accepted):
-        for _ in range(count):
-            machine = Interpreter(where, data, accepted)
-            trees.append(machine.run())
-            data = machine.rest
-    return trees, data
+    with refuse_unreadable(str(path), accepted):
+        return Interpreter(str(path), data, accepted).run()
 
 
 class Interpreter:
@@ -150,11 +110,6 @@ class Interpreter:
                 raise self.refusal(f"instruction 0x{code:02x}")
             step(self)
         raise self.refusal(f"more than {MOST_STEPS} instructions")
-
-    @property
-    def rest(self) -> bytes:
-        """What has not been read."""
-        return self._data[self._place :]
 
     def refusal(self, found: str) -> InputError:
         return InputError(self._where, f"holds {found}, which is not read", self._accepted)
@@ -368,5 +323,4 @@ _STEPS = {
     ord("R"): lambda m: m.make(),
     0x81: lambda m: m.make(),
     ord("b"): lambda m: m.build(),
-    ord("Q"): lambda m: m.push(Made(PERSISTENT, (m.pop(),))),
 }
