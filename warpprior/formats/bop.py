@@ -76,6 +76,17 @@ class BopFormat(Format):
         found = [file.name for file in path.glob("scene_camera*.json")] if path.is_dir() else []
         return found[0] if found else ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of the scene, as ``test`` or ``train_pbr``; and ``bop19``, ``bop24`` of which it has targets."""
+        split = path.absolute().parent
+        found = [split.name]
+        for file in sorted(split.parent.glob("test_targets_*.json")) if split.name.startswith("test") else ():
+            rows = read_json(file, "targets of a BOP data set")
+            scenes = {row.get("scene_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+            if path.name.isdigit() and int(path.name) in scenes:
+                found.append(file.stem.removeprefix("test_targets_"))
+        return tuple(found)
+
     def read(self, source: Path, options: BopOptions) -> Recording:
         return _Reader(source, options).read()
 
