@@ -36,8 +36,10 @@ def test_labels_tell_which_convention_the_hands_have(tmp_path, mean):
     assert list(np.flatnonzero(item.initial.imputed)) == [1] and np.isnan(item.truth.position[1]).all()
     scene = simulated()
     assert np.array_equal(recording.scene.labels == item.label, scene.labels == truth.label)
+    assert any("hand_left: no masks; known" in note for note in recording.notes)
     hand = recording.scene.body("hand_right")
     assert np.array_equal(recording.scene.labels == hand.label, scene.labels == hand_item(scene).label)
+    assert recording.scene.body("hand_left").known and not hand.known  # the labels of this camera show it nowhere
     words = "added to its" if mean else "not added to its"
     notes = [note for note in recording.notes if "mean pose is" in note]
     assert len(notes) == 2 and all(words in note and "mm off" in note for note in notes)

@@ -22,7 +22,7 @@ from warpprior.formats.parts.in_world import InWorld, named_sequence
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mano_hands import ManoHand, find_mano
 from warpprior.formats.parts.motion import camera_path, complete
-from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, numbered
+from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, known_without_masks, numbered
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
 from warpprior.io.label_images import check_label_memory
@@ -34,7 +34,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.limits import number
 from warpprior.support.npz import NpzArrays, read_npy
 from warpprior.support.options import option
-from warpprior.support.stored import forget, stored_zeros
+from warpprior.support.stored import each_frame, forget, stored_zeros
 from warpprior.support.wording import frame_list
 
 META = "meta.yaml"
@@ -42,6 +42,7 @@ SLOTS = {"right": 0, "left": 1}  # of poses_m and of joints
 IN_MASKS = {"right": 5, "left": 6}  # objects are 1, 2, ... in their order
 MODELS = ("textured_mesh.obj", "cleaned_mesh_10000.obj")
 _BYTES = 64 << 20
+_LEAST_PIXELS = 30  # of a body that labels show
 _LOOKED_AT = 5  # frames by which the convention of the hands is told
 
 
@@ -136,7 +137,7 @@ class _Reader:
                 order[IN_MASKS[side]] = len(bodies)
         labels = self._labels(camera, labelled, order)
         colors, depths = self._pictures("color_", (".jpg", ".png")), self._pictures("depth_", (".png",))
-        return world.recording(
+        recording = world.recording(
             f"{self.source.parent.name} {self.source.name} {self.serial}",
             camera,
             self.options.rate,
@@ -146,6 +147,11 @@ class _Reader:
             read_depth=depth_pictures(depths, camera, partial(np.multiply, 0.001)),
             labels=labels,
         )
+        if labels is None:
+            return recording
+        counts = [np.bincount(np.ravel(image), minlength=256) for image in each_frame(labels)]
+        seen = set(np.flatnonzero(np.max(counts, axis=0) >= _LEAST_PIXELS).tolist())
+        return recording.with_scene(known_without_masks(recording.scene, seen))  # others are out of this camera's sight
 
     def _camera(self) -> tuple[Camera, CameraPath]:
         worn = self.serial == self.worn
