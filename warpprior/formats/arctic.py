@@ -211,10 +211,8 @@ class _Reader:
         folder = self.root / "meta" / "object_vtemplates" / self.kind
         if not (folder / "mesh.obj").is_file():
             raise InputError(str(folder), "holds no mesh.obj", "the object models of ARCTIC's meta")
-        parts = np.asarray(read_json(folder / "parts.json", "parts of an object of ARCTIC"))
-        top = parts == 0
-        if parts.ndim != 1 or parts.dtype.kind not in "biuf":
-            raise InputError(str(folder / "parts.json"), "is no list of 0 and 1", "needs one for each vertex")
+        file = folder / "parts.json"
+        top = numbers(read_json(file, "parts of an object of ARCTIC"), (None,), str(file)) == 0.0
         body = hinged_body(inside(folder / "mesh.obj", self.root), self.kind, top, AXIS, 0.001)
         self.notes += [f"{self.kind}: {warning}" for warning in body.warnings]
         nothing = Poses.identity(self.count)

@@ -299,9 +299,11 @@ class _Reader:
         matrices = np.full((self.timeline.count, 4, 4), np.nan)
         for frame, value in self.timeline.by_frame(self.cameras, str(path), self.notes).items():
             if "cam_R_w2c" in value and "cam_t_w2c" in value:
-                matrices[frame] = np.linalg.inv(
-                    pose_of(value["cam_R_w2c"], value["cam_t_w2c"], f"{path}, frame {frame}")
-                )
+                where = f"{path}, frame {frame}"
+                placed = pose_of(value["cam_R_w2c"], value["cam_t_w2c"], where)
+                if np.isfinite(placed).all() and abs(np.linalg.det(placed)) < 0.5:
+                    raise InputError(f"{where}: cam_R_w2c", "is no rotation", "the camera's pose, world to camera")
+                matrices[frame] = np.linalg.inv(placed)
         found = camera_path(matrices, complete(matrices), str(path), self.notes)
         note_camera(found, self.notes)
         return World(found)

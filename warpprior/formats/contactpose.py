@@ -147,7 +147,8 @@ class _Reader:
 
     def _camera(self) -> tuple[Camera, CameraPath, str]:
         cameras = entry(self.tree, "cameras", self.where)
-        valid = [name for name in TURNS if isinstance(cameras, dict) and (cameras.get(name) or {}).get("valid") is True]
+        given = {name: cameras.get(name) for name in TURNS} if isinstance(cameras, dict) else {}
+        valid = [name for name, one in given.items() if isinstance(one, dict) and one.get("valid") is True]
         if not valid:
             raise InputError(f"{self.where}: cameras", "has no valid camera", f"one of {', '.join(TURNS)}")
         usual = "kinect2_middle" if "kinect2_middle" in valid else valid[0]
