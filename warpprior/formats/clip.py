@@ -15,7 +15,7 @@ import numpy as np
 from warpprior.bodies.readers.hand import read_hand
 from warpprior.bodies.readers.mesh import UNITS
 from warpprior.formats.format import Format
-from warpprior.formats.parts.clip_hands import HandTrack, read_hand_tracks
+from warpprior.formats.parts.clip_hands import HandTrack, read_hand_tracks, rectified
 from warpprior.formats.parts.clip_roles import ROLES, Roles, find_roles
 from warpprior.formats.parts.hand_sources import HandSources
 from warpprior.formats.parts.intrinsics import read_intrinsics
@@ -159,6 +159,8 @@ class _Reader:
         choices = HandChoices(self.options.mano, self.options.left_hands)
         whole = {hand.item.name: hand for hand in self.networks.hands(camera, timeline, choices, self.notes)}
         hands = self._hands(timeline, camera)
+        if rectifier is not None:
+            hands = [hand.rectified(rectifier.points) for hand in hands]
         if not objects and not hands and not whole:
             accepted = "poses of an object with its mesh, or keypoints of a hand"
             raise InputError(str(self.source), "holds nothing that can be estimated", accepted)
@@ -177,6 +179,8 @@ class _Reader:
             for hand in alone
         ]
         flat = {name: hand.keypoints2d for name, hand in whole.items() if hand.keypoints2d is not None}
+        if rectifier is not None:
+            flat = {name: rectified(values, rectifier.points) for name, values in flat.items()}
         deep = {name: hand.keypoints3d for name, hand in whole.items() if hand.keypoints3d is not None}
         flat |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"}
         deep |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"}
@@ -190,7 +194,6 @@ class _Reader:
         if rectifier is not None:
             read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
             read_depth = None if read_depth is None else replace(read_depth, rectifier=rectifier)
-            hands = [hand.rectified(rectifier.points) for hand in hands]
             self.notes.append("pictures, masks and keypoints in them were rectified to a pinhole camera")
         self._say_what_is_what()
         world = self._world(timeline)

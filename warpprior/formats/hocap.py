@@ -107,7 +107,8 @@ class _Reader:
         self.sides = [side for side in self._names(self.meta, "mano_sides") if side in SLOTS]
         serials = self._names(entry(self.meta, "realsense", self.where), "serials")
         worn = self.meta.get("hololens")
-        self.worn = str(worn.get("serial", "")) if isinstance(worn, dict) else ""
+        serial = str(worn.get("serial", "")) if isinstance(worn, dict) else ""
+        self.worn = serial if _is_name(serial) else ""
         self.serials = [*serials, *([self.worn] if self.worn else [])]
         self.serial = options.camera or next(iter(serials), "")
         if self.serial not in self.serials:
@@ -119,9 +120,15 @@ class _Reader:
     def _names(self, tree: Any, key: str) -> list[str]:
         found = entry(tree, key, self.where)
         names = [str(name) for name in found] if isinstance(found, list) and len(found) <= 64 else [".."]
-        if any("/" in name or name.startswith(".") or not name.isprintable() for name in names):
+        if not all(_is_name(name) for name in names):
             raise InputError(f"{self.where}: {key}", f"is {str(found)[:40]}", "needs a list of names")
         return names
+
+    def _name(self, key: str) -> str:
+        name = str(entry(self.meta, key, self.where))
+        if not _is_name(name):
+            raise InputError(f"{self.where}: {key}", f"is {name[:40]}", "needs a name")
+        return name
 
     def read(self) -> Recording:
         camera, path = self._camera()
@@ -165,7 +172,7 @@ class _Reader:
             poses = self._poses("poses_pv.npy", (self.count, 7))
             matrices, where = _matrices(poses, "poses_pv.npy", self.notes), str(self.source / "poses_pv.npy")
         else:
-            name = str(entry(self.meta, "extrinsics", self.where))
+            name = self._name("extrinsics")
             file = inside(self.root / "calibration" / "extrinsics" / name, self.root / "calibration")
             places, where = entry(read_yaml(file, "extrinsics of HO-Cap"), "extrinsics", str(file)), str(file)
             pair = np.tile(np.eye(4), (2, 1, 1))
@@ -211,7 +218,7 @@ class _Reader:
         if not complete(stored).any():
             self.notes.append(f"hand_{side} has a pose in no frame; it was left out")
             return None
-        subject = str(entry(self.meta, "subject_id", self.where))
+        subject = self._name("subject_id")
         file = inside(self.root / "calibration" / "mano" / f"{subject}.yaml", self.root / "calibration")
         shape = numbers(entry(read_yaml(file, "a shape of MANO"), "betas", str(file)), (10,), f"{file}: betas")
         hand = find_mano(self.options.mano, side)
@@ -300,6 +307,11 @@ class _Reader:
             if path is not None:
                 found[frame] = inside(path, self.source)
         return found
+
+
+def _is_name(text: str) -> bool:
+    """Of a file or folder, which leads nowhere else."""
+    return 0 < len(text) <= 100 and "/" not in text and not text.startswith(".") and text.isprintable()
 
 
 def _matrices(rows: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
