@@ -192,6 +192,10 @@ def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
+TACO_NAME = "(stir, spoon, bowl)/20231105_019"
+TACO, HOCAP = f"Object_Poses/{TACO_NAME}", "subject_1/20231025_165502"
+GRASP = "full28_use/mug"
+ARCTIC = "raw_seqs/s01/box_use_01.mano.npy"
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
 
 FORMATS: dict[str, Format] = {
@@ -272,6 +276,40 @@ FORMATS: dict[str, Format] = {
         below=others.DEXYCB.removeprefix("data/"),
         without_hands=True,
     ),
+    **{
+        f"arctic-{name}": _of_others("arctic", place, how, others.write_arctic, depth, below=ARCTIC, mano="mano")
+        for name, place, how, depth in (
+            ("hands", ARCTIC, BYTES, 3),
+            ("object", "raw_seqs/s01/box_use_01.object.npy", BYTES, 3),
+            ("camera", "raw_seqs/s01/box_use_01.egocam.dist.npy", BYTES, 3),
+            ("misc", "meta/misc.json", _JSON, 2),
+            ("parts", "meta/object_vtemplates/box/parts.json", _JSON, 4),
+        )
+    },
+    **{
+        f"contactpose-{name}": _of_others(
+            "contactpose", f"{GRASP}/{file}", _JSON, others.write_contactpose, 3, below=GRASP, mano="mano"
+        )
+        for name, file in (("frames", "annotations.json"), ("fits", "mano_fits_15.json"))
+    },
+    **{
+        f"taco-{name}": _of_others("taco", place, how, others.write_taco, depth, below=TACO, mano="mano")
+        for name, place, how, depth in (
+            ("hand", f"Hand_Poses/{TACO_NAME}/right_hand.pkl", with_bytes(change_pickle), 4),
+            ("shape", f"Hand_Poses/{TACO_NAME}/right_hand_shape.pkl", with_bytes(change_pickle), 4),
+            ("object", f"{TACO}/tool_032.npy", BYTES, 4),
+            ("camera", f"Egocentric_Camera_Parameters/{TACO_NAME}/egocentric_intrinsic.txt", TEXT, 4),
+        )
+    },
+    **{
+        f"hocap-{name}": _of_others("hocap", place, how, others.write_hocap, depth, below=HOCAP, mano="mano")
+        for name, place, how, depth in (
+            ("meta", f"{HOCAP}/meta.yaml", TEXT, 3),
+            ("poses", f"{HOCAP}/poses_o.npy", BYTES, 3),
+            ("labels", f"{HOCAP}/{others.HOCAP_SERIAL}/label_000001.npz", _NPZ, 4),
+            ("extrinsics", "calibration/extrinsics/extrinsics_20231014.yaml", TEXT, 3),
+        )
+    },
     **{
         f"dexycb-{option}": _of_others(
             *("dexycb", f"20200703-subject-03/20200709_000004/{file}", TEXT, others.write_dexycb_results, 1),

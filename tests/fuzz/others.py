@@ -21,6 +21,7 @@ from tests.format_files.samples import (
 )
 
 SERIAL = dexycb.SERIAL
+HOCAP_SERIAL = "105322251564"
 DEXYCB = "data/20200709-subject-01/20200709_141754"
 
 
@@ -44,6 +45,36 @@ def write_bop_lens(folder: Path) -> None:
 def write_dexycb(folder: Path) -> None:
     """A data set of one sequence."""
     dexycb.write_sequence(folder / "data")
+
+
+def write_arctic(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import arctic
+
+    arctic.write_sequence(folder)
+
+
+def write_contactpose(folder: Path) -> None:
+    """A data set of one grasp."""
+    from tests.format_files import contactpose
+
+    contactpose.write_grasp(folder)
+
+
+def write_taco(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import taco
+
+    taco.write_sequence(folder)
+    place = folder / "Hand_Poses" / taco.TRIPLET / taco.NAME
+    shutil.copyfile(place / "left_hand.pkl", place / "right_hand.pkl")
+
+
+def write_hocap(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import hocap
+
+    hocap.write_sequence(folder)
 
 
 def write_dexycb_results(folder: Path) -> None:

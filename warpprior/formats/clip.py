@@ -134,6 +134,8 @@ class _Reader(ClipFrames):
         choices = HandChoices(self.options.mano, self.options.left_hands, bent)
         whole = {hand.item.name: hand for hand in self.networks.hands(camera, timeline, choices, self.notes)}
         hands = self._hands(timeline, camera)
+        if rectifier is not None:
+            hands = [hand.rectified(rectifier.points) for hand in hands]
         if not objects and not hands and not whole:
             accepted = "poses of an object with its mesh, or keypoints of a hand"
             raise InputError(str(self.source), "holds nothing that can be estimated", accepted)
@@ -160,7 +162,6 @@ class _Reader(ClipFrames):
         if rectifier is not None:
             read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
             read_depth = None if read_depth is None else replace(read_depth, rectifier=rectifier)
-            hands = [hand.rectified(rectifier.points) for hand in hands]
             self.notes.append("pictures, masks and keypoints in them were rectified to a pinhole camera")
         flat = {name: hand.keypoints2d for name, hand in whole.items() if hand.keypoints2d is not None}
         deep = {name: hand.keypoints3d for name, hand in whole.items() if hand.keypoints3d is not None}

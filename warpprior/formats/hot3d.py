@@ -20,6 +20,7 @@ from warpprior.formats.parts.hot3d_files import HandTrack, Hot3d, read_folder
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera
 from warpprior.formats.parts.pictures import hide_unlabelled
+from warpprior.formats.parts.text_files import read_json
 from warpprior.formats.recording import Recording
 from warpprior.io.world import World
 from warpprior.scene import Poses, Scene, SceneBody
@@ -65,12 +66,31 @@ class Hot3dFormat(Format):
         files = "dynamic_objects.csv", "headset_trajectory.csv"
         return files[1] if all((path / file).is_file() for file in files) else ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of a clip, as ``train_quest3``, and what ``clip_splits.json`` beside it says of its number."""
+        if path.is_dir():
+            return ()
+        folder = path.absolute().parent
+        found = [folder.name] if folder.name.startswith(("train_", "test_")) else []
+        file, number_of = folder.parent / "clip_splits.json", path.stem.rpartition("-")[2]
+        tree = read_json(file, "splits of HOT3D") if file.is_file() else {}
+        for name, listed in tree.items() if isinstance(tree, dict) else ():
+            if number_of.isdigit() and int(number_of) in _whole_numbers(listed):
+                found.append(str(name))
+        return tuple(found)
+
     def read(self, source: Path, options: Hot3dOptions) -> Recording:
         notes: list[str] = []
         found = (
             read_clip(source, options.stream, notes) if source.is_file() else read_folder(source, options.stream, notes)
         )
         return _Maker(source, found, options, notes).recording()
+
+
+def _whole_numbers(tree: object) -> set[int]:
+    """Those of a list, or of lists by names."""
+    parts = tree.values() if isinstance(tree, dict) else [tree]
+    return {value for part in parts if isinstance(part, list) for value in part if type(value) is int}
 
 
 class _Maker:

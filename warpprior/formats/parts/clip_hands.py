@@ -47,13 +47,7 @@ class HandTrack:
 
     def rectified(self, points: Callable[[np.ndarray], np.ndarray]) -> HandTrack:
         """The same with keypoints in pictures moved to where a pinhole camera sees them; beyond it they are none."""
-        if self.kind != "keypoints2d":
-            return self
-        moved, values = points(self.values[..., :2]), self.values.copy()
-        lost = np.logical_not(np.isfinite(moved).all(axis=-1))
-        values[..., :2] = np.where(lost[..., None], np.nan, moved)
-        values[..., -1] = np.where(lost, 0.0, values[..., -1])
-        return replace(self, values=values)
+        return self if self.kind != "keypoints2d" else replace(self, values=rectified(self.values, points))
 
     def on(self, timeline: Timeline, notes: list[str]) -> HandTrack:
         """The same with a row for each frame."""
@@ -61,6 +55,15 @@ class HandTrack:
         for frame, row in _rows(self, timeline, notes).items():
             whole[frame] = self.values[row]
         return replace(self, values=whole)
+
+
+def rectified(values: np.ndarray, points: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Keypoints in pictures (..., 3) where a pinhole camera sees them; those beyond what it sees have no confidence."""
+    moved, values = points(values[..., :2]), values.copy()
+    lost = np.logical_not(np.isfinite(moved).all(axis=-1))
+    values[..., :2] = np.where(lost[..., None], np.nan, moved)
+    values[..., -1] = np.where(lost, 0.0, values[..., -1])
+    return values
 
 
 def _rows(track: HandTrack, timeline: Timeline, notes: list[str]) -> dict[int, int]:
