@@ -34,7 +34,9 @@ FILTER_MM = 20.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Make, repair and measure the clips, print a line for each and what comes of all."""
-    parser = argparse.ArgumentParser(prog="python -m warpprior.bench.repair", description=(__doc__ or "").partition(".")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m warpprior.bench.repair", description=(__doc__ or "").partition(".")[0]
+    )
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="clips and repaired clips")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N clips")
     parser.add_argument("--clips", type=int, nargs="*", metavar="I", help="only these, by number")
@@ -94,7 +96,9 @@ def measured(clip: Clip, recording: Recording, before: dict[str, Poses], after: 
         figures[f"worst_iou_{when}"] = min(float(np.nanmean(_row(rows, name, "mask_iou"))) for name in poses)
         figures[f"add_{when}"] = float(np.median(_row(rows, "object", "add_mm")))
         figures[f"hand_{when}"] = max(float(np.median(_row(rows, n, "keypoint_mm"))) for n in poses if n != "object")
-    moved = posed_vertices(scene.body("object").body, after["object"]) - posed_vertices(scene.body("object").body, before["object"])
+    moved = posed_vertices(scene.body("object").body, after["object"]) - posed_vertices(
+        scene.body("object").body, before["object"]
+    )
     figures["moved"] = 1e3 * float(np.median(np.linalg.norm(moved.mean(axis=1), axis=1)))
     figures["moved_most"] = 1e3 * float(np.linalg.norm(moved.mean(axis=1), axis=1).max())
     figures["truth_deepest"] = float(deepest_mm(scene, true).max())
@@ -106,12 +110,15 @@ def with_truth(scene: Scene, simulated: Scene) -> Scene:
     bodies = []
     for item in scene.bodies:
         rigid = item.body.is_rigid
-        found = next(one for one in simulated.bodies if one.body.is_rigid == rigid and (rigid or one.body.side == item.body.side))
+        found = next(
+            one for one in simulated.bodies if one.body.is_rigid == rigid and (rigid or one.body.side == item.body.side)
+        )
         truth = found.initial
         if not rigid:
             hand = parameters_of(found.body, truth)
-            from warpprior.formats.parts.mano_hands import hand_of
             from scipy.spatial.transform import Rotation
+
+            from warpprior.formats.parts.mano_hands import hand_of
 
             root = hand_of(item, mirrored=item.body.side == "left").root(hand.shape)
             truth = Poses(hand.transl + root, Rotation.from_rotvec(hand.orient).as_quat(), hand.joints, hand.shape)
@@ -124,10 +131,21 @@ def summary(rows: list[dict[str, float]]) -> list[str]:
     lines = []
     for when in ("before", "after"):
         passing = sum(row[f"deepest_{when}"] <= FILTER_MM for row in rows)
-        lines.append(f"{when}: {passing} of {len(rows)} pass; " + "; ".join(
-            f"{name} {statistics.median(row[f'{name}_{when}'] for row in rows):.2f}, {worst(row[f'{name}_{when}'] for row in rows):.2f}"
-            for name, worst in (("deepest", max), ("jitter", max), ("own", max), ("iou", min), ("worst_iou", min), ("add", max), ("hand", max))
-        ))
+        lines.append(
+            f"{when}: {passing} of {len(rows)} pass; "
+            + "; ".join(
+                f"{name} {statistics.median(row[f'{name}_{when}'] for row in rows):.2f}, {worst(row[f'{name}_{when}'] for row in rows):.2f}"
+                for name, worst in (
+                    ("deepest", max),
+                    ("jitter", max),
+                    ("own", max),
+                    ("iou", min),
+                    ("worst_iou", min),
+                    ("add", max),
+                    ("hand", max),
+                )
+            )
+        )
     return lines
 
 
