@@ -45,6 +45,9 @@ class SceneOptions:
         camera_motion: ``head``: the camera is on a head, which sways, turns and drifts; None: it stands.
         camera_noise: how far poses of such a camera are off: ``exact``, and known; ``headset`` (5 mm and 0.5 degrees in
             each frame, and a drift of 2 cm and 0.02 rad after a second), to be estimated; or a :class:`CameraNoise`.
+        mesh_scale: the object's mesh is so many times too large, and its size is to be estimated; None: it is right.
+        mesh_scale_depth: first poses are as many times too far away (``wrong``, as with a tracker that drew that mesh;
+            the usual), or as far as others are (``right``).
         images: render colour pictures too.
         depth: depth images too, with the noise of a depth camera, in scenes of human hands.
         device: Warp device that casts the rays; None takes a GPU if there is one, whose pictures differ in last digits.
@@ -64,6 +67,8 @@ class SceneOptions:
     side: str | None = None
     second_object: str | None = None
     occluded_frames: tuple[int, int] | None = None
+    mesh_scale: float | None = number(None, 0.1, 10.0)
+    mesh_scale_depth: str = "wrong"
     camera: Camera | None = None
     camera_motion: str | None = None
     camera_noise: str | CameraNoise = "exact"

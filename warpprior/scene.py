@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
@@ -105,6 +106,7 @@ class SceneBody:
             it is made, and holds it from then on.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
+        size: its size is estimated with its poses, by this prior; of rigid bodies. None: ``initial.scale`` is its size.
     """
 
     body: Body
@@ -114,6 +116,7 @@ class SceneBody:
     truth: Poses | None = None
     symmetry: str = "none"
     source: Path | None = None
+    size: SizePrior | None = None
 
     @property
     def name(self) -> str:
@@ -226,6 +229,20 @@ class Scene:
             world=None if self.world is None else self.world.first_frames(count),
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
+
+
+def with_sizes_known(scene: Scene) -> Scene:
+    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
+    sized = [body for body in scene.bodies if body.size is not None]
+    if not sized:
+        return scene
+    notes = [
+        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
+        "refine a part of the sequence, and start from the poses of its result, which have the size."
+        for body in sized
+    ]
+    bodies = tuple(replace(body, size=None) for body in scene.bodies)
+    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))
 
 
 def _take_observations(scene: Scene) -> None:
@@ -363,6 +380,9 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
         if body.body.animation is not None and not body.known:
             raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
+        if body.size is not None and (body.known or not body.body.is_rigid):
+            found = "to be estimated of a body that " + ("is known" if body.known else "bends")
+            raise InputError(f"{place}: size", found, "a rigid body that is estimated, or size=None")
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)

@@ -23,7 +23,7 @@ from warpprior.formats.parts.ho3d_results import HAND, list_of, write_results
 from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.mano_fit import fit_vertices
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import complete, filled, with_truth
+from warpprior.formats.parts.motion import complete, filled, spread, with_truth
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, label_images, numbered, picture_size
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
@@ -236,14 +236,7 @@ class _Reader:
         self.notes.append(
             f"{HAND} starts from {file.name}: MANO fitted to its vertices, {1000 * off:.2g} mm off (median)"
         )
-        valid, rows = np.zeros(self.count, dtype=bool), list(places)
-        valid[rows] = True
-        values = {}
-        for name in ("position", "rotation", "joints"):
-            given = getattr(fitted, name)
-            values[name] = np.full((self.count, given.shape[1]), np.nan)
-            values[name][rows] = given
-        poses = filled(self.source, HAND, valid=valid, notes=self.notes, shape=fitted.shape, **values)
+        poses = spread(self.source, HAND, fitted, np.array(list(places)), self.count, self.notes)
         item = hand.scene_body(HAND, 1, poses)
         return item if truth is None else replace(item, truth=truth.truth)
 

@@ -43,6 +43,7 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
     for item in scene.bodies:
         name = item.name
         parts |= {f"label of {name}": item.label, f"known {name}": item.known, f"symmetry of {name}": item.symmetry}
+        parts |= {} if item.size is None else {f"size of {name}": [item.size.sigma, *item.size.range]}
         shape = [item.body.surfaces, item.body.faces, np.array(item.body.coordinate_names, dtype=np.str_)]
         parts |= {f"body {name}": shape, f"initial poses of {name}": _motion(item.initial)}
     return {name: _text(value) for name, value in parts.items() if value is not None}

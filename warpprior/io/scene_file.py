@@ -10,6 +10,7 @@ from typing import Any
 
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.atomic import find_again
+from warpprior.io.lens import LENSES, BrownLens, Lens, make_lens
 from warpprior.io.toml_table import Table, read_table
 from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
@@ -88,7 +89,7 @@ class SceneFile:
 
     folder: Path
     camera: Camera
-    distortion: tuple[float, ...] | None
+    lens: Lens | None
     count: int
     fps: float
     rgb: str | None
@@ -141,7 +142,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     resolve_inside(folder, SCENE_FILE, str(folder))
     root = read_table(path)
     notes: list[str] = []
-    camera, distortion = _read_camera(root.table("camera"), notes)
+    camera, lens = _read_camera(root.table("camera"), notes)
     frames = root.table("frames")
     count = frames.integer("count", 1, FRAME_LIMIT)
     fps = frames.number_within("fps", *FPS_RANGE)
@@ -170,7 +171,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     return SceneFile(
         folder=folder,
         camera=camera,
-        distortion=distortion,
+        lens=lens,
         count=count,
         fps=fps,
         rgb=rgb,
@@ -244,7 +245,17 @@ def _read_noise(table: Table | None) -> dict[str, float]:
     return noise
 
 
-def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, ...] | None]:
+def _read_lens(table: Table) -> Lens | None:
+    """The lens that the pictures were taken through; None for a pinhole."""
+    kind = table.choice("lens", tuple(LENSES), BrownLens.name)
+    counts = LENSES[kind].counts
+    numbers = table.numbers("distortion", counts, LENSES[kind].order)
+    if numbers is None and kind != BrownLens.name:
+        raise InputError(table.place("distortion"), "is missing", f"a lens of kind {kind} has {LENSES[kind].order}")
+    return make_lens(kind, numbers or (), table.place("distortion"))
+
+
+def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, Lens | None]:
     width, height = table.integer("width", 2, 100_000), table.integer("height", 2, 100_000)
     if width * height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
@@ -253,7 +264,7 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
     fx = table.number_within("fx", low * width, high * width)
     fy = table.number_within("fy", low * height, high * height)
     cx, cy = table.number("cx"), table.number("cy")
-    distortion = table.numbers("distortion", 5, "k1, k2, p1, p2, k3; rectify images of other lens models first")
+    lens = _read_lens(table)
     table.finish()
     for key, centre, size in (("cx", cx, width), ("cy", cy, height)):
         if not -size <= centre <= 2 * size:
@@ -266,7 +277,7 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
         notes.append(f"scene.toml: [camera], fx is {fx:g} and fy {fy:g}: pixels this far from square are rare")
     if not 0.1 <= fx / width <= 50.0:
         notes.append(f"scene.toml: [camera], fx is {fx:g} for a width of {width}: an unusual field of view")
-    return Camera(width, height, fx, fy, cx, cy), distortion if distortion and any(distortion) else None
+    return Camera(width, height, fx, fy, cx, cy), lens
 
 
 def _note_other_resolution(right: float, down: float, notes: list[str]) -> None:

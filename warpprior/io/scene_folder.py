@@ -75,9 +75,9 @@ def load_scene(
     if scene_file.truth is not None:
         truth = load_truth(scene_file.truth, models, frame_count=count, conventions=conventions, notes=notes)
     rectifier = None
-    if scene_file.distortion is not None and (scene_file.labels or scene_file.rgb or scene_file.depth):
+    if scene_file.lens is not None and (scene_file.labels or scene_file.rgb or scene_file.depth):
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
-        rectifier = Rectifier(scene_file.camera, scene_file.distortion, place)
+        rectifier = Rectifier(scene_file.camera, scene_file.lens, place)
         notes.append("scene.toml: [camera], distortion: pictures were rectified to a pinhole camera")
     world = _read_world(scene_file, notes)
     timestamps = None
@@ -95,6 +95,7 @@ def load_scene(
             truth=truth[entry.name].frames(first) if entry.name in truth else None,
             symmetry=entry.symmetry,
             source=entry.path,
+            size=entry.kind.size(entry.keys),
         )
         for entry, model in zip(scene_file.bodies, models, strict=True)
     )
@@ -132,9 +133,9 @@ def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]
     if scene_file.keypoints is None:
         return {}
     rectify = None
-    if scene_file.distortion is not None:
+    if scene_file.lens is not None:
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
-        rectify = point_rectifier(scene_file.camera, scene_file.distortion, place)
+        rectify = point_rectifier(scene_file.camera, scene_file.lens, place)
     return load_detections(
         scene_file.keypoints, models, scene_file.camera, frame_count=scene_file.count, rectify=rectify, notes=notes
     )

@@ -65,7 +65,7 @@ def write_scene(scene: Scene, target: Path, *, source: SourceEntry | None = None
         scene, target: as of :func:`save_scene`, which has the errors too.
         source: what the scene was imported from.
     """
-    stems = _stems([item.name for item in scene.bodies])
+    stems = file_stems([item.name for item in scene.bodies])
     models = {item.name: _write_model(scene, item, target, stems[item.name]) for item in scene.bodies}
     bodies = [item.body for item in scene.bodies]
     save_poses(target / "initial.npz", {item.name: item.initial for item in scene.bodies}, bodies=bodies)
@@ -141,7 +141,7 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
         list(pool.map(write, range(frame_count)))
 
 
-def _stems(names: list[str]) -> dict[str, str]:
+def file_stems(names: list[str]) -> dict[str, str]:
     """A file name without suffix for each body, all different whatever their case, of characters every system takes."""
     stems, taken = (
         {},
@@ -190,6 +190,13 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> li
         lines += ["", "[[body]]", f"name = {_quote(item.name)}", f"kind = {_quote(item.body.kind)}"]
         lines += [*models[item.name], f"label = {item.label}"]
         lines += ["known = true"] if item.known else []
+        if item.size is not None:
+            least, most = (float(value) for value in item.size.range)
+            lines += [
+                'scale = "estimate"',
+                f"scale_sigma = {float(item.size.sigma)!r}   # of the logarithm of a factor",
+            ]
+            lines += [f"scale_least = {least!r}", f"scale_most = {most!r}"]
         lines += [f"symmetry = {_quote(item.symmetry)}"] if item.symmetry != "none" else []
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []

@@ -11,6 +11,7 @@ from warpprior.checks.first import checked_first, with_findings
 from warpprior.finding import Finding
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
+from warpprior.refinement.object_sizes import with_depth_used
 from warpprior.refinement.pace import MODULE_S, PREPARING, whole_seconds
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
@@ -90,6 +91,7 @@ def prepare(
     """Check a scene, load kernels, and take stand-ins; arguments and errors as of :func:`refine`."""
     check_is_scene(scene, "refine")
     _check(scene)
+    settings = with_depth_used(scene, settings)
     kernels, seconds = kernels_of(settings, device, scene), whole_seconds(scene)
     uncompiled = count_uncompiled(kernels)
     shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
@@ -178,8 +180,9 @@ def kernels_of(settings: RefineSettings, device: str, scene: Scene | None = None
         *(settings.used_by(ADAM) if adam_iterations(settings) else ()),
     ]
     terms = dict.fromkeys(term.name for term in used if scene is None or not term.lacks(scene))
+    of_sizes = ("size_motion",) if scene is None or any(body.size for body in scene.bodies) else ()
     beside = [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
-    return [*KERNELS, *of_gpus, *of_hands, *moving, *terms, *beside]
+    return [*KERNELS, *of_gpus, *of_hands, *of_sizes, *moving, *terms, *beside]
 
 
 def used_terms(settings: RefineSettings) -> list[Term]:

@@ -23,6 +23,7 @@ from warpprior.refinement.camera_course import (
 from warpprior.refinement.evidence import Evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
+from warpprior.refinement.object_sizes import size_notes
 from warpprior.refinement.pace import part_costs
 from warpprior.refinement.preparing import (
     Prepared,
@@ -228,6 +229,7 @@ class Run:
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
         self.record(self.gauss_newton.run(number, self.report))
+        self.notes = [*dict.fromkeys([*self.notes, *self.gauss_newton.notes])]
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
@@ -275,6 +277,7 @@ class Run:
         """The motion as it is now."""
         self.motion.hold_finite()
         sure = self._sureness() if complete else None
+        sizes = size_notes(self.problem, self.gauss_newton.terms if self.gauss_newton else ())
         poses = self.motion.read()
         for name, covariance in sure.poses.items() if sure else ():
             poses[name] = replace(poses[name], covariance=covariance)
@@ -297,6 +300,7 @@ class Run:
                         *self.problem.notes,
                         *self.guard.notes(),
                         *shared_notes(self.problem),
+                        *sizes,
                         *self._overlap_notes(),
                         *(sure.notes if sure else ()),
                     ]

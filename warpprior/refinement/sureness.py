@@ -109,7 +109,7 @@ def measure_sureness(
         numpy.linalg.LinAlgError: the motion is where residuals are no numbers.
     """
     equations = _equations(problem)
-    width, floor = equations.width, _floor(problem, equations, sigma_bias)
+    width, floor = equations.width, known_beforehand(problem, equations, sigma_bias)
     considered = [column for name, column in equations.shared.items() if name not in problem.equations.shared]
     parts, residuals = _linearise(problem, terms, stage, equations, settings)
 
@@ -197,7 +197,7 @@ def _pixels(problem: Problem, equations: Equations, body: SceneBody, diagonal: n
     return diagonal[:, start] / camera.fx**2 + diagonal[:, start + 1] / camera.fy**2
 
 
-def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
+def known_beforehand(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
     """What is known of unknowns beforehand: next to nothing of poses, their priors of those that frames share."""
     far = FAR * np.sqrt(problem.motion.frame_count)  # frames that move together add their floors up
     floor = np.full(equations.total, 1.0 / (far * TURN_LIMIT) ** 2)
@@ -222,7 +222,8 @@ class _OfBody:
         self._poses = problem.motion.states[body.name].poses.numpy().astype(np.float64)
         self._depth = np.maximum(self._poses[:, 2], NEAREST)
         start, count = equations.starts[body.name], equations.counts[body.name]
-        self._own = slice(start, start + count)
+        # The depth of a body whose size is estimated goes with that.
+        self._own, self._size = slice(start, start + count), problem.size_columns.get(body.name)
         self._axes = _unseen_axes(body)
         self.covariance = np.zeros((len(self._poses), count, count))
         self._sigmas = np.zeros((len(self._poses), 6))  # of the unknowns of the root
@@ -230,6 +231,8 @@ class _OfBody:
     def take(self, piece: Piece) -> None:
         """Take the covariance of the unknowns of some frames."""
         frames, own = piece.frames, piece.own[:, self._own, self._own]
+        if self._size is not None:
+            own = with_size(own, piece.own[:, self._own, self._size], piece.own[:, self._size, self._size])
         poses = self._poses[frames]
         jacobian = np.tile(np.eye(own.shape[1]), (len(poses), 1, 1))
         jacobian[:, :3, :3] = self._depth[frames, None, None] * np.eye(3)  # by x/z and y/z
@@ -254,6 +257,21 @@ class _OfBody:
         if len(loose):
             most = f"up to {np.degrees(min(turn.max(), TURN_LIMIT)):.0f} degrees (1 sigma)"
             yield f"{name}: how it is turned is hardly observed in {frame_list(loose)}: {most}."
+
+
+def with_size(own: np.ndarray, across: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Covariance of a body's unknowns where the logarithm of its size is a part of that of its depth.
+
+    Args:
+        own: without it (frame, column, column).
+        across: of the columns and the size (frame, column).
+        size: of the size (frame,).
+    """
+    own = own.copy()
+    own[:, 2] += across
+    own[:, :, 2] += across
+    own[:, 2, 2] += size
+    return own
 
 
 def _unseen_axes(body: SceneBody) -> list[int]:

@@ -50,8 +50,8 @@ def why_not_joined(problems: Sequence[Problem]) -> str | None:
     names = {problem.shared.names for problem in problems}
     if len(names) > 1:
         return "their frames do not share the same unknowns"
-    if problems[0].shared.shapes or problems[0].estimates_focal:
-        return "shapes and focal length are a clip's own"
+    if problems[0].shared.shapes or problems[0].shared.sizes or problems[0].estimates_focal:
+        return "shapes, sizes and focal length are a clip's own"
     return None
 
 

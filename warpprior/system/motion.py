@@ -17,6 +17,7 @@ from warpprior.bodies.posing import assign_poses
 from warpprior.geometry.sampling import sample_surface
 from warpprior.kernels.camera import advance_poses, project_points
 from warpprior.kernels.joints import advance_joints
+from warpprior.kernels.size_motion import carry_depth, take_size
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.render.parts import Part, one_part
 from warpprior.scene import Camera, Poses, Scene, SceneBody
@@ -51,6 +52,7 @@ class MotionState:
         points: contact points in the camera frame by body name [frame, point] vec3, with gradients.
         point_areas: share of the body's surface that each point stands for, by body name [point].
         segments: sequence that each frame belongs to [frame] int32.
+        factors: of each body's size, times which it is what it was given with, by name [1]: 1 unless it is estimated.
         paces: nominal time between two frames over the true one since the frame before [frame], 1 at the first.
         camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
         world: a camera that moves, None where it stands.
@@ -85,7 +87,7 @@ class MotionState:
         self.models: dict[str, BodyModel] = {}
         self.states = {}
         self.base_poses, self.base_joints, self.increments = {}, {}, {}
-        self.points, self.point_areas, self._point_places = {}, {}, {}
+        self.points, self.point_areas, self._point_places, self.factors = {}, {}, {}, {}
         for body in scene.bodies:
             self._add(body, point_count, seed)
         for body in self.known:
@@ -102,6 +104,7 @@ class MotionState:
         assign_poses(state, body.initial)
         model.shape(state)
         self.models[name], self.states[name] = model, state
+        self.factors[name] = wp.full(1, 1.0, dtype=wp.float32, device=self.device)
         faces, barycentrics, areas = sample_surface(body.body, point_count, seed)
         self._point_places[name] = (
             wp.array(faces, dtype=wp.int32, device=self.device),
@@ -160,6 +163,29 @@ class MotionState:
         """Give a body other shape parameters [shape] float; then :meth:`pose` is due; launches only."""
         wp.copy(self.states[name].shape, shape)
         self.models[name].shape(self.states[name])
+
+    def assign_size(self, name: str, log_factor: wp.array) -> None:
+        """Give a body the size that it was given times exp(``log_factor``) [1]; launches only.
+
+        It stays where it is, but see :meth:`grow`; then :meth:`pose` is due.
+        """
+        given, state = float(self.scene.body(name).initial.scale), self.states[name]
+        take_size(log_factor, given, factor_out=self.factors[name], scale_out=state.scale)
+        self.models[name].shape(state)
+
+    def grow(self, name: str, steps: wp.array, column: int) -> None:
+        """Let a body go as much farther away as it grows, in its increments; launches only.
+
+        Args:
+            name: of the body.
+            steps: of what is shared [segment, shared] float64.
+            column: of the logarithm of its size among them.
+        """
+        carry_depth(steps, column, self.segments, increments_out=self.increments[name])
+
+    def read_size(self, body: SceneBody) -> float:
+        """Size factor of a body now, exactly the initial one where it is not estimated."""
+        return body.initial.scale if body.size is None else float(self.states[body.name].scale.numpy()[0])
 
     def read_shape(self, name: str) -> np.ndarray:
         """Shape parameters of a body (shape,): exactly the initial ones until others are assigned."""
@@ -273,7 +299,7 @@ class MotionState:
                 rotation=rotation,
                 joints=self.states[body.name].joints.numpy().astype(np.float64),
                 shape=self.read_shape(body.name),
-                scale=body.initial.scale,
+                scale=self.read_size(body),
             )
         return {body.name: motions[body.name] for body in self.scene.bodies}
 

@@ -74,6 +74,7 @@ class Problem:
         shared: the unknowns that all frames share.
         holding: as given.
         surfaces: how surfaces move with joint coordinates.
+        size_columns: of the size of each body whose size is estimated, by name.
         drawings: canvases of the estimated bodies.
         compares_labels: some term of the solver that runs holds drawings against labels.
         notes: what terms have to say about the scene, one sentence each.
@@ -103,7 +104,8 @@ class Problem:
         camera = motion.world is not None and motion.world.estimated
         self.equations = Equations(motion.estimated, names, frames, lanes, device, segments=segments, camera=camera)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
-        self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
+        self.size_columns = {name: self.equations.width + place for name, place in self.shared.sizes.items()}
+        self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes, self.size_columns)
         self.compares_labels = False
         self.notes: list[str] = []
         self._stage: Stage | None = None
@@ -226,7 +228,8 @@ class Problem:
         """What may touch an estimated rigid body; looked up once for all terms."""
         if body.name not in self._contacts:
             sums = {other.name: self.links(other) for other in self.partners(body)}
-            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts, sums)
+            given = body, self.motion, self.equations.starts, sums, self.size_columns
+            contacts = self._contacts[body.name] = BodyContacts(*given)
             if self._stage is not None:
                 contacts.enter(self._stage)
                 contacts.update()

@@ -32,6 +32,7 @@ from warpprior.terms.sliding import Sliding
 from warpprior.terms.smoothness import Smoothness
 from warpprior.terms.softras import Softras
 from warpprior.terms.term import ADAM, GAUSS_NEWTON, SOLVERS, BoundTerm, Term
+from warpprior.terms.touch import Touch
 
 if TYPE_CHECKING:
     from warpprior.scene import Scene
@@ -59,6 +60,7 @@ __all__ = [
     "Smoothness",
     "Softras",
     "Term",
+    "Touch",
     "default",
     "literal_terms",
 ]
@@ -80,6 +82,7 @@ TERMS: tuple[type[Term], ...] = (
     Depth,
     Given,
     CameraMotion,
+    Touch,
 )
 """Every term there is, in the order in which they are added up and listed."""
 

@@ -71,6 +71,14 @@ class Options(IntoFolder, OnDevice, Common):
         flag="--camera",
     )
     camera_noise: str = option(_camera_levels, "exact", metavar="LEVEL")
+    mesh_scale: float | None = option(
+        "the object's mesh is so many times too large, and its size is to be estimated",
+        number(None, 0.1, 10.0),
+        metavar="FACTOR",
+    )
+    mesh_scale_depth: str = option(
+        "depth of the object's initial poses then: as wrong as its size, or right", "wrong", choices=("wrong", "right")
+    )
     depth: bool = option("depth images too, in scenes of human hands", False)
 
 

@@ -53,6 +53,21 @@ def fit_vertices(hand: ManoHand, vertices: np.ndarray, joints: np.ndarray) -> tu
     return Poses(whole.position, whole.rotation, whole.joints, shape), float(np.median(off))
 
 
+def fit_joints(hand: ManoHand, joints: np.ndarray, shape: np.ndarray) -> tuple[Poses, float]:
+    """The hand of a known shape (10,) whose 21 keypoints (frame, 21, 3) [m] are nearest, and how far off (median) [m].
+
+    Turns about bones that keypoints do not show are as the pose prior has them.
+    """
+    body, found = hand.scene_body("hand", 1, Poses.identity(1)).body, []
+    for begin in range(0, len(joints), _AT_ONCE):
+        given = joints[begin : begin + _AT_ONCE]
+        seen = Detected(given, np.ones(given.shape[:2]), SIGMAS[1], None)
+        found.append(fit_keypoints(KeypointModel(body, shape), seen, _begin(body, shape, given))[0])
+    whole = FramePoses(*(np.concatenate([getattr(one, part) for one in found]) for part in _PARTS))
+    off = np.linalg.norm(KeypointModel(body, shape).places(whole) - joints, axis=2)
+    return Poses(whole.position, whole.rotation, whole.joints, shape), float(np.median(off))
+
+
 def _begin(body: Body, shape: np.ndarray, joints: np.ndarray) -> FramePoses:
     """Palms laid onto each other, then fitted to the keypoints (frame, 21, 3)."""
     from scipy.spatial.transform import Rotation
