@@ -1,4 +1,4 @@
-"""Files in the layouts of the pages of docs/sources: of a simulated hand that lifts a mug, small, and all in agreement."""
+"""Files in the layouts of the pages of docs/sources, of a simulated hand that lifts something: small, and in agreement."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from unittest.mock import patch
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tests.format_files import bop, clip, dexycb, ho3d, hot3d
-from tests.format_files.samples import FRAMES, hand_item, write_png
+from tests.format_files import bop, clip, dexycb, ho3d, hot3d, network_hands
+from tests.format_files.mano_hand import mano_vertices
+from tests.format_files.samples import FRAMES, hand_item, transforms, write_png
 from warpprior.bench.repair.bundle import write_run
 from warpprior.bench.repair.clips import part_of
 from warpprior.bench.repair.hand_model import WRIST, parameters_of, right_hand_arrays
@@ -21,6 +22,8 @@ from warpprior.io import save_scene
 from warpprior.scene import Camera
 
 WHOLE, FIRST = 48, 20  # frames of the whole motion, and the first that is taken
+HAMER_FOCAL = 5000.0 / 256.0 * 160.0  # [px], of the lens that the network supposes
+CAMERA = Camera(160, 120, 150.0, 150.0, 80.0, 60.0)
 TOO_DEEP = 0.015  # [m]
 DEPTH_UNIT = 0.00012498664727900177  # [m], of HO-3D
 
@@ -31,10 +34,9 @@ def lifted(noise="none", thing="mug"):
     from warpprior.scenes import simulate
     from warpprior.scenes.noise import HandNoise, PoseNoise
 
-    camera = Camera(160, 120, 150.0, 150.0, 80.0, 60.0)
     rough = {"pose_noise": PoseNoise(0.05, 0.03, 0.02), "hand_noise": HandNoise(0.05, 0.05, 0.003, 0.01)}
     exact = {"pose_noise": "exact", "hand_noise": "exact"}
-    made = {"frame_count": WHOLE, "camera": camera, "mask_noise": "M0", "depth": True}
+    made = {"frame_count": WHOLE, "camera": CAMERA, "mask_noise": "M0", "depth": True}
     whole = simulate("grasp_lift", object=thing, seed=5, **made, **(exact if noise == "none" else rough))
     return part_of(whole, FIRST, FRAMES)
 
@@ -123,8 +125,43 @@ def bop_and_hot3d(root: Path) -> None:
 
 
 def loose_files(root: Path) -> None:
-    """recordings/mug: pictures, masks of SAM 2, poses of FoundationPose, K and a mesh."""
-    written(clip, clip.write_clip, root / "recordings/mug")
+    """recordings/mug: pictures, masks of SAM 2, hands of HaMeR, poses of FoundationPose, K and a mesh."""
+    folder, scene = root / "recordings/mug", lifted()
+    written(clip, clip.write_clip, folder)
+    shutil.rmtree(folder / "masks")
+    for frame in range(FRAMES):
+        for name, label in (("mug", scene.body("mug").label), ("hand_right", hand_item(scene).label)):
+            mask = 255 * (scene.labels[frame] == label).astype(np.uint8)
+            write_png(folder / f"masks/{name}/{frame:06d}.png", mask)
+    rough = lifted("rough").body("mug").initial
+    clip.write_text_poses(folder / "ob_in_cam", transforms(rough))
+    (folder / "hamer").mkdir()
+    orient, shifts, joints, betas = hand_numbers()
+    for frame in range(FRAMES):
+        vertices, places = mano_vertices(mano(), orient[frame], joints[frame], betas)
+        hand = {"orient": orient[frame], "joints": joints[frame], "betas": betas, "cam_t": shifts[frame]}
+        hand |= {"keypoints": network_hands.keypoints_of(vertices, places), "side": "right"}
+        seen = network_hands.by_long_lens(hand, HAMER_FOCAL)
+        record = network_hands.hamer_record(seen, focal=HAMER_FOCAL)
+        np.save(folder / f"hamer/{frame:06d}_0.npy", np.array(record, dtype=object), allow_pickle=True)
+    write_models(root / "models")
+
+
+def moving_camera(root: Path) -> None:
+    """recordings/kitchen, a scene folder filmed from a head, whose poses are in a trajectory by themselves, too."""
+    from warpprior.scenes import simulate
+
+    made = {"camera": CAMERA, "mask_noise": "M0", "camera_motion": "head", "camera_noise": "headset"}
+    scene = simulate("grasp_lift", object="mug", seed=5, frame_count=6, **made)
+    save_scene(replace(scene, name="kitchen"), root / "recordings/kitchen")
+
+
+def mesh_without_size(root: Path) -> None:
+    """recordings/mug, a scene folder whose mesh is 1.3 times too large."""
+    from warpprior.scenes import simulate
+
+    scene = simulate("grasp_lift", object="mug", seed=5, frame_count=6, camera=CAMERA, mask_noise="M0", mesh_scale=1.3)
+    save_scene(replace(scene, name="mug"), root / "recordings/mug")
 
 
 def many_clips(root: Path) -> None:
