@@ -1,4 +1,4 @@
-"""Files in the layouts of the pages of docs/sources, of a simulated hand that lifts something: small, and in agreement."""
+"""Files in the layouts of the pages of docs/sources, of a simulated hand that lifts something: small, in agreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own hand in the layout of a MANO file, for files whose hands are MANO's: 778 vertices, 16 joints, axes as there."""
+"""Our own hand in the layout of a MANO file, for files whose hands are MANO's: 778 vertices, 16 joints, its axes."""
 
 from __future__ import annotations
 
