@@ -1,4 +1,4 @@
-"""A clip as a run of NVIDIA video_to_data: ``outputs/result``, frames and masks beside it, as its own code writes them."""
+"""A clip as a run of NVIDIA video_to_data, as its code writes it: ``outputs/result``, frames and masks beside it."""
 
 from __future__ import annotations
 
