@@ -16,6 +16,8 @@ FEW = {
     "mano-pickle": 6,
     "v2d-npz": 4,
     "ho3d-predictions": 4,
+    **dict.fromkeys(("hamer-json", "hamer-pkl", "hamer-npy", "dynhamr-npz", "dynhamr-tracks"), 5),
+    **dict.fromkeys(("hawor-result", "hawor-slam", "hawor-camera"), 5),
     "dexycb-results": 4,
     "dexycb-joints": 4,
 }  # which take longer than the others

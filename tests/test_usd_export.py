@@ -164,6 +164,19 @@ def test_rigid_body_is_kinematic(stage_path):
     assert not any(prim.HasAPI(UsdPhysics.RigidBodyAPI) for prim in Usd.PrimRange(stage.GetPrimAtPath("/World/arm")))
 
 
+def test_first_frame_is_the_default(stage_path):
+    """Readers that ask for no time, as physics engines do, find each body where it starts."""
+    stage = Usd.Stage.Open(str(stage_path))
+    sampled = [
+        attribute
+        for prim in stage.Traverse()
+        for attribute in prim.GetAuthoredAttributes()
+        if attribute.GetNumTimeSamples() > 0
+    ]
+    assert {attribute.GetName() for attribute in sampled} >= {"xformOp:translate", "xformOp:orient"}
+    assert all(attribute.Get() == attribute.Get(0) for attribute in sampled)
+
+
 def test_still_motion_has_no_samples(tmp_path):
     """A body that does not move is written once."""
     still = make_box_poses(1)
@@ -195,10 +208,10 @@ def test_heat_reaches_both_bodies_and_the_colour(stage_path):
     color = UsdGeom.PrimvarsAPI(mesh).GetPrimvar("displayColor")
     assert contact.GetTimeSamples() == color.GetTimeSamples() == [0, 1, 2, 3, 4]
     assert contact.GetInterpolation() == UsdGeom.Tokens.vertex
-    assert not np.any(contact.Get(0))
+    assert not np.any(contact.ComputeFlattened(0))
     points = np.asarray(UsdGeom.Mesh(mesh).GetPointsAttr().Get())
     for frame in range(1, 5):
-        heat, red = np.asarray(contact.Get(frame)), np.asarray(color.Get(frame))[:, 0]
+        heat, red = np.asarray(contact.ComputeFlattened(frame)), np.asarray(color.ComputeFlattened(frame))[:, 0]
         near = np.linalg.norm(points - [0.04, 0.0, 0.0], axis=1) < SPREAD
         assert heat[near].min() > 0.3 and red[near].min() > red[~near].max() - 0.3
         assert not np.any(heat[np.linalg.norm(points - [0.04, 0.0, 0.0], axis=1) > 3.0 * SPREAD])
@@ -213,7 +226,7 @@ def test_given_heat_goes_first(tmp_path):
     mesh = stage.GetPrimAtPath("/World/box/box")
     stored = UsdGeom.PrimvarsAPI(mesh).GetPrimvar("contact").Get(2)
     np.testing.assert_allclose(stored, heat[2], atol=0.5 / 255 + 1e-6)
-    red, green, _ = np.asarray(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("displayColor").Get(2))[-1]
+    red, green, _ = np.asarray(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("displayColor").ComputeFlattened(2))[-1]
     assert red > 0.5 and green < 0.01
 
 
@@ -391,8 +404,18 @@ def _spoil_points(stage):
 
 
 def _spoil_primvar(stage):
+    attribute = stage.GetPrimAtPath("/World/box/box").GetAttribute("primvars:displayColor:indices")
+    attribute.Set(np.zeros(7, np.int32), 2)
+
+
+def _spoil_palette(stage):
     attribute = stage.GetPrimAtPath("/World/box/box").GetAttribute("primvars:displayColor")
-    attribute.Set(np.zeros((7, 3), np.float32), 2)
+    attribute.Set(np.zeros((1, 3), np.float32))
+
+
+def _spoil_defaults(stage):
+    attribute = stage.GetPrimAtPath("/World/box").GetAttribute("xformOp:translate")
+    attribute.ClearDefault()
 
 
 def _spoil_quaternion(stage):
@@ -438,14 +461,16 @@ def _spoil_rate(stage):
 
 def _spoil_heat(stage):
     attribute = stage.GetPrimAtPath("/World/box/box").GetAttribute("primvars:contact")
-    attribute.Set([math.inf] * len(attribute.Get(4)), 4)
+    attribute.Set([math.inf] * len(attribute.Get()), 4)
 
 
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
         (_spoil_points, "points"),
-        (_spoil_primvar, "primvars:displayColor at 2"),
+        (_spoil_primvar, "primvars:displayColor:indices at 2"),
+        (_spoil_palette, "primvars:displayColor:indices at 4"),
+        (_spoil_defaults, "xformOp:translate"),
         (_spoil_quaternion, "xformOp:orient at 1"),
         (_spoil_index, "faceVertexIndices"),
         (_spoil_counts, "faceVertexCounts"),

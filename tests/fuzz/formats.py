@@ -177,6 +177,13 @@ def _of_others(
     return Format(place, take, mutators, read, beside, seconds=20.0)
 
 
+def _read_plain(path: Path) -> None:
+    """A pickle as plain data."""
+    from warpprior.bodies.readers.plain_pickle import read_plain
+
+    read_plain(path, "data")
+
+
 def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
     """A file of a folder of loose outputs, which is named as what it is."""
     chosen = {part: (file,) if part in ("object_poses", "hand_keypoints") else file}
@@ -251,6 +258,7 @@ FORMATS: dict[str, Format] = {
     "clip-keypoints-json": _of_clip("hand_right.json", _JSON, "hand_keypoints"),
     "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
+    "bop-lens": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop_lens, 1),
     "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
     "bop-models": _of_others("bop", "set/models/models_info.json", _JSON, others.write_bop, 2, below="test/000007"),
     "bop-results": _of_others("bop", "set/test/000007/r.csv", TEXT, others.write_bop, 1, results="r.csv"),
@@ -284,6 +292,31 @@ FORMATS: dict[str, Format] = {
     "hot3d-hands": _of_others("hot3d", "P1/umetrack_hand_pose_trajectory.jsonl", TEXT, others.write_hot3d, 1),
     "hot3d-profile": _of_others("hot3d", "P1/umetrack_hand_user_profile.json", _JSON, others.write_hot3d, 1),
     "hot3d-clip": _of_others("hot3d", "clip-000001.tar", BYTES, others.write_hot3d, 1, below="clip-000001.tar"),
+    "plain-pickle": Format("a.pth", seeds.plain_pickles, with_bytes(change_pickle), _read_plain, _with_box),
+    "plain-joblib": Format("a.pth", seeds.joblib_files, BYTES, _read_plain, _with_box),
+    "plain-torch": Format("a.pt", seeds.torch_archives, BYTES, _read_plain, _with_box),
+    **{
+        f"hamer-{file.rpartition('.')[2]}": _of_others(
+            "hamer", file, how, others.write_network_hands, 1, below=file, mano="mano", width=160, height=120
+        )
+        for file, how in (("hands.json", _JSON), ("hands.pkl", with_bytes(change_pickle)), ("hands.npy", BYTES))
+    },
+    "dynhamr-npz": _of_others(
+        *("dyn_hamr", "run/smooth_fit/clip_000060_world_results.npz", _NPZ, others.write_network_hands, 2),
+        mano="../mano",
+    ),
+    "dynhamr-tracks": _of_others(
+        "dyn_hamr", "run/track_info.json", _JSON, others.write_network_hands, 1, mano="../mano"
+    ),
+    "hawor-result": _of_others(
+        "hawor", "video/world_space_res.pth", BYTES, others.write_network_hands, 1, mano="../mano"
+    ),
+    "hawor-slam": _of_others(
+        "hawor", "video/SLAM/hawor_slam_w_scale_0_5.npz", _NPZ, others.write_network_hands, 2, mano="../mano"
+    ),
+    "hawor-camera": _of_others(
+        "hawor", "video/cam_space/0/0_1.json", _JSON, others.write_network_hands, 3, mano="../mano"
+    ),
     "mediapipe-json": _of_others(
         "mediapipe", "hands.json", _JSON, others.write_hand_tables, 1, below="hands.json", width=160, height=120
     ),

@@ -17,6 +17,7 @@ import numpy as np
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
 from warpprior.formats.parts.bop_rows import HEADER, MILLIMETRE, pose_of, read_results, result_row
+from warpprior.formats.parts.image_cameras import ImageCamera, by_frame, common_view, usual_camera
 from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
 from warpprior.formats.parts.pictures import (
@@ -32,15 +33,14 @@ from warpprior.formats.parts.pictures import (
 from warpprior.formats.parts.text_files import entry, numbers, read_json
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
+from warpprior.io.rectify import Rectifier, Rectifiers
 from warpprior.io.world import World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.support.limits import number
 from warpprior.support.options import option
-from warpprior.support.wording import frame_list
 
 _MOST_BODIES = 200
-_SAME_K = 0.5  # [px]
 _TURN = {0: "x", 1: "y", 2: "z"}
 
 Key = tuple[int, int]  # number of the object, and which of its kind
@@ -61,7 +61,10 @@ class BopFormat(Format):
 
     name = "bop"
     title = "a scene of a BOP data set, with its ground truth or with results"
-    reads = "objects, visible masks, colours, depth and poses of the camera of one scene; ground truth or results CSV"
+    reads = (
+        "objects, visible masks, colours, depth and poses of the camera of one scene, rectified where images have "
+        "intrinsics of their own or HOT3D's lens; ground truth or results CSV"
+    )
     writes = "results CSV of the scene, as bop_toolkit takes it"
     verified = (
         "its results by bop_toolkit's own reader and check, results of others in bop_toolkit's tests by that reader; "
@@ -89,6 +92,7 @@ class _Reader:
 
     def __init__(self, source: Path, options: BopOptions):
         self.source, self.options, self.notes = source, options, []
+        self.rectifier: Rectifier | Rectifiers | None = None
         self.cameras = self._by_image("scene_camera")
         self.timeline = Timeline.of(self.cameras, str(source), self.notes)
         truth = source / self._name("scene_gt", ".json")
@@ -149,7 +153,7 @@ class _Reader:
             fps=self.options.rate,
             bodies=tuple(bodies),
             labels=labels,
-            read_rgb=color_pictures(colors, camera),
+            read_rgb=color_pictures(colors, camera, self.rectifier),
             read_depth=self._depth(camera),
             warnings=tuple(self.notes),
         )
@@ -171,27 +175,24 @@ class _Reader:
         return {}
 
     def _camera(self) -> tuple[Camera, dict[int, Path]]:
-        """The camera, which has to be the same in all images, and colours by frame."""
+        """One camera for all images, and colours by frame; ``rectifier`` makes their pictures those of it."""
         path = self.source / self._name("scene_camera", ".json")
-        matrices = {}
-        for image, value in self.cameras.items():
-            if isinstance(value, dict) and "cam_K" not in value and "cam_model" in value:
-                kind = str(value["cam_model"])[:60]
-                raise InputError(f"{path}: {image}", f"is of a camera that is no pinhole: {kind}", "rectified pictures")
-            matrices[image] = numbers(entry(value, "cam_K", f"{path}: {image}"), (9,), f"{path}: {image}: cam_K")
-        usual = np.median(list(matrices.values()), axis=0)
-        apart = [image for image, matrix in matrices.items() if np.abs(matrix - usual).max() > _SAME_K]
-        if apart:
-            found = f"cam_K differs in {frame_list(apart)}"
-            raise InputError(str(path), found, "needs one camera for the whole scene: crops of images are not read")
-        found = Intrinsics(usual[0], usual[4], usual[2], usual[5])
+        cameras = {image: ImageCamera.of(value, f"{path}: {image}") for image, value in self.cameras.items()}
+        usual, apart = usual_camera(cameras)
         colors = self._pictures("rgb", "gray")
         sample = next(iter((colors or self._pictures("depth")).values()), None) or self._mask_sample()
+        found = Intrinsics(*usual)
         if sample is None:
-            found_size = max(2, round(2 * found.cx)), max(2, round(2 * found.cy))
-            self.notes.append(f"size of the pictures: guessed to be {found_size[0]} x {found_size[1]}: there are none")
-        size = found_size if sample is None else picture_size(sample)
-        return found.camera(size, None, path.name, self.notes), colors
+            stated = next((camera.size for camera in cameras.values() if camera.size is not None), None)
+            size = stated or (max(2, round(2 * found.cx)), max(2, round(2 * found.cy)))
+            self.notes.append(f"size of the pictures: guessed to be {size[0]} x {size[1]}: there are none")
+            return found.camera(size, None, path.name, self.notes), colors
+        size = picture_size(sample)
+        if not apart:
+            return found.camera(size, None, path.name, self.notes), colors
+        camera, made = common_view(cameras, size, path.name, self.notes)
+        self.rectifier = by_frame(self.timeline.by_frame(made, str(path), self.notes))
+        return camera, colors
 
     def _mask_sample(self) -> Path | None:
         """Any mask, for its size: their names end with the number of a row, not of an image."""
@@ -265,9 +266,12 @@ class _Reader:
             paths = {image: folder / f"{image:06d}_{row:06d}.png" for image, row in rows.items()}
             there = {image: inside(path, folder) for image, path in paths.items() if path.is_file()}
             if there:
-                masks[label] = file_masks(self.timeline.by_frame(there, str(folder), self.notes), camera)
+                there = self.timeline.by_frame(there, str(folder), self.notes)
+                masks[label] = file_masks(there, camera, self.rectifier)
                 named[label] = names[key]
-        return label_images(masks, self.timeline.count, camera, named, "mask_visib", self.notes), set(masks)
+        count, how = self.timeline.count, self.rectifier
+        images = label_images(masks, count, camera, named, "mask_visib", self.notes, rectifier=how)
+        return images, set(masks)
 
     def _depth(self, camera: Camera):
         paths = self._pictures("depth")
@@ -277,7 +281,7 @@ class _Reader:
         if not paths or not given or not float(np.median(given)) > 0.0:
             return None
         unit = float(np.median(given)) * MILLIMETRE
-        return depth_pictures(paths, camera, partial(np.multiply, unit))
+        return depth_pictures(paths, camera, partial(np.multiply, unit), rectifier=self.rectifier)
 
     def _world(self) -> World:
         path = self.source / self._name("scene_camera", ".json")

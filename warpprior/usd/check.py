@@ -41,8 +41,9 @@ class Finding:
 def check_stage(path: str | os.PathLike) -> list[Finding]:
     """Everything that is found wrong with a stage; an empty list for a sound one.
 
-    At every authored time: numbers finite, quaternions of unit length, face indices in range, primvars and normals as
-    long as their interpolation asks for, extents around their points; all samples within the stage's time range, and a
+    At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
+    primvars and normals as long as their interpolation asks for, indices of primvars in range, extents around their
+    points; all samples within the stage's time range and with a default value, which physics engines read; and a
     default prim, Z up and metres.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero
     quaternions and colours of the wrong length).
 
@@ -118,6 +119,8 @@ def _value_findings(stage: Usd.Stage, prim: Usd.Prim) -> Iterator[Finding]:
         if times and (times[0] < stage.GetStartTimeCode() or times[-1] > stage.GetEndTimeCode()):
             span = f"{times[0]:g}..{times[-1]:g}"
             yield Finding(path, attribute.GetName(), f"has samples at {span}, outside the stage's time range")
+        if times and not _has_default(attribute):
+            yield Finding(path, attribute.GetName(), "has samples but no default value, which physics engines read")
         for code in _codes(attribute):
             value = attribute.Get(code)
             numbers = _numbers(value)
@@ -151,9 +154,12 @@ def _mesh_findings(mesh: UsdGeom.Mesh) -> Iterator[Finding]:
     }
     yield from _length_findings(path, mesh.GetNormalsAttr(), sizes[mesh.GetNormalsInterpolation()])
     for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithAuthoredValues():
-        if not primvar.IsIndexed():
-            expected = sizes[primvar.GetInterpolation()] * primvar.GetElementSize()
-            yield from _length_findings(path, primvar.GetAttr(), expected)
+        expected = sizes[primvar.GetInterpolation()]
+        if primvar.IsIndexed():
+            yield from _length_findings(path, primvar.GetIndicesAttr(), expected)
+            yield from _index_findings(path, primvar)
+        else:
+            yield from _length_findings(path, primvar.GetAttr(), expected * primvar.GetElementSize())
     yield from _extent_findings(path, mesh)
 
 
@@ -173,6 +179,15 @@ def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iter
             yield Finding(path, _at(attribute, code), f"has {found} values where {expected} are needed")
 
 
+def _index_findings(path: str, primvar: UsdGeom.Primvar) -> Iterator[Finding]:
+    indices = primvar.GetIndicesAttr()
+    for code in _codes(indices):
+        values = len(primvar.Get(code) or ()) // max(primvar.GetElementSize(), 1)
+        named = np.asarray(indices.Get(code))
+        if len(named) and (named.min() < 0 or named.max() >= values):
+            yield Finding(path, _at(indices, code), f"span {named.min()}..{named.max()} for {values} values")
+
+
 def _extent_findings(path: str, mesh: UsdGeom.Mesh) -> Iterator[Finding]:
     extent, points = mesh.GetExtentAttr(), mesh.GetPointsAttr()
     if not extent.HasAuthoredValue():
@@ -188,13 +203,17 @@ def _extent_findings(path: str, mesh: UsdGeom.Mesh) -> Iterator[Finding]:
 
 
 def _codes(attribute: Usd.Attribute) -> list[Usd.TimeCode]:
-    """The times at which the attribute has a value of its own."""
+    """The times at which the attribute has a value of its own, the default first."""
     from pxr import Usd
 
-    times = attribute.GetTimeSamples()
-    if times:
-        return [Usd.TimeCode(time) for time in times]
-    return [Usd.TimeCode.Default()] if attribute.HasAuthoredValue() else []
+    default = [Usd.TimeCode.Default()] if _has_default(attribute) else []
+    return default + [Usd.TimeCode(time) for time in attribute.GetTimeSamples()]
+
+
+def _has_default(attribute: Usd.Attribute) -> bool:
+    from pxr import Usd
+
+    return attribute.GetResolveInfo(Usd.TimeCode.Default()).GetSource() == Usd.ResolveInfoSourceDefault
 
 
 def _numbers(value: Any) -> np.ndarray | None:

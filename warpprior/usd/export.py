@@ -21,7 +21,7 @@ from warpprior.support.progress import Progress
 from warpprior.usd import prims
 from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
 from warpprior.usd.detail import detailed
-from warpprior.usd.heat import contact_heat, heat_colors, linear_color, quantised
+from warpprior.usd.heat import contact_heat, quantised
 from warpprior.usd.names import prim_name
 from warpprior.usd.samples import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
 from warpprior.usd.uncertainty import write_uncertainty
@@ -188,10 +188,7 @@ class _BodyWriter:
         """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
         color = self.color[own] if self.color.ndim == 2 else self.color
         heat = None if self.heat is None else self.heat[:, own]
-        if heat is not None and heat.max() > _FAINT:
-            prims.color_mesh(mesh, heat_colors(heat, color), heat)
-        else:
-            prims.color_mesh(mesh, linear_color(color), None)
+        prims.color_mesh(mesh, color, heat if heat is not None and heat.max() > _FAINT else None)
         prims.bind_material(mesh, self.material)
         if not self.body.closed:
             mesh.CreateDoubleSidedAttr(True)

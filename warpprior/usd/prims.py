@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.usd.heat import heat_palette, linear_color
 from warpprior.usd.samples import FrameMotion
 from warpprior.usd.surface import corner_normals, vertex_normals
 
@@ -14,18 +16,30 @@ if TYPE_CHECKING:
 
 
 def define_frame(stage: Usd.Stage, path: str, motion: FrameMotion) -> Usd.Prim:
-    """An Xform that follows a motion by translate and orient; one that does not move gets no samples."""
+    """An Xform that follows a motion by translate and orient; one that does not move gets no samples.
+
+    The first frame is the default value, too: physics engines read a stage at no time at all, and put what has samples
+    alone at the origin.
+    """
     from pxr import Gf, UsdGeom
 
     xform = UsdGeom.Xform.Define(stage, path)
     translate = xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble)
     orient = xform.AddOrientOp(UsdGeom.XformOp.PrecisionFloat)
-    for frame in range(1 if motion.is_still else len(motion.position)):
-        code = _time_code(None if motion.is_still else frame)
-        x, y, z, w = motion.rotation[frame].tolist()
-        translate.Set(Gf.Vec3d(*motion.position[frame].tolist()), code)
-        orient.Set(Gf.Quatf(w, x, y, z), code)
+    positions = [Gf.Vec3d(*place) for place in motion.position.tolist()]
+    rotations = [Gf.Quatf(w, x, y, z) for x, y, z, w in motion.rotation.tolist()]
+    frames = 1 if motion.is_still else len(positions)
+    set_samples(translate.GetAttr(), positions[:frames])
+    set_samples(orient.GetAttr(), rotations[:frames])
     return xform.GetPrim()
+
+
+def set_samples(attribute: Usd.Attribute, values: Sequence) -> None:
+    """Set a value for each frame, the first one as the default; one value alone is the default and no sample."""
+    attribute.Set(values[0])
+    if len(values) > 1:
+        for frame, value in enumerate(values):
+            attribute.Set(value, float(frame))
 
 
 def define_carried_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
@@ -46,40 +60,41 @@ def define_moving_mesh(stage: Usd.Stage, path: str, positions: np.ndarray, faces
     from pxr import UsdGeom, Vt
 
     mesh = _define_mesh(stage, path, faces)
-    points, extent, normals = mesh.CreatePointsAttr(), mesh.CreateExtentAttr(), mesh.CreateNormalsAttr()
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     positions = np.ascontiguousarray(positions, np.float32)
-    for frame, directions in enumerate(vertex_normals(positions, faces)):
-        # The first frame is the default too, for readers that do not ask for a time.
-        for code in (_time_code(None), _time_code(frame))[frame > 0 :]:
-            points.Set(Vt.Vec3fArray.FromNumpy(positions[frame]), code)
-            extent.Set(Vt.Vec3fArray.FromNumpy(_extent(positions[frame])), code)
-            normals.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(directions)), code)
+    for attribute, values in (
+        (mesh.CreatePointsAttr(), positions),
+        (mesh.CreateExtentAttr(), map(_extent, positions)),
+        (mesh.CreateNormalsAttr(), map(np.ascontiguousarray, vertex_normals(positions, faces))),
+    ):
+        set_samples(attribute, [Vt.Vec3fArray.FromNumpy(array) for array in values])
     return mesh
 
 
-def color_mesh(mesh: UsdGeom.Mesh, colors: np.ndarray, heat: np.ndarray | None) -> None:
+def color_mesh(mesh: UsdGeom.Mesh, color: np.ndarray, heat: np.ndarray | None) -> None:
     """Set ``displayColor``, and ``primvars:contact`` where there is heat.
+
+    With heat both are palettes and an index per vertex and frame, which take a fraction of the room that values would.
 
     Args:
         mesh: the mesh.
-        colors: linear RGB (3,), (vertex, 3) or (frame, vertex, 3).
-        heat: contact heat (frame, vertex) in [0, 1], or None.
+        color: the body's own colour, sRGB, (3,) or (vertex, 3).
+        heat: contact heat (frame, vertex), quantised (:func:`warpprior.usd.heat.quantised`), or None.
     """
     from pxr import Sdf, UsdGeom, Vt
 
-    interpolation = UsdGeom.Tokens.constant if colors.ndim == 1 else UsdGeom.Tokens.vertex
+    interpolation = UsdGeom.Tokens.constant if heat is None and color.ndim == 1 else UsdGeom.Tokens.vertex
     display = mesh.CreateDisplayColorPrimvar(interpolation)
-    if colors.ndim < 3:
-        display.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(colors.reshape(-1, 3), np.float32)))
-    else:
-        for frame, values in enumerate(colors):
-            display.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(values, np.float32)), _time_code(frame))
-    if heat is not None:
-        primvars = UsdGeom.PrimvarsAPI(mesh)
-        contact = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
-        for frame, values in enumerate(heat):
-            contact.Set(Vt.FloatArray.FromNumpy(np.ascontiguousarray(values, np.float32)), _time_code(frame))
+    if heat is None:
+        display.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(linear_color(color).reshape(-1, 3))))
+        return
+    palette = heat_palette(heat, color)
+    display.Set(Vt.Vec3fArray.FromNumpy(palette.colors))
+    set_samples(display.CreateIndicesAttr(), [Vt.IntArray.FromNumpy(row) for row in palette.color_indices])
+    primvars = UsdGeom.PrimvarsAPI(mesh)
+    contact = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
+    contact.Set(Vt.FloatArray.FromNumpy(palette.heat))
+    set_samples(contact.CreateIndicesAttr(), [Vt.IntArray.FromNumpy(row) for row in palette.heat_indices])
 
 
 def define_material(stage: Usd.Stage, path: str) -> UsdShade.Material:
@@ -131,9 +146,3 @@ def _define_mesh(stage: Usd.Stage, path: str, faces: np.ndarray) -> UsdGeom.Mesh
 
 def _extent(vertices: np.ndarray) -> np.ndarray:
     return np.stack([vertices.min(axis=0), vertices.max(axis=0)])
-
-
-def _time_code(frame: int | None) -> Usd.TimeCode:
-    from pxr import Usd
-
-    return Usd.TimeCode.Default() if frame is None else Usd.TimeCode(frame)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.uncertainty import bounded_covariance
+from warpprior.usd.prims import set_samples
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -28,7 +29,7 @@ def write_uncertainty(prim: Usd.Prim, covariance: np.ndarray, world_from_camera:
         covariance: of its pose's error, camera axes (frame, d, d), d at least 6.
         world_from_camera: position [m] then quaternion xyzw.
     """
-    from pxr import Sdf, Usd, UsdGeom, Vt
+    from pxr import Sdf, UsdGeom, Vt
 
     turn = np.kron(np.eye(2), Rotation.from_quat(world_from_camera[3:]).as_matrix())
     turned = turn @ bounded_covariance(covariance)[:, :6, :6] @ turn.T
@@ -36,6 +37,5 @@ def write_uncertainty(prim: Usd.Prim, covariance: np.ndarray, world_from_camera:
     api, constant = UsdGeom.PrimvarsAPI(prim), UsdGeom.Tokens.constant
     sigmas = api.CreatePrimvar(SIGMA, Sdf.ValueTypeNames.Float3Array, constant)
     matrices = api.CreatePrimvar(COVARIANCE, Sdf.ValueTypeNames.FloatArray, constant, 36)
-    for frame, matrix in enumerate(turned.astype(np.float32)):
-        sigmas.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(sigma[frame : frame + 1])), Usd.TimeCode(frame))
-        matrices.Set(Vt.FloatArray.FromNumpy(np.ascontiguousarray(matrix.ravel())), Usd.TimeCode(frame))
+    set_samples(sigmas.GetAttr(), [Vt.Vec3fArray.FromNumpy(one[None]) for one in sigma])
+    set_samples(matrices.GetAttr(), [Vt.FloatArray.FromNumpy(matrix.ravel()) for matrix in turned.astype(np.float32)])
