@@ -81,7 +81,10 @@ class LeRobotFormat(Format):
         "extra `formats`"
     )
     writes = "back in place: the data file with the mapped columns changed; or v3 anew, an episode of each recording"
-    verified = "tables, tasks, statistics and times of pictures by lerobot 0.4.4's own reader; data sets made by pyarrow in its layout"
+    verified = (
+        "tables, tasks, statistics and times of pictures by lerobot 0.4.4's own reader; data sets made by pyarrow in "
+        "its layout"
+    )
     Options = LeRobotOptions
 
     def recognises(self, path: Path) -> str:
