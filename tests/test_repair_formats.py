@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.util import find_spec
 
 import numpy as np
@@ -36,6 +37,9 @@ def write_source(name, folder):
         others.write_lerobot(folder)
         more = ["--mapping", str(folder / "set/map.json"), "--episode", "1", "--mano", str(folder / "set/mano")]
         return folder / "set", more
+    if name == "hot3d":
+        others.write_hot3d(folder)
+        return folder / "P1", []
     if name == "clip":
         others.write_clips(folder)
         return folder, []
@@ -54,7 +58,7 @@ def arrays_of(path):
     return parquet.ParquetFile(path).read().to_pydict()
 
 
-@pytest.mark.parametrize("name", ["v2d", "clip", "bop", "ho3d", "motion_v1", "mano_sharpa", "lerobot"])
+@pytest.mark.parametrize("name", ["v2d", "clip", "bop", "ho3d", "hot3d", "motion_v1", "mano_sharpa", "lerobot"])
 def test_repair_changes_nothing_but_poses(name, tmp_path):
     """Sources stay as they were; files written in the place of others have their names, and all their other values."""
     if name in ("motion_v1", "mano_sharpa", "lerobot") and find_spec("pyarrow") is None:
@@ -81,3 +85,30 @@ def test_repair_changes_nothing_but_poses(name, tmp_path):
         assert changed and all(any(part in key for part in POSES[name]) for key in changed), changed
         compared += 1
     assert compared or name not in POSES
+
+
+def test_hot3d_changes_poses_alone(tmp_path):
+    """Unmoved poses come back; of a moved one its own cells are other ones, and every other line is as it was."""
+    from warpprior.formats import read, write
+    from warpprior.scene import Poses
+
+    others.write_hot3d(tmp_path / "data")
+    recording = read(tmp_path / "data/P1", "hot3d")
+    poses = {item.name: item.initial for item in recording.scene.bodies}
+    name = next(item.name for item in recording.scene.bodies if item.body.is_rigid)
+    poses[name] = Poses(poses[name].position + np.array([0.0, 0.0, 0.01]), poses[name].rotation, poses[name].joints)
+    write(recording.with_poses(poses), tmp_path / "out")
+    shutil.copytree(tmp_path / "data", tmp_path / "again")
+    for path in (tmp_path / "out").iterdir():
+        shutil.copy(path, tmp_path / "again/P1" / path.name)
+    again = read(tmp_path / "again/P1", "hot3d")
+    for item in again.scene.bodies:
+        assert np.abs(item.initial.position - poses[item.name].position).max() < 1e-6
+        assert np.allclose(item.initial.joints, poses[item.name].joints, atol=1e-6)
+    old, new = (
+        (place / "P1/dynamic_objects.csv").read_text().splitlines() for place in (tmp_path / "data", tmp_path / "again")
+    )
+    assert len(old) == len(new) and old[0] == new[0]
+    for before, after in zip(old[1:], new[1:], strict=True):
+        assert len(before.split(",")) == len(after.split(","))
+        assert before.split(",")[:2] == after.split(",")[:2]
