@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,8 +60,8 @@ def write_tables(
         lines = (source / HANDS).read_text(encoding="utf-8").splitlines(keepends=True)
         for number, line in enumerate(lines):
             body = line.rstrip("\r\n")
-            tree = json.loads(body) if body.strip() else {}
-            row = rows.get(tree.get("timestamp_ns"))
+            tree: dict[str, Any] = json.loads(body) if body.strip() else {}
+            row = rows.get(tree.get("timestamp_ns", -1))
             changed = False
             for side, (poses, joints) in hands.items():
                 hand = tree.get("hand_poses", {}).get(index_of[side])
