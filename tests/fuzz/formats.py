@@ -170,7 +170,7 @@ def _of_others(
 
     def read(path: Path) -> None:
         folder = path.parents[depth - 1]
-        files = ("mano", "results", "predictions", "joints")
+        files = ("mano", "results", "predictions", "joints", "mapping")
         more = {key: folder / str(value) if key in files else value for key, value in options.items()}
         _read_format(folder / below, name, **more)
 
@@ -373,4 +373,15 @@ if find_spec("h5py") is not None:
 if find_spec("pyarrow") is not None:
     FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 1)
     FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 1, hands="joints")
+    FORMATS |= {
+        f"lerobot-{name}": _of_others(
+            *("lerobot", f"set/{file}", how, others.write_lerobot, depth), mapping="map.json", mano="mano", episode=1
+        )
+        for name, file, how, depth in (
+            ("mapping", "map.json", _JSON, 1),
+            ("info", "meta/info.json", _JSON, 2),
+            ("data", "data/chunk-000/file-000.parquet", BYTES, 3),
+            ("episodes", "meta/episodes/chunk-000/file-000.parquet", BYTES, 4),
+        )
+    }
 """All formats by name."""

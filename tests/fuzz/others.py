@@ -87,6 +87,13 @@ def write_dexycb_results(folder: Path) -> None:
         path.rename(sequence / path.name)
 
 
+def write_lerobot(folder: Path) -> None:
+    """A data set of LeRobot v3 with an episode, and a mapping."""
+    from tests.test_format_lerobot import strangers_set
+
+    strangers_set(folder / "set", ("wxyz", "rows6"))
+
+
 def write_ho3d(folder: Path) -> None:
     """A data set of one sequence."""
     ho3d.write_sequence(folder / "data")

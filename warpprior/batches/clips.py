@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from warpprior.batches.names import RESERVED
 from warpprior.formats.place import ANY, Place
 from warpprior.io.scene_file import SCENE_FILE
 from warpprior.support.errors import InputError
 
-RESERVED = ("journal", "logs", "summary.csv", "summary.parquet", "index.html")  # in the folder of a batch
 _LONGEST = 200  # characters of a name
 _COUNT = re.compile(r"^\[frames\][^\[]*?^\s*count\s*=\s*(\d{1,7})\s*(?:#.*)?$", re.MULTILINE)
 

@@ -38,6 +38,7 @@ FORMATS: dict[str, str | Format] = {
     "egodex": "warpprior.formats.egodex",
     "mediapipe": "warpprior.formats.mediapipe",
     "aria_hands": "warpprior.formats.aria_hands",
+    "lerobot": "warpprior.formats.lerobot",
     "hand_keypoints": "warpprior.formats.hand_keypoints",
     "mano_npz": "warpprior.formats.mano_npz",
     "foundationpose": "warpprior.formats.foundationpose",

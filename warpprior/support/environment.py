@@ -17,7 +17,9 @@ EXTRAS = {
     "usd": {"usd-core": "pxr"},
     "cv": {"opencv-python-headless": "cv2", "imageio-ffmpeg": "imageio_ffmpeg"},
     "formats": {"pyyaml": "yaml", "pyarrow": "pyarrow", "h5py": "h5py"},
+    "ray": {"ray": "ray"},
 }
+LARGE = ("ray",)  # left out of the extra ``all``
 CORE = ("warp-lang", "numpy", "scipy")
 
 
