@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
+from warpprior.bodies.mass import UNKNOWN, Matter
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
@@ -104,6 +105,7 @@ class SceneBody:
             it is made, and holds it from then on.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
+        matter: mass or density, and friction, where they are known.
     """
 
     body: Body
@@ -113,6 +115,7 @@ class SceneBody:
     truth: Poses | None = None
     symmetry: str = "none"
     source: Path | None = None
+    matter: Matter = UNKNOWN
 
     @property
     def name(self) -> str:
@@ -357,6 +360,7 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{place}: label", f"{body.label}", f"a number from 1 to {IGNORE_LABEL - 1}")
         if body.symmetry not in SYMMETRIES:
             raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
+        body.matter.check(place)
         if body.body.animation is not None and not body.known:
             raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)

@@ -93,6 +93,7 @@ def load_scene(
             truth=truth[entry.name].frames(first) if entry.name in truth else None,
             symmetry=entry.symmetry,
             source=entry.path,
+            matter=entry.matter,
         )
         for entry, model in zip(scene_file.bodies, models, strict=True)
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.separate_process import Limits, run_separately
+from warpprior.usd.check_physics import physics_findings
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom
@@ -44,8 +45,9 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
     At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
     primvars and normals as long as their interpolation asks for, indices of primvars in range, extents around their
     points; all samples within the stage's time range and with a default value, which physics engines read; and a
-    default prim, Z up and metres.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero
-    quaternions and colours of the wrong length).
+    default prim, Z up and metres.  Rigid bodies have mass, and colliders where they have a surface, but not too many;
+    joints are where both their bodies have them.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN
+    points, zero quaternions and colours of the wrong length).
 
     The stage is read in a process of its own, which a damaged file may crash.
 
@@ -91,6 +93,7 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
             findings += _mesh_findings(UsdGeom.Mesh(prim))
         else:
             findings += _constant_findings(prim)
+    findings += [Finding(*texts) for texts in physics_findings(stage)]
     return {}, [(one.prim, one.what, one.message) for one in findings]
 
 

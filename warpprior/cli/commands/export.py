@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
 from warpprior.cli.shared import Common, Measured, NamingFormats
+from warpprior.support.stage_choices import COLLIDERS, ROBOTS
 
 if TYPE_CHECKING:
     from warpprior.formats import Recording
@@ -23,6 +24,8 @@ class Options(Measured, NamingFormats, Common):
     output: Path | None = option("stage to write (.usdc, .usda, .usd)", metavar="FILE")
     format: str | None = option("another format to write, into --output-dir (see warpprior formats)", metavar="NAME")
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
+    colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
+    robot: str = option("robots of a stage: links that follow the motion, or joints", ROBOTS[0], choices=ROBOTS)
     overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
@@ -41,15 +44,16 @@ def _write_stage(options: Options, output: Path) -> int:
     from warpprior.io import prepare_file
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
-    from warpprior.usd import export_usd
+    from warpprior.usd import StageOptions, export_usd
 
     with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
         recording, poses_file = _opened(options)
         scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
         say_warnings(scene)
+        choices = StageOptions(colliders=options.colliders, robot=options.robot)
         with progress_bar("export", quiet=options.quiet) as progress:
-            self_healing(lambda: export_usd(scene, poses, output, progress=progress))
+            self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
     say(options.quiet, f"{scene.frame_count} frames in {output}")
     return OK
 
