@@ -14,10 +14,12 @@ import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
 from warpprior.bodies.mass import UNKNOWN, Matter
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.renamed import renamed_fields
+from warpprior.world import World
 
 IGNORE_LABEL = 255  # label pixels that say nothing
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
@@ -106,6 +108,7 @@ class SceneBody:
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
         matter: mass or density, and friction, where they are known.
+        size: its size is estimated with its poses, by this prior; of rigid bodies. None: ``initial.scale`` is its size.
     """
 
     body: Body
@@ -116,6 +119,7 @@ class SceneBody:
     symmetry: str = "none"
     source: Path | None = None
     matter: Matter = UNKNOWN
+    size: SizePrior | None = None
 
     @property
     def name(self) -> str:
@@ -153,6 +157,7 @@ class Scene:
         noise: one sigma of what was observed, by name of the channel and in its unit (see
             :data:`warpprior.observations.CHANNELS`), where it is known; :meth:`sigma` fills in the rest.
         timestamps: when each frame was taken (frame,) [s], strictly increasing; None for one every 1 / fps.
+        world: poses of a moving camera, and the direction of gravity; None: the camera stands.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
@@ -178,6 +183,7 @@ class Scene:
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
     noise: Mapping[str, float] = field(default_factory=dict)
+    world: World | None = None
 
     def __post_init__(self):
         _take_observations(self)
@@ -223,8 +229,23 @@ class Scene:
             bodies=bodies,
             labels=None if self.labels is None else self.labels[cut],
             timestamps=None if self.timestamps is None else self.timestamps[cut],
+            world=None if self.world is None else self.world.first_frames(count),
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
+
+
+def with_sizes_known(scene: Scene) -> Scene:
+    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
+    sized = [body for body in scene.bodies if body.size is not None]
+    if not sized:
+        return scene
+    notes = [
+        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
+        "refine a part of the sequence, and start from the poses of its result, which have the size."
+        for body in sized
+    ]
+    bodies = tuple(replace(body, size=None) for body in scene.bodies)
+    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))
 
 
 def _take_observations(scene: Scene) -> None:
@@ -363,6 +384,9 @@ def check_scene(scene: Scene) -> None:
         body.matter.check(place)
         if body.body.animation is not None and not body.known:
             raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
+        if body.size is not None and (body.known or not body.body.is_rigid):
+            found = "to be estimated of a body that " + ("is known" if body.known else "bends")
+            raise InputError(f"{place}: size", found, "a rigid body that is estimated, or size=None")
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
@@ -378,11 +402,28 @@ def check_scene(scene: Scene) -> None:
                 raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
     if scene.timestamps is not None:
         check_timestamps(f"{where}: timestamps", scene.timestamps, scene.frame_count)
+    _check_world(f"{where}: world", scene.world, scene.frame_count)
     if scene.labels is not None:
         expected = (scene.frame_count, scene.camera.height, scene.camera.width)
         if scene.labels.shape != expected or scene.labels.dtype != np.uint8:
             found = f"{scene.labels.dtype} of shape {scene.labels.shape}"
             raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
+
+
+def _check_world(where: str, world: World | None, frame_count: int) -> None:
+    """Poses of the camera in every frame, as unit quaternions."""
+    for name in ("camera", "truth"):
+        path = getattr(world, name, None)
+        if path is None:
+            continue
+        shapes = np.shape(path.position), np.shape(path.rotation)
+        wanted = (frame_count, 3), (frame_count, 4)
+        if shapes != wanted:
+            raise InputError(f"{where}: {name}", f"shapes {shapes}", f"shapes {wanted}")
+        good = np.isfinite(path.position).all() and np.isfinite(path.rotation).all()
+        if not good or np.abs(np.linalg.norm(path.rotation, axis=1) - 1.0).max() > UNIT_TOLERANCE:
+            accepted = "finite places and unit quaternions"
+            raise InputError(f"{where}: {name}", "not finite, or of another length", accepted)
 
 
 def check_is_scene(scene: object, where: str) -> None:

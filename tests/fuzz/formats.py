@@ -170,11 +170,18 @@ def _of_others(
 
     def read(path: Path) -> None:
         folder = path.parents[depth - 1]
-        files = ("mano", "results")
+        files = ("mano", "results", "predictions", "joints")
         more = {key: folder / str(value) if key in files else value for key, value in options.items()}
         _read_format(folder / below, name, **more)
 
     return Format(place, take, mutators, read, beside, seconds=20.0)
+
+
+def _read_plain(path: Path) -> None:
+    """A pickle as plain data."""
+    from warpprior.bodies.readers.plain_pickle import read_plain
+
+    read_plain(path, "data")
 
 
 def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
@@ -251,6 +258,7 @@ FORMATS: dict[str, Format] = {
     "clip-keypoints-json": _of_clip("hand_right.json", _JSON, "hand_keypoints"),
     "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
+    "bop-lens": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop_lens, 1),
     "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
     "bop-models": _of_others("bop", "set/models/models_info.json", _JSON, others.write_bop, 2, below="test/000007"),
     "bop-results": _of_others("bop", "set/test/000007/r.csv", TEXT, others.write_bop, 1, results="r.csv"),
@@ -263,14 +271,52 @@ FORMATS: dict[str, Format] = {
         below=others.DEXYCB.removeprefix("data/"),
         without_hands=True,
     ),
+    **{
+        f"dexycb-{option}": _of_others(
+            *("dexycb", f"20200703-subject-03/20200709_000004/{file}", TEXT, others.write_dexycb_results, 1),
+            mano="../../mano",
+            **{option: file},
+        )
+        for option, file in (("results", "bop_s0_test.csv"), ("joints", "hpe_s0_test.txt"))
+    },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
+    ),
+    "ho3d-predictions": _of_others(
+        *("ho3d", "data/train/MC1/pred.json", TEXT, others.write_ho3d_predictions, 1),
+        mano="../../mano",
+        predictions="pred.json",
     ),
     "hot3d-poses": _of_others("hot3d", "P1/dynamic_objects.csv", TEXT, others.write_hot3d, 1),
     "hot3d-cameras": _of_others("hot3d", "P1/camera_models.json", _JSON, others.write_hot3d, 1),
     "hot3d-hands": _of_others("hot3d", "P1/umetrack_hand_pose_trajectory.jsonl", TEXT, others.write_hot3d, 1),
     "hot3d-profile": _of_others("hot3d", "P1/umetrack_hand_user_profile.json", _JSON, others.write_hot3d, 1),
     "hot3d-clip": _of_others("hot3d", "clip-000001.tar", BYTES, others.write_hot3d, 1, below="clip-000001.tar"),
+    "plain-pickle": Format("a.pth", seeds.plain_pickles, with_bytes(change_pickle), _read_plain, _with_box),
+    "plain-joblib": Format("a.pth", seeds.joblib_files, BYTES, _read_plain, _with_box),
+    "plain-torch": Format("a.pt", seeds.torch_archives, BYTES, _read_plain, _with_box),
+    **{
+        f"hamer-{file.rpartition('.')[2]}": _of_others(
+            "hamer", file, how, others.write_network_hands, 1, below=file, mano="mano", width=160, height=120
+        )
+        for file, how in (("hands.json", _JSON), ("hands.pkl", with_bytes(change_pickle)), ("hands.npy", BYTES))
+    },
+    "dynhamr-npz": _of_others(
+        *("dyn_hamr", "run/smooth_fit/clip_000060_world_results.npz", _NPZ, others.write_network_hands, 2),
+        mano="../mano",
+    ),
+    "dynhamr-tracks": _of_others(
+        "dyn_hamr", "run/track_info.json", _JSON, others.write_network_hands, 1, mano="../mano"
+    ),
+    "hawor-result": _of_others(
+        "hawor", "video/world_space_res.pth", BYTES, others.write_network_hands, 1, mano="../mano"
+    ),
+    "hawor-slam": _of_others(
+        "hawor", "video/SLAM/hawor_slam_w_scale_0_5.npz", _NPZ, others.write_network_hands, 2, mano="../mano"
+    ),
+    "hawor-camera": _of_others(
+        "hawor", "video/cam_space/0/0_1.json", _JSON, others.write_network_hands, 3, mano="../mano"
+    ),
     "mediapipe-json": _of_others(
         "mediapipe", "hands.json", _JSON, others.write_hand_tables, 1, below="hands.json", width=160, height=120
     ),

@@ -17,11 +17,13 @@ from warpprior.bodies.readers.mesh import UNITS
 from warpprior.formats.format import Format
 from warpprior.formats.parts.clip_hands import HandTrack, read_hand_tracks
 from warpprior.formats.parts.clip_roles import ROLES, Roles, find_roles
-from warpprior.formats.parts.intrinsics import Intrinsics, read_intrinsics
+from warpprior.formats.parts.hand_sources import HandSources
+from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.keypoints import ORDERS
 from warpprior.formats.parts.mask_sources import ONE, mask_numbers, mask_sample, read_masks
 from warpprior.formats.parts.mesh_units import read_mesh_of_any_unit
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.network_hands import CONVENTIONS, HandChoices
 from warpprior.formats.parts.pictures import (
     Masks,
     color_pictures,
@@ -67,6 +69,16 @@ class ClipOptions:
     mesh: tuple[Path, ...] = option("mesh of an object, in the order of --object-poses; repeatable", (), metavar="PATH")
     mesh_unit: str | None = option("unit of meshes (default: by their size)", choices=tuple(UNITS))
     hand_keypoints: tuple[Path, ...] = option("file of a hand's keypoints; repeatable", (), metavar="PATH")
+    hands: tuple[Path, ...] = option(
+        "file or folder of hands that a network gave: HaMeR, WiLoR, Dyn-HaMR, HaWoR, MANO npz; repeatable",
+        (),
+        metavar="PATH",
+    )
+    mano: Path | None = option("folder of the MANO models (default: $WARPPRIOR_MANO)", metavar="DIR")
+    left_hands: str | None = option(
+        "what rotations of left hands are of (default: what makes the keypoints in the file)", choices=CONVENTIONS
+    )
+    without_hands: bool = option("leave hands of networks out", False)
     keypoint_order: str | None = option("order of keypoints (default: by their distances)", choices=tuple(ORDERS))
     side: str | None = option("side of a hand whose file does not say it", choices=("right", "left"))
     fps: float = option("frames per second, where no trajectory says it", number(30.0, 0.01, 10_000.0))
@@ -76,13 +88,17 @@ class ClipFormat(Format):
     """A folder of loose outputs."""
 
     name = "clip"
-    title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hand keypoints"
+    title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hands"
     reads = (
         "masks: PNG by object, palettes and ids, npz, npy, COCO RLE JSON; poses: 4x4 text, JSON, npy, TUM, KITTI; "
-        "intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands"
+        "intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands; hands of "
+        "HaMeR, WiLoR, Dyn-HaMR, HaWoR and MANO npz"
     )
     writes = "the files of poses and of 3D keypoints, corrected, in their own form"
-    verified = "files made in the layouts of FoundationPose, SAM 2, COLMAP and TUM; run lengths by pycocotools"
+    verified = (
+        "files made in the layouts of FoundationPose, SAM 2, COLMAP, TUM and the networks of hands; run lengths by "
+        "pycocotools"
+    )
     general = True
     Options = ClipOptions
 
@@ -91,7 +107,9 @@ class ClipFormat(Format):
             return ""
         roles = find_roles(path, {})
         found = [
-            role for role in ("intrinsics", "masks", "object_poses", "mesh", "hand_keypoints") if roles.found[role]
+            role
+            for role in ("intrinsics", "masks", "object_poses", "mesh", "hand_keypoints", "hands")
+            if roles.found[role]
         ]
         return f"{', '.join(found)}" if "intrinsics" in found and len(found) > 2 else ""
 
@@ -115,6 +133,8 @@ class _Reader:
         self.source, self.options, self.notes = source, options, []
         given = {role: getattr(options, role) for role in ROLES}
         self.roles: Roles = find_roles(source, given)
+        paths = [] if options.without_hands else self.roles.found["hands"]
+        self.networks = HandSources.read(paths, self.notes)
 
     def one(self, role: str) -> Path | None:
         """The only file or folder of a role, or None.
@@ -136,11 +156,14 @@ class _Reader:
         timeline = self._timeline(tracks)
         camera, rectifier = self._camera()
         objects = self._objects(tracks, timeline)
+        choices = HandChoices(self.options.mano, self.options.left_hands)
+        whole = {hand.item.name: hand for hand in self.networks.hands(camera, timeline, choices, self.notes)}
         hands = self._hands(timeline, camera)
-        if not objects and not hands:
+        if not objects and not hands and not whole:
             accepted = "poses of an object with its mesh, or keypoints of a hand"
             raise InputError(str(self.source), "holds nothing that can be estimated", accepted)
-        named = [item.name for item in objects] + [hand.name for hand in hands]
+        alone = [hand for hand in hands if hand.name not in whole]
+        named = [*(item.name for item in objects), *whole, *(hand.name for hand in alone)]
         labels = {name: label for label, name in enumerate(named, start=1)}
         images, masked = self._labels(timeline, camera, labels)
         if rectifier is not None and images is not None:
@@ -148,10 +171,15 @@ class _Reader:
             for image in images:
                 image[:] = nearest(image)
         bodies = [replace(item, label=labels[item.name]) for item in objects]
+        bodies += [replace(hand.item, label=labels[name]) for name, hand in whole.items()]
         bodies += [
             SceneBody(read_hand(hand.side, name=hand.name), labels[hand.name], False)  # its start is fitted
-            for hand in hands
+            for hand in alone
         ]
+        flat = {name: hand.keypoints2d for name, hand in whole.items() if hand.keypoints2d is not None}
+        deep = {name: hand.keypoints3d for name, hand in whole.items() if hand.keypoints3d is not None}
+        flat |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"}
+        deep |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"}
         rgb, depth = self.one("rgb"), self.one("depth_images")
         colors = self._frames(rgb, timeline)
         depths, unit = self._frames(depth, timeline), self.options.depth_unit
@@ -161,8 +189,9 @@ class _Reader:
         )
         if rectifier is not None:
             read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
-            read_depth = None
-            self.notes.append("pictures were rectified to a pinhole camera; depth images were left out")
+            read_depth = None if read_depth is None else replace(read_depth, rectifier=rectifier)
+            hands = [hand.rectified(rectifier.points) for hand in hands]
+            self.notes.append("pictures, masks and keypoints in them were rectified to a pinhole camera")
         self._say_what_is_what()
         world = self._world(timeline)
         scene = Scene(
@@ -173,8 +202,8 @@ class _Reader:
             labels=images,
             read_rgb=read_rgb,
             read_depth=read_depth,
-            keypoints2d={hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"},
-            keypoints3d={hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"},
+            keypoints2d=flat,
+            keypoints3d=deep,
             warnings=tuple(self.notes),
         )
         return Recording(known_without_masks(scene, masked), world)
@@ -199,6 +228,8 @@ class _Reader:
                 return Timeline.of(track.numbers, name, self.notes)
         for track in tracks.values():
             return Timeline(tuple(range(len(track.matrices))))
+        if (found := self.networks.timeline(self.notes)) is not None:
+            return found
         lengths = self._hand_lengths()
         if not lengths:
             raise InputError(str(self.source), "holds no numbered pictures, masks or poses", "--rgb, --masks or poses")
@@ -213,10 +244,15 @@ class _Reader:
 
     def _camera(self) -> tuple[Camera, Rectifier | None]:
         path = self.one("intrinsics")
-        if path is None:
+        stated = self.networks.intrinsics() if path is None else None
+        if stated is not None:
+            found, name = stated
+            self.notes.append(f"intrinsics are those of the hands' program ({name}), for there is no file of them")
+        elif path is not None:
+            found, name = read_intrinsics(path), path.name
+        else:
             accepted = "cam_K.txt, intrinsics.json or .yaml, or cameras.txt; --intrinsics PATH"
             raise InputError(str(self.source), "holds no intrinsics", accepted)
-        found: Intrinsics = read_intrinsics(path)
         rgb, masks, depth = (self.one(role) for role in ("rgb", "masks", "depth_images"))
         sample = next((file for folder in (rgb, depth) if folder for file in numbered(folder).values()), None)
         sample = sample or (mask_sample(masks) if masks else None)
@@ -225,8 +261,8 @@ class _Reader:
             size = max(2, round(2 * found.cx)), max(2, round(2 * found.cy))
             said = f"{size[0]} x {size[1]}, from the principal point"
             self.notes.append(f"size of the pictures: guessed to be {said}, for there are none")
-        camera = found.camera(size, self.options.pixel_centers, path.name, self.notes)
-        return camera, None if found.distortion is None else Rectifier(camera, found.distortion, str(path))
+        camera = found.camera(size, self.options.pixel_centers, name, self.notes)
+        return camera, None if found.lens is None else Rectifier(camera, found.lens, str(path))
 
     def _objects(self, tracks: dict[str, PoseTrack], timeline: Timeline) -> list[SceneBody]:
         """Objects with their poses, labels still to be given."""
@@ -340,7 +376,9 @@ class _Reader:
     def _world(self, timeline: Timeline) -> World:
         path = self.one("camera_poses")
         if path is None:
-            return World()
+            way = self.networks.camera(timeline, self.notes)
+            note_camera(way, self.notes)
+            return World(way)
         matrices, valid = read_pose_track(path, self.notes).by_frame(timeline, self.notes)
         found = camera_path(matrices, valid, str(path), self.notes)
         note_camera(found, self.notes)

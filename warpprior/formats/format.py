@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -71,6 +72,16 @@ class Format:
             InputError: the recording has not what the format needs.
         """
         raise InputError(f"format {self.name}", "is read only", "name one that is written: warpprior formats")
+
+    def write_several(self, recordings: Sequence[Recording], folder: Path, options: Any) -> tuple[str, ...]:
+        """Write several recordings into the same files, where the format's files hold more than one sequence.
+
+        Arguments, returned sentences and errors as of :meth:`write`.
+
+        Raises:
+            InputError: files of the format hold one sequence each.
+        """
+        raise InputError(f"format {self.name}", f"{len(recordings)} recordings at once", "one: it holds one sequence")
 
     def origin_of(self, recording: Recording, what: str, accepted: str) -> Origin:
         """Where a recording was read from, for formats that are only written back.

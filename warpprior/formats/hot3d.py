@@ -105,7 +105,7 @@ class _Maker:
         note_camera(self.path, notes)
         scene = Scene(
             name=found.name,
-            camera=found.lens.pinhole(),
+            camera=found.lens.camera,
             fps=found.fps,
             bodies=(*bodies, *hands),
             labels=labels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,17 +119,17 @@ def _hint_at_format(path: Path) -> None:
 
 
 def write(
-    recording: Recording,
+    recording: Recording | Sequence[Recording],
     folder: str | os.PathLike[str],
     format: str | None = None,
     *,
     overwrite: bool = False,
     **options: Any,
 ) -> tuple[str, ...]:
-    """Write a recording; the folder appears as a whole.
+    """Write a recording, or several into one file; the folder appears as a whole.
 
     Args:
-        recording: what to write, in its scene's initial poses.
+        recording: what to write, in its scene's initial poses; several where a file of the format holds several.
         folder: must not exist, or be empty.
         format: its name; None writes back into the format that the recording was read from.
         overwrite: replace a folder that is there as a whole.
@@ -141,9 +142,12 @@ def write(
         InputError: no such format, it is read only, or the recording has not what it needs.
         RunError: the file system refused.
     """
-    name, origin = check_writable(recording, format), recording.origin
+    several = (recording,) if isinstance(recording, Recording) else tuple(recording)
+    if not several:
+        raise InputError("recordings", "there is none", "one at least")
+    name, origin = check_writable(several[0], format), several[0].origin
     chosen = dict(origin.options) if origin is not None and origin.format == name and not options else options
-    return write_into(recording, Path(folder), name, make_options(name, chosen), overwrite=overwrite)
+    return write_into(several, Path(folder), name, make_options(name, chosen), overwrite=overwrite)
 
 
 def check_writable(recording: Recording, format: str | None = None) -> str:
@@ -165,17 +169,20 @@ def check_writable(recording: Recording, format: str | None = None) -> str:
 
 
 def write_into(
-    recording: Recording, folder: Path, name: str, options: Any, *, overwrite: bool = False
+    recordings: Sequence[Recording], folder: Path, name: str, options: Any, *, overwrite: bool = False
 ) -> tuple[str, ...]:
-    """Write a recording with options of the format, whole or not at all."""
+    """Write recordings with options of the format, whole or not at all."""
     from warpprior.io.atomic import atomic_folder
 
-    check_writable(recording, name)
-    _check_apart(recording, folder)
+    for recording in recordings:
+        check_writable(recording, name)
+        _check_apart(recording, folder)
     if overwrite:
         _check_replaceable(folder, name)
     with atomic_folder(folder, overwrite=overwrite) as target:
-        return find_format(name).write(recording, target, options)
+        if len(recordings) == 1:
+            return find_format(name).write(recordings[0], target, options)
+        return find_format(name).write_several(recordings, target, options)
 
 
 def _check_replaceable(folder: Path, name: str) -> None:

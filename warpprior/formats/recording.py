@@ -44,6 +44,13 @@ class Recording:
     world: World = field(default_factory=World)
     origin: Origin | None = None
 
+    def __post_init__(self):
+        """The scene's world is the recording's; a scene that has none takes the recording's."""
+        if self.scene.world is not None:
+            object.__setattr__(self, "world", self.scene.world)
+        elif self.world.camera is not None or self.world.gravity is not None:
+            object.__setattr__(self, "scene", replace(self.scene, world=self.world))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence for each thing that was changed, guessed or left out."""

@@ -31,6 +31,7 @@ from warpprior.io.result_folder import (
     checked_poses_file,
     describe_parts,
 )
+from warpprior.io.result_meshes import former_mesh_files, mesh_files, write_meshes
 from warpprior.io.staging import staged
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
@@ -86,9 +87,11 @@ def save_result(
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror or error}") from error
     removed: list[str] = []
-    with staged(folder, RESULT_FILES, removed) as staging:
+    meshes = [*mesh_files(result).values()]
+    with staged(folder, (*meshes, *RESULT_FILES), removed) as staging:
+        removed += [name for name in former_mesh_files(folder) if name not in meshes]
         result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
-        record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging)}
+        record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging, meshes)}
         record["scene"]["source"] = source
         write_json(staging / CONFIG_FILE, record)
         if result.complete:
@@ -104,6 +107,7 @@ def _write_parts(
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     bodies = [item.body for item in result.scene.bodies]
     save_poses(folder / POSES_FILE, result.poses, bodies=bodies, verdicts=result.verdicts)
+    write_meshes(result, folder)
     write_json(folder / METRICS_FILE, result.metrics | _verdicts(result))
     _write_history(folder / HISTORY_FILE, result.history | _doubts(result))
     video, usd, report = wanted

@@ -162,6 +162,8 @@ class Evaluator:
 
         if item.truth is not None:
             truth, defined = self._true[item.name]
+            if item.size is not None:
+                extra["size_error"] = poses.scale / item.truth.scale - 1.0
             rows.update(motion_errors(body, item.symmetry, poses, item.truth, surface))
             rows.update(surface_errors(posed, truth, defined, self._scene.camera))
             if body.keypoint_count:

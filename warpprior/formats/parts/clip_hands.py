@@ -45,6 +45,16 @@ class HandTrack:
     def side(self) -> str:
         return self.name.removeprefix("hand_")
 
+    def rectified(self, points: Callable[[np.ndarray], np.ndarray]) -> HandTrack:
+        """The same with keypoints in pictures moved to where a pinhole camera sees them; beyond it they are none."""
+        if self.kind != "keypoints2d":
+            return self
+        moved, values = points(self.values[..., :2]), self.values.copy()
+        lost = np.logical_not(np.isfinite(moved).all(axis=-1))
+        values[..., :2] = np.where(lost[..., None], np.nan, moved)
+        values[..., -1] = np.where(lost, 0.0, values[..., -1])
+        return replace(self, values=values)
+
     def on(self, timeline: Timeline, notes: list[str]) -> HandTrack:
         """The same with a row for each frame."""
         whole = np.zeros((timeline.count, *self.values.shape[1:]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.bodies.readers.mesh import READERS as MESHES
+from warpprior.formats.parts.hand_sources import OWN_FILES, kind_of_hands
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.pictures import inside, numbered
 from warpprior.support.errors import InputError
@@ -25,6 +26,7 @@ ROLES: dict[str, str] = {
     "camera_poses": "poses of the camera",
     "mesh": "a mesh",
     "hand_keypoints": "keypoints of a hand",
+    "hands": "hands of a network",
 }
 _DEPTH = 2  # folders down
 _MOST = 20_000  # entries looked at, pictures of a folder counted once
@@ -108,13 +110,17 @@ class _Scan:
         self.root, self.roles, self.decided, self.left = root, roles, decided, _MOST
 
     def folder(self, folder: Path, depth: int) -> None:
+        kind = kind_of_hands(folder) if depth == 0 else ""
+        own = OWN_FILES.get(kind, ())
+        if own:
+            self._enter(folder, "hands")
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             raise InputError(str(folder), f"cannot be read ({error.strerror})", "a folder you may read") from None
         for entry in entries:
             self.left -= 1
-            if entry.name.startswith(".") or self.left < 0:
+            if entry.name.startswith((".", *own)) or self.left < 0:
                 continue
             path = Path(entry.path)
             if entry.is_symlink():
@@ -127,7 +133,9 @@ class _Scan:
     def _child(self, path: Path, depth: int) -> None:
         pictures = numbered(path, root=self.root, strict=False)
         texts = numbered(path, (".txt", ".json"), root=self.root, strict=False)
-        if pictures:
+        if not pictures and kind_of_hands(path):
+            self._enter(path, "hands")
+        elif pictures:
             self._enter(path, _word_role(path, ("depth_images", "masks", "rgb")) or _picture_role(pictures))
         elif len(texts) > 1 or (texts and _word_role(path, ("object_poses",))):
             is_camera = _word_role(path, ("object_poses", "camera_poses")) == "camera_poses"
@@ -153,6 +161,8 @@ class _Scan:
         ending = path.suffix.lower()
         if ending in MESHES:
             return "mesh"
+        if kind_of_hands(path):
+            return "hands"
         named = {
             ".txt": ("intrinsics", "object_poses", "camera_poses"),
             ".yaml": ("intrinsics",),
