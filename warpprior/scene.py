@@ -338,8 +338,7 @@ def trust_of(keypoints: np.ndarray) -> np.ndarray:
 
 def _read_image(where: str, read: Callable[[int], object], frame: int) -> np.ndarray | None:
     """What a reader returns of a frame, as NumPy."""
-    image = read(frame)
-    return None if image is None else to_numpy(image, f"{where}({frame})")
+    return None if (image := read(frame)) is None else to_numpy(image, f"{where}({frame})")
 
 
 def box_center(body: Body, scale: float = 1.0) -> np.ndarray:
@@ -362,11 +361,9 @@ def check_scene(scene: Scene) -> None:
     where = f"scene {scene.name!r}"
     if not scene.bodies:
         raise InputError(where, "no bodies", "at least one body")
-    if not 0.0 < scene.fps < np.inf:
-        raise InputError(f"{where}: fps", f"{scene.fps}", "a finite number above zero")
     camera = scene.camera
-    for name, value in (("camera fx", camera.fx), ("camera fy", camera.fy)):
-        if not (np.isfinite(value) and value > 0.0):
+    for name, value in (("fps", scene.fps), ("camera fx", camera.fx), ("camera fy", camera.fy)):
+        if not 0.0 < value < np.inf:
             raise InputError(f"{where}: {name}", f"{value}", "a finite number above zero")
     for name, value in (("camera cx", camera.cx), ("camera cy", camera.cy)):
         if not np.isfinite(value):
@@ -446,8 +443,7 @@ def check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
     if np.shape(times) != (frame_count,):
         raise InputError(where, f"shape {np.shape(times)}", f"shape {(frame_count,)}")
     if not np.isfinite(times).all():
-        frame = int(np.flatnonzero(~np.isfinite(times))[0])
-        raise InputError(f"{where}, frame {frame}", "not finite", "finite seconds")
+        raise InputError(f"{where}, frame {np.argmin(np.isfinite(times))}", "not finite", "finite seconds")
     back = np.flatnonzero(np.diff(times) <= 0.0)
     if len(back):
         found = f"{times[back[0] + 1]:.9g} s after {times[back[0]]:.9g} s"
