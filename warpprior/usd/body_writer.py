@@ -43,7 +43,7 @@ class BodyWriter:
 
     def __init__(self, stage: Usd.Stage, body: SceneBody, solid: Body, looks: Looks, options: StageOptions):
         self.stage, self.body, self.solid, self.looks, self.options = stage, body.body, solid, looks, options
-        self.matter = body.matter
+        self.matter, self.symmetry = body.matter, body.symmetry
         self.name = prim_name(body.name)
         self.path = f"/World/{self.name}"
 
@@ -85,6 +85,7 @@ class BodyWriter:
         prim = self.stage.GetPrimAtPath(self.path)
         Usd.ModelAPI(prim).SetKind("component")
         prim.SetDisplayName(self.body.name)
+        prim.SetCustomDataByKey("warpprior:symmetry", self.symmetry)
         if poses.covariance is not None:
             write_uncertainty(self.stage.GetPrimAtPath(sure), poses.covariance, world_from_camera)
 

@@ -91,6 +91,8 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
         findings += _value_findings(stage, prim)
         if prim.IsA(UsdGeom.Mesh):
             findings += _mesh_findings(UsdGeom.Mesh(prim))
+        elif prim.IsA(UsdGeom.Points):
+            findings += _points_findings(UsdGeom.Points(prim))
         else:
             findings += _constant_findings(prim)
     findings += [Finding(*texts) for texts in physics_findings(stage)]
@@ -173,6 +175,16 @@ def _constant_findings(prim: Usd.Prim) -> Iterator[Finding]:
     for primvar in UsdGeom.PrimvarsAPI(prim).GetPrimvarsWithAuthoredValues():
         if primvar.GetTypeName().isArray and not primvar.IsIndexed():
             yield from _length_findings(str(prim.GetPath()), primvar.GetAttr(), primvar.GetElementSize())
+
+
+def _points_findings(points: UsdGeom.Points) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    path, count = str(points.GetPath()), len(points.GetPointsAttr().Get() or ())
+    for primvar in UsdGeom.PrimvarsAPI(points).GetPrimvarsWithAuthoredValues():
+        if primvar.IsIndexed() and primvar.GetInterpolation() == UsdGeom.Tokens.vertex:
+            yield from _length_findings(path, primvar.GetIndicesAttr(), count)
+            yield from _index_findings(path, primvar)
 
 
 def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:

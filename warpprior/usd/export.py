@@ -21,6 +21,7 @@ from warpprior.support.progress import Progress
 from warpprior.usd import prims
 from warpprior.usd.body_writer import BodyWriter, Looks
 from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
+from warpprior.usd.contact_prims import write_contacts
 from warpprior.usd.detail import detailed
 from warpprior.usd.heat import contact_heat, quantised
 from warpprior.usd.names import prim_name
@@ -63,9 +64,11 @@ def export_usd(
     - a frame whose pose comes with a covariance carries it (:mod:`warpprior.usd.uncertainty`);
     - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`).
 
-    Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it;
-    their long edges are cut so that there are vertices to carry it (:func:`warpprior.usd.detail.detailed`).
-    ``.usda`` is text and large; the others are binary.  The file appears whole or not at all.
+    Each body's symmetry is in its ``customData``, and ``/World/Contacts`` holds the points that touch
+    (:mod:`warpprior.usd.contact_prims`).  Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a
+    ``displayColor`` that turns red with it; their long edges are cut so that there are vertices to carry it
+    (:func:`warpprior.usd.detail.detailed`).  ``.usda`` is text and large; the others are binary.  The file appears
+    whole or not at all.
 
     Args:
         scene: camera, rate and bodies.
@@ -109,6 +112,7 @@ def export_usd(
         writer.write(poses[body.name], surfaces.get(body.name), tuple(world_from_camera), device)
         if progress is not None:
             progress(index + 1, len(scene.bodies), "writing the stage")
+    write_contacts(stage, contacts, tuple(world_from_camera))
     _write_whole(stage, path)
 
 
@@ -116,14 +120,14 @@ def _import_openusd() -> None:
     """Import what the export needs; interrupts wait, for OpenUSD would print them and go on without what it lacks."""
     try:
         with postponed():
-            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt  # noqa: F401
+            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("USD export", "usd") from error
 
 
 def _define_world(stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: tuple[float, ...]) -> None:
-    """Stage metadata, root prim, camera, physics scene, and a place for materials."""
-    from pxr import Gf, Usd, UsdGeom, UsdPhysics, Vt
+    """Stage metadata, root prim, camera, light, physics scene, and a place for materials."""
+    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics, Vt
 
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
@@ -143,6 +147,8 @@ def _define_world(stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
     physics.CreateGravityMagnitudeAttr(9.81)
     UsdGeom.Scope.Define(stage, "/World/Looks")
+    sky = UsdLux.DomeLight.Define(stage, "/World/Light")
+    sky.CreateIntensityAttr(1.0)
 
 
 def _with_detail(scene: Scene, contacts: Sequence[ContactPoints], heat: Mapping[str, np.ndarray] | None) -> Scene:

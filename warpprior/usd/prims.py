@@ -104,13 +104,13 @@ def color_mesh(mesh: UsdGeom.Mesh, color: np.ndarray, heat: np.ndarray | None) -
             display.CreateIndicesAttr().Set(Vt.IntArray.FromNumpy(which.reshape(-1).astype(np.int32)))
         return
     palette = heat_palette(heat, color)
-    _set_palette(display, palette.colors, palette.color_indices)
+    set_palette(display, palette.colors, palette.color_indices)
     primvars = UsdGeom.PrimvarsAPI(mesh)
     contact = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
-    _set_palette(contact, palette.heat, palette.heat_indices)
+    set_palette(contact, palette.heat, palette.heat_indices)
 
 
-def _set_palette(primvar: UsdGeom.Primvar, values: np.ndarray, indices: np.ndarray) -> None:
+def set_palette(primvar: UsdGeom.Primvar, values: np.ndarray, indices: np.ndarray) -> None:
     """Values and which of them each vertex has at each frame (frame, vertex).
 
     The first frame has a palette of its own, for validators look at it alone and want every value to be used.
