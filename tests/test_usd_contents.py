@@ -46,3 +46,17 @@ def test_results_say_how_they_came_about(tmp_path):
     assert about["seed"] == 5 and json.loads(about["settings"])["smooth"] == 0.5
     assert json.loads(about["metrics"]) == {"iou": 0.9}
     assert "warpprior" in json.loads(about["versions"]) and "verdicts" in about
+
+
+def test_packages_hold_the_same(tmp_path):
+    """A .usdz is one file with the stage that a .usdc has."""
+    scene = make_scene(arm=make_arm())
+    poses = {body.name: body.truth for body in scene.bodies}
+    stages = {}
+    for name in ("a.usdc", "a.usdz"):
+        export_usd(scene, poses, tmp_path / name)
+        assert check_stage(tmp_path / name) == []
+        stages[name] = Usd.Stage.Open(str(tmp_path / name))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.usdc", "a.usdz"}
+    texts = [stage.Flatten().ExportToString().split("\n)", 1)[1] for stage in stages.values()]
+    assert texts[0] == texts[1]

@@ -353,8 +353,8 @@ def test_bad_arguments_are_refused(tmp_path):
     scene, poses = make_scene(), truths(make_scene())
     with pytest.raises(InputError, match="box"):
         export_usd(scene, {}, tmp_path / "a.usdc")
-    with pytest.raises(InputError, match="usdz"):
-        export_usd(scene, poses, tmp_path / "a.usdz")
+    with pytest.raises(InputError, match="usdx"):
+        export_usd(scene, poses, tmp_path / "a.usdx")
     for heat in ({"box": np.zeros((5, 7))}, {"cup": np.zeros((5, 8))}, {"box": np.full((5, 8), np.nan)}):
         with pytest.raises(InputError, match="heat"):
             export_usd(scene, poses, tmp_path / "a.usdc", heat=heat)

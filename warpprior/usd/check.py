@@ -72,7 +72,7 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
         "warpprior.usd.check:find_faults",
         {"path": where},
         where=where,
-        accepted="a .usdc, .usd or .usda file",
+        accepted="a .usdc, .usd, .usda or .usdz file",
         limits=limits,
     )
     return [Finding(*texts) for texts in found]
@@ -85,7 +85,7 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
     try:
         stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
-        raise InputError(path, "not a readable stage", "a .usdc, .usd or .usda file") from error
+        raise InputError(path, "not a readable stage", "a .usdc, .usd, .usda or .usdz file") from error
     findings = list(_stage_findings(stage))
     for prim in stage.Traverse():
         findings += _value_findings(stage, prim)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +33,7 @@ from warpprior.usd.physics import add_friction
 if TYPE_CHECKING:
     from pxr import Usd
 
-FORMATS = (".usdc", ".usd", ".usda")
+FORMATS = (".usdc", ".usd", ".usda", ".usdz")
 _USUAL = StageOptions()
 
 # Colours of bodies that bring none, in order (sRGB): quiet, so that heat stands out.
@@ -73,7 +75,7 @@ def export_usd(
     Args:
         scene: camera, rate and bodies.
         poses: motion of every body of the scene, camera_from_body.
-        path: ``.usdc``, ``.usd`` or ``.usda`` file to write; its folder is created if needed.
+        path: ``.usdc``, ``.usd``, ``.usda`` or ``.usdz`` file to write; its folder is created if needed.
         contacts: contact points to turn into heat.
         heat: contact heat given directly, ``{body: (frame, vertex)}`` in [0, 1]; goes before ``contacts``.
         metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
@@ -212,10 +214,27 @@ def _write_whole(stage: Usd.Stage, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing_alone(path), atomic_path(path) as partial:
-            if not stage.GetRootLayer().Export(str(partial)):
+            written = _package if path.suffix.lower() == ".usdz" else _export
+            if not written(stage, str(partial)):
                 raise RunError(f"{path}: OpenUSD could not write the file")
     except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
         reasons = re.findall(r" : '(.*)'", str(error)) or [str(error).strip()]
         raise RunError(f"{path}: cannot write it: {reasons[0]}") from error
     except OSError as error:
         raise RunError(f"{path}: cannot write it: {error.strerror or error}") from error
+
+
+def _export(stage: Usd.Stage, path: str) -> bool:
+    return stage.GetRootLayer().Export(path)
+
+
+def _package(stage: Usd.Stage, path: str) -> bool:
+    """Write the stage as a package, whose first layer is ``scene.usdc``."""
+    from pxr import Sdf, UsdUtils
+
+    with tempfile.TemporaryDirectory() as folder:
+        layer, package = os.path.join(folder, "scene.usdc"), os.path.join(folder, "scene.usdz")
+        if not (_export(stage, layer) and UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(layer), package)):
+            return False
+        shutil.copyfile(package, path)
+    return True

@@ -22,7 +22,7 @@ class Options(ManyScenes, NamingFormats, Common):
     """Options of ``export``."""
 
     poses: Path | None = option("pose file or result folder (default: the scene's initial poses)", metavar="FILE")
-    output: Path | None = option("stage to write (.usdc, .usda, .usd)", metavar="FILE")
+    output: Path | None = option("stage to write (.usdc, .usda, .usd, .usdz)", metavar="FILE")
     format: str | None = option("another format to write, into --output-dir (see warpprior formats)", metavar="NAME")
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
     colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
