@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 CONTACTS = "/World/Contacts"
 _WIDTH = 0.003  # of a point as it is drawn [m]
 _FAINT = 0.02  # points that never have more weight are left out
-MOST_POINTS = 256  # of a pair of bodies
+MOST_POINTS = 64  # of a pair of bodies
 
 
 def write_contacts(stage: Usd.Stage, contacts: Sequence[ContactPoints], world_from_camera: tuple[float, ...]) -> None:
-    """Write a ``Points`` prim per pair of bodies: at most 256 of those that touch at some time.
+    """Write a ``Points`` prim per pair of bodies: at most 64 of those that touch at some time.
 
     ``primvars:contact`` is how much each touches at each frame, in [0, 1].
 
