@@ -27,7 +27,7 @@ class Bounds:
     corners: int
 
 
-OF_AN_OBJECT, OF_A_LINK = Bounds(MOST_HULLS, MOST_CORNERS), Bounds(4, 32)
+OF_AN_OBJECT, OF_A_LINK = Bounds(MOST_HULLS, MOST_CORNERS), Bounds(3, 24)
 
 
 def find_hulls(
