@@ -96,6 +96,7 @@ def load_scene(
             truth=truth[entry.name].frames(first) if entry.name in truth else None,
             symmetry=entry.symmetry,
             source=entry.path,
+            matter=entry.matter,
             size=entry.kind.size(entry.keys),
         )
         for entry, model in zip(scene_file.bodies, models, strict=True)

@@ -42,6 +42,13 @@ def composed(world_from_camera: np.ndarray, position: np.ndarray, rotation: np.n
     return frame_motion(moved, (turn * Rotation.from_quat(rotation)).as_quat())
 
 
+def in_world(world_from_camera: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Places (frame, n, 3) of camera frames in the world, float32; the camera's poses are (7,), or (frame, 7)."""
+    turns = Rotation.from_quat(world_from_camera[..., 3:]).as_matrix().swapaxes(-1, -2)
+    shifts = world_from_camera[..., None, :3] if world_from_camera.ndim == 2 else world_from_camera[:3]
+    return (places @ turns + shifts).astype(np.float32)
+
+
 def relative(parent: FrameMotion, child: FrameMotion) -> FrameMotion:
     """parent_from_child of two motions given in the same frame."""
     back = Rotation.from_quat(parent.rotation).inv()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
 from warpprior.cli.shared import Common, ManyScenes, NamingFormats
+from warpprior.support.stage_choices import COLLIDERS, ROBOTS
 
 if TYPE_CHECKING:
     from warpprior.formats import Place, Recording
@@ -21,9 +22,11 @@ class Options(ManyScenes, NamingFormats, Common):
     """Options of ``export``."""
 
     poses: Path | None = option("pose file or result folder (default: the scene's initial poses)", metavar="FILE")
-    output: Path | None = option("stage to write (.usdc, .usda, .usd)", metavar="FILE")
+    output: Path | None = option("stage to write (.usdc, .usda, .usd, .usdz)", metavar="FILE")
     format: str | None = option("another format to write, into --output-dir (see warpprior formats)", metavar="NAME")
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
+    colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
+    robot: str = option("robots of a stage: links that follow the motion, or joints", ROBOTS[0], choices=ROBOTS)
     overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
@@ -46,7 +49,7 @@ def _write_stage(options: Options, output: Path) -> int:
     from warpprior.io.world_poses import load_result_camera
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
-    from warpprior.usd import export_usd
+    from warpprior.usd import StageOptions, export_usd
 
     with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
@@ -56,8 +59,9 @@ def _write_stage(options: Options, output: Path) -> int:
         if camera is not None and scene.world is not None:
             scene = replace(scene, world=replace(scene.world, camera=camera))
         say_warnings(scene)
+        choices = StageOptions(colliders=options.colliders, robot=options.robot)
         with progress_bar("export", quiet=options.quiet) as progress:
-            self_healing(lambda: export_usd(scene, poses, output, progress=progress))
+            self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
     say(options.quiet, f"{scene.frame_count} frames in {output}")
     return OK
 
