@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     models = given.output_dir / "mano"
     models.mkdir(parents=True, exist_ok=True)
-    np.savez(models / "MANO_RIGHT.npz", **right_hand_arrays())
+    arrays: Any = right_hand_arrays()
+    np.savez(models / "MANO_RIGHT.npz", **arrays)
     found: dict[str, dict[str, float]] = {}
     for number in given.clips or range(len(kinds()))[: given.first]:
         clip = make_clip(number, given.frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def kinds() -> list[tuple[str, str, str]]:
 def make_clip(number: int, frames: int = FRAMES) -> Clip:
     """One of the forty."""
     name, thing, side = kinds()[number]
-    exact = {"pose_noise": "exact", "hand_noise": "exact", "mask_noise": "M1"}
+    exact: Any = {"pose_noise": "exact", "hand_noise": "exact", "mask_noise": "M1"}
     whole = simulate(name, object=thing, side=side, seed=SEED + number, frame_count=WHOLE, **exact)
     scene = part_of(whole, FIRST, frames)
     random = np.random.default_rng(SEED + number)

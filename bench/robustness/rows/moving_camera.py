@@ -44,6 +44,7 @@ def _score(made: Scene, thing: str, result: Result) -> dict[str, float]:
         "chamfer_mm": float(np.nanmedian(held["chamfer_mm"])),
     }
     own, hand = made.body(thing), made.body("hand")
+    assert own.truth is not None and hand.truth is not None
     apart = [result.poses[thing].position - result.poses["hand"].position, own.truth.position - hand.truth.position]
     found["apart_mm"] = 1e3 * float(np.median(np.linalg.norm(apart[0] - apart[1], axis=1)))
     if hands:
