@@ -5,7 +5,7 @@ import warp as wp
 from warpprior.kernels.link_blocks import Carriers, add_carried_row
 from warpprior.kernels.robust import Scale, trust_of
 from warpprior.kernels.rows import ROWS, System, add_carried, add_entry, add_share, close_row
-from warpprior.kernels.silhouette import Outline, dominant_lines, is_dominant, visit_owned, walk_edge
+from warpprior.kernels.silhouette import Outline, crop_of, dominant_lines, is_dominant, visit_owned, walk_edge
 from warpprior.kernels.slabs import launch_slabs
 from warpprior.kernels.visibility import key_inverse_depth, pixel_within
 
@@ -26,18 +26,20 @@ class Borders:
     walls: wp.array(dtype=wp.vec4i)  # [frame] where those are, as crops are; empty: where the outline is
     bodies: wp.array(dtype=wp.uint64, ndim=2)  # [body, place] keys of bodies drawn alone, this one among them
     views: wp.array(dtype=wp.vec4i, ndim=2)  # [body, frame] where those are; one frame's pixels after another's
+    sizes: wp.array(dtype=wp.int32)  # [body] pixels that a frame has there
     number: wp.int32  # of this one
     clearance: wp.float32  # how far behind the contour another body must be to count as behind [m]
     shares: wp.array(dtype=wp.float32)  # [frame] how much a frame counts
-    bias: wp.array(dtype=wp.float32)  # [1] how far borders lie outside the true ones, beyond what fields hold [px]
-    misfit: wp.array(dtype=wp.float32)  # [1] how far the true surface lies outside the body's [m]; empty: it does not
+    clips: wp.array(dtype=wp.int32)  # [frame] which clip it belongs to; empty: all to one
+    bias: wp.array(dtype=wp.float32)  # [clip] how far borders lie outside the true ones, beyond what fields hold [px]
+    misfit: wp.array(dtype=wp.float32)  # [clip] how far the true surface lies outside this [m]; empty: it does not
     misfit_column: wp.int32  # of that unknown
     focal: wp.vec2
     center: wp.vec2
     carriers: Carriers  # which links carry the edges; residuals depend on bias, misfit and focal length
 
 
-BORDERS_OF_FRAMES = ("shares",)  # [frame] of Borders, beside distances and what others hide
+BORDERS_OF_FRAMES = ("shares", "clips")  # [frame] of Borders, beside distances and what others hide
 
 
 @wp.func
@@ -106,8 +108,9 @@ def blocking_key(borders: Borders, outline: Outline, frame: int, pixel: int) -> 
     """The nearest of all other bodies in a pixel of the outline's crop."""
     nearest = wp.uint64(0)
     origin = outline.origins[frame]
-    column = origin[0] + pixel % outline.crop.width
-    row = origin[1] + pixel // outline.crop.width
+    width = crop_of(outline, frame).width
+    column = origin[0] + pixel % width
+    row = origin[1] + pixel // width
     if borders.blockers.shape[0] > 0:
         wall = pixel
         if borders.walls.shape[0] > 0:
@@ -119,7 +122,7 @@ def blocking_key(borders: Borders, outline: Outline, frame: int, pixel: int) -> 
             view = borders.views[body, frame]
             place = pixel_within(view, column, row)
             if place >= 0:
-                nearest = wp.max(nearest, borders.bodies[body, frame * view[2] * view[3] + place])
+                nearest = wp.max(nearest, borders.bodies[body, frame * borders.sizes[body] + place])
     return nearest
 
 
@@ -146,6 +149,9 @@ def _add_contour(
     pose = poses[frame]
     width = scale[0].reach
     believed = scale[0].weight * borders.shares[frame]
+    clip = int(0)
+    if borders.clips.shape[0] > 0:
+        clip = borders.clips[frame]
     cost = wp.float64(0.0)
     for slot in range(lane, outline.counts[frame], stride):
         walk = walk_edge(outline, frame, slot)
@@ -182,9 +188,9 @@ def _add_contour(
                 per_metre = borders.focal[0] / depth
                 fits = borders.misfit.shape[0] == 0 or loose
                 if not fits:
-                    misfit_px = borders.misfit[0] * per_metre
+                    misfit_px = borders.misfit[clip] * per_metre
                 if biased:
-                    residual += borders.bias[0]
+                    residual += borders.bias[clip]
                 residual += misfit_px
                 slope_px = found[1] * normal[0] + found[2] * normal[1]
                 trust = trust_of(residual, width)

@@ -7,7 +7,7 @@ from warpprior.kernels.image import pixel_at
 from warpprior.kernels.robust import Scale, trust_of
 from warpprior.kernels.rows import PointBody, System, add_entry, add_point, close_row
 from warpprior.kernels.slabs import launch_slabs
-from warpprior.kernels.visibility import key_inverse_depth
+from warpprior.kernels.visibility import crop_size, key_inverse_depth
 
 wp.set_module_options({"enable_backward": False})
 
@@ -18,10 +18,12 @@ class DepthView:
 
     depths: wp.array(dtype=wp.float32, ndim=2)  # [frame, pixel] of this body [m], 0 where there is none
     origins: wp.array(dtype=wp.vec2i)  # [frame] column, row of their crop's corner in the picture
+    sizes: wp.array(dtype=wp.vec2i)  # [frame] width and height, if they differ; else empty
     width: wp.int32
     height: wp.int32
     keys: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] of this body alone
     key_origins: wp.array(dtype=wp.vec2i)  # [frame]
+    key_sizes: wp.array(dtype=wp.vec2i)  # [frame] likewise
     key_width: wp.int32  # 0 where the body is not drawn: then what faces the camera is taken to be seen
     key_height: wp.int32
     focal: wp.vec2
@@ -55,22 +57,24 @@ def _match_depths(
     y = view.focal[1] * place[1] / place[2] + view.center[1]
     if view.key_width > 0:
         corner = view.key_origins[frame]
-        drawn = pixel_at(x - float(corner[0]), y - float(corner[1]), view.key_width, view.key_height)
+        across = crop_size(view.key_sizes, frame, view.key_width, view.key_height)
+        drawn = pixel_at(x - float(corner[0]), y - float(corner[1]), across[0], across[1])
         if drawn < 0:
             return
         inverse = key_inverse_depth(view.keys[frame, drawn])
         if place[2] * inverse > 1.0 + view.clearance * inverse:
             return
     corner = view.origins[frame]
-    pixel = pixel_at(x - float(corner[0]), y - float(corner[1]), view.width, view.height)
+    size = crop_size(view.sizes, frame, view.width, view.height)
+    pixel = pixel_at(x - float(corner[0]), y - float(corner[1]), size[0], size[1])
     if pixel < 0:
         return
     depth = view.depths[frame, pixel]
     if not depth > NEAR:
         return
     # The middle of the pixel that the point is in.
-    column = float(corner[0] + pixel % view.width) + 0.5
-    row = float(corner[1] + pixel // view.width) + 0.5
+    column = float(corner[0] + pixel % size[0]) + 0.5
+    row = float(corner[1] + pixel // size[0]) + 0.5
     ray = wp.vec3((column - view.center[0]) / view.focal[0], (row - view.center[1]) / view.focal[1], 1.0)
     observed_out[frame, point] = ray * depth
     normals_out[frame, point] = normal

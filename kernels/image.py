@@ -11,7 +11,7 @@ from warpprior.kernels.robust import log_one_plus
 from warpprior.kernels.rows import PointBody, System, add_entry, add_point, close_row
 from warpprior.kernels.shading import ray_color
 from warpprior.kernels.slabs import launch_slabs
-from warpprior.kernels.visibility import key_channel, key_face, key_inverse_depth
+from warpprior.kernels.visibility import crop_size, key_channel, key_face, key_inverse_depth
 
 wp.set_module_options({"enable_backward": False})
 
@@ -27,6 +27,7 @@ class Blurred:
 
     values: wp.array(dtype=wp.vec4, ndim=2)  # [frame, pixel] colour, and share of the pixel that is of the body
     origins: wp.array(dtype=wp.vec2i)  # [frame] column, row of the crop's corner in the picture
+    sizes: wp.array(dtype=wp.vec2i)  # [frame] width and height, if they differ; else empty
     width: wp.int32
     height: wp.int32
     shrink: wp.int32  # picture pixels to a pixel of these
@@ -39,6 +40,7 @@ class View:
 
     keys: wp.array(dtype=wp.uint64, ndim=2)  # [frame, pixel] of all bodies
     origins: wp.array(dtype=wp.vec2i)  # [frame] column, row of their crop's corner in the picture
+    sizes: wp.array(dtype=wp.vec2i)  # [frame] width and height, if they differ; else empty
     width: wp.int32
     height: wp.int32
     channel: wp.int32  # of the body
@@ -73,12 +75,14 @@ def seen_color(
 
     -1 where another part of the body is seen, not at the given inverse depth: it moves otherwise.
     """
-    pixel = pixel_at(x - float(view.origins[frame][0]), y - float(view.origins[frame][1]), view.width, view.height)
+    size = crop_size(view.sizes, frame, view.width, view.height)
+    own = crop_size(blurred.sizes, frame, blurred.width, blurred.height)
+    pixel = pixel_at(x - float(view.origins[frame][0]), y - float(view.origins[frame][1]), size[0], size[1])
     marked = pixel_at(
         x - float(blurred.origins[frame][0]),
         y - float(blurred.origins[frame][1]),
-        blurred.width * blurred.shrink,
-        blurred.height * blurred.shrink,
+        own[0] * blurred.shrink,
+        own[1] * blurred.shrink,
     )
     if pixel < 0 or marked < 0:
         return wp.vec4(0.0, 0.0, 0.0, 0.0)
@@ -184,7 +188,8 @@ def _see_samples(
         return
     x = view.focal[0] * point[0] / point[2] + view.center[0]
     y = view.focal[1] * point[1] / point[2] + view.center[1]
-    pixel = pixel_at(x - float(view.origins[frame][0]), y - float(view.origins[frame][1]), view.width, view.height)
+    size = crop_size(view.sizes, frame, view.width, view.height)
+    pixel = pixel_at(x - float(view.origins[frame][0]), y - float(view.origins[frame][1]), size[0], size[1])
     if pixel < 0:
         return
     key = view.keys[frame, pixel]
@@ -194,15 +199,16 @@ def _see_samples(
     # Bilinear between pixel centres, all four of which must have a colour.
     u = (x - float(blurred.origins[frame][0])) / float(blurred.shrink) - 0.5
     v = (y - float(blurred.origins[frame][1])) / float(blurred.shrink) - 0.5
-    if pixel_at(u, v, blurred.width - 1, blurred.height - 1) < 0:
+    small = crop_size(blurred.sizes, frame, blurred.width, blurred.height)
+    if pixel_at(u, v, small[0] - 1, small[1] - 1) < 0:
         return
-    first = int(v) * blurred.width + int(u)
+    first = int(v) * small[0] + int(u)
     s = u - float(int(u))
     t = v - float(int(v))
     f00 = blurred.values[frame, first]
     f10 = blurred.values[frame, first + 1]
-    f01 = blurred.values[frame, first + blurred.width]
-    f11 = blurred.values[frame, first + blurred.width + 1]
+    f01 = blurred.values[frame, first + small[0]]
+    f11 = blurred.values[frame, first + small[0] + 1]
     if wp.min(wp.min(f00[3], f10[3]), wp.min(f01[3], f11[3])) < LEAST_TRUST:
         return
     own = (

@@ -23,7 +23,7 @@ IGNORE = wp.constant(255)  # target channel of pixels whose label is unknown
 
 @wp.struct
 class Crop:
-    """The window of the image that buffers cover; its size is the same in all frames."""
+    """The window of the image that buffers cover; its size is the same in all frames, but where they have their own."""
 
     width: wp.int32
     height: wp.int32
@@ -45,8 +45,19 @@ class Outline:
     keys: wp.array2d[wp.uint64]  # [frame, pixel] the nearest face, see :mod:`visibility`
     owners: wp.array2d[wp.uint64]  # [frame, pixel pair: rows first, then columns] claims
     origins: wp.array[wp.vec2i]  # [frame] column, row of the crop's first pixel
+    sizes: wp.array[wp.vec2i]  # [frame] width and height of a frame's own crop, no larger; empty: those of all
     crop: Crop
     epoch: wp.array[wp.int32]  # [1] claims of other rounds are void
+
+
+@wp.func
+def crop_of(outline: Outline, frame: int) -> Crop:
+    """The crop of one frame."""
+    crop = outline.crop
+    if outline.sizes.shape[0] > 0:
+        crop.width = outline.sizes[frame][0]
+        crop.height = outline.sizes[frame][1]
+    return crop
 
 
 @wp.struct
@@ -157,6 +168,7 @@ class Walk:
 
     entry: wp.int32
     frame: wp.int32
+    crop: Crop  # of the frame
     ends: wp.vec2i  # its vertices
     a: wp.vec3  # where they are on the screen
     b: wp.vec3
@@ -171,13 +183,14 @@ def walk_edge(outline: Outline, frame: int, slot: int) -> Walk:
     """Begin the walk along a listed edge; its lines are those of :func:`visit_line` from 0 to ``line_count``."""
     walk = Walk()
     walk.frame = frame
+    walk.crop = crop_of(outline, frame)
     walk.entry = outline.entries[frame, slot]
     edge = outline.edges[walk.entry // 2]
     walk.ends = wp.vec2i(edge[0], edge[1])
     walk.a = outline.screen[frame, edge[0]]
     walk.b = outline.screen[frame, edge[1]]
-    rows = crossed_lines(walk.a, walk.b, 0, outline.origins[frame], outline.crop)
-    columns = crossed_lines(walk.a, walk.b, 1, outline.origins[frame], outline.crop)
+    rows = crossed_lines(walk.a, walk.b, 0, outline.origins[frame], walk.crop)
+    columns = crossed_lines(walk.a, walk.b, 1, outline.origins[frame], walk.crop)
     walk.first_row = rows[0]
     walk.first_column = columns[0]
     walk.row_count = wp.max(rows[1] - rows[0], 0)
@@ -201,7 +214,7 @@ def visit_line(outline: Outline, walk: Walk, index: int) -> Crossing:
     if index >= walk.row_count:
         axis = 1
         line = walk.first_column + index - walk.row_count
-    return cross_line(walk.a, walk.b, walk.entry % 2, axis, line, outline.origins[walk.frame], outline.crop)
+    return cross_line(walk.a, walk.b, walk.entry % 2, axis, line, outline.origins[walk.frame], walk.crop)
 
 
 @wp.func

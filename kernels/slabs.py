@@ -43,7 +43,10 @@ def runs_of(chosen: Iterable[bool] | None) -> Runs | None:
 
 @contextmanager
 def only_in(runs: Runs | None) -> Iterator[None]:
-    """Meanwhile slabs are launched for these frames alone, None for all: what the others had stays as it is."""
+    """Meanwhile slabs are launched for these frames alone, None for all: what the others had stays as it is.
+
+    On a GPU frames between them are launched, too: who chooses must not mind.
+    """
     token = _CHOSEN.set(runs)
     try:
         yield
@@ -51,10 +54,20 @@ def only_in(runs: Runs | None) -> Iterator[None]:
         _CHOSEN.reset(token)
 
 
-def chosen_runs(frame_count: int) -> Runs:
-    """The frames that are launched now."""
+def launches_between(device) -> bool:
+    """Whether frames between those chosen are launched, too: a GPU has room for them, and each launch costs time."""
+    return device.is_cuda
+
+
+def chosen_runs(frame_count: int, device) -> Runs:
+    """The frames that are launched now on a device."""
     runs = _CHOSEN.get()
-    return ((0, frame_count),) if runs is None else runs
+    if runs is None:
+        return ((0, frame_count),)
+    if len(runs) > 1 and launches_between(device):
+        first, (last, count) = runs[0][0], runs[-1]
+        return ((first, last + count - first),)
+    return runs
 
 
 @cache
@@ -70,10 +83,10 @@ def launch_slabs(kernel, dim, *, inputs, outputs, device):
     """Launch a kernel over ``dim``, whose first axis is the frame; not recorded on a tape.
 
     The kernel's first argument is the first frame of the slab: its frame is that plus its first thread index.  On a GPU
-    there is one slab, unless frames were chosen by :func:`only_in`.
+    there is one slab, of all frames or of those chosen by :func:`only_in` and what lies between them.
     """
-    runs = chosen_runs(dim[0])
     device = wp.get_device(device)
+    runs = chosen_runs(dim[0], device)
     threads = min(thread_count(), sum(count for _, count in runs) // FEWEST_FRAMES)
     # A graph records what its own thread launches; kernels compiled for debugging crash when they run side by side.
     if not device.is_cpu or device.is_capturing or wp.config.mode == "debug":

@@ -63,6 +63,14 @@ def pixel_within(view: wp.vec4i, column: int, row: int) -> int:
     return v * view[2] + u
 
 
+@wp.func
+def crop_size(sizes: wp.array[wp.vec2i], frame: int, width: int, height: int) -> wp.vec2i:
+    """Width and height of a frame's crop: its own, where frames have some, else those of all."""
+    if sizes.shape[0] > 0:
+        return sizes[frame]
+    return wp.vec2i(width, height)
+
+
 @wp.kernel
 def _draw_faces(
     first_frame: int,
@@ -71,8 +79,9 @@ def _draw_faces(
     face_channels: wp.array[wp.int32],  # [face]
     face_two_sided: wp.array[wp.int32],  # [face] 1: also drawn from behind (open meshes)
     origins: wp.array[wp.vec2i],  # [frame] column, row of the crop's first pixel
-    width: int,
-    height: int,
+    sizes: wp.array[wp.vec2i],  # [frame] width and height of a frame's own crop; empty: those of all
+    all_width: int,
+    all_height: int,
     face_count: int,
     keys_out: wp.array2d[wp.uint64],  # [frame, row * width + column] of the crop
 ):
@@ -82,6 +91,9 @@ def _draw_faces(
     keys = keys_out[frame]
     corner_x = float(origins[frame][0])
     corner_y = float(origins[frame][1])
+    size = crop_size(sizes, frame, all_width, all_height)
+    width = size[0]
+    height = size[1]
     face = int(0)
     while face < face_count:
         triangle = faces[face]
@@ -113,12 +125,12 @@ def _draw_faces(
         face += 1
 
 
-def draw_faces(screen, faces, face_channels, face_two_sided, origins, width, height, *, keys_out):
+def draw_faces(screen, faces, face_channels, face_two_sided, origins, width, height, *, sizes=None, keys_out):
     """Launch :func:`_draw_faces`, on a CPU; pictures are of at least LANES pixels."""
     launch_slabs(
         _draw_faces,
         dim=keys_out.shape[:1],
-        inputs=[screen, faces, face_channels, face_two_sided, origins, width, height, faces.shape[0]],
+        inputs=[screen, faces, face_channels, face_two_sided, origins, sizes, width, height, faces.shape[0]],
         outputs=[keys_out],
         device=keys_out.device,
     )
@@ -148,8 +160,9 @@ def _scatter_faces(
     face_channels: wp.array[wp.int32],  # [face]
     face_two_sided: wp.array[wp.int32],  # [face] 1: also drawn from behind (open meshes)
     origins: wp.array[wp.vec2i],  # [frame] column, row of the crop's first pixel
-    width: int,
-    height: int,
+    sizes: wp.array[wp.vec2i],  # [frame] width and height of a frame's own crop; empty: those of all
+    all_width: int,
+    all_height: int,
     slices: int,
     keys_out: wp.array2d[wp.uint64],  # [frame, row * width + column] of the crop
 ):
@@ -175,6 +188,9 @@ def _scatter_faces(
 
     corner_x = float(origins[frame][0])
     corner_y = float(origins[frame][1])
+    size = crop_size(sizes, frame, all_width, all_height)
+    width = size[0]
+    height = size[1]
     first = wp.max(int(wp.ceil(wp.min(a[1], wp.min(b[1], c[1])) - corner_y - 0.5)), 0)
     last = wp.min(int(wp.floor(wp.max(a[1], wp.max(b[1], c[1])) - corner_y - 0.5)), height - 1)
     if first > last:
@@ -201,18 +217,22 @@ def _scatter_faces(
             wp.atomic_max(keys_out, frame, row * width + column, wp.lshift(bits, wp.uint64(32)) | low_bits)
 
 
-def scatter_faces(screen, faces, face_channels, face_two_sided, origins, width, height, *, slices=1, keys_out):
+def scatter_faces(
+    screen, faces, face_channels, face_two_sided, origins, width, height, *, sizes=None, slices=1, keys_out
+):
     """Draw faces; ``keys_out`` must have been zeroed, or hold the keys of what does not move.
 
+    ``sizes`` [frame] vec2i are of crops that differ, of at least LANES pixels; ``width`` and ``height`` of the largest.
     ``slices`` splits tall faces over threads on a GPU; 1 is right on a CPU, where :func:`draw_faces` does all this.
     """
     if keys_out.device.is_cpu and slices == 1 and width * height >= LANES:
-        draw_faces(screen, faces, face_channels, face_two_sided, origins, width, height, keys_out=keys_out)
+        given = screen, faces, face_channels, face_two_sided, origins, width, height
+        draw_faces(*given, sizes=sizes, keys_out=keys_out)
         return
     launch_slabs(
         _scatter_faces,
         dim=(keys_out.shape[0], faces.shape[0], slices),
-        inputs=[screen, faces, face_channels, face_two_sided, origins, width, height, slices],
+        inputs=[screen, faces, face_channels, face_two_sided, origins, sizes, width, height, slices],
         outputs=[keys_out],
         device=keys_out.device,
     )

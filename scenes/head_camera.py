@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -22,6 +23,7 @@ CAMERA_NOISE = {
 _SWAY_M, _SWAY_HZ = 0.035, (0.25, 0.8)  # of each of two swings per axis, at most, and how often
 _TURN_RAD, _TURN_HZ = 0.05, (0.25, 0.9)
 _WALK_M_S = 0.06  # sideways and on, while it goes on looking where it looked
+Stand: TypeAlias = "tuple[float, tuple[float, float] | None]"
 _DOWN = np.array([0.0, 0.0, -1.0])
 
 
@@ -96,7 +98,7 @@ def recorded_world(truth: CameraPath, noise: CameraNoise | None, fps: float, ran
 
 
 def film_moving(
-    camera: Camera, view: HeadView, actors: list[Actor], shoot, stand, device
+    camera: Camera, view: HeadView, actors: list[Actor], shoot, stand: Stand, device
 ) -> tuple[Pictures, np.ndarray]:
     """Exact pictures of the actors, and colours as a sensor has them (frame, height, width, 3) uint8.
 
@@ -112,7 +114,7 @@ def film_moving(
     for frame in range(count):
         own = view.at(frame)
         light = studio.camera_light(own, studio.world_light())
-        backdrop = studio.build_backdrop(camera, own, *stand, light)
+        backdrop = studio.build_backdrop(camera, own, stand[0], stand[1], light)
         there = [replace(actor, poses=actor.poses.frames([frame])) for actor in actors]
         found = cast_actors(camera, there, backdrop=backdrop, light=light, device=device)
         assert found.colors is not None  # there is a light

@@ -130,6 +130,7 @@ class Problem:
             borders.bodies, borders.number = wp.array(keys, dtype=wp.uint64, device=sample.device), 1
             views = np.tile(self.canvas.window.views("cpu").numpy(), (len(own), 1, 1))
             borders.views = wp.array(views, dtype=wp.vec4i, device=sample.device)
+            borders.sizes = wp.full(len(own), WIDTH * HEIGHT, dtype=wp.int32, device=sample.device)
         borders.clearance, borders.shares = self.clearance, sample.constants(self.scales)
         borders.bias, borders.focal, borders.center = sample.constants([self.bias]), state.focal, state.center
         if "misfit" in self.columns:

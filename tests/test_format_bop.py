@@ -138,6 +138,7 @@ def change(path, edit):
         ("scene_camera.json", lambda tree: tree["2"]["cam_K"].__setitem__(2, 999.0), "times as much together"),
         ("scene_camera.json", lambda tree: tree["2"]["cam_K"].__setitem__(0, 1e9), "2: focal lengths 1e.09 and 151"),
         ("scene_camera.json", lambda tree: tree["2"].update(cam_model=1), "cam_model"),
+        ("scene_camera.json", lambda tree: tree["2"].update(cam_R_w2c=[1.0] * 9), "cam_R_w2c: is no rotation"),
         (
             "scene_camera.json",
             lambda tree: tree["2"].update(cam_model={"projection_model_type": "X.DOUBLE", "projection_params": [1]}),

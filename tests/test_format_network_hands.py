@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from tests.format_files.network_hands import (
 )
 from tests.format_files.samples import FRAMES, simulated, write_mano
 from warpprior.bodies import posed_keypoints, posed_vertices
-from warpprior.formats import guess_format, read
+from warpprior.formats import guess_format, read, write
 from warpprior.formats.parts.crop_camera import crop_focal
 from warpprior.support.errors import InputError
 
@@ -193,6 +194,40 @@ def test_principal_components_and_the_mean_pose(tmp_path, mano):
     assert off(read(tmp_path / "full.npz", mano=folder, **SEEN), right, "right") < NEAR
 
 
+def test_axes_of_opengl_are_told_by_hands_behind_the_camera(tmp_path, mano):
+    """y up and z backward are turned, hand and place, and it is said."""
+    from scipy.spatial.transform import Rotation
+
+    folder, models = mano
+    right, turn = seen(models, "right"), np.diag([1.0, -1.0, -1.0])
+    wrists = np.array([hand["keypoints"][0] for hand in right])
+    turned = Rotation.from_matrix(turn) * Rotation.from_rotvec([hand["orient"] for hand in right])
+    transl = (wrists + [hand["cam_t"] for hand in right]) @ turn - wrists
+    np.savez(
+        tmp_path / "hand_right.npz",
+        global_orient=turned.as_rotvec(), hand_pose=[hand["joints"] for hand in right], betas=right[0]["betas"],
+        transl=transl, flat_hand_mean=True,
+    )  # fmt: skip
+    recording = read(tmp_path / "hand_right.npz", mano=folder, **SEEN)
+    assert off(recording, right, "right") < NEAR and any("OpenGL's axes" in note for note in recording.notes)
+
+
+def test_what_we_write_as_parameters_of_mano_is_read_again(tmp_path, mano):
+    """mano_npz: both hands, the left one mirrored or of its own model with corrected shapes; gaps are gaps again."""
+    folder, models = mano
+    write_hawor(tmp_path / "video", models, filled=(2,))
+    write_dynhamr(tmp_path / "run", models, missing=(3,))
+    for source, frame in (("video", 2), ("run", 3)):
+        first = read(tmp_path / source, mano=folder)
+        write(first, tmp_path / f"{source}_out", "mano_npz")
+        again = read(tmp_path / f"{source}_out", "hamer", mano=folder, **SEEN)
+        kept = [row for row in range(FRAMES) if row != frame]
+        for side in ("left", "right"):
+            assert np.abs(surface(again, side) - surface(first, side))[kept].max() < NEAR
+        assert list(np.flatnonzero(again.scene.body("hand_left").initial.imputed)) == [frame]
+        assert guess_format(tmp_path / f"{source}_out")[0].name == "hamer"
+
+
 def test_without_a_model_hands_are_held_to_their_keypoints(tmp_path, mano, monkeypatch):
     """Our own hand, in both channels, where the picture's camera sees them; a left one's are mirrored; it is said."""
     monkeypatch.delenv("WARPPRIOR_MANO", raising=False)
@@ -237,10 +272,13 @@ def test_the_surer_of_two_hands_of_one_side(tmp_path, mano):
             read(tmp_path / "bad.pkl", "hamer", mano=folder, **SEEN)
 
 
-def test_dynhamr_mirrors_left_hands_after_they_are_in_the_world(tmp_path, mano):
+def test_dynhamr_mirrors_left_hands_after_they_are_in_the_world(tmp_path, mano, monkeypatch):
     """The last result of a run, into the camera; frames in which a track is not seen are flagged; the camera's way."""
+    monkeypatch.delenv("WARPPRIOR_MANO", raising=False)
     folder, models = mano
     truth = write_dynhamr(tmp_path / "run", models, missing=(3,))
+    with pytest.raises(InputError, match=r"--mano DIR, or WARPPRIOR_MANO$"):
+        read(tmp_path / "run")
     assert guess_format(tmp_path / "run")[0].name == "dyn_hamr"
     for source in (tmp_path / "run", tmp_path / "run/smooth_fit/clip_000060_world_results.npz"):
         recording = read(source, mano=folder)
@@ -278,7 +316,11 @@ def test_clips_take_hands_of_networks(tmp_path, mano):
     scene = write_clip(clip)
     np.savetxt(clip / "cam_K.txt", [[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
     left, right = both(models)
+    write_records(clip / "hands", "pickle of a list", left, right)
+    assert guess_format(clip)[0].name == "clip"
+    (clip / "hands.pkl").unlink()
     write_records(clip / "hamer", "npy by hand", left, right)
+    assert guess_format(clip)[0].name == "clip" and guess_format(clip / "hamer")[0].name == "hamer"
     with pytest.raises(InputError, match="numbers from 0 to 4"):
         read(clip, "clip", mano=folder)  # its pictures are numbered from 7
     for path in sorted((clip / "hamer").iterdir()):
@@ -292,6 +334,28 @@ def test_clips_take_hands_of_networks(tmp_path, mano):
     assert read(clip, "clip", without_hands=True).scene.frame_count == scene.frame_count
 
 
+def test_frames_are_found_however_they_are_counted(tmp_path, mano):
+    """Pictures from 1 on: lists are in their order, numbers from 0 on are moved, others are what they say."""
+    folder, models = mano
+    write_clip(clip := tmp_path / "clip", first=1)
+    np.savetxt(clip / "cam_K.txt", [[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+    right = seen(models, "right")
+    hands = [hamer_record(hand) for hand in right]
+    forms = {
+        "list": [[hand] for hand in hands],
+        "from 0": {frame: [hand] for frame, hand in enumerate(hands)},
+        "from 1": {f"{frame:06d}.png": [hand] for frame, hand in enumerate(hands, start=1)},
+        "frame": [hand | {"frame_idx": frame} for frame, hand in enumerate(hands)],
+        "later": {frame: [hand] for frame, hand in enumerate(hands[1:], start=2)},
+    }
+    for name, tree in forms.items():
+        (clip / "hands.json").write_text(json.dumps(plain(tree)))
+        recording = read(clip, "clip", mano=folder)
+        assert off(recording, right, "right", range(int(name == "later"), FRAMES)) < NEAR, name
+        said = any("0 is the first of them" in note for note in recording.notes)
+        assert said == (name in ("from 0", "frame"))
+
+
 def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     """Its pictures, intrinsics and camera serve the whole; files of its own are taken for nothing else."""
     folder, models = mano
@@ -299,6 +363,7 @@ def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     write_clip(clip)
     (clip / "cam_K.txt").unlink()
     truth = write_hawor(clip, models)
+    assert guess_format(clip)[0].name == "clip"
     recording = read(clip, "clip", mano=folder)
     assert [item.name for item in recording.scene.bodies] == ["mug", "hand_left", "hand_right"]
     assert np.abs(surface(recording, "left") - truth["left"]).max() < NEAR
@@ -306,7 +371,36 @@ def test_a_folder_of_hawor_with_an_object_is_a_clip(tmp_path, mano):
     assert any("intrinsics are those of the hands' program" in note for note in recording.notes)
     run = tmp_path / "other"
     write_clip(run)
+    (clip / "inner").mkdir()
+    images = [np.full((HEIGHT, WIDTH, 3), 20 * frame, np.uint8) for frame in range(FRAMES)]
+    write_hawor(clip / "inner/video", models, pictures=images)
+    for path in (clip / "rgb", clip / "cam_space", clip / "SLAM"):
+        shutil.rmtree(path)
+    (clip / "world_space_res.pth").unlink()
+    assert read(clip, "clip", mano=folder).scene.read_rgb(2)[0, 0, 0] == 40  # HaWoR's own pictures
     write_dynhamr(run, models)
     other = read(run, "clip", mano=folder)
     assert np.abs(other.world.camera.matrices() - camera_way()).max() < NEAR
     assert replace(other.scene, name="x").bodies[1].body.side == "left"
+
+
+def test_networks_saw_pictures_with_distortion(tmp_path, mano):
+    """Where a lens bends the picture, a hand is put where the rectified one shows it."""
+    folder, models = mano
+    write_clip(clip := tmp_path / "clip")
+    (clip / "cam_K.txt").unlink()
+    lens = [0.3, 0.0, 0.0, 0.0]
+    tree = {"fx": FOCAL, "fy": FOCAL, "cx": WIDTH / 2, "cy": HEIGHT / 2, "dist": lens}
+    (clip / "intrinsics.json").write_text(json.dumps(tree))
+    right = seen(models, "right")
+    hands = []
+    for hand in right:  # the network sees the bent picture, by a long lens
+        hand["cam_t"] = hand["cam_t"] + [0.12, 0.0, 0.0]
+        true = hand["keypoints"] + hand["cam_t"]
+        ray = true[:, :2] / true[:, 2:]
+        shown = ray * (1.0 + lens[0] * np.sum(ray**2, axis=1, keepdims=True))
+        hands.append([hamer_record(by_long_lens(hand, 3125.0, pixels=FOCAL * shown), focal=3125.0)])
+    (clip / "hands.pkl").write_bytes(pickle.dumps(hands))
+    found = read(clip, "clip", mano=folder).scene.body("hand_right").initial.position
+    wrist = np.array([hand["keypoints"][0] + hand["cam_t"] for hand in right])
+    assert np.abs(found - wrist)[:, :2].max() < 0.004 and np.abs(found[:, 2] / wrist[:, 2] - 1.0).max() < 0.05

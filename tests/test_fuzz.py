@@ -18,6 +18,7 @@ FEW = {
     "ho3d-predictions": 4,
     **dict.fromkeys(("hamer-json", "hamer-pkl", "hamer-npy", "dynhamr-npz", "dynhamr-tracks"), 5),
     **dict.fromkeys(("hawor-result", "hawor-slam", "hawor-camera"), 5),
+    **dict.fromkeys(("openxr-json", "openxr-npz", "egodex-hdf5"), 6),
     "dexycb-results": 4,
     "dexycb-joints": 4,
 }  # which take longer than the others

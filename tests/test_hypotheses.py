@@ -246,10 +246,10 @@ def test_half_turns_are_tried_in_few_frames_first(device, monkeypatch):
 
     def listen(search, poses, iterations=hypotheses.SETTLING, frames=None):
         tried.append(np.ones(len(poses), dtype=bool) if frames is None else frames)
-        settle(search, poses, iterations, frames)
+        yield from settle(search, poses, iterations, frames)
 
     monkeypatch.setattr(hypotheses._Search, "settle", listen)
-    monkeypatch.setattr(hypotheses._Search, "carry", lambda *_: None)
+    monkeypatch.setattr(hypotheses._Search, "carry", lambda *_: iter(()))
     monkeypatch.setattr(hypotheses, "LEAST_JUMP_COST", -1e9)  # nothing is a rival
     choose_poses(fit, 4)
     assert [int(frames.sum()) for frames in tried] == [8, 2, 0, 2, 0, 2, 0]

@@ -9,14 +9,19 @@ import warp as wp
 
 import warpprior
 from tests.estimator_scenes import disturb, make_arm_scene, make_grasp
-from warpprior.refinement import many
+from warpprior.kernels import contour
+from warpprior.refinement import hypotheses, many
+from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.together import Together
+from warpprior.render.parts import equal_parts
 from warpprior.scene import IGNORE_LABEL
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.system.joined import joined_scene, kind_of
+from warpprior.system.motion import MotionState
+from warpprior.system.observed import observe_picture
 from warpprior.terms.term import BoundTerm, Term
 
 QUICK = RefineSettings(contact_points=64, iterations=6)
@@ -72,9 +77,29 @@ def together(scenes, device, settings=QUICK, **options):
     return warpprior.refine_many(scenes, settings, device=device, together=True, **options)
 
 
+@pytest.fixture
+def frames_drawn(monkeypatch):
+    """How many frames each launch of contours had."""
+    found = []
+    launch = contour.add_contour
+
+    def counted(*inputs, **options):
+        found.append(len(options["cost_out"]))
+        return launch(*inputs, **options)
+
+    monkeypatch.setattr(contour, "add_contour", counted)
+    return found
+
+
 def grasps(*frames):
     """Scenes of one kind, of so many frames."""
     return [make_grasp(count, seed=seed) for seed, count in enumerate(frames)]
+
+
+def observed_window(scene, device):
+    """Size of a scene's crops."""
+    window = observe_picture(MotionState(scene, device, point_count=8), 0.25).window
+    return window.width, window.height
 
 
 def test_hand_and_object_come_out_as_they_do_alone(device, stages):
@@ -89,6 +114,72 @@ def test_hand_and_object_come_out_as_they_do_alone(device, stages):
     assert stages and set(stages) == {(0, 1, 2)}
     for one, expected in zip(found, alone(scenes, device), strict=True):
         check_same(one, expected, device)
+
+
+def test_drawn_terms_of_all_clips_are_launched_at_once(device, frames_drawn, monkeypatch):
+    """Colours, too, in windows of other sizes; with two frames drawn at a time, on a CPU, as well."""
+    scenes = [
+        simulate("grasp_lift", object="mug", seed=seed, frame_count=count, depth=True)
+        for seed, count in ((6, 2), (7, 3))
+    ]
+    assert len({observed_window(scene, device) for scene in scenes}) == 2
+    settings = RefineSettings(contact_points=64, iterations=3, without=("hypotheses",))
+    settings = replace(settings, unknowns=replace(settings.unknowns, estimate_shape=False))
+    terms = [replace(term, weight=1.0) if term.name == "depth" else term for term in warpprior.terms.default()]
+    expected = alone(scenes, device, settings, terms=terms)
+    for parts in (None, equal_parts(5, 2)):
+        monkeypatch.setattr(many, "parts_of_clips", lambda *given, parts=parts: parts)
+        frames_drawn.clear()
+        found = together(scenes, device, settings, terms=terms)
+        # Its two or three frames a clip has at the end, when it is asked how sure it is.
+        assert frames_drawn[:4] == ([5] * 4 if parts is None else [1, 1, 2, 2])
+        for one, other in zip(found, expected, strict=True):
+            check_same(one, other, device)
+            assert {"image", "depth", "contour"} <= set(one.history)
+
+
+def test_hypotheses_of_all_clips_are_tried_at_once(device, monkeypatch, stages):
+    """Starts turned away in some frames, in one clip in all: each takes what it takes alone, in fewer tries."""
+    scenes = []
+    for scene, broken in zip(grasps(5, 4, 6), ([1, 3], [0, 1, 2, 3], [2]), strict=True):
+        truth = scene.body("box").truth
+        turned = disturb(truth, degrees=100.0, seed=len(broken))
+        rotation = truth.rotation.copy()
+        rotation[broken] = turned.rotation[broken]
+        scenes.append(scene.with_poses({"box": replace(truth, rotation=rotation)}))
+    tries = []
+    given = BodyFit.place
+
+    def counted(self, transforms):
+        tries.append(self.motion.frame_count)
+        given(self, transforms)
+
+    monkeypatch.setattr(BodyFit, "place", counted)
+    expected = alone(scenes, device)
+    before = len(tries)
+    tries.clear()
+    found = together(scenes, device)
+    assert tries.count(15) > 5 and len(tries) < before and set(stages) == {(0, 1, 2)}
+    for one, other, scene in zip(found, expected, scenes, strict=True):
+        check_same(one, other, device)
+        moved = np.abs(other.poses["box"].rotation - scene.body("box").initial.rotation).max(axis=1)
+        assert moved.max() > 0.1
+
+
+def test_a_search_that_fails_ends_alone(device, monkeypatch, stages):
+    """In the middle of what all try together."""
+    scenes, leap = grasps(4, 5, 4), hypotheses.cheapest_path
+
+    def failing(found, joined, guess, **options):
+        if len(guess) == 5:
+            raise ArithmeticError("no path")
+        return leap(found, joined, guess, **options)
+
+    monkeypatch.setattr(hypotheses, "cheapest_path", failing)
+    found = together(scenes, device)
+    assert isinstance(found[1], ArithmeticError) and (0, 2) in stages
+    for number in (0, 2):
+        check_same(found[number], *alone([scenes[number]], device), device)
 
 
 def test_what_is_known_and_its_overlap_are_each_clip_s_own(device, stages):
@@ -120,10 +211,9 @@ def test_what_becomes_infinite_in_one_clip_does_not_touch_another(device, monkey
     """Its guard puts it back; the clips on either side are as they are alone."""
     scenes = grasps(4, 5, 4)
     bad = scenes[1].body("box").initial.position.copy()
-    begin = GaussNewton.begin
+    set_out = GaussNewton.set_out
 
-    def spoilt(self, number, report):
-        done = begin(self, number, report)
+    def spoilt(self):
         motion = self.problem.motion
         if np.array_equal(motion.scene.body("box").initial.position, bad):
             poses = motion.states["box"].poses.numpy().copy()
@@ -131,9 +221,9 @@ def test_what_becomes_infinite_in_one_clip_does_not_touch_another(device, monkey
             motion.states["box"].poses.assign(poses)
             motion.settle()
             motion.pose()
-        return done
+        set_out(self)
 
-    monkeypatch.setattr(GaussNewton, "begin", spoilt)
+    monkeypatch.setattr(GaussNewton, "set_out", spoilt)
     found = together(scenes, device)
     assert any("infinite" in note for note in found[1].notes)
     assert np.isfinite(found[1].poses["box"].position).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import warp as wp
 
+from warpprior.kernels import slabs
 from warpprior.kernels.slabs import _pool, launch_slabs, only_in, runs_of, thread_count
 
 
@@ -53,6 +54,19 @@ def test_chosen_frames_alone_are_launched(monkeypatch, threads):
         every = mix(values)
         assert every.all()
         np.testing.assert_array_equal(some, np.where(chosen, every, 0.0))
+
+
+def test_a_gpu_launches_what_lies_between_chosen_frames(monkeypatch):
+    """One slab from the first to the last; one run alone is as it is."""
+    monkeypatch.setattr(slabs, "launches_between", lambda device: True)
+    values = np.random.default_rng(1).normal(size=(41, 20)).astype(np.float32)
+    chosen = np.isin(np.arange(41), [3, 4, 20])
+    with only_in(runs_of(chosen)):
+        assert slabs.chosen_runs(41, None) == ((3, 18),)
+        some = mix(values)
+    np.testing.assert_array_equal(np.flatnonzero(some), np.arange(3, 21))
+    with only_in([(3, 2)]):
+        assert list(slabs.chosen_runs(41, None)) == [(3, 2)]
 
 
 def test_thread_count_follows_the_environment(monkeypatch):

@@ -46,6 +46,11 @@ def truths(scene):
     return {body.name: body.truth for body in scene.bodies}
 
 
+def is_shown(prim):
+    """A mesh that renderers draw: no collider."""
+    return prim.IsA(UsdGeom.Mesh) and UsdGeom.Imageable(prim).ComputePurpose() != UsdGeom.Tokens.guide
+
+
 def world_points(stage, prim, frame):
     """Points of a mesh in the world (vertex, 3)."""
     mesh = UsdGeom.Mesh(prim)
@@ -74,7 +79,7 @@ def test_carried_links_are_where_they_should_be(tmp_path, arm):
     scene = make_scene(arm=arm)
     export_usd(scene, truths(scene), tmp_path / "a.usdc")
     stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))
-    meshes = [prim for prim in Usd.PrimRange(stage.GetPrimAtPath("/World/arm")) if prim.IsA(UsdGeom.Mesh)]
+    meshes = [prim for prim in Usd.PrimRange(stage.GetPrimAtPath("/World/arm")) if is_shown(prim)]
     assert len(meshes) > 3
     assert not any(UsdGeom.Mesh(prim).GetPointsAttr().GetTimeSamples() for prim in meshes)
     surface = expected_points(arm, make_arm_poses(arm))
@@ -152,16 +157,6 @@ def test_stage_metadata(tmp_path):
     assert Usd.ModelAPI(stage.GetPrimAtPath("/World/box")).GetKind() == Kind.Tokens.component
     about = stage.GetRootLayer().customLayerData["warpprior"]
     assert about["seed"] == 7 and about["scene"] == "sample" and about["version"]
-
-
-def test_rigid_body_is_kinematic(stage_path):
-    """Physics engines find a kinematic rigid body with a collider, and no body in the arm."""
-    stage = Usd.Stage.Open(str(stage_path))
-    box, mesh = stage.GetPrimAtPath("/World/box"), stage.GetPrimAtPath("/World/box/box")
-    assert UsdPhysics.RigidBodyAPI(box).GetKinematicEnabledAttr().Get() is True
-    assert box.HasAPI(UsdPhysics.MassAPI) and mesh.HasAPI(UsdPhysics.CollisionAPI)
-    assert UsdPhysics.MeshCollisionAPI(mesh).GetApproximationAttr().Get() == "convexDecomposition"
-    assert not any(prim.HasAPI(UsdPhysics.RigidBodyAPI) for prim in Usd.PrimRange(stage.GetPrimAtPath("/World/arm")))
 
 
 def test_first_frame_is_the_default(stage_path):
@@ -250,7 +245,7 @@ def test_vertex_colours_are_kept(tmp_path):
     export_usd(scene, {"box": make_box_poses()}, tmp_path / "a.usdc")
     stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))
     mesh = stage.GetPrimAtPath("/World/box/box")
-    stored = np.asarray(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("displayColor").Get())
+    stored = np.asarray(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("displayColor").ComputeFlattened())
     np.testing.assert_allclose(stored, colors**2.2, atol=0.03)
 
 
@@ -274,7 +269,7 @@ def test_universal_scene_description_validates(stage_path):
 
 @pytest.mark.parametrize("bends", [False, True])
 def test_nvidia_validation_passes(tmp_path, bends):
-    """NVIDIA's validator finds no failure and no error; warnings about indexing primvars are harmless."""
+    """NVIDIA's validator finds no failure and no error; surfaces of random triangles are another matter."""
     nvidia = pytest.importorskip("usd_validation_nvidia", reason="usd-validation-nvidia is not installed")
     scene = make_scene(arm=make_arm(bends=bends))
     export_usd(scene, truths(scene), tmp_path / "a.usdc", contacts=[make_contacts()])
@@ -292,7 +287,7 @@ def test_robot_and_bottle_export(tmp_path, shared_data):
     export_usd(scene, poses, tmp_path / "a.usdc")
     assert check_stage(tmp_path / "a.usdc") == []
     stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))
-    meshes = [UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)]
+    meshes = [UsdGeom.Mesh(prim) for prim in stage.Traverse() if is_shown(prim)]
     assert len(meshes) > 15 and all(mesh.GetPointsAttr().GetNumTimeSamples() == 0 for mesh in meshes)
     assert sum(len(mesh.GetPointsAttr().Get()) for mesh in meshes) <= sum(b.body.vertex_count for b in scene.bodies)
 
@@ -358,8 +353,8 @@ def test_bad_arguments_are_refused(tmp_path):
     scene, poses = make_scene(), truths(make_scene())
     with pytest.raises(InputError, match="box"):
         export_usd(scene, {}, tmp_path / "a.usdc")
-    with pytest.raises(InputError, match="usdz"):
-        export_usd(scene, poses, tmp_path / "a.usdz")
+    with pytest.raises(InputError, match="usdx"):
+        export_usd(scene, poses, tmp_path / "a.usdx")
     for heat in ({"box": np.zeros((5, 7))}, {"cup": np.zeros((5, 8))}, {"box": np.full((5, 8), np.nan)}):
         with pytest.raises(InputError, match="heat"):
             export_usd(scene, poses, tmp_path / "a.usdc", heat=heat)
@@ -410,7 +405,7 @@ def _spoil_primvar(stage):
 
 def _spoil_palette(stage):
     attribute = stage.GetPrimAtPath("/World/box/box").GetAttribute("primvars:displayColor")
-    attribute.Set(np.zeros((1, 3), np.float32))
+    attribute.Set(np.zeros((1, 3), np.float32), 1)
 
 
 def _spoil_defaults(stage):

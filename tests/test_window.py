@@ -92,3 +92,26 @@ def test_crops_that_follow_hold_what_is_drawn(moves, empty):
         needed = np.maximum(seen[1] - seen[0], 0.0).max(axis=0) + 28.0
         assert window.width * window.height <= 1.5 * needed.prod() or window.width == 240 or window.height == 160
     assert whole.around(low, high, window, np.arange(3)) is window
+
+
+def test_crops_of_clips_stay_within_their_own():
+    """Those of two clips, of which one is narrow: each follows what it shows as far as it may alone."""
+    wide = Window(np.zeros((1, 2), dtype=np.int32), 240, 160)
+    narrow = Window(np.array([[100, 40], [90, 30]], dtype=np.int32), 48, 160)
+    both = Window.joined([wide, narrow])
+    assert (both.width, both.height) == (240, 160)
+    np.testing.assert_array_equal(both.sizes, [[240, 160], [48, 160], [48, 160]])
+    assert Window.joined([wide, wide]).sizes is None
+    low, high = (
+        np.array([[30.0, 30.0], [80.0, 50.0], [95.0, 60.0]]),
+        np.array([[150.0, 80.0], [200.0, 90.0], [110.0, 80.0]]),
+    )
+    found = both.around(low, high, both, np.arange(3))
+    assert found.width * found.height < 240 * 160 and found.width > 48
+    assert (found.origins >= both.origins).all() and (found.origins + found.sizes <= both.origins + both.sizes).all()
+    ends = both.origins + both.sizes
+    assert (found.origins <= np.clip(low, both.origins, ends)).all()
+    assert (found.origins + found.sizes >= np.clip(high, both.origins, ends)).all()
+    assert both.around(low, high, found, np.arange(3)) is found
+    views = found.views("cpu").numpy()
+    np.testing.assert_array_equal(views, np.concatenate([found.origins, found.sizes], axis=1))

@@ -138,7 +138,7 @@ def test_a_camera_begins_without_its_jitter(device):
     )
     camera = MovingCamera(World(given, noise=noise), times, device)
     np.testing.assert_allclose(camera.path().position, given.position, atol=1e-6)
-    camera.smoothed_start((900.0 / 2.0) ** 2, (900.0 / 10.0) ** 2)
+    camera.smoothed_start(np.ones(30), (900.0 / 2.0) ** 2, (900.0 / 10.0) ** 2)
     found = camera.path()
 
     def bends(path):

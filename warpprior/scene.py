@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
+from warpprior.bodies.mass import UNKNOWN, Matter
 from warpprior.bodies.size_prior import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
@@ -106,6 +107,7 @@ class SceneBody:
             it is made, and holds it from then on.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
+        matter: mass or density, and friction, where they are known.
         size: its size is estimated with its poses, by this prior; of rigid bodies. None: ``initial.scale`` is its size.
     """
 
@@ -116,6 +118,7 @@ class SceneBody:
     truth: Poses | None = None
     symmetry: str = "none"
     source: Path | None = None
+    matter: Matter = UNKNOWN
     size: SizePrior | None = None
 
     @property
@@ -335,8 +338,7 @@ def trust_of(keypoints: np.ndarray) -> np.ndarray:
 
 def _read_image(where: str, read: Callable[[int], object], frame: int) -> np.ndarray | None:
     """What a reader returns of a frame, as NumPy."""
-    image = read(frame)
-    return None if image is None else to_numpy(image, f"{where}({frame})")
+    return None if (image := read(frame)) is None else to_numpy(image, f"{where}({frame})")
 
 
 def box_center(body: Body, scale: float = 1.0) -> np.ndarray:
@@ -359,11 +361,9 @@ def check_scene(scene: Scene) -> None:
     where = f"scene {scene.name!r}"
     if not scene.bodies:
         raise InputError(where, "no bodies", "at least one body")
-    if not 0.0 < scene.fps < np.inf:
-        raise InputError(f"{where}: fps", f"{scene.fps}", "a finite number above zero")
     camera = scene.camera
-    for name, value in (("camera fx", camera.fx), ("camera fy", camera.fy)):
-        if not (np.isfinite(value) and value > 0.0):
+    for name, value in (("fps", scene.fps), ("camera fx", camera.fx), ("camera fy", camera.fy)):
+        if not 0.0 < value < np.inf:
             raise InputError(f"{where}: {name}", f"{value}", "a finite number above zero")
     for name, value in (("camera cx", camera.cx), ("camera cy", camera.cy)):
         if not np.isfinite(value):
@@ -378,6 +378,7 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{place}: label", f"{body.label}", f"a number from 1 to {IGNORE_LABEL - 1}")
         if body.symmetry not in SYMMETRIES:
             raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
+        body.matter.check(place)
         if body.body.animation is not None and not body.known:
             raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
         if body.size is not None and (body.known or not body.body.is_rigid):
@@ -442,8 +443,7 @@ def check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
     if np.shape(times) != (frame_count,):
         raise InputError(where, f"shape {np.shape(times)}", f"shape {(frame_count,)}")
     if not np.isfinite(times).all():
-        frame = int(np.flatnonzero(~np.isfinite(times))[0])
-        raise InputError(f"{where}, frame {frame}", "not finite", "finite seconds")
+        raise InputError(f"{where}, frame {np.argmin(np.isfinite(times))}", "not finite", "finite seconds")
     back = np.flatnonzero(np.diff(times) <= 0.0)
     if len(back):
         found = f"{times[back[0] + 1]:.9g} s after {times[back[0]]:.9g} s"

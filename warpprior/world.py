@@ -142,12 +142,14 @@ class World:
         gravity: unit vector (3,) in the world along which things fall; None where it is not known.
         noise: how far the camera's poses are off, which are estimated then; None: they are known.
         truth: the true poses of the camera, where they are known; used for metrics only.
+        given: its poses before they were estimated; None where they were not.
     """
 
     camera: CameraPath | None = None
     gravity: np.ndarray | None = None
     noise: CameraNoise | None = None
     truth: CameraPath | None = None
+    given: CameraPath | None = None
 
     @property
     def moves(self) -> bool:
@@ -157,6 +159,8 @@ class World:
     def first_frames(self, count: int) -> World:
         """The same, cut to its first frames."""
         cut = {
-            key: path.frames(slice(0, count)) for key in ("camera", "truth") if (path := getattr(self, key)) is not None
+            key: path.frames(slice(0, count))
+            for key in ("camera", "truth", "given")
+            if (path := getattr(self, key)) is not None
         }
         return replace(self, **cut) if cut else self

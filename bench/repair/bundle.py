@@ -1,9 +1,10 @@
-"""A clip as a run of NVIDIA video_to_data: ``outputs/result``, frames and masks beside it, as its own code writes them."""
+"""A clip as a run of NVIDIA video_to_data, as its code writes it: ``outputs/result``, frames and masks beside it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -39,8 +40,9 @@ def write_run(scene: Scene, poses: dict[str, Poses], folder: Path) -> None:
             masks[OBJECT] = item.label
             _write_mesh(out / "result/mesh.obj", item.body)
         else:
-            arrays |= _hand(item.body.side, parameters_of(item.body, poses[item.name]), count)
-            masks[LEFT if item.body.side == "left" else RIGHT] = item.label
+            side = "left" if item.body.side == "left" else "right"
+            arrays |= _hand(side, parameters_of(item.body, poses[item.name]), count)
+            masks[LEFT if side == "left" else RIGHT] = item.label
     single = {key: values.astype(np.float32) if values.dtype.kind == "f" else values for key, values in arrays.items()}
     np.savez(out / "result/result.npz", **single)
     said = {"schema_version": 1, "n_frames": count, "mesh": {"mesh": "mesh.obj"}, "keys": sorted(arrays)}
@@ -92,5 +94,5 @@ def _write_pictures(scene: Scene, masks: dict[int, int], out: Path) -> None:
         for name, picture in pictures.items():
             path = out / name / f"{frame:06d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            bgr = np.asarray(picture, dtype=np.uint8)[..., ::-1] if name == "frames" else np.uint8(picture)
-            path.write_bytes(cv2.imencode(".png", bgr)[1].tobytes())
+            bgr: Any = np.asarray(picture, dtype=np.uint8)
+            path.write_bytes(cv2.imencode(".png", bgr[..., ::-1] if name == "frames" else bgr)[1].tobytes())

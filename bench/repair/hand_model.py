@@ -1,4 +1,4 @@
-"""Our own hand in the layout of a MANO file, for files whose hands are MANO's: 778 vertices, 16 joints, axes as there."""
+"""Our own hand in the layout of a MANO file, for files whose hands are MANO's: 778 vertices, 16 joints, its axes."""
 
 from __future__ import annotations
 
@@ -122,7 +122,9 @@ def _rest_places(body: Body) -> tuple[np.ndarray, np.ndarray]:
 def _regressor(arrays: dict[str, np.ndarray], joints: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """The least weights (joint, vertex) that give the joints of every shape."""
     count = len(joints)
-    known = np.concatenate([arrays["v_template"].T, arrays["shapedirs"].reshape(VERTICES, -1).T, np.ones((1, VERTICES))])
+    known = np.concatenate(
+        [arrays["v_template"].T, arrays["shapedirs"].reshape(VERTICES, -1).T, np.ones((1, VERTICES))]
+    )
     wanted = np.concatenate([joints, moved.reshape(count, -1), np.ones((count, 1))], axis=1)
     return np.linalg.lstsq(known, wanted.T, rcond=None)[0].T
 

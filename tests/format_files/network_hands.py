@@ -91,12 +91,12 @@ def plain(value):
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def by_long_lens(hand, focal):
+def by_long_lens(hand, focal, pixels=None):
     """The same hand as a network sees it through its own lens: where its keypoints are at the same pixels."""
     flip = np.ones(3) if hand["side"] == "right" else FLIP
     places = hand["keypoints"] * flip
     true = places + hand["cam_t"]
-    pixels = FOCAL * true[:, :2] / true[:, 2:]
+    pixels = FOCAL * true[:, :2] / true[:, 2:] if pixels is None else pixels
     start = np.append(hand["cam_t"][:2], hand["cam_t"][2] * focal / FOCAL)
 
     def miss(shift):

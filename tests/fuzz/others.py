@@ -21,6 +21,7 @@ from tests.format_files.samples import (
 )
 
 SERIAL = dexycb.SERIAL
+HOCAP_SERIAL = "105322251564"
 DEXYCB = "data/20200709-subject-01/20200709_141754"
 
 
@@ -46,6 +47,36 @@ def write_dexycb(folder: Path) -> None:
     dexycb.write_sequence(folder / "data")
 
 
+def write_arctic(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import arctic
+
+    arctic.write_sequence(folder)
+
+
+def write_contactpose(folder: Path) -> None:
+    """A data set of one grasp."""
+    from tests.format_files import contactpose
+
+    contactpose.write_grasp(folder)
+
+
+def write_taco(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import taco
+
+    taco.write_sequence(folder)
+    place = folder / "Hand_Poses" / taco.TRIPLET / taco.NAME
+    shutil.copyfile(place / "left_hand.pkl", place / "right_hand.pkl")
+
+
+def write_hocap(folder: Path) -> None:
+    """A data set of one sequence."""
+    from tests.format_files import hocap
+
+    hocap.write_sequence(folder)
+
+
 def write_dexycb_results(folder: Path) -> None:
     """The whole data set, and results of one of its cameras."""
     from warpprior.formats import read, write
@@ -54,6 +85,13 @@ def write_dexycb_results(folder: Path) -> None:
     write(read(sequence, "dexycb", mano=folder / "mano"), folder / "out")
     for path in (folder / "out").iterdir():
         path.rename(sequence / path.name)
+
+
+def write_lerobot(folder: Path) -> None:
+    """A data set of LeRobot v3 with an episode, and a mapping."""
+    from tests.test_format_lerobot import strangers_set
+
+    strangers_set(folder / "set", ("wxyz", "rows6"))
 
 
 def write_ho3d(folder: Path) -> None:
@@ -113,6 +151,22 @@ def write_network_hands(folder: Path) -> None:
     network_hands.write_hawor(folder / "video", models, filled=(2,))
 
 
+def write_xr_hands(folder: Path) -> None:
+    """Recordings of hand joints as JSON and arrays."""
+    from tests.format_files import xr_hands
+
+    folder.mkdir(parents=True, exist_ok=True)
+    xr_hands.write_openxr(folder / "hands.json", "by number", missing=(2,))
+    xr_hands.write_openxr(folder / "hands.npz", "npz", missing=(2,))
+
+
+def write_egodex(folder: Path) -> None:
+    """An episode without a video."""
+    from tests.format_files import xr_hands
+
+    xr_hands.write_egodex(folder / "7.hdf5", video=False)
+
+
 def write_v2d(folder: Path) -> None:
     """A bundle with masks, intrinsics and a calibration, without frames."""
     v2d.write_bundle(folder / "result", missing=(1,))
@@ -128,14 +182,28 @@ def write_v2d(folder: Path) -> None:
 
 
 def write_clips(
-    folder: Path, *, masks: str = "", object_poses: str = "", intrinsics: str = "", hand_keypoints: str = ""
+    folder: Path,
+    *,
+    masks: str = "",
+    object_poses: str = "",
+    intrinsics: str = "",
+    hand_keypoints: str = "",
+    rgb: str = "",
 ) -> None:
     """Loose outputs, with one of them in another form where a file is named."""
+    import cv2
+
     from warpprior.bodies import posed_keypoints
 
     scene = clip.write_clip(folder)
     item, hand = object_of(scene), hand_item(scene)
-    if not (masks or object_poses or intrinsics or hand_keypoints):
+    if rgb:
+        shutil.rmtree(folder / "rgb")
+        writer = cv2.VideoWriter(str(folder / rgb), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, (160, 120))
+        for frame in range(FRAMES):
+            writer.write(np.ascontiguousarray(scene.read_rgb(frame)[..., ::-1]))
+        writer.release()
+    if not (masks or object_poses or intrinsics or hand_keypoints or rgb):
         np.save(folder / "hand_right_keypoints.npy", posed_keypoints(hand.body, hand.initial))
     if hand_keypoints:
         (folder / hand_keypoints).write_text(json.dumps(posed_keypoints(hand.body, hand.initial).tolist()))

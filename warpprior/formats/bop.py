@@ -76,6 +76,17 @@ class BopFormat(Format):
         found = [file.name for file in path.glob("scene_camera*.json")] if path.is_dir() else []
         return found[0] if found else ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of the scene, as ``test`` or ``train_pbr``; and ``bop19``, ``bop24`` of which it has targets."""
+        split = path.absolute().parent
+        found = [split.name]
+        for file in sorted(split.parent.glob("test_targets_*.json")) if split.name.startswith("test") else ():
+            rows = read_json(file, "targets of a BOP data set")
+            scenes = {row.get("scene_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+            if path.name.isdigit() and int(path.name) in scenes:
+                found.append(file.stem.removeprefix("test_targets_"))
+        return tuple(found)
+
     def read(self, source: Path, options: BopOptions) -> Recording:
         return _Reader(source, options).read()
 
@@ -288,9 +299,11 @@ class _Reader:
         matrices = np.full((self.timeline.count, 4, 4), np.nan)
         for frame, value in self.timeline.by_frame(self.cameras, str(path), self.notes).items():
             if "cam_R_w2c" in value and "cam_t_w2c" in value:
-                matrices[frame] = np.linalg.inv(
-                    pose_of(value["cam_R_w2c"], value["cam_t_w2c"], f"{path}, frame {frame}")
-                )
+                where = f"{path}, frame {frame}"
+                placed = pose_of(value["cam_R_w2c"], value["cam_t_w2c"], where)
+                if np.isfinite(placed).all() and abs(np.linalg.det(placed)) < 0.5:
+                    raise InputError(f"{where}: cam_R_w2c", "is no rotation", "the camera's pose, world to camera")
+                matrices[frame] = np.linalg.inv(placed)
         found = camera_path(matrices, complete(matrices), str(path), self.notes)
         note_camera(found, self.notes)
         return World(found)

@@ -25,6 +25,7 @@ from warpprior.formats.parts.dexycb_results import (
     number_samples,
     read_joints,
     samples_of,
+    splits_of_sequence,
     write_results,
 )
 from warpprior.formats.parts.intrinsics import read_intrinsics
@@ -89,6 +90,12 @@ class DexYcbFormat(Format):
             if (folder / "meta.yml").is_file() and any(folder.glob("*/labels_*.npz")):
                 return "meta.yml and labels of cameras"
         return ""
+
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """``s0_train`` to ``s3_test``; those of s2 are of cameras, the others of whole sequences."""
+        path = path.absolute()
+        sequence = path if (path / "meta.yml").is_file() else path.parent
+        return splits_of_sequence(sequence, "" if sequence == path else path.name)
 
     def read(self, source: Path, options: DexYcbOptions) -> Recording:
         return _Reader(source, options).read()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from warpprior.formats.format import Format
 from warpprior.formats.hawor import WorldHandsOptions
+from warpprior.formats.parts.clip_roles import holds_objects
 from warpprior.formats.parts.dynhamr_files import dynhamr_file, read_dynhamr
 from warpprior.formats.parts.hand_sources import world_recording
 from warpprior.formats.recording import Recording
@@ -25,7 +26,7 @@ class DynHamrFormat(Format):
 
     def recognises(self, path: Path) -> str:
         file = dynhamr_file(path)
-        return "" if file is None else file.name
+        return "" if file is None or holds_objects(path) else file.name
 
     def read(self, source: Path, options: WorldHandsOptions) -> Recording:
         found = read_dynhamr(source)

@@ -47,6 +47,10 @@ class Format:
         """
         return ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """Splits of the data set that a recognised path belongs to, as the set or its own code defines them."""
+        return ()
+
     def read(self, source: Path, options: Any) -> Recording:
         """Read a file or folder.
 

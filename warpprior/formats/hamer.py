@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpprior.formats.format import Format
+from warpprior.formats.parts.clip_roles import holds_objects
 from warpprior.formats.parts.crop_camera import crop_camera
 from warpprior.formats.parts.hand_records import read_hand_records
 from warpprior.formats.parts.hand_sources import kind_of_hands
@@ -51,14 +52,18 @@ class HamerFormat(Format):
     Options = HamerOptions
 
     def recognises(self, path: Path) -> str:
-        return f"parameters of hands in {path.name}" if kind_of_hands(path) == "records" else ""
+        return (
+            f"parameters of hands in {path.name}"
+            if kind_of_hands(path) == "records" and not holds_objects(path)
+            else ""
+        )
 
     def read(self, source: Path, options: HamerOptions) -> Recording:
         notes: list[str] = []
         records = read_hand_records(source)
         timeline = Timeline.of(numbers_of(records), str(source), notes)
         camera = _camera(source, records[0].size, options, notes)
-        choices = HandChoices(options.mano, options.left_hands)
+        choices = HandChoices(options.mano, options.left_hands, alone=True)
         hands = network_hands(records, source.name, camera, timeline, choices, notes)
         return hands_scene(source.stem, camera, options.fps, hands, notes, pose_sigma=options.pose_sigma)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpprior.formats.format import Format
+from warpprior.formats.parts.clip_roles import holds_objects
 from warpprior.formats.parts.hand_sources import world_recording
 from warpprior.formats.parts.hawor_files import RESULT, is_hawor, read_hawor
 from warpprior.formats.recording import Recording
@@ -35,7 +36,7 @@ class HaworFormat(Format):
     Options = WorldHandsOptions
 
     def recognises(self, path: Path) -> str:
-        return f"{RESULT} or cam_space in {path.name}" if is_hawor(path) else ""
+        return f"{RESULT} or cam_space in {path.name}" if is_hawor(path) and not holds_objects(path) else ""
 
     def read(self, source: Path, options: WorldHandsOptions) -> Recording:
         folder = source.parent if source.name == RESULT else source

@@ -79,6 +79,11 @@ class Ho3dFormat(Format):
         there = (path / "meta").is_dir() and (path / "rgb").is_dir()
         return "meta/*.pkl and rgb" if there and any((path / "meta").glob("*.pkl")) else ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of the sequence: ``train`` or ``evaluation``."""
+        name = path.absolute().parent.name
+        return (name,) if name in ("train", "evaluation", "test") else ()
+
     def read(self, source: Path, options: Ho3dOptions) -> Recording:
         return _Reader(source, options).read()
 

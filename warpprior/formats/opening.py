@@ -11,6 +11,7 @@ from typing import Any
 from warpprior.formats.place import ANY, Place, make_options, plain_options
 from warpprior.formats.recording import Origin, Recording
 from warpprior.formats.registry import all_formats, find_format, guess_format
+from warpprior.io.gaps import filled_in_world
 from warpprior.io.scene_file import SCENE_FILE
 from warpprior.scene import Scene
 from warpprior.support.errors import InputError
@@ -60,6 +61,7 @@ def read_place(place: Place) -> Recording:
         raise InputError(str(place), "does not exist", f"needs {format.title}")
     options = format.Options() if place.options is None else place.options
     recording = format.read(place.path, options)
+    recording = recording.with_scene(filled_in_world(recording.scene))
     if recording.origin is not None:
         return recording
     return replace(recording, origin=Origin(format.name, place.path.absolute(), plain_options(options)))

@@ -379,8 +379,11 @@ def _write_bundle(recording: Recording, bundle: Path, target: Path) -> str:
     arrays = _Arrays(bundle)
     recording.check_frames(arrays.count, arrays.path)
     new: dict[str, np.ndarray] = {}
-    to_world = arrays.get("camera_to_world_transform", 4, 4)
+    to_world, world = arrays.get("camera_to_world_transform", 4, 4), recording.world
     changed = []
+    if world.noise is not None and world.camera is not None:
+        to_world = new["camera_to_world_transform"] = world.camera.matrices()
+        changed.append("the camera")
     for item in recording.scene.bodies:
         if item.known:
             continue

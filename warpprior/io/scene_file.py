@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from warpprior.bodies.mass import UNKNOWN, Matter
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.atomic import find_again
 from warpprior.io.lens import LENSES, BrownLens, Lens, make_lens
@@ -51,6 +52,7 @@ class BodyEntry:
     symmetry: str
     keys: Any
     labelled: bool = True
+    matter: Matter = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ def _read_world(table: Table | None, folder: Path) -> WorldEntry:
     except InputError as error:
         raise InputError(table.place("camera"), str(error), error.accepted) from error
     table.finish()
-    return WorldEntry(*paths, noise, gravity)
+    return WorldEntry(paths[0], paths[1], noise, gravity)
 
 
 def _read_source(table: Table | None) -> SourceEntry | None:
@@ -337,6 +339,7 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
         known=_read_known(table, kind),
         symmetry=table.choice("symmetry", SYMMETRIES, "none"),
         keys=table.fields(kind.Keys),
+        matter=table.fields(Matter),
     )
     table.finish()
     return entry

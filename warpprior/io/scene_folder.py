@@ -11,6 +11,7 @@ from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
 from warpprior.io.depth_scale import check_depth_scale
+from warpprior.io.gaps import filled_in_world
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import hide_under, read_labels
 from warpprior.io.label_overlap import LabelOverlap
@@ -95,6 +96,7 @@ def load_scene(
             truth=truth[entry.name].frames(first) if entry.name in truth else None,
             symmetry=entry.symmetry,
             source=entry.path,
+            matter=entry.matter,
             size=entry.kind.size(entry.keys),
         )
         for entry, model in zip(scene_file.bodies, models, strict=True)
@@ -106,7 +108,7 @@ def load_scene(
         unlabelled = [item for item, entry in zip(bodies, scene_file.bodies, strict=True) if not entry.labelled]
         _hide_under(scene_file, unlabelled, labels, notes)
         forget(labels)
-    return Scene(
+    scene = Scene(
         name=_readable(scene_file.folder.resolve().name) or "scene",
         camera=scene_file.camera,
         fps=scene_file.fps,
@@ -121,6 +123,7 @@ def load_scene(
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
+    return filled_in_world(scene)
 
 
 def _readable(name: str) -> str:

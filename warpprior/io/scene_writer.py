@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,7 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> li
             ]
             lines += [f"scale_least = {least!r}", f"scale_most = {most!r}"]
         lines += [f"symmetry = {_quote(item.symmetry)}"] if item.symmetry != "none" else []
+        lines += [f"{key} = {value!r}" for key, value in asdict(item.matter).items() if value is not None]
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
     lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []

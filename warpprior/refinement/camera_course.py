@@ -10,7 +10,7 @@ from warpprior.scene import Scene
 from warpprior.system.problem import Problem
 from warpprior.terms import Term
 from warpprior.terms.camera import CameraMotion
-from warpprior.world import CameraPath
+from warpprior.world import CameraNoise, CameraPath
 
 OFFSETS = "camera"  # key of what is kept
 
@@ -20,14 +20,22 @@ def begin_camera(problem: Problem, terms: list[Term]) -> None:
     world, scene = problem.motion.world, problem.motion.scene
     used = [term for term in terms if isinstance(term, CameraMotion)]
     if world is not None and world.estimated and used:
-        rate = scene.fps**2
-        world.smoothed_start((rate / used[0].sigma_m_s2) ** 2, (rate / used[0].sigma_rad_s2) ** 2)
+        rate, paces = scene.fps**2, problem.motion.paces.numpy()
+        world.smoothed_start(paces, (rate / used[0].sigma_m_s2) ** 2, (rate / used[0].sigma_rad_s2) ** 2)
+
+
+def chosen_camera(scene: Scene, estimate: bool | None) -> Scene:
+    """The scene with poses of its camera to be estimated, or known, as asked; None: as the scene has it."""
+    world = scene.world
+    if estimate is None or world is None or not world.moves or estimate == (world.noise is not None):
+        return scene
+    return replace(scene, world=replace(world, noise=CameraNoise() if estimate else None))
 
 
 def kept_camera(problem: Problem) -> dict[str, np.ndarray]:
     """What was learnt of the camera, to be kept; nothing where it stands."""
     world = problem.motion.world
-    return {} if world is None else {OFFSETS: world.offsets.numpy()}
+    return {OFFSETS: world.offsets.numpy().copy()} if world is not None and world.estimated else {}
 
 
 def restore_camera(problem: Problem, arrays: dict[str, np.ndarray]) -> None:
@@ -45,7 +53,7 @@ def scene_with_camera(scene: Scene, problem: Problem, covariance: np.ndarray | N
     found = world.path()
     if covariance is not None:
         found = replace(found, covariance=world.covariance_in_world(covariance))
-    return replace(scene, world=replace(scene.world, camera=found))
+    return replace(scene, world=replace(scene.world, camera=found, given=scene.world.camera))
 
 
 def camera_notes(given: Scene, found: Scene) -> list[str]:

@@ -24,7 +24,7 @@ from warpprior.support.replay import Replay
 from warpprior.system.problem import Problem
 from warpprior.system.solver import make_solver
 from warpprior.terms import GAUSS_NEWTON
-from warpprior.terms.term import bind_terms
+from warpprior.terms.term import BoundTerm, bind_terms
 
 SETTLED = 2  # stages after which biases and shapes are as well known as they get
 CHECK_EVERY = 4  # iterations between looks at the cost; and on a GPU at how far bodies moved
@@ -102,22 +102,34 @@ class GaussNewton:
 
     def begin(self, number: int, report: Callable[[float], None]) -> float:
         """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
-        stage, problem, limit = self.stages[number], self.problem, self.limit(number)
         self.notes = []
-        if problem.shared.sizes and number <= SETTLED and limit:
-            self.notes = seed_sizes(self, stage)
-        problem.refresh_backdrop()
-        problem.enter(stage)
-        for term in self.terms:
-            term.enter(stage)
-        tries = limit and "hypotheses" not in self.settings.without and (stage.carry_frames or stage.half_turns)
-        rigid = [steps for steps in self._bodies if tries and steps.body.body.is_rigid]
-        tried = hypotheses_share(stage, len(rigid), problem.motion.scene, limit)
-        for turn, steps in enumerate(rigid):
-            self._try_poses(number, steps, lambda share, turn=turn: report(tried * (turn + share) / len(rigid)))
-        problem.drawings.renew()
-        self._still = Stillness(problem.motion)
+        if self.problem.shared.sizes and number <= SETTLED and self.limit(number):
+            self.notes = seed_sizes(self, self.stages[number])
+        self.enter(number)
+        names, tried = self.tried_bodies(number)
+        for turn, name in enumerate(names):
+            self._try_poses(number, name, lambda share, turn=turn: report(tried * (turn + share) / len(names)))
+        self.set_out()
         return tried
+
+    def enter(self, number: int) -> None:
+        """Take the scales of a stage."""
+        self.problem.refresh_backdrop()
+        self.problem.enter(self.stages[number])
+        for term in self.terms:
+            term.enter(self.stages[number])
+
+    def tried_bodies(self, number: int) -> tuple[list[str], float]:
+        """Bodies that choose among other poses in a stage, by name, and the share of it that this is."""
+        stage, limit = self.stages[number], self.limit(number)
+        tries = limit and "hypotheses" not in self.settings.without and (stage.carry_frames or stage.half_turns)
+        names = [steps.body.name for steps in self._bodies if tries and steps.body.body.is_rigid]
+        return names, hypotheses_share(stage, len(names), self.problem.motion.scene, limit)
+
+    def set_out(self) -> None:
+        """Begin the iterations of a stage where bodies are now."""
+        self.problem.drawings.renew()
+        self._still = Stillness(self.problem.motion)
 
     def end(self, number: int, rows: np.ndarray) -> list[dict[str, float]]:
         """Learn what a stage tells of the shared unknowns; returns its costs (iteration, term) by name."""
@@ -164,15 +176,22 @@ class GaussNewton:
         shared.carry(wp.array((shared.values - before)[None], dtype=wp.float64, device=self.problem.motion.device))
         self.advance()
 
-    def _try_poses(self, number: int, steps: BodySteps, report: Callable[[float], None]) -> None:
+    def terms_of(self, name: str) -> list[BoundTerm]:
+        """Those of one body."""
+        return [term for term in self.terms if term.body.name == name]
+
+    def fit_of(self, name: str) -> BodyFit:
+        """One body alone, all others held."""
+        (steps,) = (steps for steps in self._bodies if steps.body.name == name)
+        return BodyFit(steps, self.terms_of(name), self.problem, self.settings.gauss_newton.damping)
+
+    def _try_poses(self, number: int, name: str, report: Callable[[float], None]) -> None:
         """Let one body choose among other poses, all others held."""
         stage, problem = self.stages[number], self.problem
-        own = [term for term in self.terms if term.body.name == steps.body.name]
         problem.drawings.renew()
         problem.refresh()  # the body before was drawn last where it was tried last
-        fit = BodyFit(steps, own, problem, self.settings.gauss_newton.damping)
-        choose_poses(fit, stage.carry_frames, turns=stage.half_turns, report=report)
-        for term in own:
+        choose_poses(self.fit_of(name), stage.carry_frames, turns=stage.half_turns, report=report)
+        for term in self.terms_of(name):
             term.enter(stage)
 
     def linearise(self, history: History) -> None:

@@ -15,9 +15,12 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
+from warpprior.refinement.resting import carry_at_rest, in_world
 from warpprior.refinement.rotation_search import Found, frames_to_search, say_what_came, search_rotations
 from warpprior.refinement.symmetry import other_looks, seen_angles
+from warpprior.refinement.tries import Search, Try, search_alone
 from warpprior.system.motion import frame_paces
+from warpprior.world import CameraPath
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
 CONVERGED = 10  # and one that fits poorly, before others are looked for
@@ -50,28 +53,36 @@ def choose_poses(
     Returns:
         The number of poses that were replaced.
     """
+    return search_alone(fit, search_poses(fit, rounds, turns=turns, report=report))
+
+
+def search_poses(
+    fit: BodyFit, rounds: int, *, turns: bool = True, report: Callable[[float], None] = lambda share: None
+) -> Search[int]:
+    """The same, for whoever tries what it asks for."""
     segments = fit.motion.segments.numpy()
     search = _Search(fit, segments[1:] == segments[:-1])
     start = fit.poses
-    search.add(start, fit.observed_costs())
+    _, costs = yield Try()
+    search.add(start, costs)
     others = other_looks(start, fit.body.symmetry) if turns else []
     turned = len(others) / max(len(others) + rounds, 1)
     if turns:
-        search.settle(start)  # as long as the turned ones
+        yield from search.settle(start)  # as long as the turned ones
         few = search.costliest()
         for number, other in enumerate(others):
-            search.settle(other, frames=few)
-            search.settle(other, frames=search.beside_rivals(few))
+            yield from search.settle(other, frames=few)
+            yield from search.settle(other, frames=search.beside_rivals(few))
             report(turned * (number + 1) / len(others))
         search.take_path()
     if turns and fit.motion.known:  # neighbours' poses may hide how deep in them it lies
-        search.look_far(shared=True)
+        yield from search.look_far(shared=True)
     if fit.motion.frame_count > 1:
-        search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
-    if turns and search.look_far(shared=True):
-        search.carry(rounds)
+        yield from search.carry(rounds, lambda share: report(turned + (1.0 - turned) * share))
+    if turns and (yield from search.look_far(shared=True)):
+        yield from search.carry(rounds)
     if turns:
-        search.look_far(shared=False)
+        yield from search.look_far(shared=False)
     for found, before in search.found:
         say_what_came(fit, found, before)
     return int((fit.poses != start).any(axis=1).sum())
@@ -92,27 +103,24 @@ class _Search:
         self._compared: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self.found: list[tuple[Found, np.ndarray]] = []
         scene = fit.motion.scene
+        self._camera = None if fit.motion.world is None else fit.motion.world.now()
         self._pace = np.maximum(JUMP_FPS / (scene.fps * frame_paces(scene)[1:]), 1.0)
 
     def add(self, poses: np.ndarray, costs: np.ndarray) -> None:
         """Remember poses (frame, 7) and what they cost (frame,)."""
         self._hypotheses.append((poses, costs))
 
-    def settle(self, tried: np.ndarray, iterations: int = SETTLING, frames: np.ndarray | None = None) -> None:
+    def settle(self, tried: np.ndarray, iterations: int = SETTLING, frames: np.ndarray | None = None) -> Search[None]:
         """Let poses (frame, 7) go for a few iterations, and remember where they went.
 
         With ``frames`` (frame,) bool in these alone; of the others nothing is learnt.
         """
-        fit = self._fit
         frames = np.ones(len(tried), dtype=bool) if frames is None else frames
         if not frames.any():
             return
         self._tried.append((tried, frames))
-        with fit.seen_in(frames):
-            fit.place(tried)
-            fit.iterate(iterations)
-            costs = np.where(frames, fit.observed_costs(), np.inf)
-        self.add(fit.poses, costs)
+        arrived, costs = yield Try(tried, frames, iterations)
+        self.add(arrived, np.where(frames, costs, np.inf))
 
     def costliest(self) -> np.ndarray:
         """Of every few frames the one that fits worst so far (frame,) bool."""
@@ -134,11 +142,12 @@ class _Search:
         """Move the body along the cheapest path; returns it (frame, 7)."""
         body = self._fit.body
         guess, symmetry = body.initial.rotation, body.symmetry
-        path = cheapest_path(self._hypotheses, self._joined, guess, symmetry=symmetry, pace=self._pace)
+        how = {"symmetry": symmetry, "pace": self._pace, "camera": self._camera}
+        path = cheapest_path(self._hypotheses, self._joined, guess, **how)
         self._fit.place(path)
         return path
 
-    def look_far(self, *, shared: bool) -> bool:
+    def look_far(self, *, shared: bool) -> Search[bool]:
         """Where the poses fit poorly all the same, in most frames or in a few, try the best of all rotations.
 
         Returns:
@@ -152,7 +161,7 @@ class _Search:
             return False
         poor = np.zeros(len(before), dtype=bool)
         poor[frames] = True
-        self.settle(before, CONVERGED, poor)  # what is only on its way is not lost
+        yield from self.settle(before, CONVERGED, poor)  # what is only on its way is not lost
         self.take_path()
         fit.draw()
         found = search_rotations(fit, shared=shared)
@@ -160,12 +169,12 @@ class _Search:
             return False
         now = fit.poses
         for tried in found.tries:
-            self.settle(tried, frames=_jumps(tried, now) > SETTLED)
+            yield from self.settle(tried, frames=_jumps(tried, now) > SETTLED)
         self.take_path()
         self.found.append((found, before))
         return True
 
-    def carry(self, rounds: int, report: Callable[[float], None] = lambda share: None) -> None:
+    def carry(self, rounds: int, report: Callable[[float], None] = lambda share: None) -> Search[None]:
         """Try the poses of the frames before and after, moved along with the contacts, until the path changes no more.
 
         Contacts are points of the other body that is closest.  What a hand passes by may rest: where the neighbour's
@@ -183,27 +192,32 @@ class _Search:
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses
         fronts, prices = [path, path], [np.zeros(len(path)), np.zeros(len(path))]
+        camera = self._camera
         for number in range(rounds):
             before, tried_any = path, False
             for way, (source, target) in enumerate(((earlier, later), (later, earlier))):
                 given = wp.array(np.ascontiguousarray(fronts[way][source]), dtype=wp.transform, device=motion.device)
+                resting = fronts[way][source]
+                if camera is not None:
+                    resting = carry_at_rest(camera, resting, source, target, transfer)
                 # Slices of arrays are arrays.
                 transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
                 carried = self._next(path, transfer.poses_after.numpy(), target)
-                rested = self._next(path, fronts[way][source], target)
-                tried = self._better(carried, rested, path)
+                rested = self._next(path, resting, target)
+                tried = yield from self._better(carried, rested, path)
                 frames = self._news(tried, path)
                 if not frames.any():
                     fronts[way], prices[way] = path, np.zeros(len(path))
                     continue
                 tried_any = True
-                self.settle(tried, CARRIED_SETTLING, frames)
+                yield from self.settle(tried, CARRIED_SETTLING, frames)
                 arrived, costs = self._hypotheses[-1]
                 every = np.stack([each for _, each in self._hypotheses])
                 led_astray = contradicting(every) & frames
                 if led_astray.any():
                     arrived = np.where(led_astray[:, None], tried, arrived)
-                    every[-1] = np.where(led_astray, self._costs(tried, led_astray), costs)
+                    _, plain = yield Try(tried, led_astray)
+                    every[-1] = np.where(led_astray, plain, costs)
                     self._hypotheses[-1] = arrived, every[-1]
                 path = self.take_path()
                 every = believed(every)
@@ -226,7 +240,7 @@ class _Search:
         tried[target] = np.where(self._joined[:, None], poses, path[target])
         return tried
 
-    def _better(self, one: np.ndarray, other: np.ndarray, path: np.ndarray) -> np.ndarray:
+    def _better(self, one: np.ndarray, other: np.ndarray, path: np.ndarray) -> Search[np.ndarray]:
         """Of two sequences of poses (frame, 7), those that fit better as they are; the first where they are alike.
 
         Only where either is news to the path does it matter.
@@ -238,15 +252,10 @@ class _Search:
             better |= same & known[3]
             frames &= ~same
         if frames.any():
-            better |= frames & (self._costs(other, frames) < self._costs(one, frames))
+            (_, rested), (_, carried) = (yield Try(other, frames)), (yield Try(one, frames))
+            better |= frames & (rested < carried)
             self._compared.append((one, other, frames, better))
         return np.where(better[:, None], other, one)
-
-    def _costs(self, poses: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """What poses (frame, 7) cost as they are in some frames (frame,) bool."""
-        with self._fit.seen_in(frames):
-            self._fit.place(poses)
-            return self._fit.observed_costs()
 
     def _news(self, tried: np.ndarray, path: np.ndarray) -> np.ndarray:
         """Where poses (frame, 7) are neither much the same as the path's nor as what was tried before (frame,) bool."""
@@ -292,6 +301,7 @@ def cheapest_path(
     *,
     symmetry: str = "none",
     pace: np.ndarray | float = 1.0,
+    camera: CameraPath | None = None,
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
 
@@ -304,6 +314,7 @@ def cheapest_path(
         guess: quaternions of the first guess (frame, 4).
         symmetry: of the body: of turns that cannot be seen the first guess knows nothing.
         pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
+        camera: where it is, if it moves: poses jump in the world.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
@@ -312,6 +323,7 @@ def cheapest_path(
     angles = seen_angles(poses[..., 3:], guess, symmetry)
     costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
+    poses = poses if camera is None else np.stack([in_world(camera, each) for each in poses])
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
     for frame in range(1, frame_count):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from warpprior.refinement.memory import SPARED, free_on
+from warpprior.refinement.memory import SPARED, free_on, parts_of_clips
 from warpprior.refinement.preparing import (
     Prepared,
     adam_iterations,
@@ -33,7 +33,7 @@ Keep = Callable[[int, dict[str, np.ndarray]], None]
 Told = Callable[[int, "Result | Exception"], None]
 Made = TypeVar("Made")
 
-PIXEL_BYTES = 32  # of a body in a frame, at most: its drawing, and distances to its label
+PIXEL_BYTES = 56  # of a body in a frame, at most: its drawings, by its clip and by all, and distances to its label
 FRAME_BYTES = 2_000_000  # of a frame besides: equations, surfaces, contacts
 
 
@@ -53,9 +53,9 @@ def refine_many(
 ) -> list[Result | Exception]:
     """Refine several scenes; each result is what :func:`warpprior.refine` makes of its scene, to the bit on a CPU.
 
-    Scenes may go together that have camera, rate, bodies and kinds of observations in common: what need not be drawn is
-    launched once for the frames of all, and each converges by itself.  Where Adam is used, where shapes or the focal
-    length are estimated or a body is an animation, scenes go one by one.
+    Scenes may go together that have camera, rate, bodies and kinds of observations in common: their frames are drawn,
+    compared and moved in the same launches, and each converges by itself.  Where Adam is used, where shapes or the
+    focal length are estimated or a body is an animation, scenes go one by one.
 
     Args:
         scenes: the scenes.
@@ -229,7 +229,11 @@ def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: 
     if len(problems) < len(ready):
         return _refine_group(ready, memory, work)
     joins = why_not_joined([problem for problem, _ in problems.values()]) is None
-    joined = Joined(motion, [problem for problem, _ in problems.values()]) if joins else None
+    joined = None
+    if joins:
+        each = [problem for problem, _ in problems.values()]
+        parts = parts_of_clips([problem.observed for problem in each], len(motion.estimated), motion.device)
+        joined = Joined(motion, each, parts)
     runs = work.of_each(
         problems, lambda number: Run(ready[number], judged[number], *problems[number], work.keep(number))
     )

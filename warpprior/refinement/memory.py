@@ -7,13 +7,13 @@ at each iteration, and go to a temporary file last.  The equations stay whole, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from warpprior.kernels.slabs import FEWEST_FRAMES, thread_count
-from warpprior.render.parts import equal_parts
+from warpprior.render.parts import Parts, equal_parts
 from warpprior.render.window import AROUND_PX, CLEAR_PX, STEP_PX, Window
 from warpprior.support.errors import InputError
 from warpprior.support.memory import MIB, free_bytes, held_bytes, read_size, write_size
@@ -136,6 +136,23 @@ def _budget(needs: Needs, memory: str | float | None, device) -> int | None:
         return read_size(memory, "--memory")
     free = free_on(device)
     return None if free is None else needs.held + int(SPARED * free)
+
+
+def parts_of_clips(pictures: Sequence[ObservedPicture], body_count: int, device) -> Parts | None:
+    """Frames of several clips, one behind the other, that a CPU draws together; None for all.
+
+    Args:
+        pictures: what is seen in each.
+        body_count: estimated bodies.
+        device: Warp device.
+    """
+    if not device.is_cpu:
+        return None
+    windows = [picture.window for picture in pictures]
+    frame_count = sum(len(window.origins) for window in windows)
+    drawn = 24 * body_count * max(window.width * window.height for window in windows)
+    most = max(DRAWN_BYTES // drawn, FEWEST_FRAMES * thread_count())
+    return None if most >= frame_count else equal_parts(frame_count, most)
 
 
 def free_on(device) -> int | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.checks.first import checked_first, with_findings
 from warpprior.finding import Finding
+from warpprior.refinement.camera_course import chosen_camera
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
 from warpprior.refinement.object_sizes import with_depth_used
@@ -92,6 +93,7 @@ def prepare(
     check_is_scene(scene, "refine")
     _check(scene)
     settings = with_depth_used(scene, settings)
+    scene = chosen_camera(scene, settings.unknowns.estimate_camera)
     kernels, seconds = kernels_of(settings, device, scene), whole_seconds(scene)
     uncompiled = count_uncompiled(kernels)
     shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}

@@ -223,8 +223,17 @@ class Run:
         for body in self.motion.estimated:
             if body.symmetry != "none":
                 rows = transforms[body.name]
-                rows[:, 3:7] = smooth_unseen_turns(rows[:, 3:7].astype(np.float64), body.symmetry, times)
+                rows[:, 3:7] = self._smoothed(rows[:, :7].astype(np.float64), body.symmetry, times)
                 self.motion.assign_transforms({body.name: rows})
+
+    def _smoothed(self, poses: np.ndarray, symmetry: str, times: np.ndarray) -> np.ndarray:
+        """Rotations of poses (frame, 7) whose unseen turns go slowly, in the world."""
+        world = self.motion.world
+        if world is None:
+            return smooth_unseen_turns(poses[:, 3:], symmetry, times)
+        path = world.now()
+        place, turned = path.moved(poses[:, :3], poses[:, 3:])
+        return path.seen(place, smooth_unseen_turns(turned, symmetry, times))[1]
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"

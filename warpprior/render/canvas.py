@@ -101,6 +101,8 @@ class Canvas:
         self._origins = window.device_origins(device)
         # One memory on a CPU: sooner written than a copy is asked for.
         self._host_origins = self._origins.numpy() if device.is_cpu else None
+        self._sizes = window.device_sizes(device)
+        self._host_sizes = self._sizes.numpy() if device.is_cpu and self._sizes is not None else None
         shape = (frame_count, pixel_count)
         self._keys = untouched(shape, device) if keys is None else keys
         # Without outlines nobody owns a pixel pair, and two thirds of the memory are not needed.
@@ -126,8 +128,9 @@ class Canvas:
                 for buffer, each in ((self._keys, 1), (self._owners, 2))
             ]
             views: Any = [cut(buffer, 0, part.count) if short else buffer for buffer in (self._counts, self._entries)]
-            self._views[part] = (part.of(self._origins), *pixels, *views)
-        self.origins, self.keys, self.owners, self.counts, self.entries = self._views[part]
+            sizes: Any = None if self._sizes is None else part.of(self._sizes)
+            self._views[part] = (part.of(self._origins), sizes, *pixels, *views)
+        self.origins, self.sizes, self.keys, self.owners, self.counts, self.entries = self._views[part]
         self._claimed = max(self._claimed, self.owners.size)
 
     def again(self, window: Window) -> Canvas:
@@ -199,7 +202,7 @@ class Canvas:
         """Draw the key buffer alone."""
         if self._follows:
             self._follow(self.part.of(screen))
-        for first, count in chosen_runs(len(self.keys)):
+        for first, count in chosen_runs(len(self.keys), self.device):
             keys = cut(self.keys, first, first + count) if count < len(self.keys) else self.keys
             if self.backdrop is None:
                 keys.zero_()
@@ -213,19 +216,24 @@ class Canvas:
             self.origins,
             self.crop.width,
             self.crop.height,
+            sizes=self.sizes,
             slices=self.slices,
             keys_out=self.keys,
         )
 
     def _follow(self, screen: wp.array) -> None:
         """Have crops hold all that there is to be drawn, and not much else."""
-        frames = np.concatenate([np.arange(first, first + count) for first, count in chosen_runs(len(self.keys))])
+        frames = np.concatenate(
+            [np.arange(first, first + count) for first, count in chosen_runs(len(self.keys), self.device)]
+        )
         boxes = drawn_boxes(screen.numpy()[frames, self._vertices])
         before, window = self.window, self._within.around(*boxes, self.window, self.part.start + frames)
         if window is before:
             return
         assert self._host_origins is not None, "it can follow"
         self._host_origins[...] = window.origins
+        if self._host_sizes is not None:
+            self._host_sizes[...] = window.sizes
         self.window, self.crop = window, window.crop(self.channel_count)
         if (window.width, window.height) != (before.width, before.height):
             self._views.clear()
@@ -239,7 +247,7 @@ class Canvas:
         if outline is None or outline.screen is not screen:
             outline = self._outlines[self.part] = silhouette.Outline()
             outline.screen, outline.edges, outline.origins, outline.crop = screen, self.edges, self.origins, self.crop
-            outline.counts, outline.entries = self.counts, self.entries
+            outline.counts, outline.entries, outline.sizes = self.counts, self.entries, self.sizes
             outline.keys, outline.owners, outline.epoch = self.keys, self.owners, self.epoch
         return outline
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,32 @@ MOST_LARGER = 1.5  # times as many pixels as they need
 
 @dataclass(frozen=True)
 class Window:
-    """One crop per frame, all of the same size.
+    """One crop per frame, all of the same size, or those of several clips, each of its own.
 
     Attributes:
         origins: column and row of the first pixel of each crop (frame, 2) int32.
-        width, height: size of the crops [px].
+        width, height: size of the crops, or of the largest [px].
+        sizes: width and height of each, where they differ (frame, 2) int32; else None.
     """
 
     origins: np.ndarray
     width: int
     height: int
+    sizes: np.ndarray | None = None
+
+    @classmethod
+    def joined(cls, windows: Sequence[Window]) -> Window:
+        """Those of several clips, one behind the other."""
+        origins = np.concatenate([window.origins for window in windows])
+        each = np.array([[window.width, window.height] for window in windows], dtype=np.int32)
+        width, height = map(int, each.max(axis=0))
+        if (each == each[0]).all():
+            return cls(origins, width, height)
+        return cls(origins, width, height, np.repeat(each, [len(window.origins) for window in windows], axis=0))
+
+    def _sizes(self, frames: np.ndarray | slice) -> np.ndarray:
+        """Width and height of the crops of some frames, or of all of them."""
+        return np.array([self.width, self.height]) if self.sizes is None else self.sizes[frames]
 
     def crop(self, channel_count: int) -> Any:
         """The :class:`warpprior.kernels.silhouette.Crop` that kernels take."""
@@ -45,27 +62,34 @@ class Window:
             before: what the crops were; frames that are not looked at keep their places.
             frames: which frames the boxes are of (frame,).
         """
-        least, size = self.origins[frames], np.array([self.width, self.height])
+        least, size = self.origins[frames], self._sizes(frames)
         low = np.clip(low - CLEAR_PX, least, least + size).astype(np.int64)
         high = np.clip(high + CLEAR_PX, low, least + size).astype(np.int64)
         extent = (high - low).max(axis=0, initial=0) + 2 * AROUND_PX
-        extent = np.minimum(-(-extent // STEP_PX) * STEP_PX, size)
-        own, last = before.origins[frames], np.array([before.width, before.height])
+        extent = np.minimum(-(-extent // STEP_PX) * STEP_PX, [self.width, self.height])
+        own, last = before.origins[frames], before._sizes(frames)
         holds = (own <= low).all() and (own + last >= high).all() and (own + last <= least + size).all()
-        if holds and last.prod() <= MOST_LARGER * extent.prod():
+        if holds and before.width * before.height <= MOST_LARGER * extent.prod():
             return before
+        whole = self._sizes(slice(None))
+        sizes = None if self.sizes is None else np.minimum(extent, whole).astype(np.int32)
+        each = extent if sizes is None else sizes
         origins = before.origins.copy()
-        origins[frames] = (low + high - extent) // 2
-        origins = np.clip(origins, self.origins, self.origins + size - extent).astype(np.int32)
-        return Window(origins, int(extent[0]), int(extent[1]))
+        origins[frames] = (low + high - (extent if sizes is None else sizes[frames])) // 2
+        origins = np.clip(origins, self.origins, self.origins + whole - each).astype(np.int32)
+        return Window(origins, int(extent[0]), int(extent[1]), sizes)
 
     def views(self, device) -> wp.array:
         """Column and row of the first pixel, width and height of each crop [frame] vec4i."""
-        sizes = np.broadcast_to(np.array([self.width, self.height], dtype=np.int32), self.origins.shape)
+        sizes = np.broadcast_to(self._sizes(slice(None)).astype(np.int32), self.origins.shape)
         return wp.array(np.concatenate([self.origins, sizes], axis=1), dtype=wp.vec4i, device=device)
 
     def device_origins(self, device) -> wp.array:
         return wp.array(self.origins, dtype=wp.vec2i, device=device)
+
+    def device_sizes(self, device) -> wp.array | None:
+        """Width and height of each crop [frame] vec2i, where they differ; else None."""
+        return None if self.sizes is None else wp.array(self.sizes, dtype=wp.vec2i, device=device)
 
     def cut(self, images: np.ndarray) -> np.ndarray:
         """Crops of full pictures (frame, height, width, ...) -> (frame, crop height, crop width, ...).

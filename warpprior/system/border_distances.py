@@ -6,7 +6,9 @@ A frame's picture reaches as far around the label as the body may lie hidden bes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,9 +85,10 @@ class BorderDistances:
             places[:, :2] += origins
         self._crops = wp.array(np.ascontiguousarray(places), dtype=wp.vec4i, device=device)
         self._device = warp_device(device)
-        self._looked: Part | None = None
-        self._starts: dict[Part, wp.array] = {}
-        self._pictures: dict[Part, wp.array] = {}
+        self._looked: Part | None
+        self._starts: dict[Part, wp.array]
+        self._pictures: dict[Part, wp.array]
+        self._forget()
         # Two numbers a pixel, one frame behind the other; on the device where they are measured there.
         self._values: Any
         if parts is None and measures_there(device):
@@ -100,6 +103,31 @@ class BorderDistances:
             for start, stop in spans:
                 list(pool.map(lambda frame: self._measure(frame, crops[frame]), range(start, stop)))
                 forget(self._of(start, stop))
+
+    @classmethod
+    def joined(cls, clips: Sequence[BorderDistances]) -> BorderDistances:
+        """Those of several clips, in memory, one behind the other; their own become a part of these."""
+        whole = copy(clips[0])
+        firsts = np.cumsum([0, *(clip._ends[-1] for clip in clips)])
+        ends = [clip._ends[1:] + first for clip, first in zip(clips, firsts, strict=False)]
+        whole._ends = np.concatenate([[0], *ends])
+        crops = np.concatenate([clip._crops.numpy() for clip in clips])
+        whole._crops = wp.array(crops, dtype=wp.vec4i, device=whole._device)
+        if isinstance(clips[0]._values, np.ndarray):
+            whole._values = np.concatenate([clip._values for clip in clips])
+        else:
+            whole._values = wp.empty(2 * int(firsts[-1]), dtype=wp.float16, device=whole._device)
+            for clip, first in zip(clips, firsts, strict=False):
+                wp.copy(whole._values, clip._values, dest_offset=2 * int(first))
+        whole._forget()
+        for clip, first, last in zip(clips, firsts, firsts[1:], strict=False):
+            clip._values = whole._values[2 * int(first) : 2 * int(last)]
+            clip._forget()
+        return whole
+
+    def _forget(self) -> None:
+        """Look for the pictures anew."""
+        self._looked, self._starts, self._pictures = None, {}, {}
 
     def _of(self, start: int, stop: int) -> Any:
         return self._values[2 * int(self._ends[start]) : 2 * int(self._ends[stop])]

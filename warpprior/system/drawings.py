@@ -57,6 +57,7 @@ class Drawings:
         self.keys = keys.reshape((count, longest * window.width * window.height))
         self._walls = window.views(device)
         self._views = wp.zeros((count, longest), dtype=wp.vec4i, device=device)
+        self._sizes = wp.full(count, window.width * window.height, dtype=wp.int32, device=device)
         return keys
 
     @property
@@ -79,15 +80,20 @@ class Drawings:
         wall: Any = self._backdrop.keys  # None: nothing is there but the bodies
         borders.blockers, borders.bodies, borders.walls = wall, self.keys, self._part.of(self._walls)
         borders.number, borders.views = list(self.alone).index(name), self._look()
+        borders.sizes = self._sizes
 
     def _look(self) -> wp.array:
         """Crops of the bodies' drawings now [body, frame] vec4i: first column and row, width, height."""
         part = self._part
         if self._follow:
-            views = self._views.numpy()
-            for own, canvas in zip(views, self.alone.values(), strict=True):
-                own[: part.count, :2] = canvas.window.origins[part.frames]
-                own[: part.count, 2:] = canvas.window.width, canvas.window.height
+            views, pixels = self._views.numpy(), self._sizes.numpy()
+            for place, canvas in enumerate(self.alone.values()):
+                own, window = views[place], canvas.window
+                pixels[place] = window.width * window.height
+                own[: part.count, :2] = window.origins[part.frames]
+                own[: part.count, 2:] = (
+                    (window.width, window.height) if window.sizes is None else window.sizes[part.frames]
+                )
         return self._views
 
     def draw(self) -> None:

@@ -101,7 +101,8 @@ class MovingCamera:
         noise = self._world.noise
         assert noise is not None, "the camera is estimated"
         since = self._times - self._times[0]
-        found: Any = np.zeros(len(since), dtype=np.dtype(Expected.numpy_dtype()))
+        layout: Any = Expected.numpy_dtype()
+        found: Any = np.zeros(len(since), dtype=np.dtype(layout))
         for frame in range(len(since)):
             near = since[max(frame - 2, 0) : frame + 1][::-1]  # the frame itself comes first
             for covariance, name in zip(noise.covariances(near), ("shift", "turn"), strict=True):
@@ -110,34 +111,49 @@ class MovingCamera:
                 found[f"{name}_stiffness"][frame] = weight / (covariance[0, 0] - shares @ covariance[1:, 0])
         return wp.array(found, dtype=Expected, device=self._device)
 
-    def smoothed_start(self, place_stiffness: float, turn_stiffness: float) -> None:
+    def smoothed_start(self, paces: np.ndarray, place_stiffness: float, turn_stiffness: float) -> None:
         """Begin where the camera's own measured poses, and that it goes smoothly, have it: jitter is taken out.
 
         Args:
-            place_stiffness, turn_stiffness: what a second difference of place [1/m^2] and turn [1/rad^2] costs.
+            paces: nominal time between two frames over the true one since the frame before (frame,).
+            place_stiffness, turn_stiffness: what a second difference of place [1/m^2] and turn [1/rad^2] costs, at the
+                nominal rate.
         """
-        from scipy.sparse import csc_array, diags
-        from scipy.sparse.linalg import spsolve
+        from scipy.linalg import solveh_banded
         from scipy.spatial.transform import Rotation
 
-        count = len(self._times)
+        count, own = len(self._times), self.now()
+        rows: Any = self.expected(1.0).numpy()
         if count < 3:
             return
-        rows = self.expected(1.0).numpy()
-        own = self.now()
+        after, before = paces[2:].astype(np.float64), paces[1:-1].astype(np.float64)
+        both = 2.0 / (1.0 / after + 1.0 / before)
+        bend = np.zeros((count, 3))
+        bend[2:] = np.stack([both * after, -both * (after + before), both * before], axis=1)
         turns = Rotation.from_quat(own.rotation)
-        steps = (turns[:-1].inv() * turns[1:]).as_rotvec()
-        bends = np.diff(own.position, 2, axis=0), turns[1:-1].apply(np.diff(steps, axis=0))
-        bend = csc_array(diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(count - 2, count)))
+        steps = turns[:-1].apply((turns[:-1].inv() * turns[1:]).as_rotvec())
+        found = np.zeros((2, count, 3))
+        found[0, 2:] = sum(bend[2:, back, None] * own.position[2 - back : count - back] for back in range(3))
+        found[1, 2:] = bend[2:, :1] * steps[1:] - bend[2:, 2:] * steps[:-1]
         offsets = np.zeros((count, UNKNOWNS))
         for part, (name, stiffness) in enumerate((("shift", place_stiffness), ("turn", turn_stiffness))):
-            wide = rows[name].astype(np.float64)
-            bands = [wide[:, 0], wide[1:, 1], wide[2:, 2]]
-            expected = csc_array(diags(bands, [0, -1, -2], shape=(count, count)))
-            own_weight = diags([rows[f"{name}_stiffness"].astype(np.float64)], [0])
-            normal = expected.T @ own_weight @ expected + stiffness * (bend.T @ bend)
-            offsets[:, 3 * part : 3 * part + 3] = spsolve(csc_array(normal), -stiffness * (bend.T @ bends[part]))
+            expected, weights = rows[name].astype(np.float64), rows[f"{name}_stiffness"].astype(np.float64)
+            normal = _band(expected, weights) + _band(bend, np.full(count, stiffness))
+            pull = np.zeros((count, 3))
+            for back in range(3):
+                pull[: count - back] += (bend[:, back, None] * stiffness * found[part])[back:]
+            offsets[:, 3 * part : 3 * part + 3] = solveh_banded(normal, -pull, lower=True)
         self.assign(offsets)
+
+
+def _band(factors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Lower band (3, frame) of what rows of factors of a frame and of the two before (frame, 3) add up to."""
+    count, band = len(factors), np.zeros((3, len(factors)))
+    for one in range(3):
+        for other in range(one, 3):
+            products = weights * factors[:, one] * factors[:, other]
+            band[other - one, : count - other] += products[other:]
+    return band
 
 
 def moving_camera(scene: Scene, device) -> MovingCamera | None:

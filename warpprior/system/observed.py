@@ -46,6 +46,7 @@ class ObservedPicture:
     likeness: Likeness | None = None
     margin: float = 0.25
     _boxes: dict[int, np.ndarray] = field(default_factory=dict)
+    _distances: dict[int, BorderDistances] = field(default_factory=dict)
 
     @cached_property
     def backdrop(self) -> wp.array | None:
@@ -94,9 +95,14 @@ class ObservedPicture:
     def border_distances(self, body: SceneBody, parts: Parts | None = None) -> BorderDistances:
         """Distances of the body's contour to its place; see :class:`BorderDistances` for ``parts``."""
         assert self.labels is not None, "the sequence has labels"
+        if parts is None and body.label in self._distances:
+            return self._distances[body.label]
         crops, device = self.distance_crops(body), self.motion.device
-        origins = self.window.origins
-        return BorderDistances(self.labels, body.label, crops, self.mask_bias, device, origins=origins, parts=parts)
+        given = self.labels, body.label, crops, self.mask_bias, device
+        found = BorderDistances(*given, origins=self.window.origins, parts=parts)
+        if parts is None:
+            self._distances[body.label] = found
+        return found
 
     def crop_around(self, body: SceneBody) -> Window:
         """The part of the picture that the body's label needs."""

@@ -38,7 +38,10 @@ class Overlap:
         self, label: int, labels: wp.array, boxes: np.ndarray, window: Window, canvas: Canvas, screen: wp.array
     ):
         self.canvas, self._label, self._labels, self._screen = canvas, label, labels, screen
-        self._width, self._corners = window.width, window.device_origins(canvas.device)
+        self._window, self._corners = window, window.device_origins(canvas.device)
+        self._widths: wp.array | None = None
+        if window.sizes is not None:
+            self._widths = wp.array(window.sizes[:, 0].copy(), dtype=wp.int32, device=canvas.device)
         sides = np.nan_to_num(boxes, nan=0.0).astype(np.int32)
         self._boxes = wp.array(np.ascontiguousarray(sides), dtype=wp.vec4i, device=canvas.device)
         frame_count, device = labels.shape[0], canvas.device
@@ -59,6 +62,8 @@ class Overlap:
                 canvas.draw_faces(screen)
             measure_overlap(
                 *self._sides(part),
+                **self._sizes(part),
+                rows=self._window.height,
                 drawn_out=part.of(self.drawn_on_device),
                 labelled_out=part.of(self.labelled_on_device),
                 shared_out=part.of(self.shared_on_device),
@@ -70,7 +75,11 @@ class Overlap:
         """What is compared of a part of the frames, as kernels take it: the drawing, and the label."""
         canvas, labels = self.canvas, part.of(self._labels)
         drawn = canvas.keys, canvas.origins, canvas.crop.width
-        return *drawn, labels, part.of(self._corners), self._label, self._width, part.of(self._boxes)
+        return *drawn, labels, part.of(self._corners), self._label, self._window.width, part.of(self._boxes)
+
+    def _sizes(self, part: Part) -> dict[str, wp.array | None]:
+        """Sizes of crops that differ."""
+        return {"sizes": self.canvas.sizes, "widths": None if self._widths is None else part.of(self._widths)}
 
     def measure(self, screen: wp.array | None = None) -> None:
         """The same, and read all arrays; waits for the device."""
@@ -87,7 +96,7 @@ class Overlap:
     def count_bare(self, part: Part) -> None:
         """Fill :attr:`bare_on_device` in the frames that are drawn; launches only."""
         bare = part.of(self.bare_on_device)
-        count_bare(*self._sides(part), bare_out=bare)
+        count_bare(*self._sides(part), **self._sizes(part), bare_out=bare)
 
     @property
     def usable(self) -> np.ndarray:

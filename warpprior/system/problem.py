@@ -266,13 +266,13 @@ class Problem:
         for contacts in self._contacts.values():
             contacts.enter(stage)
 
-    def refresh(self, *, chains: bool = True, contacts: bool = True) -> None:
+    def refresh(self, *, chains: bool = True, contacts: bool = True, drawings: bool = True) -> None:
         """Draw everything, evaluate what surfaces do, and find contacts, at the current motion; launches only.
 
         Without ``chains`` the derivatives of surfaces stay as they are: rows alone ask for them.  Without ``contacts``
-        so does what touches.
+        so does what touches, without ``drawings`` what was drawn.
         """
-        if self._draws:
+        if self._draws and drawings:
             self.drawings.draw()
         if chains:
             self.surfaces.update()

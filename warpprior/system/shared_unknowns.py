@@ -269,14 +269,18 @@ def size_name(body: str) -> str:
 def joined_unknowns(clips: Sequence[SharedUnknowns]) -> SharedUnknowns:
     """Where the values of several clips lie on the device one behind the other; all of the same names, without sizes.
 
-    It has an array ``overlaps[name]`` [clip] and a prior of all clips, whose own arrays become a part of these; before
-    anybody asks them where their values lie.
+    Its arrays ``bias``, ``misfits[name]``, ``overlaps[name]`` are [clip], its prior is of all clips, whose own arrays
+    become a part of these; before anybody asks them where their values lie.
     """
     whole, first = copy(clips[0]), clips[0]
     prior, parts = SharedPrior.joined([clip.prior for clip in clips])
     values = np.concatenate([clip._single.numpy() for clip in clips])
     single: Any = wp.array(values, device=first._single.device)  # slices of arrays are arrays
     whole._single, whole.prior = single, prior
+    whole.bias = wp.zeros(len(clips), dtype=float, device=first._single.device)
+    if "bias" in first.names:
+        whole.bias = single[:, first.names.index("bias")]
+    whole.misfits = {name: single[:, first.names.index(f"{name} misfit")] for name in first.misfits}
     whole.overlaps = {name: single[:, first.names.index(name)] for name in first.overlaps}
     for number, (clip, part) in enumerate(zip(clips, parts, strict=True)):
         clip._lie_in(cut(single, number, number + 1), part)

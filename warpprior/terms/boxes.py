@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -64,7 +64,7 @@ class BoundBoxes(BoundTerm):
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._first, self._start = motion.first_vertex(body.name), problem.equations.starts[body.name]
 
-    def across(self, joined: Problem) -> BoundTerm:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
         return BoundBoxes(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def enter(self, stage: Stage) -> None:

@@ -54,7 +54,7 @@ class BoundCamera(BoundTerm):
         self._world, self._start = world, problem.equations.camera
         rate = motion.scene.fps**2
         stiffness = [term.weight * (rate / sigma) ** 2 for sigma in (term.sigma_m_s2, term.sigma_rad_s2)]
-        self._stiffness = [wp.full(1, value, dtype=wp.float32, device=motion.device) for value in stiffness]
+        self._place, self._turn = (wp.full(1, one, dtype=wp.float32, device=motion.device) for one in stiffness)
         self._expected = world.expected(term.weight)
 
     def add(self, system: System, *, alone: bool = False) -> None:
@@ -62,4 +62,5 @@ class BoundCamera(BoundTerm):
 
         motion, viewer = self.problem.motion, self._world.viewer(self._start)
         add_measured_poses(self._world.offsets, self._expected, self._start, system, cost_out=self.costs)
-        add_camera_smoothness(viewer, motion.segments, motion.paces, *self._stiffness, system, cost_out=self.costs)
+        stiffness = self._place, self._turn
+        add_camera_smoothness(viewer, motion.segments, motion.paces, *stiffness, system, cost_out=self.costs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -53,7 +53,7 @@ class BoundConsistency(BoundTerm):
         self._stiffness = wp.zeros(1, dtype=Stiffness, device=problem.motion.device)
         self._start = problem.equations.starts[body.name]
 
-    def across(self, joined: Problem) -> BoundTerm:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
         return BoundConsistency(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def enter(self, stage: Stage) -> None:

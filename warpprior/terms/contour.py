@@ -6,7 +6,7 @@ may hide there or must coincide with the label's border: occlusion becomes evide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -75,6 +75,7 @@ class BoundContour(DrawnTerm):
         self._distances = problem.observed.border_distances(body, in_file)
         borders.clearance = term.clearance_m
         borders.shares = wp.array(self._visible, dtype=wp.float32, device=device)
+        borders.clips = motion.segments
         borders.bias, borders.center = problem.shared.bias, motion.center
         misfit = problem.shared.misfits.get(body.name)
         if misfit is not None:
@@ -93,6 +94,9 @@ class BoundContour(DrawnTerm):
         self._start = problem.equations.starts[body.name]
         # Each thread has a row of its own; one alone goes from edge to edge, where memory is near.
         self._stride = 1 if device.is_cpu else min(self._canvas.stride, problem.equations.lanes)
+
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
+        return BoundContour(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def enter(self, stage: Stage) -> None:
         from warpprior.kernels.robust import Scale

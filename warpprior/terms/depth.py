@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -82,6 +82,7 @@ class BoundDepth(DrawnTerm):
         view = self._view = DepthView()
         view.depths = wp.array(depths.reshape(motion.frame_count, -1), dtype=wp.float32, device=device, copy=False)
         view.origins, view.width, view.height = window.device_origins(device), window.width, window.height
+        view.sizes, self._window = window.device_sizes(device), window
         view.center, view.clearance = motion.center, term.clearance_m
         view.least_cosine = term.least_cosine
         self._parts: dict[Part, DepthView] = {}
@@ -90,6 +91,21 @@ class BoundDepth(DrawnTerm):
         self._seen, self._normals = (wp.zeros(self._points.shape, dtype=wp.vec3, device=device) for _ in range(2))
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._lanes = 1 if device.is_cpu else 32
+
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
+        from warpprior.render.window import Window
+        from warpprior.support.stored import stored_zeros
+
+        own = [clip for clip in clips if isinstance(clip, BoundDepth)]
+        window, parts = Window.joined([clip._window for clip in own]), [part for part, _ in joined.motion.clips]
+        depths = stored_zeros((joined.motion.frame_count, window.width * window.height), np.float32)
+        for clip, part in zip(own, parts, strict=True):
+            depths[part.frames, : clip._view.depths.shape[1]] = clip._view.depths.numpy()
+        whole = BoundDepth(self.term, joined.motion.scene.body(self.body.name), joined, window, depths)
+        for clip, part in zip(own, parts, strict=True):
+            clip._view.depths = part.of(whole._view.depths)
+            clip._parts.clear()
+        return whole
 
     def enter(self, stage: Stage) -> None:
         term = self.term
@@ -102,12 +118,13 @@ class BoundDepth(DrawnTerm):
         from warpprior.kernels.slabs import frames_of
 
         if part not in self._parts:
-            self._parts[part] = frames_of(DepthView, self._view, ("depths", "origins"), part.of)
+            self._parts[part] = frames_of(DepthView, self._view, ("depths", "origins", "sizes"), part.of)
         view, problem = self._parts[part], self.problem
         if problem.observed.labels is not None:
             canvas = problem.drawings.alone[self.body.name]
             view.keys, view.key_origins = canvas.keys, canvas.origins
             view.key_width, view.key_height = canvas.window.width, canvas.window.height
+            view.key_sizes = canvas.sizes
         view.focal = problem.motion.focal
         return view
 

@@ -1,4 +1,4 @@
-"""Given: a body that nothing shows stays near the poses it was given, where a scene says that they were observed."""
+"""Given: a body stays near the poses that it was given, where it is said that they were observed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Given(Term):
     A body of unknown size stays near its given poses, whatever size it has.
 
     Attributes:
-        sigma_m: error of given poses [m], alike all over each link of the body; None: what the scene says.
+        sigma_m: error of given poses [m], alike all over each link of the body; None: what the scene says.  Where
+            the scene says nothing, a number makes its poses observations.
     """
 
     name: ClassVar[str] = "given"
@@ -38,22 +39,24 @@ class Given(Term):
 
     def lacks(self, scene: Scene) -> tuple[str, ...]:
         """The noise of given poses, with which a scene says that they are observations."""
-        return () if CHANNEL in scene.noise else (f"noise.{CHANNEL}",)
+        return () if self.sigma_m is not None or CHANNEL in scene.noise else (f"noise.{CHANNEL}",)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
-        """One for each estimated body without label images, keypoints and boxes."""
+        """One for each estimated body without keypoints and boxes; label images may show it, or show little of it."""
         motion = problem.motion
-        return [BoundGiven(self, body, problem) for body in motion.estimated if is_unseen(motion.scene, body)]
+        if self.lacks(motion.scene):
+            return []
+        return [BoundGiven(self, body, problem) for body in motion.estimated if not is_detected(motion.scene, body)]
+
+
+def is_detected(scene: Scene, body: SceneBody) -> bool:
+    """The body has keypoints or boxes in the picture."""
+    return body.name in scene.keypoints2d or body.name in scene.boxes
 
 
 def is_unseen(scene: Scene, body: SceneBody) -> bool:
     """Nothing in pictures shows the body, and its poses are said to be observations."""
-    return (
-        CHANNEL in scene.noise
-        and scene.labels is None
-        and body.name not in scene.keypoints2d
-        and body.name not in scene.boxes
-    )
+    return CHANNEL in scene.noise and scene.labels is None and not is_detected(scene, body)
 
 
 class BoundGiven(BoundTerm):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -90,12 +90,16 @@ class BoundImage(DrawnTerm):
 
     term: Image
 
-    def __init__(self, term: Image, body: SceneBody, problem: Problem):
+    def __init__(self, term: Image, body: SceneBody, problem: Problem, clips: Sequence[BoundImage] = ()):
         import warp as wp
 
         super().__init__(term, body, problem)
         device = problem.motion.device
-        self._load_pictures()
+        self._clips = tuple(clips)
+        if clips:
+            self._join_pictures()
+        else:
+            self._load_pictures()
         self._spread_samples()
         self._view = self._look()
         shares = term.weight * problem.observed.shows(body) / term.correlation_px**2
@@ -137,6 +141,32 @@ class BoundImage(DrawnTerm):
         self._blurred = Blurred()
         self._blurred.values = wp.zeros((len(pixels), 1), dtype=wp.vec4, device=motion.device)
         self._blurred.origins = window.device_origins(motion.device)
+
+    def _join_pictures(self) -> None:
+        """The crops of several clips; each of these blurs its own, which become a part of all."""
+        import warp as wp
+
+        from warpprior.kernels.image import Blurred
+        from warpprior.render.window import Window
+        from warpprior.support.stored import stored_zeros
+
+        motion = self.problem.motion
+        window = self._window = Window.joined([clip._window for clip in self._clips])
+        frames, count = motion.frame_count, window.width * window.height
+        pixels = stored_zeros((frames, count, 4), np.uint8)
+        for clip, (part, _) in zip(self._clips, motion.clips, strict=True):
+            pixels[part.frames, : clip._pixels.shape[1]] = clip._pixels.numpy()
+        values = stored_zeros((frames, count, 4), np.float32)
+        self._pixels = wp.array(pixels, dtype=wp.uint8, device=motion.device, copy=False)
+        self._blurred = Blurred()
+        self._blurred.values = wp.array(values, dtype=wp.vec4, device=motion.device, copy=False)
+        self._blurred.origins = window.device_origins(motion.device)
+        for clip, (part, _) in zip(self._clips, motion.clips, strict=True):
+            clip._pixels, clip._blurred.values = part.of(self._pixels), part.of(self._blurred.values)
+
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
+        own = [clip for clip in clips if isinstance(clip, BoundImage)]
+        return BoundImage(self.term, joined.motion.scene.body(self.body.name), joined, own)
 
     def _spread_samples(self) -> None:
         """Places on the surface, and arrays for what they see."""
@@ -200,16 +230,16 @@ class BoundImage(DrawnTerm):
         self._active = stage.image_blur_px > 0.0
         if self._active and stage.image_blur_px != self._blur_px:
             self._blur_px = stage.image_blur_px
-            self._blur(stage.image_blur_px)
+            self._parts.clear()
+            sizes = self._shrink(stage.image_blur_px)
+            if not self._clips:
+                self._blur(**sizes)
 
-    def _blur(self, blur_px: float) -> None:
-        """Blur the pictures by a Gaussian of ``blur_px`` [px]."""
+    def _shrink(self, blur_px: float) -> dict[str, Any]:
+        """Say how large pictures are that a Gaussian of ``blur_px`` [px] leaves; returns what is left to be done."""
         import warp as wp
 
-        from warpprior.kernels import blur
-        from warpprior.support.stored import forget, stored_zeros
-
-        blurred, device = self._blurred, self.problem.motion.device
+        blurred = self._blurred
         # Squares of pixels are averaged first, which blurs, too; the Gaussian on what is left does the rest.
         shrink = 2 ** int(math.log2(max(blur_px, 1.0)))
         width, height = self._window.width // shrink, self._window.height // shrink
@@ -218,16 +248,28 @@ class BoundImage(DrawnTerm):
         radius = math.ceil(BLUR_REACH * sigma) if sigma >= LEAST_SIGMA else 0
         sigma = max(sigma, LEAST_SIGMA)
         blurred.sigma = math.sqrt(blur_px**2 + SENSOR_BLUR)
+        if self._window.sizes is not None:
+            small = self._window.sizes // shrink
+            blurred.sizes = wp.array(small, dtype=wp.vec2i, device=self.problem.motion.device)
+        return {"width": width, "height": height, "sigma": sigma, "radius": radius}
+
+    def _blur(self, width: int, height: int, sigma: float, radius: int) -> None:
+        """Blur the pictures."""
+        import warp as wp
+
+        from warpprior.kernels import blur
+        from warpprior.support.stored import forget, stored_zeros
+
+        blurred, device = self._blurred, self.problem.motion.device
         if width * height > blurred.values.shape[1]:
             values = stored_zeros((len(blurred.values), width * height, 4), np.float32)
             blurred.values = wp.array(values, dtype=wp.vec4, device=device, copy=False)
-        self._parts.clear()
         parts = self.problem.drawings.parts
         longest = (max(part.count for part in parts), width * height)
         half_way = wp.zeros(longest, dtype=wp.vec4, device=device)
         for part in parts:
             pixels, values, between = part.of(self._pixels), part.of(blurred.values), half_way[: part.count]
-            blur.shrink_pictures(pixels, self._window.width, shrink, width, height, small_out=values)
+            blur.shrink_pictures(pixels, self._window.width, blurred.shrink, width, height, small_out=values)
             size = {"width": width, "height": height, "sigma": sigma, "radius": radius}
             blur.blur_pictures(values, **size, vertical=False, finish=False, blurred_out=between)
             blur.blur_pictures(between, **size, vertical=True, finish=True, blurred_out=values)
@@ -242,7 +284,7 @@ class BoundImage(DrawnTerm):
         if part not in self._parts:
             self._parts[part] = (
                 frames_of(Samples, self._samples, SAMPLES_OF_FRAMES, part.of),
-                frames_of(Blurred, self._blurred, ("values", "origins"), part.of),
+                frames_of(Blurred, self._blurred, ("values", "origins", "sizes"), part.of),
                 frames_of(Trust, self._trust, ("shares", "sigmas"), part.of),
             )
         return self._parts[part]
@@ -261,7 +303,7 @@ class BoundImage(DrawnTerm):
             scale_areas(self._given_areas, motion.factors[self.body.name], areas_out=self._areas)
         view.focal = motion.focal
         view.keys, view.origins, view.faces = canvas.keys, canvas.origins, canvas.faces
-        view.width, view.height = canvas.window.width, canvas.window.height
+        view.width, view.height, view.sizes = canvas.window.width, canvas.window.height, canvas.sizes
         normals = part.of(self._normals)
         image.see_samples(
             part.of(motion.vertices),

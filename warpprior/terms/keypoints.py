@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -63,7 +63,7 @@ class BoundKeypoints(BoundTerm):
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
 
-    def across(self, joined: Problem) -> BoundTerm:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
         return BoundKeypoints(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def enter(self, stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -80,7 +80,7 @@ class BoundPenetration(BoundTerm):
         self._beyond = problem.shared.overlaps.get(name)
         self._column = problem.equations.shared.get(name, -1)
 
-    def across(self, joined: Problem) -> BoundTerm:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
         body = joined.motion.scene.body(self.body.name)
         return BoundPenetration(self.term, body, joined.contacts(body).pairs[self._pair.partner.name], joined)
 

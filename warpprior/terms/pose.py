@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -67,7 +67,7 @@ class BoundPose(BoundTerm):
         self._likely.assign([likely])
         self._start = problem.equations.starts[body.name] + 6
 
-    def across(self, joined: Problem) -> BoundTerm:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
         return BoundPose(self.term, joined.motion.scene.body(self.body.name), joined)
 
     def add(self, system: System, *, alone: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -68,7 +68,7 @@ class BoundSliding(BoundTerm):
         self._slides, self._free_normal = True, 0.0
         self._around = int(round(0.5 * (term.slide_s * problem.motion.scene.fps - 1.0)))
 
-    def across(self, joined: Problem) -> BoundTerm:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm:
         body = joined.motion.scene.body(self.body.name)
         return BoundSliding(self.term, body, joined.contacts(body).pairs[self._pair.partner.name], joined)
 

@@ -7,7 +7,7 @@ derivative to a :class:`warpprior.kernels.rows.System`; Gauss-Newton and the ene
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -111,10 +111,14 @@ class BoundTerm:
         self.costs = wp.zeros(problem.motion.frame_count, dtype=wp.float64, device=problem.motion.device)
         self.factor = 1.0
 
-    def across(self, joined: Problem) -> BoundTerm | None:
+    def across(self, joined: Problem, clips: Sequence[BoundTerm]) -> BoundTerm | None:
         """The same of all clips that ``joined`` has one behind the other, which are then launched at once.
 
         None, as here, leaves each clip to a bound term of its own: that is right for any term.
+
+        Args:
+            joined: problem of all clips.
+            clips: this term as it is bound in each of them; their arrays may become a part of those of all.
         """
         return None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.separate_process import Limits, run_separately
+from warpprior.usd.check_physics import physics_findings
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom
@@ -44,8 +45,9 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
     At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
     primvars and normals as long as their interpolation asks for, indices of primvars in range, extents around their
     points; all samples within the stage's time range and with a default value, which physics engines read; and a
-    default prim, Z up and metres.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero
-    quaternions and colours of the wrong length).
+    default prim, Z up and metres.  Rigid bodies have mass, and colliders where they have a surface, but not too many;
+    joints are where both their bodies have them.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN
+    points, zero quaternions and colours of the wrong length).
 
     The stage is read in a process of its own, which a damaged file may crash.
 
@@ -70,7 +72,7 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
         "warpprior.usd.check:find_faults",
         {"path": where},
         where=where,
-        accepted="a .usdc, .usd or .usda file",
+        accepted="a .usdc, .usd, .usda or .usdz file",
         limits=limits,
     )
     return [Finding(*texts) for texts in found]
@@ -83,14 +85,17 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
     try:
         stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
-        raise InputError(path, "not a readable stage", "a .usdc, .usd or .usda file") from error
+        raise InputError(path, "not a readable stage", "a .usdc, .usd, .usda or .usdz file") from error
     findings = list(_stage_findings(stage))
     for prim in stage.Traverse():
         findings += _value_findings(stage, prim)
         if prim.IsA(UsdGeom.Mesh):
             findings += _mesh_findings(UsdGeom.Mesh(prim))
+        elif prim.IsA(UsdGeom.Points):
+            findings += _points_findings(UsdGeom.Points(prim))
         else:
             findings += _constant_findings(prim)
+    findings += [Finding(*texts) for texts in physics_findings(stage)]
     return {}, [(one.prim, one.what, one.message) for one in findings]
 
 
@@ -170,6 +175,16 @@ def _constant_findings(prim: Usd.Prim) -> Iterator[Finding]:
     for primvar in UsdGeom.PrimvarsAPI(prim).GetPrimvarsWithAuthoredValues():
         if primvar.GetTypeName().isArray and not primvar.IsIndexed():
             yield from _length_findings(str(prim.GetPath()), primvar.GetAttr(), primvar.GetElementSize())
+
+
+def _points_findings(points: UsdGeom.Points) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    path, count = str(points.GetPath()), len(points.GetPointsAttr().Get() or ())
+    for primvar in UsdGeom.PrimvarsAPI(points).GetPrimvarsWithAuthoredValues():
+        if primvar.IsIndexed() and primvar.GetInterpolation() == UsdGeom.Tokens.vertex:
+            yield from _length_findings(path, primvar.GetIndicesAttr(), count)
+            yield from _index_findings(path, primvar)
 
 
 def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:

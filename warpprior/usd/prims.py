@@ -9,7 +9,7 @@ import numpy as np
 
 from warpprior.usd.heat import heat_palette, linear_color
 from warpprior.usd.samples import FrameMotion
-from warpprior.usd.surface import corner_normals, vertex_normals
+from warpprior.usd.surface import corner_normals, face_normals, vertex_normals
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom, UsdShade
@@ -55,6 +55,18 @@ def define_carried_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces
     return mesh
 
 
+def define_flat_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
+    """A mesh that does not change in its parent's frame, with one normal per face."""
+    from pxr import UsdGeom, Vt
+
+    mesh = _define_mesh(stage, path, faces)
+    mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(vertices, np.float32)))
+    mesh.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(_extent(np.asarray(vertices, np.float32))))
+    mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(face_normals(vertices, faces)))
+    mesh.SetNormalsInterpolation(UsdGeom.Tokens.uniform)
+    return mesh
+
+
 def define_moving_mesh(stage: Usd.Stage, path: str, positions: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
     """A mesh with points (frame, vertex, 3), extent and smooth normals at every frame."""
     from pxr import UsdGeom, Vt
@@ -83,18 +95,37 @@ def color_mesh(mesh: UsdGeom.Mesh, color: np.ndarray, heat: np.ndarray | None) -
     """
     from pxr import Sdf, UsdGeom, Vt
 
-    interpolation = UsdGeom.Tokens.constant if heat is None and color.ndim == 1 else UsdGeom.Tokens.vertex
-    display = mesh.CreateDisplayColorPrimvar(interpolation)
+    flat = heat is None and color.ndim == 1
+    display = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.constant if flat else UsdGeom.Tokens.vertex)
     if heat is None:
-        display.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(linear_color(color).reshape(-1, 3))))
+        colors, which = np.unique(linear_color(color).reshape(-1, 3), axis=0, return_inverse=True)
+        display.Set(Vt.Vec3fArray.FromNumpy(colors))
+        if not flat:
+            display.CreateIndicesAttr().Set(Vt.IntArray.FromNumpy(which.reshape(-1).astype(np.int32)))
         return
     palette = heat_palette(heat, color)
-    display.Set(Vt.Vec3fArray.FromNumpy(palette.colors))
-    set_samples(display.CreateIndicesAttr(), [Vt.IntArray.FromNumpy(row) for row in palette.color_indices])
+    set_palette(display, palette.colors, palette.color_indices)
     primvars = UsdGeom.PrimvarsAPI(mesh)
     contact = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
-    contact.Set(Vt.FloatArray.FromNumpy(palette.heat))
-    set_samples(contact.CreateIndicesAttr(), [Vt.IntArray.FromNumpy(row) for row in palette.heat_indices])
+    set_palette(contact, palette.heat, palette.heat_indices)
+
+
+def set_palette(primvar: UsdGeom.Primvar, values: np.ndarray, indices: np.ndarray) -> None:
+    """Values and which of them each vertex has at each frame (frame, vertex).
+
+    The first frame has a palette of its own, for validators look at it alone and want every value to be used.
+    """
+    from pxr import Vt
+
+    array = Vt.FloatArray if values.ndim == 1 else Vt.Vec3fArray
+    first, which = np.unique(indices[0], return_inverse=True)
+    palettes = [array.FromNumpy(np.ascontiguousarray(part)) for part in (values[first], values)]
+    if len(first) == len(values):
+        set_samples(primvar.GetAttr(), palettes[:1])
+    else:
+        set_samples(primvar.GetAttr(), palettes[: len(indices)])
+    rows = [which.reshape(-1).astype(np.int32), *indices[1:]]
+    set_samples(primvar.CreateIndicesAttr(), [Vt.IntArray.FromNumpy(row) for row in rows])
 
 
 def define_material(stage: Usd.Stage, path: str) -> UsdShade.Material:
@@ -121,17 +152,6 @@ def bind_material(mesh: UsdGeom.Mesh, material: UsdShade.Material) -> None:
     from pxr import UsdShade
 
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
-
-
-def make_kinematic(frame: Usd.Prim, mesh: UsdGeom.Mesh) -> None:
-    """Mark a rigid body as following its recorded motion and colliding; its mass is left to the simulator."""
-    from pxr import UsdPhysics
-
-    UsdPhysics.RigidBodyAPI.Apply(frame).CreateKinematicEnabledAttr(True)
-    UsdPhysics.MassAPI.Apply(frame)
-    UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
-    collision = UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim())
-    collision.CreateApproximationAttr(UsdPhysics.Tokens.convexDecomposition)
 
 
 def _define_mesh(stage: Usd.Stage, path: str, faces: np.ndarray) -> UsdGeom.Mesh:

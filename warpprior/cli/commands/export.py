@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
 from warpprior.cli.shared import Common, ManyScenes, NamingFormats
+from warpprior.support.stage_choices import COLLIDERS, ROBOTS
 
 if TYPE_CHECKING:
     from warpprior.formats import Place, Recording
@@ -21,9 +22,11 @@ class Options(ManyScenes, NamingFormats, Common):
     """Options of ``export``."""
 
     poses: Path | None = option("pose file or result folder (default: the scene's initial poses)", metavar="FILE")
-    output: Path | None = option("stage to write (.usdc, .usda, .usd)", metavar="FILE")
+    output: Path | None = option("stage to write (.usdc, .usda, .usd, .usdz)", metavar="FILE")
     format: str | None = option("another format to write, into --output-dir (see warpprior formats)", metavar="NAME")
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
+    colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
+    robot: str = option("robots of a stage: links that follow the motion, or joints", ROBOTS[0], choices=ROBOTS)
     overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
@@ -43,17 +46,22 @@ def run(options: Options) -> int:
 def _write_stage(options: Options, output: Path) -> int:
     from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
     from warpprior.io import prepare_file
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
-    from warpprior.usd import export_usd
+    from warpprior.usd import StageOptions, export_usd
 
     with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
         recording, poses_file = _opened(options.scenes[0], options)
         scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
+        camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+        if camera is not None and scene.world is not None:
+            scene = replace(scene, world=replace(scene.world, camera=camera))
         say_warnings(scene)
+        choices = StageOptions(colliders=options.colliders, robot=options.robot)
         with progress_bar("export", quiet=options.quiet) as progress:
-            self_healing(lambda: export_usd(scene, poses, output, progress=progress))
+            self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
     say(options.quiet, f"{scene.frame_count} frames in {output}")
     return OK
 
@@ -63,6 +71,7 @@ def _write_format(options: Options) -> int:
     from warpprior.formats.opening import check_writable, write_into
     from warpprior.formats.place import make_options, plain_options
     from warpprior.io import prepare_folder
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.errors import InputError
 
     assert options.format is not None
@@ -74,7 +83,8 @@ def _write_format(options: Options) -> int:
         for place in options.scenes:
             recording, poses_file = _opened(place, options)
             scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
-            recording = recording.first_frames(scene.frame_count).with_poses(poses)
+            camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+            recording = recording.first_frames(scene.frame_count).with_poses(poses, camera)
             recordings.append(recording if len(options.scenes) == 1 else _without_pictures(recording))
         name, origin = check_writable(recordings[0], options.format), recordings[0].origin
         as_read = dict(origin.options) if origin is not None and origin.format == name else {}

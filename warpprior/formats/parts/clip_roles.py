@@ -11,7 +11,9 @@ from typing import Any
 from warpprior.bodies.readers.mesh import READERS as MESHES
 from warpprior.formats.parts.hand_sources import OWN_FILES, kind_of_hands
 from warpprior.formats.parts.intrinsics import read_intrinsics
+from warpprior.formats.parts.mask_sources import mask_videos
 from warpprior.formats.parts.pictures import inside, numbered
+from warpprior.formats.parts.videos import VIDEOS
 from warpprior.support.errors import InputError
 from warpprior.support.files import MAX_BYTES, read_bytes
 from warpprior.support.picture_headers import read_header
@@ -50,6 +52,7 @@ _WORDS = {
     "object_poses": ("ob_in_cam", "pose", "poses", "object_poses", "object_pose", "obj_pose", "object_in_camera"),
     "hand_keypoints": ("hand", "hands", "keypoint", "keypoints", "joints", "landmarks", "kp3d", "kp2d"),
 }
+_DRAWN = {"overlay", "vis", "viz", "visualization", "render", "rendered", "debug", "grid", "depth", "preview", "result"}
 _GENERIC = {"ob", "in", "cam", "object", "objects", "pose", "poses", "mesh", "meshes", "model", "models"}
 
 
@@ -84,6 +87,11 @@ def find_roles(root: Path, given: Mapping[str, Any]) -> Roles:
         paths = [value] if isinstance(value, Path) else list(value or ())
         decided[role] = [_named(root, path, role) for path in paths]
     _Scan(root, roles, {role for role, paths in decided.items() if paths}).folder(root, 0)
+    for role in ("rgb", "masks"):  # a video beside its pictures is the same again
+        folders = [path for path in roles.found[role] if path.is_dir()]
+        if folders and len(folders) < len(roles.found[role]):
+            roles.unused += [str(path.relative_to(root)) for path in roles.found[role] if path not in folders]
+            roles.found[role] = folders
     for role, paths in decided.items():
         if paths:
             roles.found[role] = paths
@@ -94,6 +102,14 @@ def find_roles(root: Path, given: Mapping[str, Any]) -> Roles:
             if other != role and paths:
                 roles.found[other] = [path for path in found if path not in paths or path in decided.get(other, ())]
     return roles
+
+
+def holds_objects(path: Path) -> bool:
+    """Is a path a folder with poses of an object and a mesh, so that hands in it are not all there is?"""
+    if not path.is_dir():
+        return False
+    found = find_roles(path, {}).found
+    return bool(found["object_poses"] and found["mesh"])
 
 
 def _named(root: Path, path: Path, role: str) -> Path:
@@ -140,7 +156,7 @@ class _Scan:
         elif len(texts) > 1 or (texts and _word_role(path, ("object_poses",))):
             is_camera = _word_role(path, ("object_poses", "camera_poses")) == "camera_poses"
             self._enter(path, "camera_poses" if is_camera else "object_poses")
-        elif _word_role(path, ("masks",)) and self._has_numbered(path):
+        elif _word_role(path, ("masks",)) and (self._has_numbered(path) or mask_videos(path)):
             self._enter(path, "masks")
         elif depth < _DEPTH:
             self.folder(path, depth + 1)
@@ -163,6 +179,8 @@ class _Scan:
             return "mesh"
         if kind_of_hands(path):
             return "hands"
+        if ending in VIDEOS:
+            return None if _words(path) & _DRAWN else _word_role(path, ("masks",)) or "rgb"
         named = {
             ".txt": ("intrinsics", "object_poses", "camera_poses"),
             ".yaml": ("intrinsics",),

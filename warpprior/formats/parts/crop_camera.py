@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from warpprior.scene import Camera
 
 OF_CROP = 5000.0  # focal length [px] for a crop of 256 pixels, as HaMeR and WiLoR are set up
+_FEWEST = 6  # keypoints that put a hand into the picture
 NEAREST_M, FARTHEST_M = 0.1, 4.0  # of hands that are worth looking at
 
 
@@ -64,19 +65,36 @@ def choose_focal(
     return options[0]
 
 
-def into_picture(places: np.ndarray, shifts: np.ndarray, network: Camera, camera: Camera) -> np.ndarray:
+def into_picture(
+    places: np.ndarray,
+    shifts: np.ndarray,
+    network: Camera,
+    camera: Camera,
+    points: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """Shifts (frame, 3) that put places (frame, n, 3) where the camera sees them as the network's does.
 
     The size of a hand in the picture says how far it is away by the focal length.  The two cameras see a hand of some
-    depth a little differently; its shift is that of the least squares over all places.
+    depth a little differently; its shift is that of the least squares over all places.  Where the picture has
+    distortion, ``points`` moves its pixels (..., 2) to those of the camera, NaN for those that it does not see.
     """
-    if same_view(network, camera):
+    if points is None and same_view(network, camera):
         return shifts
     moved = places + shifts[:, None]
     centers = [network.cx, network.cy]
     pixels = moved[..., :2] / moved[..., 2:] * [network.fx, network.fy] + centers
-    found = [placed(one, seen, camera)[0] - one[0] for one, seen in zip(places, pixels, strict=True)]
+    pixels = pixels if points is None else points(pixels)
+    found = [_placed(one, seen, camera, shift) for one, seen, shift in zip(places, pixels, shifts, strict=True)]
     return np.array(found).reshape(-1, 3)
+
+
+def _placed(places: np.ndarray, pixels: np.ndarray, camera: Camera, shift: np.ndarray) -> np.ndarray:
+    """The shift of places by the pixels that the camera sees; as it was where it sees hardly any."""
+    seen = np.asarray(np.isfinite(pixels).all(axis=1), dtype=bool)
+    if np.count_nonzero(seen) < _FEWEST:
+        return shift
+    kept = places[seen]
+    return placed(kept, pixels[seen], camera)[0] - kept[0]
 
 
 def same_view(first: Camera, second: Camera) -> bool:

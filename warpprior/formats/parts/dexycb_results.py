@@ -60,6 +60,27 @@ class Split:
         return Split(subjects, cameras, sequences)
 
 
+def splits_of_sequence(sequence: Path, serial: str) -> tuple[str, ...]:
+    """Splits that a sequence belongs to, as ``s0_test``; of s2 where a camera is named.
+
+    Those of s0 and s3 go by the place of a sequence among the hundred of its subject: without all of them, they are not
+    known.
+    """
+    subject = re.search(r"subject-(\d\d)$", sequence.parent.name)
+    names = sorted(path.name for path in sequence.parent.iterdir() if path.is_dir())
+    row = names.index(sequence.name) if len(names) == len(_EVERY) else None
+    found = []
+    for setup in SETUPS if subject else ():
+        known = {"s0": row is not None, "s1": True, "s2": serial in _SERIALS, "s3": row is not None}[setup]
+        for split in reversed(SPLITS) if known else ():
+            one = Split.of(setup, split)
+            whole = setup in ("s1", "s2") or row in one.sequences
+            seen = setup != "s2" or _SERIALS.index(serial) in one.cameras
+            if subject is not None and int(subject[1]) - 1 in one.subjects and whole and seen:
+                found.append(f"{setup}_{split}")
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class Numbered:
     """Where the samples of one camera of a sequence stand in a split.

@@ -69,7 +69,7 @@ def read_dynhamr(path: Path) -> WorldHands:
     joints = _shaped(arrays, "pose_body", (tracks, count, 45), file)
     right = _sides(arrays, tracks, count, file, notes)
     shapes = _shapes(arrays, tracks, count, file)
-    seen, first = _track_info(file, tracks, count, notes)
+    seen, begin = _track_info(file, tracks, count, notes)
     found: dict[str, HandTrack] = {}
     for track in sorted(range(tracks), key=lambda track: -int(seen[track].sum())):
         side = "right" if right[track] else "left"
@@ -89,7 +89,7 @@ def read_dynhamr(path: Path) -> WorldHands:
         )
     ordered = {side: found[side] for side in ("left", "right") if side in found}
     path_of_camera = _camera(arrays, tracks, count, file, notes)
-    return WorldHands(file, count, ordered, path_of_camera, intrinsics, first=first, notes=notes)
+    return WorldHands(file, count, ordered, path_of_camera, intrinsics, begin=begin, notes=notes)
 
 
 def _of(arrays: Mapping[str, np.ndarray], key: str, file: Path) -> np.ndarray:
@@ -127,7 +127,7 @@ def _shapes(arrays: NpzArrays, tracks: int, count: int, file: Path) -> np.ndarra
 
 
 def _track_info(file: Path, tracks: int, count: int, notes: list[str]) -> tuple[np.ndarray, int]:
-    """In which frames each track was seen (track, frame) bool, and the number of the first frame."""
+    """In which frames each track was seen (track, frame) bool, and which picture the first frame is."""
     seen, first = np.ones((tracks, count), dtype=bool), 0
     path = next((place / "track_info.json" for place in (file.parent, file.parent.parent)
                  if (place / "track_info.json").is_file()), None)  # fmt: skip

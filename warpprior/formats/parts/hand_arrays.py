@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.formats.parts.crop_camera import crop_focal
 from warpprior.formats.parts.hand_keys import ACCEPTED, KEYS, first, frame_of, side_of
+from warpprior.formats.parts.motion import complete
 from warpprior.formats.parts.text_files import check_reach
 from warpprior.support.errors import InputError
 
@@ -22,6 +23,7 @@ class HandRecord:
 
     Attributes:
         frame: its number, as files have it, or None.
+        by_row: the number is the place in a list, counted from 0, not a name.
         side: ``left`` or ``right``.
         orient, joints: rotations (3, 3) and (15, 3, 3), None where only keypoints are given.
         shape: (10,), None without parameters.
@@ -30,6 +32,7 @@ class HandRecord:
         of_crop: ``translation`` is of the network's camera, from which the hand is seen as by a long lens.
         flat: zero joints are the flat hand; None where the file does not say it.
         mirrored: the rotations of a left hand were mirrored already; None where the file does not say it.
+        corrected: shapes are of MANO's left model whose shape directions were corrected.
         focal, size: of the camera of ``translation`` [px], the pictures' size as the network had them, or None.
         keypoints3d: (21, 3) [m], keypoints2d: (21, 2) [px], or None.
         score: from 0 to 1.
@@ -45,18 +48,20 @@ class HandRecord:
     of_crop: bool = False
     flat: bool | None = None
     mirrored: bool | None = None
+    corrected: bool = False
     focal: float | None = None
     size: tuple[float, float] | None = None
     keypoints3d: np.ndarray | None = None
     keypoints2d: np.ndarray | None = None
     score: float = 1.0
+    by_row: bool = False
 
 
 class Expansion:
     """The hands of one dictionary: one, those of a picture, or those of a clip, of one track or several."""
 
-    def __init__(self, where: str, node: Mapping[str, Any], frame: int | None, side: str | None):
-        self.where, self.node, self.frame, self.side = where, node, frame, side
+    def __init__(self, where: str, node: Mapping[str, Any], frame: int | None, side: str | None, by_row: bool):
+        self.where, self.node, self.frame, self.side, self.by_row = where, node, frame, side, by_row
 
     def records(self) -> Iterator[HandRecord]:
         pose = first(self.node, "pose")
@@ -75,7 +80,8 @@ class Expansion:
         shape, scores = self._rows("shape", count, 10), self._rows("score", count, 1)
         deep, plane = self._rows("keypoints3d", count, 63), self._rows("keypoints2d", count, 42)
         translation, of_crop = self._translation(count)
-        sides, valid, frames = self._sides(count), self._flags("valid", count), self._frames(count, lead)
+        sides, valid = self._sides(count), self._flags("valid", count)
+        frames, by_row = self._frames(count, lead)
         size, focal = self._size(), self._rows("focal", count, 1)
         flat = _flag(self.node.get("flat_hand_mean"))
         mirrored = True if self.node.get("wilor_preds") is True else _flag(self.node.get("mirrored"))
@@ -94,17 +100,20 @@ class Expansion:
                 of_crop=of_crop,
                 flat=flat,
                 mirrored=mirrored,
+                corrected=_flag(self.node.get("left_shape_corrected")) is True,
                 focal=None if focal is None else float(focal[row, 0]),
                 size=size,
                 keypoints3d=None if deep is None else deep[row].reshape(21, 3),
                 keypoints2d=None if plane is None else plane[row].reshape(21, 2),
+                by_row=by_row,
                 score=1.0 if scores is None else float(np.clip(np.nan_to_num(scores[row, 0]), 1e-3, 1.0)),
             )
 
     def _array(self, value: Any, what: str) -> np.ndarray:
         place = f"{self.where}: {what}"
         try:
-            array = np.asarray(value, dtype=np.float64)
+            with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+                array = np.asarray(value, dtype=np.float64)
         except (ValueError, TypeError, OverflowError):
             raise InputError(place, "is not an array of numbers", ACCEPTED) from None
         check_reach(array, place)
@@ -203,8 +212,8 @@ class Expansion:
         found = self._rows(what, count, 1)
         return np.ones(count, dtype=bool) if found is None else np.nan_to_num(found[:, 0]) > 0.5
 
-    def _frames(self, count: int, lead: tuple[int, ...]) -> list[int | None]:
-        """Numbers of the frames: as the record says them, that of the picture, or one row after the other."""
+    def _frames(self, count: int, lead: tuple[int, ...]) -> tuple[list[int | None], bool]:
+        """Numbers of the frames, as the record says them or the picture's, or places; and whether they are places."""
         value = first(self.node, "frame")
         value = first(self.node, "picture") if value is None else value
         if value is not None:
@@ -212,11 +221,11 @@ class Expansion:
             values = [value] if plain else list(np.ravel(np.asarray(value, dtype=object)))
             found = [frame_of(each.item() if isinstance(each, np.generic) else each) for each in values]
             if len(found) in (1, count) and None not in found:
-                return found * (count // len(found))
+                return found * (count // len(found)), False
         if self.frame is not None or count == 1:
-            return [self.frame] * count
+            return [self.frame] * count, self.by_row
         last = lead[-1]
-        return [row % last for row in range(count)]
+        return [row % last for row in range(count)], True
 
 
 def _flag(value: Any) -> bool | None:
@@ -226,7 +235,7 @@ def _flag(value: Any) -> bool | None:
 def _matrices(vectors: np.ndarray) -> np.ndarray:
     from scipy.spatial.transform import Rotation
 
-    gone = ~np.isfinite(vectors).all(axis=1)
+    gone = ~complete(vectors)
     found = Rotation.from_rotvec(np.where(gone[:, None], 0.0, vectors)).as_matrix()
     found[gone] = np.nan
     return found

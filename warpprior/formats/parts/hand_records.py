@@ -6,6 +6,8 @@ HaMeR and WiLoR save no parameters themselves; whoever does saves a dictionary f
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ def read_hand_records(path: Path) -> list[HandRecord]:
     found: list[HandRecord] = []
     for file, number in files.items():
         tree = read_json(file, "hands") if file.suffix.lower() == ".json" else read_plain(file, "hands")
-        side = next((side for word, side in SIDES.items() if word in words(file.stem) and len(word) > 1), None)
-        finder = _Finder(str(file), len(files) > 1 or number is not None)
+        side = side_in(file.stem)
+        finder = _Finder(str(file), number is not None)
         found += finder.find(tree, number, side)
         if len(found) > MOST_HANDS:
             raise InputError(str(path), f"holds more than {MOST_HANDS} hands", "a clip")
@@ -41,15 +43,17 @@ def read_hand_records(path: Path) -> list[HandRecord]:
 
 def hand_files(folder: Path) -> dict[Path, int | None]:
     """Files of a folder and the number of the picture in their names, which may end in that of a person."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS and path.is_file()]
-    files = [path for path in files if not path.name.startswith(".")]
+    with os.scandir(folder) as entries:
+        there = [entry.name for entry in islice(entries, MOST_HANDS) if not entry.name.startswith(".")]
+    files = [folder / name for name in sorted(there) if os.path.splitext(name)[1].lower() in ENDINGS]
+    files = [path for path in files if path.is_file()]
     endings = [path.suffix.lower() for path in files]
     kind = max(sorted(set(endings)), key=endings.count, default="")
     files = [path for path in files if path.suffix.lower() == kind]
     groups = [_numbers(path.stem) for path in files]
     width = min((len(group) for group in groups), default=0)
     if not width:
-        return dict.fromkeys(files) if len(files) == 1 else {}
+        return dict.fromkeys(files)
     columns = [[group[place] for group in groups] for place in range(width)]
     best = max(range(width), key=lambda place: len(set(columns[place])))
     return dict(zip(files, columns[best], strict=True))
@@ -60,8 +64,10 @@ def _numbers(stem: str) -> list[int]:
     return [int(word) for word in words if len(word) < 19]
 
 
-def words(text: str) -> set[str]:
-    return set(text.lower().replace("-", "_").replace(".", "_").split("_"))
+def side_in(name: str) -> str | None:
+    """The side that is a word of a name."""
+    words = set(name.lower().replace("-", "_").replace(".", "_").split("_"))
+    return next((side for word, side in SIDES.items() if word in words and len(word) > 1), None)
 
 
 class _Finder:
@@ -75,37 +81,40 @@ class _Finder:
     def __init__(self, where: str, of_picture: bool):
         self.where, self.of_picture, self.left = where, of_picture, 4 * MOST_HANDS
 
-    def find(self, node: Any, frame: int | None, side: str | None, depth: int = 0) -> list[HandRecord]:
+    def find(
+        self, node: Any, frame: int | None, side: str | None, by_row: bool = False, depth: int = 0
+    ) -> list[HandRecord]:
+        """All hands below a node.
+
+        Args:
+            node: of the tree.
+            frame: the number of the frame that it is of, or None.
+            side: of the hands in it, or None.
+            by_row: ``frame`` is a place in a list.
+            depth: of the node in the tree.
+        """
         self.left -= 1
         if self.left < 0 or depth > 12:
             raise InputError(self.where, "is nested too deeply, or far too large", ACCEPTED)
-        if isinstance(node, list):
-            return self._of_list(node, frame, side, depth)
-        if not isinstance(node, dict):
-            return []
-        laid = merged(node)
-        if any(first(laid, what) is not None for what in ("pose", "keypoints3d")):
-            own = frame_of(first(laid, "frame", scalar=True))
-            frame = frame if own is None else own
-            return list(Expansion(self.where, laid, frame, side).records())
+        by_frame = frame is None and not self.of_picture
         found: list[HandRecord] = []
-        own = frame_of(first(node, "frame", scalar=True))
+        if isinstance(node, list):
+            for row, value in enumerate(node):
+                if isinstance(value, (dict, list)):
+                    found += self.find(value, row if by_frame else frame, side, by_frame or by_row, depth + 1)
+        if not isinstance(node, dict):
+            return found
+        laid = merged(node)
+        own = frame_of(first(laid, "frame", scalar=True))
+        if any(first(laid, what) is not None for what in ("pose", "keypoints3d")):
+            frame, by_row = (frame, by_row) if own is None else (own, False)
+            return list(Expansion(self.where, laid, frame, side, by_row).records())
         own = frame_of(first(node, "picture")) if own is None else own
-        frame = frame if own is None else own
-        own_side = side_of(first(node, "side"))
-        side = side if own_side is None else own_side
+        frame, by_row = (frame, by_row) if own is None else (own, False)
+        side = side_of(first(node, "side")) or side
         numbers = number_of(node) if frame is None and not self.of_picture else {}
         for key, value in node.items():
             if isinstance(value, (dict, list)):
                 named = side_of(key) if isinstance(key, str) else None
-                found += self.find(value, numbers.get(key, frame), side if named is None else named, depth + 1)
-        return found
-
-    def _of_list(self, node: list, frame: int | None, side: str | None, depth: int) -> list[HandRecord]:
-        by_frame = frame is None and not self.of_picture
-        found: list[HandRecord] = []
-        for row, value in enumerate(node):
-            if isinstance(value, (dict, list)):
-                flat = by_frame and isinstance(value, dict) and first(merged(value), "frame", scalar=True) is not None
-                found += self.find(value, row if by_frame and not flat else frame, side, depth + 1)
+                found += self.find(value, numbers.get(key, frame), named or side, by_row and not numbers, depth + 1)
         return found

@@ -11,7 +11,7 @@ import numpy as np
 from warpprior.formats.parts.dynhamr_files import dynhamr_file, read_dynhamr
 from warpprior.formats.parts.hand_arrays import HandRecord
 from warpprior.formats.parts.hand_keys import KEYS, MARKS
-from warpprior.formats.parts.hand_records import ENDINGS, hand_files, read_hand_records
+from warpprior.formats.parts.hand_records import ENDINGS, hand_files, read_hand_records, side_in
 from warpprior.formats.parts.hands_scene import hands_scene
 from warpprior.formats.parts.hawor_files import is_hawor, read_hawor
 from warpprior.formats.parts.intrinsics import Intrinsics
@@ -51,7 +51,8 @@ def kind_of_hands(path: Path) -> str:
         if dynhamr_file(path) is not None:
             return "dyn_hamr"
         files = hand_files(path)
-        return "records" if files and _names_hands(next(iter(files))) else ""
+        named = [number is not None or side_in(file.stem) is not None for file, number in files.items()]
+        return "records" if files and all(named) and _names_hands(next(iter(files))) else ""
     if path.suffix.lower() not in ENDINGS or not path.is_file():
         return ""
     if dynhamr_file(path) is not None:
@@ -101,7 +102,9 @@ class HandSources:
             elif kind == "dyn_hamr":
                 found.worlds.append(read_dynhamr(path))
             else:
-                found.records[path] = read_hand_records(path)
+                records = found.records[path] = read_hand_records(path)
+                sides = " and ".join(sorted({record.side for record in records}))
+                notes.append(f"{path.name}: {len(records)} hands, {sides}, in {len(numbers_of(records))} pictures")
         for world in found.worlds:
             notes += world.notes
         return found
@@ -109,7 +112,7 @@ class HandSources:
     def timeline(self, notes: list[str]) -> Timeline | None:
         """The frames that hands are of, where nothing else says it."""
         for world in self.worlds:
-            return Timeline(tuple(range(world.first, world.first + world.count)))
+            return Timeline(tuple(range(world.count)))
         for path, records in self.records.items():
             return Timeline.of(numbers_of(records), str(path), notes)
         return None
@@ -135,7 +138,7 @@ class HandSources:
             _add(found, {hand.item.name: hand for hand in made}, path)
         for world in self.worlds:
             fitting = _on(world, timeline, notes)
-            bodies = fitting.bodies(choices.mano, notes)
+            bodies = fitting.bodies(choices.mano, notes, alone=choices.alone)
             _add(found, {item.name: NetworkHand(item) for item in bodies}, world.where)
         return list(found.values())
 
@@ -146,6 +149,10 @@ class HandSources:
                 return _on(world, timeline, []).camera
         return None
 
+    def pictures(self) -> Path | None:
+        """The folder of pictures that a program made of a video."""
+        return next((world.pictures for world in self.worlds if world.pictures is not None), None)
+
 
 def _add(found: dict[str, NetworkHand], new: dict[str, NetworkHand], path: Path) -> None:
     twice = sorted(set(found) & set(new))
@@ -155,11 +162,21 @@ def _add(found: dict[str, NetworkHand], new: dict[str, NetworkHand], path: Path)
 
 
 def _on(world: WorldHands, timeline: Timeline, notes: list[str]) -> WorldHands:
-    """The same at the frames of a timeline: one by one where there are as many, else by their numbers."""
+    """The same at the frames of a timeline: one by one where there are as many, else by their places in it.
+
+    Raises:
+        InputError: none of its frames is there.
+    """
     if world.count == timeline.count:
         return world
-    rows = timeline.by_frame({world.first + row: row for row in range(world.count)}, str(world.where), notes)
-    chosen = np.array([rows.get(frame, -1) for frame in range(timeline.count)])
+    chosen = np.arange(timeline.count) - world.begin
+    chosen[(chosen < 0) | (chosen >= world.count)] = -1
+    if not (chosen >= 0).any():
+        found = f"begins at frame {world.begin}, of {timeline.count}"
+        raise InputError(str(world.where), found, "hands and pictures of one clip")
+    notes.append(
+        f"{world.where.name}: hands in {world.count} frames, the clip has {timeline.count}; they begin at {world.begin}"
+    )
     there = chosen >= 0
     tracks = {}
     for side, track in world.tracks.items():
@@ -192,7 +209,7 @@ def world_recording(found: WorldHands, name: str, mano: Path | None, fps: float,
     intrinsics, said = stated
     assert intrinsics.size is not None
     camera = intrinsics.camera(intrinsics.size, None, said, notes)
-    hands = sources.hands(camera, Timeline(tuple(range(found.count))), HandChoices(mano), notes)
+    hands = sources.hands(camera, Timeline(tuple(range(found.count))), HandChoices(mano, alone=True), notes)
     pictures = None
     if found.pictures is not None:
         files = numbered(found.pictures, root=found.pictures.parent)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.bodies.readers.plain_pickle import read_plain
-from warpprior.formats.parts.motion import camera_path, transforms_of
+from warpprior.formats.parts.motion import camera_path, complete, transforms_of
 from warpprior.formats.parts.pictures import inside, numbered, picture_size
 from warpprior.formats.parts.text_files import numbers, read_json, read_number_rows
 from warpprior.formats.parts.world_hands import HandTrack, WorldHands
@@ -67,7 +67,7 @@ def read_hawor(folder: Path) -> WorldHands:
     size = picture_size(next(iter(files.values()))) if files else None
     there = pictures if files else None
     first = min(files, default=0)
-    return WorldHands(folder, count, tracks, camera, intrinsics, size, there, first, notes, in_world)
+    return WorldHands(folder, count, tracks, camera, intrinsics, size, there, first, notes=notes, in_world=in_world)
 
 
 def _slam(folder: Path, notes: list[str]) -> tuple[CameraPath | None, tuple[float, float, float, float] | None]:
@@ -85,7 +85,7 @@ def _slam(folder: Path, notes: list[str]) -> tuple[CameraPath | None, tuple[floa
     if not (1 <= len(way) <= FRAME_LIMIT and scale > 0.0):
         raise InputError(str(file), f"has {len(way)} poses and a scale of {scale:g}", _ACCEPTED)
     rotation = read_rotations(way[:, 3:], "camera", f"{file}: traj", notes)
-    valid = np.isfinite(way).all(axis=1) & np.isfinite(rotation).all(axis=1)
+    valid = complete(way) & complete(rotation)
     matrices = transforms_of(
         np.where(valid[:, None], way[:, :3], 0.0) * scale, np.where(valid[:, None], rotation, [0.0, 0.0, 0.0, 1.0])
     )

@@ -124,6 +124,12 @@ def read_folder(folder: Path, stream: str | None, notes: list[str]) -> Hot3d:
     )
 
 
+def frame_stamps(folder: Path, stream: str | None) -> list[int]:
+    """Times [ns] of the frames of a recording in the raw layout."""
+    ((_, device),) = read_pose_table(folder / "headset_trajectory.csv").items()
+    return _times_of(folder, read_camera(folder, stream, [])[2], device)
+
+
 def _times_of(folder: Path, stream: str, device: Mapping[int, np.ndarray]) -> list[int]:
     """Times of the headset's poses at which the stream has a picture: streams of Aria differ by less than a ms."""
     path = folder / "masks" / "mask_headset_pose_available.csv"

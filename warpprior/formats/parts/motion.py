@@ -153,12 +153,12 @@ def camera_path(matrices: np.ndarray, valid: np.ndarray, where: str, notes: list
 
 
 def note_camera(path: CameraPath | None, notes: list[str]) -> None:
-    """Say that a camera moves: poses are estimated in its frame, where what rests in the world moves."""
+    """Say that a camera moves, and how far."""
     if path is None or not path.moves:
         return
     away, turned = path.travel()
     said = f"the camera moves by up to {100 * away:.3g} cm and {np.degrees(turned):.3g} degrees"
-    notes.append(f"{said}; its poses are kept, and motion is estimated in the camera's frame")
+    notes.append(f"{said}; its poses are known, and what compares frames does so in the world")
 
 
 def one_scale(name: str, scales: np.ndarray, notes: list[str]) -> float:

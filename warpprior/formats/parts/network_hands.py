@@ -7,7 +7,7 @@ image.  Others mirrored the rotations again, or fitted MANO's left model.  The k
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from warpprior.support.wording import frame_list
 # What rotations of a left hand are of: the right hand that it mirrors, that hand mirrored, or MANO's left hand.
 CONVENTIONS = ("right", "mirrored", "native")
 JOINTS = tuple(row for row in range(21) if row not in (4, 8, 12, 16, 20))  # tips are other vertices for others
+OPENGL = np.diag([1.0, -1.0, -1.0])
 DEEP_SIGMA_M = 0.015  # of keypoints that a network puts in space
 _TOLD = 0.5  # the best convention is off by less than this share of the next
 _AGREE_M = 0.005
@@ -59,10 +60,14 @@ class HandChoices:
     Attributes:
         mano: folder of the models, or None for the environment's.
         left: one of CONVENTIONS, or None to tell it.
+        alone: hands are all there is.
+        points: what moves pixels (..., 2) of pictures with distortion to those of the pinhole camera, or None.
     """
 
     mano: Path | None = None
     left: str | None = None
+    points: Callable[[np.ndarray], np.ndarray] | None = None
+    alone: bool = False
 
     @property
     def has_models(self) -> bool:
@@ -117,7 +122,18 @@ def _by_frame(
             found[number] = record
     if twice:
         notes.append(f"{where}: {len(twice)} times two {side} hands in one picture; the surer, or first, one was taken")
-    return timeline.by_frame(found, f"{where}: {side} hand", notes) if found else {}
+    if not found:
+        return {}
+    place = f"{where}: {side} hand"
+    if all(record.by_row for record in found.values()):
+        return timeline.by_place(found, place, notes)
+    moved = {number + timeline.numbers[0]: record for number, record in found.items()}
+    if not set(found) <= set(timeline.numbers) and set(moved) <= set(timeline.numbers):
+        notes.append(
+            f"{place}: numbers from 0 on, the pictures' begin with {timeline.numbers[0]}; 0 is the first of them"
+        )
+        found = moved
+    return timeline.by_frame(found, place, notes)
 
 
 class _Hand:
@@ -169,6 +185,7 @@ class _Hand:
             self.notes.append(f"{self.name}: its shape varies by {spread:.2g} between frames; the median was taken")
         hand, orient, joints, about = self._told(shape)
         wrists = np.stack([hand.root(one) for one in shapes]) + self._need("translation")
+        orient, about, wrists = self._in_front(orient, about, wrists)
         transl = self._seen(about, wrists) - hand.root(shape)
         valid = np.zeros(self.count, dtype=bool)
         valid[self.frames] = True
@@ -257,7 +274,10 @@ class _Hand:
 
     def _read(self, side: str, mirrored: bool) -> ManoHand:
         if (side, mirrored) not in self.models:
-            self.models[side, mirrored] = find_mano(self.choices.mano, side, mirrored=mirrored)
+            corrected = self.first.corrected and not mirrored
+            how = {"mirrored": mirrored, "correct_left_shape": corrected, "alone": self.choices.alone}
+            found = find_mano(self.choices.mano, side, **how)
+            self.models[side, mirrored] = found
         return self.models[side, mirrored]
 
     def _vectors(self) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -279,6 +299,7 @@ class _Hand:
         places = stored * [-1.0, 1.0, 1.0] if flip else stored
         about = places - places[:, :1]
         wrists = places[:, 0] + shifts
+        _, about, wrists = self._in_front(np.zeros_like(wrists), about, wrists)
         seen = about + self._seen(about, wrists)[:, None]
         deep, flat = np.zeros((self.count, 21, 4)), np.zeros((self.count, 21, 3))
         scores = np.array([record.score for record in self.records])[:, None]
@@ -308,6 +329,23 @@ class _Hand:
 
     # --- the camera
 
+    def _in_front(
+        self, orient: np.ndarray, about: np.ndarray, wrists: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rotation vectors, keypoints about the wrist and wrists in OpenCV's axes: a hand behind the camera is in
+        OpenGL's, y up and z backward.
+        """
+        if not np.median(wrists[:, 2]) < 0.0:
+            return orient, about, wrists
+        from scipy.spatial.transform import Rotation
+
+        found = f"its wrist is {np.median(wrists[:, 2]):.3g} m deep (median)"
+        self.notes.append(
+            f"{self.name}: {found}, behind the camera; OpenGL's axes, y up and z backward, were made OpenCV's"
+        )
+        turned = Rotation.from_matrix(OPENGL) * Rotation.from_rotvec(orient)
+        return turned.as_rotvec(), about @ OPENGL, wrists @ OPENGL
+
     def _seen(self, about: np.ndarray, wrists: np.ndarray) -> np.ndarray:
         """Where the camera sees wrists (row, 3) that a network sees in its own."""
         if not self.first.of_crop:
@@ -321,7 +359,7 @@ class _Hand:
         given = float(np.median(stated)) if stated else None
         focal, why = choose_focal(given, self.first.size, depth, self.camera)
         network = crop_camera(self.camera, focal)
-        found = into_picture(about, wrists, network, self.camera)
+        found = into_picture(about, wrists, network, self.camera, self.choices.points)
         if found is not wrists:
             there = f"{depth:.3g} m away (median)"
             now = float(np.median((about + found[:, None])[..., 2]))

@@ -52,7 +52,8 @@ class WorldHands:
         intrinsics: fx, fy, cx, cy [px], the first pixel's centre at (0, 0), or None.
         size: of the pictures, or None.
         pictures: folder of the pictures, or None.
-        first: number of the first frame, as its pictures have it.
+        first: number of the first picture.
+        begin: which of the pictures the first frame is, counted from 0.
         notes: what was taken how.
     """
 
@@ -64,22 +65,24 @@ class WorldHands:
     size: tuple[int, int] | None = None
     pictures: Path | None = None
     first: int = 0
+    begin: int = 0
     notes: list[str] = field(default_factory=list)
     in_world: bool = True
 
-    def bodies(self, mano: Path | None, notes: list[str]) -> list[SceneBody]:
+    def bodies(self, mano: Path | None, notes: list[str], *, alone: bool = False) -> list[SceneBody]:
         """Hands of MANO in the camera's frame, their labels still to be given.
 
         Raises:
             InputError: a model is not there, or no hand is valid in any frame.
         """
-        return [self._body(side, track, mano, notes) for side, track in self.tracks.items() if track.valid.any()]
+        return [self._body(side, track, mano, alone, notes) for side, track in self.tracks.items() if track.valid.any()]
 
-    def _body(self, side: str, track: HandTrack, mano: Path | None, notes: list[str]) -> SceneBody:
+    def _body(self, side: str, track: HandTrack, mano: Path | None, alone: bool, notes: list[str]) -> SceneBody:
         from scipy.spatial.transform import Rotation
 
         mirrored = side == "left" and track.of_right
-        hand = find_mano(mano, side, mirrored=mirrored, correct_left_shape=side == "left" and not mirrored)
+        corrected = side == "left" and not mirrored
+        hand = find_mano(mano, side, mirrored=mirrored, correct_left_shape=corrected, alone=alone)
         flip, turn_flip = (np.array([-1.0, 1.0, 1.0]), MIRROR) if mirrored else (np.ones(3), np.ones(3))
         shape = np.median(track.shapes[track.valid], axis=0)
         if (spread := float(np.abs(track.shapes[track.valid] - shape).max())) > _SHAPE:
