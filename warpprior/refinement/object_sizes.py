@@ -169,7 +169,8 @@ def _one_sidedness(problem: Problem, body: SceneBody) -> float:
     weights, normals = [], []
     for pair in pairs.values():
         samples, areas = pair.contacts.samples.numpy()[moving].astype(np.float64), pair.contacts.areas.numpy()
-        apart = np.clip((samples[..., 3] - HOLD_M) / HOLD_SOFTNESS_M, -30.0, 30.0)
+        # What lies deep inside holds nothing.
+        apart = np.clip((np.abs(samples[..., 3]) - HOLD_M) / HOLD_SOFTNESS_M, -30.0, 30.0)
         weights.append(areas / (1.0 + np.exp(apart)))
         normals.append(samples[..., :3] / np.maximum(np.linalg.norm(samples[..., :3], axis=2, keepdims=True), 1e-9))
     weight, normal = np.concatenate(weights, axis=1), np.concatenate(normals, axis=1)
