@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from warpprior.support.errors import InputError
 from warpprior.support.limits import RANGE, describe, number, within
@@ -83,6 +82,8 @@ class Solid:
 
     def weighed(self, density: float) -> MassProperties:
         """Its mass properties at a density [kg/m^3]."""
+        from scipy.spatial.transform import Rotation
+
         spread = density * self.second
         inertia = np.trace(spread) * np.eye(3) - spread
         moments, axes = np.linalg.eigh(inertia)

@@ -108,7 +108,7 @@ class _Reader:
 
     def __init__(self, source: Path, options: MotionOptions):
         self.options, self.notes = options, []
-        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.robot))
+        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.of_robot))
         version = row.text("schema_version")
         if version != VERSION:
             accepted = "the older form without schema_version is read by mano_sharpa"

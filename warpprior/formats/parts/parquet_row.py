@@ -233,7 +233,7 @@ def find_row_file(source: Path, sequence: str | None = None, robot: str | None =
     if len(wanted) > 1:
         some = ", ".join(sorted(_named(path) for path in wanted)[:6])
         raise InputError(
-            str(source), f"holds {len(wanted)} sequences: {some}", "--sequence NAME, --robot NAME or the file"
+            str(source), f"holds {len(wanted)} sequences: {some}", "--sequence NAME, --of-robot NAME or the file"
         )
     return wanted[0]
 
