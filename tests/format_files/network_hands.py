@@ -156,6 +156,7 @@ def write_hawor(folder, models, *, filled=(), pictures=None, world=True):
     for row, side in enumerate(("left", "right")):
         model = left if side == "left" else models["right"]
         orient, shifts, joints, betas = hand_motion(FRAMES, seed=9 + row, place=(0.02, 0.03, 0.5))
+        shifts[list(filled)] += 0.002  # the network fills gaps otherwise than by straight lines
         posed = [mano_vertices(model, o, j, betas, t) for o, j, t in zip(orient, joints, shifts, strict=True)]
         truth[side] = np.array([vertices for vertices, _ in posed])
         wrist = np.array([places[0] for _, places in posed])
