@@ -13,7 +13,7 @@ from warpprior.scene import Scene, SceneBody
 from warpprior.scenes import simulate
 
 FRAMES = 16
-SEED = 900
+SEED = 1000
 TOLD = 0.25  # sigma of the logarithm, below which the size is said to be known
 
 # Factor of the mesh, and whether first poses are as much too far away (wrong) or not (right).
