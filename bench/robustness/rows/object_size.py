@@ -24,7 +24,24 @@ HELD = (
     ("in_hand_turn", "banana", 1.5, "wrong"),
     ("pour", "bottle", 2.0, "wrong"),
 )
-WITH_DEPTH = (("grasp_lift", "bowl", 0.6, "wrong"), ("pour", "can", 1.8, "right"), ("slip", "box", 0.5, "right"))
+HANDED_OVER = tuple(
+    ("handover", "cracker_box", factor, depth)
+    for factor, depth in ((0.6, "wrong"), (1.7, "right"), (0.5, "right"), (2.0, "wrong"), (1.3, "wrong"))
+)
+ALONE = (
+    ("grasp_lift", "mug", 0.6, "wrong"),
+    ("pour", "bottle", 1.7, "right"),
+    ("in_hand_turn", "box", 0.5, "right"),
+    ("slip", "can", 2.0, "wrong"),
+    ("grasp_lift", "bowl", 1.4, "wrong"),
+)
+WITH_DEPTH = (
+    ("grasp_lift", "bowl", 0.6, "wrong"),
+    ("pour", "can", 1.8, "right"),
+    ("slip", "box", 0.5, "right"),
+    ("in_hand_turn", "mug", 1.4, "wrong"),
+    ("slip", "banana", 2.0, "wrong"),
+)
 
 
 def _with_size(item: SceneBody, factor: float, depth: str) -> SceneBody:
@@ -89,19 +106,17 @@ def held() -> Sequences:
 
 @row("object_size_of_two_hands", "the same, handed over from one hand to another")
 def handed_over() -> Sequences:
-    """Four sequences."""
-    kinds = (("handover", "cracker_box", 0.6, "wrong"), ("handover", "cracker_box", 1.7, "right"))
-    return named(_trial, each_twice(kinds, SEED + 20))
+    """Ten sequences."""
+    return named(_trial, each_twice(HANDED_OVER, SEED + 20))
 
 
 @row("object_size_with_depth", "the same with a hand, and with pictures of a depth camera")
 def with_depth() -> Sequences:
-    """Six sequences."""
+    """Ten sequences."""
     return named(_trial, each_twice(WITH_DEPTH, SEED + 30), kind="depth")
 
 
 @row("object_size_untold", "the object alone: no picture tells it from a smaller one nearer by, and nothing is found")
 def untold() -> Sequences:
-    """Four sequences; a size that moved, or is said to be known, was invented."""
-    kinds = (("grasp_lift", "mug", 0.6, "wrong"), ("pour", "bottle", 1.7, "right"))
-    return named(_trial, each_twice(kinds, SEED + 40), kind="alone")
+    """Ten sequences; a size that moved, or is said to be known, was invented."""
+    return named(_trial, each_twice(ALONE, SEED + 40), kind="alone")
