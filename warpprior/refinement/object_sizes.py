@@ -35,7 +35,7 @@ APART = 0.08  # sizes nearer to each other than this settle to one
 MOST_TRIED = 5
 GRIP = 0.1  # of all that there is to explain: so much a size costs at which the body is held from one side only
 HOLD_M, HOLD_SOFTNESS_M = 0.012, 0.004  # from where on skin holds, for poses are rough [m]
-LEAST_HOLD = 0.002  # share of the surface of what touches, less than which holds nothing
+LEAST_HOLD = 0.1  # share of the surface of what touches, much less than which hardly holds
 SETTLING = 6  # iterations of the whole problem that a size is given
 TOLD = 0.5  # sigmas that are smaller than this share of the prior's tell the size
 SPEAKS = 0.01  # share of what is known beforehand, below which a term says nothing but rounding
@@ -115,6 +115,8 @@ def _seed(solver: GaussNewton, body: SceneBody, stage: Stage, *, settle: bool) -
     tried.sort(key=lambda each: each[0])
     cost, best = tried[0]
     best.go(problem)
+    if not settle:  # it is asked again
+        return []
     place = problem.shared.sizes[body.name]
     found = best.shared[place]
     rivals = [
@@ -159,8 +161,8 @@ def _one_sidedness(problem: Problem, body: SceneBody) -> float:
     """How far what touches a body that moves does so from one side: 0 where normals balance, 1 where they all agree.
 
     What is carried is held from several sides, or it would fall; a body in front of a hand, or behind it, touches that
-    on one.  The square of the mean normal of what touches, at least as far as points of the skin touch at all, in the
-    middle one of the frames in which the body moves.
+    on one.  The square of the mean normal of what touches, in the middle one of the frames in which the body moves; the
+    less touches, the nearer to 1.
     """
     moving = moving_frames(problem.motion, body, Touch.speed_lengths_s)
     pairs = problem.contacts(body).pairs

@@ -13,7 +13,7 @@ from warpprior.scene import Scene, SceneBody
 from warpprior.scenes import simulate
 
 FRAMES = 16
-SEED = 900
+SEED = 1000
 TOLD = 0.25  # sigma of the logarithm, below which the size is said to be known
 
 # Factor of the mesh, and whether first poses are as much too far away (wrong) or not (right).
@@ -24,13 +24,6 @@ HELD = (
     ("in_hand_turn", "banana", 1.5, "wrong"),
     ("pour", "bottle", 2.0, "wrong"),
 )
-WITH_DEPTH = (
-    ("grasp_lift", "bowl", 0.6, "wrong"),
-    ("pour", "can", 1.8, "right"),
-    ("slip", "box", 0.5, "right"),
-    ("grasp_lift", "bottle", 1.4, "wrong"),
-    ("in_hand_turn", "mug", 2.0, "wrong"),
-)
 HANDED_OVER = tuple(
     ("handover", "cracker_box", factor, depth)
     for factor, depth in ((0.6, "wrong"), (1.7, "right"), (0.5, "right"), (2.0, "wrong"), (1.3, "wrong"))
@@ -38,9 +31,16 @@ HANDED_OVER = tuple(
 ALONE = (
     ("grasp_lift", "mug", 0.6, "wrong"),
     ("pour", "bottle", 1.7, "right"),
-    ("grasp_lift", "can", 0.5, "right"),
-    ("in_hand_turn", "box", 2.0, "wrong"),
-    ("slip", "banana", 1.4, "wrong"),
+    ("in_hand_turn", "box", 0.5, "right"),
+    ("slip", "can", 2.0, "wrong"),
+    ("grasp_lift", "bowl", 1.4, "wrong"),
+)
+WITH_DEPTH = (
+    ("grasp_lift", "bowl", 0.6, "wrong"),
+    ("pour", "can", 1.8, "right"),
+    ("slip", "box", 0.5, "right"),
+    ("in_hand_turn", "mug", 1.4, "wrong"),
+    ("slip", "banana", 2.0, "wrong"),
 )
 
 
