@@ -19,6 +19,7 @@ ROOMS = {
     "geometry": "distance, sampling, transfer",
     "observations": "channels, noise",
     "scene": "known and observed",
+    "world": "where the camera is",
     "finding": "what looks wrong",
     "result": "what came out",
     "uncertainty": "covariances",

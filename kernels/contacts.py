@@ -10,6 +10,7 @@ from warpprior.kernels.link_blocks import Carriers
 from warpprior.kernels.rows import (
     PointBody,
     System,
+    add_entry,
     add_point,
     add_root,
     point_derivative,
@@ -38,6 +39,8 @@ class Contacts:
     body: PointBody  # whose points these are
     body_poses: wp.array(dtype=wp.transform)  # [frame] camera_from_body
     start: wp.int32  # column of the rigid body's root, -1 where its motion is known
+    sized: wp.int32  # 1: its size is an unknown
+    size_column: wp.int32  # of the logarithm of that
     poses: wp.array(dtype=wp.transform)  # [frame] camera_from_object, of the rigid body
     places: wp.array(dtype=wp.vec3, ndim=2)  # [frame, point] object frame
     samples: wp.array(dtype=wp.vec4, ndim=2)  # [frame, point] gradient and value of the signed distance
@@ -56,6 +59,7 @@ def _weigh_contacts(
     grid: wp.array3d[wp.float32],  # [x, y, z] signed distance [m]
     grid_origin: wp.vec3,
     grid_inverse_spacing: float,
+    factor: wp.array[wp.float32],  # [1] the object is as many times as large as the grid has it
     reach: wp.array[Reach],  # [1]
     hold_weights: int,  # 1: leave the weights as they are
     places_out: wp.array2d[wp.vec3],  # [frame, point] object frame
@@ -66,7 +70,8 @@ def _weigh_contacts(
     slab_frame, point = wp.tid()
     frame = first_frame + slab_frame
     place = wp.transform_point(wp.transform_inverse(poses[frame]), points[frame, point])
-    sample = grid_sample(grid, grid_origin, grid_inverse_spacing, place)
+    sample = grid_sample(grid, grid_origin, grid_inverse_spacing, place / factor[0])
+    sample[3] = sample[3] * factor[0]
     places_out[frame, point] = place
     samples_out[frame, point] = sample
     if hold_weights == 1:
@@ -76,14 +81,14 @@ def _weigh_contacts(
 
 
 def weigh_contacts(
-    points, areas, poses, grid, grid_origin, grid_inverse_spacing, reach, hold_weights,
+    points, areas, poses, grid, grid_origin, grid_inverse_spacing, factor, reach, hold_weights,
     *, places_out, samples_out, weights_out,
 ):  # fmt: skip
     """Launch :func:`_weigh_contacts` over all frames and points."""
     launch_slabs(
         _weigh_contacts,
         dim=weights_out.shape,
-        inputs=[points, areas, poses, grid, grid_origin, grid_inverse_spacing, reach, hold_weights],
+        inputs=[points, areas, poses, grid, grid_origin, grid_inverse_spacing, factor, reach, hold_weights],
         outputs=[places_out, samples_out, weights_out],
         device=weights_out.device,
     )
@@ -144,4 +149,28 @@ def add_contact(
         offset = place - wp.transform_get_translation(pose)
         derivative = -point_derivative(pose, offset, direction)
         count = add_root(system, frame, moment, lane, count, contacts.start, derivative, pull)
+    if contacts.sized == 1:
+        # The object goes away as it grows.
+        away = -wp.dot(direction, wp.transform_get_translation(pose))
+        count = add_entry(system, frame, moment, lane, count, contacts.size_column, away, pull)
+    return count
+
+
+@wp.func
+def add_distance(
+    system: System,
+    contacts: Contacts,
+    frame: int,
+    lane: int,
+    point: int,
+    pull: wp.float64,
+) -> int:
+    """Begin a row: how the distance of a point to the object's surface depends on both bodies, and on its size."""
+    sample = contacts.samples[frame, point]
+    normal = wp.vec3(sample[0], sample[1], sample[2])
+    count = add_contact(system, contacts, frame, frame, lane, point, normal, pull)
+    if contacts.sized == 1:
+        # Of a surface that grows, distances are those of the point that comes nearer to its origin, times the factor.
+        grown = sample[3] - wp.dot(normal, contacts.places[frame, point])
+        count = add_entry(system, frame, frame, lane, count, contacts.size_column, grown, pull)
     return count

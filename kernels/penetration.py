@@ -5,7 +5,7 @@ One residual, the depth beyond what soft contact excuses, with two ways to look 
 
 import warp as wp
 
-from warpprior.kernels.contacts import DEEPEST, Contacts, add_contact
+from warpprior.kernels.contacts import DEEPEST, Contacts, add_distance
 from warpprior.kernels.rows import PointBody, System, add_carried, add_entry, add_face, add_point, close_row
 from warpprior.kernels.slabs import launch_slabs
 
@@ -88,8 +88,7 @@ def _add_penetration(
             residual = push_of(depth)
             scale = wp.float64(push_scale * contacts.areas[point])
             pull = -wp.float64(residual) * scale
-            normal = wp.vec3(sample[0], sample[1], sample[2])
-            count = add_contact(system, contacts, frame, frame, 2 * lane, point, normal, pull)
+            count = add_distance(system, contacts, frame, 2 * lane, point, pull)
             if push[0].estimated == 1:  # the row is minus the derivative of the depth
                 count = add_entry(system, frame, frame, 2 * lane, count, push[0].column, 1.0, pull)
             close_row(system, frame, 2 * lane, count, scale, pull)

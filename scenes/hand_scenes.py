@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from warpprior.scenes import studio
 from warpprior.scenes.hand_grasp import Surroundings, find_hand_grasp
 from warpprior.scenes.hand_scenes_act import perform
 from warpprior.scenes.hand_scenes_handover import hand_over
+from warpprior.scenes.head_camera import HeadView, camera_noise, film_moving, move_head, recorded_world
 from warpprior.scenes.hold import Holder
 from warpprior.scenes.objects import make_object
 from warpprior.scenes.objects.spec import Hold
@@ -25,6 +27,7 @@ from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors, film
 from warpprior.scenes.puppet import Puppet, human_digits
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
+from warpprior.support.stored import frame_of
 
 HAND_LABEL, OBJECT_LABEL = 1, 2  # then the other hand, then a second object
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -37,7 +40,7 @@ _ATTEMPTS = 4  # grasps tried until the hand can do what it is to do
 _GAP = 0.03  # between two objects on the table, at least [m]
 _PURPOSES = (
     *("grasp", "script", "shake", "view", "mask", "pose", "picture", "hand", "detection", "second", "depth"),
-    "points",  # new ones go last: those before keep their numbers
+    *("points", "camera"),  # new ones go last: those before keep their numbers
 )
 _COVER = 0.12  # brightness of what hides everything in occluded frames
 
@@ -118,6 +121,11 @@ def hand_scene(name: str, options: SceneOptions | None = None, **changes: Any) -
         distances=_DISTANCES,
         visibility=random["view"].uniform(*_VISIBILITY),
     )
+    world = None
+    if options.camera_motion is not None:
+        target = 0.5 * (thing.position.min(axis=0) + thing.position.max(axis=0))
+        view = move_head(view, target, frame_count, options.fps, random["camera"])
+        world = recorded_world(view.path, camera_noise(options.camera_noise), options.fps, random["camera"])
     actors = [Actor(track.body, label, track.poses(view)) for label, track in enumerate(tracks, HAND_LABEL)]
     grain = options.picture_noise or noises.PictureNoise()
     pictures, read_rgb = _film(
@@ -161,6 +169,7 @@ def hand_scene(name: str, options: SceneOptions | None = None, **changes: Any) -
         boxes=boxes,
         keypoints3d=keypoints3d,
         centers=centers,
+        world=world,
     )
 
 
@@ -264,12 +273,15 @@ def _film(camera, view, actors, table, hidden, images, noise, random, device) ->
     """Exact pictures of the actors, and a reader of noisy colour frames (None without images)."""
     if not images:
         return cast_actors(camera, actors, device=device), None
-    light = studio.camera_light(view, studio.world_light())
-    backdrop = studio.build_backdrop(camera, view, table, None, light)
     gains = noises.draw_gains(len(hidden), noise, random)
 
     def shoot(frame: int, colors: np.ndarray) -> np.ndarray:
         shown = np.full_like(colors, _COVER) if hidden[frame] else colors
         return noises.sensor_picture(shown, random, sigma=noise.grain, gain=gains[frame])
 
+    if isinstance(view, HeadView):
+        pictures, frames = film_moving(camera, view, actors, shoot, (table, None), device)
+        return pictures, partial(frame_of, frames)
+    light = studio.camera_light(view, studio.world_light())
+    backdrop = studio.build_backdrop(camera, view, table, None, light)
     return film_actors(camera, actors, shoot, backdrop=backdrop, light=light, device=device)

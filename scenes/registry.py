@@ -50,6 +50,18 @@ def simulate(name: str, options: SceneOptions | None = None, **changes: Any) -> 
     options = replace(options, device=resolve_device(options.device))
     if name not in SCENES:
         raise InputError("scene", repr(name), f"one of {', '.join(SCENES)}")
+    if options.mesh_scale_depth not in ("right", "wrong"):
+        raise InputError("mesh_scale_depth", repr(options.mesh_scale_depth), "right or wrong")
+    scene = _simulated(name, options)
+    if options.mesh_scale is None:
+        return scene
+    from warpprior.scenes.mesh_size import with_mesh_scaled
+
+    return with_mesh_scaled(scene, options.mesh_scale, tracked_with_it=options.mesh_scale_depth == "wrong")
+
+
+def _simulated(name: str, options: SceneOptions) -> Scene:
+    """The scene of that name."""
     if name in HAND_SCENES:
         from warpprior.scenes.hand_scenes import hand_scene
 

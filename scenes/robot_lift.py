@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from warpprior.scene import Camera, Scene, SceneBody
 from warpprior.scenes import noise as noises
 from warpprior.scenes import studio
 from warpprior.scenes.grasp import find_grasp
+from warpprior.scenes.head_camera import HeadView, camera_noise, film_moving, move_head, recorded_world
 from warpprior.scenes.lift import Script, act
 from warpprior.scenes.objects import OBJECTS
 from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors, film_actors
@@ -23,6 +25,7 @@ from warpprior.scenes.puppet import Puppet, robot_digits
 from warpprior.scenes.robot_hand import FINGERS, TIP_RADIUS, URDF_PATH, robot_hand
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
 from warpprior.support.errors import InputError
+from warpprior.support.stored import frame_of
 
 HAND_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -69,8 +72,8 @@ def held_object(
 
         model = read_mesh(mesh, Path(mesh).stem)
     level, point_level = noises.mask_noise(options.mask_noise), noises.point_noise(options.point_noise)
-    grasp_random, script_random, view_random, mask_random, pose_random, picture_random, point_random = (
-        np.random.default_rng(options.seed).spawn(7)
+    grasp_random, script_random, view_random, mask_random, pose_random, picture_random, point_random, camera_random = (
+        np.random.default_rng(options.seed).spawn(8)
     )
 
     rest = Rotation.identity() if upright else _stand_up(model.vertices)
@@ -87,6 +90,11 @@ def held_object(
     no_joints = np.zeros((frame_count, 0))
     object_track = studio.Track(model, motion.object_position, motion.object_rotation * rest, no_joints)
     view = studio.choose_view(camera, [hand_track], object_track, heading, view_random)
+    world = None
+    if options.camera_motion is not None:
+        target = 0.5 * (motion.object_position.min(axis=0) + motion.object_position.max(axis=0))
+        view = move_head(view, target, frame_count, options.fps, camera_random)
+        world = recorded_world(view.path, camera_noise(options.camera_noise), options.fps, camera_random)
     hand_poses, object_poses = hand_track.poses(view), object_track.poses(view)
     actors = [Actor(hand, HAND_LABEL, hand_poses), Actor(model, OBJECT_LABEL, object_poses)]
     pictures, read_rgb = _film(
@@ -108,6 +116,7 @@ def held_object(
         labels=labels,
         read_rgb=read_rgb,
         centers={model.name: noises.measure_center(model, object_poses, camera, point_random, point_level)},
+        world=world,
     )
 
 
@@ -132,16 +141,19 @@ def _film(
     table = min(bottom, grasp_height - studio.HAND_CLEARANCE)
     width = float(np.ptp(standing.vertices[:, :2], axis=0).min())
     pedestal = (0.8 * width, bottom - table) if bottom - table > 1e-3 else None
-    light = studio.camera_light(view, studio.world_light())
-    backdrop = studio.build_backdrop(camera, view, table, pedestal, light)
 
     def shoot(_: int, colors: np.ndarray) -> np.ndarray:
         return noises.sensor_picture(colors, random)
 
+    if isinstance(view, HeadView):
+        pictures, frames = film_moving(camera, view, actors, shoot, (table, pedestal), device)
+        return pictures, partial(frame_of, frames)
+    light = studio.camera_light(view, studio.world_light())
+    backdrop = studio.build_backdrop(camera, view, table, pedestal, light)
     return film_actors(camera, actors, shoot, backdrop=backdrop, light=light, device=device)
 
 
-def _fingertips(puppet: Puppet, motion: Motion, view: studio.View, camera: Camera) -> np.ndarray:
+def _fingertips(puppet: Puppet, motion: Motion, view: studio.View | HeadView, camera: Camera) -> np.ndarray:
     """Centre and radius in the image of every fingertip (frame, finger, 3) [px]."""
     points = puppet.points(motion.hand_position, motion.hand_rotation, motion.joints)
     tips = []
@@ -150,7 +162,7 @@ def _fingertips(puppet: Puppet, motion: Motion, view: studio.View, camera: Camer
         # The ball of the tip is what lies within two radii of its far end.
         heights = puppet.rest[ball] @ _along(puppet, ball)
         tips.append(points[:, ball[heights > heights.max() - 2.0 * TIP_RADIUS]].mean(axis=1))
-    local = view.rotation.apply(np.concatenate(tips) - view.eye).reshape(len(FINGERS), -1, 3).swapaxes(0, 1)
+    local = view.sees(np.stack(tips, axis=1))
     u = camera.fx * local[..., 0] / local[..., 2] + camera.cx
     v = camera.fy * local[..., 1] / local[..., 2] + camera.cy
     return np.stack([u, v, 1.3 * camera.fx * TIP_RADIUS / local[..., 2]], axis=-1)

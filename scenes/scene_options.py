@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from warpprior.support.errors import InputError
 from warpprior.support.limits import MOST_WHOLE, check_ranges, number
 
 if TYPE_CHECKING:
     from warpprior.bodies.body import Body
     from warpprior.scene import Camera
     from warpprior.scenes.noise import HandNoise, KeypointNoise, MaskNoise, PictureNoise, Point3DNoise, PoseNoise
+    from warpprior.world import CameraNoise
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +42,12 @@ class SceneOptions:
         occluded_frames: first and number of frames in which something hides everything from the camera, in scenes of
             human hands: labels are don't-care, and nothing is detected.
         camera: the camera; None: 640 x 480 pixels.
+        camera_motion: ``head``: the camera is on a head, which sways, turns and drifts; None: it stands.
+        camera_noise: how far poses of such a camera are off: ``exact``, and known; ``headset`` (5 mm and 0.5 degrees in
+            each frame, and a drift of 2 cm and 0.02 rad after a second), to be estimated; or a :class:`CameraNoise`.
+        mesh_scale: the object's mesh is so many times too large, and its size is to be estimated; None: it is right.
+        mesh_scale_depth: first poses are as many times too far away (``wrong``, as with a tracker that drew that mesh;
+            the usual), or as far as others are (``right``).
         images: render colour pictures too.
         depth: depth images too, with the noise of a depth camera, in scenes of human hands.
         device: Warp device that casts the rays; None takes a GPU if there is one, whose pictures differ in last digits.
@@ -59,13 +67,19 @@ class SceneOptions:
     side: str | None = None
     second_object: str | None = None
     occluded_frames: tuple[int, int] | None = None
+    mesh_scale: float | None = number(None, 0.1, 10.0)
+    mesh_scale_depth: str = "wrong"
     camera: Camera | None = None
+    camera_motion: str | None = None
+    camera_noise: str | CameraNoise = "exact"
     images: bool = True
     depth: bool = False
     device: str | None = "cpu"
 
     def __post_init__(self):
         check_ranges(self, "simulate")
+        if self.camera_motion not in (None, "head"):
+            raise InputError("simulate: camera_motion", repr(self.camera_motion), "head, or None")
 
 
 def chosen_options(options: SceneOptions | None, changes: dict[str, Any]) -> SceneOptions:

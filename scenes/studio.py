@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -13,6 +14,9 @@ from warpprior.bodies.posing import posed_vertices
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.objects import box
 from warpprior.scenes.observe import Actor, Backdrop, Light, cast_actors
+
+if TYPE_CHECKING:
+    from warpprior.scenes.head_camera import HeadView
 
 HAND_CLEARANCE = 0.068  # height of the hand's middle above the table, at least [m]
 WANTED_VISIBILITY = 0.72  # share of the object's pixels that the hand leaves visible
@@ -32,6 +36,17 @@ class View:
         right /= np.linalg.norm(right)
         self.eye = eye
         self.rotation = Rotation.from_matrix(np.stack([right, np.cross(forward, right), forward]))
+
+    @classmethod
+    def of(cls, eye: np.ndarray, rotation: Rotation) -> View:
+        """From where, and turned how: camera_from_world."""
+        view = cls.__new__(cls)
+        view.eye, view.rotation = eye, rotation
+        return view
+
+    def sees(self, points: np.ndarray) -> np.ndarray:
+        """Points of the world (frame, point, 3) in the camera frame."""
+        return self.rotation.apply((points - self.eye).reshape(-1, 3)).reshape(points.shape)
 
     def poses(self, position, rotation: Rotation, joints) -> Poses:
         """Poses in the camera frame of a motion in the world (frame, ...)."""
@@ -59,7 +74,7 @@ class Track:
         """The same at some of the frames."""
         return Track(self.body, self.position[chosen], self.rotation[chosen], self.joints[chosen])
 
-    def poses(self, view: View) -> Poses:
+    def poses(self, view: View | HeadView) -> Poses:
         """The same in the camera frame."""
         return view.poses(self.position, self.rotation, self.joints)
 

@@ -56,7 +56,10 @@ SETTINGS = {
     "cx of another resolution": ("cx = 32.0", "cx = 320.0", ["[camera], cx", "320", "64 x 48", "another resolution"]),
     "width a fraction": ("width = 64", "width = 64.5", ["[camera], width", "64.5", "whole number"]),
     "image too large": ("width = 64\nheight = 48", "width = 90000\nheight = 90000", ["90000", "64 megapixels"]),
-    "distortion of eight": ("cy = 24.0", "cy = 24.0\ndistortion = [0,0,0,0,0,0,0,0]", ["distortion", "5 finite", "k1"]),
+    "distortion of seven": ("cy = 24.0", "cy = 24.0\ndistortion = [0,0,0,0,0,0,0]", ["4, 5 or 8 finite", "k1"]),
+    "fisheye of five": ("cy = 24.0", 'cy = 24.0\nlens = "fisheye"\ndistortion = [0,0,0,0,0]', ["4 or 12 finite", "k1"]),
+    "fisheye of nothing": ("cy = 24.0", 'cy = 24.0\nlens = "fisheye"', ["distortion", "is missing", "FISHEYE624"]),
+    "lens of another kind": ("cy = 24.0", 'cy = 24.0\nlens = "fish"', ["[camera], lens", "accepted: opencv, fisheye"]),
     "distortion not finite": ("cy = 24.0", "cy = 24.0\ndistortion = [0,0,nan,0,0]", ["distortion", "finite"]),
     "distortion huge": ("cy = 24.0", f"cy = 24.0\ndistortion = [{'9' * 400},0,0,0,0]", ["distortion", "finite"]),
     "distortion folding": (

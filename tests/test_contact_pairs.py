@@ -44,7 +44,7 @@ class Weighed:
         found = [wp.full((2, 30), dtype(1e9), dtype=dtype, device=device) for dtype in (wp.vec3, wp.vec4, wp.float32)]
         weigh_contacts(
             make(points, wp.vec3), make(np.full(30, 1.0 / 30.0), wp.float32), make(poses, wp.transform),
-            make(grid, wp.float32), wp.vec3(-0.1, -0.1, -0.1), 40.0,
+            make(grid, wp.float32), wp.vec3(-0.1, -0.1, -0.1), 40.0, make([1.0], wp.float32),
             one_of(Reach, device, distance=0.003, softness=0.001), int(hold_weights),
             places_out=found[0], samples_out=found[1], weights_out=found[2],
         )  # fmt: skip

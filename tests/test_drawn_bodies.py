@@ -20,7 +20,7 @@ FLAT = np.array([[0.0, 0.0, 0.0, 1.0]])
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """An empty cache of its own for every test."""
-    monkeypatch.setattr("warpprior.bodies.decimation_cache._folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("warpprior.bodies.decimation_cache.kept_folder", lambda _: tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.format_files.bop import ITEM, write_scene
+from tests.format_files.bop import ITEM, crop_images, see_through, write_scene
+from tests.format_files.lenses import LENSES
 from tests.format_files.samples import FRAMES, object_of, simulated
 from tests.format_files.v2d import cameras
 from warpprior.bodies import posed_vertices
@@ -37,11 +39,13 @@ def test_a_scene_is_read_in_metres(tmp_path):
 
 def test_what_is_not_to_be_seen_has_no_pose(tmp_path):
     """R and t of -1, as HOT3D has them: interpolated, never read."""
-    item = read(write_scene(tmp_path / "set", gone=(1, 4))).scene.body(NAME).initial
+    scene = read(write_scene(tmp_path / "set", gone=(1, 4))).scene
+    item, camera = scene.body(NAME).initial, scene.world.camera
     assert list(np.flatnonzero(item.imputed)) == [1, 4]
     truth = object_of(simulated()).initial
     assert np.abs(item.position - truth.position)[[0, 2, 3]].max() < NEAR
-    assert np.linalg.norm(item.position[4] - item.position[3]) < 1e-9
+    held, _ = camera.moved(item.position, item.rotation)  # in the world, for the camera moves
+    assert np.linalg.norm(held[4] - held[3]) < 1e-9
 
 
 def test_every_name_may_have_the_suffix_of_a_sensor(tmp_path):
@@ -77,6 +81,52 @@ def test_results_are_written_as_the_toolkit_takes_them_and_read_again(tmp_path):
     )
 
 
+def test_masks_alone_tell_the_size_of_the_pictures(tmp_path):
+    """Their names end with the number of a row: the second row of every image has the same."""
+    folder = write_scene(tmp_path / "set")
+    for name in ("rgb", "depth"):
+        shutil.rmtree(folder / name)
+    recording = read(folder)
+    assert (recording.scene.camera.width, recording.scene.camera.height) == (160, 120)
+    label = recording.scene.body(NAME).label
+    assert np.array_equal(recording.scene.labels == label, simulated().labels == object_of(simulated()).label)
+    assert not any("guessed" in note and "size" in note for note in recording.notes)
+
+
+def test_images_with_intrinsics_of_their_own_are_brought_to_one_camera(tmp_path):
+    """Crops at five places: every pixel is back where the whole camera has it, the rest is not known."""
+    folder, whole = write_scene(tmp_path / "set"), read(write_scene(tmp_path / "whole")).scene
+    offsets = [(0, 0), (32, 24), (10, 5), (20, 12), (0, 24)]
+    crop_images(folder, offsets)
+    recording = read(folder)
+    scene, truth = recording.scene, simulated()
+    camera = scene.camera
+    assert np.allclose([camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
+                       [150.0, 151.0, 80.5, 60.25, 160, 120])  # fmt: skip
+    label = scene.body(NAME).label
+    for frame, (left, top) in enumerate(offsets):
+        seen = np.zeros((120, 160), bool)
+        seen[top : top + 96, left : left + 128] = True
+        assert np.array_equal(scene.labels[frame] == label, seen & (truth.labels[frame] == object_of(truth).label))
+        assert np.array_equal(scene.labels[frame], np.where(seen, whole.labels[frame], 255))
+        assert np.array_equal(scene.read_rgb(frame)[seen], truth.read_rgb(frame)[seen])
+        assert not scene.read_rgb(frame)[~seen].any() and not scene.read_depth(frame)[~seen].any()
+    assert any("brought to one camera of 160 x 120 pixels" in note for note in recording.notes)
+
+
+def test_scenes_of_hot3d_are_rectified(tmp_path):
+    """``cam_model`` in the place of ``cam_K``: pictures, masks and depth of a fisheye lens."""
+    folder = write_scene(tmp_path / "set")
+    see_through(folder, LENSES["FISHEYE624"][1])
+    recording = read(folder)
+    scene, truth = recording.scene, simulated()
+    label, sure = scene.body(NAME).label, scene.labels != 255
+    assert sure.mean() > 0.9 and np.allclose(scene.camera.fx, 150.0)
+    assert ((scene.labels == label) == (truth.labels == object_of(truth).label))[sure].mean() > 0.985
+    assert any("rectified from FISHEYE624" in note for note in recording.notes)
+    assert np.median(scene.read_depth(2)) == pytest.approx(0.5002)
+
+
 def change(path, edit):
     """A tree of JSON, edited."""
     tree = json.loads(path.read_text())
@@ -87,11 +137,14 @@ def change(path, edit):
 @pytest.mark.parametrize(
     ("file", "edit", "says"),
     [
-        ("scene_camera.json", lambda tree: tree["2"]["cam_K"].__setitem__(2, 99.0), "cam_K differs in frame 2"),
+        ("scene_camera.json", lambda tree: tree["2"]["cam_K"].__setitem__(2, 999.0), "times as much together"),
+        ("scene_camera.json", lambda tree: tree["2"]["cam_K"].__setitem__(0, 1e9), "2: focal lengths 1e.09 and 151"),
+        ("scene_camera.json", lambda tree: tree["2"].update(cam_model=1), "cam_model"),
+        ("scene_camera.json", lambda tree: tree["2"].update(cam_R_w2c=[1.0] * 9), "cam_R_w2c: is no rotation"),
         (
             "scene_camera.json",
-            lambda tree: [v.pop("cam_K") and v.update(cam_model=1) for v in tree.values()],
-            "no pinhole",
+            lambda tree: tree["2"].update(cam_model={"projection_model_type": "X.DOUBLE", "projection_params": [1]}),
+            "1 numbers of DOUBLE; FISHEYE624, or PINHOLE",
         ),
         ("scene_gt.json", lambda tree: tree["1"][1].pop("cam_R_m2c"), "cam_R_m2c: is missing"),
         ("scene_gt.json", lambda tree: tree["1"][1].update(obj_id="mug"), "obj_id: is mug; needs a number"),

@@ -12,7 +12,7 @@ from tests.format_files import hot3d as files
 from warpprior.bodies import posed_vertices
 from warpprior.bodies.readers.umetrack import profile_of, read_umetrack, umetrack_body
 from warpprior.formats import read, write
-from warpprior.formats.parts.fisheye624 import Fisheye624
+from warpprior.formats.parts.fisheye624 import fisheye624
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
 
@@ -90,12 +90,13 @@ def test_run_lengths_are_row_by_row_from_one(tmp_path):
 def test_the_lens_is_that_of_15_and_of_16_numbers():
     """One focal length or two; as a plain loop over points has it, to a billionth of a pixel."""
     points = np.random.default_rng(1).uniform([-0.5, -0.4, 0.4], [0.5, 0.4, 1.0], size=(50, 3))
-    lens = Fisheye624.of_numbers(np.array(files.LENS), files.WIDTH, files.HEIGHT, "x")
-    assert np.abs(lens.project(points) - files.project(points)).max() < 1e-9
-    short = Fisheye624.of_numbers(np.array(files.LENS[1:]), files.WIDTH, files.HEIGHT, "x")
-    assert short.focal == (111.0, 111.0) and short.centre == lens.centre and short.radial == lens.radial
+    lens = fisheye624(np.array(files.LENS), files.WIDTH, files.HEIGHT, "x")
+    assert np.abs(lens.project(points) - 0.5 - files.project(points)).max() < 1e-9
+    short = fisheye624(np.array(files.LENS[1:]), files.WIDTH, files.HEIGHT, "x")
+    assert (short.camera.fx, short.camera.fy) == (111.0, 111.0)
+    assert short.camera.cx == lens.camera.cx and short.lens == lens.lens
     with pytest.raises(InputError, match="has 14 numbers"):
-        Fisheye624.of_numbers(np.ones(14), 160, 120, "x")
+        fisheye624(np.ones(14), 160, 120, "x")
 
 
 def test_scene_folders_hold_umetrack_hands(tmp_path):
@@ -163,7 +164,7 @@ def test_the_genuine_sample_lies_on_its_own_boxes():
     assert np.abs(near).max() < 0.004 and np.median(np.abs(near)) < 0.001
     lens = read_camera(folder, "1201-1", [])[0]
     stamps = [int(row["timestamp[ns]"]) for row in csv.DictReader(open(folder / "headset_trajectory.csv"))]
-    pixels, off = lens.project(touching.astype(np.float64)), []
+    pixels, off = lens.project(touching.astype(np.float64)) - 0.5, []
     for row in csv.DictReader(open(folder / "box2d_hands.csv")):
         if row["stream_id"] == "1201-1" and row["hand_index"] == "1":
             seen = pixels[stamps.index(int(row["timestamp[ns]"]))]

@@ -113,7 +113,7 @@ def test_the_four_worlds(run, bundle, moves, gravity):
     assert (world.gravity is None) == (gravity is None)
     assert gravity is None or np.allclose(world.gravity, gravity)
     assert any("without SLAM" in note for note in recording.notes) == (not moves)
-    assert any("its poses are kept" in note for note in recording.notes) == moves
+    assert any("its poses are known" in note for note in recording.notes) == moves
 
 
 def test_geocalib_gives_the_way_up(tmp_path):

@@ -153,8 +153,12 @@ def option_fields(options):
 
 
 def test_the_docs_have_the_table():
-    """docs/formats.md holds what ``warpprior formats --markdown`` prints."""
-    assert markdown_table() in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    """docs/formats.md holds what ``warpprior formats --markdown`` prints, once, and no other table of formats."""
+    lines = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8").splitlines()
+    table = markdown_table().splitlines()
+    start = lines.index(table[0])
+    end = next(number for number in range(start, len(lines)) if not lines[number].startswith("|"))
+    assert lines[start:end] == table and lines.count(table[0]) == 1
 
 
 def test_a_place_is_a_folder_or_names_its_format(tmp_path, monkeypatch):

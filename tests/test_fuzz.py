@@ -15,6 +15,12 @@ FEW = {
     "mano-npz": 4,
     "mano-pickle": 6,
     "v2d-npz": 4,
+    "ho3d-predictions": 4,
+    **dict.fromkeys(("hamer-json", "hamer-pkl", "hamer-npy", "dynhamr-npz", "dynhamr-tracks"), 5),
+    **dict.fromkeys(("hawor-result", "hawor-slam", "hawor-camera"), 5),
+    **dict.fromkeys(("openxr-json", "openxr-npz", "egodex-hdf5"), 6),
+    "dexycb-results": 4,
+    "dexycb-joints": 4,
 }  # which take longer than the others
 CASES = 15
 

@@ -13,6 +13,7 @@ from tests.reference import mano as reference
 from warpprior.bodies import posed_keypoints, posed_vertices, read_hand, read_mano, read_skin, read_smpl
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
 from warpprior.io import load_scene, save_scene
+from warpprior.io.lens import make_lens
 from warpprior.io.rectify import point_rectifier
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
@@ -306,7 +307,7 @@ def distorted(points):
 def test_points_are_rectified_to_the_last_hundredth_of_a_pixel():
     """The inverse of OpenCV's lens, over the whole picture; beyond what a lens shows there is nothing."""
     grid = np.stack(np.meshgrid(np.linspace(0.0, 640.0, 9), np.linspace(0.0, 480.0, 7)), axis=-1).reshape(-1, 2)
-    rectify = point_rectifier(CAMERA, LENS, "scene.toml")
+    rectify = point_rectifier(CAMERA, make_lens("opencv", LENS, "x"), "scene.toml")
     np.testing.assert_allclose(rectify(distorted(grid)), grid, atol=1e-6)
     assert np.isnan(rectify(np.array([[5000.0, 240.0]]))).all()
 

@@ -24,7 +24,7 @@ FLOORS = [
     ["support"],
     ["bodies"],
     ["geometry"],
-    ["observations", "scene", "finding", "result", "uncertainty"],
+    ["observations", "scene", "world", "finding", "result", "uncertainty"],
     ["render"],
     ["system", "terms", "settings"],
     ["refinement", "checks", "verdicts"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.small_scene import write_scene
-from warpprior.io.scene_writer import _stems
+from warpprior.io.scene_writer import file_stems
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +74,7 @@ def test_all_of_it_runs_without_what_is_posix_only(tmp_path):
 def test_bodies_get_names_of_files_that_every_system_takes():
     """Reserved names, other characters, and names that differ by case alone."""
     names = ["con", "NUL", "Mug", "mug", "a_2", "a:b", "a?b", "a_b_7", "a.", "COM1", "labels", "aux.obj"]
-    stems = _stems(names)
+    stems = file_stems(names)
     lowered = [stem.lower() for stem in stems.values()]
     assert len(set(lowered)) == len(names) and stems["Mug"] == "Mug"
     assert not set(lowered) & {"con", "nul", "com1", "labels", "aux"}

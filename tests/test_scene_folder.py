@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.small_scene import BOX_VERTICES, HEIGHT, WIDTH, edit_poses, edit_text, label_image, pose_arrays, write_scene
+from warpprior.bodies import posed_vertices
 from warpprior.io import load_scene, save_scene
 from warpprior.support.errors import InputError, RunError
 
@@ -262,12 +263,19 @@ def test_only_scene_folders_are_replaced(folder, tmp_path):
 
 
 def test_bodies_made_in_memory_must_say_where_they_came_from(folder, tmp_path):
-    """A URDF body without its file cannot be written."""
+    """A URDF body without its file is written anew, but for one whose joints mimic others."""
     scene = load_scene(folder)
     scene = replace(scene, bodies=(replace(scene.bodies[0], source=None), *scene.bodies[1:]))
+    again = load_scene(save_scene(scene, tmp_path / "copy")).bodies[0]
+    assert again.body.coordinate_names == scene.bodies[0].body.coordinate_names
+    assert np.array_equal(again.body.lower, scene.bodies[0].body.lower)
+    places = [posed_vertices(item.body, item.initial) for item in (again, scene.bodies[0])]
+    assert np.abs(places[0] - places[1]).max() < 1e-6
+    body = replace(scene.bodies[0].body, coordinate_gains=2.0 * scene.bodies[0].body.coordinate_gains)
+    scene = replace(scene, bodies=(replace(scene.bodies[0], body=body), *scene.bodies[1:]))
     with pytest.raises(InputError, match="has no source file"):
-        save_scene(scene, tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
+        save_scene(scene, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_meshes_of_a_robot_are_copied(folder, tmp_path):

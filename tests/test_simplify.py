@@ -23,7 +23,7 @@ ERROR = 2e-4
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """An empty cache of its own for every test."""
-    monkeypatch.setattr("warpprior.bodies.decimation_cache._folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("warpprior.bodies.decimation_cache.kept_folder", lambda _: tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -150,7 +150,7 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(surface, cache, mon
 
 def test_the_cache_is_bounded(surface, cache, monkeypatch):
     """The oldest entries go."""
-    monkeypatch.setattr("warpprior.bodies.decimation_cache.MOST_BYTES", 20_000)
+    monkeypatch.setattr("warpprior.support.kept_files.MOST_BYTES", 20_000)
     noise = np.random.default_rng(0).integers(0, 1 << 30, (600, 3))  # about 7 kB packed
     for number in range(6):
         found = decimation_cache.Decimated(np.arange(600), noise, 0.0)

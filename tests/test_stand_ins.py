@@ -26,7 +26,7 @@ ERROR = 2e-4
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """An empty cache of its own for every test."""
-    monkeypatch.setattr("warpprior.bodies.decimation_cache._folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("warpprior.bodies.decimation_cache.kept_folder", lambda _: tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")

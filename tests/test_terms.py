@@ -8,7 +8,7 @@ import pytest
 import warp as wp
 
 from tests.estimator_scenes import errors_of, make_grasp, make_problem
-from warpprior import terms
+from warpprior import SizePrior, terms
 from warpprior.cli.own_terms import load_term, programs_of
 from warpprior.kernels.rows import System, add_place, close_row
 from warpprior.refinement.run import refine
@@ -17,6 +17,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.limits import weight as weight_field
 from warpprior.support.limits import without_range
 from warpprior.terms import ADAM, GAUSS_NEWTON, SOLVERS, BoundTerm, Term
+from warpprior.world import World
 
 ENERGY_ALONE = {"coverage", "far", "softras"}
 NEEDS = {
@@ -26,6 +27,8 @@ NEEDS = {
     "boxes": {"boxes"},
     "depth": {"read_depth"},
     "given": {"noise.poses"},
+    "camera": {"world"},
+    "touch": {"body of unknown size"},
 }
 
 
@@ -55,13 +58,14 @@ def test_unknown_solvers_are_refused(kind):
 
 @pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
 def test_solvers_that_have_no_use_for_a_term_are_refused(kind):
-    """Coverage, far and SoftRas have an energy and no rows; all others have both; literal ones are energies."""
+    """Coverage, far and SoftRas have an energy alone, and so have literal ones; the camera has rows alone."""
+    lack = "only adam: it has no rows" if kind.uses == (ADAM,) else "only gauss_newton: it has no energy"
     assert (kind.uses == (ADAM,)) == (kind.name in ENERGY_ALONE)
     for solver in SOLVERS:
         if solver in kind.uses:
             assert kind(solvers=(solver,)).solvers == (solver,)
         else:
-            with pytest.raises(InputError, match=rf"{kind.name}\.solvers: '{solver}'.*only adam: it has no rows"):
+            with pytest.raises(InputError, match=rf"{kind.name}\.solvers: '{solver}'.*{lack}"):
                 kind(solvers=(solver,))
     assert set(kind().solvers) <= set(kind.uses)
 
@@ -122,7 +126,7 @@ def test_names_are_those_of_the_table():
 @pytest.mark.parametrize("kind", terms.TERMS, ids=lambda kind: kind.name)
 def test_terms_say_what_they_lack(scene, kind):
     """Fields that a scene does not have, or has empty; nothing where it has them all."""
-    assert set(kind.reads) == NEEDS.get(kind.name, set()) - {"noise.poses"}
+    assert set(kind.reads) == NEEDS.get(kind.name, set()) - {"noise.poses", "body of unknown size"}
     full = replace(
         scene,
         read_rgb=lambda frame: None,
@@ -130,6 +134,8 @@ def test_terms_say_what_they_lack(scene, kind):
         keypoints2d={"box": np.zeros((4, 0, 3))},
         boxes={"box": np.ones((4, 4))},
         noise={"poses": 0.01},
+        world=World(),
+        bodies=tuple(body if body.known else replace(body, size=SizePrior()) for body in scene.bodies),
     )
     bare = replace(scene, labels=None)
     assert kind().lacks(full) == ()

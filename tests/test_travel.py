@@ -56,6 +56,7 @@ def instances(scene: warpprior.Scene) -> dict[str, object]:
         "Scene": scene,
         "SceneBody": box,
         "Sensor": warpprior.Sensor(),
+        "SizePrior": warpprior.SizePrior(),
         "TrackSettings": warpprior.TrackSettings(center_m=0.02),
         "TrackedBody": warpprior.TrackedBody(box.body, (0, 0, 1.0)),
         "WarppriorError": warpprior.WarppriorError("m"),

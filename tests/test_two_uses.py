@@ -22,6 +22,7 @@ from warpprior.terms import (
     Rest,
     Sliding,
     Smoothness,
+    Touch,
 )
 
 CASES = {
@@ -36,6 +37,7 @@ CASES = {
     "smoothness": [("touching", Smoothness()), ("tree", Smoothness())],
     "consistency": [("touching", Consistency(weight=1.0)), ("tree", Consistency(weight=1.0))],
     "rest": [("touching", Rest(speed_m_s=1.0))],
+    "touch": [("sized", Touch())],
     "pose": [("touching", Pose()), ("tree", Pose(sigma_prior=2.0))],
 }
 EVERY = [(scene, term) for cases in CASES.values() for scene, term in cases]
@@ -94,20 +96,20 @@ class Uses:
         return np.where(np.abs(found) > rounding, found, 0.0)
 
     def rows(self):
-        """Gradient of the normal equations (frame, column), what is added to the frame before included."""
+        """Gradient of the normal equations by a frame's own columns (frame, column), the next frame's part included."""
         self.problem.equations.clear()
         for bound in self.bound:
             bound.add(self.problem.system)
         found = self.problem.equations.gradient.numpy()
         total = found[:, 0].copy()
         total[:-1] += found[1:, 1]
-        return total
+        return total[:, : self.motion.width]
 
     def tape(self):
         """Gradients of the energy by places, by unknowns that they do not carry, and by increments."""
         self.energy.differentiate()
         system, motion = self.problem.gradient_system, self.problem.motion
-        found = [system.place_gradients.numpy(), system.unknown_gradients.numpy()]
+        found = [system.place_gradients.numpy(), system.unknown_gradients.numpy()[:, : self.motion.width]]
         return *found, np.concatenate([motion.increments[b.name].grad.numpy() for b in motion.estimated], axis=1)
 
 

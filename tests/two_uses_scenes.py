@@ -16,6 +16,7 @@ from tests.reference.contour import Contour as Crossings
 from tests.reference.image import color_axes
 from warpprior.bodies import rigid_body
 from warpprior.bodies.body import PosePrior
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.render.images import render_depth
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.system.motion import MotionState
@@ -101,6 +102,13 @@ def known_in_touch(name):
     return replace(scene, bodies=bodies, keypoints2d={}, boxes={}, read_depth=None)
 
 
+def sized_scene(name="box"):
+    """The same where the size of a rigid body is estimated, too."""
+    scene = touching_scene()
+    bodies = tuple(replace(body, size=SizePrior() if body.name == name else None) for body in scene.bodies)
+    return replace(scene, bodies=bodies)
+
+
 def tree_scene():
     """A tree of all joint types with a pose prior, whose coordinates leave their limits."""
     random = np.random.default_rng(3)
@@ -172,6 +180,7 @@ def unseen_scene(scene):
 
 SCENES = {
     "touching": touching_scene,
+    "sized": sized_scene,
     "unseen": lambda: unseen_scene(touching_scene()),
     "unseen tree": lambda: unseen_scene(tree_scene()),
     "known arm": lambda: known_in_touch("arm"),
@@ -337,20 +346,41 @@ def _penetration(bound, problem, motion):
     return _rigid_penetration(bound, motion) if bound.body.body.is_rigid else _bent_penetration(bound, motion)
 
 
+def _rigid_distances(pair, motion):
+    """Distances of points to a rigid body as a function of the stance, linear about the start in its own frame."""
+    contacts, name = pair.contacts, pair.body.name
+    points, samples = _touching_points(contacts.body, contacts.points), _float(contacts.samples)
+    start = twin.on_body(motion.start.poses[name], points(motion.start))
+
+    def distances(stance, factor=1.0):
+        places = twin.on_body(stance.poses[name], points(stance)) / factor
+        return factor * (samples[..., 3] + np.sum(samples[..., :3] * (places - start), axis=2))
+
+    return distances
+
+
+def _touch(bound, problem, motion):
+    gap, nearest, moving = bound._gap.numpy()[0], bound._nearest.numpy(), _float(bound._moving)
+    every = [_rigid_distances(pair, motion) for pair in bound._pairs]
+    assert moving.any() and (nearest >= 0).all()
+    weight, width = float(gap["weight"]), float(gap["width"])
+
+    def cost(stance, factor=1.0):
+        frames = np.arange(len(nearest))
+        found = np.stack([distances(stance, factor) for distances in every])[nearest[:, 0], frames, nearest[:, 1]]
+        return (moving * weight * twin.cauchy(found**2, width)).sum()
+
+    return cost
+
+
 def _rigid_penetration(bound, motion):
     contacts, push = bound._pair.contacts, bound._push.numpy()[0]
-    points, samples, name = (
-        _touching_points(contacts.body, contacts.points),
-        _float(contacts.samples),
-        bound._pair.body.name,
-    )
-    start = twin.on_body(motion.start.poses[name], points(motion.start))
+    samples, distances = _float(contacts.samples), _rigid_distances(bound._pair, motion)
     scales = float(push["weight"]) * _float(contacts.areas) / (_float(contacts.sums)[:, :1] + 1e-4)
     assert (-samples[..., 3] > push["allowance"]).sum() > 5
 
-    def cost(stance):
-        moved = np.sum(samples[..., :3] * (twin.on_body(stance.poses[name], points(stance)) - start), axis=2)
-        return twin.press(-(samples[..., 3] + moved) - float(push["allowance"]), scales)
+    def cost(stance, factor=1.0):
+        return twin.press(-distances(stance, factor) - float(push["allowance"]), scales)
 
     return cost
 
@@ -406,7 +436,14 @@ def _given(bound, problem, motion):
     bound._given.assign(given.astype(np.float32))
     places, held, trusted = bound._chosen.numpy(), _float(bound._given), _float(bound._trusted)
     assert (list(trusted) == [1.0, 0.0, 1.0, 1.0] and len(places) == 24) or len(places) == 8
-    return lambda stance: twin.given(stance, places, held, trusted, *_scale(bound))
+    origins = _float(bound._origins)[:, None]
+    sized = bound.body.size is not None
+
+    def cost(stance, factor=1.0):
+        grown = origins + factor * (held - origins) if sized else held
+        return twin.given(stance, places, grown, trusted, *_scale(bound))
+
+    return cost
 
 
 COSTS = {
@@ -422,4 +459,5 @@ COSTS = {
     "consistency": _consistency,
     "rest": _rest,
     "pose": _pose,
+    "touch": _touch,
 }

@@ -36,6 +36,7 @@ _homes = {
     "Scene": "warpprior.scene",
     "SceneBody": "warpprior.scene",
     "Sensor": "warpprior.tracking.sensors",
+    "SizePrior": "warpprior.bodies.size_prior",
     "TrackSettings": "warpprior.tracking.settings",
     "TrackedBody": "warpprior.tracking.live",
     "Tracker": "warpprior.tracking.tracker",

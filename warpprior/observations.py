@@ -208,6 +208,8 @@ class Observation:
         boxes: (4,) left, top, right, bottom [px].
         labels: label image (height, width) uint8.
         depth: depth image (height, width) float32 [m], 0 for unmeasured.
+        camera: where the camera is, world_from_camera: position [m] and quaternion xyzw (7,); None: it has not moved
+            since it was last said.  What rests, is carried or flies does so in that world.
         extra: what sensors of your own look at, by their names.
 
     Raises:
@@ -222,8 +224,10 @@ class Observation:
     boxes: Mapping[str, np.ndarray] = field(default_factory=dict)
     labels: np.ndarray | None = None
     depth: np.ndarray | None = None
+    camera: np.ndarray | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self):
         for name in (name for name in CHANNELS if name in self.__dataclass_fields__):
             take(self, name, f"observation: {name}", arrays_only=True)
+        take(self, "camera", "observation: camera", arrays_only=True)

@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
+from warpprior.bodies.mass import UNKNOWN, Matter
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
 from warpprior.support.arrays import take, to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.renamed import renamed_fields
+from warpprior.world import World
 
 IGNORE_LABEL = 255  # label pixels that say nothing
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
@@ -104,6 +107,8 @@ class SceneBody:
             it is made, and holds it from then on.
         truth: the true motion where it is known; used for metrics only.  Frames without truth are NaN.
         source: the model file it was read from, or None for a body made in memory.
+        matter: mass or density, and friction, where they are known.
+        size: its size is estimated with its poses, by this prior; of rigid bodies. None: ``initial.scale`` is its size.
     """
 
     body: Body
@@ -113,6 +118,8 @@ class SceneBody:
     truth: Poses | None = None
     symmetry: str = "none"
     source: Path | None = None
+    matter: Matter = UNKNOWN
+    size: SizePrior | None = None
 
     @property
     def name(self) -> str:
@@ -150,6 +157,7 @@ class Scene:
         noise: one sigma of what was observed, by name of the channel and in its unit (see
             :data:`warpprior.observations.CHANNELS`), where it is known; :meth:`sigma` fills in the rest.
         timestamps: when each frame was taken (frame,) [s], strictly increasing; None for one every 1 / fps.
+        world: poses of a moving camera, and the direction of gravity; None: the camera stands.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
@@ -175,6 +183,7 @@ class Scene:
     folder: Path | None = None
     warnings: tuple[str, ...] = ()
     noise: Mapping[str, float] = field(default_factory=dict)
+    world: World | None = None
 
     def __post_init__(self):
         _take_observations(self)
@@ -220,8 +229,23 @@ class Scene:
             bodies=bodies,
             labels=None if self.labels is None else self.labels[cut],
             timestamps=None if self.timestamps is None else self.timestamps[cut],
+            world=None if self.world is None else self.world.first_frames(count),
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
+
+
+def with_sizes_known(scene: Scene) -> Scene:
+    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
+    sized = [body for body in scene.bodies if body.size is not None]
+    if not sized:
+        return scene
+    notes = [
+        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
+        "refine a part of the sequence, and start from the poses of its result, which have the size."
+        for body in sized
+    ]
+    bodies = tuple(replace(body, size=None) for body in scene.bodies)
+    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))
 
 
 def _take_observations(scene: Scene) -> None:
@@ -314,8 +338,7 @@ def trust_of(keypoints: np.ndarray) -> np.ndarray:
 
 def _read_image(where: str, read: Callable[[int], object], frame: int) -> np.ndarray | None:
     """What a reader returns of a frame, as NumPy."""
-    image = read(frame)
-    return None if image is None else to_numpy(image, f"{where}({frame})")
+    return None if (image := read(frame)) is None else to_numpy(image, f"{where}({frame})")
 
 
 def box_center(body: Body, scale: float = 1.0) -> np.ndarray:
@@ -338,11 +361,9 @@ def check_scene(scene: Scene) -> None:
     where = f"scene {scene.name!r}"
     if not scene.bodies:
         raise InputError(where, "no bodies", "at least one body")
-    if not 0.0 < scene.fps < np.inf:
-        raise InputError(f"{where}: fps", f"{scene.fps}", "a finite number above zero")
     camera = scene.camera
-    for name, value in (("camera fx", camera.fx), ("camera fy", camera.fy)):
-        if not (np.isfinite(value) and value > 0.0):
+    for name, value in (("fps", scene.fps), ("camera fx", camera.fx), ("camera fy", camera.fy)):
+        if not 0.0 < value < np.inf:
             raise InputError(f"{where}: {name}", f"{value}", "a finite number above zero")
     for name, value in (("camera cx", camera.cx), ("camera cy", camera.cy)):
         if not np.isfinite(value):
@@ -357,8 +378,12 @@ def check_scene(scene: Scene) -> None:
             raise InputError(f"{place}: label", f"{body.label}", f"a number from 1 to {IGNORE_LABEL - 1}")
         if body.symmetry not in SYMMETRIES:
             raise InputError(f"{place}: symmetry", repr(body.symmetry), f"one of {', '.join(SYMMETRIES)}")
+        body.matter.check(place)
         if body.body.animation is not None and not body.known:
             raise InputError(place, "an animation to be estimated", "known=True: what is animated is given")
+        if body.size is not None and (body.known or not body.body.is_rigid):
+            found = "to be estimated of a body that " + ("is known" if body.known else "bends")
+            raise InputError(f"{place}: size", found, "a rigid body that is estimated, or size=None")
         _check_motion(f"{place}: initial", body, body.initial, scene.frame_count, gaps=False)
         if body.truth is not None:
             _check_motion(f"{place}: truth", body, body.truth, scene.frame_count, gaps=True)
@@ -374,11 +399,28 @@ def check_scene(scene: Scene) -> None:
                 raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
     if scene.timestamps is not None:
         check_timestamps(f"{where}: timestamps", scene.timestamps, scene.frame_count)
+    _check_world(f"{where}: world", scene.world, scene.frame_count)
     if scene.labels is not None:
         expected = (scene.frame_count, scene.camera.height, scene.camera.width)
         if scene.labels.shape != expected or scene.labels.dtype != np.uint8:
             found = f"{scene.labels.dtype} of shape {scene.labels.shape}"
             raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
+
+
+def _check_world(where: str, world: World | None, frame_count: int) -> None:
+    """Poses of the camera in every frame, as unit quaternions."""
+    for name in ("camera", "truth"):
+        path = getattr(world, name, None)
+        if path is None:
+            continue
+        shapes = np.shape(path.position), np.shape(path.rotation)
+        wanted = (frame_count, 3), (frame_count, 4)
+        if shapes != wanted:
+            raise InputError(f"{where}: {name}", f"shapes {shapes}", f"shapes {wanted}")
+        good = np.isfinite(path.position).all() and np.isfinite(path.rotation).all()
+        if not good or np.abs(np.linalg.norm(path.rotation, axis=1) - 1.0).max() > UNIT_TOLERANCE:
+            accepted = "finite places and unit quaternions"
+            raise InputError(f"{where}: {name}", "not finite, or of another length", accepted)
 
 
 def check_is_scene(scene: object, where: str) -> None:
@@ -401,8 +443,7 @@ def check_timestamps(where: str, times: np.ndarray, frame_count: int) -> None:
     if np.shape(times) != (frame_count,):
         raise InputError(where, f"shape {np.shape(times)}", f"shape {(frame_count,)}")
     if not np.isfinite(times).all():
-        frame = int(np.flatnonzero(~np.isfinite(times))[0])
-        raise InputError(f"{where}, frame {frame}", "not finite", "finite seconds")
+        raise InputError(f"{where}, frame {np.argmin(np.isfinite(times))}", "not finite", "finite seconds")
     back = np.flatnonzero(np.diff(times) <= 0.0)
     if len(back):
         found = f"{times[back[0] + 1]:.9g} s after {times[back[0]]:.9g} s"

@@ -2,9 +2,11 @@
 
 import json
 
+import cv2
 import numpy as np
 
 from tests.format_files.clip import matrix_of
+from tests.format_files.lenses import bent_pictures
 from tests.format_files.samples import FRAMES, object_of, simulated, transforms, write_png
 from tests.format_files.v2d import cameras
 
@@ -58,3 +60,34 @@ def write_scene(root, *, sensor="", gone=(), masks=True):
     info = {str(ITEM): {"diameter": 100.0, "symmetries_continuous": [{"axis": [0, 0, 1], "offset": [0, 0, 0]}]}}
     (root / "models/models_info.json").write_text(json.dumps(info))
     return folder
+
+
+def crop_images(folder, offsets):
+    """Cut every image of a scene to a window of 128 x 96 pixels at its own place (left, top), and say so in cam_K."""
+    views = json.loads((folder / "scene_camera.json").read_text())
+    for frame, (left, top) in enumerate(offsets):
+        matrix = views[str(frame)]["cam_K"]
+        matrix[2], matrix[5] = matrix[2] - left, matrix[5] - top
+        for path in folder.glob(f"*/{frame:06d}*.png"):
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            write_png(path, image[top : top + 96, left : left + 128])
+    (folder / "scene_camera.json").write_text(json.dumps(views))
+
+
+def see_through(folder, numbers):
+    """Pictures and masks of a scene as FISHEYE624 shows them, and scene_camera.json as HOT3D has it."""
+    camera = simulated().camera
+    views = json.loads((folder / "scene_camera.json").read_text())
+    lens = [camera.fx, camera.fy, camera.cx - 0.5, camera.cy - 0.5, *numbers]
+    for view in views.values():
+        del view["cam_K"]
+        view["cam_model"] = {
+            "label": "camera-rgb",
+            "projection_model_type": "CameraModelType.FISHEYE624",
+            "projection_params": lens,
+            "image_width": camera.width,
+            "image_height": camera.height,
+        }
+    (folder / "scene_camera.json").write_text(json.dumps(views))
+    for name in sorted({path.parent for path in folder.rglob("*.png")}):
+        bent_pictures(name, camera, "fisheye", numbers)

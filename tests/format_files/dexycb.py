@@ -1,5 +1,7 @@
 """A sequence in the layout of dex-ycb-toolkit: poses of the camera, all zeros for none, 45 PCA numbers of MANO."""
 
+import shutil
+
 import numpy as np
 
 from tests.format_files.clip import matrix_of
@@ -69,3 +71,24 @@ def write_sequence(root, *, side="right", missing=()):
     (root / "models/025_mug").mkdir(parents=True)
     write_obj(root / "models/025_mug/textured_simple.obj", item.body.vertices, item.body.faces)
     return sequence, vertices
+
+
+COUNTS = {f"{subject:02d}-{row:02d}": FRAMES + (subject + row) % 3 for subject in range(1, 11) for row in range(100)}
+
+
+def write_whole(root):
+    """DexYCB with all its sequences, of which one has more than its number of frames: subject 3's fifth."""
+    sequence, _ = write_sequence(root)
+    meta = (sequence / "meta.yml").read_text()
+    for subject in range(1, 11):
+        for row in range(100):
+            folder = root / f"2020070{subject % 10}-subject-{subject:02d}/20200709_{row:06d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            if row % 5 == 4:
+                count = COUNTS[f"{subject:02d}-{row:02d}"] if (subject, row) != (3, 4) else FRAMES
+                (folder / "meta.yml").write_text(meta.replace(f"num_frames: {FRAMES}", f"num_frames: {count}"))
+    here = root / "20200703-subject-03/20200709_000004"
+    shutil.rmtree(here)
+    shutil.move(sequence, here)
+    shutil.rmtree(sequence.parent)
+    return here

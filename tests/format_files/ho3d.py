@@ -22,7 +22,7 @@ from tests.format_files.samples import (
 FLIP = np.diag([1.0, -1.0, -1.0])
 
 
-def write_sequence(root, *, missing=(), hand_keys=("hand",), jpg=False, protocol=2):
+def write_sequence(root, *, missing=(), hand_keys=("hand",), jpg=False, protocol=2, name="train/MC1"):
     """``root/train/MC1`` and models; its folder, and vertices (frame, 778, 3) of each hand in OpenCV's axes.
 
     Args:
@@ -31,9 +31,10 @@ def write_sequence(root, *, missing=(), hand_keys=("hand",), jpg=False, protocol
         hand_keys: ``hand`` of HO-3D, or ``rightHand`` and ``leftHand`` of H2O-3D.
         jpg: colours as version 3 has them.
         protocol: of the pickles.
+        name: split and sequence.
     """
     scene, item = simulated(), object_of(simulated())
-    folder, models = root / "train/MC1", write_mano(root / "mano")
+    folder, models = root / name, write_mano(root / "mano")
     folder.joinpath("meta").mkdir(parents=True)
     matrices = transforms(item.initial)
     vertices = {key: np.full((FRAMES, 778, 3), np.nan) for key in hand_keys}
@@ -76,6 +77,6 @@ def write_sequence(root, *, missing=(), hand_keys=("hand",), jpg=False, protocol
         seg[scene.labels[frame] == item.label, 1] = 255
         seg[scene.labels[frame] == hand_item(scene).label, 0] = 255
         write_png(folder / f"seg/{frame:04d}.png", seg)
-    (root / "models/025_mug").mkdir(parents=True)
+    (root / "models/025_mug").mkdir(parents=True, exist_ok=True)
     write_obj(root / "models/025_mug/textured_simple.obj", item.body.vertices, item.body.faces)
     return folder, vertices

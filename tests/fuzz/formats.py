@@ -48,7 +48,7 @@ class Format:
     @property
     def has_pictures(self) -> bool:
         """The decoders inside OpenCV write what they find on standard error."""
-        return self.file.endswith((".png", ".glb", ".gltf"))
+        return self.file.endswith((".png", ".glb", ".gltf", ".mp4"))
 
 
 def _read_scene(path: Path) -> None:
@@ -170,11 +170,18 @@ def _of_others(
 
     def read(path: Path) -> None:
         folder = path.parents[depth - 1]
-        files = ("mano", "results")
+        files = ("mano", "results", "predictions", "joints", "mapping")
         more = {key: folder / str(value) if key in files else value for key, value in options.items()}
         _read_format(folder / below, name, **more)
 
     return Format(place, take, mutators, read, beside, seconds=20.0)
+
+
+def _read_plain(path: Path) -> None:
+    """A pickle as plain data."""
+    from warpprior.bodies.readers.plain_pickle import read_plain
+
+    read_plain(path, "data")
 
 
 def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
@@ -185,6 +192,10 @@ def _of_clip(file: str, mutators: Sequence[Mutator], part: str) -> Format:
 
 _NPZ, _PNG, _MOVING = with_bytes(change_npz), with_bytes(change_png), {"frame_count": seeds.FRAMES}
 _JSON = (*[change_json] * 12, *TEXT)
+TACO_NAME = "(stir, spoon, bowl)/20231105_019"
+TACO, HOCAP = f"Object_Poses/{TACO_NAME}", "subject_1/20231025_165502"
+GRASP = "full28_use/mug"
+ARCTIC = "raw_seqs/s01/box_use_01.mano.npy"
 _USD = {"frame_count": seeds.USD_FRAMES, "fps": 10.0}
 
 FORMATS: dict[str, Format] = {
@@ -243,6 +254,7 @@ FORMATS: dict[str, Format] = {
     "clip-masks-json": _of_clip("masks.json", _JSON, "masks"),
     "clip-masks-npz": _of_clip("masks.npz", _NPZ, "masks"),
     "clip-masks-npy": _of_clip("masks.npy", BYTES, "masks"),
+    "clip-video": _of_clip("take.mp4", BYTES, "rgb"),
     "clip-tum": _of_clip("track.txt", TEXT, "object_poses"),
     "clip-poses-json": _of_clip("poses.json", _JSON, "object_poses"),
     "clip-poses-npy": _of_clip("poses.npy", BYTES, "object_poses"),
@@ -251,6 +263,7 @@ FORMATS: dict[str, Format] = {
     "clip-keypoints-json": _of_clip("hand_right.json", _JSON, "hand_keypoints"),
     "clip-colmap": _of_clip("cameras.txt", TEXT, "intrinsics"),
     "bop-camera": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop, 1),
+    "bop-lens": _of_others("bop", "set/test/000007/scene_camera.json", _JSON, others.write_bop_lens, 1),
     "bop-truth": _of_others("bop", "set/test/000007/scene_gt.json", _JSON, others.write_bop, 1),
     "bop-models": _of_others("bop", "set/models/models_info.json", _JSON, others.write_bop, 2, below="test/000007"),
     "bop-results": _of_others("bop", "set/test/000007/r.csv", TEXT, others.write_bop, 1, results="r.csv"),
@@ -263,14 +276,88 @@ FORMATS: dict[str, Format] = {
         below=others.DEXYCB.removeprefix("data/"),
         without_hands=True,
     ),
+    **{
+        f"arctic-{name}": _of_others("arctic", place, how, others.write_arctic, depth, below=ARCTIC, mano="mano")
+        for name, place, how, depth in (
+            ("hands", ARCTIC, BYTES, 3),
+            ("object", "raw_seqs/s01/box_use_01.object.npy", BYTES, 3),
+            ("camera", "raw_seqs/s01/box_use_01.egocam.dist.npy", BYTES, 3),
+            ("misc", "meta/misc.json", _JSON, 2),
+            ("parts", "meta/object_vtemplates/box/parts.json", _JSON, 4),
+        )
+    },
+    **{
+        f"contactpose-{name}": _of_others(
+            "contactpose", f"{GRASP}/{file}", _JSON, others.write_contactpose, 3, below=GRASP, mano="mano"
+        )
+        for name, file in (("frames", "annotations.json"), ("fits", "mano_fits_15.json"))
+    },
+    **{
+        f"taco-{name}": _of_others("taco", place, how, others.write_taco, depth, below=TACO, mano="mano")
+        for name, place, how, depth in (
+            ("hand", f"Hand_Poses/{TACO_NAME}/right_hand.pkl", with_bytes(change_pickle), 4),
+            ("shape", f"Hand_Poses/{TACO_NAME}/right_hand_shape.pkl", with_bytes(change_pickle), 4),
+            ("object", f"{TACO}/tool_032.npy", BYTES, 4),
+            ("camera", f"Egocentric_Camera_Parameters/{TACO_NAME}/egocentric_intrinsic.txt", TEXT, 4),
+        )
+    },
+    **{
+        f"hocap-{name}": _of_others("hocap", place, how, others.write_hocap, depth, below=HOCAP, mano="mano")
+        for name, place, how, depth in (
+            ("meta", f"{HOCAP}/meta.yaml", TEXT, 3),
+            ("poses", f"{HOCAP}/poses_o.npy", BYTES, 3),
+            ("labels", f"{HOCAP}/{others.HOCAP_SERIAL}/label_000001.npz", _NPZ, 4),
+            ("extrinsics", "calibration/extrinsics/extrinsics_20231014.yaml", TEXT, 3),
+        )
+    },
+    **{
+        f"dexycb-{option}": _of_others(
+            *("dexycb", f"20200703-subject-03/20200709_000004/{file}", TEXT, others.write_dexycb_results, 1),
+            mano="../../mano",
+            **{option: file},
+        )
+        for option, file in (("results", "bop_s0_test.csv"), ("joints", "hpe_s0_test.txt"))
+    },
     "ho3d-meta": _of_others(
         "ho3d", "data/train/MC1/meta/0001.pkl", with_bytes(change_pickle), others.write_ho3d, 2, without_hands=True
+    ),
+    "ho3d-predictions": _of_others(
+        *("ho3d", "data/train/MC1/pred.json", TEXT, others.write_ho3d_predictions, 1),
+        mano="../../mano",
+        predictions="pred.json",
     ),
     "hot3d-poses": _of_others("hot3d", "P1/dynamic_objects.csv", TEXT, others.write_hot3d, 1),
     "hot3d-cameras": _of_others("hot3d", "P1/camera_models.json", _JSON, others.write_hot3d, 1),
     "hot3d-hands": _of_others("hot3d", "P1/umetrack_hand_pose_trajectory.jsonl", TEXT, others.write_hot3d, 1),
     "hot3d-profile": _of_others("hot3d", "P1/umetrack_hand_user_profile.json", _JSON, others.write_hot3d, 1),
     "hot3d-clip": _of_others("hot3d", "clip-000001.tar", BYTES, others.write_hot3d, 1, below="clip-000001.tar"),
+    "plain-pickle": Format("a.pth", seeds.plain_pickles, with_bytes(change_pickle), _read_plain, _with_box),
+    "plain-joblib": Format("a.pth", seeds.joblib_files, BYTES, _read_plain, _with_box),
+    "plain-torch": Format("a.pt", seeds.torch_archives, BYTES, _read_plain, _with_box),
+    **{
+        f"hamer-{file.rpartition('.')[2]}": _of_others(
+            "hamer", file, how, others.write_network_hands, 1, below=file, mano="mano", width=160, height=120
+        )
+        for file, how in (("hands.json", _JSON), ("hands.pkl", with_bytes(change_pickle)), ("hands.npy", BYTES))
+    },
+    "dynhamr-npz": _of_others(
+        *("dyn_hamr", "run/smooth_fit/clip_000060_world_results.npz", _NPZ, others.write_network_hands, 2),
+        mano="../mano",
+    ),
+    "dynhamr-tracks": _of_others(
+        "dyn_hamr", "run/track_info.json", _JSON, others.write_network_hands, 1, mano="../mano"
+    ),
+    "hawor-result": _of_others(
+        "hawor", "video/world_space_res.pth", BYTES, others.write_network_hands, 1, mano="../mano"
+    ),
+    "hawor-slam": _of_others(
+        "hawor", "video/SLAM/hawor_slam_w_scale_0_5.npz", _NPZ, others.write_network_hands, 2, mano="../mano"
+    ),
+    "hawor-camera": _of_others(
+        "hawor", "video/cam_space/0/0_1.json", _JSON, others.write_network_hands, 3, mano="../mano"
+    ),
+    "openxr-json": _of_others("openxr", "hands.json", _JSON, others.write_xr_hands, 1, below="hands.json"),
+    "openxr-npz": _of_others("openxr", "hands.npz", _NPZ, others.write_xr_hands, 1, below="hands.npz"),
     "mediapipe-json": _of_others(
         "mediapipe", "hands.json", _JSON, others.write_hand_tables, 1, below="hands.json", width=160, height=120
     ),
@@ -281,7 +368,20 @@ FORMATS: dict[str, Format] = {
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
 }
+if find_spec("h5py") is not None:
+    FORMATS["egodex-hdf5"] = _of_others("egodex", "7.hdf5", BYTES, others.write_egodex, 1, below="7.hdf5")
 if find_spec("pyarrow") is not None:
     FORMATS["motion-parquet"] = _of_others("motion_v1", "motion.parquet", BYTES, others.write_motion, 1)
     FORMATS["sharpa-parquet"] = _of_others("mano_sharpa", "pour.parquet", BYTES, others.write_sharpa, 1, hands="joints")
+    FORMATS |= {
+        f"lerobot-{name}": _of_others(
+            *("lerobot", f"set/{file}", how, others.write_lerobot, depth), mapping="map.json", mano="mano", episode=1
+        )
+        for name, file, how, depth in (
+            ("mapping", "map.json", _JSON, 1),
+            ("info", "meta/info.json", _JSON, 2),
+            ("data", "data/chunk-000/file-000.parquet", BYTES, 3),
+            ("episodes", "meta/episodes/chunk-000/file-000.parquet", BYTES, 4),
+        )
+    }
 """All formats by name."""

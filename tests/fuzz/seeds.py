@@ -265,6 +265,44 @@ def manos(kind: str) -> list[bytes]:
     return [pickle.dumps(small, 2), python2_pickle(published({**arrays, "posedirs": small["posedirs"]}), 2)]
 
 
+def plain_pickles(folder: Path) -> list[bytes]:
+    """Data of people in protocols old and new."""
+    import pickle
+
+    tree = {
+        "a": np.arange(6.0).reshape(2, 3),
+        "n": np.float32(2),
+        "p": Path("a/1.jpg"),
+        "l": [(1, "x", None, True)] * 3,
+    }
+    return [pickle.dumps(tree, 2), pickle.dumps(tree, 4)]
+
+
+def joblib_files(folder: Path) -> list[bytes]:
+    """joblib's arrays, PyTorch's tensors in them, and an array of objects."""
+    from tests.format_files.network_hands import joblib_bytes
+
+    stored = io.BytesIO()
+    np.save(stored, np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
+    return [joblib_bytes([np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.arange(6)]), stored.getvalue()]
+
+
+def torch_archives(folder: Path) -> list[bytes]:
+    """What torch.save writes, made by hand: a pickle, and a file for each storage."""
+    import zipfile
+
+    text = (
+        b"\x80\x02}X\x01\0\0\0xctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n"
+        b"X\x01\0\0\x000X\x03\0\0\0cpuK\x06tQK\0K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\n)RtRs."
+    )
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr("a/data.pkl", text)
+        archive.writestr("a/byteorder", "little")
+        archive.writestr("a/data/0", np.arange(6, dtype="<f4").tobytes())
+    return [stored.getvalue()]
+
+
 def usdas() -> list[bytes]:
     """A box in motion below a moving transform, with a camera."""
     points = [(BOX_VERTICES + np.array([0.01 * frame, 0, 0.5])).tolist() for frame in range(USD_FRAMES)]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from warpprior.batches.names import RESERVED
 from warpprior.formats.place import ANY, Place
 from warpprior.io.scene_file import SCENE_FILE
 from warpprior.support.errors import InputError
 
-RESERVED = ("journal", "logs", "summary.csv", "summary.parquet", "index.html")  # in the folder of a batch
 _LONGEST = 200  # characters of a name
 _COUNT = re.compile(r"^\[frames\][^\[]*?^\s*count\s*=\s*(\d{1,7})\s*(?:#.*)?$", re.MULTILINE)
 
@@ -50,7 +50,10 @@ class Clip:
 
 
 def clips_of(
-    source: str | Path | Place | Sequence[str | Path | Place], format_options: Mapping[str, Any] | None = None
+    source: str | Path | Place | Sequence[str | Path | Place],
+    format_options: Mapping[str, Any] | None = None,
+    *,
+    subset: str | None = None,
 ) -> list[Clip]:
     """The clips that a source names, in the order in which they are refined.
 
@@ -59,9 +62,10 @@ def clips_of(
             ``FORMAT:ROOT``, at or below which things of the format are; or a sequence of scene folders and
             ``FORMAT:PATH``.
         format_options: options of formats by their names, for places that do not bring their own.
+        subset: only what belongs to this split of the data set; None: all.
 
     Raises:
-        InputError: there is no such place, it names no clip, or two have one name.
+        InputError: there is no such place, it names no clip, or two have one name; or nothing is of the split.
     """
     if not isinstance(source, (str, os.PathLike)):
         found, root, said = [Clip("", Place.parse(scene)) for scene in source], Path.cwd(), "the list of scenes"
@@ -77,6 +81,7 @@ def clips_of(
         else:
             found = [Clip("", replace(place, path=path)) for path in _known(place)]
             root = root.parent if [clip.place.path for clip in found] == [root] else root
+    found = found if subset is None else _of_split(found, subset, said)
     options = format_options or {}
     given = [
         replace(clip, place=replace(clip.place, options=options[clip.place.format]))
@@ -85,6 +90,18 @@ def clips_of(
         for clip in found
     ]
     return checked(_named(given, root), said)
+
+
+def _of_split(clips: Sequence[Clip], split: str, said: str) -> list[Clip]:
+    """Those that the data set counts to a split."""
+    from warpprior.formats.registry import find_format
+
+    splits = [find_format(clip.place.format).splits_of(clip.place.path) for clip in clips]
+    kept = [clip for clip, names in zip(clips, splits, strict=True) if split in names]
+    if not kept:
+        there = ", ".join(sorted({name for names in splits for name in names})[:20]) or "no splits that are known"
+        raise InputError(f"--subset {split}", f"nothing of {said} belongs to it", f"there are {there}")
+    return kept
 
 
 def of_shard(clips: Sequence[Clip], shard: tuple[int, int] | None) -> list[Clip]:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from warpprior.batches.names import JOURNAL_FOLDER
 from warpprior.batches.record import RefinedClip
 from warpprior.support.errors import RunError
-
-FOLDER = "journal"
 
 
 def journal_file(output_dir: Path, shard: tuple[int, int] | None) -> Path:
     """Where the clips of a shard are noted."""
     name = "all" if shard is None else f"shard-{shard[0]}-of-{shard[1]}"
-    return output_dir / FOLDER / f"{name}.jsonl"
+    return output_dir / JOURNAL_FOLDER / f"{name}.jsonl"
 
 
 def append(path: Path, record: RefinedClip) -> None:
@@ -54,7 +53,7 @@ class Journals:
     """
 
     def __init__(self, output_dir: Path):
-        self._folder = output_dir / FOLDER
+        self._folder = output_dir / JOURNAL_FOLDER
         self._read: dict[Path, int] = {}  # bytes of whole lines
         self._found: dict[str, RefinedClip] = {}
 

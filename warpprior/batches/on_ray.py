@@ -38,14 +38,17 @@ class Refiner:
         work: the :class:`Work`, as Ray packs it.
         device: as asked for.
         run: a name for this run of the batch.
+        workers: how many share the machine's cores; None: as many as it has cores, as Ray reserves one for each.
     """
 
-    def __init__(self, own_terms: tuple[str, ...], work: bytes, device: str | None, run: str):
+    def __init__(
+        self, own_terms: tuple[str, ...], work: bytes, device: str | None, run: str, workers: int | None = None
+    ):
         from ray import cloudpickle  # pyright: ignore[reportMissingImports]
 
         from warpprior.cli.own_terms import load_term
 
-        for name, value in environment(usable_cores()).items():
+        for name, value in environment(workers or usable_cores()).items():
             os.environ.setdefault(name, value)
         for place in own_terms:
             load_term(place)
@@ -173,7 +176,8 @@ class RayTeam(Team[_Lane]):
         limits = {"num_cpus": 1, "num_gpus": self._gpus, "max_restarts": -1, "max_task_retries": self._plan.retries}
         actor = self._ray.remote(Refiner).options(**limits)
         packed = cloudpickle.dumps(self._work)
-        made = actor.remote(self._work.own_terms, packed, self._plan.device, self._run)
+        workers = self._plan.jobs if self._started and self._plan.ray == LOCAL else None
+        made = actor.remote(self._work.own_terms, packed, self._plan.device, self._run, workers)
         self._lanes.append(_Lane(len(self._lanes), actor=made, waited=made.ready.remote()))
 
     def _hear(self, lane: _Lane) -> list[tuple[Task, RefinedClip]]:

@@ -9,13 +9,13 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from warpprior.batches.names import INDEX_FILE, LOG_FOLDER
 from warpprior.batches.record import DONE, RefinedClip, counted
-from warpprior.batches.work import LOG_FOLDER, log_file
+from warpprior.batches.work import log_file
 from warpprior.io.result_folder import REPORT_FILE
 from warpprior.report.frame import scrolled, write_page
 from warpprior.result import STATUSES
 
-INDEX_FILE = "index.html"
 _RENEWED_S = 10
 _MOST_OPEN = 200  # rows of a table that is not folded
 _HEAD = (

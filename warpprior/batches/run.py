@@ -74,6 +74,7 @@ def batch(
     settings: RefineSettings | None = None,
     *,
     jobs: int | None = None,
+    subset: str | None = None,
     shard: str | None = None,
     device: str | None = None,
     num_frames: int | None = None,
@@ -99,6 +100,7 @@ def batch(
         output_dir: made when it does not exist.
         settings: of all clips; defaults work.  Classes of your own terms must be in a module that can be imported.
         jobs: clips side by side; None: as many as cores, memory and GPUs have room for.
+        subset: only sequences of this split, as the data set defines it, as ``s0_test`` of DexYCB; None: all.
         shard: ``i/n`` takes every n-th clip from the i-th, for n machines that work into one folder.
         device: as of :func:`warpprior.refine`; None or ``auto`` shares all GPUs out.
         num_frames: use only the first frames of each.
@@ -141,7 +143,8 @@ def batch(
         None if memory is None else read_size(memory),
         ray,
     )
-    return run_batch(clips_of(source), work, plan, None if told is None else lambda record, _: told(record))
+    clips = clips_of(source, subset=subset)
+    return run_batch(clips, work, plan, None if told is None else lambda record, _: told(record))
 
 
 def run_batch(clips: Sequence[Clip], work: Work, plan: Plan, told: Told | None = None) -> list[RefinedClip]:

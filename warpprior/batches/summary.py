@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.batches.journal import Journals
+from warpprior.batches.names import CSV_FILE, PARQUET_FILE
 from warpprior.batches.page import write_index
 from warpprior.batches.record import RefinedClip, counted
 from warpprior.io.atomic import atomic_path, atomic_write
 from warpprior.support.errors import RunError
 
-CSV_FILE, PARQUET_FILE = "summary.csv", "summary.parquet"
 _EVERY_S = 3.0
 _MOST_SHARE = 0.05  # of the time that goes into tables
 

@@ -18,11 +18,11 @@ from typing import Any
 import warpprior
 from warpprior.batches.clips import Clip
 from warpprior.batches.finished import check_version, stamp_of, still_holds
+from warpprior.batches.names import LOG_FOLDER
 from warpprior.batches.record import DONE, FAILED, RefinedClip, read_numbers
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 
-LOG_FOLDER = "logs"
 _FATAL = "Fatal Python error: "
 _BEFORE = 0.9  # share of the time that a clip may take after which its log is told what it is at
 

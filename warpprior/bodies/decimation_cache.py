@@ -6,22 +6,16 @@ in it is run.  What is damaged, or was made for something else, is as if it were
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from warpprior.support.device import start_warp
 from warpprior.support.errors import InputError
+from warpprior.support.kept_files import hash_of, keep, kept_folder, touch
 from warpprior.support.npz import read_npz
 
 VERSION = 2  # of how surfaces are simplified: what an older one left is not taken
 FOLDER = "simplified_meshes"
-MOST_BYTES = 256 << 20  # of all entries; the oldest go first
 ENTRY_BYTES = 64 << 20
 _KEYS = ("key", "kept", "faces", "error", "shifts")
 
@@ -41,16 +35,13 @@ class Decimated:
 
 def key_of(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None, error: float, balanced: bool) -> str:
     """Hash of everything that a result depends on."""
-    digest = hashlib.blake2b(f"{VERSION} {error!r} {balanced}".encode(), digest_size=20)
-    for values in (vertices, faces, np.empty(0) if colors is None else colors):
-        digest.update(f"{values.dtype} {values.shape}".encode())
-        digest.update(np.ascontiguousarray(values).data)
-    return digest.hexdigest()
+    given = (vertices, faces, np.empty(0) if colors is None else colors)
+    return hash_of(f"{VERSION} {error!r} {balanced}", given)
 
 
 def load(key: str, vertex_count: int, face_count: int, error: float) -> Decimated | None:
     """The entry of that key, or None where there is none that could be."""
-    path = _folder() / f"{key}.npz"
+    path = kept_folder(FOLDER) / f"{key}.npz"
     if not path.is_file():
         return None
     try:
@@ -76,43 +67,12 @@ def load(key: str, vertex_count: int, face_count: int, error: float) -> Decimate
         return None
     if not good:
         return None
-    with contextlib.suppress(OSError):
-        os.utime(path)  # so that it is not among the oldest
+    touch(path)
     return Decimated(kept, faces.astype(np.int64), float(arrays["error"]), shifts if len(shifts) else None)
 
 
 def store(key: str, found: Decimated) -> None:
     """Keep an entry, whole or not at all; where nothing can be written, nothing is."""
-    folder = _folder()
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        _make_room(folder)
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".tmp-")
-        try:
-            with open(descriptor, "wb") as stream:
-                kept, faces = found.kept.astype(np.int32), found.faces.astype(np.int32)
-                shifts = np.empty(0) if found.shifts is None else found.shifts
-                arrays = {"kept": kept, "faces": faces, "error": np.array(found.error), "shifts": shifts}
-                np.savez_compressed(stream, key=np.array(key), **arrays)
-            os.replace(temporary, folder / f"{key}.npz")
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-
-def _folder() -> Path:
-    import warp as wp
-
-    start_warp()  # it chooses the kernel cache
-    return Path(str(wp.config.kernel_cache_dir)) / FOLDER
-
-
-def _make_room(folder: Path) -> None:
-    """Remove the oldest entries beyond the limit, and what was left half written."""
-    entries = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir() if path.is_file())
-    total = sum(size for _, size, _ in entries)
-    for _, size, path in entries:
-        if total <= MOST_BYTES:
-            return
-        path.unlink(missing_ok=True)
-        total -= size
+    kept, faces = found.kept.astype(np.int32), found.faces.astype(np.int32)
+    shifts = np.empty(0) if found.shifts is None else found.shifts
+    keep(kept_folder(FOLDER), key, {"kept": kept, "faces": faces, "error": np.array(found.error), "shifts": shifts})

@@ -37,7 +37,7 @@ def mesh_sizes(evidence: Evidence) -> Iterator[Finding]:
     yield from clear
     spoken_of = {finding.body for finding in (*clear, *evidence.once(pose_conventions))}
     for item in evidence.scene.bodies:
-        if not item.known and item.body.is_rigid and item.name not in spoken_of:
+        if not item.known and item.size is None and item.body.is_rigid and item.name not in spoken_of:
             yield from _by_what_is_measured(item, evidence)
 
 
@@ -90,7 +90,7 @@ def _clear(found: Decision, evidence: Evidence) -> Iterator[Finding]:
     if not others:
         return
     best, item = others[0], evidence.scene.body(name)
-    if item.body.coordinate_count or abs(np.log(best.factor)) < np.log(LEAST_FACTOR):
+    if item.size is not None or item.body.coordinate_count or abs(np.log(best.factor)) < np.log(LEAST_FACTOR):
         return
     sure = found.best.kind == "mesh" and found.sure
     if not sure and abs(np.log(best.factor)) < np.log(UNDECIDED):

@@ -79,9 +79,16 @@ def _with_gaps_filled(scene: Scene, *, name: str, missing: np.ndarray) -> Scene:
     initial, there = scene.body(name).initial, np.flatnonzero(~missing)
     if len(there) < 2:
         return scene
+    path = scene.world.camera if scene.world is not None and scene.world.moves else None
+    if path is not None:  # what is missing is carried through the world
+        placed = path.moved(initial.position, np.where(missing[:, None], [0.0, 0.0, 0.0, 1.0], initial.rotation))
+        initial = replace(initial, position=placed[0], rotation=placed[1])
     at = np.clip(np.arange(len(missing)), there[0], there[-1])
     fill = lambda rows: np.column_stack([np.interp(at, there, column[there]) for column in rows.T])  # noqa: E731
     turns = Slerp(there, Rotation.from_quat(initial.rotation[there]))(at).as_quat()
     joints = fill(initial.joints) if initial.joints.shape[1] else initial.joints
-    changes = {"position": fill(initial.position), "rotation": turns, "joints": joints, "imputed": missing}
+    position = fill(initial.position)
+    if path is not None:
+        position, turns = path.seen(position, turns)
+    changes = {"position": position, "rotation": turns, "joints": joints, "imputed": missing}
     return scene.with_poses({name: replace(initial, **changes)})

@@ -1,6 +1,7 @@
 """The program: one command, its errors in one line each, and its exit code.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 3 done but it fits badly (with --strict),
+130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ examples:
       a scene folder with known truth
 
 The same from Python: warpprior.refine, track, simulate, demo, evaluate, export_usd and info.
-Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
+Exit codes: 0 done, 1 failed while running, 2 bad input or usage, 3 done but it fits badly (with --strict),
+130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
 """
 
 

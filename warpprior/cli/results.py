@@ -167,7 +167,8 @@ def _measured(result: Result, device: str, progress: Progress) -> Result:
     course = Course(progress, {"prepare": 0.25, "before": 0.35, "after": 0.35, "contacts": 0.05})
     evaluator = Evaluator(result.scene, device=device, progress=course.part("prepare"))
     start = {body.name: body.initial for body in result.scene.bodies}
-    before = evaluator(start, course.part("before"))
+    given = None if result.scene.world is None else result.scene.world.given
+    before = evaluator(start, course.part("before"), camera=given)
     metrics = {"before": before, "after": evaluator(result.poses, course.part("after"))}
     contacts = result.contacts or find_contacts(result.scene, result.poses, device=device)
     return replace(result, metrics=metrics, contacts=contacts)

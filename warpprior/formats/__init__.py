@@ -21,12 +21,12 @@ __all__ = [
 
 # Where each name lives; its module is imported when it is first used.
 _homes = {
-    "CameraPath": "warpprior.io.world",
+    "CameraPath": "warpprior.world",
     "Format": "warpprior.formats.format",
     "Origin": "warpprior.formats.recording",
     "Place": "warpprior.formats.place",
     "Recording": "warpprior.formats.recording",
-    "World": "warpprior.io.world",
+    "World": "warpprior.world",
     "all_formats": "warpprior.formats.registry",
     "find_format": "warpprior.formats.registry",
     "guess_format": "warpprior.formats.registry",

@@ -16,6 +16,8 @@ import numpy as np
 
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
+from warpprior.formats.parts.bop_rows import HEADER, MILLIMETRE, pose_of, read_results, result_row
+from warpprior.formats.parts.image_cameras import ImageCamera, by_frame, common_view, usual_camera
 from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
 from warpprior.formats.parts.pictures import (
@@ -28,20 +30,17 @@ from warpprior.formats.parts.pictures import (
     numbered,
     picture_size,
 )
-from warpprior.formats.parts.text_files import entry, numbers, read_json, read_text
+from warpprior.formats.parts.text_files import entry, numbers, read_json
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
+from warpprior.io.rectify import Rectifier, Rectifiers
 from warpprior.io.world import World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.support.limits import number
 from warpprior.support.options import option
-from warpprior.support.wording import frame_list
 
-HEADER = "scene_id,im_id,obj_id,score,R,t,time"
 _MOST_BODIES = 200
-_SAME_K = 0.5  # [px]
-_MILLIMETRE = 0.001
 _TURN = {0: "x", 1: "y", 2: "z"}
 
 Key = tuple[int, int]  # number of the object, and which of its kind
@@ -62,7 +61,10 @@ class BopFormat(Format):
 
     name = "bop"
     title = "a scene of a BOP data set, with its ground truth or with results"
-    reads = "objects, visible masks, colours, depth and poses of the camera of one scene; ground truth or results CSV"
+    reads = (
+        "objects, visible masks, colours, depth and poses of the camera of one scene, rectified where images have "
+        "intrinsics of their own or HOT3D's lens; ground truth or results CSV"
+    )
     writes = "results CSV of the scene, as bop_toolkit takes it"
     verified = (
         "its results by bop_toolkit's own reader and check, results of others in bop_toolkit's tests by that reader; "
@@ -73,6 +75,17 @@ class BopFormat(Format):
     def recognises(self, path: Path) -> str:
         found = [file.name for file in path.glob("scene_camera*.json")] if path.is_dir() else []
         return found[0] if found else ""
+
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of the scene, as ``test`` or ``train_pbr``; and ``bop19``, ``bop24`` of which it has targets."""
+        split = path.absolute().parent
+        found = [split.name]
+        for file in sorted(split.parent.glob("test_targets_*.json")) if split.name.startswith("test") else ():
+            rows = read_json(file, "targets of a BOP data set")
+            scenes = {row.get("scene_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+            if path.name.isdigit() and int(path.name) in scenes:
+                found.append(file.stem.removeprefix("test_targets_"))
+        return tuple(found)
 
     def read(self, source: Path, options: BopOptions) -> Recording:
         return _Reader(source, options).read()
@@ -90,6 +103,7 @@ class _Reader:
 
     def __init__(self, source: Path, options: BopOptions):
         self.source, self.options, self.notes = source, options, []
+        self.rectifier: Rectifier | Rectifiers | None = None
         self.cameras = self._by_image("scene_camera")
         self.timeline = Timeline.of(self.cameras, str(source), self.notes)
         truth = source / self._name("scene_gt", ".json")
@@ -124,7 +138,7 @@ class _Reader:
                 if type(item) is not int or not 0 <= item < 10**6:
                     raise InputError(f"{where}: obj_id", f"is {str(item)[:20]}", "needs a number")
                 which = counts[item] = counts.get(item, 0) + 1
-                pose = _pose(entry(value, "cam_R_m2c", where), entry(value, "cam_t_m2c", where), where)
+                pose = pose_of(entry(value, "cam_R_m2c", where), entry(value, "cam_t_m2c", where), where)
                 found.setdefault((item, which), {})[image] = (row, pose)
         if len(found) > _MOST_BODIES:
             raise InputError(str(self.source), f"{len(found)} things", f"at most {_MOST_BODIES}")
@@ -150,7 +164,7 @@ class _Reader:
             fps=self.options.rate,
             bodies=tuple(bodies),
             labels=labels,
-            read_rgb=color_pictures(colors, camera),
+            read_rgb=color_pictures(colors, camera, self.rectifier),
             read_depth=self._depth(camera),
             warnings=tuple(self.notes),
         )
@@ -172,27 +186,24 @@ class _Reader:
         return {}
 
     def _camera(self) -> tuple[Camera, dict[int, Path]]:
-        """The camera, which has to be the same in all images, and colours by frame."""
+        """One camera for all images, and colours by frame; ``rectifier`` makes their pictures those of it."""
         path = self.source / self._name("scene_camera", ".json")
-        matrices = {}
-        for image, value in self.cameras.items():
-            if isinstance(value, dict) and "cam_K" not in value and "cam_model" in value:
-                kind = str(value["cam_model"])[:60]
-                raise InputError(f"{path}: {image}", f"is of a camera that is no pinhole: {kind}", "rectified pictures")
-            matrices[image] = numbers(entry(value, "cam_K", f"{path}: {image}"), (9,), f"{path}: {image}: cam_K")
-        usual = np.median(list(matrices.values()), axis=0)
-        apart = [image for image, matrix in matrices.items() if np.abs(matrix - usual).max() > _SAME_K]
-        if apart:
-            found = f"cam_K differs in {frame_list(apart)}"
-            raise InputError(str(path), found, "needs one camera for the whole scene: crops of images are not read")
-        found = Intrinsics(usual[0], usual[4], usual[2], usual[5])
+        cameras = {image: ImageCamera.of(value, f"{path}: {image}") for image, value in self.cameras.items()}
+        usual, apart = usual_camera(cameras)
         colors = self._pictures("rgb", "gray")
         sample = next(iter((colors or self._pictures("depth")).values()), None) or self._mask_sample()
+        found = Intrinsics(*usual)
         if sample is None:
-            found_size = max(2, round(2 * found.cx)), max(2, round(2 * found.cy))
-            self.notes.append(f"size of the pictures: guessed to be {found_size[0]} x {found_size[1]}: there are none")
-        size = found_size if sample is None else picture_size(sample)
-        return found.camera(size, None, path.name, self.notes), colors
+            stated = next((camera.size for camera in cameras.values() if camera.size is not None), None)
+            size = stated or (max(2, round(2 * found.cx)), max(2, round(2 * found.cy)))
+            self.notes.append(f"size of the pictures: guessed to be {size[0]} x {size[1]}: there are none")
+            return found.camera(size, None, path.name, self.notes), colors
+        size = picture_size(sample)
+        if not apart:
+            return found.camera(size, None, path.name, self.notes), colors
+        camera, made = common_view(cameras, size, path.name, self.notes)
+        self.rectifier = by_frame(self.timeline.by_frame(made, str(path), self.notes))
+        return camera, colors
 
     def _mask_sample(self) -> Path | None:
         """Any mask, for its size: their names end with the number of a row, not of an image."""
@@ -208,7 +219,7 @@ class _Reader:
             position, rotation = self._motion(self.truth[key], name)
             truth = Poses(position, rotation, np.zeros((len(position), 0)))
         path = self._model(key[0])
-        body = read_mesh(path, name, scale=_MILLIMETRE)
+        body = read_mesh(path, name, scale=MILLIMETRE)
         self.notes += [f"{path.name}: {warning}" for warning in body.warnings]
         return SceneBody(replace(body, warnings=()), label, False, initial, truth, self._symmetry(path, key[0]), path)
 
@@ -266,9 +277,12 @@ class _Reader:
             paths = {image: folder / f"{image:06d}_{row:06d}.png" for image, row in rows.items()}
             there = {image: inside(path, folder) for image, path in paths.items() if path.is_file()}
             if there:
-                masks[label] = file_masks(self.timeline.by_frame(there, str(folder), self.notes), camera)
+                there = self.timeline.by_frame(there, str(folder), self.notes)
+                masks[label] = file_masks(there, camera, self.rectifier)
                 named[label] = names[key]
-        return label_images(masks, self.timeline.count, camera, named, "mask_visib", self.notes), set(masks)
+        count, how = self.timeline.count, self.rectifier
+        images = label_images(masks, count, camera, named, "mask_visib", self.notes, rectifier=how)
+        return images, set(masks)
 
     def _depth(self, camera: Camera):
         paths = self._pictures("depth")
@@ -277,15 +291,19 @@ class _Reader:
         given = [float(numbers(scale, (), where)) for scale in scales if scale is not None]
         if not paths or not given or not float(np.median(given)) > 0.0:
             return None
-        unit = float(np.median(given)) * _MILLIMETRE
-        return depth_pictures(paths, camera, partial(np.multiply, unit))
+        unit = float(np.median(given)) * MILLIMETRE
+        return depth_pictures(paths, camera, partial(np.multiply, unit), rectifier=self.rectifier)
 
     def _world(self) -> World:
         path = self.source / self._name("scene_camera", ".json")
         matrices = np.full((self.timeline.count, 4, 4), np.nan)
         for frame, value in self.timeline.by_frame(self.cameras, str(path), self.notes).items():
             if "cam_R_w2c" in value and "cam_t_w2c" in value:
-                matrices[frame] = np.linalg.inv(_pose(value["cam_R_w2c"], value["cam_t_w2c"], f"{path}, frame {frame}"))
+                where = f"{path}, frame {frame}"
+                placed = pose_of(value["cam_R_w2c"], value["cam_t_w2c"], where)
+                if np.isfinite(placed).all() and abs(np.linalg.det(placed)) < 0.5:
+                    raise InputError(f"{where}: cam_R_w2c", "is no rotation", "the camera's pose, world to camera")
+                matrices[frame] = np.linalg.inv(placed)
         found = camera_path(matrices, complete(matrices), str(path), self.notes)
         note_camera(found, self.notes)
         return World(found)
@@ -299,44 +317,8 @@ class _Reader:
 
     def _results(self, path: Path) -> dict[Key, dict[int, tuple[int, np.ndarray]]]:
         """Poses of a results file, the one of the best score for each image and thing."""
-        lines = read_text(path, "a results file of BOP").splitlines()
-        if not lines or lines[0].strip() != HEADER:
-            raise InputError(str(path), f"begins with {lines[0][:40] if lines else ''!r}", f"needs {HEADER}")
-        scene, found = self.scene_number(), {}
-        for row, line in enumerate(lines[1:], start=2):
-            cells, where = line.split(","), f"{path}: line {row}"
-            if not line.strip():
-                continue
-            if len(cells) != 7:
-                raise InputError(where, f"has {len(cells)} fields", f"needs {HEADER}")
-            try:
-                number_of, image, item = (int(cell) for cell in cells[:3])
-                score, turn, shift = float(cells[3]), *([float(word) for word in cell.split()] for cell in cells[4:6])
-            except ValueError:
-                raise InputError(where, "is not numbers", f"needs {HEADER}") from None
-            if number_of == scene and image in self.cameras:
-                before = found.setdefault(item, {}).setdefault(image, [])
-                before.append((score, _pose(turn, shift, where)))
-        result: dict[Key, dict[int, tuple[int, np.ndarray]]] = {}
-        for item, images in found.items():
-            best = {image: max(rows, key=lambda one: one[0])[1] for image, rows in images.items()}
-            result[item, 1] = {image: (0, pose) for image, pose in best.items()}
-            dropped = sum(len(rows) - 1 for rows in images.values())
-            if dropped:
-                self.notes.append(f"object {item}: {dropped} results of lower score in the same image were left out")
-        if not result:
-            raise InputError(str(path), f"has nothing of scene {scene}", "results of this scene")
-        return result
-
-
-def _pose(turn: Any, shift: Any, where: str) -> np.ndarray:
-    """A pose (4, 4) in metres; NaN where it says that there is none: all -1, or a rotation of zeros."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = numbers(turn, (9,), f"{where}: R", finite=False).reshape(3, 3)
-    matrix[:3, 3] = numbers(shift, (3,), f"{where}: t")
-    none = (matrix[:3, :3] == -1.0).all() or not matrix[:3, :3].any()
-    matrix[:3, 3] *= _MILLIMETRE
-    return np.full((4, 4), np.nan) if none else matrix
+        found = read_results(path, self.scene_number(), self.cameras, self.notes)
+        return {(item, 1): {image: (0, pose) for image, pose in images.items()} for item, images in found.items()}
 
 
 def body_name(key: Key, among: Mapping[Key, Any]) -> str:
@@ -361,9 +343,7 @@ def _write_results(recording: Recording, reader: _Reader, folder: Path) -> str:
                 continue  # it is not in this image, or nobody knows where
             one = item.initial.frames(slice(frame, frame + 1))
             matrix = transforms_of(one.position, one.rotation)[0]
-            turn = " ".join(f"{value:.12g}" for value in matrix[:3, :3].ravel())
-            shift = " ".join(f"{value / _MILLIMETRE:.9g}" for value in matrix[:3, 3])
-            lines.append(f"{scene},{image},{int(item.name.split('_')[1])},1,{turn},{shift},-1")
+            lines.append(result_row(scene, image, int(item.name.split("_")[1]), matrix))
     split = reader.source.resolve().parent
     file = folder / f"warpprior_{split.parent.name}-{split.name}.csv"
     file.write_text("\n".join([*lines, ""]), newline="\n")

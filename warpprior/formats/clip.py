@@ -15,26 +15,23 @@ import numpy as np
 from warpprior.bodies.readers.hand import read_hand
 from warpprior.bodies.readers.mesh import UNITS
 from warpprior.formats.format import Format
+from warpprior.formats.parts.clip_frames import ClipFrames
 from warpprior.formats.parts.clip_hands import HandTrack, read_hand_tracks
-from warpprior.formats.parts.clip_roles import ROLES, Roles, find_roles
-from warpprior.formats.parts.intrinsics import Intrinsics, read_intrinsics
+from warpprior.formats.parts.clip_roles import ROLES, find_roles
 from warpprior.formats.parts.keypoints import ORDERS
-from warpprior.formats.parts.mask_sources import ONE, mask_numbers, mask_sample, read_masks
+from warpprior.formats.parts.mask_sources import ONE, read_masks
 from warpprior.formats.parts.mesh_units import read_mesh_of_any_unit
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.network_hands import CONVENTIONS, HandChoices
 from warpprior.formats.parts.pictures import (
     Masks,
-    color_pictures,
     depth_pictures,
     known_without_masks,
     label_images,
-    numbered,
-    picture_size,
 )
 from warpprior.formats.parts.pose_files import PoseTrack, read_pose_track
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
-from warpprior.io.rectify import Rectifier
 from warpprior.io.world import World
 from warpprior.scene import IGNORE_LABEL, Camera, Scene, SceneBody
 from warpprior.support.errors import InputError
@@ -48,10 +45,10 @@ _PLAIN_NAMES = ("mesh", "model", "textured", "textured_mesh", "object", "obj", "
 class ClipOptions:
     """Options of ``clip``; paths are below the folder, or absolute."""
 
-    rgb: Path | None = option("folder of colour pictures", metavar="PATH")
+    rgb: Path | None = option("folder of colour pictures, or a video", metavar="PATH")
     depth_images: Path | None = option("folder of depth images, 16-bit", metavar="PATH")
     depth_unit: float = option("metres per unit of depth images", number(0.001, 1e-9, 1e3))
-    masks: Path | None = option("folder or file of masks", metavar="PATH")
+    masks: Path | None = option("folder, file or video of masks", metavar="PATH")
     labels: tuple[str, ...] = option(
         "which mask is of which body, as mug=1 or hand_right=2; repeatable", (), metavar="BODY=MASK"
     )
@@ -67,6 +64,16 @@ class ClipOptions:
     mesh: tuple[Path, ...] = option("mesh of an object, in the order of --object-poses; repeatable", (), metavar="PATH")
     mesh_unit: str | None = option("unit of meshes (default: by their size)", choices=tuple(UNITS))
     hand_keypoints: tuple[Path, ...] = option("file of a hand's keypoints; repeatable", (), metavar="PATH")
+    hands: tuple[Path, ...] = option(
+        "file or folder of hands that a network gave: HaMeR, WiLoR, Dyn-HaMR, HaWoR, MANO npz; repeatable",
+        (),
+        metavar="PATH",
+    )
+    mano: Path | None = option("folder of the MANO models (default: $WARPPRIOR_MANO)", metavar="DIR")
+    left_hands: str | None = option(
+        "what rotations of left hands are of (default: what makes the keypoints in the file)", choices=CONVENTIONS
+    )
+    without_hands: bool = option("leave hands of networks out", False)
     keypoint_order: str | None = option("order of keypoints (default: by their distances)", choices=tuple(ORDERS))
     side: str | None = option("side of a hand whose file does not say it", choices=("right", "left"))
     fps: float = option("frames per second, where no trajectory says it", number(30.0, 0.01, 10_000.0))
@@ -76,13 +83,18 @@ class ClipFormat(Format):
     """A folder of loose outputs."""
 
     name = "clip"
-    title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hand keypoints"
+    sizes = "which is in matrices, where poses are such"
+    title = "a folder of loose outputs: pictures, masks, object poses, mesh, intrinsics, hands"
     reads = (
-        "masks: PNG by object, palettes and ids, npz, npy, COCO RLE JSON; poses: 4x4 text, JSON, npy, TUM, KITTI; "
-        "intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands"
+        "videos; masks: PNG by object, palettes and ids, npz, npy, COCO RLE JSON; poses: 4x4 text, JSON, npy, TUM, "
+        "KITTI; intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands; hands "
+        "of HaMeR, WiLoR, Dyn-HaMR, HaWoR and MANO npz"
     )
     writes = "the files of poses and of 3D keypoints, corrected, in their own form"
-    verified = "files made in the layouts of FoundationPose, SAM 2, COLMAP and TUM; run lengths by pycocotools"
+    verified = (
+        "files made in the layouts of FoundationPose, SAM 2, COLMAP, TUM and the networks of hands; run lengths by "
+        "pycocotools"
+    )
     general = True
     Options = ClipOptions
 
@@ -91,9 +103,11 @@ class ClipFormat(Format):
             return ""
         roles = find_roles(path, {})
         found = [
-            role for role in ("intrinsics", "masks", "object_poses", "mesh", "hand_keypoints") if roles.found[role]
+            role
+            for role in ("intrinsics", "masks", "object_poses", "mesh", "hand_keypoints", "hands")
+            if roles.found[role]
         ]
-        return f"{', '.join(found)}" if "intrinsics" in found and len(found) > 2 else ""
+        return ", ".join(found) if {"intrinsics", "hands"} & set(found) and len(found) > 2 else ""
 
     def read(self, source: Path, options: ClipOptions) -> Recording:
         if not source.is_dir():
@@ -108,39 +122,25 @@ class ClipFormat(Format):
 FORMAT = ClipFormat()
 
 
-class _Reader:
+class _Reader(ClipFrames):
     """One folder being read, or written back."""
-
-    def __init__(self, source: Path, options: ClipOptions):
-        self.source, self.options, self.notes = source, options, []
-        given = {role: getattr(options, role) for role in ROLES}
-        self.roles: Roles = find_roles(source, given)
-
-    def one(self, role: str) -> Path | None:
-        """The only file or folder of a role, or None.
-
-        Raises:
-            InputError: there are several.
-        """
-        found = self.roles.found[role]
-        if len(found) > 1:
-            there = ", ".join(str(path.relative_to(self.source)) for path in found[:4])
-            words = ROLES[role]
-            raise InputError(
-                str(self.source), f"{there} may each be {words}", f"--{role.replace('_', '-')} PATH decides"
-            )
-        return found[0] if found else None
 
     def read(self) -> Recording:
         tracks = self._tracks()
-        timeline = self._timeline(tracks)
-        camera, rectifier = self._camera()
+        timeline = self.timeline(tracks)
+        camera, rectifier = self.camera()
         objects = self._objects(tracks, timeline)
+        bent = None if rectifier is None else rectifier.points
+        choices = HandChoices(self.options.mano, self.options.left_hands, bent)
+        whole = {hand.item.name: hand for hand in self.networks.hands(camera, timeline, choices, self.notes)}
         hands = self._hands(timeline, camera)
-        if not objects and not hands:
+        if rectifier is not None:
+            hands = [hand.rectified(rectifier.points) for hand in hands]
+        if not objects and not hands and not whole:
             accepted = "poses of an object with its mesh, or keypoints of a hand"
             raise InputError(str(self.source), "holds nothing that can be estimated", accepted)
-        named = [item.name for item in objects] + [hand.name for hand in hands]
+        alone = [hand for hand in hands if hand.name not in whole]
+        named = [*(item.name for item in objects), *whole, *(hand.name for hand in alone)]
         labels = {name: label for label, name in enumerate(named, start=1)}
         images, masked = self._labels(timeline, camera, labels)
         if rectifier is not None and images is not None:
@@ -148,33 +148,39 @@ class _Reader:
             for image in images:
                 image[:] = nearest(image)
         bodies = [replace(item, label=labels[item.name]) for item in objects]
+        bodies += [replace(hand.item, label=labels[name]) for name, hand in whole.items()]
         bodies += [
             SceneBody(read_hand(hand.side, name=hand.name), labels[hand.name], False)  # its start is fitted
-            for hand in hands
+            for hand in alone
         ]
         rgb, depth = self.one("rgb"), self.one("depth_images")
-        colors = self._frames(rgb, timeline)
-        depths, unit = self._frames(depth, timeline), self.options.depth_unit
+        depths, unit = self.frames(depth, timeline), self.options.depth_unit
         read_rgb, read_depth = (
-            color_pictures(colors, camera),
+            self.colors(rgb, timeline, camera),
             depth_pictures(depths, camera, partial(np.multiply, unit)),
         )
         if rectifier is not None:
             read_rgb = None if read_rgb is None else replace(read_rgb, rectifier=rectifier)
-            read_depth = None
-            self.notes.append("pictures were rectified to a pinhole camera; depth images were left out")
+            read_depth = None if read_depth is None else replace(read_depth, rectifier=rectifier)
+            self.notes.append("pictures, masks and keypoints in them were rectified to a pinhole camera")
+        flat = {name: hand.keypoints2d for name, hand in whole.items() if hand.keypoints2d is not None}
+        deep = {name: hand.keypoints3d for name, hand in whole.items() if hand.keypoints3d is not None}
+        flat |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"}
+        deep |= {hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"}
         self._say_what_is_what()
         world = self._world(timeline)
+        rate, times = self.times(timeline) or (self.fps(tracks), None)
         scene = Scene(
             name=self.source.resolve().name or "clip",
             camera=camera,
-            fps=self._fps(tracks),
+            fps=rate,
+            timestamps=times,
             bodies=tuple(bodies),
             labels=images,
             read_rgb=read_rgb,
             read_depth=read_depth,
-            keypoints2d={hand.name: hand.values for hand in hands if hand.kind == "keypoints2d"},
-            keypoints3d={hand.name: hand.values for hand in hands if hand.kind == "keypoints3d"},
+            keypoints2d=flat,
+            keypoints3d=deep,
             warnings=tuple(self.notes),
         )
         return Recording(known_without_masks(scene, masked), world)
@@ -188,45 +194,6 @@ class _Reader:
                 raise InputError(str(path), f"a second track called {name}", "--object-poses PATH decides")
             found[name] = read_pose_track(path, self.notes)
         return found
-
-    def _timeline(self, tracks: dict[str, PoseTrack]) -> Timeline:
-        rgb, masks = self.one("rgb"), self.one("masks")
-        for path, found in ((rgb, numbered(rgb) if rgb else {}), (masks, mask_numbers(masks) if masks else [])):
-            if found:
-                return Timeline.of(found, str(path), self.notes)
-        for name, track in tracks.items():
-            if track.numbers is not None:
-                return Timeline.of(track.numbers, name, self.notes)
-        for track in tracks.values():
-            return Timeline(tuple(range(len(track.matrices))))
-        lengths = self._hand_lengths()
-        if not lengths:
-            raise InputError(str(self.source), "holds no numbered pictures, masks or poses", "--rgb, --masks or poses")
-        return Timeline(tuple(range(lengths[0])))
-
-    def _hand_lengths(self) -> list[int]:
-        tracks = read_hand_tracks(self.roles.found["hand_keypoints"], self.options.side, None, (1, 1), [], probe=True)
-        return [len(track.values) for track in tracks]
-
-    def _frames(self, folder: Path | None, timeline: Timeline) -> dict[int, Path]:
-        return {} if folder is None else timeline.by_frame(numbered(folder), str(folder), self.notes)
-
-    def _camera(self) -> tuple[Camera, Rectifier | None]:
-        path = self.one("intrinsics")
-        if path is None:
-            accepted = "cam_K.txt, intrinsics.json or .yaml, or cameras.txt; --intrinsics PATH"
-            raise InputError(str(self.source), "holds no intrinsics", accepted)
-        found: Intrinsics = read_intrinsics(path)
-        rgb, masks, depth = (self.one(role) for role in ("rgb", "masks", "depth_images"))
-        sample = next((file for folder in (rgb, depth) if folder for file in numbered(folder).values()), None)
-        sample = sample or (mask_sample(masks) if masks else None)
-        size = picture_size(sample) if sample else found.size
-        if size is None:
-            size = max(2, round(2 * found.cx)), max(2, round(2 * found.cy))
-            said = f"{size[0]} x {size[1]}, from the principal point"
-            self.notes.append(f"size of the pictures: guessed to be {said}, for there are none")
-        camera = found.camera(size, self.options.pixel_centers, path.name, self.notes)
-        return camera, None if found.distortion is None else Rectifier(camera, found.distortion, str(path))
 
     def _objects(self, tracks: dict[str, PoseTrack], timeline: Timeline) -> list[SceneBody]:
         """Objects with their poses, labels still to be given."""
@@ -327,20 +294,12 @@ class _Reader:
             str(path), f"masks {there} of {', '.join(bodies)}: whose are they?", "--labels BODY=MASK decides"
         )
 
-    def _fps(self, tracks: dict[str, PoseTrack]) -> float:
-        times = next((track.times for track in tracks.values() if track.times is not None), None)
-        if times is not None and len(times) > 1 and np.all(np.diff(times) > 0.0):
-            rate = 1.0 / float(np.median(np.diff(times)))
-            if 0.01 <= rate <= 10_000.0:
-                self.notes.append(f"frame rate: {rate:.4g} per second, from the times of the poses")
-                return rate
-        self.notes.append(f"frame rate: {self.options.fps:g} per second, which no file says")
-        return self.options.fps
-
     def _world(self, timeline: Timeline) -> World:
         path = self.one("camera_poses")
         if path is None:
-            return World()
+            way = self.networks.camera(timeline, self.notes)
+            note_camera(way, self.notes)
+            return World(way)
         matrices, valid = read_pose_track(path, self.notes).by_frame(timeline, self.notes)
         found = camera_path(matrices, valid, str(path), self.notes)
         note_camera(found, self.notes)
@@ -360,7 +319,7 @@ class _Reader:
     def write(self, recording: Recording, folder: Path) -> tuple[str, ...]:
         """Write the files of poses and of 3D keypoints with those of the recording; the rest is not copied."""
         tracks, written = self._tracks(), []
-        timeline, meshes = self._timeline(tracks), self._meshes(list(tracks))
+        timeline, meshes = self.timeline(tracks), self._meshes(list(tracks))
         for (_, track), name in self._named(tracks, meshes):
             item = recording.scene.body(name)
             raw, valid = track.by_frame(timeline, [])
@@ -383,7 +342,10 @@ class _Reader:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 hand.save(target, recording.scene.body(hand.name), timeline)
                 written.append(str(self._below(hand.path)))
-        return (f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied",)
+        said = [f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied"]
+        if self.roles.found["hands"] and not self.options.without_hands:
+            said.append("hands of networks are not written back: warpprior export --format mano_npz writes them")
+        return tuple(said)
 
     def _below(self, path: Path) -> Path:
         return path.relative_to(self.source) if path.is_relative_to(self.source) else Path(path.name)

@@ -7,8 +7,9 @@ the wrist joint, and the left model as it was published.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,21 @@ import numpy as np
 
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
+from warpprior.formats.parts.bop_rows import read_results
+from warpprior.formats.parts.dexycb_results import (
+    SETUPS,
+    SPLITS,
+    Numbered,
+    number_samples,
+    read_joints,
+    samples_of,
+    splits_of_sequence,
+    write_results,
+)
 from warpprior.formats.parts.intrinsics import read_intrinsics
+from warpprior.formats.parts.mano_fit import fit_joints
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import camera_path, complete, filled, split_transforms, with_truth
+from warpprior.formats.parts.motion import camera_path, complete, filled, split_transforms, spread, with_truth
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
@@ -53,6 +66,10 @@ class DexYcbOptions:
     without_hands: bool = option("read objects alone, without hands", False)
     models: Path | None = option("folder of the YCB models (default: models of the data set)", metavar="DIR")
     rate: float = option("frames per second", number(30.0, 0.01, 10_000.0))
+    setup: str = option("of the evaluation, whose samples results are of", "s0", choices=SETUPS)
+    split: str = option("of the evaluation, whose samples results are of", "test", choices=SPLITS)
+    results: Path | None = option("CSV of estimated object poses (BOP) to start from", metavar="FILE")
+    joints: Path | None = option("estimated joints of hands (HPE), one line a sample, to start from", metavar="FILE")
 
 
 class DexYcbFormat(Format):
@@ -61,7 +78,11 @@ class DexYcbFormat(Format):
     name = "dexycb"
     title = "a sequence of DexYCB, of one camera"
     reads = "objects, hand (MANO), labels, colours, depth and the camera's place; poses are truth and start"
-    verified = "files made in the layout of dex-ycb-toolkit, with its MANO layer's rules"
+    writes = "results of one camera or several for the scorers of the data set: joints of hands, poses of objects (BOP)"
+    verified = (
+        "files made in the layout of dex-ycb-toolkit, with its MANO layer's rules; results by what its evaluators do "
+        "with them"
+    )
     Options = DexYcbOptions
 
     def recognises(self, path: Path) -> str:
@@ -70,8 +91,26 @@ class DexYcbFormat(Format):
                 return "meta.yml and labels of cameras"
         return ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """``s0_train`` to ``s3_test``; those of s2 are of cameras, the others of whole sequences."""
+        path = path.absolute()
+        sequence = path if (path / "meta.yml").is_file() else path.parent
+        return splits_of_sequence(sequence, "" if sequence == path else path.name)
+
     def read(self, source: Path, options: DexYcbOptions) -> Recording:
         return _Reader(source, options).read()
+
+    def write(self, recording: Recording, folder: Path, options: DexYcbOptions) -> tuple[str, ...]:
+        return self.write_several((recording,), folder, options)
+
+    def write_several(self, recordings: Sequence[Recording], folder: Path, options: DexYcbOptions) -> tuple[str, ...]:
+        places, names = [], []
+        for recording in recordings:
+            origin = self.origin_of(recording, "a sequence", "results are of samples of DexYCB")
+            reader = _Reader(origin.path, replace(options, serial=origin.options.get("serial")))
+            places.append((reader.sequence, reader.serial))
+            names.append({YCB[item - 1]: item for item in reader.items})
+        return write_results(recordings, places, names, folder, options.setup, options.split)
 
 
 FORMAT = DexYcbFormat()
@@ -120,6 +159,9 @@ class _Reader:
         poses, hands, found = self._labels_of(camera)
         labels, files = found
         bodies = [self._object(k, item, poses[:, k]) for k, item in enumerate(self.items)]
+        if self.options.results is not None:
+            given = read_results(self.options.results, self._samples.scene, range(self.count), self.notes)
+            bodies = [self._started(body, given.get(item)) for body, item in zip(bodies, self.items, strict=True)]
         hand = None if self.options.without_hands else self._hand(hands, len(self.items) + 1)
         if hand is None:
             for image in labels:
@@ -132,7 +174,9 @@ class _Reader:
         colors = self._pictures("color_", (".jpg", ".png"))
         depths = self._pictures("aligned_depth_to_color_", (".png",))
         world = self._world()
-        self.notes.append("poses to start from are the labels of the data set, which are its truth, too")
+        if self.options.results is None or self.options.joints is None:
+            what = "poses" if self.options.results is self.options.joints else "poses without results"
+            self.notes.append(f"{what} to start from are the labels of the data set, which are its truth, too")
         scene = Scene(
             name=f"{self.sequence.name} {self.serial}",
             camera=camera,
@@ -216,6 +260,24 @@ class _Reader:
         self.notes += [f"{name}: {warning}" for warning in body.warnings]
         return with_truth(SceneBody(replace(body, warnings=()), k + 1, False, poses, source=path))
 
+    @cached_property
+    def _samples(self) -> Numbered:
+        """Where this camera's samples are among those of the split."""
+        found = number_samples(self.root, self.options.setup, self.options.split)[0]
+        return samples_of(found, self.sequence, self.serial, self.options.setup, self.options.split)
+
+    def _started(self, item: SceneBody, given: dict[int, np.ndarray] | None) -> SceneBody:
+        """The object in poses of a results file; it stays where it is where the file has none."""
+        if given is None:
+            self.notes.append(f"{item.name} is not in {self.options.results}: it starts from its labels")
+            return item
+        matrices = np.full((self.count, 4, 4), np.nan)
+        for frame, pose in given.items():
+            matrices[frame] = pose
+        valid = complete(matrices)
+        position, rotation, _ = split_transforms(matrices, valid, f"{self.options.results}: {item.name}", self.notes)
+        return replace(item, initial=filled(self.folder, item.name, position, rotation, valid, self.notes))
+
     def _hand(self, stored: np.ndarray, label: int) -> SceneBody | None:
         sides, calibrations = self._list("mano_sides"), self._list("mano_calib")
         if len(sides) != 1 or sides[0] not in ("left", "right") or len(calibrations) != 1:
@@ -236,7 +298,18 @@ class _Reader:
             raise InputError(str(hand.path), str(error), "the published model of MANO") from None
         self.notes.append(f"{name}: 45 principal components about the mean pose were made rotation vectors")
         poses = hand.poses(self.folder, name, plain[:, :3], plain[:, 48:51], joints, shape, valid, self.notes)
-        return with_truth(hand.scene_body(name, label, poses))
+        item = with_truth(hand.scene_body(name, label, poses))
+        if self.options.joints is None:
+            return item
+        given = read_joints(self.options.joints, self._samples)
+        seen = np.flatnonzero(complete(given))
+        if not len(seen):
+            raise InputError(str(self.options.joints), f"has nothing of {self.folder}", "joints of these samples")
+        start, off = fit_joints(hand, given[seen], shape)
+        self.notes.append(
+            f"{name} starts from {self.options.joints.name}: MANO fitted to it, off by {1e3 * off:.2g} mm"
+        )
+        return replace(item, initial=spread(self.folder, name, start, seen, self.count, self.notes))
 
     def _world(self) -> World:
         """Where the camera stands among the others."""

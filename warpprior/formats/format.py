@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ class Format:
         reads: what of it is read, in words; empty where it is only written.
         writes: what of it is written, in words; empty where it is only read.
         verified: against what reading and writing were verified.
+        sizes: what becomes of the size that a body was found to have: the end of ``2 times as large as its mesh, ...``.
         general: it is guessed only where no other format recognises a path.
         Options: a frozen dataclass of :func:`warpprior.cli.options.option` fields: options of the command line where
             the format is named.  Their names are no command's own.
@@ -35,6 +37,7 @@ class Format:
     writes: ClassVar[str] = ""
     verified: ClassVar[str] = ""
     general: ClassVar[bool] = False
+    sizes: ClassVar[str] = "which this format does not hold"
     Options: ClassVar[type] = NoOptions
 
     def recognises(self, path: Path) -> str:
@@ -43,6 +46,10 @@ class Format:
         Names and sizes are looked at, and headers; nothing is read whole.
         """
         return ""
+
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """Splits of the data set that a recognised path belongs to, as the set or its own code defines them."""
+        return ()
 
     def read(self, source: Path, options: Any) -> Recording:
         """Read a file or folder.
@@ -71,6 +78,16 @@ class Format:
             InputError: the recording has not what the format needs.
         """
         raise InputError(f"format {self.name}", "is read only", "name one that is written: warpprior formats")
+
+    def write_several(self, recordings: Sequence[Recording], folder: Path, options: Any) -> tuple[str, ...]:
+        """Write several recordings into the same files, where the format's files hold more than one sequence.
+
+        Arguments, returned sentences and errors as of :meth:`write`.
+
+        Raises:
+            InputError: files of the format hold one sequence each.
+        """
+        raise InputError(f"format {self.name}", f"{len(recordings)} recordings at once", "one: it holds one sequence")
 
     def origin_of(self, recording: Recording, what: str, accepted: str) -> Origin:
         """Where a recording was read from, for formats that are only written back.

@@ -21,6 +21,7 @@ class FoundationPoseFormat(Format):
     """Text files of FoundationPose."""
 
     name = "foundationpose"
+    sizes = "and its mesh is written in that size"
     title = "poses of objects as FoundationPose leaves them (4x4 text)"
     writes = "NAME/ob_in_cam/FRAME.txt and NAME/mesh/NAME.obj of each object, cam_K.txt"
     verified = "read back by `clip`, and by numpy.loadtxt"

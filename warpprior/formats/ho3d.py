@@ -6,19 +6,24 @@ backward; whole rotation vectors of MANO with a flat mean hand; pickles, which a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from warpprior.bodies.readers.mano import LAYOUT
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.bodies.readers.pickled_arrays import PickledArrays
 from warpprior.bodies.readers.safe_pickle import read_pickle
 from warpprior.formats.format import Format
+from warpprior.formats.parts.ho3d_predictions import JOINTS, OPENGL, Predictions, read_order
+from warpprior.formats.parts.ho3d_results import HAND, list_of, write_results
 from warpprior.formats.parts.intrinsics import Intrinsics
+from warpprior.formats.parts.mano_fit import fit_vertices
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import complete, filled, with_truth
+from warpprior.formats.parts.motion import complete, filled, spread, with_truth
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, label_images, numbered, picture_size
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
@@ -29,7 +34,6 @@ from warpprior.support.limits import number
 from warpprior.support.options import option
 from warpprior.support.wording import frame_list
 
-OPENGL = np.diag([1.0, -1.0, -1.0])  # of its axes in OpenCV's
 DEPTH_UNIT = 0.00012498664727900177  # metres, of depth in two colours
 HANDS = {"hand_right": ("hand", "rightHand"), "hand_left": ("leftHand",)}
 CHANNEL = {"object": 1, "hand": 2}  # of seg, in RGB: green and blue
@@ -46,6 +50,13 @@ class Ho3dOptions:
     without_hands: bool = option("read the object alone, without hands", False)
     models: Path | None = option("folder of the YCB models (default: models of the data set)", metavar="DIR")
     rate: float = option("frames per second", number(30.0, 0.01, 10_000.0))
+    predictions: Path | None = option("pred.json of a hand network: the hand to start from", metavar="FILE")
+    order: Path | None = option(
+        "list of the frames of pred.json (default: evaluation.txt of the data set)", metavar="FILE"
+    )
+    fill: Path | None = option(
+        "pred.json for frames that were not estimated, to write (default: --predictions)", metavar="FILE"
+    )
 
 
 class Ho3dFormat(Format):
@@ -53,16 +64,36 @@ class Ho3dFormat(Format):
 
     name = "ho3d"
     title = "a sequence of HO-3D (v2, v3) or H2O-3D"
-    reads = "object, hands (MANO), colours, depth and masks of seg; poses are truth and start"
-    verified = "files made in the layout of the data set's own scripts; colours of seg by third parties' code alone"
+    reads = (
+        "object, hands (MANO), colours, depth and masks of seg; poses are truth and start; hands of predictions "
+        "(pred.json) instead"
+    )
+    writes = "pred.json of one sequence or several in the order of evaluation.txt, as its eval.py takes it"
+    verified = (
+        "files made in the layout of the data set's own scripts, pred.json by what its eval.py does with it; colours "
+        "of seg by third parties' code alone"
+    )
     Options = Ho3dOptions
 
     def recognises(self, path: Path) -> str:
         there = (path / "meta").is_dir() and (path / "rgb").is_dir()
         return "meta/*.pkl and rgb" if there and any((path / "meta").glob("*.pkl")) else ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of the sequence: ``train`` or ``evaluation``."""
+        name = path.absolute().parent.name
+        return (name,) if name in ("train", "evaluation", "test") else ()
+
     def read(self, source: Path, options: Ho3dOptions) -> Recording:
         return _Reader(source, options).read()
+
+    def write(self, recording: Recording, folder: Path, options: Ho3dOptions) -> tuple[str, ...]:
+        return self.write_several((recording,), folder, options)
+
+    def write_several(self, recordings: Sequence[Recording], folder: Path, options: Ho3dOptions) -> tuple[str, ...]:
+        for recording in recordings:
+            self.origin_of(recording, "a sequence", "predictions are of frames of HO-3D")
+        return write_results(recordings, folder, options.order, options.fill or options.predictions)
 
 
 FORMAT = Ho3dFormat()
@@ -89,13 +120,16 @@ class _Reader:
         bodies = [] if item is None else [item]
         for name, keys in HANDS.items():
             hand = None if self.options.without_hands else self._hand(name, keys)
+            if name == HAND and self.options.predictions is not None and not self.options.without_hands:
+                hand = self._predicted(self.options.predictions, hand)
             bodies += [] if hand is None else [hand]
+        if self.options.predictions is None or self.options.without_hands:
+            self.notes.append("poses to start from are the annotations of the data set, which are its truth, too")
         if not bodies:
             raise InputError(str(self.source), "has poses of nothing", "needs a sequence with annotations")
         bodies = [replace(body, label=label) for label, body in enumerate(bodies, start=1)]
         labels = self._labels(camera, bodies)
         depths = self.timeline.by_frame(self._files("depth"), str(self.source / "depth"), self.notes)
-        self.notes.append("poses to start from are the annotations of the data set, which are its truth, too")
         scene = Scene(
             name=self.source.name or "ho3d",
             camera=camera,
@@ -185,6 +219,31 @@ class _Reader:
         wrist = (np.where(valid[:, None], shifts, 0.0) + hand.root(shape)) @ OPENGL
         poses = filled(self.source, name, wrist, turned.as_quat(), valid, self.notes, joints=plain[:, 3:], shape=shape)
         return with_truth(hand.scene_body(name, 1, poses))
+
+    def _predicted(self, file: Path, truth: SceneBody | None) -> SceneBody:
+        """The right hand as a network has it; what is annotated stays its truth."""
+        listed = list_of(self.source, self.options.order)
+        if listed is None:
+            raise InputError(str(file), "does not say of which frames it is", "--order evaluation.txt")
+        predictions = Predictions(file, read_order(listed))
+        hand, places = find_mano(self.options.mano, "right"), {}
+        for frame, number_of in enumerate(self.timeline.numbers):
+            found = predictions.frame((self.source.name, number_of))
+            if found is not None and found[1].shape[0] != LAYOUT.vertices:
+                accepted = f"those of MANO, {LAYOUT.vertices}"
+                raise InputError(f"{file}: {self.source.name}", f"has {found[1].shape[0]} vertices", accepted)
+            if found is not None and (found[1][:, 2] > 0.0).all():  # what is nowhere was not predicted
+                places[frame] = found
+        if not places:
+            raise InputError(str(file), f"has no hand of {self.source.name}", f"predictions in the order of {listed}")
+        keypoints = np.stack([joints[np.argsort(JOINTS)] for joints, _ in places.values()])
+        fitted, off = fit_vertices(hand, np.stack([vertices for _, vertices in places.values()]), keypoints)
+        self.notes.append(
+            f"{HAND} starts from {file.name}: MANO fitted to its vertices, {1000 * off:.2g} mm off (median)"
+        )
+        poses = spread(self.source, HAND, fitted, np.array(list(places)), self.count, self.notes)
+        item = hand.scene_body(HAND, 1, poses)
+        return item if truth is None else replace(item, truth=truth.truth)
 
     def _labels(self, camera: Camera, bodies: list[SceneBody]) -> np.ndarray | None:
         """Label images of seg, whose green is the object and whose blue is the hand; of one hand alone."""

@@ -15,11 +15,14 @@ import numpy as np
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.bodies.readers.umetrack import JOINTS, read_umetrack, umetrack_body
 from warpprior.formats.format import Format
+from warpprior.formats.parts.hot3d_back import write_tables
 from warpprior.formats.parts.hot3d_clip import is_clip, read_clip
 from warpprior.formats.parts.hot3d_files import HandTrack, Hot3d, read_folder
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera
 from warpprior.formats.parts.pictures import hide_unlabelled
+from warpprior.formats.parts.text_files import read_json
+from warpprior.formats.parts.virtual_camera import into_world
 from warpprior.formats.recording import Recording
 from warpprior.io.world import World
 from warpprior.scene import Poses, Scene, SceneBody
@@ -53,6 +56,7 @@ class Hot3dFormat(Format):
         "objects, both hands (UmeTrack, or MANO), poses of the moving camera; of clips also pictures and masks of one "
         "camera, rectified from FISHEYE624"
     )
+    writes = "back in place, of recordings: objects and UmeTrack hands in their tables; clips are not"
     verified = (
         "the genuine sample of its repository (Quest 3, Aria): the right hand on the mouse, 2D boxes; clips made in "
         "their layout"
@@ -65,12 +69,58 @@ class Hot3dFormat(Format):
         files = "dynamic_objects.csv", "headset_trajectory.csv"
         return files[1] if all((path / file).is_file() for file in files) else ""
 
+    def splits_of(self, path: Path) -> tuple[str, ...]:
+        """The folder of a clip, as ``train_quest3``, and what ``clip_splits.json`` beside it says of its number."""
+        if path.is_dir():
+            return ()
+        folder = path.absolute().parent
+        found = [folder.name] if folder.name.startswith(("train_", "test_")) else []
+        file, number_of = folder.parent / "clip_splits.json", path.stem.rpartition("-")[2]
+        tree = read_json(file, "splits of HOT3D") if file.is_file() else {}
+        for name, listed in tree.items() if isinstance(tree, dict) else ():
+            if number_of.isdigit() and int(number_of) in _whole_numbers(listed):
+                found.append(str(name))
+        return tuple(found)
+
     def read(self, source: Path, options: Hot3dOptions) -> Recording:
         notes: list[str] = []
         found = (
             read_clip(source, options.stream, notes) if source.is_file() else read_folder(source, options.stream, notes)
         )
         return _Maker(source, found, options, notes).recording()
+
+    def write(self, recording: Recording, folder: Path, options: Hot3dOptions) -> tuple[str, ...]:
+        origin = self.origin_of(recording, "a recording", "poses go back into its tables")
+        if origin.path.is_file():
+            raise InputError(str(origin.path), "is a clip, which is not written", "a recording, or another format")
+        found = read_folder(origin.path, options.stream, [])
+        path = recording.world.camera
+        recording.check_frames(len(found.times), origin.path)
+        assert path is not None, "reading made one"
+        objects, hands, said = {}, {}, []
+        for item in recording.scene.bodies:
+            position, rotation = into_world(path, item.initial.position, item.initial.rotation)
+            poses = np.concatenate([position, rotation], axis=1)
+            side = item.name.removeprefix("hand_")
+            uid = next((uid for uid in found.objects if found.names.get(uid, f"object_{uid}") == item.name), None)
+            if item.known:
+                continue
+            if uid is not None:
+                poses[~complete(found.objects[uid])] = np.nan
+                objects[uid] = poses
+            elif side in found.umetrack and item.body.kind == "umetrack":
+                poses[~complete(found.umetrack[side].poses)] = np.nan
+                hands[side] = poses, item.initial.joints
+            else:
+                said.append(f"{item.name} stays as it was: 15 numbers of MANO do not hold its pose")
+        written = write_tables(origin.path, folder, options.stream, objects, hands)
+        return (f"{', '.join(written) or 'nothing'} in {len(found.times)} frames; all else is as it was", *said)
+
+
+def _whole_numbers(tree: object) -> set[int]:
+    """Those of a list, or of lists by names."""
+    parts = tree.values() if isinstance(tree, dict) else [tree]
+    return {value for part in parts if isinstance(part, list) for value in part if type(value) is int}
 
 
 class _Maker:
@@ -105,7 +155,7 @@ class _Maker:
         note_camera(self.path, notes)
         scene = Scene(
             name=found.name,
-            camera=found.lens.pinhole(),
+            camera=found.lens.camera,
             fps=found.fps,
             bodies=(*bodies, *hands),
             labels=labels,

@@ -2,7 +2,8 @@
 
 ``vertices = FK(global_orient, hand_pose, betas) + transl``, turned about the wrist joint, ``flat_hand_mean`` True, each
 hand of its own model: ``transl`` is not the wrist, which is ``transl + J0(betas)``.  Where ``mirrored`` is True the
-model is the mirror image in x of the other side's file.
+model is the mirror image in x of the other side's file, where ``left_shape_corrected`` is True the shape directions of
+MANO_LEFT were reversed in x.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from warpprior.bodies.readers.mano import read_mano_model
 from warpprior.formats.format import Format, NoOptions
-from warpprior.formats.parts.mano_hands import hand_of
+from warpprior.formats.parts.mano_hands import hand_of, has_corrected_shape
 from warpprior.formats.parts.motion_columns import level_world
 from warpprior.formats.parts.virtual_camera import into_world
 from warpprior.formats.recording import Recording
@@ -39,7 +40,9 @@ class ManoNpzFormat(Format):
             raise InputError(f"scene {scene.name!r}", "has no hand of MANO", "needs one; hand_keypoints takes any hand")
         for item in hands:
             mirrored = item.source is not None and read_mano_model(item.source).side != item.body.side
-            root = hand_of(item, mirrored=mirrored).root(item.initial.shape)
+            hand = hand_of(item, mirrored=mirrored)
+            root = hand.root(item.initial.shape)
+            published = read_mano_model(hand.path, side=item.body.side, mirrored=mirrored)
             poses = item.initial
             if poses.scale != 1.0:
                 raise InputError(
@@ -56,6 +59,7 @@ class ManoNpzFormat(Format):
                 "is_right": np.array(item.body.side == "right"),
                 "flat_hand_mean": np.array(True),
                 "mirrored": np.array(mirrored),
+                "left_shape_corrected": np.array(has_corrected_shape(item, published, mirrored=mirrored)),
                 "valid": np.ones(len(wrist), dtype=bool) if poses.imputed is None else ~poses.imputed,
             }
             write_arrays(folder / f"{item.name}.npz", arrays)

@@ -82,7 +82,7 @@ class _Reader:
 
     def __init__(self, source: Path, options: ManoSharpaOptions):
         self.options, self.notes = options, []
-        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.robot))
+        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.of_robot))
         if row.text("schema_version"):
             raise InputError(row.place("schema_version"), f"is {row.text('schema_version')!r}", _ACCEPTED)
         self.objects = read_row_objects(row, self.notes)

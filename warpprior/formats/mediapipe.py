@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.format import Format
+from warpprior.formats.parts.crop_camera import placed
 from warpprior.formats.parts.hands_alone import hands_recording
 from warpprior.formats.parts.text_files import read_json
 from warpprior.formats.recording import Recording
@@ -138,20 +139,6 @@ def _points(value: Any, where: str) -> np.ndarray:
     if found.shape != (_POINTS, 3) or not (np.abs(found) < 1e4).all():
         raise InputError(where, f"has landmarks of shape {found.shape}, or not finite", f"needs {_POINTS} of a hand")
     return found
-
-
-def placed(places: np.ndarray, pixels: np.ndarray, camera: Camera) -> np.ndarray:
-    """Places (n, 3) [m] about the hand's middle, moved to where the camera sees them at pixels (n, 2).
-
-    Each pixel gives two linear equations for the shift t: f (x + tx) = (u - c) (z + tz).
-    """
-    rays = (pixels - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
-    count = len(places)
-    matrix = np.zeros((2 * count, 3))
-    matrix[:count, 0] = matrix[count:, 1] = 1.0
-    matrix[:, 2] = -rays.T.ravel()
-    wanted = (rays * places[:, 2:] - places[:, :2]).T.ravel()
-    return places + np.linalg.lstsq(matrix, wanted, rcond=None)[0]
 
 
 FORMAT = MediaPipeFormat()

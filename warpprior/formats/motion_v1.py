@@ -57,6 +57,7 @@ class MotionFormat(Format):
     """motion_v1 parquet files."""
 
     name = "motion_v1"
+    sizes = "and its mesh is written in that size"
     title = "a motion_v1 parquet file of NVIDIA video_to_data, or a folder of them"
     reads = (
         "objects by their meshes; hands by frames that are named as a hand's joints are (fitted), robots and robot "
@@ -107,7 +108,7 @@ class _Reader:
 
     def __init__(self, source: Path, options: MotionOptions):
         self.options, self.notes = options, []
-        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.robot))
+        self.row = row = ParquetRow(find_row_file(source, options.sequence, options.of_robot))
         version = row.text("schema_version")
         if version != VERSION:
             accepted = "the older form without schema_version is read by mano_sharpa"

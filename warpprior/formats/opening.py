@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from warpprior.formats.place import ANY, Place, make_options, plain_options
 from warpprior.formats.recording import Origin, Recording
 from warpprior.formats.registry import all_formats, find_format, guess_format
+from warpprior.io.gaps import filled_in_world
 from warpprior.io.scene_file import SCENE_FILE
 from warpprior.scene import Scene
 from warpprior.support.errors import InputError
@@ -59,6 +61,7 @@ def read_place(place: Place) -> Recording:
         raise InputError(str(place), "does not exist", f"needs {format.title}")
     options = format.Options() if place.options is None else place.options
     recording = format.read(place.path, options)
+    recording = recording.with_scene(filled_in_world(recording.scene))
     if recording.origin is not None:
         return recording
     return replace(recording, origin=Origin(format.name, place.path.absolute(), plain_options(options)))
@@ -118,17 +121,17 @@ def _hint_at_format(path: Path) -> None:
 
 
 def write(
-    recording: Recording,
+    recording: Recording | Sequence[Recording],
     folder: str | os.PathLike[str],
     format: str | None = None,
     *,
     overwrite: bool = False,
     **options: Any,
 ) -> tuple[str, ...]:
-    """Write a recording; the folder appears as a whole.
+    """Write a recording, or several into one file; the folder appears as a whole.
 
     Args:
-        recording: what to write, in its scene's initial poses.
+        recording: what to write, in its scene's initial poses; several where a file of the format holds several.
         folder: must not exist, or be empty.
         format: its name; None writes back into the format that the recording was read from.
         overwrite: replace a folder that is there as a whole.
@@ -141,9 +144,12 @@ def write(
         InputError: no such format, it is read only, or the recording has not what it needs.
         RunError: the file system refused.
     """
-    name, origin = check_writable(recording, format), recording.origin
+    several = (recording,) if isinstance(recording, Recording) else tuple(recording)
+    if not several:
+        raise InputError("recordings", "there is none", "one at least")
+    name, origin = check_writable(several[0], format), several[0].origin
     chosen = dict(origin.options) if origin is not None and origin.format == name and not options else options
-    return write_into(recording, Path(folder), name, make_options(name, chosen), overwrite=overwrite)
+    return write_into(several, Path(folder), name, make_options(name, chosen), overwrite=overwrite)
 
 
 def check_writable(recording: Recording, format: str | None = None) -> str:
@@ -165,17 +171,32 @@ def check_writable(recording: Recording, format: str | None = None) -> str:
 
 
 def write_into(
-    recording: Recording, folder: Path, name: str, options: Any, *, overwrite: bool = False
+    recordings: Sequence[Recording], folder: Path, name: str, options: Any, *, overwrite: bool = False
 ) -> tuple[str, ...]:
-    """Write a recording with options of the format, whole or not at all."""
+    """Write recordings with options of the format, whole or not at all."""
     from warpprior.io.atomic import atomic_folder
 
-    check_writable(recording, name)
-    _check_apart(recording, folder)
+    for recording in recordings:
+        check_writable(recording, name)
+        _check_apart(recording, folder)
     if overwrite:
         _check_replaceable(folder, name)
     with atomic_folder(folder, overwrite=overwrite) as target:
-        return find_format(name).write(recording, target, options)
+        if len(recordings) == 1:
+            said = find_format(name).write(recordings[0], target, options)
+        else:
+            said = find_format(name).write_several(recordings, target, options)
+        return (*said, *(sentence for recording in recordings for sentence in _sizes_said(recording, name)))
+
+
+def _sizes_said(recording: Recording, name: str) -> tuple[str, ...]:
+    """What becomes of the sizes that bodies were found to have, one sentence each."""
+    words = find_format(name).sizes
+    return tuple(
+        f"{item.name}: {item.initial.scale:.4g} times as large as its mesh, {words}"
+        for item in recording.scene.bodies
+        if item.size is not None
+    )
 
 
 def _check_replaceable(folder: Path, name: str) -> None:

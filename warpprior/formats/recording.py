@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from warpprior.io.world import World
+from warpprior.io.world import CameraPath, World
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
 
@@ -44,6 +44,13 @@ class Recording:
     world: World = field(default_factory=World)
     origin: Origin | None = None
 
+    def __post_init__(self):
+        """The scene's world is the recording's; a scene that has none takes the recording's."""
+        if self.scene.world is not None:
+            object.__setattr__(self, "world", self.scene.world)
+        elif self.world.camera is not None or self.world.gravity is not None:
+            object.__setattr__(self, "scene", replace(self.scene, world=self.world))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence for each thing that was changed, guessed or left out."""
@@ -53,9 +60,12 @@ class Recording:
         """The same with another scene of the same frames."""
         return replace(self, scene=scene)
 
-    def with_poses(self, poses: dict[str, Poses]) -> Recording:
-        """The same in other poses, for instance a result's."""
-        return self.with_scene(self.scene.with_poses(poses))
+    def with_poses(self, poses: dict[str, Poses], camera: CameraPath | None = None) -> Recording:
+        """The same in other poses, for instance a result's, and with the camera where that has it."""
+        scene = self.scene.with_poses(poses)
+        if camera is not None and scene.world is not None:
+            scene = replace(scene, world=replace(scene.world, camera=camera))
+        return self.with_scene(scene)
 
     def check_frames(self, count: int, where: object) -> None:
         """InputError where the files that it is written into, at ``where``, have another number of frames."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from warpprior.formats.format import Format, NoOptions
 from warpprior.formats.recording import Origin, Recording
 from warpprior.io.scene_file import SCENE_FILE, SourceEntry, read_scene_file
 from warpprior.io.scene_folder import load_scene
 from warpprior.io.scene_writer import write_scene
-from warpprior.io.world import World, load_camera_path
 from warpprior.support.progress import Progress
 
 
@@ -20,6 +17,7 @@ class SceneFormat(Format):
     """A folder with ``scene.toml``."""
 
     name = "scene"
+    sizes = "as `scale` in its pose file"
     title = "a scene folder of this project"
     reads = "everything that docs/scene_format.md lists"
     writes = "all of a recording, with its notes and where it came from"
@@ -36,7 +34,7 @@ class SceneFormat(Format):
         source = None
         if origin is not None and origin.format != self.name:
             source = SourceEntry(origin.format, str(origin.path), dict(origin.options), scene.warnings)
-        write_scene(scene, folder, world=recording.world, source=source)
+        write_scene(scene, folder, source=source)
         return ()
 
 
@@ -49,14 +47,10 @@ def read_folder(
     """
     scene = load_scene(folder, num_frames=num_frames, progress=progress, to_check=to_check)
     file = read_scene_file(folder)
-    camera = None
-    if file.camera_poses is not None:
-        camera = load_camera_path(file.camera_poses, file.count, []).frames(slice(0, scene.frame_count))
-    gravity = None if file.gravity is None else np.array(file.gravity) / np.linalg.norm(file.gravity)
     origin = Origin("scene", Path(folder).absolute())
     if file.source is not None:
         origin = Origin(file.source.format, Path(file.source.path), file.source.options)
-    return Recording(scene, World(camera, gravity), origin)
+    return Recording(scene, origin=origin)
 
 
 FORMAT = SceneFormat()

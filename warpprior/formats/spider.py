@@ -42,6 +42,7 @@ class SpiderFormat(Format):
     """Keypoints for SPIDER."""
 
     name = "spider"
+    sizes = "and its mesh is written in that size"
     title = "keypoints for the retargeter SPIDER (trajectory_keypoints.npz, task_info.json)"
     writes = "wrists as palm frames, fingertips, objects, contacts with places on the object, meshes; z up"
     verified = "its layout, as its code reads it; the retargeter did not run here"

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections.abc import Sequence
 
 from warpprior.formats.format import Format
-from warpprior.formats.registry import all_formats
+from warpprior.formats.registry import all_formats, find_format
 from warpprior.support.options import OPTION
 
 _WIDTH = 100
 
 
-def format_table() -> str:
-    """A paragraph for each format, with its options."""
+def format_table(names: Sequence[str] = ()) -> str:
+    """A paragraph for each format, with its options.
+
+    Args:
+        names: of formats; none for all.
+
+    Raises:
+        InputError: there is no format of that name.
+    """
     lines = []
-    for format in all_formats():
+    for format in _chosen(names):
         lines += [f"{format.name}: {format.title}"]
         for word, text in (("reads", format.reads), ("writes", format.writes), ("verified", format.verified)):
             if text:
@@ -28,13 +36,17 @@ def format_table() -> str:
     return "\n".join(lines)
 
 
-def markdown_table() -> str:
-    """A row for each format."""
+def markdown_table(names: Sequence[str] = ()) -> str:
+    """A row for each format; see :func:`format_table`."""
     rows = ["| format | what it is | read | written | verified against |", "|---|---|---|---|---|"]
-    for format in all_formats():
+    for format in _chosen(names):
         cells = (f"`{format.name}`", format.title, format.reads or "no", format.writes or "no", format.verified)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _chosen(names: Sequence[str]) -> list[Format]:
+    return [find_format(name) for name in names] or list(all_formats())
 
 
 def option_lines(format: Format) -> list[tuple[str, str]]:

@@ -82,6 +82,7 @@ class V2dFormat(Format):
     """Result bundles of video_to_data."""
 
     name = "v2d"
+    sizes = "which is in its matrices"
     title = "a result bundle of NVIDIA video_to_data, or the folder that holds several"
     reads = (
         "object, both hands (MANO), camera poses, gravity in all four world variants; frames, masks and depth beside it"
@@ -378,8 +379,11 @@ def _write_bundle(recording: Recording, bundle: Path, target: Path) -> str:
     arrays = _Arrays(bundle)
     recording.check_frames(arrays.count, arrays.path)
     new: dict[str, np.ndarray] = {}
-    to_world = arrays.get("camera_to_world_transform", 4, 4)
+    to_world, world = arrays.get("camera_to_world_transform", 4, 4), recording.world
     changed = []
+    if world.noise is not None and world.camera is not None:
+        to_world = new["camera_to_world_transform"] = world.camera.matrices()
+        changed.append("the camera")
     for item in recording.scene.bodies:
         if item.known:
             continue

@@ -37,9 +37,13 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
     parts |= {f"noise of {name}": value for name, value in (scene.noise or {}).items()}
     for kind, found in (("keypoints", scene.keypoints2d), ("boxes", scene.boxes)):
         parts |= {f"{kind} of {name}": values for name, values in found.items()}
+    if scene.world is not None and scene.world.moves and scene.world.camera is not None:
+        camera = scene.world.camera
+        parts |= {"poses of the camera": [camera.position, camera.rotation], "noise of the camera": scene.world.noise}
     for item in scene.bodies:
         name = item.name
         parts |= {f"label of {name}": item.label, f"known {name}": item.known, f"symmetry of {name}": item.symmetry}
+        parts |= {} if item.size is None else {f"size of {name}": [item.size.sigma, *item.size.range]}
         shape = [item.body.surfaces, item.body.faces, np.array(item.body.coordinate_names, dtype=np.str_)]
         parts |= {f"body {name}": shape, f"initial poses of {name}": _motion(item.initial)}
     return {name: _text(value) for name, value in parts.items() if value is not None}

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+
+from warpprior.scene import Poses, Scene
+
+_SAME_M, _SAME_COSINE = 1e-6, 1.0 - 1e-6  # files hold float32
 
 
 def fill_gaps(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -32,6 +38,32 @@ def fill_rotation_gaps(rotation: np.ndarray, usable: np.ndarray) -> np.ndarray:
     between = start[:, None] * first + end[:, None] * second
     between /= np.linalg.norm(between, axis=1, keepdims=True)
     return np.where(usable[:, None], rotation, between)
+
+
+def filled_in_world(scene: Scene) -> Scene:
+    """The scene with first guesses that were interpolated in the camera's frame interpolated in the world instead.
+
+    Where the camera stands, as it is; and so are frames that somebody else filled, by whatever means.
+    """
+    path = None if scene.world is None or not scene.world.moves else scene.world.camera
+    bodies = []
+    for item in scene.bodies:
+        made_up = item.initial.imputed
+        if path is not None and made_up is not None and _interpolated(item.initial, made_up):
+            position, rotation = path.moved(item.initial.position, item.initial.rotation)
+            filled = path.seen(fill_gaps(position, ~made_up), fill_rotation_gaps(rotation, ~made_up))
+            item = replace(item, initial=replace(item.initial, position=filled[0], rotation=filled[1]))
+        bodies.append(item)
+    return scene if path is None else replace(scene, bodies=tuple(bodies))
+
+
+def _interpolated(poses: Poses, made_up: np.ndarray) -> bool:
+    """Frames that were made up lie straight between those that were not."""
+    if not made_up.any() or made_up.all():
+        return False
+    places = np.abs(fill_gaps(poses.position, ~made_up) - poses.position)
+    turns = np.abs(np.sum(fill_rotation_gaps(poses.rotation, ~made_up) * poses.rotation, axis=1))
+    return bool(places.max() < _SAME_M and turns.min() > _SAME_COSINE)
 
 
 def _neighbours(usable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

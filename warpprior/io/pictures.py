@@ -9,7 +9,7 @@ import numpy as np
 
 from warpprior.io.images import decode_image, import_cv2, read_image_file
 from warpprior.io.numbering import note_numbering
-from warpprior.io.rectify import Rectifier
+from warpprior.io.rectify import Rectifier, Rectifiers
 from warpprior.io.scene_file import SceneFile
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError
@@ -23,23 +23,24 @@ class Pictures:
     """The pictures of one channel; a plain object, so that a scene can go to another process.
 
     Attributes:
-        camera: whose size they must have.
+        camera: whose size they must have, where there is no rectifier.
         paths: by frame, of those that are there.
         places: what messages call them, by frame.
-        rectifier: takes lens distortion out, or None.
+        rectifier: takes lens distortion out, and differences between frames, or None.
     """
 
     camera: Camera
     paths: dict[int, Path]
     places: dict[int, str]
-    rectifier: Rectifier | None
+    rectifier: Rectifier | Rectifiers | None
 
     def _decoded(self, frame: int, *, color: bool = False) -> np.ndarray | None:
         """The picture of one frame as it is stored, or as RGB; None where there is none."""
         if frame not in self.paths:
             return None
         where = self.places[frame]
-        header, data = read_image_file(self.paths[frame], where, self.camera)
+        camera = self.camera if self.rectifier is None else self.rectifier.at(frame).seen_by
+        header, data = read_image_file(self.paths[frame], where, camera)
         return decode_image(header, data, where, color=color)
 
 
@@ -62,7 +63,7 @@ class ColorPictures(Pictures):
         image = self._decoded(frame, color=True)
         if image is None:
             return None
-        image = image if self.rectifier is None else self.rectifier.linear(image)
+        image = image if self.rectifier is None else self.rectifier.at(frame).linear(image)
         if (len(self.kept) + 1) * image.nbytes <= KEPT_BYTES:
             self.kept[frame] = image.copy()
         return image
@@ -87,7 +88,7 @@ class DepthPictures(Pictures):
         if stored is None:
             return None
         depth = stored.astype(np.float32) * np.float32(self.scale)
-        return depth if self.rectifier is None else self.rectifier.nearest(0)(depth)
+        return depth if self.rectifier is None else self.rectifier.at(frame).nearest(0)(depth)
 
 
 def find_pictures(

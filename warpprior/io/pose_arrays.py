@@ -72,7 +72,8 @@ class PoseArrays:
 
     def note_strangers(self, names: set[str]) -> None:
         """Note what belongs to no body, and fields that there are not."""
-        note_strangers(self._arrays, names, FIELDS, self.notes)
+        own = [key for key in self._arrays if key.count("/") < 2]  # not what is in the world (io/world_poses.py)
+        note_strangers(own, names, FIELDS, self.notes)
 
     def motion(self, body: Body, *, clamp: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Position, rotation and joints, float64, with the same number of frames; NaN rows allowed."""

@@ -21,10 +21,12 @@ from warpprior.io.gaps import fill_gaps, fill_rotation_gaps
 from warpprior.io.pose_arrays import FAR_M, PoseArrays, far_rows, finite_rows
 from warpprior.io.pose_readings import Overlap, likely_readings, middle_depth
 from warpprior.io.rotations import MARK_MISSING
+from warpprior.io.world_poses import world_arrays
 from warpprior.result import Verdict
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
 from warpprior.support.wording import frame_list
+from warpprior.world import World
 
 
 def load_poses(
@@ -99,6 +101,7 @@ def save_poses(
     bodies: Iterable[Body] = (),
     gaps: bool = False,
     verdicts: Mapping[str, Verdict] | None = None,
+    world: World | None = None,
 ) -> None:
     """Write poses as :func:`load_poses` reads them, atomically.  Covariances may be NaN where nothing is known.
 
@@ -108,6 +111,7 @@ def save_poses(
         bodies: give the joint names.
         gaps: NaN may stand for missing poses, as in a truth file.
         verdicts: whether estimates are believed, by body name: ``<body>/doubt``, ``status`` and ``reasons`` (frame,).
+        world: where the camera moves, poses in the world are written, too.
 
     Raises:
         InputError: a value is not finite.
@@ -138,7 +142,7 @@ def save_poses(
             if not gaps and value.dtype.kind == "f" and np.any(refused(value)):
                 raise InputError(f"{path}: {name}/{field}", "is not finite", "only finite numbers are written")
             arrays[f"{name}/{field}"] = value
-    write_arrays(path, arrays)
+    write_arrays(path, arrays | world_arrays(world, poses))
 
 
 class _Reader:

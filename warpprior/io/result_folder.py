@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,9 @@ _RECORD_BYTES = 64 << 20
 _STATUS = "/status"
 
 
-def describe_parts(folder: Path) -> dict[str, dict[str, int | str]]:
-    """Size and hash of each file of a result, but for the record itself."""
-    paths = [folder / name for name in RESULT_FILES if name != CONFIG_FILE]
+def describe_parts(folder: Path, meshes: Iterable[str] = ()) -> dict[str, dict[str, int | str]]:
+    """Size and hash of each file of a result, but for the record itself; ``meshes`` are names of more files."""
+    paths = [folder / name for name in (*RESULT_FILES, *meshes) if name != CONFIG_FILE]
     return {path.name: _describe(path) for path in paths if path.is_file()}
 
 

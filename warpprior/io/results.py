@@ -31,6 +31,7 @@ from warpprior.io.result_folder import (
     checked_poses_file,
     describe_parts,
 )
+from warpprior.io.result_meshes import former_mesh_files, mesh_files, write_meshes
 from warpprior.io.staging import staged
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene
@@ -86,9 +87,11 @@ def save_result(
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror or error}") from error
     removed: list[str] = []
-    with staged(folder, RESULT_FILES, removed) as staging:
+    meshes = [*mesh_files(result).values()]
+    with staged(folder, (*meshes, *RESULT_FILES), removed) as staging:
+        removed += [name for name in former_mesh_files(folder) if name not in meshes]
         result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
-        record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging)}
+        record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging, meshes)}
         record["scene"]["source"] = source
         write_json(staging / CONFIG_FILE, record)
         if result.complete:
@@ -103,7 +106,9 @@ def _write_parts(
 ) -> tuple[Result, RunError | None]:
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     bodies = [item.body for item in result.scene.bodies]
-    save_poses(folder / POSES_FILE, result.poses, bodies=bodies, verdicts=result.verdicts)
+    world = result.scene.world
+    save_poses(folder / POSES_FILE, result.poses, bodies=bodies, verdicts=result.verdicts, world=world)
+    write_meshes(result, folder)
     write_json(folder / METRICS_FILE, result.metrics | _verdicts(result))
     _write_history(folder / HISTORY_FILE, result.history | _doubts(result))
     video, usd, report = wanted
@@ -214,10 +219,35 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
+def _without_lists(value: object) -> object:
+    """Plain data without its lists: of metrics, those per frame."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_lists(item) for key, item in value.items() if not isinstance(item, list)}
+
+
 def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.usd import export_usd
 
-    export_usd(result.scene, result.poses, path, contacts=result.contacts, device=device, progress=progress)
+    about: dict[str, str | int | float | bool] = {
+        "device": device,
+        "settings": json.dumps(plain(result.settings)),
+        "metrics": json.dumps(_without_lists(plain(result.metrics))),
+        "verdicts": json.dumps({name: verdict.counts() for name, verdict in result.verdicts.items()}),
+        "versions": json.dumps(versions()),
+        "complete": result.complete,
+    }
+    if isinstance(seed := result.settings.get("seed"), int):
+        about["seed"] = seed
+    export_usd(
+        result.scene,
+        result.poses,
+        path,
+        contacts=result.contacts,
+        metadata=about,
+        device=device,
+        progress=progress,
+    )
 
 
 def _write_overlay(result: Result, path: Path, device: str, progress: Progress) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from warpprior.bodies.mass import UNKNOWN, Matter
 from warpprior.bodies.readers.kinds import KINDS, BodyKind, find_kind
 from warpprior.io.atomic import find_again
+from warpprior.io.lens import LENSES, BrownLens, Lens, make_lens
 from warpprior.io.toml_table import Table, read_table
 from warpprior.observations import CHANNELS, LEAST_SIGMA, MOST_SIGMA
 from warpprior.scene import IGNORE_LABEL, SYMMETRIES, Camera
@@ -17,6 +19,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO
 from warpprior.support.picture_headers import PIXEL_LIMIT
 from warpprior.support.wording import shown
+from warpprior.world import CameraNoise
 
 SCENE_FILE = "scene.toml"
 FRAME_LIMIT = 1_000_000
@@ -25,6 +28,8 @@ FOCAL_RANGE = (0.01, 1000.0)  # of focal lengths, in sizes of the picture
 NAME_LIMIT = 200
 NEAR_MIDDLE = 0.1  # so near to the middle of an image are principal points
 LONGEST_NAME, LONGEST_PATH = 255, 2000  # in a path of scene.toml: what file systems take
+KNOWN = "known"  # poses of the camera
+CAMERA_MODES = (KNOWN, "estimate")
 NO_LABEL = 0  # stands for a label still to be chosen
 
 # One integer field; anything else a format string can do (attributes, nesting, huge widths) stays out.
@@ -47,6 +52,7 @@ class BodyEntry:
     symmetry: str
     keys: Any
     labelled: bool = True
+    matter: Matter = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -67,12 +73,25 @@ class SourceEntry:
 
 
 @dataclass(frozen=True)
+class WorldEntry:
+    """The table ``[world]``: files of the camera's poses, given and true; how far they are off; where things fall.
+
+    ``noise`` is None where poses of the camera are known.
+    """
+
+    camera_poses: Path | None = None
+    camera_truth: Path | None = None
+    noise: CameraNoise | None = None
+    gravity: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class SceneFile:
     """scene.toml as typed values; image entries are templates with one frame number, relative to ``folder``."""
 
     folder: Path
     camera: Camera
-    distortion: tuple[float, ...] | None
+    lens: Lens | None
     count: int
     fps: float
     rgb: str | None
@@ -86,8 +105,7 @@ class SceneFile:
     timestamps: Path | None
     warnings: tuple[str, ...]
     noise: dict[str, float] = field(default_factory=dict)
-    camera_poses: Path | None = None
-    gravity: tuple[float, ...] | None = None
+    world: WorldEntry = field(default_factory=lambda: WorldEntry())
     source: SourceEntry | None = None
 
     def frame_path(self, template: str, frame: int) -> Path:
@@ -126,7 +144,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     resolve_inside(folder, SCENE_FILE, str(folder))
     root = read_table(path)
     notes: list[str] = []
-    camera, distortion = _read_camera(root.table("camera"), notes)
+    camera, lens = _read_camera(root.table("camera"), notes)
     frames = root.table("frames")
     count = frames.integer("count", 1, FRAME_LIMIT)
     fps = frames.number_within("fps", *FPS_RANGE)
@@ -149,13 +167,13 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         keypoints = _resolve(detections, folder, "file")
         detections.finish()
     noise = _read_noise(root.table("noise", required=False))
-    camera_poses, gravity = _read_world(root.table("world", required=False), folder)
+    world = _read_world(root.table("world", required=False), folder)
     source = _read_source(root.table("source", required=False))
     root.finish()
     return SceneFile(
         folder=folder,
         camera=camera,
-        distortion=distortion,
+        lens=lens,
         count=count,
         fps=fps,
         rgb=rgb,
@@ -169,22 +187,38 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         timestamps=timestamps,
         warnings=tuple(notes),
         noise=noise,
-        camera_poses=camera_poses,
-        gravity=gravity,
+        world=world,
         source=source,
     )
 
 
-def _read_world(table: Table | None, folder: Path) -> tuple[Path | None, tuple[float, ...] | None]:
-    """The file of the camera's poses, and the direction of gravity."""
+def _read_world(table: Table | None, folder: Path) -> WorldEntry:
+    """What is known of the world."""
     if table is None:
-        return None, None
+        return WorldEntry()
     gravity = table.numbers("gravity", 3, "x, y, z of the direction in which things fall")
     if gravity is not None and not any(gravity):
         raise InputError(table.place("gravity"), "is zero", "needs a direction")
-    path = _resolve_if_any(table, folder, "camera_poses")
+    paths = [_resolve_if_any(table, folder, key) for key in ("camera_poses", "camera_truth")]
+    estimated = table.choice("camera", CAMERA_MODES, KNOWN) != KNOWN
+    given = {}
+    for key in ("jitter", "drift"):
+        numbers = table.numbers(f"camera_{key}", 2, "one sigma, [m] and [rad]")
+        if numbers is not None:
+            given |= {f"{key}_m": numbers[0], f"{key}_rad": numbers[1]}
+    if given and not estimated:
+        found = f"is given, and camera is {KNOWN!r}"
+        raise InputError(
+            table.place(f"camera_{'jitter' if 'jitter_m' in given else 'drift'}"), found, 'camera = "estimate"'
+        )
+    if estimated and paths[0] is None:
+        raise InputError(table.place("camera"), "is given without camera_poses", "needs measured poses of the camera")
+    try:
+        noise = CameraNoise(**given) if estimated else None
+    except InputError as error:
+        raise InputError(table.place("camera"), str(error), error.accepted) from error
     table.finish()
-    return path, gravity
+    return WorldEntry(paths[0], paths[1], noise, gravity)
 
 
 def _read_source(table: Table | None) -> SourceEntry | None:
@@ -213,7 +247,17 @@ def _read_noise(table: Table | None) -> dict[str, float]:
     return noise
 
 
-def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, ...] | None]:
+def _read_lens(table: Table) -> Lens | None:
+    """The lens that the pictures were taken through; None for a pinhole."""
+    kind = table.choice("lens", tuple(LENSES), BrownLens.name)
+    counts = LENSES[kind].counts
+    numbers = table.numbers("distortion", counts, LENSES[kind].order)
+    if numbers is None and kind != BrownLens.name:
+        raise InputError(table.place("distortion"), "is missing", f"a lens of kind {kind} has {LENSES[kind].order}")
+    return make_lens(kind, numbers or (), table.place("distortion"))
+
+
+def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, Lens | None]:
     width, height = table.integer("width", 2, 100_000), table.integer("height", 2, 100_000)
     if width * height > PIXEL_LIMIT:
         accepted = f"at most {PIXEL_LIMIT // 1_000_000} megapixels"
@@ -222,7 +266,7 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
     fx = table.number_within("fx", low * width, high * width)
     fy = table.number_within("fy", low * height, high * height)
     cx, cy = table.number("cx"), table.number("cy")
-    distortion = table.numbers("distortion", 5, "k1, k2, p1, p2, k3; rectify images of other lens models first")
+    lens = _read_lens(table)
     table.finish()
     for key, centre, size in (("cx", cx, width), ("cy", cy, height)):
         if not -size <= centre <= 2 * size:
@@ -235,7 +279,7 @@ def _read_camera(table: Table, notes: list[str]) -> tuple[Camera, tuple[float, .
         notes.append(f"scene.toml: [camera], fx is {fx:g} and fy {fy:g}: pixels this far from square are rare")
     if not 0.1 <= fx / width <= 50.0:
         notes.append(f"scene.toml: [camera], fx is {fx:g} for a width of {width}: an unusual field of view")
-    return Camera(width, height, fx, fy, cx, cy), distortion if distortion and any(distortion) else None
+    return Camera(width, height, fx, fy, cx, cy), lens
 
 
 def _note_other_resolution(right: float, down: float, notes: list[str]) -> None:
@@ -295,6 +339,7 @@ def _read_body(table: Table, folder: Path) -> BodyEntry:
         known=_read_known(table, kind),
         symmetry=table.choice("symmetry", SYMMETRIES, "none"),
         keys=table.fields(kind.Keys),
+        matter=table.fields(Matter),
     )
     table.finish()
     return entry

@@ -11,6 +11,7 @@ from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
 from warpprior.io.depth_scale import check_depth_scale
+from warpprior.io.gaps import filled_in_world
 from warpprior.io.keypoints import load_detections
 from warpprior.io.label_images import hide_under, read_labels
 from warpprior.io.label_overlap import LabelOverlap
@@ -19,6 +20,7 @@ from warpprior.io.poses import load_poses, load_truth
 from warpprior.io.rectify import Rectifier, point_rectifier
 from warpprior.io.scene_file import SCENE_FILE, BodyEntry, SceneFile, read_scene_file
 from warpprior.io.timestamps import load_timestamps
+from warpprior.io.world import World, load_camera_path
 from warpprior.scene import IGNORE_LABEL, Poses, Scene, SceneBody, fit_start
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
@@ -74,10 +76,11 @@ def load_scene(
     if scene_file.truth is not None:
         truth = load_truth(scene_file.truth, models, frame_count=count, conventions=conventions, notes=notes)
     rectifier = None
-    if scene_file.distortion is not None and (scene_file.labels or scene_file.rgb or scene_file.depth):
+    if scene_file.lens is not None and (scene_file.labels or scene_file.rgb or scene_file.depth):
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
-        rectifier = Rectifier(scene_file.camera, scene_file.distortion, place)
+        rectifier = Rectifier(scene_file.camera, scene_file.lens, place)
         notes.append("scene.toml: [camera], distortion: pictures were rectified to a pinhole camera")
+    world = _read_world(scene_file, notes)
     timestamps = None
     if scene_file.timestamps is not None:
         timestamps = load_timestamps(scene_file.timestamps, frame_count=count, fps=scene_file.fps, notes=notes)
@@ -93,6 +96,8 @@ def load_scene(
             truth=truth[entry.name].frames(first) if entry.name in truth else None,
             symmetry=entry.symmetry,
             source=entry.path,
+            matter=entry.matter,
+            size=entry.kind.size(entry.keys),
         )
         for entry, model in zip(scene_file.bodies, models, strict=True)
     )
@@ -103,7 +108,7 @@ def load_scene(
         unlabelled = [item for item, entry in zip(bodies, scene_file.bodies, strict=True) if not entry.labelled]
         _hide_under(scene_file, unlabelled, labels, notes)
         forget(labels)
-    return Scene(
+    scene = Scene(
         name=_readable(scene_file.folder.resolve().name) or "scene",
         camera=scene_file.camera,
         fps=scene_file.fps,
@@ -114,9 +119,11 @@ def load_scene(
         timestamps=None if timestamps is None else timestamps[first],
         **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
         noise=scene_file.noise,
+        world=None if world is None else world.first_frames(frame_count),
         folder=scene_file.folder,
         warnings=tuple(notes),
     )
+    return filled_in_world(scene)
 
 
 def _readable(name: str) -> str:
@@ -129,12 +136,23 @@ def _read_detections(scene_file: SceneFile, models: list[Body], notes: list[str]
     if scene_file.keypoints is None:
         return {}
     rectify = None
-    if scene_file.distortion is not None:
+    if scene_file.lens is not None:
         place = f"{scene_file.folder / SCENE_FILE}: [camera], distortion"
-        rectify = point_rectifier(scene_file.camera, scene_file.distortion, place)
+        rectify = point_rectifier(scene_file.camera, scene_file.lens, place)
     return load_detections(
         scene_file.keypoints, models, scene_file.camera, frame_count=scene_file.count, rectify=rectify, notes=notes
     )
+
+
+def _read_world(scene_file: SceneFile, notes: list[str]) -> World | None:
+    """Where the camera was, and where things fall."""
+    entry = scene_file.world
+    given, truth = (
+        None if path is None else load_camera_path(path, scene_file.count, notes)
+        for path in (entry.camera_poses, entry.camera_truth)
+    )
+    gravity = None if entry.gravity is None else np.array(entry.gravity) / np.linalg.norm(entry.gravity)
+    return None if given is None and gravity is None else World(given, gravity, entry.noise, truth)
 
 
 def _stay_in_place(body: Body) -> Poses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from warpprior.scene import Scene, SceneBody
 from warpprior.support.errors import InputError
 
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
-KEYPOINTS_FILE, TIMESTAMPS_FILE, CAMERA_FILE = "keypoints.npz", "timestamps.npz", "camera_poses.npz"
+KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"
+CAMERA_FILE, CAMERA_TRUTH = "camera_poses.npz", "camera_truth.npz"
 _THREADS = 4
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # on Windows
 
@@ -57,15 +59,14 @@ def save_scene(scene: Scene, folder: str | Path, *, overwrite: bool = False) -> 
     return folder
 
 
-def write_scene(scene: Scene, target: Path, *, world: World | None = None, source: SourceEntry | None = None) -> None:
+def write_scene(scene: Scene, target: Path, *, source: SourceEntry | None = None) -> None:
     """Write a scene into an empty folder that is there.
 
     Args:
         scene, target: as of :func:`save_scene`, which has the errors too.
-        world: poses of the camera, and gravity.
         source: what the scene was imported from.
     """
-    stems = _stems([item.name for item in scene.bodies])
+    stems = file_stems([item.name for item in scene.bodies])
     models = {item.name: _write_model(scene, item, target, stems[item.name]) for item in scene.bodies}
     bodies = [item.body for item in scene.bodies]
     save_poses(target / "initial.npz", {item.name: item.initial for item in scene.bodies}, bodies=bodies)
@@ -82,9 +83,13 @@ def write_scene(scene: Scene, target: Path, *, world: World | None = None, sourc
         _write_pictures(target / "rgb", scene.frame_count, lambda frame: _bgr(read_rgb(frame)))
     if (read_depth := scene.read_depth) is not None:
         _write_pictures(target / "depth", scene.frame_count, lambda frame: _depth_units(read_depth(frame)))
-    if world is not None and world.camera is not None:
-        save_camera_path(target / CAMERA_FILE, world.camera)
-    text = "\n".join([*_describe(scene, models, bool(truth)), *_describe_origin(world, source), ""])
+    for path, name in (
+        (scene.world and scene.world.camera, CAMERA_FILE),
+        (scene.world and scene.world.truth, CAMERA_TRUTH),
+    ):
+        if path is not None:
+            save_camera_path(target / name, path)
+    text = "\n".join([*_describe(scene, models, bool(truth)), *_describe_origin(scene.world, source), ""])
     (target / SCENE_FILE).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -96,7 +101,7 @@ def check_replaceable(folder: Path) -> None:
     """InputError when replacing the folder would delete anything that is not part of a scene."""
     if not folder.is_dir():
         return
-    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, TIMESTAMPS_FILE, CAMERA_FILE}
+    parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, TIMESTAMPS_FILE, CAMERA_FILE, CAMERA_TRUTH}
     parts |= {"labels", "rgb", "depth"}
     try:
         root = folder.resolve()
@@ -137,7 +142,7 @@ def _write_pictures(folder: Path, frame_count: int, picture) -> None:
         list(pool.map(write, range(frame_count)))
 
 
-def _stems(names: list[str]) -> dict[str, str]:
+def file_stems(names: list[str]) -> dict[str, str]:
     """A file name without suffix for each body, all different whatever their case, of characters every system takes."""
     stems, taken = (
         {},
@@ -186,7 +191,15 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> li
         lines += ["", "[[body]]", f"name = {_quote(item.name)}", f"kind = {_quote(item.body.kind)}"]
         lines += [*models[item.name], f"label = {item.label}"]
         lines += ["known = true"] if item.known else []
+        if item.size is not None:
+            least, most = (float(value) for value in item.size.range)
+            lines += [
+                'scale = "estimate"',
+                f"scale_sigma = {float(item.size.sigma)!r}   # of the logarithm of a factor",
+            ]
+            lines += [f"scale_least = {least!r}", f"scale_most = {most!r}"]
         lines += [f"symmetry = {_quote(item.symmetry)}"] if item.symmetry != "none" else []
+        lines += [f"{key} = {value!r}" for key, value in asdict(item.matter).items() if value is not None]
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
     lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []
@@ -203,6 +216,12 @@ def _describe_origin(world: World | None, source: SourceEntry | None) -> list[st
     if world is not None and (world.camera is not None or world.gravity is not None):
         lines += ["", "[world]"]
         lines += [f"camera_poses = {_quote(CAMERA_FILE)}"] if world.camera is not None else []
+        lines += [f"camera_truth = {_quote(CAMERA_TRUTH)}   # used for metrics only"] if world.truth is not None else []
+        if world.noise is not None:
+            noise = world.noise
+            lines += ['camera = "estimate"             # its poses are measured, as far off as this']
+            lines += [f"camera_jitter = [{noise.jitter_m!r}, {noise.jitter_rad!r}]   # of each frame, m and rad"]
+            lines += [f"camera_drift = [{noise.drift_m!r}, {noise.drift_rad!r}]   # after one second"]
         if world.gravity is not None:
             lines += [f"gravity = {[float(value) for value in world.gravity]}   # the way things fall"]
     if source is not None:

@@ -60,14 +60,16 @@ class Table:
         self.number(key, limits=ABOVE_ZERO)
         return self.number(key, limits=(low, high))
 
-    def numbers(self, key: str, count: int, meaning: str) -> tuple[float, ...] | None:
-        """A list of ``count`` finite numbers, or None when the key is absent."""
+    def numbers(self, key: str, count: int | tuple[int, ...], meaning: str) -> tuple[float, ...] | None:
+        """A list of ``count`` finite numbers, or of one of several counts, or None when the key is absent."""
         value = self.value(key, None)
         if value is None:
             return None
         good = isinstance(value, list) and all(within(v, *FINITE) for v in value)
-        if not good or len(value) != count:
-            raise InputError(self.place(key), f"is {shown(value)}", f"needs {count} finite numbers: {meaning}")
+        counts = (count,) if isinstance(count, int) else count
+        if not good or len(value) not in counts:
+            words = ", ".join(map(str, counts[:-1])) + " or " * (len(counts) > 1) + str(counts[-1])
+            raise InputError(self.place(key), f"is {shown(value)}", f"needs {words} finite numbers: {meaning}")
         return tuple(float(v) for v in value)
 
     def integer(self, key: str, low: int, high: int, default=_REQUIRED) -> int:

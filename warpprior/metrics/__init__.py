@@ -25,7 +25,12 @@ With truth (bodies that are estimated):
 ``joint_deg``              mean error of the joint coordinates
 ``joint_mm``               mean error of the sliding joints
 ``acceleration_error_mm``  mean difference of the vertices' second differences [mm/frame^2]
+``world_mm``               distance of the body origins in the world, where the camera moves and its truth is known
 =========================  ==========================================================================================
+
+Where the camera moves, accelerations are those in the world, and under ``camera`` are its own ``shake_mm`` and
+``shake_deg``, second differences of place and turn, and with truth ``translation_mm``, ``rotation_deg`` and
+``acceleration_error_mm``.
 
 With truth, bodies with keypoints (hands); ``vertex_..`` is the same for all vertices, whose absolute error is ADD:
 

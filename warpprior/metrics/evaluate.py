@@ -17,6 +17,7 @@ from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors
 from warpprior.metrics.summary import diameter, listed, summarise
 from warpprior.metrics.surfaces import PosedBody, SurfacePoints
+from warpprior.metrics.world import camera_rows, into_world, moving_world, world_errors
 from warpprior.render.images import each_labels
 from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
 from warpprior.support.device import resolve_device
@@ -24,6 +25,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.memory import give_back
 from warpprior.support.progress import Course, Progress
 from warpprior.support.stored import forget
+from warpprior.world import CameraPath, World
 
 MEASURING = "measuring"
 
@@ -71,11 +73,15 @@ class Evaluator:
             if item.truth is not None:
                 filled, holes = fill_holes(item.truth)
                 self._true[item.name] = self._pose(item, filled), ~holes
+        self._world: World | None = None
         self._true_interaction = self._interact_truly() if len(scene.bodies) > 1 else None
 
-    def __call__(self, poses: dict[str, Poses], progress: Progress | None = None) -> dict:
-        """Metrics of one motion; see :func:`evaluate`."""
+    def __call__(
+        self, poses: dict[str, Poses], progress: Progress | None = None, *, camera: CameraPath | None = None
+    ) -> dict:
+        """Metrics of one motion; see :func:`evaluate`.  ``camera`` stands in for the poses of the scene's own."""
         scene = self._scene
+        self._world = moving_world(scene.world, camera)
         report = progress or (lambda done, total, text: None)
         steps = len(scene.bodies) + 2  # motion of each, labels, contact
         poses = self._complete(poses)
@@ -101,9 +107,12 @@ class Evaluator:
         pairs = self._add_contact(posed, rows, extra) if len(scene.bodies) > 1 else {}
         report(steps, steps, MEASURING)
         give_back()
+        filmed = {} if self._world is None else camera_rows(self._world)
+        camera_found = {"per_frame": _listed(filmed), "summary": self._summarised(filmed)}
         return {
             "frames": scene.frame_count,
             "fps": float(scene.fps),
+            **({"camera": camera_found} if filmed else {}),
             "per_frame": {body: _listed(values) for body, values in rows.items()},
             "summary": {body: self._summarised(values) | extra[body] for body, values in rows.items()},
             "pairs": pairs,
@@ -162,6 +171,8 @@ class Evaluator:
 
         if item.truth is not None:
             truth, defined = self._true[item.name]
+            if item.size is not None:
+                extra["size_error"] = poses.scale / item.truth.scale - 1.0
             rows.update(motion_errors(body, item.symmetry, poses, item.truth, surface))
             rows.update(surface_errors(posed, truth, defined, self._scene.camera))
             if body.keypoint_count:
@@ -173,7 +184,12 @@ class Evaluator:
                 size = item.truth.scale * diameter(body.vertices)
                 extra["add_below_tenth_diameter"] = float(np.mean(rows["add_mm"][defined] <= 100.0 * size))
                 extra.update(failed)
-        own, error, true = accelerations(body, item.symmetry, poses, item.truth, surface)
+        world = self._world
+        if world is not None and world.truth is not None and item.truth is not None:
+            rows["world_mm"] = world_errors(world, poses, item.truth)
+        there = None if world is None else (world.camera, world.truth or world.camera)
+        moved, true_moved = (surface, surface) if there is None else (into_world(path, surface) for path in there)
+        own, error, true = accelerations(body, item.symmetry, poses, item.truth, moved, true_moved)
         rows["acceleration_mm"] = own
         if error is not None and true is not None:
             rows["acceleration_error_mm"] = error

@@ -54,12 +54,12 @@ def motion_errors(body: Body, symmetry: str, poses: Poses, truth: Poses, surface
 
 
 def accelerations(
-    body: Body, symmetry: str, poses: Poses, truth: Poses | None, surface: Surface
+    body: Body, symmetry: str, poses: Poses, truth: Poses | None, surface: Surface, true_surface: Surface
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """Mean second difference over vertices (frame,) [mm/frame^2]: of the motion, its error, and of the truth.
 
     NaN in the first and last frame and beside frames without truth; the last two are None without truth.  A sphere's
-    rotation does not count.
+    rotation does not count.  Where the camera moves, both surfaces are given in the world.
     """
     if symmetry == "sphere":
         poses, truth = _unturned(poses), None if truth is None else _unturned(truth)
@@ -68,9 +68,9 @@ def accelerations(
     if truth is None:
         return _mean_length(own), None, None
     filled, holes = fill_holes(truth)
-    true_surface = surface(filled)[:, ::stride].astype(np.float64)
-    true_surface[holes] = np.nan
-    true = _second_differences(true_surface)
+    filled_surface = true_surface(filled)[:, ::stride].astype(np.float64)
+    filled_surface[holes] = np.nan
+    true = _second_differences(filled_surface)
     return _mean_length(own), _mean_length(own - true), _mean_length(true)
 
 

@@ -10,9 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import warp as wp
 
 from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.hypotheses import choose_poses
+from warpprior.refinement.object_sizes import seed_sizes
 from warpprior.refinement.pace import hypotheses_share
 from warpprior.refinement.steps import BodySteps
 from warpprior.refinement.stillness import Stillness
@@ -49,6 +51,7 @@ class GaussNewton:
         stages: those that apply to this scene.
         terms: bound terms, those of each body together.
         names: of the terms, columns of the history.
+        notes: what is to be said of the last stage, one sentence each.
 
     Raises:
         InputError: a term is bound to a known body.
@@ -68,6 +71,7 @@ class GaussNewton:
                 raise InputError(f"term {term.name!r}", found, "a body that is estimated, whose unknowns it pulls")
         self.terms = [term for body in estimated for term in bound if term.body.name == body.name]
         self.names = tuple(kind.name for kind in used)
+        self.notes: list[str] = []
         self._capture = capture if problem.can_be_recorded else False
         self._bodies = [BodySteps(body, problem) for body in estimated]
 
@@ -78,7 +82,7 @@ class GaussNewton:
     def _asked(self, problem: Problem) -> tuple[Equations, slice, float, np.ndarray, SharedPrior | None]:
         """What is to be solved of a problem of the same bodies, as solvers take it."""
         equations, prior = problem.equations, problem.shared.prior if problem.shared.names else None
-        floor = np.concatenate([steps.floor for steps in self._bodies])
+        floor = np.concatenate([*(steps.floor for steps in self._bodies), np.zeros(6 * (equations.camera >= 0))])
         return equations, slice(0, equations.width), self.settings.gauss_newton.damping, floor, prior
 
     def device_solver_of(self, joined: Problem) -> DeviceSolver:
@@ -121,6 +125,9 @@ class GaussNewton:
 
     def begin(self, number: int, report: Callable[[float], None]) -> float:
         """Enter a stage, and let bodies choose among other poses; returns the share of the stage that this was."""
+        self.notes = []
+        if self.problem.shared.sizes and number <= SETTLED and self.limit(number):
+            self.notes = seed_sizes(self, self.stages[number])
         self.enter(number)
         names, tried = self.tried_bodies(number)
         for turn, name in enumerate(names):
@@ -189,6 +196,7 @@ class GaussNewton:
         shared.settle(information)
         self._solver.follow((shared.values - before)[None])
         self._take()
+        shared.carry(wp.array((shared.values - before)[None], dtype=wp.float64, device=self.problem.motion.device))
         self.advance()
 
     def terms_of(self, name: str) -> list[BoundTerm]:
@@ -228,6 +236,9 @@ class GaussNewton:
     def _take(self) -> None:
         for body in self._bodies:
             body.take(self._solver.steps, body.columns.start)
+        problem = self.problem
+        if problem.motion.world is not None and problem.equations.camera >= 0:
+            problem.motion.world.take(self._solver.steps, problem.equations.camera)
 
     def advance(self) -> None:
         """Take the steps; launches only."""

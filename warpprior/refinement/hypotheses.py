@@ -15,10 +15,12 @@ import warp as wp
 
 from warpprior.geometry.transfer import Transfer
 from warpprior.refinement.body_fit import BodyFit
+from warpprior.refinement.resting import carry_at_rest, in_world
 from warpprior.refinement.rotation_search import Found, frames_to_search, say_what_came, search_rotations
 from warpprior.refinement.symmetry import other_looks, seen_angles
 from warpprior.refinement.tries import Search, Try, search_alone
 from warpprior.system.motion import frame_paces
+from warpprior.world import CameraPath
 
 SETTLING = 5  # Gauss-Newton iterations a hypothesis is given
 CONVERGED = 10  # and one that fits poorly, before others are looked for
@@ -101,6 +103,7 @@ class _Search:
         self._compared: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self.found: list[tuple[Found, np.ndarray]] = []
         scene = fit.motion.scene
+        self._camera = None if fit.motion.world is None else fit.motion.world.now()
         self._pace = np.maximum(JUMP_FPS / (scene.fps * frame_paces(scene)[1:]), 1.0)
 
     def add(self, poses: np.ndarray, costs: np.ndarray) -> None:
@@ -139,7 +142,8 @@ class _Search:
         """Move the body along the cheapest path; returns it (frame, 7)."""
         body = self._fit.body
         guess, symmetry = body.initial.rotation, body.symmetry
-        path = cheapest_path(self._hypotheses, self._joined, guess, symmetry=symmetry, pace=self._pace)
+        how = {"symmetry": symmetry, "pace": self._pace, "camera": self._camera}
+        path = cheapest_path(self._hypotheses, self._joined, guess, **how)
         self._fit.place(path)
         return path
 
@@ -188,14 +192,18 @@ class _Search:
         earlier, later = slice(0, pair_count), slice(1, pair_count + 1)
         path = fit.poses
         fronts, prices = [path, path], [np.zeros(len(path)), np.zeros(len(path))]
+        camera = self._camera
         for number in range(rounds):
             before, tried_any = path, False
             for way, (source, target) in enumerate(((earlier, later), (later, earlier))):
                 given = wp.array(np.ascontiguousarray(fronts[way][source]), dtype=wp.transform, device=motion.device)
+                resting = fronts[way][source]
+                if camera is not None:
+                    resting = carry_at_rest(camera, resting, source, target, transfer)
                 # Slices of arrays are arrays.
                 transfer.carry(points[source], points[target], weights[source], given)  # pyright: ignore[reportArgumentType]
                 carried = self._next(path, transfer.poses_after.numpy(), target)
-                rested = self._next(path, fronts[way][source], target)
+                rested = self._next(path, resting, target)
                 tried = yield from self._better(carried, rested, path)
                 frames = self._news(tried, path)
                 if not frames.any():
@@ -293,6 +301,7 @@ def cheapest_path(
     *,
     symmetry: str = "none",
     pace: np.ndarray | float = 1.0,
+    camera: CameraPath | None = None,
 ) -> np.ndarray:
     """Poses (frame, 7) that fit the pictures, do not jump and agree with the first guess as far as that goes.
 
@@ -305,6 +314,7 @@ def cheapest_path(
         guess: quaternions of the first guess (frame, 4).
         symmetry: of the body: of turns that cannot be seen the first guess knows nothing.
         pace: how much farther bodies move than at JUMP_FPS, from each frame to the next (frame - 1,) or everywhere.
+        camera: where it is, if it moves: poses jump in the world.
     """
     poses = np.stack([each for each, _ in hypotheses]).astype(np.float64)  # (hypothesis, frame, 7)
     costs = np.stack([each for _, each in hypotheses])
@@ -313,6 +323,7 @@ def cheapest_path(
     angles = seen_angles(poses[..., 3:], guess, symmetry)
     costs = costs + GUESS_COST * _saturated((angles / GUESS_RAD) ** 2)
     count, frame_count = costs.shape
+    poses = poses if camera is None else np.stack([in_world(camera, each) for each in poses])
     paces = np.broadcast_to(pace, max(frame_count - 1, 0))
     totals, origins = costs[:, 0].copy(), np.zeros((frame_count, count), dtype=int)
     for frame in range(1, frame_count):

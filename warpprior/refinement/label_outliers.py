@@ -116,7 +116,7 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
             spanned = (highest - lowest).max(axis=-1) <= length + burst
             return np.maximum(SIZES_APART * size, np.where(spanned, 0.5 * length * (hidden[one] + hidden[other]), 0.0))
 
-        kept = frames[_longest_chain(found.middle[frames], times[frames], burst, apart)]
+        kept = frames[_longest_chain(_steady(scene, found.middle, frames, pixels), times[frames], burst, apart)]
     usable = int(found.usable.sum())
     if usable and len(kept) < LEAST_KEPT * usable:
         agree = f"at most {len(kept)} of {usable} frames agree"
@@ -133,6 +133,19 @@ def find_label_outliers(scene: Scene, body: SceneBody) -> LabelOutliers:
         ratio = found.spread[left[grown[left]]] / np.median(found.spread[kept]) if len(kept) else np.zeros(1)
         reasons.append(f"{_span(ratio, 'times')} as far spread out as theirs")
     return LabelOutliers(tuple(int(frame) for frame in left), " or ".join(reasons))
+
+
+def _steady(scene: Scene, middle: np.ndarray, frames: np.ndarray, pixels: float) -> np.ndarray:
+    """Where labels lie in some frames (frame, 2) [px]; where the camera moves, where they do in the world (frame, 3).
+
+    ``pixels`` are those of a metre, which tell how far away the body is.
+    """
+    if scene.world is None or not scene.world.moves or scene.world.camera is None:
+        return middle[frames]
+    camera, path = scene.camera, scene.world.camera.from_its_first().frames(frames)
+    rays = (middle[frames] - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    away = camera.fx / max(pixels, 1e-9)
+    return pixels * path.moved_places(away * np.column_stack([rays, np.ones(len(frames))]))
 
 
 def _grown(labels: np.ndarray, label: int, found: Footprints) -> np.ndarray:

@@ -9,8 +9,10 @@ import numpy as np
 
 from warpprior.checks.first import checked_first, with_findings
 from warpprior.finding import Finding
+from warpprior.refinement.camera_course import chosen_camera
 from warpprior.refinement.evidence import Evidence, judge_evidence
 from warpprior.refinement.memory import needs_of, plan_holding, walks_all_at_once
+from warpprior.refinement.object_sizes import with_depth_used
 from warpprior.refinement.pace import MODULE_S, PREPARING, whole_seconds
 from warpprior.result import Result
 from warpprior.scene import Scene, check_is_scene
@@ -38,6 +40,7 @@ KERNELS = (
     *("silhouette", "skinning", "steps", "visibility"),
 )
 KERNELS_OF_HANDS = ("joints", "kept_distance", "link_blocks", "surface_motion", "surface_query")
+KERNELS_OF_MOVING_CAMERAS = ("camera_motion", "world_motion")
 KERNELS_BESIDE = {"image": ("blur", "light"), "sliding": ("sticking",)}  # that terms launch besides their own
 LEAST_NOTED_BIAS = 0.25  # mask biases smaller than this are not mentioned [px]
 
@@ -89,6 +92,8 @@ def prepare(
     """Check a scene, load kernels, and take stand-ins; arguments and errors as of :func:`refine`."""
     check_is_scene(scene, "refine")
     _check(scene)
+    settings = with_depth_used(scene, settings)
+    scene = chosen_camera(scene, settings.unknowns.estimate_camera)
     kernels, seconds = kernels_of(settings, device, scene), whole_seconds(scene)
     uncompiled = count_uncompiled(kernels)
     shares = {"compile": MODULE_S * uncompiled, "prepare": PREPARING * seconds, "parts": (1.0 - PREPARING) * seconds}
@@ -171,13 +176,15 @@ def kernels_of(settings: RefineSettings, device: str, scene: Scene | None = None
     """
     of_gpus = OF_GPUS if solves_on_device(warp_device(device)) else ()
     of_hands = KERNELS_OF_HANDS if scene is None or not all(body.body.is_rigid for body in scene.bodies) else ()
+    moving = () if scene is not None and not (scene.world and scene.world.moves) else KERNELS_OF_MOVING_CAMERAS
     used = [
         *(settings.used_by(GAUSS_NEWTON) if aligns(settings) else ()),
         *(settings.used_by(ADAM) if adam_iterations(settings) else ()),
     ]
     terms = dict.fromkeys(term.name for term in used if scene is None or not term.lacks(scene))
+    of_sizes = ("size_motion",) if scene is None or any(body.size for body in scene.bodies) else ()
     beside = [kernel for name in terms for kernel in KERNELS_BESIDE.get(name, ())]
-    return [*KERNELS, *of_gpus, *of_hands, *terms, *beside]
+    return [*KERNELS, *of_gpus, *of_hands, *of_sizes, *moving, *terms, *beside]
 
 
 def used_terms(settings: RefineSettings) -> list[Term]:

@@ -28,6 +28,8 @@ def goes_on(turn: int, log_factors: np.ndarray) -> bool:
 
 def note_depth(body: SceneBody, motion: MotionState, before: np.ndarray) -> list[str]:
     """What is to be said where a body is now much nearer or farther than at depths (frame,) before, if anything."""
+    if body.size is not None:  # where it is follows from its size, which is not known yet
+        return []
     _, depth = read_rays(body, motion)
     log_factors = np.log(depth / before)
     usual = float(np.median(log_factors))

@@ -13,9 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpprior.refinement.adam import Adam
+from warpprior.refinement.camera_course import (
+    begin_camera,
+    camera_notes,
+    kept_camera,
+    restore_camera,
+    scene_with_camera,
+)
 from warpprior.refinement.evidence import Evidence
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.guard import Guard
+from warpprior.refinement.object_sizes import size_notes
 from warpprior.refinement.pace import part_costs
 from warpprior.refinement.preparing import (
     Prepared,
@@ -92,7 +100,7 @@ def refine(
     device, settings = resolve_device(device), checked_settings(settings, terms)
     ready = prepare(scene, settings, device, progress=progress, check_first=check_first, strict=strict)
     evidence = ready.evidence()
-    run = Run(ready, evidence, *observe(evidence, settings, device, memory), keep)
+    run = Run(ready, evidence, *observe(evidence, ready.settings, device, memory), keep)
     if resume_from is not None:
         run.restore(resume_from)
     complete = True
@@ -127,6 +135,7 @@ class Run:
             self.parts.append(_Part(START, Run._start))
         self.gauss_newton = None
         if aligns(settings):
+            begin_camera(self.problem, settings.used_by(GAUSS_NEWTON))
             self.gauss_newton = GaussNewton(self.problem, settings)
             for number, stage in enumerate(self.gauss_newton.stages):
                 name = f"Gauss-Newton, stage {number + 1} ({stage.name})"
@@ -149,6 +158,7 @@ class Run:
         """Continue from what :meth:`_keep` handed out."""
         self.done = int(arrays["done"])
         self.problem.shared.restore({name: arrays[name] for name in ("shared", "held", "sigmas")})
+        restore_camera(self.problem, arrays)
         self.motion.assign_transforms({k[5:]: v for k, v in arrays.items() if k.startswith("base/")})
         self.guard.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
         self.notes = [str(note) for note in arrays["notes"]]
@@ -185,7 +195,7 @@ class Run:
         arrays.update({f"best/{name}": values for name, values in self.guard.arrays().items()})
         arrays.update({**self.problem.shared.arrays(), "notes": np.array(self.notes, dtype=np.str_)})
         arrays.update({f"row/{column}": values for column, values in _columns(self.rows).items()})
-        self.keep({"done": np.array(self.done), **arrays})
+        self.keep({"done": np.array(self.done), **arrays, **kept_camera(self.problem)})
 
     def _start(self) -> None:
         self._smooth_unseen_turns()
@@ -213,12 +223,22 @@ class Run:
         for body in self.motion.estimated:
             if body.symmetry != "none":
                 rows = transforms[body.name]
-                rows[:, 3:7] = smooth_unseen_turns(rows[:, 3:7].astype(np.float64), body.symmetry, times)
+                rows[:, 3:7] = self._smoothed(rows[:, :7].astype(np.float64), body.symmetry, times)
                 self.motion.assign_transforms({body.name: rows})
+
+    def _smoothed(self, poses: np.ndarray, symmetry: str, times: np.ndarray) -> np.ndarray:
+        """Rotations of poses (frame, 7) whose unseen turns go slowly, in the world."""
+        world = self.motion.world
+        if world is None:
+            return smooth_unseen_turns(poses[:, 3:], symmetry, times)
+        path = world.now()
+        place, turned = path.moved(poses[:, :3], poses[:, 3:])
+        return path.seen(place, smooth_unseen_turns(turned, symmetry, times))[1]
 
     def _align(self, number: int) -> None:
         assert self.gauss_newton is not None, "it has the stage"
         self.record(self.gauss_newton.run(number, self.report))
+        self.notes = [*dict.fromkeys([*self.notes, *self.gauss_newton.notes])]
 
     def _descend(self, iterations: int) -> None:
         descent = Adam(self.problem, self.settings)
@@ -266,6 +286,7 @@ class Run:
         """The motion as it is now."""
         self.motion.hold_finite()
         sure = self._sureness() if complete else None
+        sizes = size_notes(self.problem, self.gauss_newton.terms if self.gauss_newton else ())
         poses = self.motion.read()
         for name, covariance in sure.poses.items() if sure else ():
             poses[name] = replace(poses[name], covariance=covariance)
@@ -273,8 +294,10 @@ class Run:
         if camera != self.scene.camera:
             change = f"{self.scene.camera.fx:.1f} px became {camera.fx:.1f} px"
             self.notes.append(f"the focal length of {change}; poses and drawings are for that one.")
+        scene = self.scene if camera == self.scene.camera else replace(self.scene, camera=camera)
+        scene = scene_with_camera(scene, self.problem, sure.camera if sure else None)
         return Result(
-            scene=self.scene if camera == self.scene.camera else replace(self.scene, camera=camera),
+            scene=scene,
             poses=poses,
             history=_columns(self.rows),
             settings=self.settings.as_dict(),
@@ -282,9 +305,11 @@ class Run:
                 dict.fromkeys(
                     [
                         *self.notes,
+                        *camera_notes(self.scene, scene),
                         *self.problem.notes,
                         *self.guard.notes(),
                         *shared_notes(self.problem),
+                        *sizes,
                         *self._overlap_notes(),
                         *(sure.notes if sure else ()),
                     ]

@@ -22,6 +22,7 @@ from warpprior.system.covariance import Information, Marginals, Piece, diagonals
 from warpprior.system.equations import Equations
 from warpprior.system.problem import Problem
 from warpprior.system.stage import Stage
+from warpprior.terms.camera import BoundCamera
 from warpprior.terms.contour import BoundContour
 from warpprior.terms.pose import BoundPose
 from warpprior.terms.term import BoundTerm
@@ -46,6 +47,7 @@ class Sureness:
         residuals: of each body and term, cost of each frame over what is expected where errors are as stated (frame,),
             NaN where the term says nothing; the cost itself where nothing is expected.
         notes: which bodies are not observed, in which frames, one sentence each.
+        camera: of the offsets of a camera whose poses were estimated (frame, 6, 6), else None.
     """
 
     poses: dict[str, np.ndarray]
@@ -53,6 +55,7 @@ class Sureness:
     noise: dict[str, float]
     residuals: dict[str, dict[str, np.ndarray]]
     notes: tuple[str, ...]
+    camera: np.ndarray | None = None
 
 
 @dataclass(eq=False)
@@ -106,7 +109,7 @@ def measure_sureness(
         numpy.linalg.LinAlgError: the motion is where residuals are no numbers.
     """
     equations = _equations(problem)
-    width, floor = equations.width, _floor(problem, equations, sigma_bias)
+    width, floor = equations.width, known_beforehand(problem, equations, sigma_bias)
     considered = [column for name, column in equations.shared.items() if name not in problem.equations.shared]
     parts, residuals = _linearise(problem, terms, stage, equations, settings)
 
@@ -123,14 +126,18 @@ def measure_sureness(
             part.learn(0.0 if part.assumed else sum(next(explained) for _ in part.informations))
         found = inverted()
     own = [_OfBody(problem, body, equations) for body in problem.motion.estimated]
+    start = equations.camera
+    camera = None if start < 0 else np.zeros((equations.frame_count, 6, 6))
     for piece in found.each():
         for one in own:
             one.take(piece)
+        if camera is not None:
+            camera[piece.frames] = piece.own[:, start : start + 6, start : start + 6]
     poses = {one.body.name: one.covariance for one in own}
     sigmas = np.sqrt(np.maximum(found.shared.diagonal(), 0.0))
     shared = {name: float(sigmas[column - width]) for name, column in equations.shared.items()}
     noise = {name: part.noise for name, part in parts.items() if part.count > 0.0}
-    return Sureness(poses, shared, noise, residuals.found, tuple(note for one in own for note in one.notes()))
+    return Sureness(poses, shared, noise, residuals.found, tuple(note for one in own for note in one.notes()), camera)
 
 
 def _equations(problem: Problem) -> Equations:
@@ -139,7 +146,9 @@ def _equations(problem: Problem) -> Equations:
     if BIAS in own.shared or problem.observed.labels is None:
         return own
     motion = problem.motion
-    return Equations(motion.estimated, [*own.shared, BIAS], own.frame_count, own.lanes, motion.device)
+    return Equations(
+        motion.estimated, [*own.shared, BIAS], own.frame_count, own.lanes, motion.device, camera=own.camera >= 0
+    )
 
 
 def _linearise(
@@ -165,7 +174,8 @@ def _linearise(
         count = term.measurements(float(pixels.sum()))
         costs, share = term.costs.numpy(), 1.0
         cost = float(costs.sum())
-        residuals.add(term, costs, count, pixels)
+        if not isinstance(term, BoundCamera):
+            residuals.add(term, costs, count, pixels)
         if isinstance(term, BoundContour):
             share = term.term.correlation_px / settings.border_length_px
         told = Information.read(hessian, share)
@@ -187,7 +197,7 @@ def _pixels(problem: Problem, equations: Equations, body: SceneBody, diagonal: n
     return diagonal[:, start] / camera.fx**2 + diagonal[:, start + 1] / camera.fy**2
 
 
-def _floor(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
+def known_beforehand(problem: Problem, equations: Equations, sigma_bias: float) -> np.ndarray:
     """What is known of unknowns beforehand: next to nothing of poses, their priors of those that frames share."""
     far = FAR * np.sqrt(problem.motion.frame_count)  # frames that move together add their floors up
     floor = np.full(equations.total, 1.0 / (far * TURN_LIMIT) ** 2)
@@ -212,7 +222,8 @@ class _OfBody:
         self._poses = problem.motion.states[body.name].poses.numpy().astype(np.float64)
         self._depth = np.maximum(self._poses[:, 2], NEAREST)
         start, count = equations.starts[body.name], equations.counts[body.name]
-        self._own = slice(start, start + count)
+        # The depth of a body whose size is estimated goes with that.
+        self._own, self._size = slice(start, start + count), problem.size_columns.get(body.name)
         self._axes = _unseen_axes(body)
         self.covariance = np.zeros((len(self._poses), count, count))
         self._sigmas = np.zeros((len(self._poses), 6))  # of the unknowns of the root
@@ -220,6 +231,8 @@ class _OfBody:
     def take(self, piece: Piece) -> None:
         """Take the covariance of the unknowns of some frames."""
         frames, own = piece.frames, piece.own[:, self._own, self._own]
+        if self._size is not None:
+            own = with_size(own, piece.own[:, self._own, self._size], piece.own[:, self._size, self._size])
         poses = self._poses[frames]
         jacobian = np.tile(np.eye(own.shape[1]), (len(poses), 1, 1))
         jacobian[:, :3, :3] = self._depth[frames, None, None] * np.eye(3)  # by x/z and y/z
@@ -244,6 +257,21 @@ class _OfBody:
         if len(loose):
             most = f"up to {np.degrees(min(turn.max(), TURN_LIMIT)):.0f} degrees (1 sigma)"
             yield f"{name}: how it is turned is hardly observed in {frame_list(loose)}: {most}."
+
+
+def with_size(own: np.ndarray, across: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Covariance of a body's unknowns where the logarithm of its size is a part of that of its depth.
+
+    Args:
+        own: without it (frame, column, column).
+        across: of the columns and the size (frame, column).
+        size: of the size (frame,).
+    """
+    own = own.copy()
+    own[:, 2] += across
+    own[:, :, 2] += across
+    own[:, 2, 2] += size
+    return own
 
 
 def _unseen_axes(body: SceneBody) -> list[int]:

@@ -128,7 +128,7 @@ class Canvas:
                 for buffer, each in ((self._keys, 1), (self._owners, 2))
             ]
             views: Any = [cut(buffer, 0, part.count) if short else buffer for buffer in (self._counts, self._entries)]
-            sizes = None if self._sizes is None else part.of(self._sizes)
+            sizes: Any = None if self._sizes is None else part.of(self._sizes)
             self._views[part] = (part.of(self._origins), sizes, *pixels, *views)
         self.origins, self.sizes, self.keys, self.owners, self.counts, self.entries = self._views[part]
         self._claimed = max(self._claimed, self.owners.size)

@@ -16,8 +16,10 @@ from warpprior.support.device import prepare_kernel_cache
 EXTRAS = {
     "usd": {"usd-core": "pxr"},
     "cv": {"opencv-python-headless": "cv2", "imageio-ffmpeg": "imageio_ffmpeg"},
-    "formats": {"pyyaml": "yaml", "pyarrow": "pyarrow"},
+    "formats": {"pyyaml": "yaml", "pyarrow": "pyarrow", "h5py": "h5py"},
+    "ray": {"ray": "ray"},
 }
+LARGE = ("ray",)  # left out of the extra ``all``
 CORE = ("warp-lang", "numpy", "scipy")
 
 

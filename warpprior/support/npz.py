@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -82,6 +82,27 @@ class NpzArrays(Mapping[str, np.ndarray]):
                 self._read[name] = self._unpack(name, entry, zipfile.ZipFile(stream))
         return self._read[name]
 
+    def is_plain(self, name: str) -> bool:
+        """Does an array hold no pickled objects?"""
+        return not self._header(name)[2].hasobject
+
+    def stored(self, name: str) -> bytes:
+        """The ``.npy`` file of one array as it is stored, for those who read the objects in it themselves."""
+        entry = self._entries[name]
+        if entry.file_size > self._left:
+            found = f"has {entry.file_size / 2**20:.0f} MiB"
+            raise InputError(self._place(name), found, f"at most {self._most / 2**20:.0f} MiB in all are read")
+        self._left -= entry.file_size
+        self._header(name)
+        with self._opened() as stream, self._refused(name), zipfile.ZipFile(stream).open(entry) as packed:
+            return bytes(_read_rest(packed, b"", entry.file_size))
+
+    def _header(self, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+        """Shape, whether columns come first, and type, as the array says them."""
+        with self._opened() as stream, self._refused(name):
+            with self._entry(name, self._entries[name], zipfile.ZipFile(stream)) as packed:
+                return read_header(BytesIO(packed.read(MOST_HEADER)))
+
     @contextmanager
     def _opened(self) -> Iterator[BufferedReader]:
         """The file, open as long as something is read from it: open files cannot be replaced on Windows."""
@@ -94,17 +115,9 @@ class NpzArrays(Mapping[str, np.ndarray]):
             yield BufferedReader(raw)
 
     def _unpack(self, name: str, entry: zipfile.ZipInfo, archive: zipfile.ZipFile) -> np.ndarray:
-        if not entry.filename.endswith(".npy"):
-            raise InputError(self._place(name), "is not an array", self._accepted)
-        ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MOST_RATIO}.get(entry.compress_type)
-        if ratio is None or entry.flag_bits & 1:
-            found = "is encrypted" if entry.flag_bits & 1 else "is packed in another way than numpy.savez packs"
-            raise InputError(self._place(name), found, self._accepted)
-        if entry.file_size > ratio * (entry.compress_size + 1):
-            raise ValueError(f"{entry.compress_size} bytes cannot hold {entry.file_size}")
-        with archive.open(entry) as stream:
+        with self._entry(name, entry, archive) as stream:
             header = BytesIO(stream.read(MOST_HEADER))
-            shape, fortran, dtype = _read_header(header)
+            shape, fortran, dtype = read_header(header)
             if dtype.kind not in PLAIN:
                 found = "holds pickled objects" if dtype.hasobject else f"holds records ({str(dtype)[:40]})"
                 raise InputError(self._place(name), found, self._accepted)
@@ -118,6 +131,18 @@ class NpzArrays(Mapping[str, np.ndarray]):
             self._left -= size
             data = _read_rest(stream, start, size)
         return np.ndarray(shape, dtype, data, order="F" if fortran else "C")
+
+    def _entry(self, name: str, entry: zipfile.ZipInfo, archive: zipfile.ZipFile) -> IO[bytes]:
+        """One array, unpacked as it is read."""
+        if not entry.filename.endswith(".npy"):
+            raise InputError(self._place(name), "is not an array", self._accepted)
+        ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MOST_RATIO}.get(entry.compress_type)
+        if ratio is None or entry.flag_bits & 1:
+            found = "is encrypted" if entry.flag_bits & 1 else "is packed in another way than numpy.savez packs"
+            raise InputError(self._place(name), found, self._accepted)
+        if entry.file_size > ratio * (entry.compress_size + 1):
+            raise ValueError(f"{entry.compress_size} bytes cannot hold {entry.file_size}")
+        return archive.open(entry)
 
     def _place(self, name: str) -> str:
         return f"{self._where}: {name[:80]}"
@@ -153,7 +178,7 @@ def read_npy(path: Path | str, what: str, accepted: str, *, limit: int = 1 << 30
     data = read_bytes(path, what, limit=limit, accepted=accepted)
     stream = BytesIO(data[:MOST_HEADER])
     try:
-        shape, fortran, dtype = _read_header(stream)
+        shape, fortran, dtype = read_header(stream)
     except ValueError as error:
         raise InputError(where, f"is no .npy file: {error}", accepted) from None
     if dtype.kind not in PLAIN:
@@ -180,7 +205,7 @@ def _directory_bytes(stream: BinaryIO) -> int:
     return size
 
 
-def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether columns come first, and type of an array."""
     try:
         version = np.lib.format.read_magic(stream)

@@ -15,7 +15,10 @@ ROWS = {
     "keypoint_pa_mm": ("keypoints, aligned", "mm", 2, ("median", "p95")),
     "joint_deg": ("joint error", "deg", 2, ("median", "p95")),
     "joint_mm": ("sliding joint error", "mm", 2, ("median", "p95", "max")),
+    "world_mm": ("error in the world", "mm", 2, ("median",)),
     "acceleration_error_mm": ("acceleration error", "mm/frame2", 2, ("mean",)),
+    "shake_mm": ("shaking", "mm/frame2", 2, ("mean",)),
+    "shake_deg": ("shaking of turns", "deg/frame2", 3, ("mean",)),
     "mask_iou": ("mask IoU", "", 4, ("median", "p05")),
     "failures_add": ("ADD above 5 cm", "", 3, ("share",)),
     "failures_chamfer": ("Chamfer above 5 cm", "", 3, ("share",)),
@@ -101,6 +104,8 @@ def _summaries(metrics: dict, bodies: Sequence[str]) -> dict[str, dict]:
     for body in bodies:
         summary = metrics.get("summary", {}).get(body, {})
         found[body] = {key: value for key, value in summary.items() if key not in left_out}
+    if "camera" in metrics:
+        found["the camera"] = metrics["camera"]["summary"]
     return found | {key: measured[key]["summary"] for key in measured if key in pairs}
 
 

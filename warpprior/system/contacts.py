@@ -42,6 +42,7 @@ class ContactPair:
         motion: of all bodies.
         starts: column of each estimated body's root, by name.
         link_sums: of the partner; None where they do not say how its points move.
+        size_column: of the size of ``body``, -1 where it is not estimated.
 
     Attributes:
         contacts: what the kernels take.
@@ -57,8 +58,10 @@ class ContactPair:
         motion: MotionState,
         starts: dict[str, int],
         link_sums: LinkSums | None = None,
+        size_column: int = -1,
     ):
         self.body, self.partner, self._field = body, partner, field
+        self._factor = motion.factors[body.name]
         shape = motion.points[partner.name].shape
         places, samples, frozen, weights = (
             wp.zeros(shape, dtype=dtype, device=motion.device) for dtype in (wp.vec3, wp.vec4, wp.vec4, wp.float32)
@@ -73,6 +76,7 @@ class ContactPair:
             found.start, found.poses = starts.get(body.name, -1), motion.states[body.name].poses
             found.places, found.samples, found.frozen = places, samples, frozen
             found.weights, found.sums = weights, sums
+            found.sized, found.size_column = int(size_column >= 0), size_column
             return found
 
         self.contacts, self.held = pair(starts.get(partner.name, -1)), pair(-1)
@@ -93,6 +97,7 @@ class ContactPair:
             self._field.grid,
             self._field.origin,
             self._field.inverse_spacing,
+            self._factor,
             reach,
             int(hold_weights),
             places_out=found.places,
@@ -111,6 +116,7 @@ class BodyContacts:
         motion: of all bodies.
         starts: column of each estimated body's root, by name.
         link_sums: of each other body, by its name, None as above.
+        size_columns: of the size of each body whose size is estimated, by name.
 
     Attributes:
         pairs: with every other body, by its name.
@@ -123,12 +129,18 @@ class BodyContacts:
         motion: MotionState,
         starts: dict[str, int],
         link_sums: dict[str, LinkSums | None] | None = None,
+        size_columns: dict[str, int] | None = None,
     ):
         field = shared_field(body.body, motion.device, scale=body.initial.scale)
         others = [other for other in motion.scene.bodies if other.name != body.name]
-        link_sums = link_sums or {}
+        link_sums, size_columns = link_sums or {}, size_columns or {}
+        column = size_columns.get(body.name, -1)
+        if column >= 0:  # links say how points move, not what grows
+            link_sums = {}
+        sums = {name: found for name, found in link_sums.items() if name not in size_columns}
         self.pairs = {
-            other.name: ContactPair(body, other, field, motion, starts, link_sums.get(other.name)) for other in others
+            other.name: ContactPair(body, other, field, motion, starts, sums.get(other.name), column)
+            for other in others
         }
         self.touch = wp.zeros(motion.frame_count, dtype=wp.float32, device=motion.device)
         self._reach = wp.zeros(1, dtype=Reach, device=motion.device)

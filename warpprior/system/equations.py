@@ -18,9 +18,9 @@ BLOCKS = 4  # see warpprior.kernels.rows
 class Equations:
     """Unknowns and normal equations of all estimated bodies.
 
-    The unknowns of a frame are columns: for each body six for its root and then its joint coordinates.  Behind them
-    come unknowns that all frames of a segment share.  Frames are coupled with the two before them, so the matrix is
-    banded with a border; :mod:`warpprior.system.solver` solves it.
+    The unknowns of a frame are columns: for each body six for its root and then its joint coordinates, and six for a
+    camera whose poses are estimated.  Behind them come unknowns that all frames of a segment share.  Frames are coupled
+    with the two before them, so the matrix is banded with a border; :mod:`warpprior.system.solver` solves it.
 
     Args:
         bodies: the estimated bodies.
@@ -29,9 +29,11 @@ class Equations:
         lanes: threads of one frame that gather rows at a time.
         device: Warp device.
         segments: first frame of each clip, ascending; nothing couples a clip with the one before.
+        camera: the camera's poses are unknowns.
 
     Attributes:
         starts: column of each body's root, by name.
+        camera: column of the camera's unknowns, -1 where it has none.
         shared: column of each shared unknown, by name.
         width: columns of a frame, without the shared ones.
         total: columns with the shared ones.
@@ -52,12 +54,14 @@ class Equations:
         device,
         *,
         segments: Sequence[int] = (0,),
+        camera: bool = False,
     ):
         counts = [6 + body.body.coordinate_count for body in bodies]
         ends = np.cumsum(counts)
         self.starts = {body.name: int(end - count) for body, end, count in zip(bodies, ends, counts, strict=True)}
         self.counts = {body.name: count for body, count in zip(bodies, counts, strict=True)}
-        self.width = int(ends[-1])
+        self.camera = int(ends[-1]) if camera else -1
+        self.width = int(ends[-1]) + 6 * camera
         self.shared = {name: self.width + index for index, name in enumerate(shared)}
         self.frame_count = frame_count
         self.total, self.lanes = self.width + len(shared), lanes

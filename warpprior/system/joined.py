@@ -80,8 +80,8 @@ def why_not_joined(problems: Sequence[Problem]) -> str | None:
     names = {problem.shared.names for problem in problems}
     if len(names) > 1:
         return "their frames do not share the same unknowns"
-    if problems[0].shared.shapes or problems[0].estimates_focal:
-        return "shapes and focal length are a clip's own"
+    if problems[0].shared.shapes or problems[0].shared.sizes or problems[0].estimates_focal:
+        return "shapes, sizes and focal length are a clip's own"
     return None
 
 
@@ -107,8 +107,8 @@ def _behind_each_other(items: Sequence[SceneBody]) -> SceneBody:
 
 
 def kind_of(scene: Scene) -> tuple | None:
-    """What scenes have in common that can be joined; None for one that cannot: it has a body that is an animation."""
-    if any(item.body.animation is not None for item in scene.bodies):
+    """What scenes have in common that can be joined; None where a body is an animation, or the camera moves."""
+    if any(item.body.animation is not None for item in scene.bodies) or (scene.world and scene.world.moves):
         return None
     bodies = [
         (item.name, item.label, item.known, item.symmetry, _digest(item.body), *_size_of(item)) for item in scene.bodies

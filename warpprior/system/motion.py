@@ -17,10 +17,12 @@ from warpprior.bodies.posing import assign_poses
 from warpprior.geometry.sampling import sample_surface
 from warpprior.kernels.camera import advance_poses, project_points
 from warpprior.kernels.joints import advance_joints
+from warpprior.kernels.size_motion import carry_depth, take_size
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.render.parts import Part, one_part
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.device import warp_device
+from warpprior.system.moving_camera import moving_camera
 
 CONTACT_POINTS = 512  # per body, spread over its surface
 NEAREST_M = 0.05  # origins nearer to the camera than this, or behind it, are taken to be here
@@ -50,8 +52,10 @@ class MotionState:
         points: contact points in the camera frame by body name [frame, point] vec3, with gradients.
         point_areas: share of the body's surface that each point stands for, by body name [point].
         segments: sequence that each frame belongs to [frame] int32.
+        factors: of each body's size, times which it is what it was given with, by name [1]: 1 unless it is estimated.
         paces: nominal time between two frames over the true one since the frame before [frame], 1 at the first.
         camera: the scene's, unless :meth:`zoom` changed its focal length; ``focal`` and ``center`` are its numbers.
+        world: a camera that moves, None where it stands.
         clips: the sequences in it, one behind the other: their frames, and their motion, which has a scene of its own
             and whose arrays are a part of these.  One, itself, unless :meth:`divide` made more.
     """
@@ -78,11 +82,12 @@ class MotionState:
         self.screen = self._zeros((self.frame_count, vertex_count), wp.vec3)
         self.segments = wp.zeros(self.frame_count, dtype=wp.int32, device=self.device)
         self.paces = wp.array(frame_paces(scene).astype(np.float32), dtype=wp.float32, device=self.device)
+        self.world = moving_camera(scene, self.device)
         self._clips: tuple[tuple[Part, MotionState], ...] = ()
         self.models: dict[str, BodyModel] = {}
         self.states = {}
         self.base_poses, self.base_joints, self.increments = {}, {}, {}
-        self.points, self.point_areas, self._point_places = {}, {}, {}
+        self.points, self.point_areas, self._point_places, self.factors = {}, {}, {}, {}
         for body in scene.bodies:
             self._add(body, point_count, seed)
         for body in self.known:
@@ -99,6 +104,7 @@ class MotionState:
         assign_poses(state, body.initial)
         model.shape(state)
         self.models[name], self.states[name] = model, state
+        self.factors[name] = wp.full(1, 1.0, dtype=wp.float32, device=self.device)
         faces, barycentrics, areas = sample_surface(body.body, point_count, seed)
         self._point_places[name] = (
             wp.array(faces, dtype=wp.int32, device=self.device),
@@ -158,6 +164,29 @@ class MotionState:
         wp.copy(self.states[name].shape, shape)
         self.models[name].shape(self.states[name])
 
+    def assign_size(self, name: str, log_factor: wp.array) -> None:
+        """Give a body the size that it was given times exp(``log_factor``) [1]; launches only.
+
+        It stays where it is, but see :meth:`grow`; then :meth:`pose` is due.
+        """
+        given, state = float(self.scene.body(name).initial.scale), self.states[name]
+        take_size(log_factor, given, factor_out=self.factors[name], scale_out=state.scale)
+        self.models[name].shape(state)
+
+    def grow(self, name: str, steps: wp.array, column: int) -> None:
+        """Let a body go as much farther away as it grows, in its increments; launches only.
+
+        Args:
+            name: of the body.
+            steps: of what is shared [segment, shared] float64.
+            column: of the logarithm of its size among them.
+        """
+        carry_depth(steps, column, self.segments, increments_out=self.increments[name])
+
+    def read_size(self, body: SceneBody) -> float:
+        """Size factor of a body now, exactly the initial one where it is not estimated."""
+        return body.initial.scale if body.size is None else float(self.states[body.name].scale.numpy()[0])
+
     def read_shape(self, name: str) -> np.ndarray:
         """Shape parameters of a body (shape,): exactly the initial ones until others are assigned."""
         initial = self.scene.body(name).initial.shape
@@ -176,6 +205,16 @@ class MotionState:
     @property
     def joints(self) -> dict[str, wp.array]:
         return {name: state.joints for name, state in self.states.items()}
+
+    def in_world(self, places: np.ndarray) -> np.ndarray:
+        """Places (frame, 3) [m] of the camera's frames in the world; where the camera stands, as they are."""
+        return places if self.world is None else self.world.now().moved_places(places)
+
+    def if_at_rest(self, places: np.ndarray) -> np.ndarray:
+        """Where the next frame's camera would see places (frame, 3) [m], if they rested in the world; of the last, as
+        it sees them itself.
+        """
+        return places if self.world is None else self.world.now().seen_next(places)
 
     def first_vertex(self, name: str) -> int:
         """Where an estimated body's vertices start in :attr:`vertices`."""
@@ -260,7 +299,7 @@ class MotionState:
                 rotation=rotation,
                 joints=self.states[body.name].joints.numpy().astype(np.float64),
                 shape=self.read_shape(body.name),
-                scale=body.initial.scale,
+                scale=self.read_size(body),
             )
         return {body.name: motions[body.name] for body in self.scene.bodies}
 

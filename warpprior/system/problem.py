@@ -10,9 +10,11 @@ import numpy as np
 import warp as wp
 
 from warpprior.geometry.bending_surface import SurfaceQuery
+from warpprior.kernels.camera_motion import Viewer
 from warpprior.kernels.robust import Scale
 from warpprior.kernels.rows import COSTS, GRADIENT, ROWS, SYSTEM_OF_FRAMES, PointBody, System
 from warpprior.kernels.slabs import frames_of, only_in, runs_of
+from warpprior.kernels.world_motion import Pair
 from warpprior.observations import channel
 from warpprior.render.parts import Part
 from warpprior.scene import SceneBody
@@ -22,6 +24,7 @@ from warpprior.system.equations import Equations
 from warpprior.system.holding import Holding
 from warpprior.system.link_blocks import LinkSums
 from warpprior.system.motion import MotionState
+from warpprior.system.moving_camera import columns_of
 from warpprior.system.observed import ObservedPicture
 from warpprior.system.overlap import Overlap
 from warpprior.system.shared_unknowns import SharedUnknowns
@@ -71,6 +74,7 @@ class Problem:
         shared: the unknowns that all frames share.
         holding: as given.
         surfaces: how surfaces move with joint coordinates.
+        size_columns: of the size of each body whose size is estimated, by name.
         drawings: canvases of the estimated bodies.
         compares_labels: some term of the solver that runs holds drawings against labels.
         notes: what terms have to say about the scene, one sentence each.
@@ -97,9 +101,11 @@ class Problem:
         motion, device = self.motion, self.motion.device
         lanes = CPU_LANES if device.is_cpu else GPU_LANES
         names, frames = self.shared.names, motion.frame_count
-        self.equations = Equations(motion.estimated, names, frames, lanes, device, segments=segments)
+        camera = motion.world is not None and motion.world.estimated
+        self.equations = Equations(motion.estimated, names, frames, lanes, device, segments=segments, camera=camera)
         shapes = {name: self.equations.width + place for name, place in self.shared.shapes.items()}
-        self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes)
+        self.size_columns = {name: self.equations.width + place for name, place in self.shared.sizes.items()}
+        self.surfaces = SurfaceMotion(motion, self.equations.starts, shapes, self.size_columns)
         self.compares_labels = False
         self.notes: list[str] = []
         self._stage: Stage | None = None
@@ -131,6 +137,12 @@ class Problem:
     def estimates_focal(self) -> bool:
         """The focal length is an unknown."""
         return "focal" in self.shared.names
+
+    def viewed(self, start: int) -> tuple[Viewer, Pair]:
+        """Where the camera moves: the camera, and columns of it and of a body whose root's is ``start``."""
+        assert self.motion.world is not None, "the camera moves"
+        camera = self.equations.camera
+        return self.motion.world.viewer(camera), columns_of(start, camera)
 
     @property
     def can_be_recorded(self) -> bool:
@@ -216,7 +228,8 @@ class Problem:
         """What may touch an estimated rigid body; looked up once for all terms."""
         if body.name not in self._contacts:
             sums = {other.name: self.links(other) for other in self.partners(body)}
-            contacts = self._contacts[body.name] = BodyContacts(body, self.motion, self.equations.starts, sums)
+            given = body, self.motion, self.equations.starts, sums, self.size_columns
+            contacts = self._contacts[body.name] = BodyContacts(*given)
             if self._stage is not None:
                 contacts.enter(self._stage)
                 contacts.update()

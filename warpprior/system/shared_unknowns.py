@@ -23,6 +23,7 @@ LARGEST_BIAS = 4.0  # [px]
 SMALL_BIAS = 0.4  # priors that are a little off, not labels, make up as much [px]
 LARGEST_MISFIT = 4.0  # sigmas
 LARGEST_ZOOM = 0.3  # logarithm of the factor of the focal length
+SIZE_STEP = 0.2  # of the logarithm of a size
 LARGEST_SHAPE = 4.0  # change of a shape parameter, in standard deviations of people
 ZOOM_STEP, SHAPE_STEP = 0.05, 1.0  # the most that one iteration changes: the linearisation is off beyond
 MOST_SHAPE = 16  # parameters that are estimated unasked; more cost more than they tell
@@ -45,8 +46,8 @@ class SharedUnknowns:
         settings: which are estimated, and their sigmas.
 
     Attributes:
-        names: ``bias``, ``focal`` (logarithm of a factor), ``BODY misfit`` [m] and ``BODY shape K``, of those that are
-            estimated.
+        names: ``bias``, ``focal`` (logarithm of a factor), ``BODY misfit`` [m], ``BODY shape K`` and ``BODY size``
+            (logarithm of a factor), of those that are estimated.
         prior: their values on the device, and what is likely of them.
         bias: the value of ``bias`` on the device, 0 where it is not estimated [1] [px]: how far label borders lie
             outside the true ones, beyond what the picture was calibrated to.
@@ -55,6 +56,7 @@ class SharedUnknowns:
         overlaps: of each pair whose overlap is estimated, how much deeper than usual it is [1] [m].
         shapes: place of the first shape parameter of each body whose shape is estimated among ``names``.
         shape_counts: how many it has of them.
+        sizes: place of the logarithm of the size factor of each body whose size is estimated among ``names``.
         first: values at the start, the means of the Gaussians (shared,).
         held: which are estimated no more (shared,) bool.
     """
@@ -63,6 +65,8 @@ class SharedUnknowns:
         self._motion = motion
         self.shapes: dict[str, int] = {}
         self.shape_counts: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+        limits: dict[str, tuple[float, float]] = {}  # least and largest change, where they are not alike
         rows: list[tuple[str, float, float, float, float]] = []  # name, mean, sigma, farthest, longest step
         articulated = any(not body.body.is_rigid for body in motion.estimated)
         seen = observed.likeness
@@ -90,6 +94,10 @@ class SharedUnknowns:
                 for k, mean in enumerate(motion.states[body.name].shape.numpy()):
                     name = f"{body.name} shape {k}"
                     rows.append((name, float(mean), settings.sigma_shape, LARGEST_SHAPE, SHAPE_STEP))
+            if body.size is not None:
+                self.sizes[body.name], name = len(rows), size_name(body.name)
+                limits[name] = body.size.limits
+                rows.append((name, 0.0, body.size.sigma, 1.0, SIZE_STEP))
             for name, sigma in (overlap_priors(body, motion.scene.bodies) if overlap else {}).items():
                 overlaps.append(name)
                 rows.append((name, 0.0, sigma, DEEPEST_OVERLAP, OVERLAP_STEP))
@@ -97,6 +105,9 @@ class SharedUnknowns:
         self.names = tuple(row[0] for row in rows)
         self.first, sigma, farthest, longest = np.array([row[1:] for row in rows]).reshape(-1, 4).T
         lowest = np.where([name in overlaps for name in self.names], 0.0, -farthest)
+        for name, (least, most) in limits.items():
+            place = self.names.index(name)
+            lowest[place], farthest[place] = least, most
         self.prior = SharedPrior(self.first[None], sigma, (lowest, farthest), longest, motion.device)
         self.held = np.zeros(len(rows), dtype=bool)
         self.sigmas = np.full(len(rows), np.nan)
@@ -217,12 +228,18 @@ class SharedUnknowns:
         self._follow()
 
     def advance(self, steps: wp.array) -> None:
-        """Add steps [segment, shared] float64; then ``motion.pose()`` is due.
+        """Add steps [segment, shared] float64, and let bodies go away that grow; then ``motion.pose()`` is due.
 
         Launches only, unless the focal length is estimated, which is an argument of launches.
         """
         advance_shared(steps, values_out=self.prior.values, single_out=self._single)
+        self.carry(steps)
         self._follow()
+
+    def carry(self, steps: wp.array) -> None:
+        """Let bodies go as much farther away as they grow by steps [segment, shared] float64; launches only."""
+        for name, place in self.sizes.items():
+            self._motion.grow(name, steps, place)
 
     def _follow(self) -> None:
         """Let the focal length and shapes follow; what else there is reads its value where it lies."""
@@ -230,6 +247,8 @@ class SharedUnknowns:
             self._motion.zoom(self.values[self.names.index("focal")])
         for name, start in self.shapes.items():
             self._motion.assign_shape(name, self._place(self.names[start], self.shape_counts[name]))
+        for name in self.sizes:
+            self._motion.assign_size(name, self._place(size_name(name)))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that was learnt, to be kept."""
@@ -242,8 +261,13 @@ class SharedUnknowns:
         self.assign(arrays["shared"])
 
 
+def size_name(body: str) -> str:
+    """What the logarithm of a body's size factor is called."""
+    return f"{body} size"
+
+
 def joined_unknowns(clips: Sequence[SharedUnknowns]) -> SharedUnknowns:
-    """Where the values of several clips, of the same names and without shapes, lie on the device one behind the other.
+    """Where the values of several clips lie on the device one behind the other; all of the same names, without sizes.
 
     Its arrays ``bias``, ``misfits[name]``, ``overlaps[name]`` are [clip], its prior is of all clips, whose own arrays
     become a part of these; before anybody asks them where their values lie.

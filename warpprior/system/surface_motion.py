@@ -7,6 +7,7 @@ import warp as wp
 
 from warpprior.bodies.body import Body, JointType
 from warpprior.kernels.shape_motion import differentiate_origins, differentiate_shape
+from warpprior.kernels.size_motion import differentiate_size
 from warpprior.kernels.surface_motion import differentiate_surface
 from warpprior.system.motion import MotionState
 
@@ -14,7 +15,7 @@ FAINT = 1e-4  # skinning weights below this are not worth an entry
 
 
 class SurfaceMotion:
-    """Derivatives of the surfaces of all estimated bodies by their joint coordinates, and by their shapes if estimated.
+    """Derivatives of the surfaces of all estimated bodies by joint coordinates, and by shapes and sizes if estimated.
 
     Roots carry all vertices alike; kernels know how.  Joints carry few, which are listed here: a vertex of a fingertip
     has nine entries, one of a rigid body has none.  Behind them come those of the shape.
@@ -23,6 +24,7 @@ class SurfaceMotion:
         motion: of all bodies.
         starts: column of each estimated body's root, by name.
         shape_starts: column of the first shape parameter of each body whose shape is estimated, by name.
+        size_columns: of the size of each body whose size is estimated, by name.
 
     Attributes:
         starts, columns, values: chains of every place, as :class:`warpprior.kernels.rows.System` has them: of the
@@ -32,11 +34,18 @@ class SurfaceMotion:
             (origin, 2).
     """
 
-    def __init__(self, motion: MotionState, starts: dict[str, int], shape_starts: dict[str, int] | None = None):
+    def __init__(
+        self,
+        motion: MotionState,
+        starts: dict[str, int],
+        shape_starts: dict[str, int] | None = None,
+        size_columns: dict[str, int] | None = None,
+    ):
         self._motion = motion
         self._parts: list[tuple[str, wp.array, wp.array]] = []
         self._shaped: list[_Shaped] = []
-        shape_starts = shape_starts or {}
+        self._sized: list[tuple[str, wp.array]] = []
+        shape_starts, size_columns = shape_starts or {}, size_columns or {}
         device = motion.device
         lengths = [np.zeros(motion.assembly.vertex_count if motion.estimated else 0, dtype=np.int64)]
         chain_count = len(lengths[0])
@@ -45,7 +54,7 @@ class SurfaceMotion:
         listed = []
         for body in motion.estimated:
             first = motion.first_vertex(body.name)
-            shape_count = body.body.shape_count if body.name in shape_starts else 0
+            shape_count = body.body.shape_count if body.name in shape_starts else int(body.name in size_columns)
             own = lengths[0][first : first + body.body.vertex_count]
             own += shape_count
             if body.body.coordinate_count:
@@ -80,6 +89,15 @@ class SurfaceMotion:
                 for k in range(model.shape_count):
                     entry_columns[entries + k] = shape_starts[body.name] + k
                 self._shaped.append(_Shaped(body.name, np.column_stack([places, entries]), motion))
+            elif body.name in size_columns:
+                places = chains = first + np.arange(model.vertex_count)
+                if origins is not None:
+                    places = np.concatenate([places, np.full(len(origins), -1)])
+                    chains = np.concatenate([chains, chain + np.arange(len(origins))])
+                entries = starts_of_chains[chains + 1] - 1
+                entry_columns[entries] = size_columns[body.name]
+                table = np.column_stack([places, entries]).astype(np.int32)
+                self._sized.append((body.name, wp.array(table, dtype=wp.vec2i, device=device)))
             pairs = []
             if model.coordinate_count:
                 vertices, joints = _moved_vertices(model)
@@ -130,6 +148,9 @@ class SurfaceMotion:
             )
         for shaped in self._shaped:
             shaped.update(self._motion, self.values)
+        for name, places in self._sized:
+            poses = self._motion.states[name].poses
+            differentiate_size(places, self._motion.vertices, poses, values_out=self.values)
 
 
 class _Shaped:

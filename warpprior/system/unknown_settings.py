@@ -23,6 +23,8 @@ class UnknownSettings:
         sigma_shape: how far shapes stray from the first guess, in standard deviations of people.
         estimate_focal: estimate the focal length.
         sigma_focal: relative error of the camera's focal length.
+        estimate_camera: estimate poses of a camera that moves, with the noise of :class:`warpprior.world.CameraNoise`
+            where the scene has none; None: as the scene has it.
         estimate_allowance: estimate how much deeper than ``penetration.allowance_m`` a known body and a rigid one that
             is estimated overlap at no cost, one value for the whole sequence.
     """
@@ -35,4 +37,5 @@ class UnknownSettings:
     sigma_shape: float = positive(1.0)
     estimate_focal: bool = False
     sigma_focal: float = positive(0.05)
+    estimate_camera: bool | None = None
     estimate_allowance: bool = True

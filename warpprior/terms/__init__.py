@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warpprior.terms.boxes import Boxes
+from warpprior.terms.camera import CameraMotion
 from warpprior.terms.consistency import Consistency
 from warpprior.terms.contour import Contour
 from warpprior.terms.coverage import Coverage
@@ -31,6 +32,7 @@ from warpprior.terms.sliding import Sliding
 from warpprior.terms.smoothness import Smoothness
 from warpprior.terms.softras import Softras
 from warpprior.terms.term import ADAM, GAUSS_NEWTON, SOLVERS, BoundTerm, Term
+from warpprior.terms.touch import Touch
 
 if TYPE_CHECKING:
     from warpprior.scene import Scene
@@ -41,6 +43,7 @@ __all__ = [
     "SOLVERS",
     "BoundTerm",
     "Boxes",
+    "CameraMotion",
     "Consistency",
     "Contour",
     "Coverage",
@@ -57,6 +60,7 @@ __all__ = [
     "Smoothness",
     "Softras",
     "Term",
+    "Touch",
     "default",
     "literal_terms",
 ]
@@ -77,6 +81,8 @@ TERMS: tuple[type[Term], ...] = (
     Boxes,
     Depth,
     Given,
+    CameraMotion,
+    Touch,
 )
 """Every term there is, in the order in which they are added up and listed."""
 

@@ -71,6 +71,12 @@ class BoundConsistency(BoundTerm):
 
         motion = self.problem.motion
         own, frames = motion.states[self.body.name], (motion.segments, motion.paces)
-        add_root_consistency(own.poses, *frames, self._stiffness, self._start, system, cost_out=self.costs)
+        if motion.world is None:
+            add_root_consistency(own.poses, *frames, self._stiffness, self._start, system, cost_out=self.costs)
+        else:
+            from warpprior.kernels.world_motion import add_world_consistency
+
+            viewer, pair = self.problem.viewed(self._start)
+            add_world_consistency(own.poses, viewer, *frames, self._stiffness, pair, system, cost_out=self.costs)
         if self.body.body.coordinate_count:
             add_joint_consistency(own.joints, *frames, self._stiffness, self._start + 6, system, cost_out=self.costs)

@@ -1,4 +1,4 @@
-"""Given: a body that nothing shows stays near the poses it was given, where a scene says that they were observed."""
+"""Given: a body stays near the poses that it was given, where it is said that they were observed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ CHANNEL = "poses"  # a scene that states its noise says that its poses are obser
 class Given(Term):
     """Distance of points of the surface from where the given poses put them; frames without a pose say nothing.
 
+    A body of unknown size stays near its given poses, whatever size it has.
+
     Attributes:
-        sigma_m: error of given poses [m], alike all over each link of the body; None: what the scene says.
+        sigma_m: error of given poses [m], alike all over each link of the body; None: what the scene says.  Where
+            the scene says nothing, a number makes its poses observations.
     """
 
     name: ClassVar[str] = "given"
@@ -36,22 +39,24 @@ class Given(Term):
 
     def lacks(self, scene: Scene) -> tuple[str, ...]:
         """The noise of given poses, with which a scene says that they are observations."""
-        return () if CHANNEL in scene.noise else (f"noise.{CHANNEL}",)
+        return () if self.sigma_m is not None or CHANNEL in scene.noise else (f"noise.{CHANNEL}",)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
-        """One for each estimated body without label images, keypoints and boxes."""
+        """One for each estimated body without keypoints and boxes; label images may show it, or show little of it."""
         motion = problem.motion
-        return [BoundGiven(self, body, problem) for body in motion.estimated if is_unseen(motion.scene, body)]
+        if self.lacks(motion.scene):
+            return []
+        return [BoundGiven(self, body, problem) for body in motion.estimated if not is_detected(motion.scene, body)]
+
+
+def is_detected(scene: Scene, body: SceneBody) -> bool:
+    """The body has keypoints or boxes in the picture."""
+    return body.name in scene.keypoints2d or body.name in scene.boxes
 
 
 def is_unseen(scene: Scene, body: SceneBody) -> bool:
     """Nothing in pictures shows the body, and its poses are said to be observations."""
-    return (
-        CHANNEL in scene.noise
-        and scene.labels is None
-        and body.name not in scene.keypoints2d
-        and body.name not in scene.boxes
-    )
+    return CHANNEL in scene.noise and scene.labels is None and not is_detected(scene, body)
 
 
 class BoundGiven(BoundTerm):
@@ -73,6 +78,9 @@ class BoundGiven(BoundTerm):
         trusted = np.ones(len(places)) if imputed is None else ~imputed
         self._chosen = wp.array(motion.first_vertex(body.name) + chosen, dtype=wp.int32, device=device)
         self._given = wp.array(np.ascontiguousarray(places), dtype=wp.vec3, device=device)
+        origins = np.ascontiguousarray(body.initial.position, dtype=np.float32)
+        self._origins = wp.array(origins, dtype=wp.vec3, device=device)
+        self._size_column = problem.size_columns.get(body.name, -1)
         self._trusted = wp.array(trusted.astype(np.float32), dtype=wp.float32, device=device)
         self._scale = wp.zeros(1, dtype=Scale, device=device)
         self._start = problem.equations.starts[body.name]
@@ -92,10 +100,13 @@ class BoundGiven(BoundTerm):
             motion.vertices,
             self._chosen,
             self._given,
+            self._origins,
             self._trusted,
             motion.states[self.body.name].poses,
             self._scale,
             self._start,
+            motion.factors[self.body.name],
+            self._size_column,
             system,
             cost_out=self.costs,
         )

@@ -184,7 +184,9 @@ class BoundImage(DrawnTerm):
         samples.body.corners = wp.array(corners.astype(np.int32), dtype=wp.vec3i, device=device)
         samples.body.barycentrics = wp.array(barycentrics, dtype=wp.vec3, device=device)
         areas = shares * surface_area(body) * self.body.initial.scale**2
-        self._areas = wp.array(areas.astype(np.float32), dtype=wp.float32, device=device)
+        self._areas = self._given_areas = wp.array(areas.astype(np.float32), dtype=wp.float32, device=device)
+        if self.body.size is not None:
+            self._areas = wp.clone(self._given_areas)
 
         def zeros(*inner: int, dtype: type = wp.vec3) -> wp.array:
             return wp.zeros((motion.frame_count, *inner), dtype=dtype, device=device)
@@ -290,12 +292,15 @@ class BoundImage(DrawnTerm):
     def freeze_part(self, part: Part) -> None:
         from warpprior.kernels import image
         from warpprior.kernels.light import fit_light
+        from warpprior.kernels.size_motion import scale_areas
         from warpprior.support.stored import forget
 
         if not self._active:
             return
         motion, view, canvas = self.problem.motion, self._view, self.problem.drawings.alone[self.body.name]
         samples, blurred, _ = self._of(part)
+        if self.body.size is not None:
+            scale_areas(self._given_areas, motion.factors[self.body.name], areas_out=self._areas)
         view.focal = motion.focal
         view.keys, view.origins, view.faces = canvas.keys, canvas.origins, canvas.faces
         view.width, view.height, view.sizes = canvas.window.width, canvas.window.height, canvas.sizes

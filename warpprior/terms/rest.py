@@ -87,8 +87,11 @@ class BoundRest(BoundTerm):
         from warpprior.system.motion import NEAREST_M, frame_paces
 
         positions = motion.states[self.body.name].poses.numpy()[:, :3].astype(np.float64)
-        bearings = positions[:, :2] / np.maximum(positions[:, 2:], NEAREST_M)
-        steps = np.linalg.norm(np.diff(bearings, axis=0), axis=1) * positions[1:, 2]
+        after, before = (
+            places[:, :2] / np.maximum(places[:, 2:], NEAREST_M)
+            for places in (positions[1:], motion.if_at_rest(positions)[:-1])
+        )
+        steps = np.linalg.norm(after - before, axis=1) * positions[1:, 2]
         steps = steps * frame_paces(motion.scene)[1:]
         speeds = median_filter(steps, size=REST_FRAMES, mode="nearest") * motion.scene.fps
         return np.concatenate([[0.0], speeds < self.term.speed_m_s]).astype(np.float32)
@@ -99,14 +102,12 @@ class BoundRest(BoundTerm):
         if not self._active:
             return
         motion = self.problem.motion
-        add_rest(
-            motion.states[self.body.name].poses,
-            motion.segments,
-            motion.paces,
-            self._touch,
-            self._resting,
-            self._stiffness,
-            self._start,
-            system,
-            cost_out=self.costs,
-        )
+        poses, frames = motion.states[self.body.name].poses, (motion.segments, motion.paces)
+        held = self._touch, self._resting, self._stiffness
+        if motion.world is None:
+            add_rest(poses, *frames, *held, self._start, system, cost_out=self.costs)
+        else:
+            from warpprior.kernels.world_motion import add_world_rest
+
+            viewer, pair = self.problem.viewed(self._start)
+            add_world_rest(poses, viewer, *frames, *held, pair, system, cost_out=self.costs)

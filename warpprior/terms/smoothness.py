@@ -78,7 +78,13 @@ class BoundSmoothness(BoundTerm):
 
         motion = self.problem.motion
         own, frames = motion.states[self.body.name], (motion.segments, motion.paces)
-        add_root_smoothness(own.poses, *frames, self._stiffness, self._start, system, cost_out=self.costs)
+        if motion.world is None:
+            add_root_smoothness(own.poses, *frames, self._stiffness, self._start, system, cost_out=self.costs)
+        else:
+            from warpprior.kernels.world_motion import add_world_smoothness
+
+            viewer, pair = self.problem.viewed(self._start)
+            add_world_smoothness(own.poses, viewer, *frames, self._stiffness, pair, system, cost_out=self.costs)
         if self.body.body.coordinate_count:
             add_joint_smoothness(own.joints, *frames, self._stiffness, self._start + 6, system, cost_out=self.costs)
 
@@ -91,11 +97,11 @@ def usual_acceleration(body: SceneBody, motion: MotionState) -> float:
     from warpprior.system.motion import NEAREST_M
 
     if motion.known:
-        return max(_acceleration(_path(known, motion), motion) for known in motion.known)
+        return max(_acceleration(motion.in_world(_path(known, motion)), motion) for known in motion.known)
     positions = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
     depth = np.maximum(np.median(positions[:, 2]), NEAREST_M)
     across = positions * (depth / np.maximum(positions[:, 2:], NEAREST_M))
-    return _acceleration(across, motion)
+    return _acceleration(motion.in_world(across), motion)
 
 
 def _acceleration(positions: np.ndarray, motion: MotionState) -> float:

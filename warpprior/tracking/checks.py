@@ -100,12 +100,23 @@ def check_observation(observation: Observation, scene: Scene, *, live: bool = Fa
             without_confidence = ((*shape[:-1], shape[-1] - 1),) if channel.per_keypoint else ()
             accepted = (*without_confidence, shape)
             _check_array(f"{channel.words} of {name!r}", values, accepted)
+    if observation.camera is not None:
+        _check_camera(observation.camera)
     size = (scene.camera.height, scene.camera.width)
     for words, picture in (("label image", observation.labels), ("depth image", observation.depth)):
         if picture is not None:
             _check_array(words, picture, (size,))
     if observation.labels is not None:
         _check_labels(np.asarray(observation.labels), {body.name: body.label for body in scene.bodies}, live)
+
+
+def _check_camera(camera: object) -> None:
+    """Where the camera is; NaN: that is not known."""
+    where = "pose of the camera"
+    _check_array(where, camera, ((7,),))
+    length = float(np.linalg.norm(np.asarray(camera, dtype=float)[3:]))
+    if abs(length - 1.0) > UNIT_TOLERANCE:
+        raise InputError(f"{where}: rotation", f"length {length:.4g}", "a unit quaternion xyzw")
 
 
 def _check_labels(labels: np.ndarray, own: dict[str, int], live: bool) -> None:

@@ -18,6 +18,7 @@ from warpprior.support.replay import Replay
 from warpprior.tracking.belief import FORGOTTEN, Belief
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.manifold import EYE, matrix
+from warpprior.tracking.moving_view import View
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.twin_arrays import twin_zeros
 from warpprior.tracking.update import Rows
@@ -316,6 +317,11 @@ class Contacts:
             links[chosen] = self._hands[hand].links[touching]
         owners = [names[0][hand] for hand in hands.tolist()]
         return points, list(map(Contact, owners, repeat(names[1]), points, normals, links.tolist(), slips.tolist()))
+
+    def see_from(self, view: View) -> None:
+        """The camera has moved: so have the ways that points have gone in its frame."""
+        for _, _, clearance in self._pairs:
+            clearance.path[...] = view.places(clearance.path)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What contacts are about to begin, to be kept."""

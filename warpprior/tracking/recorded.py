@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from warpprior.observations import SENSORS, HandPose, Observation
 from warpprior.scene import Scene
 from warpprior.tracking.manifold import matrix
@@ -44,5 +46,13 @@ def observe_frame(scene: Scene, frame: int, sensors: Sequence[str], own: Sequenc
         boxes=pick(scene.boxes),
         labels=scene.labels[frame] if "labels" in looked_at and scene.labels is not None else None,
         depth=scene.read_depth(frame) if "depth" in looked_at and scene.read_depth is not None else None,
+        camera=_camera_of(scene, frame),
         extra={name: value for name, value in extra.items() if value is not None},
     )
+
+
+def _camera_of(scene: Scene, frame: int) -> np.ndarray | None:
+    """World_from_camera (7,) where the camera moves; None where it stands."""
+    if scene.world is None or not scene.world.moves or scene.world.camera is None:
+        return None
+    return np.concatenate([scene.world.camera.position[frame], scene.world.camera.rotation[frame]])

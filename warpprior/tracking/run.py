@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from warpprior.checks.first import checked_first, with_findings
 from warpprior.result import Result
-from warpprior.scene import Scene, check_is_scene
+from warpprior.scene import Scene, check_is_scene, with_sizes_known
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
@@ -58,6 +58,7 @@ def track(
             data that is not what it is taken for.
     """
     check_is_scene(scene, "track")
+    scene = with_sizes_known(scene)
     if smooth and lag is not None:
         raise InputError("track", "smooth and lag", "one of them")
     if lag is not None:

@@ -11,7 +11,7 @@ from warpprior.support.errors import InputError
 from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.prediction import MODES
 
-AT_TIMES = ("motion/control/", "motion/surface/", "updater/scale/", "updater/window/", "misses/", "began")
+AT_TIMES = ("motion/control/", "motion/surface/", "updater/scale/", "updater/window/", "misses/", "began", "camera")
 MAY_BE_NAN = ("timestamp", "contacts/", "surprises/last_seen/", "surprises/release/places")
 
 
@@ -39,7 +39,7 @@ def check_state(
         if key not in kept:
             raise _refused(f"no {key!r}")
     shapes["contacts/touched"] = (kept["contacts/touched"].size,)
-    shapes["began"] = own["belief/covariance"].shape
+    shapes["began"], shapes["camera"] = own["belief/covariance"].shape, (7,)
     for hand, carrier in enumerate(hands):
         shapes[f"motion/control/{hand}"] = (7 + carrier.width - 6,)
         if carrier.surface is not None:

@@ -25,6 +25,7 @@ from warpprior.tracking.hands import TrackedHand
 from warpprior.tracking.late import TakenStep, TakenSteps, copied
 from warpprior.tracking.live import TrackedBody, live_scene
 from warpprior.tracking.manifold import covariance_at, matrix
+from warpprior.tracking.moving_view import View, see_from, shake
 from warpprior.tracking.prediction import Prediction
 from warpprior.tracking.saved_state import check_state
 from warpprior.tracking.sensors import Sensor, SensorContext, Sensors, choose_sensors
@@ -133,6 +134,7 @@ class Tracker:
         self._taken, self._careful = TakenSteps(late_s), bool(sensors)
         self.timestamp: float | None = None
         self._began: np.ndarray | None = None  # how errors followed when contacts began or ended after the last update
+        self._camera: np.ndarray | None = None  # world_from_camera of the last observation that said it
         self._misses: dict[str, int] = {}
         self._place_objects()
 
@@ -240,8 +242,9 @@ class Tracker:
     def _step(self, observation: Observation, timestamp: float) -> Estimate:
         belief, prediction, rows = self.belief, self._prediction, self._rows
         controls = [self._control(observation, hand) for hand in self.hands]
-        means = belief.means()
         dt, last = 0.0, self.timestamp
+        seen_from = self._see_from(observation, [control is not None for control in controls], timestamp)
+        means = belief.means()
         if last is None:
             follows = np.eye(belief.width)
             prediction.begin(belief, controls)
@@ -251,6 +254,8 @@ class Tracker:
             dt = timestamp - last
             follows = prediction.predict(belief, controls, dt)
             self._surprises.predict(dt, prediction.lost())
+            if seen_from is not None:
+                follows = follows @ seen_from
             if self._lag and self._began is not None:
                 follows = follows @ self._began
         self.timestamp = timestamp
@@ -282,6 +287,20 @@ class Tracker:
             self._recent.append(estimate)
             del self._recent[: -self._lag - 1], self._steps[: -self._lag - 1]
         return estimate
+
+    def _see_from(self, observation: Observation, controlled: list[bool], timestamp: float) -> np.ndarray | None:
+        """Take the camera for where it is now; returns how errors follow from those in its last frame, if it moved."""
+        if observation.camera is None or not np.isfinite(observation.camera).all():
+            return None
+        before, self._camera = self._camera, np.array(observation.camera, dtype=float)
+        if before is None or self.timestamp is None:
+            return None
+        view, belief = View(before, self._camera), self.belief
+        follows = see_from(view, belief, self._prediction, self._contacts, self._surprises, self._twists)
+        noise = None if self.scene.world is None else self.scene.world.noise
+        if noise is not None:
+            shake(belief, controlled, noise, timestamp - self.timestamp)
+        return follows
 
     def _expect(self, observation: Observation) -> None:
         """Fill the rows of an update with what is expected at the belief's mean."""
@@ -422,6 +441,8 @@ class Tracker:
         kept["timestamp"] = np.array(np.nan if self.timestamp is None else self.timestamp)
         if self._began is not None:
             kept["began"] = self._began.copy()
+        if self._camera is not None:
+            kept["camera"] = self._camera.copy()
         return kept
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
@@ -448,6 +469,7 @@ class Tracker:
         self._misses = {name: int(count) for name, count in part("misses").items()}
         self.timestamp = None if np.isnan(kept["timestamp"]) else float(kept["timestamp"])
         self._began = kept["began"].copy() if "began" in kept else None
+        self._camera = kept["camera"].copy() if "camera" in kept else None
         self._prediction.touched, self._prediction.nearest = self._contacts.touched, self._contacts.nearest
         self._prediction.place_hands(self.belief)
         self._contacts.measure(self.belief)

@@ -3,5 +3,6 @@
 from warpprior.usd.check import Finding, check_stage
 from warpprior.usd.export import export_usd
 from warpprior.usd.names import prim_name
+from warpprior.usd.options import StageOptions
 
-__all__ = ["Finding", "check_stage", "export_usd", "prim_name"]
+__all__ = ["Finding", "StageOptions", "check_stage", "export_usd", "prim_name"]

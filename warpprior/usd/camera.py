@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from warpprior.scene import Camera
+import numpy as np
+
+from warpprior.scene import Camera, Scene
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -19,7 +21,27 @@ _LENS = "omni:lensdistortion"
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4")
 
 
-def define_camera(stage: Usd.Stage, path: str, camera: Camera, world_from_camera: tuple[float, ...]) -> None:
+def stage_from_camera(scene: Scene) -> np.ndarray:
+    """Where the camera stands in a stage (7,), or goes (frame, 7): position [m] then quaternion xyzw.
+
+    A camera that moves goes through its own world, turned so that things fall along -z; where nobody says which way
+    they fall, it begins where one stands that does not move.
+    """
+    from scipy.spatial.transform import Rotation
+
+    world = scene.world
+    if world is None or not world.moves or world.camera is None:
+        return np.array(WORLD_FROM_CAMERA)
+    if world.gravity is None:
+        stand, path = np.array(WORLD_FROM_CAMERA), world.camera.from_its_first()
+        turn, shift = Rotation.from_quat(stand[3:]), stand[:3]
+    else:
+        turn, shift, path = Rotation.align_vectors([[0.0, 0.0, -1.0]], [world.gravity])[0], np.zeros(3), world.camera
+    rotation = (turn * Rotation.from_quat(path.rotation)).as_quat()
+    return np.concatenate([turn.apply(path.position) + shift, rotation], axis=1)
+
+
+def define_camera(stage: Usd.Stage, path: str, camera: Camera, world_from_camera: np.ndarray) -> None:
     """Write the pinhole camera three ways, for readers differ.
 
     Plain USD: focal length, apertures and both aperture offsets (the offsets follow ``Gf.Camera``; Omniverse ignores
@@ -30,9 +52,9 @@ def define_camera(stage: Usd.Stage, path: str, camera: Camera, world_from_camera
         stage: the stage to write to.
         path: prim path.
         camera: intrinsics [px].
-        world_from_camera: OpenCV camera pose, position [m] then quaternion xyzw.
+        world_from_camera: OpenCV camera pose, position [m] then quaternion xyzw (7,), or (frame, 7) where it moves.
     """
-    from pxr import Gf, Sdf, UsdGeom
+    from pxr import Gf, Sdf, Usd, UsdGeom
 
     prim = UsdGeom.Camera.Define(stage, path)
     focal = camera.fx * _APERTURE / camera.width
@@ -45,12 +67,15 @@ def define_camera(stage: Usd.Stage, path: str, camera: Camera, world_from_camera
     prim.CreateVerticalApertureOffsetAttr((camera.cy - camera.height / 2) / camera.height * vertical)
     prim.CreateClippingRangeAttr(Gf.Vec2f(0.01, 1000.0))
 
-    x, y, z, qx, qy, qz, qw = world_from_camera
-    # USD cameras look down -Z with +Y up: turn the OpenCV axes by half a turn about X.
-    opencv_from_usd = Gf.Quatd(0.0, 1.0, 0.0, 0.0)
-    orient = Gf.Quatd(qw, qx, qy, qz) * opencv_from_usd
-    prim.AddTranslateOp().Set(Gf.Vec3d(x, y, z))
-    prim.AddOrientOp().Set(Gf.Quatf(orient.GetNormalized()))
+    translate, orient = prim.AddTranslateOp(), prim.AddOrientOp()
+    moves = np.ndim(world_from_camera) == 2
+    for frame, pose in enumerate(np.atleast_2d(world_from_camera).tolist()):
+        x, y, z, qx, qy, qz, qw = pose
+        # USD cameras look down -Z with +Y up: turn the OpenCV axes by half a turn about X.
+        opencv_from_usd = Gf.Quatd(0.0, 1.0, 0.0, 0.0)
+        code = Usd.TimeCode(frame) if moves else Usd.TimeCode.Default()
+        translate.Set(Gf.Vec3d(x, y, z), code)
+        orient.Set(Gf.Quatf((Gf.Quatd(qw, qx, qy, qz) * opencv_from_usd).GetNormalized()), code)
 
     schema = prim.GetPrim()
     schema.AddAppliedSchema("OmniLensDistortionOpenCvPinholeAPI")

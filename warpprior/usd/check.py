@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.support.separate_process import Limits, run_separately
+from warpprior.usd.check_physics import physics_findings
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom
@@ -41,10 +42,12 @@ class Finding:
 def check_stage(path: str | os.PathLike) -> list[Finding]:
     """Everything that is found wrong with a stage; an empty list for a sound one.
 
-    At every authored time: numbers finite, quaternions of unit length, face indices in range, primvars and normals as
-    long as their interpolation asks for, extents around their points; all samples within the stage's time range, and a
-    default prim, Z up and metres.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero
-    quaternions and colours of the wrong length).
+    At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
+    primvars and normals as long as their interpolation asks for, indices of primvars in range, extents around their
+    points; all samples within the stage's time range and with a default value, which physics engines read; and a
+    default prim, Z up and metres.  Rigid bodies have mass, and colliders where they have a surface, but not too many;
+    joints are where both their bodies have them.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN
+    points, zero quaternions and colours of the wrong length).
 
     The stage is read in a process of its own, which a damaged file may crash.
 
@@ -69,7 +72,7 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
         "warpprior.usd.check:find_faults",
         {"path": where},
         where=where,
-        accepted="a .usdc, .usd or .usda file",
+        accepted="a .usdc, .usd, .usda or .usdz file",
         limits=limits,
     )
     return [Finding(*texts) for texts in found]
@@ -82,14 +85,17 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
     try:
         stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
-        raise InputError(path, "not a readable stage", "a .usdc, .usd or .usda file") from error
+        raise InputError(path, "not a readable stage", "a .usdc, .usd, .usda or .usdz file") from error
     findings = list(_stage_findings(stage))
     for prim in stage.Traverse():
         findings += _value_findings(stage, prim)
         if prim.IsA(UsdGeom.Mesh):
             findings += _mesh_findings(UsdGeom.Mesh(prim))
+        elif prim.IsA(UsdGeom.Points):
+            findings += _points_findings(UsdGeom.Points(prim))
         else:
             findings += _constant_findings(prim)
+    findings += [Finding(*texts) for texts in physics_findings(stage)]
     return {}, [(one.prim, one.what, one.message) for one in findings]
 
 
@@ -118,6 +124,8 @@ def _value_findings(stage: Usd.Stage, prim: Usd.Prim) -> Iterator[Finding]:
         if times and (times[0] < stage.GetStartTimeCode() or times[-1] > stage.GetEndTimeCode()):
             span = f"{times[0]:g}..{times[-1]:g}"
             yield Finding(path, attribute.GetName(), f"has samples at {span}, outside the stage's time range")
+        if times and not _has_default(attribute):
+            yield Finding(path, attribute.GetName(), "has samples but no default value, which physics engines read")
         for code in _codes(attribute):
             value = attribute.Get(code)
             numbers = _numbers(value)
@@ -151,9 +159,12 @@ def _mesh_findings(mesh: UsdGeom.Mesh) -> Iterator[Finding]:
     }
     yield from _length_findings(path, mesh.GetNormalsAttr(), sizes[mesh.GetNormalsInterpolation()])
     for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithAuthoredValues():
-        if not primvar.IsIndexed():
-            expected = sizes[primvar.GetInterpolation()] * primvar.GetElementSize()
-            yield from _length_findings(path, primvar.GetAttr(), expected)
+        expected = sizes[primvar.GetInterpolation()]
+        if primvar.IsIndexed():
+            yield from _length_findings(path, primvar.GetIndicesAttr(), expected)
+            yield from _index_findings(path, primvar)
+        else:
+            yield from _length_findings(path, primvar.GetAttr(), expected * primvar.GetElementSize())
     yield from _extent_findings(path, mesh)
 
 
@@ -166,11 +177,30 @@ def _constant_findings(prim: Usd.Prim) -> Iterator[Finding]:
             yield from _length_findings(str(prim.GetPath()), primvar.GetAttr(), primvar.GetElementSize())
 
 
+def _points_findings(points: UsdGeom.Points) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    path, count = str(points.GetPath()), len(points.GetPointsAttr().Get() or ())
+    for primvar in UsdGeom.PrimvarsAPI(points).GetPrimvarsWithAuthoredValues():
+        if primvar.IsIndexed() and primvar.GetInterpolation() == UsdGeom.Tokens.vertex:
+            yield from _length_findings(path, primvar.GetIndicesAttr(), count)
+            yield from _index_findings(path, primvar)
+
+
 def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:
     for code in _codes(attribute):
         found = len(attribute.Get(code))
         if found != expected:
             yield Finding(path, _at(attribute, code), f"has {found} values where {expected} are needed")
+
+
+def _index_findings(path: str, primvar: UsdGeom.Primvar) -> Iterator[Finding]:
+    indices = primvar.GetIndicesAttr()
+    for code in _codes(indices):
+        values = len(primvar.Get(code) or ()) // max(primvar.GetElementSize(), 1)
+        named = np.asarray(indices.Get(code))
+        if len(named) and (named.min() < 0 or named.max() >= values):
+            yield Finding(path, _at(indices, code), f"span {named.min()}..{named.max()} for {values} values")
 
 
 def _extent_findings(path: str, mesh: UsdGeom.Mesh) -> Iterator[Finding]:
@@ -188,13 +218,17 @@ def _extent_findings(path: str, mesh: UsdGeom.Mesh) -> Iterator[Finding]:
 
 
 def _codes(attribute: Usd.Attribute) -> list[Usd.TimeCode]:
-    """The times at which the attribute has a value of its own."""
+    """The times at which the attribute has a value of its own, the default first."""
     from pxr import Usd
 
-    times = attribute.GetTimeSamples()
-    if times:
-        return [Usd.TimeCode(time) for time in times]
-    return [Usd.TimeCode.Default()] if attribute.HasAuthoredValue() else []
+    default = [Usd.TimeCode.Default()] if _has_default(attribute) else []
+    return default + [Usd.TimeCode(time) for time in attribute.GetTimeSamples()]
+
+
+def _has_default(attribute: Usd.Attribute) -> bool:
+    from pxr import Usd
+
+    return attribute.GetResolveInfo(Usd.TimeCode.Default()).GetSource() == Usd.ResolveInfoSourceDefault
 
 
 def _numbers(value: Any) -> np.ndarray | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,24 +16,25 @@ import numpy as np
 import warpprior
 from warpprior.io.atomic import atomic_path, writing_alone
 from warpprior.result import ContactPoints
-from warpprior.scene import Poses, Scene, SceneBody
+from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError, MissingExtraError, RunError
 from warpprior.support.interrupts import postponed
 from warpprior.support.progress import Progress
 from warpprior.usd import prims
-from warpprior.usd.camera import WORLD_FROM_CAMERA, define_camera
+from warpprior.usd.body_writer import BodyWriter, Looks
+from warpprior.usd.camera import define_camera, stage_from_camera
+from warpprior.usd.contact_prims import write_contacts
 from warpprior.usd.detail import detailed
-from warpprior.usd.heat import contact_heat, heat_colors, linear_color, quantised
+from warpprior.usd.heat import contact_heat, quantised
 from warpprior.usd.names import prim_name
-from warpprior.usd.samples import FrameMotion, carried_link, composed, in_link_frames, part_of, relative
-from warpprior.usd.uncertainty import write_uncertainty
+from warpprior.usd.options import StageOptions
+from warpprior.usd.physics import add_friction
 
 if TYPE_CHECKING:
-    from pxr import Usd, UsdShade
+    from pxr import Usd
 
-FORMATS = (".usdc", ".usd", ".usda")
-
-_FAINT = 0.02  # meshes that never get warmer are written without heat
+FORMATS = (".usdc", ".usd", ".usda", ".usdz")
+_USUAL = StageOptions()
 
 # Colours of bodies that bring none, in order (sRGB): quiet, so that heat stands out.
 _BODY_COLORS = ((0.60, 0.68, 0.78), (0.78, 0.74, 0.66), (0.62, 0.74, 0.64), (0.74, 0.64, 0.74))
@@ -45,7 +48,8 @@ def export_usd(
     contacts: Sequence[ContactPoints] = (),
     heat: Mapping[str, np.ndarray] | None = None,
     metadata: Mapping[str, str | int | float | bool] | None = None,
-    world_from_camera: Sequence[float] = WORLD_FROM_CAMERA,
+    world_from_camera: Sequence[float] | np.ndarray | None = None,
+    options: StageOptions = _USUAL,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> None:
@@ -54,24 +58,32 @@ def export_usd(
     The stage is Z up, in metres, one time code per frame at the scene's rate, under ``/World``:
 
     - a rigid body is an Xform with translate and orient samples over one static mesh, a kinematic rigid body to
-      physics engines;
-    - an articulated body whose vertices each follow one link (a robot) is one such Xform per link, under its root;
-    - any other body is a mesh with points, extent and normals at every frame;
-    - a body whose poses come with a covariance carries it (:mod:`warpprior.usd.uncertainty`);
-    - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`).
+      physics engines, with mass, inertia, friction and colliders;
+    - an articulated body whose vertices each follow one link (a robot) is one such Xform per link, under its root; or
+      an articulation (:mod:`warpprior.usd.articulation`);
+    - any other body is a mesh with points, extent and normals at every frame; where it has links, each is an Xform
+      besides, below ``Joints``, and a kinematic rigid body with a hull (:mod:`warpprior.usd.hand_joints`);
+    - a frame whose pose comes with a covariance carries it (:mod:`warpprior.usd.uncertainty`);
+    - ``/World/Camera`` has the intrinsics (:func:`warpprior.usd.camera.define_camera`); one that moves is animated, and
+      bodies are in its world.
 
-    Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a ``displayColor`` that turns red with it;
-    their long edges are cut so that there are vertices to carry it (:func:`warpprior.usd.detail.detailed`).
-    ``.usda`` is text and large; the others are binary.  The file appears whole or not at all.
+    Each body's symmetry is in its ``customData``, and ``/World/Contacts`` holds the points that touch
+    (:mod:`warpprior.usd.contact_prims`).  Bodies touched by a contact carry ``primvars:contact`` in [0, 1] and a
+    ``displayColor`` that turns red with it; their long edges are cut so that there are vertices to carry it
+    (:func:`warpprior.usd.detail.detailed`).  ``.usda`` is text and large; the others are binary.  The file appears
+    whole or not at all.
 
     Args:
         scene: camera, rate and bodies.
         poses: motion of every body of the scene, camera_from_body.
-        path: ``.usdc``, ``.usd`` or ``.usda`` file to write; its folder is created if needed.
+        path: ``.usdc``, ``.usd``, ``.usda`` or ``.usdz`` file to write; its folder is created if needed.
         contacts: contact points to turn into heat.
         heat: contact heat given directly, ``{body: (frame, vertex)}`` in [0, 1]; goes before ``contacts``.
         metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
-        world_from_camera: where the camera stands, position [m] then quaternion xyzw; OpenCV camera axes.
+        world_from_camera: where the camera stands, position [m] then quaternion xyzw (7,), or in each frame (frame, 7);
+            OpenCV camera axes; None: one metre above the origin, level, and one that moves as
+            :func:`warpprior.usd.camera.stage_from_camera` has it.
+        options: what else there is to choose.
         device: Warp device that poses the surfaces.
         progress: called with bodies done, bodies in all, and what is being done.
 
@@ -87,6 +99,7 @@ def export_usd(
     from pxr import Usd
 
     _check_poses(scene, poses)
+    solids = {body.name: body.body for body in scene.bodies}
     scene = _with_detail(scene, contacts, heat)
     surfaces = _surfaces(scene, poses, contacts, heat, device)
     given = {} if heat is None else {name: quantised(np.asarray(field)) for name, field in heat.items()}
@@ -94,13 +107,18 @@ def export_usd(
     _check_heat(scene, warmth)
 
     stage = Usd.Stage.CreateInMemory()
-    material = _define_world(stage, scene, metadata or {}, tuple(world_from_camera))
+    stand = stage_from_camera(scene) if world_from_camera is None else np.asarray(world_from_camera, dtype=np.float64)
+    _define_world(stage, scene, metadata or {}, stand)
     for index, body in enumerate(scene.bodies):
         color = np.asarray(_BODY_COLORS[index % len(_BODY_COLORS)]) if body.body.colors is None else body.body.colors
-        writer = _BodyWriter(stage, material, body, color, warmth.get(body.name))
-        writer.write(poses[body.name], surfaces.get(body.name), tuple(world_from_camera), device)
+        material = prims.define_material(stage, f"/World/Looks/{prim_name(body.name)}")
+        add_friction(material, body.matter)
+        looks = Looks(material, color, warmth.get(body.name))
+        writer = BodyWriter(stage, body, solids[body.name], looks, options)
+        writer.write(poses[body.name], surfaces.get(body.name), stand, device)
         if progress is not None:
             progress(index + 1, len(scene.bodies), "writing the stage")
+    write_contacts(stage, contacts, stand)
     _write_whole(stage, path)
 
 
@@ -108,100 +126,14 @@ def _import_openusd() -> None:
     """Import what the export needs; interrupts wait, for OpenUSD would print them and go on without what it lacks."""
     try:
         with postponed():
-            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt  # noqa: F401
+            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("USD export", "usd") from error
 
 
-class _BodyWriter:
-    """Writes one body below ``/World``."""
-
-    def __init__(
-        self, stage: Usd.Stage, material: UsdShade.Material, body: SceneBody, color: np.ndarray, heat: np.ndarray | None
-    ):
-        self.stage, self.material, self.body = stage, material, body.body
-        self.color, self.heat = color, heat
-        self.name = prim_name(body.name)
-        self.path = f"/World/{self.name}"
-
-    def write(
-        self, poses: Poses, surface: np.ndarray | None, world_from_camera: tuple[float, ...], device: str
-    ) -> None:
-        """Choose the representation; ``surface`` is the posed surface where it is known already."""
-        from pxr import Usd
-
-        body, root = self.body, composed(world_from_camera, poses.position, poses.rotation)
-        if body.is_rigid:
-            vertices = body.vertices * np.float32(poses.scale)
-            mesh = self._carried(root, self.path, self.name, vertices, body.faces, np.arange(body.vertex_count))
-            prims.make_kinematic(self.stage.GetPrimAtPath(self.path), mesh)
-        elif (vertex_link := carried_link(body)) is not None:
-            self._links(poses, vertex_link, root, world_from_camera, device)
-        else:
-            surface = _posed(body, poses, device) if surface is None else surface
-            fixed = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
-            prims.define_frame(self.stage, self.path, fixed)
-            world = composed(world_from_camera, np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
-            positions = _moved(surface, world)
-            mesh = prims.define_moving_mesh(self.stage, f"{self.path}/{self.name}", positions, body.faces)
-            self._dress(mesh, np.arange(body.vertex_count))
-        prim = self.stage.GetPrimAtPath(self.path)
-        Usd.ModelAPI(prim).SetKind("component")
-        prim.SetDisplayName(body.name)
-        if poses.covariance is not None:
-            write_uncertainty(prim, poses.covariance, world_from_camera)
-
-    def _links(
-        self,
-        poses: Poses,
-        vertex_link: np.ndarray,
-        root: FrameMotion,
-        world_from_camera: tuple[float, ...],
-        device: str,
-    ) -> None:
-        """One Xform per link below the root's Xform; a link's mesh is its share of the surface."""
-        from warpprior.bodies import link_transforms
-
-        body = self.body
-        links = link_transforms(body, poses, device).astype(np.float64)
-        rest = in_link_frames(_posed(body, poses.frames(slice(0, 1)), device)[0], vertex_link, links[0])
-        prims.define_frame(self.stage, self.path, root)
-        for link, link_name in enumerate(body.link_names):
-            motion = composed(world_from_camera, links[:, link, :3], links[:, link, 3:])
-            own, faces = part_of(body.faces, vertex_link, link)
-            name = prim_name(link_name)
-            self._carried(relative(root, motion), f"{self.path}/{name}", name, rest[own], faces, own)
-            self.stage.GetPrimAtPath(f"{self.path}/{name}").SetDisplayName(link_name)
-
-    def _carried(
-        self, motion: FrameMotion, path: str, name: str, vertices: np.ndarray, faces: np.ndarray, own: np.ndarray
-    ):
-        """An Xform and, where there are faces, the mesh it carries; ``own`` numbers its vertices in the body."""
-        prims.define_frame(self.stage, path, motion)
-        if len(faces) == 0:
-            return None
-        mesh = prims.define_carried_mesh(self.stage, f"{path}/{name}", vertices, faces)
-        self._dress(mesh, own)
-        return mesh
-
-    def _dress(self, mesh, own: np.ndarray) -> None:
-        """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
-        color = self.color[own] if self.color.ndim == 2 else self.color
-        heat = None if self.heat is None else self.heat[:, own]
-        if heat is not None and heat.max() > _FAINT:
-            prims.color_mesh(mesh, heat_colors(heat, color), heat)
-        else:
-            prims.color_mesh(mesh, linear_color(color), None)
-        prims.bind_material(mesh, self.material)
-        if not self.body.closed:
-            mesh.CreateDoubleSidedAttr(True)
-
-
-def _define_world(
-    stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: tuple[float, ...]
-) -> UsdShade.Material:
-    """Stage metadata, root prim, camera, physics scene; returns the material every mesh shares."""
-    from pxr import Gf, Usd, UsdGeom, UsdPhysics, Vt
+def _define_world(stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: np.ndarray) -> None:
+    """Stage metadata, root prim, camera, light, physics scene, and a place for materials."""
+    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics, Vt
 
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
@@ -214,14 +146,15 @@ def _define_world(
     Usd.ModelAPI(world).SetKind("assembly")
     stage.SetDefaultPrim(world)
     about = {"version": warpprior.__version__, "scene": scene.name, **metadata}
-    about["worldFromCamera"] = Vt.DoubleArray(world_from_camera)
+    about["worldFromCamera"] = Vt.DoubleArray(np.atleast_2d(world_from_camera)[0].tolist())
     stage.GetRootLayer().customLayerData = {"warpprior": about}
     define_camera(stage, "/World/Camera", scene.camera, world_from_camera)
     physics = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
     physics.CreateGravityMagnitudeAttr(9.81)
     UsdGeom.Scope.Define(stage, "/World/Looks")
-    return prims.define_material(stage, "/World/Looks/Surface")
+    sky = UsdLux.DomeLight.Define(stage, "/World/Light")
+    sky.CreateIntensityAttr(1.0)
 
 
 def _with_detail(scene: Scene, contacts: Sequence[ContactPoints], heat: Mapping[str, np.ndarray] | None) -> Scene:
@@ -239,22 +172,10 @@ def _surfaces(
     device: str,
 ) -> dict[str, np.ndarray]:
     """Posed surfaces (frame, vertex, 3) of the bodies whose heat must be found."""
-    wanted = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
-    return {b.name: _posed(b.body, poses[b.name], device) for b in scene.bodies if b.name in wanted}
-
-
-def _posed(body, poses: Poses, device: str) -> np.ndarray:
     from warpprior.bodies import posed_vertices
 
-    return posed_vertices(body, poses, device)
-
-
-def _moved(surface: np.ndarray, world: FrameMotion) -> np.ndarray:
-    """A camera-frame surface (frame, vertex, 3) in the world."""
-    from scipy.spatial.transform import Rotation
-
-    matrix = Rotation.from_quat(world.rotation[0]).as_matrix()
-    return (surface @ matrix.T + world.position[0]).astype(np.float32)
+    wanted = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
+    return {b.name: posed_vertices(b.body, poses[b.name], device) for b in scene.bodies if b.name in wanted}
 
 
 def _check_poses(scene: Scene, poses: Mapping[str, Poses]) -> None:
@@ -297,10 +218,27 @@ def _write_whole(stage: Usd.Stage, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing_alone(path), atomic_path(path) as partial:
-            if not stage.GetRootLayer().Export(str(partial)):
+            written = _package if path.suffix.lower() == ".usdz" else _export
+            if not written(stage, str(partial)):
                 raise RunError(f"{path}: OpenUSD could not write the file")
     except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
         reasons = re.findall(r" : '(.*)'", str(error)) or [str(error).strip()]
         raise RunError(f"{path}: cannot write it: {reasons[0]}") from error
     except OSError as error:
         raise RunError(f"{path}: cannot write it: {error.strerror or error}") from error
+
+
+def _export(stage: Usd.Stage, path: str) -> bool:
+    return stage.GetRootLayer().Export(path)
+
+
+def _package(stage: Usd.Stage, path: str) -> bool:
+    """Write the stage as a package, whose first layer is ``scene.usdc``."""
+    from pxr import Sdf, UsdUtils
+
+    with tempfile.TemporaryDirectory() as folder:
+        layer, package = os.path.join(folder, "scene.usdc"), os.path.join(folder, "scene.usdz")
+        if not (_export(stage, layer) and UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(layer), package)):
+            return False
+        shutil.copyfile(package, path)
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -49,8 +50,44 @@ def quantised(heat: np.ndarray) -> np.ndarray:
     return (np.round(np.clip(heat, 0.0, 1.0) * _STEPS) / _STEPS).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class HeatPalette:
+    """Heat over time as the few values that occur, and which of them each vertex has.
+
+    Attributes:
+        heat: values in [0, 1] (value,) float32, ascending.
+        heat_indices: of ``heat`` (frame, vertex) int32.
+        colors: linear RGB (color, 3) float32.
+        color_indices: of ``colors`` (frame, vertex) int32.
+    """
+
+    heat: np.ndarray
+    heat_indices: np.ndarray
+    colors: np.ndarray
+    color_indices: np.ndarray
+
+
+def heat_palette(heat: np.ndarray, base: np.ndarray) -> HeatPalette:
+    """The palette of quantised heat (frame, vertex) over the body's own sRGB colour, (3,) or (vertex, 3)."""
+    steps = np.round(heat * _STEPS).astype(np.int64)
+    own, which = np.unique(base.reshape(-1, 3), axis=0, return_inverse=True)
+    found_steps, heat_indices = _found(steps, _STEPS + 1)
+    pairs, color_indices = _found(steps + (_STEPS + 1) * which.reshape(-1), (_STEPS + 1) * len(own))
+    values = (found_steps / _STEPS).astype(np.float32)
+    colors = heat_colors(((pairs % (_STEPS + 1)) / _STEPS).astype(np.float32), own[pairs // (_STEPS + 1)])
+    return HeatPalette(values, heat_indices, colors, color_indices)
+
+
+def _found(numbers: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the numbers below ``most`` occur, ascending, and the place of each among them, int32."""
+    occurs = np.zeros(most, dtype=bool)
+    occurs[numbers] = True
+    places = np.cumsum(occurs, dtype=np.int32) - 1
+    return np.flatnonzero(occurs), places[numbers].astype(np.int32)
+
+
 def heat_colors(heat: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Linear RGB (frame, vertex, 3) float32 of heat (frame, vertex) over the body's own sRGB colour (..., 3)."""
+    """Linear RGB (..., 3) float32 of heat (...) over the body's own sRGB colour (..., 3)."""
     amount = heat[..., None]
     warm = base + (_WARM - base) * np.minimum(2.0 * amount, 1.0)
     color = warm + (_HOT - warm) * np.maximum(2.0 * amount - 1.0, 0.0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-RESERVED = frozenset({"Camera", "Looks", "PhysicsScene"})  # siblings of the bodies in our stages
+RESERVED = frozenset(
+    {"Camera", "Colliders", "Contacts", "Joints", "Light", "Looks", "PhysicsScene"}
+)  # prims of our own
 _EMPTY = "_x110000_"  # one past the last code point: no other text maps here
 
 # Foreign characters, and underscores that would read as the start of an escape once the rest has been escaped.

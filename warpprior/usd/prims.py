@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.usd.heat import heat_palette, linear_color
 from warpprior.usd.samples import FrameMotion
-from warpprior.usd.surface import corner_normals, vertex_normals
+from warpprior.usd.surface import corner_normals, face_normals, vertex_normals
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom, UsdShade
 
 
 def define_frame(stage: Usd.Stage, path: str, motion: FrameMotion) -> Usd.Prim:
-    """An Xform that follows a motion by translate and orient; one that does not move gets no samples."""
+    """An Xform that follows a motion by translate and orient; one that does not move gets no samples.
+
+    The first frame is the default value, too: physics engines read a stage at no time at all, and put what has samples
+    alone at the origin.
+    """
     from pxr import Gf, UsdGeom
 
     xform = UsdGeom.Xform.Define(stage, path)
     translate = xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble)
     orient = xform.AddOrientOp(UsdGeom.XformOp.PrecisionFloat)
-    for frame in range(1 if motion.is_still else len(motion.position)):
-        code = _time_code(None if motion.is_still else frame)
-        x, y, z, w = motion.rotation[frame].tolist()
-        translate.Set(Gf.Vec3d(*motion.position[frame].tolist()), code)
-        orient.Set(Gf.Quatf(w, x, y, z), code)
+    positions = [Gf.Vec3d(*place) for place in motion.position.tolist()]
+    rotations = [Gf.Quatf(w, x, y, z) for x, y, z, w in motion.rotation.tolist()]
+    frames = 1 if motion.is_still else len(positions)
+    set_samples(translate.GetAttr(), positions[:frames])
+    set_samples(orient.GetAttr(), rotations[:frames])
     return xform.GetPrim()
+
+
+def set_samples(attribute: Usd.Attribute, values: Sequence) -> None:
+    """Set a value for each frame, the first one as the default; one value alone is the default and no sample."""
+    attribute.Set(values[0])
+    if len(values) > 1:
+        for frame, value in enumerate(values):
+            attribute.Set(value, float(frame))
 
 
 def define_carried_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
@@ -41,45 +55,77 @@ def define_carried_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces
     return mesh
 
 
+def define_flat_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
+    """A mesh that does not change in its parent's frame, with one normal per face."""
+    from pxr import UsdGeom, Vt
+
+    mesh = _define_mesh(stage, path, faces)
+    mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(vertices, np.float32)))
+    mesh.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(_extent(np.asarray(vertices, np.float32))))
+    mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(face_normals(vertices, faces)))
+    mesh.SetNormalsInterpolation(UsdGeom.Tokens.uniform)
+    return mesh
+
+
 def define_moving_mesh(stage: Usd.Stage, path: str, positions: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
     """A mesh with points (frame, vertex, 3), extent and smooth normals at every frame."""
     from pxr import UsdGeom, Vt
 
     mesh = _define_mesh(stage, path, faces)
-    points, extent, normals = mesh.CreatePointsAttr(), mesh.CreateExtentAttr(), mesh.CreateNormalsAttr()
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     positions = np.ascontiguousarray(positions, np.float32)
-    for frame, directions in enumerate(vertex_normals(positions, faces)):
-        # The first frame is the default too, for readers that do not ask for a time.
-        for code in (_time_code(None), _time_code(frame))[frame > 0 :]:
-            points.Set(Vt.Vec3fArray.FromNumpy(positions[frame]), code)
-            extent.Set(Vt.Vec3fArray.FromNumpy(_extent(positions[frame])), code)
-            normals.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(directions)), code)
+    for attribute, values in (
+        (mesh.CreatePointsAttr(), positions),
+        (mesh.CreateExtentAttr(), map(_extent, positions)),
+        (mesh.CreateNormalsAttr(), map(np.ascontiguousarray, vertex_normals(positions, faces))),
+    ):
+        set_samples(attribute, [Vt.Vec3fArray.FromNumpy(array) for array in values])
     return mesh
 
 
-def color_mesh(mesh: UsdGeom.Mesh, colors: np.ndarray, heat: np.ndarray | None) -> None:
+def color_mesh(mesh: UsdGeom.Mesh, color: np.ndarray, heat: np.ndarray | None) -> None:
     """Set ``displayColor``, and ``primvars:contact`` where there is heat.
+
+    With heat both are palettes and an index per vertex and frame, which take a fraction of the room that values would.
 
     Args:
         mesh: the mesh.
-        colors: linear RGB (3,), (vertex, 3) or (frame, vertex, 3).
-        heat: contact heat (frame, vertex) in [0, 1], or None.
+        color: the body's own colour, sRGB, (3,) or (vertex, 3).
+        heat: contact heat (frame, vertex), quantised (:func:`warpprior.usd.heat.quantised`), or None.
     """
     from pxr import Sdf, UsdGeom, Vt
 
-    interpolation = UsdGeom.Tokens.constant if colors.ndim == 1 else UsdGeom.Tokens.vertex
-    display = mesh.CreateDisplayColorPrimvar(interpolation)
-    if colors.ndim < 3:
-        display.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(colors.reshape(-1, 3), np.float32)))
+    flat = heat is None and color.ndim == 1
+    display = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.constant if flat else UsdGeom.Tokens.vertex)
+    if heat is None:
+        colors, which = np.unique(linear_color(color).reshape(-1, 3), axis=0, return_inverse=True)
+        display.Set(Vt.Vec3fArray.FromNumpy(colors))
+        if not flat:
+            display.CreateIndicesAttr().Set(Vt.IntArray.FromNumpy(which.reshape(-1).astype(np.int32)))
+        return
+    palette = heat_palette(heat, color)
+    set_palette(display, palette.colors, palette.color_indices)
+    primvars = UsdGeom.PrimvarsAPI(mesh)
+    contact = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
+    set_palette(contact, palette.heat, palette.heat_indices)
+
+
+def set_palette(primvar: UsdGeom.Primvar, values: np.ndarray, indices: np.ndarray) -> None:
+    """Values and which of them each vertex has at each frame (frame, vertex).
+
+    The first frame has a palette of its own, for validators look at it alone and want every value to be used.
+    """
+    from pxr import Vt
+
+    array = Vt.FloatArray if values.ndim == 1 else Vt.Vec3fArray
+    first, which = np.unique(indices[0], return_inverse=True)
+    palettes = [array.FromNumpy(np.ascontiguousarray(part)) for part in (values[first], values)]
+    if len(first) == len(values):
+        set_samples(primvar.GetAttr(), palettes[:1])
     else:
-        for frame, values in enumerate(colors):
-            display.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(values, np.float32)), _time_code(frame))
-    if heat is not None:
-        primvars = UsdGeom.PrimvarsAPI(mesh)
-        contact = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
-        for frame, values in enumerate(heat):
-            contact.Set(Vt.FloatArray.FromNumpy(np.ascontiguousarray(values, np.float32)), _time_code(frame))
+        set_samples(primvar.GetAttr(), palettes[: len(indices)])
+    rows = [which.reshape(-1).astype(np.int32), *indices[1:]]
+    set_samples(primvar.CreateIndicesAttr(), [Vt.IntArray.FromNumpy(row) for row in rows])
 
 
 def define_material(stage: Usd.Stage, path: str) -> UsdShade.Material:
@@ -108,17 +154,6 @@ def bind_material(mesh: UsdGeom.Mesh, material: UsdShade.Material) -> None:
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
 
 
-def make_kinematic(frame: Usd.Prim, mesh: UsdGeom.Mesh) -> None:
-    """Mark a rigid body as following its recorded motion and colliding; its mass is left to the simulator."""
-    from pxr import UsdPhysics
-
-    UsdPhysics.RigidBodyAPI.Apply(frame).CreateKinematicEnabledAttr(True)
-    UsdPhysics.MassAPI.Apply(frame)
-    UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
-    collision = UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim())
-    collision.CreateApproximationAttr(UsdPhysics.Tokens.convexDecomposition)
-
-
 def _define_mesh(stage: Usd.Stage, path: str, faces: np.ndarray) -> UsdGeom.Mesh:
     from pxr import UsdGeom, Vt
 
@@ -131,9 +166,3 @@ def _define_mesh(stage: Usd.Stage, path: str, faces: np.ndarray) -> UsdGeom.Mesh
 
 def _extent(vertices: np.ndarray) -> np.ndarray:
     return np.stack([vertices.min(axis=0), vertices.max(axis=0)])
-
-
-def _time_code(frame: int | None) -> Usd.TimeCode:
-    from pxr import Usd
-
-    return Usd.TimeCode.Default() if frame is None else Usd.TimeCode(frame)

@@ -32,11 +32,21 @@ def frame_motion(position: np.ndarray, rotation: np.ndarray) -> FrameMotion:
     return FrameMotion(np.asarray(position, np.float64), rotation)
 
 
-def composed(world_from_camera: tuple[float, ...], position: np.ndarray, rotation: np.ndarray) -> FrameMotion:
-    """world_from_body of camera_from_body poses: (frame, 3) [m] and xyzw quaternions (frame, 4)."""
-    turn = Rotation.from_quat(world_from_camera[3:])
-    moved = turn.apply(position) + np.asarray(world_from_camera[:3])
+def composed(world_from_camera: np.ndarray, position: np.ndarray, rotation: np.ndarray) -> FrameMotion:
+    """world_from_body of camera_from_body poses: (frame, 3) [m] and xyzw quaternions (frame, 4).
+
+    The camera's poses are (7,), or (frame, 7) where it moves.
+    """
+    turn = Rotation.from_quat(world_from_camera[..., 3:])
+    moved = turn.apply(position) + world_from_camera[..., :3]
     return frame_motion(moved, (turn * Rotation.from_quat(rotation)).as_quat())
+
+
+def in_world(world_from_camera: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Places (frame, n, 3) of camera frames in the world, float32; the camera's poses are (7,), or (frame, 7)."""
+    turns = Rotation.from_quat(world_from_camera[..., 3:]).as_matrix().swapaxes(-1, -2)
+    shifts = world_from_camera[..., None, :3] if world_from_camera.ndim == 2 else world_from_camera[:3]
+    return (places @ turns + shifts).astype(np.float32)
 
 
 def relative(parent: FrameMotion, child: FrameMotion) -> FrameMotion:

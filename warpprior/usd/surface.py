@@ -53,6 +53,11 @@ def vertex_normals(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return _unit(sums).astype(np.float32)
 
 
+def face_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normal of every face (face, 3) float32 of vertices (vertex, 3)."""
+    return _unit(_area_normals(np.asarray(vertices, np.float64)[None], faces)[0]).astype(np.float32)
+
+
 def _area_normals(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
     corner = positions[:, faces]  # [frame, face, corner, 3]
     return np.cross(corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0])

@@ -14,6 +14,8 @@ from warpprior.geometry.queries import signed_distance
 from warpprior.refinement.symmetry import seen_angles
 from warpprior.scene import Poses, Scene
 from warpprior.support.pieces import pieces
+from warpprior.verdicts.steady import in_world
+from warpprior.world import CameraPath
 
 POINTS = 400  # of a surface that are looked up in another
 MOST_FACES = 400_000  # that are looked up in at once, of all frames: a long recording of a fine mesh takes gigabytes
@@ -23,12 +25,15 @@ AROUND = 5  # steps that say how large one is as a rule
 RATE_HZ = 30.0  # for which jumps are stated
 
 
-def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], device: str) -> dict[str, dict]:
+def contact_traces(
+    scene: Scene, poses: Mapping[str, Poses], names: list[str], device: str, camera: CameraPath | None = None
+) -> dict[str, dict]:
     """Of these bodies (frame,) each, NaN where there is no other body.
 
     ``inside_mm``: how deep the deepest point of another body lies in it, or it in another.  ``gap_mm``: how far a rigid
     body is from all others while it moves, beside one that may carry it.  ``free_mm``: how far a body that bends is
-    from all others, of which one of known size may say how far away it is.
+    from all others, of which one of known size may say how far away it is.  Where the camera moves, ``camera`` is
+    its path: bodies rest in the world.
     """
     count = scene.frame_count
     nearest = {name: np.full(count, np.inf) for name in names}
@@ -41,7 +46,7 @@ def contact_traces(scene: Scene, poses: Mapping[str, Poses], names: list[str], d
         seen = np.isfinite(least)
         rigid = scene.body(name).body.is_rigid
         away = 1e3 * np.clip(least, 0.0, REACH_M)
-        moves = _speeds(poses[name].position, scene.fps) > MOVES_M_S
+        moves = _speeds(in_world(camera, poses[name]).position, scene.fps) > MOVES_M_S
         held = seen & moves & rigid & carries
         found[name] = {
             "inside_mm": np.where(seen, 1e3 * np.maximum(-least, 0.0), np.nan),

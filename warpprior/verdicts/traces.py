@@ -9,6 +9,7 @@ from warpprior.verdicts.colors import trace_hue
 from warpprior.verdicts.contact import break_traces, contact_traces, jump_traces
 from warpprior.verdicts.measured import measured_keypoints, measured_middle
 from warpprior.verdicts.pictures import draw_small, keypoint_traces, label_traces, trace_depth
+from warpprior.verdicts.steady import in_world, steady_camera
 from warpprior.verdicts.told import residual_traces, sigma_traces
 
 Traces = dict[str, np.ndarray]
@@ -20,18 +21,20 @@ def find_traces(result: Result, device: str = "cpu") -> dict[str, Traces]:
     moving = [body for body in scene.bodies if not body.known]
     names = {body.name: body.label for body in moving}
     found: dict[str, Traces] = {}
+    path = steady_camera(scene)
     for body in moving:
         own = poses[body.name]
+        there = in_world(path, own)
         found[body.name] = {
-            **jump_traces(own, body.symmetry, scene.fps),
-            **break_traces(own, body.symmetry),
+            **jump_traces(there, body.symmetry, scene.fps),
+            **break_traces(there, body.symmetry),
             **keypoint_traces(scene, body, own, device),
             **measured_keypoints(scene, body, own, device),
             "measured_middle_mm": measured_middle(scene, body, own),
             **sigma_traces(own, body.symmetry),
             **residual_traces(result.residuals.get(body.name, {})),
         }
-    _add(found, contact_traces(scene, poses, list(names), device))
+    _add(found, contact_traces(scene, poses, list(names), device, path))
     if scene.labels is not None:
         _add(found, label_traces(scene, poses, names, device))
     coloured = [body for body in moving if body.body.is_rigid and body.body.colors is not None and scene.read_rgb]

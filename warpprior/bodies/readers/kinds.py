@@ -17,6 +17,7 @@ import numpy as np
 
 from warpprior.bodies.body import Body
 from warpprior.bodies.readers.conventions import Convention
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
 
@@ -110,6 +111,10 @@ class BodyKind:
             InputError: the file is damaged, or does not fit the keys.
         """
         raise NotImplementedError
+
+    def size(self, keys: Any) -> SizePrior | None:
+        """What is likely of a body's size, where its keys say that it is to be estimated; of rigid bodies."""
+        return None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """Write the body's files below ``target.folder``; the keys of ``scene.toml`` that say so, ``path`` first.

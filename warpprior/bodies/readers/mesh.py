@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
 from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.repair import Surface, repair_surface
+from warpprior.bodies.size_prior import LEAST_FACTORS, MOST_FACTORS, RANGE, SIGMA, SIGMAS, SizePrior
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within
 
@@ -103,9 +104,16 @@ def check_size(where: str, vertices: np.ndarray, hint: str = "", *, scale: float
 
 @dataclass(frozen=True)
 class MeshKeys:
-    """Keys of a mesh in ``scene.toml``: ``mesh_scale`` are metres per unit of the file."""
+    """Keys of a mesh in ``scene.toml``: ``mesh_scale`` are metres per unit of the file.
+
+    ``scale = "estimate"`` says that its size is to be found; see :class:`warpprior.SizePrior` for the other keys.
+    """
 
     mesh_scale: float = number(1.0, *ABOVE_ZERO)
+    scale: Literal["known", "estimate"] = "known"
+    scale_sigma: float = number(SIGMA, *SIGMAS)
+    scale_least: float = number(RANGE[0], *LEAST_FACTORS)
+    scale_most: float = number(RANGE[1], *MOST_FACTORS)
 
 
 class MeshKind(BodyKind):
@@ -117,6 +125,12 @@ class MeshKind(BodyKind):
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The mesh in metres."""
         return read_mesh(source.file, name=source.name, scale=source.keys.mesh_scale), None
+
+    def size(self, keys: MeshKeys) -> SizePrior | None:
+        """What is likely of its size, where that is to be estimated."""
+        if keys.scale == "known":
+            return None
+        return SizePrior(keys.scale_sigma, (keys.scale_least, keys.scale_most))
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
         """An OBJ file, in metres."""

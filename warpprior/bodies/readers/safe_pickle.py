@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import codecs
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from warpprior.bodies.readers.unreadable import refuse_unreadable
 from warpprior.support.errors import InputError
@@ -79,11 +80,19 @@ def read_pickle(path: Path | str, what: str) -> object:
         remedy = ", or rename it to .npz" if described == NPZ else ""
         raise InputError(str(path), not_what(data, PICKLE), f"give {what} as it was published{remedy}")
     with refuse_unreadable(str(path), accepted):
-        return _Interpreter(str(path), data, accepted).run()
+        return Interpreter(str(path), data, accepted).run()
 
 
-class _Interpreter:
-    """One file being read: its bytes, the place in them, the stack and the memo."""
+class Interpreter:
+    """One file being read: its bytes, the place in them, the stack and the memo.
+
+    Attributes:
+        names: what a file may mention.
+        more_steps: of instructions that others know.
+    """
+
+    names: ClassVar[frozenset[str]] = frozenset(_NAMES)
+    more_steps: ClassVar[dict[int, Callable[[Any], Any]]] = {}
 
     def __init__(self, where: str, data: bytes, accepted: str):
         self._where, self._data, self._accepted = where, data, accepted
@@ -96,9 +105,10 @@ class _Interpreter:
             code = self.take(1)[0]
             if code == 0x2E:  # STOP
                 return self.pop()
-            if code not in _STEPS:
+            step = _STEPS.get(code) or self.more_steps.get(code)
+            if step is None:
                 raise self.refusal(f"instruction 0x{code:02x}")
-            _STEPS[code](self)
+            step(self)
         raise self.refusal(f"more than {MOST_STEPS} instructions")
 
     def refusal(self, found: str) -> InputError:
@@ -159,7 +169,7 @@ class _Interpreter:
     def name(self, module: str, attribute: str) -> None:
         """Push a name, if it is on the list."""
         full = f"{_RENAMED.get(module, module)}.{attribute}"
-        if full not in _NAMES and not full.startswith(CHUMPY):
+        if full not in self.names and not full.startswith(CHUMPY):
             raise self.refusal(f"{module}.{attribute}")
         self.push(Name(full))
 
@@ -207,7 +217,7 @@ def _pair(value: object) -> tuple | list:
     return value
 
 
-def _push_integer(machine: _Interpreter) -> None:
+def _push_integer(machine: Interpreter) -> None:
     text = machine.line().strip()
     if text in (b"00", b"01"):  # how protocol 0 writes truth values
         machine.push(text == b"01")
@@ -217,37 +227,37 @@ def _push_integer(machine: _Interpreter) -> None:
         machine.push(int(text))
 
 
-def _push_quoted(machine: _Interpreter) -> None:
+def _push_quoted(machine: Interpreter) -> None:
     text = machine.line().strip()
     if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in (b"'", b'"'):
         raise ValueError("text without quotation marks")
     machine.push(codecs.escape_decode(text[1:-1])[0])
 
 
-def _push_long(machine: _Interpreter, form: str) -> None:
+def _push_long(machine: Interpreter, form: str) -> None:
     count = machine.number(form)
     if not 0 <= count <= MOST_LONG_BYTES:
         raise machine.refusal(f"a number of {count} bytes")
     machine.push(int.from_bytes(machine.take(count), "little", signed=True))
 
 
-def _push_tuple(machine: _Interpreter, count: int) -> None:
+def _push_tuple(machine: Interpreter, count: int) -> None:
     values = [machine.pop() for _ in range(count)]
     machine.push(tuple(reversed(values)))
 
 
-def _push_named(machine: _Interpreter) -> None:
+def _push_named(machine: Interpreter) -> None:
     attribute, module = machine.pop(), machine.pop()
     machine.name(str(module), str(attribute))
 
 
-def _push_dictionary(machine: _Interpreter) -> None:
+def _push_dictionary(machine: Interpreter) -> None:
     items = machine.pop_to_mark()
     machine.push({})
     machine.assign(items)
 
 
-def _assign_one(machine: _Interpreter) -> None:
+def _assign_one(machine: Interpreter) -> None:
     value, key = machine.pop(), machine.pop()
     machine.assign([key, value])
 

@@ -358,7 +358,11 @@ class UrdfKind(BodyKind):
         return body, None
 
     def write(self, body: Body, target: BodyTarget) -> dict[str, Any]:
-        """The file and its meshes, in a folder of their own."""
+        """The file and its meshes, in a folder of their own; written anew where the body came without a file."""
+        from warpprior.bodies.readers.urdf_writer import is_writable, write_urdf
+
+        if target.source is None and is_writable(body):
+            return {"path": write_urdf(body, target.folder / target.stem).relative_to(target.folder).as_posix()}
         source, origin = target.source_file(body), target.origin
         root = source.parent
         if origin is not None and source.is_relative_to(origin.resolve()):

@@ -126,10 +126,12 @@ def _find_meshes(stage: Usd.Stage, where: str, prim: str | None) -> list[UsdGeom
 
 
 def _list_meshes(root: Usd.Prim) -> list[Usd.Prim]:
-    """Every mesh at or below a prim, in instances too."""
+    """Every mesh at or below a prim, in instances too; below it, guides are not, which colliders are."""
     from pxr import Usd, UsdGeom
 
-    return [prim for prim in Usd.PrimRange(root, Usd.TraverseInstanceProxies()) if prim.IsA(UsdGeom.Mesh)]
+    meshes = [prim for prim in Usd.PrimRange(root, Usd.TraverseInstanceProxies()) if prim.IsA(UsdGeom.Mesh)]
+    guide = UsdGeom.Tokens.guide
+    return [prim for prim in meshes if prim == root or UsdGeom.Imageable(prim).ComputePurpose() != guide]
 
 
 def _find_camera(stage: Usd.Stage, where: str, camera: str | None) -> Usd.Prim | None:

@@ -27,6 +27,9 @@ class Options(NamingFormats, Refined, Checked, IntoFolder, OnDevice, Common):
         number(None, 1, 4096),
         metavar="N",
     )
+    subset: str | None = option(
+        "only sequences of this split, as the data set defines it: s0_test, p1_val, evaluation", metavar="NAME"
+    )
     shard: str | None = option("take every n-th clip, from the i-th: i/n, from 1/n to n/n", metavar="I/N")
     resume: bool = option("go on with an earlier batch: finished clips stay", False)
     clip_timeout: float = option("seconds after which a clip is given up", number(3600.0, 0.01), metavar="SECONDS")
@@ -54,7 +57,7 @@ def run(options: Options) -> int:
     from warpprior.support.memory import read_size
 
     shard = None if options.shard is None else read_shard(options.shard)
-    clips = clips_of(options.source, options.format_options)
+    clips = clips_of(options.source, options.format_options, subset=options.subset)
     work = Work(
         options.output_dir,
         chosen_settings(options),

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
-from warpprior.cli.shared import Common, Measured, NamingFormats
+from warpprior.cli.shared import Common, ManyScenes, NamingFormats
+from warpprior.support.stage_choices import COLLIDERS, ROBOTS
 
 if TYPE_CHECKING:
-    from warpprior.formats import Recording
+    from warpprior.formats import Place, Recording
 
 PLACE = 8
-SUMMARY = "write a motion as a USD stage, or in another format"
+SUMMARY = "write a motion as a USD stage, or one or several in another format"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Measured, NamingFormats, Common):
+class Options(ManyScenes, NamingFormats, Common):
     """Options of ``export``."""
 
-    output: Path | None = option("stage to write (.usdc, .usda, .usd)", metavar="FILE")
+    poses: Path | None = option("pose file or result folder (default: the scene's initial poses)", metavar="FILE")
+    output: Path | None = option("stage to write (.usdc, .usda, .usd, .usdz)", metavar="FILE")
     format: str | None = option("another format to write, into --output-dir (see warpprior formats)", metavar="NAME")
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
+    colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
+    robot: str = option("robots of a stage: links that follow the motion, or joints", ROBOTS[0], choices=ROBOTS)
     overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
@@ -33,23 +37,31 @@ def run(options: Options) -> int:
     if (options.output is None) == (options.format is None):
         found = "neither of --output and --format" if options.output is None else "both of --output and --format"
         raise InputError("warpprior export", found, "--output FILE.usdc, or --format NAME with --output-dir DIR")
+    if len(options.scenes) > 1 and (options.output is not None or options.poses is not None):
+        found = f"{len(options.scenes)} of them with {'--output' if options.output is not None else '--poses'}"
+        raise InputError("SCENE", found, "one, or several result folders with --format")
     return _write_stage(options, options.output) if options.output is not None else _write_format(options)
 
 
 def _write_stage(options: Options, output: Path) -> int:
     from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
     from warpprior.io import prepare_file
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
-    from warpprior.usd import export_usd
+    from warpprior.usd import StageOptions, export_usd
 
     with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
-        recording, poses_file = _opened(options)
+        recording, poses_file = _opened(options.scenes[0], options)
         scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
+        camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+        if camera is not None and scene.world is not None:
+            scene = replace(scene, world=replace(scene.world, camera=camera))
         say_warnings(scene)
+        choices = StageOptions(colliders=options.colliders, robot=options.robot)
         with progress_bar("export", quiet=options.quiet) as progress:
-            self_healing(lambda: export_usd(scene, poses, output, progress=progress))
+            self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
     say(options.quiet, f"{scene.frame_count} frames in {output}")
     return OK
 
@@ -59,6 +71,7 @@ def _write_format(options: Options) -> int:
     from warpprior.formats.opening import check_writable, write_into
     from warpprior.formats.place import make_options, plain_options
     from warpprior.io import prepare_folder
+    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.errors import InputError
 
     assert options.format is not None
@@ -66,26 +79,37 @@ def _write_format(options: Options) -> int:
         raise InputError("--format", f"{options.format} without a folder", "--output-dir DIR")
     typed = plain_options(options.format_options.get(options.format))
     with prepare_folder(options.output_dir, overwrite=options.overwrite):
-        recording, poses_file = _opened(options)
-        name = check_writable(recording, options.format)
-        scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
-        recording = recording.first_frames(scene.frame_count).with_poses(poses)
-        origin = recording.origin
+        recordings = []
+        for place in options.scenes:
+            recording, poses_file = _opened(place, options)
+            scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
+            camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+            recording = recording.first_frames(scene.frame_count).with_poses(poses, camera)
+            recordings.append(recording if len(options.scenes) == 1 else _without_pictures(recording))
+        name, origin = check_writable(recordings[0], options.format), recordings[0].origin
         as_read = dict(origin.options) if origin is not None and origin.format == name else {}
         chosen = make_options(name, {**as_read, **typed})
-        said = write_into(recording, options.output_dir, name, chosen, overwrite=options.overwrite)
-    say(options.quiet, *said, f"{recording.scene.frame_count} frames in {options.output_dir}, as {name}")
+        said = write_into(recordings, options.output_dir, name, chosen, overwrite=options.overwrite)
+    count = sum(recording.scene.frame_count for recording in recordings)
+    say(options.quiet, *said, f"{count} frames in {options.output_dir}, as {name}")
     return OK
 
 
-def _opened(options: Options) -> tuple[Recording, Path | None]:
+def _without_pictures(recording: Recording) -> Recording:
+    """The same without what takes memory: files of several recordings hold poses."""
+    from dataclasses import replace
+
+    return recording.with_scene(replace(recording.scene, labels=None, read_rgb=None, read_depth=None))
+
+
+def _opened(place: Place, options: Options) -> tuple[Recording, Path | None]:
     """The recording and the file of its poses; of a result folder, the scene that it was estimated from."""
     from warpprior.formats import open_recording
     from warpprior.formats.place import ANY, Place
     from warpprior.io.result_folder import CONFIG_FILE, read_record
     from warpprior.io.scene_file import SCENE_FILE
 
-    place, folder = options.scene, options.scene.path
+    folder = place.path
     is_result = place.format == ANY and (folder / CONFIG_FILE).is_file() and not (folder / SCENE_FILE).exists()
     if not is_result or options.poses is not None:
         return open_recording(place), options.poses

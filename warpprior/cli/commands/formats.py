@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from warpprior.cli.options import option
+from warpprior.cli.options import argument, option
 from warpprior.cli.shared import Common
 
 PLACE = 12
@@ -15,6 +15,7 @@ SUMMARY = "list others' formats that are read and written, with their options"
 class Options(Common):
     """Options of ``formats``."""
 
+    names: tuple[str, ...] = argument("NAME", "only these (default: all)", (), nargs="*")
     markdown: bool = option("as the table of docs/formats.md", False)
 
 
@@ -23,5 +24,5 @@ def run(options: Options) -> int:
     from warpprior.cli.running import OK
     from warpprior.formats.table import format_table, markdown_table
 
-    print(markdown_table() if options.markdown else format_table())
+    print((markdown_table if options.markdown else format_table)(options.names))
     return OK

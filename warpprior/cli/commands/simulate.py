@@ -31,6 +31,12 @@ def _levels(meaning: str, table: str) -> str:
     return f"{meaning}: one of {', '.join(getattr(noise, table))}"
 
 
+def _camera_levels() -> str:
+    from warpprior.scenes.head_camera import CAMERA_NOISE
+
+    return f"errors of the poses of a camera that moves: one of {', '.join(CAMERA_NOISE)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options(IntoFolder, OnDevice, Common):
     """Options of ``simulate``; those of one name with a field of :class:`warpprior.scenes.SceneOptions` are that."""
@@ -58,6 +64,20 @@ class Options(IntoFolder, OnDevice, Common):
     mask_noise: str = option(lambda: _levels("errors of the labels, none with M0", "MASK_NOISE"), "M1", metavar="LEVEL")
     point_noise: str = option(
         lambda: _levels("errors of points measured in space", "POINT_NOISE"), "sensor", metavar="LEVEL"
+    )
+    camera_motion: str | None = option(
+        "the camera is on a head, which sways, turns and drifts (default: it stands)",
+        choices=("head",),
+        flag="--camera",
+    )
+    camera_noise: str = option(_camera_levels, "exact", metavar="LEVEL")
+    mesh_scale: float | None = option(
+        "the object's mesh is so many times too large, and its size is to be estimated",
+        number(None, 0.1, 10.0),
+        metavar="FACTOR",
+    )
+    mesh_scale_depth: str = option(
+        "depth of the object's initial poses then: as wrong as its size, or right", "wrong", choices=("wrong", "right")
     )
     depth: bool = option("depth images too, in scenes of human hands", False)
 

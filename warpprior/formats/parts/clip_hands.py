@@ -45,6 +45,10 @@ class HandTrack:
     def side(self) -> str:
         return self.name.removeprefix("hand_")
 
+    def rectified(self, points: Callable[[np.ndarray], np.ndarray]) -> HandTrack:
+        """The same with keypoints in pictures moved to where a pinhole camera sees them; beyond it they are none."""
+        return self if self.kind != "keypoints2d" else replace(self, values=rectified(self.values, points))
+
     def on(self, timeline: Timeline, notes: list[str]) -> HandTrack:
         """The same with a row for each frame."""
         whole = np.zeros((timeline.count, *self.values.shape[1:]))
@@ -53,10 +57,20 @@ class HandTrack:
         return replace(self, values=whole)
 
 
+def rectified(values: np.ndarray, points: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Keypoints in pictures (..., 3) where a pinhole camera sees them; those beyond what it sees have no confidence."""
+    moved, values = points(values[..., :2]), values.copy()
+    lost = np.logical_not(np.isfinite(moved).all(axis=-1))
+    values[..., :2] = np.where(lost[..., None], np.nan, moved)
+    values[..., -1] = np.where(lost, 0.0, values[..., -1])
+    return values
+
+
 def _rows(track: HandTrack, timeline: Timeline, notes: list[str]) -> dict[int, int]:
     """Row of each frame."""
     if track.numbers is None:
-        return {int(frame): row for row, frame in enumerate(timeline.rows(len(track.values), str(track.path)))}
+        frames = timeline.rows(len(track.values), str(track.path), notes)
+        return {int(frame): row for row, frame in enumerate(frames) if frame >= 0}
     return timeline.by_frame({number: row for row, number in enumerate(track.numbers)}, str(track.path), notes)
 
 
@@ -142,7 +156,8 @@ def _track(
     ):
         raise InputError(str(path), f"{stored.dtype} of shape {stored.shape}", _ACCEPTED)
     check_reach(stored, str(path))
-    values = stored.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+        values = stored.astype(np.float64)
     words = set(f"{path.stem}_{key}".lower().replace("-", "_").split("_"))
     sides = [word for word in ("left", "right") if word in words]
     chosen = sides[0] if len(sides) == 1 else side

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.bodies.readers.mesh import READERS as MESHES
+from warpprior.formats.parts.hand_sources import OWN_FILES, kind_of_hands
 from warpprior.formats.parts.intrinsics import read_intrinsics
+from warpprior.formats.parts.mask_sources import mask_videos
 from warpprior.formats.parts.pictures import inside, numbered
+from warpprior.formats.parts.videos import VIDEOS
 from warpprior.support.errors import InputError
 from warpprior.support.files import MAX_BYTES, read_bytes
 from warpprior.support.picture_headers import read_header
@@ -25,6 +28,7 @@ ROLES: dict[str, str] = {
     "camera_poses": "poses of the camera",
     "mesh": "a mesh",
     "hand_keypoints": "keypoints of a hand",
+    "hands": "hands of a network",
 }
 _DEPTH = 2  # folders down
 _MOST = 20_000  # entries looked at, pictures of a folder counted once
@@ -48,6 +52,7 @@ _WORDS = {
     "object_poses": ("ob_in_cam", "pose", "poses", "object_poses", "object_pose", "obj_pose", "object_in_camera"),
     "hand_keypoints": ("hand", "hands", "keypoint", "keypoints", "joints", "landmarks", "kp3d", "kp2d"),
 }
+_DRAWN = {"overlay", "vis", "viz", "visualization", "render", "rendered", "debug", "grid", "depth", "preview", "result"}
 _GENERIC = {"ob", "in", "cam", "object", "objects", "pose", "poses", "mesh", "meshes", "model", "models"}
 
 
@@ -82,6 +87,11 @@ def find_roles(root: Path, given: Mapping[str, Any]) -> Roles:
         paths = [value] if isinstance(value, Path) else list(value or ())
         decided[role] = [_named(root, path, role) for path in paths]
     _Scan(root, roles, {role for role, paths in decided.items() if paths}).folder(root, 0)
+    for role in ("rgb", "masks"):  # a video beside its pictures is the same again
+        folders = [path for path in roles.found[role] if path.is_dir()]
+        if folders and len(folders) < len(roles.found[role]):
+            roles.unused += [str(path.relative_to(root)) for path in roles.found[role] if path not in folders]
+            roles.found[role] = folders
     for role, paths in decided.items():
         if paths:
             roles.found[role] = paths
@@ -92,6 +102,14 @@ def find_roles(root: Path, given: Mapping[str, Any]) -> Roles:
             if other != role and paths:
                 roles.found[other] = [path for path in found if path not in paths or path in decided.get(other, ())]
     return roles
+
+
+def holds_objects(path: Path) -> bool:
+    """Is a path a folder with poses of an object and a mesh, so that hands in it are not all there is?"""
+    if not path.is_dir():
+        return False
+    found = find_roles(path, {}).found
+    return bool(found["object_poses"] and found["mesh"])
 
 
 def _named(root: Path, path: Path, role: str) -> Path:
@@ -108,13 +126,17 @@ class _Scan:
         self.root, self.roles, self.decided, self.left = root, roles, decided, _MOST
 
     def folder(self, folder: Path, depth: int) -> None:
+        kind = kind_of_hands(folder) if depth == 0 else ""
+        own = OWN_FILES.get(kind, ())
+        if own:
+            self._enter(folder, "hands")
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             raise InputError(str(folder), f"cannot be read ({error.strerror})", "a folder you may read") from None
         for entry in entries:
             self.left -= 1
-            if entry.name.startswith(".") or self.left < 0:
+            if entry.name.startswith((".", *own)) or self.left < 0:
                 continue
             path = Path(entry.path)
             if entry.is_symlink():
@@ -127,12 +149,14 @@ class _Scan:
     def _child(self, path: Path, depth: int) -> None:
         pictures = numbered(path, root=self.root, strict=False)
         texts = numbered(path, (".txt", ".json"), root=self.root, strict=False)
-        if pictures:
+        if not pictures and kind_of_hands(path):
+            self._enter(path, "hands")
+        elif pictures:
             self._enter(path, _word_role(path, ("depth_images", "masks", "rgb")) or _picture_role(pictures))
         elif len(texts) > 1 or (texts and _word_role(path, ("object_poses",))):
             is_camera = _word_role(path, ("object_poses", "camera_poses")) == "camera_poses"
             self._enter(path, "camera_poses" if is_camera else "object_poses")
-        elif _word_role(path, ("masks",)) and self._has_numbered(path):
+        elif _word_role(path, ("masks",)) and (self._has_numbered(path) or mask_videos(path)):
             self._enter(path, "masks")
         elif depth < _DEPTH:
             self.folder(path, depth + 1)
@@ -153,6 +177,10 @@ class _Scan:
         ending = path.suffix.lower()
         if ending in MESHES:
             return "mesh"
+        if kind_of_hands(path):
+            return "hands"
+        if ending in VIDEOS:
+            return None if _words(path) & _DRAWN else _word_role(path, ("masks",)) or "rgb"
         named = {
             ".txt": ("intrinsics", "object_poses", "camera_poses"),
             ".yaml": ("intrinsics",),

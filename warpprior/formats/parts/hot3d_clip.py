@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.formats.parts.fisheye624 import NAME, Fisheye624
+from warpprior.formats.parts.fisheye624 import NAME, fisheye624
 from warpprior.formats.parts.hot3d_files import HandTrack, Hot3d, transform_of
 from warpprior.formats.parts.text_files import entry, numbers
+from warpprior.io.rectify import Rectifier
 from warpprior.support.errors import InputError, reason_of
 
 _MOST_MEMBERS, _MOST_BYTES = 20_000, 64 << 20
@@ -97,18 +98,16 @@ class ClipPictures:
     Attributes:
         members: of the archive.
         names: member of each frame.
-        lens: of the stream.
-        pixels: where it shows each pixel of the pinhole camera that they are seen by (height, width, 2).
+        lens: what rectifies them.
     """
 
     members: Members
     names: dict[int, str]
-    lens: Fisheye624
-    pixels: np.ndarray
+    lens: Rectifier
 
     def __call__(self, frame: int) -> np.ndarray | None:
         """Colour picture (height, width, 3) uint8 RGB of one frame, or None where there is none."""
-        from warpprior.io.images import decode_image, import_cv2
+        from warpprior.io.images import decode_image
         from warpprior.support.picture_headers import read_header
 
         name = self.names.get(frame)
@@ -116,12 +115,10 @@ class ClipPictures:
             return None
         where, data = f"{self.members.path}: {name}", self.members.read(name)
         header = read_header(data)
-        if header is None or (header.width, header.height) != (self.lens.width, self.lens.height):
-            raise InputError(where, "is no picture of its camera's size", f"{self.lens.width} x {self.lens.height}")
-        image = decode_image(header, data, where, color=True)
-        cv2 = import_cv2()
-        x, y = cv2.split(self.pixels)
-        return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        seen = self.lens.seen_by
+        if header is None or (header.width, header.height) != (seen.width, seen.height):
+            raise InputError(where, "is no picture of its camera's size", f"{seen.width} x {seen.height}")
+        return self.lens.linear(decode_image(header, data, where, color=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,26 +129,24 @@ class ClipMasks:
         members: of the archive.
         uid, stream: the object, and the stream.
         frames: names of the frames.
-        lens: of the stream.
-        nearest: see :meth:`Fisheye624.nearest_to`, of each pixel of the pinhole camera (height, width).
+        lens: what rectifies them.
     """
 
     members: Members
     uid: str
     stream: str
     frames: list[str]
-    lens: Fisheye624
-    nearest: np.ndarray
+    lens: Rectifier
 
     def __call__(self, frame: int) -> np.ndarray | None:
         name = f"{self.frames[frame]}.objects.json"
         where = f"{self.members.path}: {name}"
-        whole = np.zeros((self.lens.height, self.lens.width), dtype=bool)
+        whole = np.zeros((self.lens.seen_by.height, self.lens.seen_by.width), dtype=bool)
         for one in instances(self.members.tree(name), self.uid, where):
             mask = _masks(one).get(self.stream)
             if mask is not None:
                 whole |= decode_rows(mask, whole.shape, where)
-        return np.append(whole, False)[self.nearest]
+        return self.lens.mask(whole)
 
 
 def decode_rows(tree: Any, shape: tuple[int, int], where: str) -> np.ndarray:
@@ -213,9 +208,7 @@ def read_clip(path: Path, stream: str | None, notes: list[str]) -> Hot3d:
         times[row] = _time(members, frame, chosen, row)
     assert lens is not None and chosen is not None, "there are frames"
     objects, masked = _objects(members, frames, chosen)
-    pixels = lens.pixels_of(lens.pinhole())
-    nearest = lens.nearest_to(pixels)
-    masks = {f"object_{uid}": ClipMasks(members, uid, chosen, frames, lens, nearest) for uid in sorted(masked)}
+    masks = {f"object_{uid}": ClipMasks(members, uid, chosen, frames, lens) for uid in sorted(masked)}
     names = {row: f"{frame}.image_{chosen}.jpg" for row, frame in enumerate(frames)}
     names = {row: name for row, name in names.items() if name in members.places}
     umetrack, mano = _hands(members, frames)
@@ -224,18 +217,18 @@ def read_clip(path: Path, stream: str | None, notes: list[str]) -> Hot3d:
     if not (np.diff(times) > 0.0).all():
         times = np.arange(len(frames)) * _STEP_NS * 1e-9
         notes.append("times do not increase: 30 frames per second were taken")
-    pictures = ClipPictures(members, names, lens, pixels) if names else None
+    pictures = ClipPictures(members, names, lens) if names else None
     notes.append(f"pictures of stream {chosen} are rectified from {NAME}")
     return Hot3d(path.stem, times, lens, cameras, objects, {}, umetrack, mano, betas, profile, masks, pictures)
 
 
-def _lens(tree: Any, where: str) -> Fisheye624:
+def _lens(tree: Any, where: str) -> Rectifier:
     kind = str(entry(tree, "projection_model_type", where))
     if not kind.endswith(NAME):
         raise InputError(where, f"a camera of kind {kind[:40]}", f"{NAME}")
     width, height = (int(numbers(entry(tree, key, where), (), where)) for key in ("image_width", "image_height"))
     values = numbers(entry(tree, "projection_params", where), (None,), where)
-    return Fisheye624.of_numbers(values, width, height, where)
+    return fisheye624(values, width, height, where)
 
 
 def _time(members: Members, frame: str, stream: str, row: int) -> float:

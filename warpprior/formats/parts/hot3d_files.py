@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.formats.parts.fisheye624 import NAME, Fisheye624
+from warpprior.formats.parts.fisheye624 import NAME, fisheye624
 from warpprior.formats.parts.motion import complete, transforms_of
 from warpprior.formats.parts.pictures import label_images
 from warpprior.formats.parts.text_files import entry, numbers, read_json, read_table, read_text
+from warpprior.io.rectify import Rectifier
 from warpprior.io.rotations import read_rotations
 from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.scene import SceneBody
@@ -40,7 +41,7 @@ class Hot3d:
     Attributes:
         name: of the recording.
         times: of the frames (frame,) [s], from zero on.
-        lens: of the chosen camera.
+        lens: what rectifies pictures of the chosen camera.
         world_from_camera: (frame, 4, 4), NaN for none.
         objects: poses in the world (frame, 7), xyzw, NaN for none, by number of the object.
         names: of objects, where they are known.
@@ -53,7 +54,7 @@ class Hot3d:
 
     name: str
     times: np.ndarray
-    lens: Fisheye624
+    lens: Rectifier
     world_from_camera: np.ndarray
     objects: dict[str, np.ndarray]
     names: dict[str, str]
@@ -80,7 +81,7 @@ class Hot3d:
         """Label images of the masks."""
         found = {item.label: self.masks[item.name] for item in bodies if item.name in self.masks}
         names = {item.label: item.name for item in bodies}
-        return label_images(found, len(self.times), self.lens.pinhole(), names, self.name, notes)
+        return label_images(found, len(self.times), self.lens.camera, names, self.name, notes, rectifier=self.lens)
 
 
 def read_folder(folder: Path, stream: str | None, notes: list[str]) -> Hot3d:
@@ -121,6 +122,12 @@ def read_folder(folder: Path, stream: str | None, notes: list[str]) -> Hot3d:
         betas,
         profile if profile.is_file() else None,
     )
+
+
+def frame_stamps(folder: Path, stream: str | None) -> list[int]:
+    """Times [ns] of the frames of a recording in the raw layout."""
+    ((_, device),) = read_pose_table(folder / "headset_trajectory.csv").items()
+    return _times_of(folder, read_camera(folder, stream, [])[2], device)
 
 
 def _times_of(folder: Path, stream: str, device: Mapping[int, np.ndarray]) -> list[int]:
@@ -242,7 +249,7 @@ def _leave_out(folder: Path, rows: Mapping[int, int], objects, hands, notes: lis
             notes.append(f"{file}: poses in {frame_list(np.array(frames))} were left out")
 
 
-def read_camera(folder: Path, stream: str | None, notes: list[str]) -> tuple[Fisheye624, np.ndarray, str]:
+def read_camera(folder: Path, stream: str | None, notes: list[str]) -> tuple[Rectifier, np.ndarray, str]:
     """Lens, device_from_camera (4, 4) and name of the chosen stream: of camera_models.json or Aria's calibration."""
     file, online = folder / "camera_models.json", folder / "mps" / "slam" / "online_calibration.jsonl"
     cameras = _quest_cameras(file) if file.is_file() else _aria_cameras(online) if online.is_file() else {}
@@ -256,7 +263,7 @@ def read_camera(folder: Path, stream: str | None, notes: list[str]) -> tuple[Fis
     return (*cameras[chosen], chosen)
 
 
-def _quest_cameras(path: Path) -> dict[str, tuple[Fisheye624, np.ndarray]]:
+def _quest_cameras(path: Path) -> dict[str, tuple[Rectifier, np.ndarray]]:
     tree = read_json(path, "models of cameras", limit=16 << 20)
     found = {}
     for one in tree if isinstance(tree, list) else []:
@@ -266,7 +273,7 @@ def _quest_cameras(path: Path) -> dict[str, tuple[Fisheye624, np.ndarray]]:
         width, height = (int(numbers(entry(one, key, where), (), where)) for key in ("imageWidth", "imageHeight"))
         values = numbers(entry(one, "projectionParams", where), (None,), where)
         placed = transform_of(entry(one, "T_Device_Camera", where), where)
-        found[str(entry(one, "stream_id", where))] = Fisheye624.of_numbers(values, width, height, where), placed
+        found[str(entry(one, "stream_id", where))] = fisheye624(values, width, height, where), placed
     return found
 
 
@@ -277,7 +284,7 @@ _ARIA = {
 }
 
 
-def _aria_cameras(path: Path) -> dict[str, tuple[Fisheye624, np.ndarray]]:
+def _aria_cameras(path: Path) -> dict[str, tuple[Rectifier, np.ndarray]]:
     line = read_text(path, "a calibration of Aria", limit=1 << 30).split("\n", 1)[0]
     try:
         tree = json.loads(line)
@@ -295,7 +302,7 @@ def _aria_cameras(path: Path) -> dict[str, tuple[Fisheye624, np.ndarray]]:
         real, rest = entry(placed, "UnitQuaternion", where)
         plain = {"quaternion_wxyz": [real, *rest], "translation_xyz": entry(placed, "Translation", where)}
         values = numbers(entry(projection, "Params", where), (None,), where)
-        found[name] = Fisheye624.of_numbers(values, width, height, where), transform_of(plain, where)
+        found[name] = fisheye624(values, width, height, where), transform_of(plain, where)
     return dict(sorted(found.items(), key=lambda item: item[0] != "214-1"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.parts.text_files import numbers, read_json, read_number_rows, read_text, read_yaml
+from warpprior.io.lens import BrownLens, FisheyeLens, Lens, make_lens
 from warpprior.scene import Camera
 from warpprior.support.errors import InputError
 
@@ -17,13 +18,24 @@ _MATRIX_KEYS = ("K", "cam_K", "camera_matrix", "intrinsic_matrix", "intrinsics",
 _NESTED_KEYS = ("color", "rgb", "camera", "intrinsics", "depth")
 _CENTERS = (("cx", "cy"), ("ppx", "ppy"), ("principal_point_x", "principal_point_y"))
 _LENSES = ("distortion", "distortion_coefficients", "dist_coeffs", "dist", "D")
-COLMAP = {  # parameters by name; k1, k2, p1, p2 of the lens
+_FISHEYES = ("fish", "equi", "kannala", "kb4")  # parts of the names of lenses
+COLMAP = {  # parameters by name; those of the lens are called as its numbers
     "SIMPLE_PINHOLE": ("f", "cx", "cy"),
     "PINHOLE": ("fx", "fy", "cx", "cy"),
     "SIMPLE_RADIAL": ("f", "cx", "cy", "k1"),
     "RADIAL": ("f", "cx", "cy", "k1", "k2"),
     "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
+    "FULL_OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
+    "SIMPLE_RADIAL_FISHEYE": ("f", "cx", "cy", "k1"),
+    "RADIAL_FISHEYE": ("f", "cx", "cy", "k1", "k2"),
+    "OPENCV_FISHEYE": ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4"),
+    "RAD_TAN_THIN_PRISM_FISHEYE": (
+        *("fx", "fy", "cx", "cy", *(f"k{i}" for i in range(1, 7))),
+        *("p1", "p2", "s1", "s2", "s3", "s4"),
+    ),
 }
+_BROWN = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+_FISHEYE = (*(f"k{i}" for i in range(1, 7)), "p1", "p2", "s1", "s2", "s3", "s4")
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Intrinsics:
         fx, fy, cx, cy: as stated [px].
         size: width and height, or None.
         half: the centre of the first pixel is known to be (0.5, 0.5); else OpenCV's (0, 0) is supposed.
-        distortion: k1, k2, p1, p2, k3 of OpenCV, or None.
+        lens: what the pictures were taken through, or None for a pinhole.
     """
 
     fx: float
@@ -43,7 +55,7 @@ class Intrinsics:
     cy: float
     size: tuple[int, int] | None = None
     half: bool = False
-    distortion: tuple[float, ...] | None = None
+    lens: Lens | None = None
 
     def camera(self, size: tuple[int, int], pixel_centers: str | None, where: str, notes: list[str]) -> Camera:
         """The pinhole camera in our convention.
@@ -150,7 +162,7 @@ def _of_tree(tree: Any, where: str, depth: int = 0) -> Intrinsics:
     for wide, high in (("width", "height"), ("image_width", "image_height"), ("w", "h")):
         if wide in tree and high in tree:
             size = _size(tree[wide], tree[high], where)
-    return Intrinsics(found.fx, found.fy, found.cx, found.cy, size, distortion=_lens(tree, where))
+    return Intrinsics(found.fx, found.fy, found.cx, found.cy, size, lens=_lens(tree, where))
 
 
 def _plain(tree: list, where: str) -> list:
@@ -160,21 +172,20 @@ def _plain(tree: list, where: str) -> list:
         raise InputError(where, "is no list of numbers", "needs a 3x3 matrix, or fx fy cx cy") from None
 
 
-def _lens(tree: dict, where: str) -> tuple[float, ...] | None:
-    """k1, k2, p1, p2, k3 of a dictionary; None where there are none, or zeros."""
+def _lens(tree: dict, where: str) -> Lens | None:
+    """The lens of a dictionary; None where there is none, or OpenCV's of zeros."""
     for key in _LENSES:
-        value = tree.get(key)
-        value = value.get("data", value.get("params")) if isinstance(value, dict) else value
-        if value is None:
+        value, kind = tree.get(key), tree.get("distortion_model", tree.get("model", ""))
+        if isinstance(value, dict):
+            kind = value.get("model", kind)
+            value = value.get("data", value.get("params"))
+        if value is None or value == []:
             continue
         given = numbers(value, (None,), f"{where}: {key}")
-        if not given.any():
-            return None
-        model = str(tree.get("distortion_model", tree.get("model", "plumb_bob"))).lower()
-        if len(given) not in (4, 5) or "fish" in model or "equi" in model:
-            found = f"{len(given)} numbers of model {model[:20]!r}"
-            raise InputError(f"{where}: {key}", found, "k1, k2, p1, p2[, k3]; rectify pictures of other lenses first")
-        return tuple(float(number) for number in (*given, 0.0)[:5])
+        fisheye = any(part in str(kind).lower() for part in _FISHEYES)
+        if not fisheye and len(given) > BrownLens.counts[-1] and not given[BrownLens.counts[-1] :].any():
+            given = given[: BrownLens.counts[-1]]  # OpenCV pads its vectors with zeros
+        return make_lens(FisheyeLens.name if fisheye else BrownLens.name, given.tolist(), f"{where}: {key}")
     return None
 
 
@@ -205,6 +216,8 @@ def _of_colmap(path: Path) -> Intrinsics:
         raise InputError(str(path), f"{' '.join(row)[:60]!r}", "needs numbers behind the model") from None
     if not np.isfinite(list(values.values())).all():
         raise InputError(str(path), "is not finite", "needs numbers")
-    lens = tuple(values.get(name, 0.0) for name in ("k1", "k2", "p1", "p2", "k3"))
+    fisheye = row[1].endswith("FISHEYE")
+    given = [values.get(name, 0.0) for name in (_FISHEYE if fisheye else _BROWN)]
+    lens = make_lens(FisheyeLens.name if fisheye else BrownLens.name, given, str(path))
     fx, fy = values.get("fx", values.get("f", 0.0)), values.get("fy", values.get("f", 0.0))
-    return Intrinsics(fx, fy, values["cx"], values["cy"], size, True, lens if any(lens) else None)
+    return Intrinsics(fx, fy, values["cx"], values["cy"], size, True, lens)

@@ -16,12 +16,18 @@ ORDERS: dict[str, tuple[int, ...]] = {
     "mano": (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20),
     # tips, then each finger towards the wrist: InterHand2.6M, thumb first, wrist last
     "interhand": (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16),
+    # First-Person Hand Action, BigHand2.2M: wrist, the base of each finger, then the rest finger by finger
+    "fpha": (0, 1, 6, 7, 8, 2, 9, 10, 11, 3, 12, 13, 14, 4, 15, 16, 17, 5, 18, 19, 20),
+    # Rendered Hand Pose: wrist, then finger by finger from its tip
+    "rhd": (0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19, 18, 17),
     # XR_EXT_hand_tracking: palm, wrist, thumb 4, then 5 of each finger with its metacarpal bone
     "openxr": (1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20, 22, 23, 24, 25),
     # the same without palm
     "webxr": (0, 1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 16, 17, 18, 19, 21, 22, 23, 24),
 }
-SIZES = {21: ("openpose", "mano", "interhand"), 26: ("openxr",), 25: ("webxr",)}
+SIZES = {21: ("openpose", "mano", "interhand", "fpha", "rhd"), 26: ("openxr",), 25: ("webxr",)}
+_REVERSED = "openpose", "rhd"  # the same fingers, from the base and from the tip
+_LONGER = 1.2  # the bone at the base of a finger is longer than that at its tip
 _PIXELS, _MILLIMETRES = 20.0, 20.0  # values above are pixels of pictures, or no metres
 _NEAREST_M = 0.15  # no hand is seen as near
 
@@ -45,7 +51,16 @@ def guess_order(values: np.ndarray) -> str:
         with np.errstate(invalid="ignore"):
             lengths[order] = float(np.nansum(np.linalg.norm(np.diff(chains, axis=2), axis=-1)))
     best = min(lengths, key=lambda order: lengths[order])
-    return orders[0] if lengths[orders[0]] <= 1.05 * lengths[best] else best
+    chosen = orders[0] if lengths[orders[0]] <= 1.05 * lengths[best] else best
+    if chosen == _REVERSED[0]:
+        ours = reordered(values[..., :2] if values.shape[2] < 3 else values[..., :3], chosen)
+        fingers = ours[:, 5:].reshape(len(ours), 4, 4, -1)
+        with np.errstate(invalid="ignore"):
+            bones = np.linalg.norm(np.diff(fingers, axis=2), axis=-1)[..., [0, 2]].reshape(-1, 2)
+        bones = bones[np.isfinite(bones).all(axis=1)]
+        first, last = np.median(bones, axis=0) if len(bones) else (1.0, 0.0)
+        chosen = _REVERSED[1] if last > _LONGER * first else chosen
+    return chosen
 
 
 def sort_kind(values: np.ndarray, where: str, size: tuple[int, int], notes: list[str]) -> tuple[str, np.ndarray]:

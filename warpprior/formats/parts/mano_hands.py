@@ -71,7 +71,9 @@ class ManoHand:
         )
 
 
-def find_mano(place: Path | None, side: str, *, mirrored: bool = False, correct_left_shape: bool = False) -> ManoHand:
+def find_mano(
+    place: Path | None, side: str, *, mirrored: bool = False, correct_left_shape: bool = False, alone: bool = False
+) -> ManoHand:
     """The MANO hand of one side.
 
     Args:
@@ -80,6 +82,7 @@ def find_mano(place: Path | None, side: str, *, mirrored: bool = False, correct_
         side: ``left`` or ``right``.
         mirrored: it is the mirror image of the other side's file.
         correct_left_shape: as of :func:`warpprior.read_mano`, for left hands.
+        alone: hands are all there is, and cannot be left out.
 
     Raises:
         InputError: no folder is named, or the file is not there or no MANO model.
@@ -88,9 +91,8 @@ def find_mano(place: Path | None, side: str, *, mirrored: bool = False, correct_
     of = side if not mirrored else {"left": "right", "right": "left"}[side]
     file = f"MANO_{of.upper()}"
     if given is None:
-        accepted = (
-            f"name the folder with {file}.pkl (mano.is.tue.mpg.de): --mano DIR, or {VARIABLE}; or --without-hands"
-        )
+        accepted = f"name the folder with {file}.pkl (mano.is.tue.mpg.de): --mano DIR, or {VARIABLE}"
+        accepted += "" if alone else "; or --without-hands"
         raise InputError(f"{side} hand", "is a MANO hand, whose model needs a licence and is not here", accepted)
     for path in (given / place / f"{file}{ending}" for place in _PLACES for ending in _ENDINGS):
         if path.is_file():
@@ -108,4 +110,14 @@ def hand_of(item: SceneBody, *, mirrored: bool = False) -> ManoHand:
     if item.source is None or item.body.kind != "mano":
         found = f"is of kind {item.body.kind}" if item.body.kind != "mano" else "has no source file"
         raise InputError(f"body {item.name!r}", found, "needs a MANO hand and its model file")
-    return ManoHand(read_mano_model(item.source, side=item.body.side, mirrored=mirrored), item.source)
+    model = read_mano_model(item.source, side=item.body.side, mirrored=mirrored)
+    if has_corrected_shape(item, model, mirrored=mirrored):
+        model = read_mano_model(item.source, side=item.body.side, correct_left_shape=True)
+    return ManoHand(model, item.source)
+
+
+def has_corrected_shape(item: SceneBody, model: ManoModel, *, mirrored: bool) -> bool:
+    """Are shapes of a left hand other than its file has them, because their directions were corrected?"""
+    if item.body.side != "left" or mirrored:
+        return False
+    return not np.array_equal(mano_body(model).shape_directions, item.body.shape_directions)

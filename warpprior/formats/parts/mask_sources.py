@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from warpprior.formats.parts.pictures import Masks, file_masks, mask_of, numbered, read_mask_values
+from warpprior.formats.parts.pictures import (
+    Masks,
+    file_masks,
+    inside,
+    mask_of,
+    numbered,
+    picture_size,
+    read_mask_values,
+)
 from warpprior.formats.parts.rle import decode_rle, is_rle
 from warpprior.formats.parts.text_files import read_json
 from warpprior.formats.parts.timeline import Timeline
+from warpprior.formats.parts.videos import is_video, read_video, video_masks
 from warpprior.scene import IGNORE_LABEL, Camera
 from warpprior.support.errors import InputError
 from warpprior.support.npz import NpzArrays, read_npy
@@ -25,22 +34,33 @@ ONE = ""  # the name of what is masked, where a file names nothing
 
 def mask_numbers(path: Path) -> list[int]:
     """Numbers of the frames that a folder of masks has; none where masks are in one file."""
+    if is_video(path):
+        return list(range(read_video(path).count))
     if not path.is_dir():
         return []
     found = numbered(path)
+    longest = max((read_video(video).count for video in mask_videos(path).values()), default=0)
+    if longest and not found:
+        return list(range(longest))
     for child in _children(path) if not found else ():
         found |= numbered(child, root=path)
     return list(found)
 
 
-def mask_sample(path: Path) -> Path | None:
-    """A picture of a folder of masks, for its size."""
-    if not path.is_dir():
-        return None
-    for place in (path, *_children(path)):
+def mask_size(path: Path) -> tuple[int, int] | None:
+    """The size of the pictures of a folder of masks, or of a video of them."""
+    for video in [path] if is_video(path) else mask_videos(path).values():
+        return read_video(video).size
+    for place in (path, *_children(path)) if path.is_dir() else ():
         for picture in numbered(place, root=path).values():
-            return picture
+            return picture_size(picture)
     return None
+
+
+def mask_videos(path: Path) -> dict[str, Path]:
+    """Videos of a folder by their names, which are of what is masked."""
+    files = sorted(path.iterdir()) if path.is_dir() else []
+    return {file.stem: inside(file, path) for file in files if is_video(file) and not file.name.startswith(".")}
 
 
 def _children(path: Path) -> list[Path]:
@@ -51,7 +71,7 @@ def read_masks(path: Path, timeline: Timeline, camera: Camera, notes: list[str])
     """Masks by the name or number of what they are of; of one thing without a name, by an empty text.
 
     Args:
-        path: a folder of pictures, a folder of such folders, ``.npz``, ``.npy`` or ``.json``.
+        path: a folder of pictures, of such folders or of videos, a video, ``.npz``, ``.npy`` or ``.json``.
         timeline: the frames.
         camera: whose size they have.
         notes: what was taken how is appended.
@@ -59,17 +79,28 @@ def read_masks(path: Path, timeline: Timeline, camera: Camera, notes: list[str])
     Raises:
         InputError: it holds no masks, or of more things than there can be.
     """
-    if path.is_dir():
+    videos = {ONE: path} if is_video(path) else mask_videos(path)
+    if videos and not numbered(path):
+        found = {name: _of_video(video, timeline, camera, notes) for name, video in videos.items()}
+    elif path.is_dir():
         found = _of_folder(path, timeline, camera, notes)
     elif path.suffix.lower() == ".json":
         found = _of_json(path, timeline, camera)
     elif path.suffix.lower() in (".npz", ".npy"):
-        found = _of_arrays(path, timeline, camera)
+        found = _of_arrays(path, timeline, camera, notes)
     else:
-        raise InputError(str(path), f"{path.suffix or 'no'} files hold no masks", "a folder, .npz, .npy or .json")
+        raise InputError(
+            str(path), f"{path.suffix or 'no'} files hold no masks", "a folder, a video, .npz, .npy or .json"
+        )
     if not 0 < len(found) <= MOST_OBJECTS:
         raise InputError(str(path), f"masks of {len(found)} things", f"1 to {MOST_OBJECTS}")
     return found
+
+
+def _of_video(path: Path, timeline: Timeline, camera: Camera, notes: list[str]) -> Masks:
+    count = read_video(path).count
+    rows = {number: number for number in range(count)}
+    return video_masks(path, timeline.by_frame(rows, path.name, notes), camera)
 
 
 def _of_folder(path: Path, timeline: Timeline, camera: Camera, notes: list[str]) -> dict[str, Masks]:
@@ -118,7 +149,7 @@ def _where_equal(values_at, value: int, frame: int) -> np.ndarray | None:
     return None if values is None else values == value
 
 
-def _of_arrays(path: Path, timeline: Timeline, camera: Camera) -> dict[str, Masks]:
+def _of_arrays(path: Path, timeline: Timeline, camera: Camera, notes: list[str]) -> dict[str, Masks]:
     accepted = "needs bool (frame, height, width), or numbers of objects"
     if path.suffix.lower() == ".npy":
         arrays: Mapping[str, np.ndarray] = {ONE: read_npy(path, "an array of masks", accepted, limit=_BYTES)}
@@ -137,7 +168,7 @@ def _of_arrays(path: Path, timeline: Timeline, camera: Camera) -> dict[str, Mask
             raise InputError(where, "is one picture", accepted)
         if values.ndim != 3 or values.shape[1:] != size:
             raise InputError(where, f"has shape {values.shape}", f"needs (frame, {size[0]}, {size[1]})")
-        timeline.rows(len(values), where)
+        timeline.rows(len(values), where, notes)
         lone = len(arrays) == 1
         ids = [] if values.dtype.kind in "bf" else sorted(set(np.unique(values).tolist()) - {0})
         if len(ids) > 1 and ids != [IGNORE_LABEL] and len(ids) <= MOST_OBJECTS:
@@ -148,12 +179,12 @@ def _of_arrays(path: Path, timeline: Timeline, camera: Camera) -> dict[str, Mask
     return found
 
 
-def _row(values: np.ndarray, frame: int) -> np.ndarray:
-    return mask_of(values[frame])
+def _row(values: np.ndarray, frame: int) -> np.ndarray | None:
+    return mask_of(values[frame]) if frame < len(values) else None
 
 
-def _row_equal(values: np.ndarray, value: int, frame: int) -> np.ndarray:
-    return values[frame] == value
+def _row_equal(values: np.ndarray, value: int, frame: int) -> np.ndarray | None:
+    return values[frame] == value if frame < len(values) else None
 
 
 def _of_json(path: Path, timeline: Timeline, camera: Camera) -> dict[str, Masks]:

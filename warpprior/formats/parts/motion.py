@@ -65,6 +65,17 @@ def filled(
     return Poses(position, rotation, joints, np.zeros(0) if shape is None else shape, scale, imputed=imputed)
 
 
+def spread(where: object, name: str, given: Poses, frames: np.ndarray, count: int, notes: list[str]) -> Poses:
+    """Poses of some ``frames`` as those of ``count``; the others are filled as by :func:`filled`."""
+    valid, values = np.zeros(count, dtype=bool), {}
+    valid[frames] = True
+    for key in ("position", "rotation", "joints"):
+        stored = getattr(given, key)
+        values[key] = np.full((count, stored.shape[1]), np.nan)
+        values[key][frames] = stored
+    return filled(where, name, valid=valid, notes=notes, shape=given.shape, **values)
+
+
 def _without_gaps(position: np.ndarray, rotation: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     position = fill_gaps(np.where(usable[:, None], position, 0.0), usable)
     return position, fill_rotation_gaps(np.where(usable[:, None], rotation, [0.0, 0.0, 0.0, 1.0]), usable)
@@ -142,12 +153,12 @@ def camera_path(matrices: np.ndarray, valid: np.ndarray, where: str, notes: list
 
 
 def note_camera(path: CameraPath | None, notes: list[str]) -> None:
-    """Say that a camera moves: poses are estimated in its frame, where what rests in the world moves."""
+    """Say that a camera moves, and how far."""
     if path is None or not path.moves:
         return
     away, turned = path.travel()
     said = f"the camera moves by up to {100 * away:.3g} cm and {np.degrees(turned):.3g} degrees"
-    notes.append(f"{said}; its poses are kept, and motion is estimated in the camera's frame")
+    notes.append(f"{said}; its poses are known, and what compares frames does so in the world")
 
 
 def one_scale(name: str, scales: np.ndarray, notes: list[str]) -> float:

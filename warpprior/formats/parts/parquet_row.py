@@ -53,7 +53,7 @@ class ParquetRow:
         self.path = path
         data = read_bytes(path, "a parquet file", limit=_BYTES)
         how = {"thrift_string_size_limit": len(data) + _THRIFT, "thrift_container_size_limit": _THRIFT}
-        with _refused(path):
+        with refused(path):
             self._file = parquet.ParquetFile(pa.BufferReader(data), **how)
             described = self._file.metadata
             rows, groups = described.num_rows, range(described.num_row_groups)
@@ -76,7 +76,7 @@ class ParquetRow:
         """The column as an Arrow array of one row; None where it is not there or null."""
         if name not in self.names:
             return None
-        with _refused(self.path):
+        with refused(self.path):
             column = self._file.read(columns=[name]).column(0).combine_chunks()
             column = column.chunk(0) if hasattr(column, "chunk") else column  # of older versions
             return None if len(column) != 1 or column.null_count else column
@@ -147,7 +147,7 @@ class ParquetRow:
         pa, _ = arrow()
         where, wanted = self.place(name), f"needs numbers of shape {_words(shape)}"
         found: list[int] = []
-        with _refused(self.path):
+        with refused(self.path):
             while _is_list(pa, column.type) and len(found) < _MOST_NESTED:
                 lengths = (
                     set(column.value_lengths().to_pylist())
@@ -185,7 +185,7 @@ class ParquetRow:
             new: values of columns by name, nested lists or arrays.
         """
         pa, parquet = arrow()
-        with _refused(self.path):
+        with refused(self.path):
             table = self._file.read()
             for name, values in new.items():
                 place, field = table.schema.get_field_index(name), table.schema.field(name)
@@ -233,7 +233,7 @@ def find_row_file(source: Path, sequence: str | None = None, robot: str | None =
     if len(wanted) > 1:
         some = ", ".join(sorted(_named(path) for path in wanted)[:6])
         raise InputError(
-            str(source), f"holds {len(wanted)} sequences: {some}", "--sequence NAME, --robot NAME or the file"
+            str(source), f"holds {len(wanted)} sequences: {some}", "--sequence NAME, --of-robot NAME or the file"
         )
     return wanted[0]
 
@@ -292,7 +292,7 @@ def _words(shape: tuple[int | None, ...]) -> str:
     return f"({', '.join('any' if n is None else str(n) for n in shape)})"
 
 
-class _refused:
+class refused:
     """What Arrow refuses is an InputError about the file."""
 
     def __init__(self, path: Path):

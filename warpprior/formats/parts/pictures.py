@@ -12,6 +12,7 @@ import numpy as np
 from warpprior.io.images import BYTES_LIMIT, decode_image, decode_indices, read_image_file
 from warpprior.io.label_images import check_label_memory, hide_under
 from warpprior.io.pictures import ColorPictures, Pictures
+from warpprior.io.rectify import Rectifier, Rectifiers
 from warpprior.scene import IGNORE_LABEL, Camera, Scene
 from warpprior.support.errors import InputError
 from warpprior.support.files import read_bytes
@@ -82,9 +83,11 @@ def picture_size(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def color_pictures(paths: Mapping[int, Path], camera: Camera) -> ColorPictures | None:
+def color_pictures(
+    paths: Mapping[int, Path], camera: Camera, rectifier: Rectifier | Rectifiers | None = None
+) -> ColorPictures | None:
     """``Scene.read_rgb`` of files by frame; None without any."""
-    return ColorPictures(camera, dict(paths), _places(paths), None) if paths else None
+    return ColorPictures(camera, dict(paths), _places(paths), rectifier) if paths else None
 
 
 def _places(paths: Mapping[int, Path]) -> dict[int, str]:
@@ -109,7 +112,8 @@ class DepthFiles(Pictures):
             return None
         if not self.colored and (stored.ndim != 2 or stored.dtype != np.uint16):
             raise InputError(self.places[frame], f"is {stored.dtype} of shape {stored.shape}", "needs 16-bit grey PNG")
-        return self.to_metres(stored).astype(np.float32)
+        depth = self.to_metres(stored).astype(np.float32)
+        return depth if self.rectifier is None else self.rectifier.at(frame).nearest(0)(depth)
 
 
 def depth_pictures(
@@ -118,9 +122,10 @@ def depth_pictures(
     to_metres: Callable[[np.ndarray], np.ndarray],
     *,
     colored: bool = False,
+    rectifier: Rectifier | Rectifiers | None = None,
 ) -> DepthFiles | None:
     """``Scene.read_depth`` of files by frame; None without any."""
-    return DepthFiles(camera, dict(paths), _places(paths), None, to_metres, colored) if paths else None
+    return DepthFiles(camera, dict(paths), _places(paths), rectifier, to_metres, colored) if paths else None
 
 
 def read_mask_values(path: Path, camera: Camera, where: str) -> np.ndarray:
@@ -152,7 +157,14 @@ Masks = Callable[[int], "np.ndarray | None"]
 
 
 def label_images(
-    masks: Mapping[int, Masks], frame_count: int, camera: Camera, names: Mapping[int, str], where: str, notes: list[str]
+    masks: Mapping[int, Masks],
+    frame_count: int,
+    camera: Camera,
+    names: Mapping[int, str],
+    where: str,
+    notes: list[str],
+    *,
+    rectifier: Rectifier | Rectifiers | None = None,
 ) -> np.ndarray | None:
     """Label images (frame, height, width) uint8 of masks by label.
 
@@ -166,6 +178,8 @@ def label_images(
         names: of bodies by label.
         where: for messages.
         notes: what was done is appended.
+        rectifier: what made the masks those of a pinhole camera: where it sees more than the pictures show, nobody
+            knows what is there.
     """
     if not masks:
         return None
@@ -192,6 +206,8 @@ def label_images(
             torn.append(frame)
         if unknown:
             labels[frame][labels[frame] == 0] = IGNORE_LABEL
+        if rectifier is not None:
+            labels[frame][rectifier.at(frame).unseen()] = IGNORE_LABEL
         forget(labels[frame])
     for label, frames in missing.items():
         if frames:
@@ -202,12 +218,18 @@ def label_images(
     return labels
 
 
-def file_masks(paths: Mapping[int, Path], camera: Camera) -> Masks:
+def file_masks(paths: Mapping[int, Path], camera: Camera, rectifier: Rectifier | Rectifiers | None = None) -> Masks:
     """Masks of one object in files by frame, each 0 and 1 or 0 to 255."""
 
     def mask_at(frame: int) -> np.ndarray | None:
         path = paths.get(frame)
-        return None if path is None else mask_of(read_mask_values(path, camera, f"{path} (frame {frame})"))
+        if path is None:
+            return None
+        where = f"{path} (frame {frame})"
+        if rectifier is None:
+            return mask_of(read_mask_values(path, camera, where))
+        here = rectifier.at(frame)
+        return here.mask(mask_of(read_mask_values(path, here.seen_by, where)))
 
     return mask_at
 

@@ -51,7 +51,7 @@ class PoseTrack:
     def frames(self, timeline: Timeline, notes: list[str]) -> np.ndarray:
         """The frame of each row (row,), -1 where it has none."""
         if self.numbers is None:
-            return timeline.rows(len(self.matrices), str(self.path))
+            return timeline.rows(len(self.matrices), str(self.path), notes)
         found = timeline.by_frame({number: row for row, number in enumerate(self.numbers)}, str(self.path), notes)
         frames = np.full(len(self.numbers), -1)
         for frame, row in found.items():

@@ -22,7 +22,7 @@ class RowOptions:
     """Options of both kinds."""
 
     sequence: str | None = option("sequence to take, of a folder of several", metavar="NAME")
-    robot: str | None = option("robot to take, of a folder of several", metavar="NAME")
+    of_robot: str | None = option("robot to take, of a folder of several", metavar="NAME")
     meshes: Path | None = option("folder of the objects' meshes (default: near the file)", metavar="DIR")
     mesh_scale: float | None = option(
         "metres per unit of the meshes (default: by the stated radius)", number(None, 1e-6, 1e3)

@@ -122,7 +122,8 @@ def numbers(value: Any, shape: tuple[int | None, ...], where: str, *, finite: bo
     try:
         array = np.asarray(value)
         good = array.dtype.kind in "iuf" and array.ndim == len(shape)
-        array = array.astype(np.float64) if good else array
+        with np.errstate(invalid="ignore"):  # of numbers that are none, in a form of their own
+            array = array.astype(np.float64) if good else array
     except (ValueError, TypeError, OverflowError):
         raise InputError(where, "is not an array of numbers", wanted) from None
     if not good or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):

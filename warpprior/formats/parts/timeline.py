@@ -21,9 +21,11 @@ class Timeline:
 
     Attributes:
         numbers: of the frames, increasing.
+        uneven: files without numbers may have more or fewer rows than there are frames, as beside a video.
     """
 
     numbers: tuple[int, ...]
+    uneven: bool = False
 
     @staticmethod
     def of(numbers: Iterable[int], where: str, notes: list[str]) -> Timeline:
@@ -65,12 +67,30 @@ class Timeline:
             notes.append(f"{where}: {len(found) - len(kept)} of no frame were left out")
         return kept
 
-    def rows(self, count: int, where: str) -> np.ndarray:
-        """Frames of ``count`` rows without numbers.
+    def by_place(self, found: Mapping[int, Value], where: str, notes: list[str]) -> dict[int, Value]:
+        """The same of numbers that are places, counted from 0; those beyond the last frame are left out, with a note.
 
         Raises:
-            InputError: there are not as many as frames.
+            InputError: none is of a frame.
         """
-        if count != self.count:
+        kept = {place: value for place, value in found.items() if 0 <= place < self.count}
+        if found and not kept:
+            raise InputError(where, f"has frames from {min(found)} on", f"there are {self.count} frames")
+        if len(kept) < len(found):
+            notes.append(f"{where}: {len(found) - len(kept)} beyond the last frame were left out")
+        return kept
+
+    def rows(self, count: int, where: str, notes: list[str]) -> np.ndarray:
+        """Frames of ``count`` rows without numbers, -1 for those beyond the last one.
+
+        Raises:
+            InputError: there are not as many as frames, and they have to be.
+        """
+        if count != self.count and not self.uneven:
             raise InputError(where, f"has {count} rows", f"as many as there are frames, {self.count}")
-        return np.arange(count)
+        if count != self.count:
+            what = f"{count - self.count} at its end were left out" if count > self.count else "the last have none"
+            notes.append(f"{where}: {count} rows for {self.count} frames; {what}")
+        frames = np.arange(count)
+        frames[self.count :] = -1
+        return frames

@@ -1,0 +1,1 @@
+"""What ``warpprior repair`` makes of clips as published pipelines leave them: ``python -m warpprior.bench.repair``."""

@@ -1,0 +1,62 @@
+"""What else a stage holds: contact points, symmetry, a light, and what is known of the estimate."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from result_samples import make_arm, make_contacts, make_result, make_scene
+from scipy.spatial.transform import Rotation
+
+from warpprior.io import save_result
+from warpprior.usd import check_stage, export_usd
+from warpprior.usd.camera import WORLD_FROM_CAMERA
+
+pytest.importorskip("pxr", reason="OpenUSD is not installed")
+from pxr import Usd, UsdGeom, UsdLux
+
+
+def test_contact_points_and_symmetry(tmp_path):
+    """Points that touch at some time are a Points prim with weights; those that never do are left out."""
+    scene = make_scene(arm=make_arm())
+    scene = replace(scene, bodies=(replace(scene.bodies[0], symmetry="z"), *scene.bodies[1:]))
+    contacts = make_contacts()
+    poses = {body.name: body.truth for body in scene.bodies}
+    export_usd(scene, poses, tmp_path / "a.usdc", contacts=[contacts])
+    assert check_stage(tmp_path / "a.usdc") == []
+    stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))
+    assert stage.GetPrimAtPath("/World/box").GetCustomDataByKey("warpprior:symmetry") == "z"
+    (prim,) = stage.GetPrimAtPath("/World/Contacts").GetChildren()
+    assert prim.GetCustomDataByKey("warpprior:other") == contacts.other
+    weight = UsdGeom.PrimvarsAPI(prim).GetPrimvar("contact")
+    turn = Rotation.from_quat(WORLD_FROM_CAMERA[3:])
+    for frame in range(5):
+        places = np.asarray(UsdGeom.Points(prim).GetPointsAttr().Get(frame))
+        np.testing.assert_allclose(places, turn.apply(contacts.points[frame, :1]) + WORLD_FROM_CAMERA[:3], atol=1e-6)
+        np.testing.assert_allclose(weight.ComputeFlattened(frame), contacts.weight[frame, :1], atol=1e-6)
+    assert stage.GetPrimAtPath("/World/Light").IsA(UsdLux.DomeLight)
+
+
+def test_results_say_how_they_came_about(tmp_path):
+    """Settings, metrics, verdicts and versions of a result are in the stage it is written with."""
+    result = replace(make_result(), settings={"seed": 5, "smooth": 0.5}, metrics={"iou": 0.9, "frames": [1, 2]})
+    save_result(result, tmp_path / "run")
+    stage = Usd.Stage.Open(str(tmp_path / "run" / "scene.usdc"))
+    about = stage.GetRootLayer().customLayerData["warpprior"]
+    assert about["seed"] == 5 and json.loads(about["settings"])["smooth"] == 0.5
+    assert json.loads(about["metrics"]) == {"iou": 0.9}
+    assert "warpprior" in json.loads(about["versions"]) and "verdicts" in about
+
+
+def test_packages_hold_the_same(tmp_path):
+    """A .usdz is one file with the stage that a .usdc has."""
+    scene = make_scene(arm=make_arm())
+    poses = {body.name: body.truth for body in scene.bodies}
+    stages = {}
+    for name in ("a.usdc", "a.usdz"):
+        export_usd(scene, poses, tmp_path / name)
+        assert check_stage(tmp_path / name) == []
+        stages[name] = Usd.Stage.Open(str(tmp_path / name))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.usdc", "a.usdz"}
+    texts = [stage.Flatten().ExportToString().split("\n)", 1)[1] for stage in stages.values()]
+    assert texts[0] == texts[1]

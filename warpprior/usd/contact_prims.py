@@ -1,0 +1,61 @@
+"""Where bodies touch, as points of the stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from warpprior.result import ContactPoints
+from warpprior.usd.heat import quantised
+from warpprior.usd.names import prim_name
+from warpprior.usd.prims import set_palette, set_samples
+from warpprior.usd.samples import in_world
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+CONTACTS = "/World/Contacts"
+_WIDTH = 0.003  # of a point as it is drawn [m]
+_FAINT = 0.02  # points that never have more weight are left out
+MOST_POINTS = 64  # of a pair of bodies
+
+
+def write_contacts(stage: Usd.Stage, contacts: Sequence[ContactPoints], world_from_camera: np.ndarray) -> None:
+    """Write a ``Points`` prim per pair of bodies: at most 64 of those that touch at some time.
+
+    ``primvars:contact`` is how much each touches at each frame, in [0, 1].
+
+    They are guides, for the heat shows the same.
+
+    Args:
+        stage: the stage.
+        contacts: in the camera frame.
+        world_from_camera: position [m] then quaternion xyzw (7,), or (frame, 7) where the camera moves.
+    """
+    from pxr import Sdf, UsdGeom, Vt
+
+    if not contacts:
+        return
+    UsdGeom.Scope.Define(stage, CONTACTS)
+    for contact in contacts:
+        touches = np.flatnonzero(contact.weight.max(axis=0) > _FAINT)
+        kept = touches[np.linspace(0, len(touches) - 1, min(len(touches), MOST_POINTS)).astype(int)]
+        if len(kept) == 0:
+            continue
+        places = in_world(world_from_camera, contact.points[:, kept])
+        margin = np.float32(0.5 * _WIDTH)
+        boxes = np.stack([places.min(axis=1) - margin, places.max(axis=1) + margin], axis=1)
+        prim = UsdGeom.Points.Define(stage, f"{CONTACTS}/{prim_name(f'{contact.body}_on_{contact.other}')}")
+        prim.GetPrim().SetCustomDataByKey("warpprior:body", contact.body)
+        prim.GetPrim().SetCustomDataByKey("warpprior:other", contact.other)
+        prim.CreatePurposeAttr(UsdGeom.Tokens.guide)
+        prim.CreateWidthsAttr(Vt.FloatArray(len(kept), _WIDTH))  # OpenUSD finds no extent for one width
+        prim.SetWidthsInterpolation(UsdGeom.Tokens.vertex)
+        set_samples(prim.CreatePointsAttr(), [Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(one)) for one in places])
+        set_samples(prim.CreateExtentAttr(), [Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(one)) for one in boxes])
+        weight, which = np.unique(quantised(contact.weight[:, kept]), return_inverse=True)
+        primvars = UsdGeom.PrimvarsAPI(prim)
+        primvar = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
+        set_palette(primvar, weight, which.reshape(-1, len(kept)).astype(np.int32))
