@@ -34,6 +34,8 @@ Told = Callable[[int, "Result | Exception"], None]
 Made = TypeVar("Made")
 
 PIXEL_BYTES = 56  # of a body in a frame, at most: its drawings, by its clip and by all, and distances to its label
+UNLIKE = "no other has its camera, rate, bodies and kinds of observations"  # why a scene goes by itself
+FEW = "no other was left"
 FRAME_BYTES = 2_000_000  # of a frame besides: equations, surfaces, contacts
 
 
@@ -55,7 +57,8 @@ def refine_many(
 
     Scenes may go together that have camera, rate, bodies and kinds of observations in common: their frames are drawn,
     compared and moved in the same launches, and each converges by itself.  Where Adam is used, where shapes or the
-    focal length are estimated or a body is an animation, scenes go one by one.
+    focal length are estimated, a body is an animation or the camera moves, scenes go one by one.  What was to go with
+    others and did not says why in its notes.
 
     Args:
         scenes: the scenes.
@@ -85,14 +88,15 @@ def refine_many(
         return prepare(scenes[number], settings, device, **how)
 
     if not together or not aligns(settings) or adam_iterations(settings):
+        why = "settings use Adam, or no least squares" if together else None
         for number in range(len(scenes)):
-            work.attempt(number, lambda number=number: _refine_one(number, prepared(number), memory, work))
+            work.attempt(number, lambda number=number: _refine_one(number, prepared(number), memory, work, why))
             if work.interrupted:
                 break
         return work.found()
     ready = work.of_each(range(len(scenes)), prepared)
-    for group in _groups(ready, device, memory):
-        _refine_group({number: ready.pop(number) for number in group}, memory, work)
+    for group, why in _groups(ready, device, memory):
+        _refine_group({number: ready.pop(number) for number in group}, memory, work, why)
         if work.interrupted:
             break
     return work.found()
@@ -165,11 +169,17 @@ class _Work:
         return [NotBegunError("interrupted before it began") if one is None else one for one in self._found]
 
 
-def _refine_one(number: int, ready: Prepared, memory: str | float | None, work: _Work) -> None:
-    """Refine a scene by itself."""
+def _refine_one(number: int, ready: Prepared, memory: str | float | None, work: _Work, why: str | None) -> None:
+    """Refine a scene by itself, ``why`` not with others, if it was to."""
     evidence = ready.evidence()
     problem, notes = observe(evidence, ready.settings, ready.device, memory)
-    _finish_one(number, ready, Run(ready, evidence, problem, notes, work.keep(number)), work)
+    said = [] if why is None else [_by_itself(why)]
+    _finish_one(number, ready, Run(ready, evidence, problem, [*notes, *said], work.keep(number)), work)
+
+
+def _by_itself(why: str) -> str:
+    """What is said of a scene that was to go with others."""
+    return f"refined by itself, not in the same launches as other scenes: {why}."
 
 
 def _finish_one(number: int, ready: Prepared, run: Run, work: _Work) -> None:
@@ -186,8 +196,10 @@ def _take_result(number: int, ready: Prepared, run: Run, work: _Work) -> None:
     work.close(number, ready.finished(run.result(not work.interrupted)))
 
 
-def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | None) -> Iterator[list[int]]:
-    """Numbers of scenes that go together: of one kind, and no more than there is memory for."""
+def _groups(
+    ready: Mapping[int, Prepared], device: str, memory: str | float | None
+) -> Iterator[tuple[list[int], str | None]]:
+    """Numbers of scenes that go together: of one kind, and no more than there is memory for; why one does not."""
     free = free_on(warp_device(device))
     budget = np.inf if free is None else SPARED * free
     if memory is not None:
@@ -195,31 +207,36 @@ def _groups(ready: Mapping[int, Prepared], device: str, memory: str | float | No
     kinds: dict[object, list[int]] = {}
     for number, one in ready.items():
         kinds.setdefault(kind_of(one.scene) or number, []).append(number)
-    for numbers in kinds.values():
+    for kind, numbers in kinds.items():
         group: list[int] = []
+        alone = FEW if len(ready) < 2 else UNLIKE
+        if isinstance(kind, int):
+            alone = "a body is an animation, or the camera moves"
+        elif len(numbers) > 1:
+            alone = "there is no memory for more at once"
         taken = 0.0
         for number in numbers:
             scene = ready[number].scene
             pixels = scene.camera.width * scene.camera.height * sum(not body.known for body in scene.bodies)
             size = scene.frame_count * (PIXEL_BYTES * pixels + FRAME_BYTES)
             if group and taken + size > budget:
-                yield group
+                yield group, alone
                 group, taken = [], 0.0
             group.append(number)
             taken += size
-        yield group
+        yield group, alone
 
 
-def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: _Work) -> None:
-    """Refine scenes of one kind together."""
+def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: _Work, why: str | None) -> None:
+    """Refine scenes of one kind together, or the only one by itself, and say why."""
     ready = {number: one for number, one in ready.items() if work.goes_on(number)}
     if len(ready) < 2:
         for number, one in ready.items():
-            work.attempt(number, lambda number=number, one=one: _refine_one(number, one, memory, work))
+            work.attempt(number, lambda number=number, one=one: _refine_one(number, one, memory, work, why))
         return
     judged = work.of_each(ready, lambda number: ready[number].evidence())
     if len(judged) < len(ready):
-        return _refine_group(ready, memory, work)  # of those that are left
+        return _refine_group(ready, memory, work, FEW)  # of those that are left
     scenes = [evidence.scene for evidence in judged.values()]
     settings, device = next(iter(ready.values())).settings, next(iter(ready.values())).device
     motion = motion_of(joined_scene(scenes), settings, device)
@@ -227,21 +244,21 @@ def _refine_group(ready: dict[int, Prepared], memory: str | float | None, work: 
     clips = {number: clip for number, (_, clip) in zip(judged, motion.clips, strict=True)}
     problems = work.of_each(judged, lambda number: observe(judged[number], settings, device, memory, clips[number]))
     if len(problems) < len(ready):
-        return _refine_group(ready, memory, work)
-    joins = why_not_joined([problem for problem, _ in problems.values()]) is None
-    joined = None
-    if joins:
-        each = [problem for problem, _ in problems.values()]
+        return _refine_group(ready, memory, work, FEW)
+    each, joined = [problem for problem, _ in problems.values()], None
+    why = why_not_joined(each)
+    if why is None:
         parts = parts_of_clips([problem.observed for problem in each], len(motion.estimated), motion.device)
         joined = Joined(motion, each, parts)
     runs = work.of_each(
         problems, lambda number: Run(ready[number], judged[number], *problems[number], work.keep(number))
     )
     if len(runs) < len(ready):
-        return _refine_group(ready, memory, work)
+        return _refine_group(ready, memory, work, FEW)
     solvers = [run.gauss_newton for run in runs.values() if run.gauss_newton is not None]
     if joined is None or not are_alike(solvers):
         for number, run in runs.items():
+            run.notes.append(_by_itself(why or "observations leave other terms without a say"))
             work.attempt(number, lambda number=number, run=run: _finish_one(number, ready[number], run, work))
             if work.interrupted:
                 break
