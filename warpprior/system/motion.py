@@ -27,6 +27,7 @@ from warpprior.system.moving_camera import moving_camera
 CONTACT_POINTS = 512  # per body, spread over its surface
 NEAREST_M = 0.05  # origins nearer to the camera than this, or behind it, are taken to be here
 STATES_OF_FRAMES = ("poses", "joints", "links", "skin", "turns", "blended")  # [frame, ...] of a BodyState
+STATES_AT_REST = ("shape", "scale", "offsets", "rest_links", "rest_vertices")  # what follows from shape and size
 
 
 class MotionState:
@@ -134,7 +135,7 @@ class MotionState:
         self._clips = tuple((part, self.of_part(part, scene)) for part, scene in zip(parts, scenes, strict=True))
 
     def of_part(self, part: Part, scene: Scene) -> MotionState:
-        """The motion of some frames, whose arrays are a part of these; those of one of several scenes."""
+        """The motion of some frames, whose arrays of frames are a part of these; those of one of several scenes."""
         clip, of = copy(self), part.of
         clip.scene, clip.frame_count, clip._clips = scene, part.count, ()
         clip.estimated = tuple(body for body in scene.bodies if not body.known)
@@ -144,8 +145,14 @@ class MotionState:
             setattr(clip, name, of(getattr(self, name)))
         for name in ("base_poses", "base_joints", "increments", "points"):
             setattr(clip, name, {key: of(array) for key, array in getattr(self, name).items()})
+        # Sequences that are estimated one after the other have shapes and sizes of their own.
+        clip.factors = {name: wp.clone(factor) for name, factor in self.factors.items()}
         clip.states = {
-            name: replace(state, **{key: _part_of(part, getattr(state, key)) for key in STATES_OF_FRAMES})
+            name: replace(
+                state,
+                **{key: _part_of(part, getattr(state, key)) for key in STATES_OF_FRAMES},
+                **{key: wp.clone(getattr(state, key)) for key in STATES_AT_REST},
+            )
             for name, state in self.states.items()
         }
         return clip
