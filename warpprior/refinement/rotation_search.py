@@ -118,7 +118,7 @@ def search_rotations(fit: BodyFit, *, shared: bool) -> Found | None:
         return None
     picked = _pick(frames, fit.problem.overlap(fit.body).labelled[:, 0])
     grid = rotation_grid(fit.body.symmetry)
-    poses, costs = _try_all(fit.body, fit.motion.scene, fit.poses, picked, grid, fit.motion.device.alias)
+    poses, costs = _try_all(fit, picked, grid)
     if shared:
         return Found(_shared_turns(fit, poses, costs, picked), frames)
     return Found(_single_frames(fit.poses, poses, costs, picked, fit.body.symmetry), frames)
@@ -164,10 +164,10 @@ def _pick(frames: np.ndarray, area: np.ndarray) -> np.ndarray:
     return np.array([part[np.argmax(area[part])] for part in parts])
 
 
-def _try_all(body: SceneBody, scene: Scene, own: np.ndarray, frames, grid, device: str):
+def _try_all(fit: BodyFit, frames: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Poses (turn, frame, 7) that settled in small pictures, and what they cost there (turn, frame)."""
-    small = _small_scene(body, scene, own, frames, grid)
-    motion = MotionState(small, device, point_count=8)
+    small = _small_scene(fit, frames, grid)
+    motion = MotionState(small, fit.motion.device.alias, point_count=8)
     observed = observe_picture(motion, 0.25, calibrate=False)
     problem = Problem(
         motion, observed, UnknownSettings(estimate_mask_bias=False, estimate_misfit=False, estimate_shape=False)
@@ -181,16 +181,20 @@ def _try_all(body: SceneBody, scene: Scene, own: np.ndarray, frames, grid, devic
     problem.enter(stage)
     start_from_labels(small.bodies[0], problem, passes=PASSES)
     problem.refresh()
-    fit = BodyFit(BodySteps(small.bodies[0], problem), bound, problem, damping=1e-3)
-    fit.iterate(SETTLING)
+    tried = BodyFit(BodySteps(small.bodies[0], problem), bound, problem, damping=1e-3)
+    tried.iterate(SETTLING)
     shape = len(grid), len(frames)
-    return fit.poses.reshape(*shape, 7), fit.observed_costs().reshape(shape)
+    return tried.poses.reshape(*shape, 7), tried.observed_costs().reshape(shape)
 
 
-def _small_scene(body: SceneBody, scene: Scene, own: np.ndarray, frames: np.ndarray, grid: np.ndarray) -> Scene:
-    """A scene whose frames are all turns of the grid in all picked frames, drawn small; other labels may hide."""
+def _small_scene(fit: BodyFit, frames: np.ndarray, grid: np.ndarray) -> Scene:
+    """A scene whose frames are all turns of the grid in all picked frames, drawn small; other labels may hide.
+
+    The body is as large as it is now.
+    """
     from scipy.spatial.transform import Rotation
 
+    body, scene, own = fit.body, fit.motion.scene, fit.poses
     labels = scene.labels
     assert labels is not None, "it is what hypotheses are judged by"
     area = np.median([(labels[frame] == body.label).sum() for frame in frames])
@@ -200,7 +204,8 @@ def _small_scene(body: SceneBody, scene: Scene, own: np.ndarray, frames: np.ndar
     turns = Rotation.from_quat(np.repeat(grid, len(frames), axis=0))
     position = np.tile(own[frames, :3], (len(grid), 1)).astype(np.float64)
     model, _ = clustered(body.body, FACES)
-    poses = Poses(position, (rotations * turns).as_quat(), np.zeros((len(position), 0)), scale=body.initial.scale)
+    size = fit.motion.read_size(body)
+    poses = Poses(position, (rotations * turns).as_quat(), np.zeros((len(position), 0)), scale=size)
     item = SceneBody(model, body.label, known=False, initial=poses, symmetry=body.symmetry)
     return Scene("search", camera, scene.fps, (item,), labels=np.tile(images, (len(grid), 1, 1)))
 
