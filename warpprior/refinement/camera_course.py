@@ -66,6 +66,8 @@ def camera_notes(given: Scene, found: Scene) -> list[str]:
     said = f"the camera moves by up to {100.0 * away:.3g} cm and {np.degrees(turned):.3g} degrees"
     if given.world.noise is None:
         return [f"{said}; its poses are known, and what compares frames does so in the world."]
+    if found.world is given.world:
+        return [f"{said}; its poses were measured and stay as they are, for no term says how far they are off."]
     shifts, turns = changes(before, after)
     return [
         f"{said}; its poses were estimated with the motion, and are {1e3 * np.median(shifts):.2g} mm (at most "

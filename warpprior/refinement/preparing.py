@@ -30,6 +30,7 @@ from warpprior.system.solver import solves_on_device
 from warpprior.system.stand_ins import stand_in_notes, with_originals, with_stand_ins
 from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ADAM, GAUSS_NEWTON, TERMS, Term, default
+from warpprior.terms.camera import CameraMotion
 from warpprior.terms.given import CHANNEL
 from warpprior.terms.term import check_terms
 from warpprior.verdicts.judge import judged
@@ -139,13 +140,17 @@ def observe(
 
 def motion_of(scene: Scene, settings: RefineSettings, device: str) -> MotionState:
     """The motion of a scene as a run needs it."""
-    return MotionState(
+    motion = MotionState(
         scene,
         device,
         point_count=settings.contact_points,
         differentiable=adam_iterations(settings) > 0,
         seed=settings.seed,
     )
+    used = settings.used_by(GAUSS_NEWTON) if aligns(settings) else []
+    if motion.world is not None and not any(isinstance(term, CameraMotion) for term in used):
+        motion.world.hold()  # nothing else says where it is
+    return motion
 
 
 def aligns(settings: RefineSettings) -> bool:

@@ -50,6 +50,10 @@ class MovingCamera:
     def _place(self) -> None:
         place_camera(self._measured, self.offsets, poses_out=self.poses, turns_out=self._turns)
 
+    def hold(self) -> None:
+        """Take its poses as they are: they are no unknowns."""
+        self.estimated = False
+
     def viewer(self, start: int = -1) -> Viewer:
         """What kernels take; ``start`` is the column of its unknowns, -1 to hold it."""
         found = Viewer()
