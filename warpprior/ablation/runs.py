@@ -104,7 +104,9 @@ def _refine(scene, settings: RefineSettings, evaluator: Evaluator, device: str) 
     seconds = time.perf_counter() - start
     if not result.complete:
         raise KeyboardInterrupt
-    return {"seconds": seconds, "after": _trim(evaluator(result.poses)), "notes": list(result.notes)}
+    camera = None if result.scene.world is None else result.scene.world.camera
+    after = _trim(evaluator(result.poses, camera=camera))
+    return {"seconds": seconds, "after": after, "notes": list(result.notes)}
 
 
 def _trim(metrics: dict) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from warpprior.cli.messages import complain
@@ -42,6 +43,16 @@ def first_frames(scene: Scene, poses_file: Path | None, count: int | None) -> tu
     except InputError:
         return short, _poses(short, poses_file)
     return short, {name: motion.frames(slice(0, count)) for name, motion in poses.items()}
+
+
+def with_result_camera(scene: Scene, poses_file: Path | None) -> Scene:
+    """The scene with its camera where the file or result folder has it, if it says so."""
+    from warpprior.io.world_poses import load_result_camera
+
+    camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
+    if camera is None or scene.world is None:
+        return scene
+    return replace(scene, world=replace(scene.world, camera=camera))
 
 
 def _poses(scene: Scene, poses_file: Path | None) -> dict[str, Poses]:

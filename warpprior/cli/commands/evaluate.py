@@ -23,7 +23,7 @@ class Options(Measured, IntoFile, OnDevice, Common):
 def run(options: Options) -> int:
     """Measure, print a table, and write all numbers if asked."""
     from warpprior import metrics
-    from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings, start_warp
+    from warpprior.cli.running import OK, first_frames, read_scene, say, say_warnings, start_warp, with_result_camera
     from warpprior.io import prepare_file
     from warpprior.io.results import write_json
     from warpprior.support.device import self_healing
@@ -33,6 +33,7 @@ def run(options: Options) -> int:
     with nullcontext() if options.output is None else prepare_file(options.output, overwrite=options.overwrite):
         device = start_warp(options.device, options.quiet)
         scene, poses = first_frames(read_scene(options.scene, options.quiet), options.poses, options.num_frames)
+        scene = with_result_camera(scene, options.poses)
         say_warnings(scene)
         with progress_bar("evaluate", quiet=options.quiet) as progress:
             found = self_healing(lambda: metrics.evaluate(scene, poses, device=device, progress=progress))

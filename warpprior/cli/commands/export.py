@@ -44,9 +44,8 @@ def run(options: Options) -> int:
 
 
 def _write_stage(options: Options, output: Path) -> int:
-    from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp
+    from warpprior.cli.running import OK, first_frames, say, say_warnings, start_warp, with_result_camera
     from warpprior.io import prepare_file
-    from warpprior.io.world_poses import load_result_camera
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
     from warpprior.usd import StageOptions, export_usd
@@ -55,9 +54,7 @@ def _write_stage(options: Options, output: Path) -> int:
         start_warp("cpu", options.quiet)
         recording, poses_file = _opened(options.scenes[0], options)
         scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
-        camera = None if poses_file is None else load_result_camera(poses_file, scene.frame_count)
-        if camera is not None and scene.world is not None:
-            scene = replace(scene, world=replace(scene.world, camera=camera))
+        scene = with_result_camera(scene, poses_file)
         say_warnings(scene)
         choices = StageOptions(colliders=options.colliders, robot=options.robot)
         with progress_bar("export", quiet=options.quiet) as progress:
@@ -97,8 +94,6 @@ def _write_format(options: Options) -> int:
 
 def _without_pictures(recording: Recording) -> Recording:
     """The same without what takes memory: files of several recordings hold poses."""
-    from dataclasses import replace
-
     return recording.with_scene(replace(recording.scene, labels=None, read_rgb=None, read_depth=None))
 
 
