@@ -132,10 +132,10 @@ class MotionState:
         parts = [Part(int(start), int(stop), self.frame_count) for start, stop in pairwise(ends)]
         self.segments.assign(np.repeat(np.arange(len(scenes), dtype=np.int32), np.diff(ends)))
         self.paces.assign(np.concatenate([frame_paces(scene) for scene in scenes]).astype(np.float32))
-        self._clips = tuple((part, self.of_part(part, scene)) for part, scene in zip(parts, scenes, strict=True))
+        self._clips = tuple((part, self._clip(part, scene)) for part, scene in zip(parts, scenes, strict=True))
 
     def of_part(self, part: Part, scene: Scene) -> MotionState:
-        """The motion of some frames, whose arrays of frames are a part of these; those of one of several scenes."""
+        """The motion of some frames, whose arrays are a part of these; those of one of several scenes."""
         clip, of = copy(self), part.of
         clip.scene, clip.frame_count, clip._clips = scene, part.count, ()
         clip.estimated = tuple(body for body in scene.bodies if not body.known)
@@ -145,15 +145,19 @@ class MotionState:
             setattr(clip, name, of(getattr(self, name)))
         for name in ("base_poses", "base_joints", "increments", "points"):
             setattr(clip, name, {key: of(array) for key, array in getattr(self, name).items()})
-        # Sequences that are estimated one after the other have shapes and sizes of their own.
+        clip.states = {
+            name: replace(state, **{key: _part_of(part, getattr(state, key)) for key in STATES_OF_FRAMES})
+            for name, state in self.states.items()
+        }
+        return clip
+
+    def _clip(self, part: Part, scene: Scene) -> MotionState:
+        """The motion of one of several scenes, of which each may go by itself: with shapes and sizes of its own."""
+        clip = self.of_part(part, scene)
         clip.factors = {name: wp.clone(factor) for name, factor in self.factors.items()}
         clip.states = {
-            name: replace(
-                state,
-                **{key: _part_of(part, getattr(state, key)) for key in STATES_OF_FRAMES},
-                **{key: wp.clone(getattr(state, key)) for key in STATES_AT_REST},
-            )
-            for name, state in self.states.items()
+            name: replace(state, **{key: wp.clone(getattr(state, key)) for key in STATES_AT_REST})
+            for name, state in clip.states.items()
         }
         return clip
 
