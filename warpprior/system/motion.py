@@ -227,6 +227,13 @@ class MotionState:
         """
         return places if self.world is None else self.world.now().seen_next(places)
 
+    def if_at_rest_since(self, before: np.ndarray, after: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where cameras of frames ``after`` would see places (n, 3) [m] of frames ``before``, if they rested."""
+        if self.world is None:
+            return places
+        path, unturned = self.world.now(), np.tile([0.0, 0.0, 0.0, 1.0], (len(places), 1))
+        return path.frames(after).seen(*path.frames(before).moved(places, unturned))[0]
+
     def first_vertex(self, name: str) -> int:
         """Where an estimated body's vertices start in :attr:`vertices`."""
         return int(self.assembly.vertex_starts[[body.name for body in self.estimated].index(name)])

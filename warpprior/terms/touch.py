@@ -108,15 +108,18 @@ class BoundTouch(BoundTerm):
 def moving_frames(motion: MotionState, body: SceneBody, least: float) -> np.ndarray:
     """Where the body moves faster than ``least`` of its lengths per second across the line of sight (frame,) bool.
 
-    In lengths of itself it moves alike whatever its size, as pictures show it.
+    In lengths of itself it moves alike whatever its size, as pictures show it; where the camera moves, in the world.
     """
     from warpprior.system.motion import NEAREST_M
 
     positions = motion.states[body.name].poses.numpy()[:, :3].astype(np.float64)
     length = motion.read_size(body) * float(np.ptp(body.body.vertices, axis=0).max())
-    bearings = positions[:, :2] / np.maximum(positions[:, 2:], NEAREST_M)
     frames = np.arange(len(positions))
     before, after = np.maximum(frames - AROUND, 0), np.minimum(frames + AROUND, frames[-1])
+    now, then = (
+        places[:, :2] / np.maximum(places[:, 2:], NEAREST_M)
+        for places in (positions[after], motion.if_at_rest_since(before, after, positions[before]))
+    )
     seconds = np.maximum(motion.scene.times[after] - motion.scene.times[before], 1e-6)
-    speeds = np.linalg.norm(bearings[after] - bearings[before], axis=1) * positions[:, 2] / (length * seconds)
+    speeds = np.linalg.norm(now - then, axis=1) * positions[:, 2] / (length * seconds)
     return speeds > least
