@@ -74,7 +74,8 @@ class ArcticFormat(Format):
             tree = read_json(file, "splits of ARCTIC")
             name = f"{path.parent.name}/{_stem(path)}"
             word = file.stem.removeprefix("protocol_")
-            found += [f"{word}_{split}" for split in _SPLITS if isinstance(tree, dict) and name in tree.get(split, ())]
+            listed = {split: tree.get(split) for split in _SPLITS} if isinstance(tree, dict) else {}
+            found += [f"{word}_{split}" for split, names in listed.items() if isinstance(names, list) and name in names]
         return tuple(found)
 
     def read(self, source: Path, options: ArcticOptions) -> Recording:
