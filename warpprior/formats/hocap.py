@@ -229,7 +229,8 @@ class _Reader:
             made.append(self._posed(world, hand, side, stored, shape, flat))
         if len(made) == 1:
             return made[0]
-        off = [_apart(item, self._joints(labelled, side)) for item in made]
+        joints = self._joints(labelled, side)
+        off = [_apart(item, joints) for item in made]
         chosen = 0 if np.isnan(off).any() else int(np.argmin(off))
         word = ("added to", "not added to")[chosen]
         known = (
