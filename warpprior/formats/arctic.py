@@ -228,9 +228,6 @@ class _Reader:
         )
         shape = numbers(entry(stored, "shape", where), (10,), f"{where}: shape")
         hand = find_mano(self.options.mano, side)
-        try:
-            joints = hand.model.full_pose(np.where(complete(pose)[:, None], pose, 0.0), pca=False, flat_hand_mean=False)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(np.where(complete(pose)[:, None], pose, 0.0), pca=False, flat_hand_mean=False)
         joints = np.where(complete(pose)[:, None], joints, np.nan)
         return world.hand(hand, f"hand_{side}", 1, orient, shift + hand.root(shape), joints, shape)

@@ -224,10 +224,7 @@ class _Reader:
         if not 3 < len(pose) <= 48:
             raise InputError(f"{where}: pose", f"has {len(pose)} numbers", "three and up to 45 components")
         hand = find_mano(self.options.mano, side)
-        try:
-            joints = hand.model.full_pose(pose[None, 3:], pca=True, flat_hand_mean=False)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(pose[None, 3:], pca=True, flat_hand_mean=False)
         model = root @ np.linalg.inv(transform(entry(fit, "mTc", where), f"{where}: mTc"))  # world_from_MANO
         from scipy.spatial.transform import Rotation
 

@@ -246,10 +246,7 @@ class _Reader:
     ) -> SceneBody:
         valid = complete(stored)
         plain = np.where(valid[:, None], stored, 0.0)
-        try:
-            joints = hand.model.full_pose(plain[:, 3:48], pca=True, flat_hand_mean=flat)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(plain[:, 3:48], pca=True, flat_hand_mean=flat)
         joints = np.where(valid[:, None], joints, np.nan)
         return world.hand(hand, f"hand_{side}", 1, stored[:, :3], stored[:, 48:] + hand.root(shape), joints, shape)
 
