@@ -21,7 +21,7 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.in_world import InWorld, named_sequence
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mano_hands import ManoHand, find_mano
-from warpprior.formats.parts.motion import camera_path, complete
+from warpprior.formats.parts.motion import camera_path, complete, transforms_of
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, known_without_masks, numbered
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
@@ -314,16 +314,12 @@ def _is_name(text: str) -> bool:
 
 def _matrices(rows: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
     """Transforms (frame, 4, 4) of quaternions xyzw and places (frame, 7)."""
-    from scipy.spatial.transform import Rotation
-
     valid = complete(rows)
     matrices = np.full((len(rows), 4, 4), np.nan)
     if valid.any():
         turns = read_rotations(rows[valid, :4], where, where, notes)
         sound = np.flatnonzero(valid)[complete(turns)]
-        matrices[sound] = np.eye(4)
-        matrices[sound, :3, :3] = Rotation.from_quat(turns[complete(turns)]).as_matrix()
-        matrices[sound, :3, 3] = rows[sound, 4:]
+        matrices[sound] = transforms_of(rows[sound, 4:], turns[complete(turns)])
     return matrices
 
 
