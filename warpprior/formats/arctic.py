@@ -18,7 +18,7 @@ import numpy as np
 from warpprior.bodies.readers.plain_pickle import read_plain
 from warpprior.formats.format import Format
 from warpprior.formats.parts.hinged import hinged_body
-from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, rigid
+from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, pinhole, rigid
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete
 from warpprior.formats.parts.pictures import color_pictures, inside, numbered, picture_size
@@ -151,7 +151,7 @@ class _Reader:
         view = self.options.view
         if view > 0 and self.misc is None:
             raise InputError(f"view {view}", f"{self.root / 'meta'} has no misc.json", "--view 0, or the file")
-        width, height = self._size(view)
+        size = self._size(view)
         if view == 0:
             file = self._beside("egocam.dist")
             tree = read_plain(file, "the worn camera of ARCTIC")
@@ -180,10 +180,7 @@ class _Reader:
             raise InputError(where, "has no rotations of cameras", "needs rigid poses, world to camera")
         path = camera_path(np.linalg.inv(matrices), np.ones(self.count, dtype=bool), where, self.notes)
         assert path is not None, "all frames have a pose"
-        fx, fy = float(k[0, 0]), float(k[1, 1])
-        if not (0.01 * width < fx < 100.0 * width and 0.01 * height < fy < 100.0 * height):
-            raise InputError(where, f"focal lengths {fx:.4g}, {fy:.4g} for {width} x {height}", "needs intrinsics")
-        camera = Camera(width, height, fx, fy, float(k[0, 2]) + 0.5, float(k[1, 2]) + 0.5)
+        camera = pinhole(k, size, where)
         rectifier = None if lens is None else Rectifier(camera, lens, where)
         if lens is not None:
             self.notes.append("pictures of the worn camera are rectified from its eight numbers of distortion")
