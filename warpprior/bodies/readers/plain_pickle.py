@@ -316,6 +316,8 @@ class _Plain(PickledArrays):
             if machine.run() != _TORCH_MAGIC:
                 raise ValueError("a storage of a form that is not known")
             inner, storages = _older_torch(machine)
+            if not isinstance(inner, Made) or inner.name != _PERSISTENT:  # or each would hold a copy of the next
+                raise ValueError("a storage within a storage")
             return _Plain(self._where, storages)._storage(inner)
         key, dtype = node.arguments
         if key not in self._read:
