@@ -18,7 +18,7 @@ import numpy as np
 from warpprior.bodies.readers.plain_pickle import read_plain
 from warpprior.formats.format import Format
 from warpprior.formats.parts.hinged import hinged_body
-from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, rigid
+from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, pinhole, rigid
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete
 from warpprior.formats.parts.pictures import color_pictures, inside, numbered, picture_size
@@ -74,7 +74,8 @@ class ArcticFormat(Format):
             tree = read_json(file, "splits of ARCTIC")
             name = f"{path.parent.name}/{_stem(path)}"
             word = file.stem.removeprefix("protocol_")
-            found += [f"{word}_{split}" for split in _SPLITS if isinstance(tree, dict) and name in tree.get(split, ())]
+            listed = {split: tree.get(split) for split in _SPLITS} if isinstance(tree, dict) else {}
+            found += [f"{word}_{split}" for split, names in listed.items() if isinstance(names, list) and name in names]
         return tuple(found)
 
     def read(self, source: Path, options: ArcticOptions) -> Recording:
@@ -150,7 +151,7 @@ class _Reader:
         view = self.options.view
         if view > 0 and self.misc is None:
             raise InputError(f"view {view}", f"{self.root / 'meta'} has no misc.json", "--view 0, or the file")
-        width, height = self._size(view)
+        size = self._size(view)
         if view == 0:
             file = self._beside("egocam.dist")
             tree = read_plain(file, "the worn camera of ARCTIC")
@@ -179,10 +180,7 @@ class _Reader:
             raise InputError(where, "has no rotations of cameras", "needs rigid poses, world to camera")
         path = camera_path(np.linalg.inv(matrices), np.ones(self.count, dtype=bool), where, self.notes)
         assert path is not None, "all frames have a pose"
-        fx, fy = float(k[0, 0]), float(k[1, 1])
-        if not (0.01 * width < fx < 100.0 * width and 0.01 * height < fy < 100.0 * height):
-            raise InputError(where, f"focal lengths {fx:.4g}, {fy:.4g} for {width} x {height}", "needs intrinsics")
-        camera = Camera(width, height, fx, fy, float(k[0, 2]) + 0.5, float(k[1, 2]) + 0.5)
+        camera = pinhole(k, size, where)
         rectifier = None if lens is None else Rectifier(camera, lens, where)
         if lens is not None:
             self.notes.append("pictures of the worn camera are rectified from its eight numbers of distortion")
@@ -227,9 +225,6 @@ class _Reader:
         )
         shape = numbers(entry(stored, "shape", where), (10,), f"{where}: shape")
         hand = find_mano(self.options.mano, side)
-        try:
-            joints = hand.model.full_pose(np.where(complete(pose)[:, None], pose, 0.0), pca=False, flat_hand_mean=False)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(np.where(complete(pose)[:, None], pose, 0.0), pca=False, flat_hand_mean=False)
         joints = np.where(complete(pose)[:, None], joints, np.nan)
         return world.hand(hand, f"hand_{side}", 1, orient, shift + hand.root(shape), joints, shape)

@@ -82,8 +82,8 @@ class BopFormat(Format):
         found = [split.name]
         for file in sorted(split.parent.glob("test_targets_*.json")) if split.name.startswith("test") else ():
             rows = read_json(file, "targets of a BOP data set")
-            scenes = {row.get("scene_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
-            if path.name.isdigit() and int(path.name) in scenes:
+            scenes = [row.get("scene_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+            if path.name.isdecimal() and int(path.name) in scenes:
                 found.append(file.stem.removeprefix("test_targets_"))
         return tuple(found)
 

@@ -20,7 +20,7 @@ from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
 from warpprior.formats.parts.in_world import InWorld, named_sequence
 from warpprior.formats.parts.mano_hands import find_mano
-from warpprior.formats.parts.motion import camera_path
+from warpprior.formats.parts.motion import camera_path, transforms_of
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, numbered
 from warpprior.formats.parts.text_files import entry, numbers, read_json
 from warpprior.formats.recording import Recording
@@ -224,10 +224,7 @@ class _Reader:
         if not 3 < len(pose) <= 48:
             raise InputError(f"{where}: pose", f"has {len(pose)} numbers", "three and up to 45 components")
         hand = find_mano(self.options.mano, side)
-        try:
-            joints = hand.model.full_pose(pose[None, 3:], pca=True, flat_hand_mean=False)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(pose[None, 3:], pca=True, flat_hand_mean=False)
         model = root @ np.linalg.inv(transform(entry(fit, "mTc", where), f"{where}: mTc"))  # world_from_MANO
         from scipy.spatial.transform import Rotation
 
@@ -246,16 +243,12 @@ class _Reader:
 
 def transform(tree: Any, where: str) -> np.ndarray:
     """A transform (4, 4) of ``translation`` and ``rotation``, w first."""
-    matrix = np.eye(4)
-    matrix[:3, 3] = numbers(entry(tree, "translation", where), (3,), f"{where}: translation")
+    shift = numbers(entry(tree, "translation", where), (3,), f"{where}: translation")
     turn = numbers(entry(tree, "rotation", where), (4,), f"{where}: rotation")
     rotation = read_rotations(turn[None, [1, 2, 3, 0]], where, where, [])
     if not np.isfinite(rotation).all():
         raise InputError(where, "has a quaternion of zeros", "needs a rotation")
-    from scipy.spatial.transform import Rotation
-
-    matrix[:3, :3] = Rotation.from_quat(rotation[0]).as_matrix()
-    return matrix
+    return transforms_of(shift[None], rotation)[0]
 
 
 def _metres(depth: np.ndarray) -> np.ndarray:

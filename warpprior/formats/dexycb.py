@@ -292,10 +292,7 @@ class _Reader:
         shape = numbers(entry(tree, "betas", str(file)), (10,), f"{file}: betas")
         hand = find_mano(self.options.mano, sides[0])
         plain = np.where(valid[:, None], stored, 0.0)
-        try:
-            joints = hand.model.full_pose(plain[:, 3:48], pca=True, flat_hand_mean=False)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(plain[:, 3:48], pca=True, flat_hand_mean=False)
         self.notes.append(f"{name}: 45 principal components about the mean pose were made rotation vectors")
         poses = hand.poses(self.folder, name, plain[:, :3], plain[:, 48:51], joints, shape, valid, self.notes)
         item = with_truth(hand.scene_body(name, label, poses))

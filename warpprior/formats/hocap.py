@@ -21,7 +21,7 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.in_world import InWorld, named_sequence
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mano_hands import ManoHand, find_mano
-from warpprior.formats.parts.motion import camera_path, complete
+from warpprior.formats.parts.motion import camera_path, complete, transforms_of
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, known_without_masks, numbered
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
@@ -229,7 +229,8 @@ class _Reader:
             made.append(self._posed(world, hand, side, stored, shape, flat))
         if len(made) == 1:
             return made[0]
-        off = [_apart(item, self._joints(labelled, side)) for item in made]
+        joints = self._joints(labelled, side)
+        off = [_apart(item, joints) for item in made]
         chosen = 0 if np.isnan(off).any() else int(np.argmin(off))
         word = ("added to", "not added to")[chosen]
         known = (
@@ -245,10 +246,7 @@ class _Reader:
     ) -> SceneBody:
         valid = complete(stored)
         plain = np.where(valid[:, None], stored, 0.0)
-        try:
-            joints = hand.model.full_pose(plain[:, 3:48], pca=True, flat_hand_mean=flat)
-        except ValueError as error:
-            raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+        joints = hand.full_pose(plain[:, 3:48], pca=True, flat_hand_mean=flat)
         joints = np.where(valid[:, None], joints, np.nan)
         return world.hand(hand, f"hand_{side}", 1, stored[:, :3], stored[:, 48:] + hand.root(shape), joints, shape)
 
@@ -316,16 +314,12 @@ def _is_name(text: str) -> bool:
 
 def _matrices(rows: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
     """Transforms (frame, 4, 4) of quaternions xyzw and places (frame, 7)."""
-    from scipy.spatial.transform import Rotation
-
     valid = complete(rows)
     matrices = np.full((len(rows), 4, 4), np.nan)
     if valid.any():
         turns = read_rotations(rows[valid, :4], where, where, notes)
         sound = np.flatnonzero(valid)[complete(turns)]
-        matrices[sound] = np.eye(4)
-        matrices[sound, :3, :3] = Rotation.from_quat(turns[complete(turns)]).as_matrix()
-        matrices[sound, :3, 3] = rows[sound, 4:]
+        matrices[sound] = transforms_of(rows[sound, 4:], turns[complete(turns)])
     return matrices
 
 

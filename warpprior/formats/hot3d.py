@@ -231,7 +231,7 @@ class _Maker:
         if shape is None:
             raise InputError(str(self.source), "does not say the shape of its hands", "--hands umetrack, or none")
         valid = complete(track.poses)
-        joints = hand.model.full_pose(np.where(valid[:, None], track.joints, 0.0), pca=True, flat_hand_mean=False)
+        joints = hand.full_pose(np.where(valid[:, None], track.joints, 0.0), pca=True, flat_hand_mean=False)
         wrist = track.poses.copy()
         wrist[:, :3] += hand.root(shape)  # its translation is added to the turned hand: it is not the wrist
         return hand.scene_body(name, label, self._in_camera(name, wrist, joints=joints, shape=shape))

@@ -219,12 +219,9 @@ class _Reader:
             hand = find_mano(self.options.mano, side)
             shape = self._shape(body, valid)
             position = position if keys.get("wrist", True) else position + hand.root(shape)
-            try:
-                joints = hand.model.full_pose(
-                    self._fingers(body), pca=False, flat_hand_mean=bool(keys.get("flat_hand_mean", True))
-                )
-            except ValueError as error:
-                raise InputError(str(hand.path), str(error), "the published model of MANO") from None
+            joints = hand.full_pose(
+                self._fingers(body), pca=False, flat_hand_mean=bool(keys.get("flat_hand_mean", True))
+            )
             return hand.scene_body(
                 body.name, label, self._poses(body, position, rotation, valid, joints, shape), known=known
             )

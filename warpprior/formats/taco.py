@@ -17,7 +17,7 @@ import numpy as np
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.bodies.readers.plain_pickle import read_plain
 from warpprior.formats.format import Format
-from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence
+from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, pinhole
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete
 from warpprior.formats.parts.pictures import inside
@@ -143,7 +143,7 @@ class _Reader:
             file = ego / "egocentric_frame_extrinsic.npy"
             poses = read_npy(file, "poses of the worn camera of TACO", "needs (frame, 4, 4)")
             poses = numbers(poses, (self.count, 4, 4), str(file), finite=False)
-            return _pinhole(k, _EGO_SIZE, str(file)), self._path(poses, str(file)), "ego"
+            return pinhole(k, _EGO_SIZE, str(file)), self._path(poses, str(file)), "ego"
         file = self._place(CAMERAS) / "calibration.json"
         if not file.is_file() and chosen is None:
             places = np.concatenate([poses[complete(poses), :3, 3] for _, poses in self.objects.values()])
@@ -165,7 +165,7 @@ class _Reader:
             raise InputError(where, "has other sizes of K, R, T and imgSize", "9, 9, 3 and 2 numbers")
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = turn.reshape(3, 3), shift
-        camera = _pinhole(k.reshape(3, 3), (int(size[0]), int(size[1])), where)
+        camera = pinhole(k.reshape(3, 3), (int(size[0]), int(size[1])), where)
         return camera, self._path(np.tile(pose, (self.count, 1, 1)), where), serial
 
     def _path(self, world_to_camera: np.ndarray, where: str) -> CameraPath:
@@ -226,10 +226,3 @@ def _plain(tree: object, where: str) -> np.ndarray:
         return np.asarray(tree, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
         raise InputError(where, "is no array of numbers", "needs numbers") from None
-
-
-def _pinhole(k: np.ndarray, size: tuple[int, int], where: str) -> Camera:
-    fx, fy, (width, height) = float(k[0, 0]), float(k[1, 1]), size
-    if not (0.01 * width < fx < 100.0 * width and 0.01 * height < fy < 100.0 * height and np.isfinite(k).all()):
-        raise InputError(where, f"focal lengths {fx:.4g}, {fy:.4g} for {width} x {height}", "needs intrinsics")
-    return Camera(width, height, fx, fy, float(k[0, 2]) + 0.5, float(k[1, 2]) + 0.5)

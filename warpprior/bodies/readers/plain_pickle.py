@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
+from itertools import accumulate
+from operator import mul
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -266,6 +268,9 @@ class _Plain(PickledArrays):
             shape, values = tuple(int(size) for size in node.state[1]), node.state[-1]
             if not isinstance(values, list) or math.prod(shape) != len(values):
                 raise self._refuse("has another number of objects than its shape needs")
+            self._nodes -= max(accumulate(shape[:-1], mul), default=0)  # lists that hold lists, or nothing
+            if self._nodes < 0:
+                raise self._refuse("is nested too deeply, or far too large")
             found = [self.of(one, depth + 1) for one in values]
             return found[0] if shape == () else _nested(found, shape)
         if node.name == safe_pickle.SCALAR:
@@ -311,6 +316,8 @@ class _Plain(PickledArrays):
             if machine.run() != _TORCH_MAGIC:
                 raise ValueError("a storage of a form that is not known")
             inner, storages = _older_torch(machine)
+            if not isinstance(inner, Made) or inner.name != _PERSISTENT:  # or each would hold a copy of the next
+                raise ValueError("a storage within a storage")
             return _Plain(self._where, storages)._storage(inner)
         key, dtype = node.arguments
         if key not in self._read:

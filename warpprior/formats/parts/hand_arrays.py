@@ -201,9 +201,9 @@ class Expansion:
         one = side_of(value)
         if one is not None:
             return [one] * count
-        values = list(np.ravel(np.asarray(value, dtype=object))) if value is not None else []
+        values = _items(value, f"{self.where}: is_right") if value is not None else []
         if values and count % len(values) == 0:
-            found = [side_of(each.item() if isinstance(each, np.generic) else each) for each in values]
+            found = [side_of(each) for each in values]
             if None not in found:
                 return [side for side in found for _ in range(count // len(found))]  # type: ignore[misc]
         raise InputError(f"{self.where}: is_right", "does not say which hand it is", "needs is_right: 1 or 0")
@@ -217,15 +217,23 @@ class Expansion:
         value = first(self.node, "frame")
         value = first(self.node, "picture") if value is None else value
         if value is not None:
-            plain = isinstance(value, (str, bytes)) or np.ndim(value) == 0
-            values = [value] if plain else list(np.ravel(np.asarray(value, dtype=object)))
-            found = [frame_of(each.item() if isinstance(each, np.generic) else each) for each in values]
+            plain = not isinstance(value, list) and np.ndim(value) == 0
+            found = [frame_of(each) for each in ([value] if plain else _items(value, f"{self.where}: frames"))]
             if len(found) in (1, count) and None not in found:
                 return found * (count // len(found)), False
         if self.frame is not None or count == 1:
             return [self.frame] * count, self.by_row
         last = lead[-1]
         return [row % last for row in range(count)], True
+
+
+def _items(value: Any, where: str) -> list[Any]:
+    """What lists and arrays hold, one after the other."""
+    try:
+        values = np.ravel(np.asarray(value, dtype=object))
+    except ValueError:
+        raise InputError(where, "holds arrays of different shapes", ACCEPTED) from None
+    return [each.item() if isinstance(each, np.generic) else each for each in values]
 
 
 def _flag(value: Any) -> bool | None:

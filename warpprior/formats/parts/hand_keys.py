@@ -61,7 +61,7 @@ def frame_of(key: Any) -> int | None:
         return None
     if isinstance(key, (int, np.integer)):
         return int(key)
-    if isinstance(key, float) and key == int(key):
+    if isinstance(key, float) and key.is_integer():
         return int(key)
     if not isinstance(key, str):
         return None

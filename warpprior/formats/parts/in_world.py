@@ -129,6 +129,18 @@ def rigid(turns: np.ndarray, places: np.ndarray) -> np.ndarray:
     return matrices
 
 
+def pinhole(k: np.ndarray, size: tuple[int, int], where: str) -> Camera:
+    """The camera of K (3, 3) as OpenCV has it, the first pixel's centre at (0, 0), of pictures of a size.
+
+    Raises:
+        InputError: not finite, or no focal length for such pictures.
+    """
+    fx, fy, (width, height) = float(k[0, 0]), float(k[1, 1]), size
+    if not (0.01 * width < fx < 100.0 * width and 0.01 * height < fy < 100.0 * height and np.isfinite(k).all()):
+        raise InputError(where, f"focal lengths {fx:.4g}, {fy:.4g} for {width} x {height}", "needs intrinsics")
+    return Camera(width, height, fx, fy, float(k[0, 2]) + 0.5, float(k[1, 2]) + 0.5)
+
+
 def named_sequence(root: Path, sequence: str | None, known: Callable[[], list[str]], what: str) -> str:
     """The name of the sequence that is meant in a data set.
 

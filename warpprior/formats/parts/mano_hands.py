@@ -34,6 +34,17 @@ class ManoHand:
         """The wrist joint (3,) [m] in the file's frame, which MANO turns the hand about."""
         return self.model.arrays.root_joint(np.asarray(shape, dtype=np.float64))
 
+    def full_pose(self, given: np.ndarray, *, pca: bool, flat_hand_mean: bool) -> np.ndarray:
+        """Rotation vectors (frame, 45) of a file's, as of ``ManoModel.full_pose``.
+
+        Raises:
+            InputError: the model lacks what they are about.
+        """
+        try:
+            return self.model.full_pose(given, pca=pca, flat_hand_mean=flat_hand_mean)
+        except ValueError as error:
+            raise InputError(str(self.path), str(error), "the published model of MANO") from None
+
     def scene_body(self, name: str, label: int, poses: Poses, *, known: bool = False) -> SceneBody:
         """The hand in a scene."""
         return SceneBody(mano_body(self.model, name), label, known, poses, source=self.path)
