@@ -6,9 +6,9 @@ along the axes of the world: ``position = measured + shift``, ``R = Exp(turn) R_
 
 import warp as wp
 
-from warpprior.kernels.differences import bend_factors, has_before, pseudo_huber, turn_between
+from warpprior.kernels.differences import add_steps, bend_factors, bend_of, has_before, pseudo_huber, turn_between
 from warpprior.kernels.rotations import so3_exp, so3_right_jacobian, so3_right_jacobian_inverse
-from warpprior.kernels.rows import BACK, BACK_TWO, COSTS, GRADIENT, OWN, System, slope, vec6d
+from warpprior.kernels.rows import System, vec6d
 
 # Unrolled, the 6x6 sums make the CUDA compiler work for a minute and run no faster.
 wp.set_module_options({"enable_backward": False, "max_unroll": 1})
@@ -89,51 +89,6 @@ def advance_camera(steps, start, longest, *, offsets_out):
 
 
 @wp.func
-def add_six(
-    system: System,
-    frame: int,
-    start: int,
-    at_last: vec6d,
-    at_middle: vec6d,
-    at_first: vec6d,
-    back: int,  # how many frames before the residual depends on, too
-    weight: wp.float64,
-    pull: wp.float64,
-) -> int:
-    """Add a residual that depends on six unknowns in up to three frames in a row."""
-    if system.mode == COSTS:
-        return 0
-    if system.mode == GRADIENT:
-        scale = slope(system, frame, pull)
-        for i in range(6):
-            wp.atomic_add(system.unknown_gradients, frame, start + i, float(at_last[i]) * scale)
-            if back > 0:
-                wp.atomic_add(system.unknown_gradients, frame - 1, start + i, float(at_middle[i]) * scale)
-            if back > 1:
-                wp.atomic_add(system.unknown_gradients, frame - 2, start + i, float(at_first[i]) * scale)
-        return 6
-    for i in range(6):
-        row = start + i
-        wp.atomic_add(system.gradient, frame, 0, row, pull * at_last[i])
-        if back > 0:
-            wp.atomic_add(system.gradient, frame - 1, 0, row, pull * at_middle[i])
-        if back > 1:
-            wp.atomic_add(system.gradient, frame - 2, 0, row, pull * at_first[i])
-        for j in range(6):
-            column = start + j
-            wp.atomic_add(system.hessian, frame, OWN, row, column, weight * at_last[i] * at_last[j])
-            if back > 0:
-                wp.atomic_add(system.hessian, frame - 1, OWN, row, column, weight * at_middle[i] * at_middle[j])
-                wp.atomic_add(system.hessian, frame, BACK, row, column, weight * at_last[i] * at_middle[j])
-            if back > 1:
-                first_scale = weight * at_first[j]
-                wp.atomic_add(system.hessian, frame - 2, OWN, row, column, first_scale * at_first[i])
-                wp.atomic_add(system.hessian, frame - 1, BACK, row, column, first_scale * at_middle[i])
-                wp.atomic_add(system.hessian, frame, BACK_TWO, row, column, first_scale * at_last[i])
-    return 6
-
-
-@wp.func
 def at_place(axis: int, factor: float, first: int) -> vec6d:
     """Derivative of a multiple of one number, counted from ``first``, of six."""
     found = vec6d()
@@ -171,7 +126,7 @@ def add_expected(
         last = at_place(axis, factors[0], first)
         middle = at_place(axis, factors[1], first)
         before = at_place(axis, factors[2], first)
-        add_six(system, frame, start, last, middle, before, back, found.weight, found.weight * apart[axis])
+        add_steps(system, frame, start, last, middle, before, back, found.weight, found.weight * apart[axis])
     return 3
 
 
@@ -233,8 +188,7 @@ def _add_camera_smoothness(
     middle = viewer.poses[frame - 1]
     first = viewer.poses[frame - 2]
     factors = bend_factors(paces, frame)
-    bend = (wp.transform_get_translation(last) - wp.transform_get_translation(middle)) * factors[0]
-    bend -= (wp.transform_get_translation(middle) - wp.transform_get_translation(first)) * factors[2]
+    bend = bend_of(last, middle, first, factors)
     turn_after = turn_between(middle, last)
     turn_back = turn_between(middle, first)
     spin = turn_after * factors[0] + turn_back * factors[2]
@@ -250,12 +204,12 @@ def _add_camera_smoothness(
         at_middle = at_place(axis, factors[1], 0)
         at_first = at_place(axis, factors[2], 0)
         pull = place.weight * wp.float64(bend[axis])
-        add_six(system, frame, viewer.start, at_last, at_middle, at_first, 2, place.weight, pull)
+        add_steps(system, frame, viewer.start, at_last, at_middle, at_first, 2, place.weight, pull)
         at_last = turned_six(jacobian_last, viewer, frame, axis)
         at_middle = turned_six(jacobian_middle, viewer, frame - 1, axis)
         at_first = turned_six(jacobian_first, viewer, frame - 2, axis)
         pull = turn.weight * wp.float64(spin[axis])
-        add_six(system, frame, viewer.start, at_last, at_middle, at_first, 2, turn.weight, pull)
+        add_steps(system, frame, viewer.start, at_last, at_middle, at_first, 2, turn.weight, pull)
 
 
 def add_camera_smoothness(viewer, segments, paces, place_stiffness, turn_stiffness, system, *, cost_out):

@@ -74,6 +74,14 @@ def bend_factors(paces: wp.array[wp.float32], frame: int) -> wp.vec3:
 
 
 @wp.func
+def bend_of(last: wp.transform, middle: wp.transform, first: wp.transform, factors: wp.vec3) -> wp.vec3:
+    """Second difference of the positions of three poses, by factors of :func:`bend_factors`."""
+    after = wp.transform_get_translation(last) - wp.transform_get_translation(middle)
+    before = wp.transform_get_translation(middle) - wp.transform_get_translation(first)
+    return after * factors[0] - before * factors[2]
+
+
+@wp.func
 def position_derivative(pose: wp.transform, axis: int, factor: float) -> vec6d:
     """Derivative of a multiple of one coordinate of the position by the pose's increment."""
     direction = wp.vec3(0.0, 0.0, 0.0)
@@ -98,33 +106,36 @@ def add_steps(
     at_last: vec6d,
     at_middle: vec6d,
     at_first: vec6d,
-    second: int,  # 1: the residual depends on the frame two before, too
+    back: int,  # how many frames before the residual depends on, too: none, one or two
     weight: wp.float64,
     pull: wp.float64,
 ):
-    """Add a residual that depends on a body's root in two or three frames in a row."""
+    """Add a residual that depends on six unknowns, as of a body's root, in up to three frames in a row."""
     if system.mode == COSTS:
         return
     if system.mode == GRADIENT:
         scale = slope(system, frame, pull)
         for i in range(6):
             wp.atomic_add(system.unknown_gradients, frame, start + i, float(at_last[i]) * scale)
-            wp.atomic_add(system.unknown_gradients, frame - 1, start + i, float(at_middle[i]) * scale)
-            if second == 1:
+            if back > 0:
+                wp.atomic_add(system.unknown_gradients, frame - 1, start + i, float(at_middle[i]) * scale)
+            if back > 1:
                 wp.atomic_add(system.unknown_gradients, frame - 2, start + i, float(at_first[i]) * scale)
         return
     for i in range(6):
         row = start + i
         wp.atomic_add(system.gradient, frame, 0, row, pull * at_last[i])
-        wp.atomic_add(system.gradient, frame - 1, 0, row, pull * at_middle[i])
-        if second == 1:
+        if back > 0:
+            wp.atomic_add(system.gradient, frame - 1, 0, row, pull * at_middle[i])
+        if back > 1:
             wp.atomic_add(system.gradient, frame - 2, 0, row, pull * at_first[i])
         for j in range(6):
             column = start + j
             wp.atomic_add(system.hessian, frame, OWN, row, column, weight * at_last[i] * at_last[j])
-            wp.atomic_add(system.hessian, frame - 1, OWN, row, column, weight * at_middle[i] * at_middle[j])
-            wp.atomic_add(system.hessian, frame, BACK, row, column, weight * at_last[i] * at_middle[j])
-            if second == 1:
+            if back > 0:
+                wp.atomic_add(system.hessian, frame - 1, OWN, row, column, weight * at_middle[i] * at_middle[j])
+                wp.atomic_add(system.hessian, frame, BACK, row, column, weight * at_last[i] * at_middle[j])
+            if back > 1:
                 first_scale = weight * at_first[j]
                 wp.atomic_add(system.hessian, frame - 2, OWN, row, column, first_scale * at_first[i])
                 wp.atomic_add(system.hessian, frame - 1, BACK, row, column, first_scale * at_middle[i])
@@ -142,7 +153,7 @@ def add_position_step(
     for axis in range(3):
         at_last = position_derivative(last, axis, pace)
         at_middle = position_derivative(middle, axis, -pace)
-        add_steps(system, frame, start, at_last, at_middle, at_last, 0, weight, weight * wp.float64(step[axis]))
+        add_steps(system, frame, start, at_last, at_middle, at_last, 1, weight, weight * wp.float64(step[axis]))
 
 
 @wp.func
@@ -162,7 +173,7 @@ def add_turn_step(
     for axis in range(3):
         at_last = turn_derivative(jacobian, axis)
         at_middle = -turn_derivative(turned, axis)
-        add_steps(system, frame, start, at_last, at_middle, at_last, 0, weight, weight * wp.float64(turn[axis] * pace))
+        add_steps(system, frame, start, at_last, at_middle, at_last, 1, weight, weight * wp.float64(turn[axis] * pace))
 
 
 @wp.func

@@ -8,6 +8,7 @@ from warpprior.kernels.differences import (
     add_coordinate,
     add_steps,
     bend_factors,
+    bend_of,
     has_before,
     position_derivative,
     pseudo_huber,
@@ -38,13 +39,10 @@ def _add_root_smoothness(
     last = poses[frame]
     middle = poses[frame - 1]
     first = poses[frame - 2]
-    p_last = wp.transform_get_translation(last)
-    p_middle = wp.transform_get_translation(middle)
-    p_first = wp.transform_get_translation(first)
-    if wp.min(p_last[2], wp.min(p_middle[2], p_first[2])) < NEAR:
+    if wp.min(last[2], wp.min(middle[2], first[2])) < NEAR:
         return
     factors = bend_factors(paces, frame)
-    bend = (p_last - p_middle) * factors[0] - (p_middle - p_first) * factors[2]
+    bend = bend_of(last, middle, first, factors)
     found = pseudo_huber(wp.length(bend), stiffness[frame].position)
     if found.weight > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, found.cost)
@@ -53,7 +51,7 @@ def _add_root_smoothness(
             at_middle = position_derivative(middle, axis, factors[1])
             at_first = position_derivative(first, axis, factors[2])
             pull = found.weight * wp.float64(bend[axis])
-            add_steps(system, frame, start, at_last, at_middle, at_first, 1, found.weight, pull)
+            add_steps(system, frame, start, at_last, at_middle, at_first, 2, found.weight, pull)
     turn_after = turn_between(middle, last)
     turn_back = turn_between(middle, first)
     spin = turn_after * factors[0] + turn_back * factors[2]
@@ -69,7 +67,7 @@ def _add_root_smoothness(
             at_middle = -turn_derivative(jacobian_middle, axis)
             at_first = turn_derivative(jacobian_first, axis)
             pull = found.weight * wp.float64(spin[axis])
-            add_steps(system, frame, start, at_last, at_middle, at_first, 1, found.weight, pull)
+            add_steps(system, frame, start, at_last, at_middle, at_first, 2, found.weight, pull)
 
 
 def add_root_smoothness(poses, segments, paces, stiffness, start, system, *, cost_out):

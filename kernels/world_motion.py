@@ -9,7 +9,15 @@ import warp as wp
 
 from warpprior.kernels.camera import NEAR
 from warpprior.kernels.camera_motion import Viewer
-from warpprior.kernels.differences import Robust, Stiffness, bend_factors, has_before, pseudo_huber, turn_between
+from warpprior.kernels.differences import (
+    Robust,
+    Stiffness,
+    bend_factors,
+    bend_of,
+    has_before,
+    pseudo_huber,
+    turn_between,
+)
 from warpprior.kernels.rest import TOUCH, let_move
 from warpprior.kernels.rotations import so3_right_jacobian_inverse
 from warpprior.kernels.rows import BACK, BACK_TWO, COSTS, GRADIENT, OWN, System, point_derivative, slope
@@ -138,8 +146,7 @@ def _add_world_smoothness(
     middle = in_world(viewer, poses, frame - 1)
     first = in_world(viewer, poses, frame - 2)
     factors = bend_factors(paces, frame)
-    bend = (wp.transform_get_translation(last) - wp.transform_get_translation(middle)) * factors[0]
-    bend -= (wp.transform_get_translation(middle) - wp.transform_get_translation(first)) * factors[2]
+    bend = bend_of(last, middle, first, factors)
     found = pseudo_huber(wp.length(bend), stiffness[frame].position)
     if found.weight > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, found.cost)
