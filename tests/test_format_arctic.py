@@ -69,6 +69,8 @@ def test_sequences_are_called_by_their_names(tmp_path):
     with pytest.raises(InputError, match="did you mean 's01/box_use_01'"):
         read(tmp_path, "arctic", sequence="s01/box_use_02")
     assert find_format("arctic").splits_of(path) == ("p1_val",)
+    (tmp_path / "splits_json/protocol_p2.json").write_text('{"train": 3, "val": null, "test": {"s01/box_use_01": 1}}')
+    assert find_format("arctic").splits_of(path) == ("p1_val",)
 
 
 def test_scene_folders_hold_articulated_objects(tmp_path):

@@ -28,6 +28,7 @@ from tests.format_files.samples import FRAMES, simulated, write_mano
 from warpprior.bodies import posed_keypoints, posed_vertices
 from warpprior.formats import guess_format, read, write
 from warpprior.formats.parts.crop_camera import crop_focal
+from warpprior.formats.parts.hand_records import read_hand_records
 from warpprior.support.errors import InputError
 
 NEAR = 1e-6
@@ -404,3 +405,24 @@ def test_networks_saw_pictures_with_distortion(tmp_path, mano):
     found = read(clip, "clip", mano=folder).scene.body("hand_right").initial.position
     wrist = np.array([hand["keypoints"][0] + hand["cam_t"] for hand in right])
     assert np.abs(found - wrist)[:, :2].max() < 0.004 and np.abs(found[:, 2] / wrist[:, 2] - 1.0).max() < 0.05
+
+
+@pytest.mark.parametrize("frame", [float("inf"), float("nan"), 1.5])
+def test_frames_that_are_no_numbers_are_not_stated(tmp_path, frame):
+    """A record of one hand has none then."""
+    path = tmp_path / "hand.json"
+    tree = {"hand_pose": [[0.1] * 45], "global_orient": [[0.1] * 3], "betas": [[0] * 10], "is_right": [1]}
+    path.write_text(json.dumps({**tree, "frame": frame}))
+    given = read_hand_records(path)
+    path.write_text(json.dumps(tree))
+    assert [one.frame for one in given] == [one.frame for one in read_hand_records(path)]
+
+
+@pytest.mark.parametrize("key", ["is_right", "img_name"])
+def test_ragged_lists_are_refused(tmp_path, key):
+    """In one line that names them."""
+    path = tmp_path / "hand.pkl"
+    tree = {"hand_pose": [[0.1] * 45], "global_orient": [[0.1] * 3], "betas": [[0] * 10], "is_right": [1]}
+    path.write_bytes(pickle.dumps({**tree, key: [np.zeros((2, 3)), np.zeros((2, 4))]}))
+    with pytest.raises(InputError, match="holds arrays of different shapes"):
+        read_hand_records(path)

@@ -1,5 +1,6 @@
 """Scenes whose camera moves: refined and tracked in the world, written in both frames, read again."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_block, make_motion, make_scene
+from warpprior.cli import main
 from warpprior.formats import Recording, read, write
 from warpprior.io import load_result_poses, load_scene, save_result, save_scene
 from warpprior.io.world_poses import load_result_camera
@@ -14,6 +16,7 @@ from warpprior.metrics import evaluate
 from warpprior.refinement.run import refine
 from warpprior.scene import Camera, Poses
 from warpprior.scenes import simulate
+from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.tracking.run import track
 from warpprior.tracking.settings import TrackSettings
@@ -79,6 +82,30 @@ def test_a_measured_camera_is_estimated_with_the_motion(head_scene, refined):
     error = "acceleration_error_mm"
     assert measured["summary"]["bottle"][error]["mean"] < 0.3 * before["summary"]["bottle"][error]["mean"]
     assert "world_mm" in measured["summary"]["bottle"]
+
+
+@pytest.mark.parametrize("without", ["camera", "gauss_newton"])
+def test_a_measured_camera_stays_where_no_term_holds_it(head_scene, without):
+    """Without its term, or with Adam alone, nothing says how far it may go; the note does not say it was estimated."""
+    settings = RefineSettings(without=(without,), iterations=3)
+    found = refine(head_scene, settings, device="cpu", check_first=False)
+    camera = found.scene.world.camera
+    np.testing.assert_array_equal(camera.position, head_scene.world.camera.position)
+    assert camera.covariance is None
+    (note,) = [note for note in found.notes if note.startswith("the camera moves")]
+    assert "estimated" not in note and "stay as they are" in note
+
+
+def test_commands_measure_with_the_camera_of_the_result(tmp_path, head_scene, refined):
+    """``evaluate`` says of a result folder what the result says of itself."""
+    save_scene(head_scene, tmp_path / "scene")
+    save_result(refined, tmp_path / "result")
+    scene, poses, output = (str(tmp_path / name) for name in ("scene", "result", "a.json"))
+    assert main(["evaluate", scene, "--poses", poses, "--output", output, "--device", "cpu", "--quiet"]) == 0
+    found = json.loads((tmp_path / "a.json").read_text())
+    own = evaluate(refined.scene, refined.poses, device="cpu")
+    shake = own["camera"]["summary"]["shake_mm"]["mean"]
+    assert found["camera"]["summary"]["shake_mm"]["mean"] == pytest.approx(shake, rel=0.02)
 
 
 def test_a_run_goes_on_with_its_camera(head_scene, refined):

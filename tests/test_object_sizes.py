@@ -12,6 +12,8 @@ from warpprior.scene import Camera
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.terms.touch import moving_frames
 
 FACTOR = 1.6
 SMALL = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
@@ -137,3 +139,15 @@ def test_depth_is_compared_where_a_size_is_to_be_found():
         replace(scene, bodies=(scene.body("box"),), **nothing), device="cpu", check_first=False
     ).poses["box"]
     assert found.scale * 0.7 == pytest.approx(1.0, abs=0.03)
+
+
+def test_what_moves_is_seen_in_the_world():
+    """Before a camera that sways the same frames of a can move as before one that stands."""
+    options = {"object": "can", "seed": 61, "frame_count": 16, "camera": SMALL, "images": False, "mesh_scale": FACTOR}
+    found = []
+    for motion in (None, "head"):
+        given = simulate("grasp_lift", camera_motion=motion, **options)
+        state = MotionState(given.with_poses({"can": given.body("can").truth}), "cpu")
+        found.append(moving_frames(state, given.body("can"), 0.1))
+    assert found[0].any() and not found[0].all()
+    np.testing.assert_array_equal(found[1], found[0])

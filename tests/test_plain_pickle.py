@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import struct
+import tracemalloc
 import zlib
 from collections import OrderedDict, defaultdict
 from pathlib import Path
@@ -67,6 +69,19 @@ def test_tensors_of_pytorch(tmp_path):
         assert found["z"].dtype == np.float64
 
 
+def nested_storages(count):
+    """A tensor whose storage is a file of PyTorch's older form, whose tree is one again, and so on."""
+
+    def loaded(inner):
+        return b"ctorch.storage\n_load_from_bytes\nB" + struct.pack("<I", len(inner)) + inner + b"\x85R"
+
+    file = bytes(1 << 20)
+    for _ in range(count):
+        head = b"".join(pickle.dumps(each, 2) for each in (0x1950A86A20F9469CFC6C, 1001, {}))
+        file = head + b"\x80\x02" + loaded(file) + b"." + pickle.dumps([], 2)
+    return b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + loaded(file) + b"K\x00K\x01\x85K\x01\x85tR."
+
+
 class Evil:
     """Whose pickle asks for a command to be run."""
 
@@ -99,3 +114,24 @@ def test_what_is_no_plain_data_is_refused(tmp_path, form):
         read_plain(path, "hands")
     assert len(str(caught.value)) < 400 and str(path) in str(caught.value)
     assert not Path("/tmp/warpprior-was-here").exists()
+
+
+@pytest.mark.parametrize("form", ["empty", "nested"])
+def test_small_files_take_little_memory(tmp_path, form):
+    """Ten million lists that hold nothing, in 200 bytes; and storages, each a copy of the next."""
+    path = tmp_path / "a.pkl"
+    if form == "empty":
+        given = pickle.dumps(np.empty((7, 0), dtype=object), 2)
+        shape, most = b"K\x07K\x00\x86", b"J" + struct.pack("<i", 10_000_000) + b"K\x00\x86"
+        assert given.count(shape) == 1
+        path.write_bytes(given.replace(shape, most))
+    else:
+        path.write_bytes(nested_storages(40))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError):
+            read_plain(path, "hands")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 << 20

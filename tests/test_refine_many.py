@@ -15,7 +15,7 @@ from warpprior.refinement.body_fit import BodyFit
 from warpprior.refinement.gauss_newton import GaussNewton
 from warpprior.refinement.together import Together
 from warpprior.render.parts import equal_parts
-from warpprior.scene import IGNORE_LABEL
+from warpprior.scene import IGNORE_LABEL, Camera
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
@@ -268,6 +268,22 @@ def test_scenes_that_do_not_fit_go_by_themselves(device, stages):
     assert len({kind_of(scene) for scene in (*scenes[:2], *scenes[2:])}) == 3
     said = [[note for note in found[number].notes if "by itself" in note] for number in fine]
     assert [len(notes) for notes in said] == [0, 1, 1, 0] and "no other has its camera, rate" in said[1][0]
+
+
+@pytest.mark.parametrize("unknown", ["size", "shape"])
+def test_what_one_clip_learns_of_a_body_is_not_where_the_next_begins(device, unknown):
+    """Scenes that share bodies but go one after the other: each has a size, or a hand's shape, of its own."""
+    options = {"object": "can", "camera": Camera(160, 120, 150.0, 150.0, 80.0, 60.0), "images": False}
+    scale = {"mesh_scale": 1.6} if unknown == "size" else {}
+    scenes = [simulate("grasp_lift", seed=seed, frame_count=6, **scale, **options) for seed in (61, 62)]
+    scenes[1] = scenes[1].first_frames(5)
+    settings = replace(QUICK, iterations=3, unknowns=replace(QUICK.unknowns, estimate_shape=unknown == "shape"))
+    found = warpprior.refine_many(scenes, settings, device=device, together=True, check_first=False)
+    for one, other in zip(found, alone(scenes, device, settings, check_first=False), strict=True):
+        check_same(one, other, device)
+        for name, poses in one.poses.items():
+            assert poses.scale == other.poses[name].scale
+            np.testing.assert_array_equal(poses.shape, other.poses[name].shape)
 
 
 class BoundNumbered(BoundTerm):

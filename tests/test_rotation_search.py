@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_block, make_grasp, make_motion, make_scene
 from tests.test_hypotheses import errors, problem
+from warpprior import SizePrior
 from warpprior.bodies import rigid_body
 from warpprior.refinement.hypotheses import choose_poses
 from warpprior.refinement.rotation_search import rotation_grid, search_rotations
@@ -116,3 +118,23 @@ def test_nothing_is_searched_where_nothing_tells(device):
     _, fit = problem(scene, device)
     fit.linearise()
     assert search_rotations(fit, shared=True) is None
+
+
+def test_a_body_is_searched_in_the_size_that_it_has_now(device):
+    """Its mesh is twice as large and its first guess twice as far away; it has come back half the way."""
+    scene = alone(120.0)
+    far, near = scene.body("box"), 1.0 / np.sqrt(2.0)
+    body = replace(far.body, vertices=2.0 * far.body.vertices)
+    start = replace(far.initial, position=2.0 * far.initial.position)
+    scene = replace(scene, bodies=(replace(far, body=body, initial=start, truth=None, size=SizePrior()),))
+    _, fit = problem(scene, device)
+    shared = fit.problem.shared
+    shared.advance(wp.array([[np.log(near)] + [0.0] * (len(shared.names) - 1)], dtype=wp.float64, device=device))
+    fit.motion.pose()
+    fit.place(np.concatenate([near * start.position, start.rotation], axis=1))
+    fit.linearise()
+    assert fit.motion.read_size(fit.body) == pytest.approx(near, rel=1e-5)
+    found = search_rotations(fit, shared=True)
+    assert found is not None
+    depths = [tried[found.frames, 2] / (near * start.position[found.frames, 2]) for tried in found.tries]
+    assert np.median(depths) == pytest.approx(1.0, abs=0.1)

@@ -46,6 +46,8 @@ def test_those_of_ho3d_and_bop_are_their_folders(tmp_path):
     (tmp_path / "set/test_targets_bop19.json").write_text(json.dumps([{"scene_id": 7, "im_id": 0, "obj_id": 1}]))
     (tmp_path / "set/test_targets_bop24.json").write_text(json.dumps([{"scene_id": 8, "im_id": 0}]))
     assert find_format("bop").splits_of(folder) == ("test", "bop19")
+    (tmp_path / "set/test_targets_odd.json").write_text(json.dumps([{"scene_id": [7]}, 7, None]))
+    assert find_format("bop").splits_of(folder) == ("test", "bop19")
 
 
 def test_those_of_hot3d_are_its_folders_and_its_list(tmp_path):
