@@ -6,6 +6,7 @@ import faulthandler
 import os
 import platform
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -77,12 +78,8 @@ def refine_clip(work: Work, task: Task, device: str) -> RefinedClip:
     """Refine a clip, or find that it is finished; whatever goes wrong is in the record."""
     began, clip = time.perf_counter(), task.clip
     log = log_file(work.output_dir, clip.name)
-    with _written_to(log):
-        faulthandler.dump_traceback_later(_BEFORE * work.clip_timeout_s, repeat=True, file=2)  # 2: standard error
-        try:
-            record = _refined(work, task, device, began)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+    with _written_to(log), _telling_every(_BEFORE * work.clip_timeout_s):
+        record = _refined(work, task, device, began)
     if record.status == DONE:
         with suppress(OSError):
             log.unlink(missing_ok=True)
@@ -108,6 +105,28 @@ def last_words(log: Path) -> str:
             place = next((below for below in lines[number:] if below.startswith("File ")), "")
             return ", ".join(filter(None, [line.removeprefix(_FATAL), place]))
     return lines[-1] if lines else ""
+
+
+@contextmanager
+def _telling_every(seconds: float) -> Iterator[None]:
+    """Write to standard error, every so many seconds, what all threads are at.
+
+    A thread does that which holds the interpreter: :func:`faulthandler.dump_traceback_later` reads frames of threads
+    that run meanwhile, which may crash the process.
+    """
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(min(seconds, threading.TIMEOUT_MAX)):
+            faulthandler.dump_traceback(file=2)  # standard error
+
+    teller = threading.Thread(target=tell, name="what the clip is at", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def _refined(work: Work, task: Task, device: str, began: float) -> RefinedClip:
