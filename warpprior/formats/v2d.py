@@ -8,10 +8,7 @@ mirrored after it was posed; and ``*_wrist_to_*_transform`` has the rotation and
 
 from __future__ import annotations
 
-import io
 import shutil
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +26,7 @@ from warpprior.formats.parts.motion import (
     split_transforms,
     transforms_of,
 )
+from warpprior.formats.parts.npz_back import replace_arrays
 from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
@@ -45,7 +43,6 @@ from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.io.world import CameraPath, World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.support.files import check_size
 from warpprior.support.limits import number
 from warpprior.support.npz import NpzArrays
 from warpprior.support.options import option
@@ -402,7 +399,7 @@ def _write_bundle(recording: Recording, bundle: Path, target: Path) -> str:
     for path in sorted(bundle.iterdir()):
         if path.name != RESULT_FILE and path.is_file():
             shutil.copyfile(inside(path, bundle), target / path.name)
-    _replace_arrays(arrays.path, target / RESULT_FILE, new)
+    replace_arrays(arrays.path, target / RESULT_FILE, new)
     return f"{bundle.name}: {', '.join(changed) or 'nothing'} written; all else is as it was"
 
 
@@ -432,18 +429,3 @@ def _hand_arrays(item: SceneBody) -> dict[str, np.ndarray]:
         f"{name}_scale": np.full(len(moved), poses.scale),
         f"{name}_wrist_to_camera_transform": transforms_of(moved, Rotation.from_rotvec(orient).as_quat()),
     }
-
-
-def _replace_arrays(source: Path, target: Path, new: Mapping[str, np.ndarray]) -> None:
-    """Copy an archive with some arrays in the place of others, in their types; all else byte for byte."""
-    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
-        check_size(sum(info.file_size for info in before.infolist()), str(source), "a result bundle", _BYTES)
-        for info in before.infolist():
-            name = info.filename.removesuffix(".npy")
-            data = before.read(info)
-            if name in new:
-                stored = np.load(io.BytesIO(data), allow_pickle=False)
-                packed = io.BytesIO()
-                np.save(packed, np.asarray(new[name]).astype(stored.dtype).reshape(stored.shape), allow_pickle=False)
-                data = packed.getvalue()
-            after.writestr(info, data, info.compress_type)

@@ -21,7 +21,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.npz import NpzArrays
 
 ENDING = "_world_results.npz"
-_KEYS = ("trans", "root_orient", "pose_body", "cam_R", "cam_t")
+KEYS = ("trans", "root_orient", "pose_body", "cam_R", "cam_t")
 _STAGES = ("prior", "smooth_fit", "root_fit", "init")  # the last one first
 _MOST_TRACKS = 32
 _BYTES = 1 << 30
@@ -41,7 +41,7 @@ def dynhamr_file(path: Path) -> Path | None:
 
 def _is_result(path: Path) -> bool:
     try:
-        return set(_KEYS) <= set(_open(path))
+        return set(KEYS) <= set(_open(path))
     except InputError:
         return False
 
@@ -80,7 +80,7 @@ def read_dynhamr(path: Path) -> WorldHands:
         valid &= np.isfinite(joints[track]).all(axis=1) & np.isfinite(shapes[track]).all(axis=1)
         none = np.zeros(count, dtype=bool)
         values = (orient[track], joints[track], trans[track], shapes[track])
-        found[side] = HandTrack(*values, valid, none, of_right=True)
+        found[side] = HandTrack(*values, valid, none, of_right=True, index=track)
     intrinsics = None
     if "intrins" in arrays:
         values = np.ravel(numbers(np.ravel(arrays["intrins"]), (None,), f"{file}: intrins"))[:4]

@@ -179,7 +179,7 @@ def _world(file: Path, seen: dict[str, dict], notes: list[str]) -> tuple[int, di
             if guessed.any():
                 notes.append(f"hand_{side} was filled in by HaWoR, not seen, in {frame_list(np.flatnonzero(guessed))}")
         if valid.any():
-            tracks[side] = HandTrack(rot[row], pose[row], trans[row], betas[row], valid, guessed)
+            tracks[side] = HandTrack(rot[row], pose[row], trans[row], betas[row], valid, guessed, index=row)
     if not tracks:
         raise InputError(str(file), "has no valid hand in any frame", "needs one at least")
     return count, tracks
