@@ -86,6 +86,8 @@ def extract(
         check_prims(stage, where)
     unit = metres_per_unit(stage, where)
     source = StageFrames(stage, where, np.zeros(1), unit, limited)
+    if not stage.HasAuthoredMetadata("metersPerUnit"):
+        source.notes.append(f"its unit of length is not said; {unit:g} metres per unit are taken, as USD has it")
     eye = find_camera(stage, where, camera)
     sampled = samples_of(_sampled_attributes(stage))
     source.codes, rate = frame_codes(stage, where, sampled, fps, frame_count, source.notes)

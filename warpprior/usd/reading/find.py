@@ -85,7 +85,7 @@ class _Search:
             raise InputError(self.source.where, f"has no prim {path[:80]!r}", f"its surfaces are {there}")
         natural, links = self._form(prim)
         if form in ("urdf", "skin") and natural != form:
-            what = {"urdf": "links that joints hold together", "skin": "a skinned mesh"}[form]
+            what = {"urdf": "links that joints hold together", "skin": "skinned mesh"}[form]
             raise InputError(f"{self.source.where}: {path[:80]}", f"has no {what}", f"name it as {natural}")
         as_frames = form == "frames" and natural in ("skin", "urdf")
         return FoundBody(prim, natural if form is None or as_frames else form, links)
