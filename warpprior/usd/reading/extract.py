@@ -17,7 +17,7 @@ from warpprior.usd.reading.matter import read_matter
 from warpprior.usd.reading.opening import ACCEPTED, check_prims, each_prim, open_stage
 from warpprior.usd.reading.places import StageFrames, carrying_attributes, is_carried, metres_per_unit
 from warpprior.usd.reading.shapes import Shape, find_colliders, find_shapes, read_shapes
-from warpprior.usd.reading.skeletons import read_skeleton
+from warpprior.usd.reading.skeletons import read_skeleton, skinned_meshes
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -176,7 +176,7 @@ def _attributes_of(body: FoundBody) -> list[Usd.Attribute]:
 
 
 def _body(source: StageFrames, body: FoundBody, notes: list[str]) -> tuple[Arrays, dict[str, Any]]:
-    if body.form == "skin":
+    if body.form == "skin" or (body.form == "vertices" and skinned_meshes(body.prim)):
         return read_skeleton(source, body.prim, notes)
     if body.form == "urdf":
         return _robot(source, body, notes)

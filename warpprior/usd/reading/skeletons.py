@@ -122,7 +122,10 @@ def _skin(
             raise InputError(f"{source.where}: {prim.GetPath()}", "has no joint influences", _ACCEPTED)
         bound = np.array(query.GetGeomBindTransform()).T
         count = len(shape.points)
-        indices, shares = query.ComputeVaryingJointInfluences(count)
+        found = query.ComputeVaryingJointInfluences(count)
+        if found is None:
+            raise InputError(f"{source.where}: {prim.GetPath()}", "joint influences do not fit its points", _ACCEPTED)
+        indices, shares = found
         width = max(1, len(indices) // max(count, 1))
         rows = np.asarray(indices, dtype=np.int64)
         share = np.asarray(shares, dtype=np.float64)
@@ -138,8 +141,8 @@ def _skin(
         if not (np.isfinite(share).all() and share.min(initial=0.0) >= 0.0 and np.isfinite(bound).all()):
             raise InputError(f"{source.where}: {prim.GetPath()}", "weights are negative or not finite", _ACCEPTED)
         if count * len(names) > MOST_WEIGHTS:
-            found = f"{count} vertices with {len(names)} joints"
-            raise InputError(where, found, f"simplify it to at most {MOST_WEIGHTS // len(names)} vertices")
+            much = f"{count} vertices with {len(names)} joints"
+            raise InputError(where, much, f"simplify it to at most {MOST_WEIGHTS // len(names)} vertices")
         table = np.array([names.index(name) for name in order], dtype=np.int64)
         if query.HasBlendShapes():
             notes.append("blend shapes are left out")
