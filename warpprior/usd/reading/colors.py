@@ -46,6 +46,20 @@ def paint(
         return srgb(total / weight[:, None])
 
 
+def one_color(prim: Usd.Prim, notes: list[str]) -> np.ndarray | None:
+    """The one colour of a prim as pictures have it (3,): of its material, or ``displayColor``; None for none."""
+    from pxr import Usd, UsdGeom
+
+    found = _of_material(prim, notes)
+    primvar = UsdGeom.PrimvarsAPI(prim).FindPrimvarWithInheritance("displayColor")
+    if found is None and primvar and primvar.HasValue():
+        samples = primvar.GetAttr().GetTimeSamples()
+        values = primvar.ComputeFlattened(Usd.TimeCode(samples[0]) if samples else Usd.TimeCode.Default())
+        values = np.zeros((0, 3)) if values is None else np.asarray(values, dtype=np.float64).reshape(-1, 3)
+        found = values[0] if len(values) == 1 and np.isfinite(values).all() else None
+    return None if found is None else srgb(found)
+
+
 def srgb(linear: np.ndarray) -> np.ndarray:
     """Colours as pictures have them of linear ones, which USD stores."""
     linear = np.clip(np.asarray(linear, dtype=np.float64), 0.0, 1.0)

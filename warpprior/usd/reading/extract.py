@@ -103,7 +103,7 @@ def extract(
         (arrays["camera"],) = source.place([eye])
     told["bodies"], several = [], bodies is None
     found = find_bodies(source, bodies)
-    names = _unique([plain_name(body.prim) for body in found])
+    names = _unique(_told_apart([body.prim for body in found]))
     for number, (body, name) in enumerate(zip(found, names, strict=True)):
         notes: list[str] = []
         try:
@@ -127,6 +127,20 @@ def extract(
         raise InputError(where, f"none of its bodies can be used: {source.notes[-1]}", ACCEPTED)
     told["notes"] = list(dict.fromkeys(source.notes))
     return arrays, told
+
+
+def _told_apart(prims: list[Usd.Prim]) -> list[str]:
+    """Names of prims; those of which several are called alike get the names of prims above them, too."""
+    names = [plain_name(prim) for prim in prims]
+    found = []
+    for name, prim in zip(names, prims, strict=True):
+        above = prim.GetParent()
+        while names.count(name) > 1 and above and not above.IsPseudoRoot():
+            name, above = f"{plain_name(above)}_{name}", above.GetParent()
+            if name not in names:
+                break
+        found.append(name)
+    return found
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -292,9 +306,9 @@ def _about(source: StageFrames, body: FoundBody) -> tuple[dict[str, float], dict
     """What it is made of, what our own stages say besides, and its symmetry."""
     from pxr import UsdPhysics
 
-    prims = list(each_prim(body.prim))
-    if body.links:
-        prims = [below for path in body.links for below in each_prim(source.stage.GetPrimAtPath(path))]
+    roots = [source.stage.GetPrimAtPath(path) for path in body.links] or [body.prim]
+    # Links may be below each other.
+    prims = list({str(prim.GetPath()): prim for root in roots for prim in each_prim(root)}.values())
     weighed = [prim for prim in prims if prim.HasAPI(UsdPhysics.MassAPI) or prim.HasAPI(UsdPhysics.CollisionAPI)]
     about = body.prim.GetCustomDataByKey(ABOUT)
     told = {}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from warpprior.support.errors import InputError
 from warpprior.usd.about import TREE
 from warpprior.usd.reading.articulations import group_links, joints_of
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMS = ("mesh", "vertices", "skin", "urdf")
 _MOST_NAMED = 8
+_STAYS = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +130,11 @@ class _Search:
         elif is_shape(prim):
             if bends(prim):
                 self._add(prim, "vertices", "a mesh whose points move")
-            elif is_carried(prim) or _instances_move(prim):
+            elif self._travels(prim) or _instances_move(prim):
                 self._add(prim, "mesh", "a surface that moves")
             else:
                 self.left.append(path)
-        elif moves_itself(prim) and not self._has_bodies(prim):
+        elif moves_itself(prim) and self._travels(prim) and not self._has_bodies(prim):
             form, _ = self._form(prim)
             self._add(prim, form, "an Xform that moves")
         elif prim.IsA(UsdGeom.Imageable) or prim.GetChildren():
@@ -159,6 +162,13 @@ class _Search:
         several = sum(all(_is_below(link, prim) for link in group) for group in self.groups) > 1
         return not several and not any(self._links_below(child) == links for child in prim.GetChildren())
 
+    def _travels(self, prim: Usd.Prim) -> bool:
+        """Is a prim not in the same place at every frame? Some programs write samples of what stays."""
+        if not is_carried(prim):
+            return False
+        (placed,) = self.source.place([prim])
+        return bool(np.ptp(placed, axis=0).max() > _STAYS * max(1.0, np.abs(placed).max()))
+
     def _has_bodies(self, prim: Usd.Prim) -> bool:
         """Is there something below a prim that is a body by itself, so that the prim is none?"""
         from pxr import UsdPhysics, UsdSkel
@@ -169,7 +179,7 @@ class _Search:
             named = below.HasAPI(UsdPhysics.RigidBodyAPI) or below.IsA(UsdSkel.Root)
             if named or _kind_of(below) in ("component", "subcomponent"):
                 return True
-            if moves_itself(below) and find_shapes(self.source, below):
+            if moves_itself(below) and find_shapes(self.source, below) and self._travels(below):
                 return True
         return False
 

@@ -14,7 +14,7 @@ from warpprior.bodies.readers.usd_surface import MOST_PLACES
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
 from warpprior.support.separate_process import allow_more
-from warpprior.usd.reading.colors import paint
+from warpprior.usd.reading.colors import one_color, paint
 from warpprior.usd.reading.opening import each_prim
 from warpprior.usd.reading.places import StageFrames
 
@@ -170,8 +170,8 @@ def only_value(attribute: Usd.Attribute):
 
 
 def _size(prim: Usd.Prim, name: str, usual: float) -> float:
-    value = prim.GetAttribute(name).Get()
-    return float(usual if value is None else value)
+    value = only_value(prim.GetAttribute(name))
+    return usual if isinstance(value, tuple) else float(value)
 
 
 def _box(prim: Usd.Prim) -> Surface:
@@ -204,13 +204,8 @@ def _solid(source: StageFrames, prim: Usd.Prim, placed: np.ndarray, notes: list[
         raise InputError(source.where, f"the size of {prim.GetPath()} is not finite", "finite numbers")
     axis = prim.GetAttribute("axis").Get() if prim.GetAttribute("axis") else None
     points = made.vertices @ _TO_AXIS.get(str(axis), np.eye(3)).T
-    color = prim.GetAttribute("primvars:displayColor").Get()
-    from warpprior.usd.reading.colors import srgb
-
-    colors = None
-    if color is not None and len(color) == 1 and np.isfinite(np.asarray(color)).all():
-        colors = np.tile(srgb(np.asarray(color)), (len(points), 1))
-    return Shape(points, made.faces, colors, placed)
+    color = one_color(prim, notes)
+    return Shape(points, made.faces, None if color is None else np.tile(color, (len(points), 1)), placed)
 
 
 def _instances(
