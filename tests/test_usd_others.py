@@ -140,7 +140,8 @@ URDF = """
   <link name="far"><visual><origin xyz="0 0 0.03"/><geometry><cylinder radius="0.01" length="0.06"/></geometry></visual>
   </link>
   <joint name="bend" type="revolute"><parent link="base"/><child link="near"/>
-    <origin xyz="0.03 0 0.01" rpy="0.3 0 0.2"/><axis xyz="0 0.6 0.8"/><limit lower="-1" upper="1.2" effort="1" velocity="1"/></joint>
+    <origin xyz="0.03 0 0.01" rpy="0.3 0 0.2"/><axis xyz="0 0.6 0.8"/>
+    <limit lower="-1" upper="1.2" effort="1" velocity="1"/></joint>
   <joint name="too" type="revolute"><parent link="near"/><child link="far"/><origin xyz="0 0 0.06"/><axis xyz="-1 0 0"/>
     <limit lower="-2" upper="2" effort="1" velocity="1"/><mimic joint="bend" multiplier="-0.5" offset="0.1"/></joint>
 </robot>
