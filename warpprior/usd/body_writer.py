@@ -12,6 +12,7 @@ from warpprior.bodies.dynamics import origin_of, weigh_links
 from warpprior.bodies.mass import MassProperties, Solid, solid_of
 from warpprior.scene import Poses, SceneBody
 from warpprior.usd import prims
+from warpprior.usd.about import write_about, write_tree
 from warpprior.usd.articulation import Links, write_articulation
 from warpprior.usd.colliders import OF_A_LINK, OF_AN_OBJECT, Bounds, add_collider, add_hulls, find_hulls
 from warpprior.usd.hand_joints import write_joints
@@ -47,7 +48,7 @@ class BodyWriter:
 
     def __init__(self, stage: Usd.Stage, root: str, body: SceneBody, solid: Body, looks: Looks, options: StageOptions):
         self.stage, self.body, self.solid, self.looks, self.options = stage, body.body, solid, looks, options
-        self.matter, self.symmetry = body.matter, body.symmetry
+        self.item, self.matter = body, body.matter
         self.name = prim_name(body.name)
         self.path = f"{root}/{self.name}"
 
@@ -86,7 +87,7 @@ class BodyWriter:
         prim = self.stage.GetPrimAtPath(self.path)
         Usd.ModelAPI(prim).SetKind("component")
         prim.SetDisplayName(self.body.name)
-        prim.SetCustomDataByKey("warpprior:symmetry", self.symmetry)
+        write_about(prim, self.item)
         if poses.covariance is not None:
             write_uncertainty(self.stage.GetPrimAtPath(sure), poses.covariance, world_from_camera)
 
@@ -138,7 +139,9 @@ class BodyWriter:
         for path, own in zip(paths, weighed, strict=True):
             if jointed or own is not None:
                 make_rigid(self.stage.GetPrimAtPath(path), *(own or _NEXT_TO_NOTHING), kinematic=not jointed)
-        if jointed:
+        if not jointed:
+            write_tree(self.stage.GetPrimAtPath(self.path), body, poses)
+        else:
             shown = Links(
                 paths, placed[0].is_still, np.array(places), [(own or _NEXT_TO_NOTHING)[0] for own in weighed]
             )
