@@ -27,11 +27,11 @@ from warpprior.formats.parts.motion import (
     transforms_of,
 )
 from warpprior.formats.parts.npz_back import replace_arrays
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    inside,
     known_without_masks,
     label_images,
     numbered,
@@ -133,7 +133,7 @@ def _is_bundle(folder: Path) -> bool:
 
 def _open(bundle: Path) -> NpzArrays:
     accepted = "give a result bundle of video_to_data: result.npz with its 23 arrays"
-    return NpzArrays(bundle / RESULT_FILE, "a result bundle", accepted, limit=_BYTES, unpacked=_BYTES)
+    return NpzArrays(inside(bundle / RESULT_FILE, bundle), "a result bundle", accepted, limit=_BYTES, unpacked=_BYTES)
 
 
 class _Arrays:
@@ -225,7 +225,7 @@ class _Reader:
         size = picture_size(next(iter(paths.values()))) if paths else None
         stated = self.around / "intrinsics_stable.json"
         if size is None and stated.is_file():
-            tree = read_json(stated, "intrinsics of video_to_data", limit=1 << 20)
+            tree = read_json(inside(stated, self.around), "intrinsics of video_to_data", limit=1 << 20)
             width, height = (entry(tree, key, str(stated)) for key in ("width", "height"))
             wide, high = (int(numbers(value, (), str(stated))) for value in (width, height))
             size = wide, high
@@ -337,7 +337,7 @@ class _Reader:
         file = self.around / "geocalib" / "calibration.json"
         if not file.is_file():
             return None
-        tree = read_json(file, "a calibration of GeoCalib", limit=16 << 20)
+        tree = read_json(inside(file, self.around), "a calibration of GeoCalib", limit=16 << 20)
         samples = tree.get("samples") if isinstance(tree, dict) else None
         found = []
         for sample in samples if isinstance(samples, list) else []:
