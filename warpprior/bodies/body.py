@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,35 @@ class Body:
     def first_moments(self, count: int) -> Body:
         """The same body with the first ``count`` moments of its animation; itself without one."""
         return self if self.animation is None else replace(self, animation=self.animation[:count])
+
+
+@lru_cache(maxsize=64)
+def keypoint_body(body: Body) -> Body:
+    """The same body with the vertices alone that its keypoints are, which is soon posed; itself if it is animated.
+
+    Args:
+        body: with keypoints.
+    """
+    keypoints = body.keypoints
+    assert keypoints is not None, "it is what is asked about"
+    if body.animation is not None:
+        return body
+    vertices = np.asarray(keypoints.vertices)
+    used = np.unique(np.append(vertices[vertices >= 0], 0))
+    places = np.where(vertices >= 0, np.searchsorted(used, vertices), -1)
+    return replace(
+        body,
+        vertices=body.vertices[used],
+        faces=np.zeros((1, 3), dtype=np.int32),
+        skin_links=body.skin_links[used],
+        skin_weights=body.skin_weights[used],
+        shape_directions=body.shape_directions[used],
+        pose_directions=body.pose_directions[used],
+        colors=None,
+        texture_coordinates=None,
+        contact_zones={},
+        keypoints=replace(keypoints, vertices=places.astype(np.int32)),
+    )
 
 
 def check_body(body: Body) -> None:

@@ -67,6 +67,7 @@ class Evaluator:
         self._points = {item.name: SurfacePoints(item.body) for item in scene.bodies}
         self._surfaces: dict[tuple[str, float], Surface] = {}
         self._true: dict[str, tuple[PosedBody, np.ndarray]] = {}
+        self._kept: dict[str, PosedBody] = {}
         for number, item in enumerate(scene.bodies):
             if progress is not None:
                 progress(number, len(scene.bodies), MEASURING)
@@ -137,7 +138,14 @@ class Evaluator:
         return given
 
     def _pose(self, item: SceneBody, poses: Poses) -> PosedBody:
-        return PosedBody(item, poses, self._points[item.name], self._rest_surface, self._device)
+        """The body in motion; known ones, which move alike in all motions, are posed once."""
+        kept = self._kept.get(item.name)
+        if kept is not None and kept.poses is poses:
+            return kept
+        posed = PosedBody(item, poses, self._points[item.name], self._rest_surface, self._device)
+        if item.known:
+            self._kept[item.name] = posed
+        return posed
 
     def _rest_surface(self, item: SceneBody, scale: float) -> Surface:
         key = item.name, scale
@@ -163,8 +171,9 @@ class Evaluator:
         body, poses = item.body, posed.poses
 
         def surface(motion: Poses) -> np.ndarray:
-            if motion is poses:
-                return posed.vertices
+            for known in (posed, self._true.get(item.name, (posed,))[0]):
+                if motion is known.poses:
+                    return known.vertices
             if motion.frame_count == 0:
                 return np.zeros((0, body.vertex_count, 3), dtype=np.float32)
             return posed_vertices(body, motion, device=self._device)
