@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 import warpprior
 from warpprior.result import ContactPoints, Result
@@ -78,12 +79,21 @@ class Take:
         assert isinstance(self.world_from_camera, np.ndarray)
         return self.world_from_camera
 
+    def turned(self, up_axis: str) -> Take:
+        """The same in a world whose ``up_axis`` is Z, as it is, or Y."""
+        if up_axis == "Z":
+            return self
+        lying = Rotation.from_rotvec([-0.5 * np.pi, 0.0, 0.0])
+        place, turn = lying.apply(self.stand[..., :3]), lying * Rotation.from_quat(self.stand[..., 3:])
+        return replace(self, world_from_camera=np.concatenate([place, turn.as_quat()], axis=-1))
+
     @property
     def about(self) -> dict:
         """What is said about the motion where it is written, of types that USD dictionaries hold."""
         from pxr import Vt
 
-        first = Vt.DoubleArray(np.atleast_2d(self.stand)[0].tolist())
+        stand = np.atleast_2d(self.stand)[0]
+        first = Vt.DoubleArray(stand.tolist())
         return {
             "version": warpprior.__version__,
             "scene": self.scene.name,
