@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 import warpprior
 from warpprior.result import ContactPoints, Result
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
-from warpprior.usd.camera import stage_from_camera
+from warpprior.usd.camera import stage_from_camera, turned
 
 About = Mapping[str, str | int | float | bool]
 
@@ -81,11 +80,7 @@ class Take:
 
     def turned(self, up_axis: str) -> Take:
         """The same in a world whose ``up_axis`` is Z, as it is, or Y."""
-        if up_axis == "Z":
-            return self
-        lying = Rotation.from_rotvec([-0.5 * np.pi, 0.0, 0.0])
-        place, turn = lying.apply(self.stand[..., :3]), lying * Rotation.from_quat(self.stand[..., 3:])
-        return replace(self, world_from_camera=np.concatenate([place, turn.as_quat()], axis=-1))
+        return replace(self, world_from_camera=turned(self.stand, up_axis))
 
     @property
     def about(self) -> dict:

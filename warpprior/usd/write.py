@@ -34,6 +34,9 @@ class Written:
         path: of the prim that holds it all.
         layer: that it was written to; saving it is the caller's, unless it was asked for by the path of a file.
         first_code, last_code: time codes of the first and last frame, in the stage.
+        up_axis: of the stage.
+        place: where in the layer it is.
+        conversion: from metres and frames to the stage's units and time codes.
         notes: what had to be guessed, and what does not fit the stage, one sentence each.
     """
 
@@ -41,6 +44,9 @@ class Written:
     layer: Sdf.Layer
     first_code: float
     last_code: float
+    up_axis: str
+    place: Place
+    conversion: Conversion
     notes: tuple[str, ...]
 
 
@@ -89,7 +95,7 @@ def write(
         RunError: the file of the layer could not be written.
     """
     need_openusd("writing into a stage")
-    from pxr import Sdf, Tf
+    from pxr import Sdf, Tf, UsdGeom
 
     if not is_stage(stage):
         raise InputError("stage", f"a {type(stage).__name__}", "a Usd.Stage; export_usd takes the path of a file, too")
@@ -111,12 +117,14 @@ def write(
     if path is not None:
         write_file(written, path)
         written = Sdf.Layer.FindOrOpen(str(path))
+        place = dataclasses.replace(place, layer=written)
     if sublayer:
         add_sublayer(stage, written)
     if (place.inside or sublayer) and not stage.GetPrimAtPath(place.path):
         notes += (f"{place.path} is not in the stage as it is composed now: a variant or layer hides it",)
     last = conversion.code(given.scene.frame_count - 1)
-    return Written(str(place.path), written, conversion.start, last, notes)
+    up_axis = UsdGeom.GetStageUpAxis(stage)
+    return Written(str(place.path), written, conversion.start, last, up_axis, place, conversion, notes)
 
 
 def _usual_path(stage: Usd.Stage, take: Take) -> str:
