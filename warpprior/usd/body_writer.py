@@ -20,6 +20,7 @@ from warpprior.usd.names import prim_name
 from warpprior.usd.options import StageOptions
 from warpprior.usd.physics import make_rigid
 from warpprior.usd.samples import FrameMotion, carried_link, composed, in_link_frames, in_world, part_of, relative
+from warpprior.usd.skeleton import POINTS, RIG, SKEL, VARIANTS, Rest, licence_sentence, resting, write_rig
 from warpprior.usd.uncertainty import write_uncertainty
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ class BodyWriter:
             fixed = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
             prims.define_frame(self.stage, self.path, fixed)
             positions = in_world(world_from_camera, drawn)
-            mesh = prims.define_moving_mesh(self.stage, f"{self.path}/{self.name}", positions, body.faces)
-            self._dress(mesh, np.arange(body.vertex_count))
+            if body.link_count > 1 and self.options.hand_rig == SKEL:
+                self._choices(positions, resting(body, poses, device), world_from_camera)
+            else:
+                self._points(positions)
             if body.link_count > 1:
                 joints = write_joints(
                     self.stage,
@@ -90,6 +93,25 @@ class BodyWriter:
         write_about(prim, self.item)
         if poses.covariance is not None:
             write_uncertainty(self.stage.GetPrimAtPath(sure), poses.covariance, world_from_camera)
+
+    def _points(self, positions: np.ndarray) -> None:
+        mesh = prims.define_moving_mesh(self.stage, f"{self.path}/{self.name}", positions, self.body.faces)
+        self._dress(mesh, np.arange(self.body.vertex_count))
+
+    def _choices(self, positions: np.ndarray, rest: Rest, world_from_camera: np.ndarray) -> None:
+        """Points and a rig as variants, of which points are selected; heat is on points alone."""
+        choices = self.stage.GetPrimAtPath(self.path).GetVariantSets().AddVariantSet(VARIANTS)
+        for name in (SKEL, POINTS):
+            choices.AddVariant(name)
+            choices.SetVariantSelection(name)
+            with choices.GetVariantEditContext():
+                if name == POINTS:
+                    self._points(positions)
+                    continue
+                mesh = write_rig(self.stage, self.path, self.name, self.body, rest, world_from_camera)
+                self._dress(mesh, np.arange(self.body.vertex_count), warm=False)
+                if (sentence := licence_sentence(self.body)) is not None:
+                    self.stage.GetPrimAtPath(f"{self.path}/{RIG}").SetCustomDataByKey("warpprior:licence", sentence)
 
     def _rigid(self, root: FrameMotion, scale: float) -> None:
         body, solid = self.body, self.solid
@@ -166,10 +188,10 @@ class BodyWriter:
         else:
             add_collider(mesh, vertices * np.float32(scale), faces, self.options.colliders, self.looks.material)
 
-    def _dress(self, mesh, own: np.ndarray) -> None:
-        """Colour, heat, material and sidedness of a mesh that holds the body's vertices ``own``."""
+    def _dress(self, mesh, own: np.ndarray, *, warm: bool = True) -> None:
+        """Colour, heat if ``warm``, material and sidedness of a mesh that holds the body's vertices ``own``."""
         color = self.looks.color[own] if self.looks.color.ndim == 2 else self.looks.color
-        heat = None if self.looks.heat is None else self.looks.heat[:, own]
+        heat = None if self.looks.heat is None or not warm else self.looks.heat[:, own]
         prims.color_mesh(mesh, color, heat if heat is not None and heat.max() > _FAINT else None)
         prims.bind_material(mesh, self.looks.material)
         if not self.body.closed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ import numpy as np
 from warpprior.support.errors import InputError
 from warpprior.support.openusd import has_openusd, is_stage, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
+from warpprior.usd.check_choices import missing_files, other_choices
 from warpprior.usd.check_physics import physics_findings
+from warpprior.usd.check_skeleton import skeleton_findings
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom
@@ -46,8 +48,10 @@ def check_stage(path: str | os.PathLike | Usd.Stage) -> list[Finding]:
     primvars and normals as long as their interpolation asks for, indices of primvars in range, extents around their
     points; all samples within the stage's time range and with a default value, which physics engines read; and a
     default prim, Z up and metres.  Rigid bodies have mass, and colliders where they have a surface, but not too many;
-    joints are where both their bodies have them.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN
-    points, zero quaternions and colours of the wrong length).
+    joints are where both their bodies have them.  Joints of skeletons, weights and blend shapes fit each other
+    (:mod:`.check_skeleton`); files that are referred to are there; variants that are not selected are looked at, too.
+    Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero quaternions and colours of the wrong
+    length).
 
     A file is read in a process of its own, which a damaged one may crash; a stage that is open, where it is.
 
@@ -92,18 +96,30 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
 
 
 def _faults_of(stage: Usd.Stage) -> list[Finding]:
-    from pxr import UsdGeom
+    from pxr import Usd
 
     findings = list(_stage_findings(stage))
-    for prim in stage.Traverse():
-        findings += _value_findings(stage, prim)
+    findings += _prim_findings(stage, stage.Traverse())
+    findings += [Finding(*texts) for texts in (*physics_findings(stage), *missing_files(stage))]
+    for choice, prim in other_choices(stage):
+        shown = prim.GetStage()
+        found = [*_prim_findings(shown, Usd.PrimRange(prim)), *(Finding(*texts) for texts in physics_findings(shown))]
+        findings += [Finding(f"{one.prim}{choice}", one.what, one.message) for one in found if one not in findings]
+    return findings
+
+
+def _prim_findings(stage: Usd.Stage, prims: Iterable[Usd.Prim]) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    for prim in prims:
+        yield from _value_findings(stage, prim)
         if prim.IsA(UsdGeom.Mesh):
-            findings += _mesh_findings(UsdGeom.Mesh(prim))
+            yield from _mesh_findings(UsdGeom.Mesh(prim))
         elif prim.IsA(UsdGeom.Points):
-            findings += _points_findings(UsdGeom.Points(prim))
+            yield from _points_findings(UsdGeom.Points(prim))
         else:
-            findings += _constant_findings(prim)
-    return findings + [Finding(*texts) for texts in physics_findings(stage)]
+            yield from _constant_findings(prim)
+        yield from (Finding(*texts) for texts in skeleton_findings(prim))
 
 
 def _stage_findings(stage: Usd.Stage) -> Iterator[Finding]:
@@ -188,10 +204,15 @@ def _points_findings(points: UsdGeom.Points) -> Iterator[Finding]:
     from pxr import UsdGeom
 
     path, count = str(points.GetPath()), len(points.GetPointsAttr().Get() or ())
+    yield from _length_findings(path, points.GetPointsAttr(), count)
     for primvar in UsdGeom.PrimvarsAPI(points).GetPrimvarsWithAuthoredValues():
-        if primvar.IsIndexed() and primvar.GetInterpolation() == UsdGeom.Tokens.vertex:
+        if primvar.GetInterpolation() != UsdGeom.Tokens.vertex:
+            continue
+        if primvar.IsIndexed():
             yield from _length_findings(path, primvar.GetIndicesAttr(), count)
             yield from _index_findings(path, primvar)
+        else:
+            yield from _length_findings(path, primvar.GetAttr(), count * primvar.GetElementSize())
 
 
 def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
 from warpprior.cli.shared import Common, ManyScenes, NamingFormats
-from warpprior.support.stage_choices import COLLIDERS, ROBOTS
+from warpprior.support.stage_choices import COLLIDERS, HAND_RIGS, ROBOTS
 
 if TYPE_CHECKING:
     from warpprior.formats import Place, Recording
@@ -28,6 +28,11 @@ class Options(ManyScenes, NamingFormats, Common):
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
     colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
     robot: str = option("robots of a stage: links that follow the motion, or joints", ROBOTS[0], choices=ROBOTS)
+    hand_rig: str = option(
+        "what bends in a stage: points at every frame, or a UsdSkel character beside them",
+        HAND_RIGS[0],
+        choices=HAND_RIGS,
+    )
     overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
@@ -63,7 +68,7 @@ def _write_stage(options: Options, output: Path) -> int:
             scene = with_result_camera(scene, poses_file)
             say_warnings(scene)
             takes[_name_of_take(place.path, takes)] = Take(replace(scene, labels=None), poses)
-        choices = StageOptions(colliders=options.colliders, robot=options.robot)
+        choices = StageOptions(colliders=options.colliders, robot=options.robot, hand_rig=options.hand_rig)
         with progress_bar("export", quiet=options.quiet) as progress:
             if len(takes) == 1:
                 self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
