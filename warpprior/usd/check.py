@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.errors import InputError
+from warpprior.support.openusd import has_openusd, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
 from warpprior.usd.check_physics import physics_findings
 
@@ -59,8 +59,8 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
         MissingExtraError: OpenUSD is not installed.
         RunError: no Python can be started to read it.
     """
-    if find_spec("pxr") is None:
-        raise MissingExtraError("checking USD files", "usd")
+    if not has_openusd():
+        raise missing_openusd("checking USD files")
     where = os.fspath(path)
     mebibytes = os.path.getsize(where) / 2**20 if os.path.isfile(where) else 0.0
     limits = Limits(

@@ -7,37 +7,27 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-import warpprior
 from warpprior.io.atomic import atomic_path, writing_alone
 from warpprior.result import ContactPoints
 from warpprior.scene import Poses, Scene
-from warpprior.support.errors import InputError, MissingExtraError, RunError
-from warpprior.support.interrupts import postponed
+from warpprior.support.errors import InputError, RunError
+from warpprior.support.openusd import need_openusd
 from warpprior.support.progress import Progress
-from warpprior.usd import prims
-from warpprior.usd.body_writer import BodyWriter, Looks
-from warpprior.usd.camera import define_camera, stage_from_camera
-from warpprior.usd.contact_prims import write_contacts
-from warpprior.usd.detail import detailed
-from warpprior.usd.heat import contact_heat, quantised
-from warpprior.usd.names import prim_name
+from warpprior.usd.author import author
 from warpprior.usd.options import StageOptions
-from warpprior.usd.physics import add_friction
+from warpprior.usd.take import Take
 
 if TYPE_CHECKING:
     from pxr import Usd
 
 FORMATS = (".usdc", ".usd", ".usda", ".usdz")
+ROOT = "/World"  # of the stages that are written whole
 _USUAL = StageOptions()
-
-# Colours of bodies that bring none, in order (sRGB): quiet, so that heat stands out.
-_BODY_COLORS = ((0.60, 0.68, 0.78), (0.78, 0.74, 0.66), (0.62, 0.74, 0.64), (0.74, 0.64, 0.74))
 
 
 def export_usd(
@@ -92,124 +82,48 @@ def export_usd(
         MissingExtraError: OpenUSD is not installed.
         RunError: the file could not be written.
     """
+    take = Take(scene, poses, contacts, heat, metadata or {}, world_from_camera)
+    export_take(take, path, options=options, device=device, progress=progress)
+
+
+def export_take(
+    take: Take,
+    path: str | os.PathLike,
+    *,
+    options: StageOptions = _USUAL,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> None:
+    """:func:`export_usd` of a take."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise InputError(str(path), f"file ending {path.suffix!r}", f"one of {', '.join(FORMATS)}")
-    _import_openusd()
-    from pxr import Usd
-
-    _check_poses(scene, poses)
-    solids = {body.name: body.body for body in scene.bodies}
-    scene = _with_detail(scene, contacts, heat)
-    surfaces = _surfaces(scene, poses, contacts, heat, device)
-    given = {} if heat is None else {name: quantised(np.asarray(field)) for name, field in heat.items()}
-    warmth = {**contact_heat(contacts, surfaces), **given}
-    _check_heat(scene, warmth)
-
-    stage = Usd.Stage.CreateInMemory()
-    stand = stage_from_camera(scene) if world_from_camera is None else np.asarray(world_from_camera, dtype=np.float64)
-    _define_world(stage, scene, metadata or {}, stand)
-    for index, body in enumerate(scene.bodies):
-        color = np.asarray(_BODY_COLORS[index % len(_BODY_COLORS)]) if body.body.colors is None else body.body.colors
-        material = prims.define_material(stage, f"/World/Looks/{prim_name(body.name)}")
-        add_friction(material, body.matter)
-        looks = Looks(material, color, warmth.get(body.name))
-        writer = BodyWriter(stage, body, solids[body.name], looks, options)
-        writer.write(poses[body.name], surfaces.get(body.name), stand, device)
-        if progress is not None:
-            progress(index + 1, len(scene.bodies), "writing the stage")
-    write_contacts(stage, contacts, stand)
+    need_openusd("USD export")
+    stage = _new_stage(take)
+    author(stage, take, ROOT, options=options, device=device, progress=progress)
     _write_whole(stage, path)
 
 
-def _import_openusd() -> None:
-    """Import what the export needs; interrupts wait, for OpenUSD would print them and go on without what it lacks."""
-    try:
-        with postponed():
-            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("USD export", "usd") from error
+def _new_stage(take: Take) -> Usd.Stage:
+    """A stage in memory as long as the take, Z up, in metres and kilograms, with gravity and light."""
+    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics
 
-
-def _define_world(stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: np.ndarray) -> None:
-    """Stage metadata, root prim, camera, light, physics scene, and a place for materials."""
-    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics, Vt
-
+    stage = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
     UsdPhysics.SetStageKilogramsPerUnit(stage, UsdPhysics.MassUnits.kilograms)
-    stage.SetTimeCodesPerSecond(scene.fps)
-    stage.SetFramesPerSecond(scene.fps)
+    stage.SetTimeCodesPerSecond(take.scene.fps)
+    stage.SetFramesPerSecond(take.scene.fps)
     stage.SetStartTimeCode(0)
-    stage.SetEndTimeCode(scene.frame_count - 1)
-    world = UsdGeom.Xform.Define(stage, "/World").GetPrim()
-    Usd.ModelAPI(world).SetKind("assembly")
-    stage.SetDefaultPrim(world)
-    about = {"version": warpprior.__version__, "scene": scene.name, **metadata}
-    about["worldFromCamera"] = Vt.DoubleArray(np.atleast_2d(world_from_camera)[0].tolist())
-    stage.GetRootLayer().customLayerData = {"warpprior": about}
-    define_camera(stage, "/World/Camera", scene.camera, world_from_camera)
-    physics = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
+    stage.SetEndTimeCode(take.scene.frame_count - 1)
+    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, ROOT).GetPrim())
+    stage.GetRootLayer().customLayerData = {"warpprior": take.about}
+    physics = UsdPhysics.Scene.Define(stage, f"{ROOT}/PhysicsScene")
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
     physics.CreateGravityMagnitudeAttr(9.81)
-    UsdGeom.Scope.Define(stage, "/World/Looks")
-    sky = UsdLux.DomeLight.Define(stage, "/World/Light")
+    sky = UsdLux.DomeLight.Define(stage, f"{ROOT}/Light")
     sky.CreateIntensityAttr(1.0)
-
-
-def _with_detail(scene: Scene, contacts: Sequence[ContactPoints], heat: Mapping[str, np.ndarray] | None) -> Scene:
-    """The scene with surfaces fine enough for the heat of contacts; those with heat per vertex stay as they are."""
-    touched = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
-    bodies = tuple(replace(b, body=detailed(b.body)) if b.name in touched else b for b in scene.bodies)
-    return replace(scene, bodies=bodies)
-
-
-def _surfaces(
-    scene: Scene,
-    poses: Mapping[str, Poses],
-    contacts: Sequence[ContactPoints],
-    heat: Mapping[str, np.ndarray] | None,
-    device: str,
-) -> dict[str, np.ndarray]:
-    """Posed surfaces (frame, vertex, 3) of the bodies whose heat must be found."""
-    from warpprior.bodies import posed_vertices
-
-    wanted = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
-    return {b.name: posed_vertices(b.body, poses[b.name], device) for b in scene.bodies if b.name in wanted}
-
-
-def _check_poses(scene: Scene, poses: Mapping[str, Poses]) -> None:
-    for body in scene.bodies:
-        if body.name not in poses:
-            raise InputError(f"poses of {body.name}", "missing", f"poses of {[b.name for b in scene.bodies]}")
-        motion = poses[body.name]
-        if motion.frame_count != scene.frame_count:
-            raise InputError(f"poses of {body.name}", f"{motion.frame_count} frames", f"{scene.frame_count} frames")
-        for field in ("position", "rotation", "joints", "shape", "scale"):
-            values = np.asarray(getattr(motion, field))
-            if not np.all(np.isfinite(values)):
-                where = f"poses of {body.name}: {field}"
-                if values.ndim == 2:
-                    where += f", frame {int(np.argmin(np.isfinite(values).all(axis=1)))}"
-                raise InputError(where, "not a finite number", "finite numbers")
-        lengths = np.linalg.norm(motion.rotation, axis=1)
-        if np.any(lengths < 1.0e-6):
-            raise InputError(f"poses of {body.name}: rotation, frame {int(np.argmin(lengths))}", "zero", "a quaternion")
-        size = 6 + body.body.coordinate_count
-        if motion.covariance is not None and motion.covariance.shape != (scene.frame_count, size, size):
-            accepted = f"shape {(scene.frame_count, size, size)}"
-            raise InputError(f"poses of {body.name}: covariance", f"shape {motion.covariance.shape}", accepted)
-
-
-def _check_heat(scene: Scene, heat: Mapping[str, np.ndarray]) -> None:
-    for name, field in heat.items():
-        body = next((b.body for b in scene.bodies if b.name == name), None)
-        if body is None:
-            raise InputError(f"heat of {name}", "no such body", f"one of {[b.name for b in scene.bodies]}")
-        if field.shape != (scene.frame_count, body.vertex_count):
-            raise InputError(f"heat of {name}", f"shape {field.shape}", f"{(scene.frame_count, body.vertex_count)}")
-        if not np.all(np.isfinite(field)):
-            raise InputError(f"heat of {name}", "not a finite number", "numbers in [0, 1]")
+    return stage
 
 
 def _write_whole(stage: Usd.Stage, path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from warpprior.bodies.readers.usd_surface import ACCEPTED
-from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.errors import InputError
+from warpprior.support.openusd import has_openusd, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
 
 MOST_BYTES = 2 << 30  # of a file
@@ -41,8 +41,8 @@ def read_usd_animation(
         MissingExtraError: OpenUSD is not installed.
         RunError: no Python can be started to read it.
     """
-    if find_spec("pxr") is None:
-        raise MissingExtraError("reading USD files", "usd")
+    if not has_openusd():
+        raise missing_openusd("reading USD files")
     where = str(path)
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         found = "is not a file" if not path.is_file() else f"has {path.stat().st_size / 2**20:.0f} MiB"

@@ -17,6 +17,7 @@ from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.link_tree import Joint, assemble, listed, sort_links
 from warpprior.bodies.readers.mesh_files.companions import named_files
 from warpprior.bodies.readers.safe_xml import read_xml
+from warpprior.bodies.readers.urdf_dynamics import read_dynamics
 from warpprior.bodies.readers.urdf_geometry import (
     ShapeReader,
     find_mesh,
@@ -53,7 +54,7 @@ def read_urdf(
     A floating or planar joint that leads from empty links to the whole robot is its pose, and those links are left out;
     the plane of a planar one is not kept, which is a warning.  Links keep their own visual shapes, or their collision
     shapes where there are no visual ones.  The joint coordinates are the moving joints that mimic no other, in the
-    order of the file.
+    order of the file.  Masses, inertia and what limits and brakes joints are kept for physics engines.
 
     Args:
         path: the file.
@@ -81,9 +82,15 @@ def read_urdf(
     order = sort_links(str(path), links, joints)
     folder = path.parent if mesh_folder is None else Path(mesh_folder)
     surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
+    said = read_dynamics(
+        {link: links[link] for link, _ in order},
+        [joint and elements[joint.name] for _, joint in order],
+        surfaces,
+        warnings,
+    )
     if error is not None:
         surfaces = simplify_links(surfaces, error, warnings, always=simplify is not True, progress=progress)
-    body = assemble(str(path), name, order, joints, surfaces, warnings, size_hint=SIZE_HINT)
+    body = replace(assemble(str(path), name, order, joints, surfaces, warnings, size_hint=SIZE_HINT), dynamics=said)
     return body if simplify is True else replace(body, keys={"simplify": simplify})
 
 
