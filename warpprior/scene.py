@@ -24,7 +24,6 @@ from warpprior.support.renamed import renamed_fields
 from warpprior.world import World
 
 IGNORE_LABEL = 255  # label pixels that say nothing
-_STAGES = "warpprior.usd.reading"  # a higher floor, which is called and not imported
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
 
 
@@ -195,19 +194,11 @@ class Scene:
 
     @staticmethod
     def from_stage(stage: Any, **how: Any) -> Scene:
-        """The scene that a USD stage shows: its bodies, their motion as first poses, its camera.
+        """The scene that a USD stage shows, of a file or an open ``pxr.Usd.Stage``; its motion is the first poses.
 
-        Args:
-            stage: a ``.usd``, ``.usda``, ``.usdc`` or ``.usdz`` file, or an open ``pxr.Usd.Stage``.
-            how: which prims are bodies, the camera, label images and more, as
-                :func:`warpprior.usd.reading.read_stage` has them: ``Scene.from_stage("s.usd", bodies={"/World/mug":
-                "mesh", "/World/hand": "hand:right"}, labels="labels/{:06d}.png")``.
-
-        Raises:
-            InputError: the stage is damaged, or what is asked for is not there.
-            MissingExtraError: OpenUSD is not installed.
+        ``how`` and errors are those of :func:`warpprior.usd.reading.read_stage`: prims that are bodies, label images...
         """
-        return import_module(_STAGES).read_stage(stage, **how).scene
+        return import_module("warpprior.usd.reading").read_stage(stage, **how).scene  # of a higher floor
 
     @property
     def frame_count(self) -> int:
@@ -251,20 +242,6 @@ class Scene:
             world=None if self.world is None else self.world.first_frames(count),
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
-
-
-def with_sizes_known(scene: Scene) -> Scene:
-    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
-    sized = [body for body in scene.bodies if body.size is not None]
-    if not sized:
-        return scene
-    notes = [
-        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
-        "refine a part of the sequence, and start from the poses of its result, which have the size."
-        for body in sized
-    ]
-    bodies = tuple(replace(body, size=None) for body in scene.bodies)
-    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))
 
 
 def _take_observations(scene: Scene) -> None:

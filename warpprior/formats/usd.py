@@ -44,8 +44,8 @@ class UsdFormat(Format):
         "poses; cameras that stand or move; label images, pictures and keypoints beside it"
     )
     verified = (
-        "stages that export writes, also restaged with y up and in centimetres; stages of Newton's viewer, of "
-        "urdf-usd-converter and in the layout of Blender's exporter"
+        "stages that export writes, also with y up and in centimetres; files that Newton 1.8, Blender 5.0 and "
+        "urdf-usd-converter 0.3 wrote"
     )
     general = True
     Options = UsdOptions
