@@ -10,7 +10,7 @@ DEVICE ?= auto
 
 SECONDS_OF_FUZZ ?= 600
 
-.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench gpu figures clean
+.PHONY: help demo test test-torch test-newton test-min test-debug fuzz kill lint docs aot bench gpu figures clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -29,6 +29,14 @@ test-torch: $(VENV)/.installed-torch  ## install torch, and test what needs it
 
 $(VENV)/.installed-torch: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[torch]"
+	@touch $@
+
+test-newton: .venv-newton/.installed  ## load and replay stages in Newton, which is installed into .venv-newton
+	.venv-newton/bin/python -m pytest tests/newton_door
+
+.venv-newton/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-newton
+	.venv-newton/bin/python -m pip install --quiet --disable-pip-version-check -e ".[newton,cv]" "pytest>=8" "trimesh>=4.4"
 	@touch $@
 
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
@@ -77,5 +85,5 @@ test-min: .venv-min/.installed  ## run all tests with the lowest versions pyproj
 	@touch $@
 
 clean:           ## remove environments, caches and results
-	rm -rf .venv .venv-min build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-min .venv-newton build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
