@@ -11,6 +11,7 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.mass import MassProperties, solid_of
 from warpprior.scene import Poses, SceneBody
 from warpprior.usd import prims
+from warpprior.usd.about import write_about, write_tree
 from warpprior.usd.articulation import Links, write_articulation
 from warpprior.usd.colliders import OF_A_LINK, OF_AN_OBJECT, Bounds, add_collider, add_hulls, find_hulls
 from warpprior.usd.hand_joints import write_joints
@@ -43,7 +44,7 @@ class BodyWriter:
 
     def __init__(self, stage: Usd.Stage, body: SceneBody, solid: Body, looks: Looks, options: StageOptions):
         self.stage, self.body, self.solid, self.looks, self.options = stage, body.body, solid, looks, options
-        self.matter, self.symmetry = body.matter, body.symmetry
+        self.item, self.matter = body, body.matter
         self.name = prim_name(body.name)
         self.path = f"/World/{self.name}"
 
@@ -82,7 +83,7 @@ class BodyWriter:
         prim = self.stage.GetPrimAtPath(self.path)
         Usd.ModelAPI(prim).SetKind("component")
         prim.SetDisplayName(self.body.name)
-        prim.SetCustomDataByKey("warpprior:symmetry", self.symmetry)
+        write_about(prim, self.item)
         if poses.covariance is not None:
             write_uncertainty(self.stage.GetPrimAtPath(sure), poses.covariance, world_from_camera)
 
@@ -135,7 +136,9 @@ class BodyWriter:
         for path, solid, own in zip(paths, solids, weighed, strict=True):
             if jointed or solid is not None:
                 make_rigid(self.stage.GetPrimAtPath(path), own, kinematic=not jointed)
-        if jointed:
+        if not jointed:
+            write_tree(self.stage.GetPrimAtPath(self.path), body, poses)
+        else:
             shown = Links(paths, placed[0].is_still, np.array(places), weighed)
             write_articulation(self.stage, self.path, body, poses, shown)
 
