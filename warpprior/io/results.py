@@ -219,35 +219,11 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _without_lists(value: object) -> object:
-    """Plain data without its lists: of metrics, those per frame."""
-    if not isinstance(value, dict):
-        return value
-    return {key: _without_lists(item) for key, item in value.items() if not isinstance(item, list)}
-
-
 def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
-    from warpprior.usd import export_usd
+    from warpprior.usd.export import export_take
+    from warpprior.usd.take import Take
 
-    about: dict[str, str | int | float | bool] = {
-        "device": device,
-        "settings": json.dumps(plain(result.settings)),
-        "metrics": json.dumps(_without_lists(plain(result.metrics))),
-        "verdicts": json.dumps({name: verdict.counts() for name, verdict in result.verdicts.items()}),
-        "versions": json.dumps(versions()),
-        "complete": result.complete,
-    }
-    if isinstance(seed := result.settings.get("seed"), int):
-        about["seed"] = seed
-    export_usd(
-        result.scene,
-        result.poses,
-        path,
-        contacts=result.contacts,
-        metadata=about,
-        device=device,
-        progress=progress,
-    )
+    export_take(Take.of(result, device=device), path, device=device, progress=progress)
 
 
 def _write_overlay(result: Result, path: Path, device: str, progress: Progress) -> None:

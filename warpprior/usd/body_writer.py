@@ -40,13 +40,13 @@ class Looks:
 
 
 class BodyWriter:
-    """Writes one body below ``/World``."""
+    """Writes one body below the prim ``root``."""
 
-    def __init__(self, stage: Usd.Stage, body: SceneBody, solid: Body, looks: Looks, options: StageOptions):
+    def __init__(self, stage: Usd.Stage, root: str, body: SceneBody, solid: Body, looks: Looks, options: StageOptions):
         self.stage, self.body, self.solid, self.looks, self.options = stage, body.body, solid, looks, options
         self.item, self.matter = body, body.matter
         self.name = prim_name(body.name)
-        self.path = f"/World/{self.name}"
+        self.path = f"{root}/{self.name}"
 
     def write(self, poses: Poses, surface: np.ndarray | None, world_from_camera: np.ndarray, device: str) -> None:
         """Choose the representation; ``surface`` is the posed surface where it is known already."""

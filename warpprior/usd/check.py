@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.errors import InputError
+from warpprior.support.openusd import has_openusd, is_stage, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
 from warpprior.usd.check_physics import physics_findings
 
@@ -39,7 +39,7 @@ class Finding:
         return f"{self.prim} {self.what}: {self.message}"
 
 
-def check_stage(path: str | os.PathLike) -> list[Finding]:
+def check_stage(path: str | os.PathLike | Usd.Stage) -> list[Finding]:
     """Everything that is found wrong with a stage; an empty list for a sound one.
 
     At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
@@ -49,18 +49,20 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
     joints are where both their bodies have them.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN
     points, zero quaternions and colours of the wrong length).
 
-    The stage is read in a process of its own, which a damaged file may crash.
+    A file is read in a process of its own, which a damaged one may crash; a stage that is open, where it is.
 
     Args:
-        path: a USD file.
+        path: a USD file, or a ``Usd.Stage``.
 
     Raises:
         InputError: the file cannot be opened as a stage.
         MissingExtraError: OpenUSD is not installed.
         RunError: no Python can be started to read it.
     """
-    if find_spec("pxr") is None:
-        raise MissingExtraError("checking USD files", "usd")
+    if is_stage(path):
+        return _faults_of(path)
+    if not has_openusd():
+        raise missing_openusd("checking USD files")
     where = os.fspath(path)
     mebibytes = os.path.getsize(where) / 2**20 if os.path.isfile(where) else 0.0
     limits = Limits(
@@ -80,12 +82,18 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
 
 def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, str]]]:
     """What :func:`check_stage` finds, as texts; runs apart."""
-    from pxr import Tf, Usd, UsdGeom
+    from pxr import Tf, Usd
 
     try:
         stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
         raise InputError(path, "not a readable stage", "a .usdc, .usd, .usda or .usdz file") from error
+    return {}, [(one.prim, one.what, one.message) for one in _faults_of(stage)]
+
+
+def _faults_of(stage: Usd.Stage) -> list[Finding]:
+    from pxr import UsdGeom
+
     findings = list(_stage_findings(stage))
     for prim in stage.Traverse():
         findings += _value_findings(stage, prim)
@@ -95,8 +103,7 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
             findings += _points_findings(UsdGeom.Points(prim))
         else:
             findings += _constant_findings(prim)
-    findings += [Finding(*texts) for texts in physics_findings(stage)]
-    return {}, [(one.prim, one.what, one.message) for one in findings]
+    return findings + [Finding(*texts) for texts in physics_findings(stage)]
 
 
 def _stage_findings(stage: Usd.Stage) -> Iterator[Finding]:

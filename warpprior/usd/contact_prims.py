@@ -16,13 +16,15 @@ from warpprior.usd.samples import in_world
 if TYPE_CHECKING:
     from pxr import Usd
 
-CONTACTS = "/World/Contacts"
+CONTACTS = "Contacts"  # below the root
 _WIDTH = 0.003  # of a point as it is drawn [m]
 _FAINT = 0.02  # points that never have more weight are left out
 MOST_POINTS = 64  # of a pair of bodies
 
 
-def write_contacts(stage: Usd.Stage, contacts: Sequence[ContactPoints], world_from_camera: np.ndarray) -> None:
+def write_contacts(
+    stage: Usd.Stage, root: str, contacts: Sequence[ContactPoints], world_from_camera: np.ndarray
+) -> None:
     """Write a ``Points`` prim per pair of bodies: at most 64 of those that touch at some time.
 
     ``primvars:contact`` is how much each touches at each frame, in [0, 1].
@@ -31,6 +33,7 @@ def write_contacts(stage: Usd.Stage, contacts: Sequence[ContactPoints], world_fr
 
     Args:
         stage: the stage.
+        root: path of the prim that they go below.
         contacts: in the camera frame.
         world_from_camera: position [m] then quaternion xyzw (7,), or (frame, 7) where the camera moves.
     """
@@ -38,7 +41,7 @@ def write_contacts(stage: Usd.Stage, contacts: Sequence[ContactPoints], world_fr
 
     if not contacts:
         return
-    UsdGeom.Scope.Define(stage, CONTACTS)
+    UsdGeom.Scope.Define(stage, f"{root}/{CONTACTS}")
     for contact in contacts:
         touches = np.flatnonzero(contact.weight.max(axis=0) > _FAINT)
         kept = touches[np.linspace(0, len(touches) - 1, min(len(touches), MOST_POINTS)).astype(int)]
@@ -47,7 +50,7 @@ def write_contacts(stage: Usd.Stage, contacts: Sequence[ContactPoints], world_fr
         places = in_world(world_from_camera, contact.points[:, kept])
         margin = np.float32(0.5 * _WIDTH)
         boxes = np.stack([places.min(axis=1) - margin, places.max(axis=1) + margin], axis=1)
-        prim = UsdGeom.Points.Define(stage, f"{CONTACTS}/{prim_name(f'{contact.body}_on_{contact.other}')}")
+        prim = UsdGeom.Points.Define(stage, f"{root}/{CONTACTS}/{prim_name(f'{contact.body}_on_{contact.other}')}")
         prim.GetPrim().SetCustomDataByKey("warpprior:body", contact.body)
         prim.GetPrim().SetCustomDataByKey("warpprior:other", contact.other)
         prim.CreatePurposeAttr(UsdGeom.Tokens.guide)
