@@ -1,7 +1,7 @@
 """Draw docs/pictures/stages/*.jpg: exported stages as Blender shows them.  `make stage-pictures` runs it.
 
-It runs in Blender's own Python, as ``pip install bpy usd-core pillow`` gives it (CPython 3.11, 1 GB); the stages are made
-by the commands in the Makefile.  Camera, lights and ellipsoids are made here; all else is read from the stages.
+It runs in Blender's own Python, as ``pip install bpy usd-core pillow`` gives it (CPython 3.11, 1 GB); the stages
+are made by the commands in the Makefile.  Camera, lights and ellipsoids are made here; all else is read from the stages.
 
     python docs/stage_pictures.py out/stages [heat sure ...]
 """
@@ -115,7 +115,7 @@ def before_after(folder: Path) -> list[Image.Image]:
     target = placed(folder / "demo/result/scene.usdc", "/World/mug", 25)[:3, 3] + np.array([0.0, 0.06, 0.0])
     for path in (folder / "before.usdc", folder / "demo/result/scene.usdc"):
         open_stage(path)
-        look(target, (1.0, -0.55, 0.35), 1.15)
+        look(target + np.array([-0.06, -0.04, 0.0]), (1.0, -0.55, 0.35), 0.85)
         halves.append(draw(25))
     return halves
 

@@ -1,5 +1,6 @@
 """The Newton program: bodies are where poses.npz has them, a ball is caught, and what is pressed is held."""
 
+import importlib
 import json
 import runpy
 import sys
@@ -16,12 +17,20 @@ from stage_samples import make_hand_scene
 import warpprior
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples/isaac"
-sys.path.insert(0, str(EXAMPLES))
-import newton_replay
 
 
 @pytest.fixture(scope="module")
-def lift(tmp_path_factory):
+def newton_replay():
+    """The program as a module."""
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        return importlib.import_module("newton_replay")
+    finally:
+        sys.path.remove(str(EXAMPLES))
+
+
+@pytest.fixture(scope="module")
+def lift(tmp_path_factory, newton_replay):
     """A robot hand that lifts a bottle: folder, scene and its motion, as a result folder has them."""
     folder = tmp_path_factory.mktemp("lift")
     scene = warpprior.simulate("robot_lift", frame_count=8)
@@ -32,7 +41,7 @@ def lift(tmp_path_factory):
     return folder, scene, poses
 
 
-def test_every_body_is_where_its_pose_says(lift):
+def test_every_body_is_where_its_pose_says(lift, newton_replay):
     """Loaded at the default time, and moved in time; a motion that is another is noticed."""
     folder, scene, poses = lift
     stage = Usd.Stage.Open(str(folder / "scene.usdc"))
@@ -46,7 +55,7 @@ def test_every_body_is_where_its_pose_says(lift):
     assert found["default_mm"] < 0.01 and found["in_time_mm"] == pytest.approx(3.0 * np.sqrt(3.0), abs=0.01)
 
 
-def test_hands_of_bones_are_where_their_poses_say(tmp_path):
+def test_hands_of_bones_are_where_their_poses_say(tmp_path, newton_replay):
     """A human hand has a body for each bone."""
     scene, poses = make_hand_scene()
     warpprior.export_usd(scene, poses, tmp_path / "hand.usdc")
@@ -54,7 +63,7 @@ def test_hands_of_bones_are_where_their_poses_say(tmp_path):
     assert found["bodies"] == 16 and found["default_mm"] < 0.01 and found["in_time_mm"] < 0.01
 
 
-def test_a_ball_is_caught(lift):
+def test_a_ball_is_caught(lift, newton_replay):
     """It lies still on the palm, through which it falls if that does not collide."""
     stage = Usd.Stage.Open(str(lift[0] / "scene.usdc"))
     found = newton_replay.drop_ball(stage, "/World/hand", "/World/bottle", seconds=0.6)
@@ -80,7 +89,7 @@ def test_the_program_runs_as_printed(lift, monkeypatch, capsys):
     assert about["refined"] == pytest.approx(about["truth"])  # the pose file holds the truth
 
 
-def test_what_is_pressed_is_held(tmp_path, shared_data):
+def test_what_is_pressed_is_held(tmp_path, shared_data, newton_replay):
     """Friction holds a bottle that a physical simulation lifted; springs that do not press lose it."""
     scene = warpprior.load_scene(shared_data / "allegro_mustard")
     poses = newton_replay.true_motion(scene)

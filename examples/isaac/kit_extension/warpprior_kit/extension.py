@@ -7,8 +7,8 @@ import omni.kit.app
 import omni.timeline
 import omni.ui as ui
 import omni.usd
-import warpprior
 
+import warpprior
 from warpprior_kit import logic
 
 

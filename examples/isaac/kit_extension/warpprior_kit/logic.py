@@ -1,4 +1,4 @@
-"""What the panel does, in plain functions: no omni here, and nothing of the stage is touched but on the caller's thread."""
+"""What the panel does, in plain functions: no omni here, and stages are touched on the caller's thread alone."""
 
 from __future__ import annotations
 
