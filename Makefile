@@ -7,10 +7,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
+BLENDER ?= blender-env/bin/python
 
 SECONDS_OF_FUZZ ?= 600
 
-.PHONY: help demo test test-torch test-newton test-min test-debug fuzz kill lint docs aot bench gpu figures clean
+.PHONY: help demo test test-torch test-newton test-min test-debug fuzz kill lint docs aot bench gpu figures stage-pictures clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -73,6 +74,13 @@ gpu:             ## compile, compare with a CPU, time and test on a GPU, in 8 mi
 
 figures: $(STAMP) ## measure the figures of README and docs/measured.md anew, and draw their pictures (minutes)
 	$(RUN) docs/figures.py
+
+stage-pictures: $(STAMP) ## draw the pictures of docs/omniverse.md (BLENDER=a Python with bpy, usd-core and pillow)
+	$(RUN) -m warpprior demo --output-dir out/stages/demo --overwrite
+	$(RUN) -m warpprior export out/stages/demo/scene --output out/stages/before.usdc --overwrite
+	$(RUN) -m warpprior simulate grasp_lift --num-frames 40 --seed 7 --output-dir out/stages/track/scene --overwrite
+	$(RUN) -m warpprior track out/stages/track/scene --output-dir out/stages/track/result --overwrite
+	$(BLENDER) docs/stage_pictures.py out/stages
 
 test-min: .venv-min/.installed  ## run all tests with the lowest versions pyproject.toml allows
 	.venv-min/bin/python -m pytest -n 2 --dist loadfile

@@ -1,7 +1,7 @@
 """Draw docs/pictures/stages/*.jpg: exported stages as Blender shows them.  `make stage-pictures` runs it.
 
 It runs in Blender's own Python, as ``pip install bpy usd-core pillow`` gives it (CPython 3.11, 1 GB); the stages
-are made by the commands in the Makefile.  Camera, lights and ellipsoids are made here; all else is read from the stages.
+are made by the commands in the Makefile.  Camera, lights and ellipsoids are made here; the rest is read from them.
 
     python docs/stage_pictures.py out/stages [heat sure ...]
 """
@@ -139,7 +139,7 @@ def sure(folder: Path) -> list[Image.Image]:
         fade(("hand", "bottle"), 0.25)
         ellipsoids(path, "/World/bottle", range(0, 40, 3), (0.85, 0.1, 0.35))
         ellipsoids(path, "/World/hand/Joints/wrist", range(0, 40, 3), (0.1, 0.35, 0.85))
-        look(target, direction, 0.75)
+        look(target, direction, 0.62)
         halves.append(draw(36))
     return halves
 
