@@ -107,7 +107,7 @@ def in_newton(python: str | None, scene: Path, result: Path) -> dict[str, str]:
     row = {
         "Newton, default [mm]": judged(place["default_mm"], PLACE_MM),
         "in time [mm]": judged(place["in_time_mm"], PLACE_MM),
-        "load [s]": judged(place["load_s"], LOAD_S, 1),
+        "load [CPU s]": judged(place["load_s"], LOAD_S, 1),
         "bare bodies": judged(place["bodies_without_colliders"], 0, 0),
         "balls caught": f"{caught} of {len(balls)}" + ("" if caught == len(balls) else " !"),
     }
