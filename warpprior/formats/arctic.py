@@ -61,7 +61,10 @@ class ArcticFormat(Format):
         "the articulated object, both hands (MANO), one of nine cameras with its pictures, the worn one rectified; "
         "poses are truth and start"
     )
-    verified = "files made in the layout of the data set's own code, by its own rules for hands, objects and lens"
+    verified = (
+        "files made in the layout of the data set's own code, by its own rules for hands, objects and lens; units, "
+        "sizes and axis as others measured them in its files"
+    )
     Options = ArcticOptions
 
     def recognises(self, path: Path) -> str:

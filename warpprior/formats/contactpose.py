@@ -71,7 +71,10 @@ class ContactPoseFormat(Format):
         "object, hands (MANO fits, or our own by their joints), one of three cameras with colours and depth; poses are "
         "truth and start"
     )
-    verified = "files made in the layout of the data set's own code, by its own transforms"
+    verified = (
+        "files made in the layout of the data set's own code, by its own transforms, which others found "
+        "right in its files"
+    )
     Options = ContactPoseOptions
 
     def recognises(self, path: Path) -> str:

@@ -71,7 +71,10 @@ class HoCapFormat(Format):
         "objects, hands (MANO), colours, depth, masks where labels are there, one camera that stands or the worn "
         "one; poses are truth and start"
     )
-    verified = "files made in the layout of the newer toolkit; which convention of hands the set has is told by joints"
+    verified = (
+        "files made in the layout of the newer toolkit; which convention of hands the set has is told by joints; "
+        "others found MANO's mean pose added in its files"
+    )
     Options = HoCapOptions
 
     def recognises(self, path: Path) -> str:

@@ -66,7 +66,8 @@ class TacoFormat(Format):
     title = "a sequence of TACO"
     reads = "tool and target, both hands (MANO), poses of the worn camera or one that stands; poses are truth and start"
     verified = (
-        "files made in the layout of the data set's own code, tensors as torch pickles them; torch did not run here"
+        "files made in the layout of the data set's own code, tensors as torch pickles them; torch did not run here; "
+        "the genuine list of splits"
     )
     Options = TacoOptions
 

@@ -89,10 +89,7 @@ class V2dFormat(Format):
     Options = V2dOptions
 
     def recognises(self, path: Path) -> str:
-        try:
-            bundles = _bundles(path)
-        except InputError:
-            return ""
+        bundles = _bundles(path)
         return f"{bundles[0] / RESULT_FILE}" if bundles else ""
 
     def read(self, source: Path, options: V2dOptions) -> Recording:
