@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.contact_map import ContactMap, TouchingPoints
 from warpprior.contacts.settings import ContactSettings
+from warpprior.contacts.starts import brought_together
 from warpprior.refinement.steps import BodySteps
 from warpprior.result import Result
 from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
@@ -150,6 +151,8 @@ def _refined(
     frames, random = scene.frame_count, np.random.default_rng(seed)
     every = _frames(scene, np.tile(np.arange(frames), settings.restarts))
     every = replace(every, bodies=tuple(_spread(body, frames, settings, random) for body in every.bodies))
+    if settings.restarts > 1:
+        every = brought_together(every, np.arange(every.frame_count) >= frames, device)
     coarse, fine = settings.stages[:1], settings.stages[1:] or settings.stages
     last = settings.stages[-1]
     finalists = min(settings.finalists, settings.restarts)

@@ -1,0 +1,69 @@
+"""Starts of grasps that are to meet a map: what is to touch is brought together, middle upon middle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from warpprior.bodies import posed_vertices
+from warpprior.bodies.contact_map import ContactMap, TouchingPoints
+from warpprior.scene import Scene
+from warpprior.system.surface_places import places_near
+
+NEAR_M = 0.003  # places of a map that are nearer than this say where its middle is [m]
+
+
+def brought_together(scene: Scene, frames: np.ndarray, device: str) -> Scene:
+    """The scene with bodies that are to move shifted, in some frames (frame,) bool, to where they are to touch.
+
+    A body moves to where the middle of its places that shall touch is on that of the other's, where maps tell both.
+    """
+    places = _touching(scene)
+    surfaces = {body.name: posed_vertices(body.body, body.initial, device) for body in scene.bodies}
+    for body in scene.bodies:
+        if body.known:
+            continue
+        shifts = []
+        for (name, other), weights in places.items():
+            if name == body.name and (other, name) in places:
+                own = _middles(surfaces[name], weights)
+                shifts.append(_middles(surfaces[other], places[other, name]) - own)
+        if not shifts:
+            continue
+        shift = np.nanmean(np.stack(shifts), axis=0)
+        shift = np.where(frames[:, None] & np.isfinite(shift), shift, 0.0)
+        initial = replace(body.initial, position=body.initial.position + shift)
+        scene = scene.with_poses({body.name: initial})
+    return scene
+
+
+def _touching(scene: Scene) -> dict[tuple[str, str], np.ndarray]:
+    """What each vertex counts of what is to touch (frame, vertex), by body and what it shall touch."""
+    found: dict[tuple[str, str], np.ndarray] = {}
+
+    def count(name: str, other: str, points: np.ndarray | None, touch: np.ndarray) -> None:
+        body = scene.body(name).body
+        if points is not None:  # by the corners of the faces that they are on
+            places, _ = places_near(body, points)
+            spread = np.zeros((len(points), body.vertex_count))
+            np.add.at(spread, (np.arange(len(points))[:, None], body.faces[places.faces]), places.barycentrics)
+            touch = touch @ spread
+        found[name, other] = found.get((name, other), 0.0) + touch
+
+    for wanted in scene.contact_maps:
+        if isinstance(wanted, TouchingPoints):
+            touch = wanted.in_frames(scene.frame_count).astype(np.float64)
+            count(wanted.body, wanted.other, wanted.points, touch)
+            count(wanted.other, wanted.body, wanted.other_points, touch)
+        elif isinstance(wanted, ContactMap):
+            distances = wanted.in_frames(scene.frame_count).distances
+            count(wanted.body, wanted.other, wanted.places, np.nan_to_num(distances, nan=np.inf) < NEAR_M)
+    return found
+
+
+def _middles(surface: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of vertices in each frame (frame, 3), NaN where all weights are zero."""
+    total = weights.sum(axis=1, dtype=np.float64)
+    sums = np.einsum("fv,fvx->fx", weights.astype(np.float64), surface)
+    return np.divide(sums, total[:, None], out=np.full(sums.shape, np.nan), where=total[:, None] > 0.0)
