@@ -110,5 +110,5 @@ def vertex_normals(surface: np.ndarray, faces: np.ndarray) -> np.ndarray:
     areas = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     normals = np.zeros(surface.shape)
     for corner in range(3):
-        np.add.at(normals, (slice(None), faces[:, corner]), areas)
+        np.add.at(normals.swapaxes(0, 1), faces[:, corner], areas.swapaxes(0, 1))
     return normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-30)

@@ -95,6 +95,7 @@ def refine_contact(
         replace(scene, contact_maps=maps),
         poses,
         {},
+        settings=settings.describe(),
         notes=tuple(notes),
         residuals={"contact": {"before": before, "after": after}},
     )

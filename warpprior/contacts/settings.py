@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from warpprior.support.limits import check_ranges, number, positive, weight
 from warpprior.system.stage import Stage
@@ -44,3 +45,10 @@ class ContactSettings:
 
     def __post_init__(self):
         check_ranges(self, prefix="contact.")
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as plain data, terms and stages by their names."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("terms", "stages"):
+            plain[name] = {part.name: asdict(part) for part in plain[name]}
+        return plain

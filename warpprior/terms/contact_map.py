@@ -101,7 +101,7 @@ class _Used:
 
 def _used_places(wanted: ContactMap, body: SceneBody, most: int, problem: Problem) -> _Used | None:
     """Some of the places of which a map tells anything; None where it tells nothing."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     from warpprior.system.surface_places import Places, places_near, places_of_vertices, vertex_areas
 
@@ -126,7 +126,7 @@ def _used_places(wanted: ContactMap, body: SceneBody, most: int, problem: Proble
     if not len(known):
         return None
     chosen = known[spread_vertices(at[known].astype(np.float64), most)] if len(known) > most else known
-    _, nearest = cKDTree(at[chosen]).query(at[known])
+    _, nearest = KDTree(at[chosen]).query(at[known])
     shares = np.bincount(nearest, weights=np.maximum(areas[known], 1e-12), minlength=len(chosen))
     return _Used(Places(places.faces[chosen], places.barycentrics[chosen]), chosen, shares)
 
