@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.contact_map import ContactMap, TouchingPoints
 from warpprior.contacts.settings import ContactSettings
-from warpprior.contacts.starts import brought_together
+from warpprior.contacts.starts import brought_together, spread
 from warpprior.refinement.steps import BodySteps
 from warpprior.result import Result
-from warpprior.scene import Poses, Scene, SceneBody, check_is_scene
+from warpprior.scene import Poses, Scene, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
@@ -151,7 +150,7 @@ def _refined(
     """Poses of all bodies, energies at the start and in the end (2, frame), and notes, of some grasps."""
     frames, random = scene.frame_count, np.random.default_rng(seed)
     every = _frames(scene, np.tile(np.arange(frames), settings.restarts))
-    every = replace(every, bodies=tuple(_spread(body, frames, settings, random) for body in every.bodies))
+    every = replace(every, bodies=tuple(spread(body, frames, settings, random) for body in every.bodies))
     if settings.restarts > 1:
         every = brought_together(every, np.arange(every.frame_count) >= frames, device)
     coarse, fine = settings.stages[:1], settings.stages[1:] or settings.stages
@@ -241,38 +240,6 @@ def _with_places(terms: Sequence[Term], places: int) -> tuple[Term, ...]:
     return tuple(
         replace(term, places=min(places, term.places)) if isinstance(term, ContactMaps) else term for term in terms
     )
-
-
-def _spread(body: SceneBody, frames: int, settings: ContactSettings, random: np.random.Generator) -> SceneBody:
-    """A body whose frames, but for the first ones, start somewhere around where they were."""
-    if body.known:
-        return body
-    start, model = body.initial, body.body
-    others = start.frame_count - frames
-    turn = Rotation.from_rotvec(settings.spread_rad * random.normal(size=(others, 3)))
-    before = Rotation.from_quat(start.rotation[frames:])
-    middle = before.apply(start.scale * model.vertices.mean(axis=0).astype(np.float64))
-    shift = settings.spread_m * random.normal(size=(others, 3)) + middle - turn.apply(middle)
-    position, rotation = start.position.copy(), start.rotation.copy()
-    position[frames:] += shift
-    rotation[frames:] = (turn * before).as_quat()
-    joints = start.joints.copy()
-    if model.coordinate_count:
-        moved = joints[frames:] + settings.spread_joints * random.normal(size=joints[frames:].shape) @ _joint_sigmas(
-            model
-        )
-        joints[frames:] = np.clip(moved, model.lower, model.upper)
-    return replace(body, initial=replace(start, position=position, rotation=rotation, joints=joints))
-
-
-def _joint_sigmas(model) -> np.ndarray:
-    """A root of the covariance of joint coordinates (coordinate, coordinate)."""
-    if model.pose_prior is not None:
-        values, vectors = np.linalg.eigh(np.asarray(model.pose_prior.precision, dtype=np.float64))
-        sigmas = 1.0 / np.sqrt(np.maximum(values, 1e-6 * values.max()))
-        return sigmas[:, None] * vectors.T
-    width = np.clip(np.where(np.isfinite(model.upper - model.lower), model.upper - model.lower, 1.0), 0.0, 2.0)
-    return np.diag(0.1 * width)
 
 
 def _joined(parts: Sequence[Poses], initial: Poses, shift: np.ndarray) -> Poses:

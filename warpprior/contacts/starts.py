@@ -1,17 +1,51 @@
-"""Starts of grasps that are to meet a map: what is to touch is brought together, middle upon middle."""
+"""Starts of grasps that are to meet a map: spread around the given one, and what is to touch brought together."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from warpprior.bodies import posed_vertices
+from warpprior.bodies import Body, posed_vertices
 from warpprior.bodies.contact_map import ContactMap, TouchingPoints
-from warpprior.scene import Scene
+from warpprior.contacts.settings import ContactSettings
+from warpprior.scene import Scene, SceneBody
 from warpprior.system.surface_places import places_near
 
 NEAR_M = 0.003  # places of a map that are nearer than this say where its middle is [m]
+
+
+def spread(body: SceneBody, frames: int, settings: ContactSettings, random: np.random.Generator) -> SceneBody:
+    """A body whose frames, but for the first ones, start somewhere around where they were."""
+    if body.known:
+        return body
+    start, model = body.initial, body.body
+    others = start.frame_count - frames
+    turn = Rotation.from_rotvec(settings.spread_rad * random.normal(size=(others, 3)))
+    before = Rotation.from_quat(start.rotation[frames:])
+    middle = before.apply(start.scale * model.vertices.mean(axis=0).astype(np.float64))
+    shift = settings.spread_m * random.normal(size=(others, 3)) + middle - turn.apply(middle)
+    position, rotation = start.position.copy(), start.rotation.copy()
+    position[frames:] += shift
+    rotation[frames:] = (turn * before).as_quat()
+    joints = start.joints.copy()
+    if model.coordinate_count:
+        moved = joints[frames:] + settings.spread_joints * random.normal(size=joints[frames:].shape) @ joint_sigmas(
+            model
+        )
+        joints[frames:] = np.clip(moved, model.lower, model.upper)
+    return replace(body, initial=replace(start, position=position, rotation=rotation, joints=joints))
+
+
+def joint_sigmas(model: Body) -> np.ndarray:
+    """A root of the covariance of joint coordinates (coordinate, coordinate)."""
+    if model.pose_prior is not None:
+        values, vectors = np.linalg.eigh(np.asarray(model.pose_prior.precision, dtype=np.float64))
+        sigmas = 1.0 / np.sqrt(np.maximum(values, 1e-6 * values.max()))
+        return sigmas[:, None] * vectors.T
+    width = np.clip(np.where(np.isfinite(model.upper - model.lower), model.upper - model.lower, 1.0), 0.0, 2.0)
+    return np.diag(0.1 * width)
 
 
 def brought_together(scene: Scene, frames: np.ndarray, device: str) -> Scene:
@@ -31,8 +65,10 @@ def brought_together(scene: Scene, frames: np.ndarray, device: str) -> Scene:
                 shifts.append(_middles(surfaces[other], places[other, name]) - own)
         if not shifts:
             continue
-        shift = np.nanmean(np.stack(shifts), axis=0)
-        shift = np.where(frames[:, None] & np.isfinite(shift), shift, 0.0)
+        known = np.isfinite(shifts).all(axis=2, keepdims=True)
+        count = known.sum(axis=0)
+        shift = np.sum(shifts, axis=0, where=known) / np.maximum(count, 1)
+        shift = np.where(frames[:, None] & (count > 0), shift, 0.0)
         initial = replace(body.initial, position=body.initial.position + shift)
         scene = scene.with_poses({body.name: initial})
     return scene
