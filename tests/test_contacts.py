@@ -7,7 +7,8 @@ import pytest
 from result_samples import make_arm, make_arm_poses, make_box, make_scene
 from scipy.spatial.transform import Rotation
 
-from warpprior.contacts import CLEAR, TOUCH, find_contacts, slip_speed
+from warpprior.contacts import find_contacts
+from warpprior.contacts.touching import CLEAR, TOUCH, slip_speed
 from warpprior.scene import Poses, SceneBody
 
 HALF = (0.04, 0.03, 0.06)

@@ -21,6 +21,7 @@ from warpprior.io.output import CHECKPOINT_FILE
 from warpprior.io.poses import load_poses, save_poses
 from warpprior.io.result_folder import (
     CONFIG_FILE,
+    CONTACT_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     OVERLAY_FILE,
@@ -68,7 +69,7 @@ def save_result(
         video: write ``overlay.mp4``.
         usd: write ``scene.usdc``.
         report: write ``report.html`` and its plots, those for which there are data: ``loss.svg``, ``errors.svg``, and
-            ``uncertainty.svg`` and ``sensors.svg`` of a tracker.
+            ``uncertainty.svg`` and ``sensors.svg`` of a tracker; and ``contact.png`` of a scene with contact maps.
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
         inputs: for the record, what the estimate was made from (:func:`warpprior.io.fingerprint`).
@@ -124,6 +125,7 @@ def _write_parts(
     writers = (  # what each takes, roughly, in seconds
         (usd, STAGE_FILE, partial(_write_stage, seed=seed), 0.1 + 0.005 * frames),
         (video and drawable, OVERLAY_FILE, _write_overlay, 0.1 + 0.03 * frames),
+        (report and bool(result.scene.contact_maps), CONTACT_FILE, _write_contact_sheet, 0.5),
         (report, PLOT_FILES[0], _write_plots, 0.02),
         (report, REPORT_FILE, _write_report, 0.3),
     )
@@ -237,6 +239,12 @@ def _write_overlay(result: Result, path: Path, device: str, progress: Progress) 
     from warpprior.report import write_overlay
 
     write_overlay(result, path, device=device, progress=progress)
+
+
+def _write_contact_sheet(result: Result, path: Path, device: str, _progress: Progress) -> None:
+    from warpprior.report.contact_sheet import write_contact_sheet
+
+    write_contact_sheet(result, path, device=device)
 
 
 def _write_plots(result: Result, path: Path, _device: str, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
 from warpprior.metrics.calibration import consistency, stated_errors
 from warpprior.metrics.contact import contact_shares
+from warpprior.metrics.contact_maps import map_rows
 from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors
@@ -117,7 +118,15 @@ class Evaluator:
             "per_frame": {body: _listed(values) for body, values in rows.items()},
             "summary": {body: self._summarised(values) | extra[body] for body, values in rows.items()},
             "pairs": pairs,
+            **({"maps": self._of_maps(posed, poses)} if scene.contact_maps else {}),
         }
+
+    def _of_maps(self, posed: dict[str, PosedBody], poses: dict[str, Poses]) -> dict:
+        """How well maps of contact are met."""
+        surfaces = {name: body.vertices for name, body in posed.items()}
+        scales = {name: float(np.max(motion.scale)) for name, motion in poses.items()}
+        found = map_rows(self._scene, surfaces, scales, self._device)
+        return {key: {"per_frame": _listed(rows), "summary": self._summarised(rows)} for key, rows in found.items()}
 
     def _complete(self, poses: dict[str, Poses]) -> dict[str, Poses]:
         if not isinstance(poses, Mapping):
