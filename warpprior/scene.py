@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from warpprior.support.renamed import renamed_fields
 from warpprior.world import World
 
 IGNORE_LABEL = 255  # label pixels that say nothing
+_STAGES = "warpprior.usd.reading"  # a higher floor, which is called and not imported
 SYMMETRIES = ("none", "sphere", "x", "y", "z")
 
 
@@ -189,6 +192,22 @@ class Scene:
         _take_observations(self)
         _fit_missing_starts(self)
         check_scene(self)
+
+    @staticmethod
+    def from_stage(stage: Any, **how: Any) -> Scene:
+        """The scene that a USD stage shows: its bodies, their motion as first poses, its camera.
+
+        Args:
+            stage: a ``.usd``, ``.usda``, ``.usdc`` or ``.usdz`` file, or an open ``pxr.Usd.Stage``.
+            how: which prims are bodies, the camera, label images and more, as
+                :func:`warpprior.usd.reading.read_stage` has them: ``Scene.from_stage("s.usd", bodies={"/World/mug":
+                "mesh", "/World/hand": "hand:right"}, labels="labels/{:06d}.png")``.
+
+        Raises:
+            InputError: the stage is damaged, or what is asked for is not there.
+            MissingExtraError: OpenUSD is not installed.
+        """
+        return import_module(_STAGES).read_stage(stage, **how).scene
 
     @property
     def frame_count(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from warpprior.bodies.dynamics import Dynamics
 from warpprior.support.arrays import to_numpy
 
 UNIT_TOLERANCE = 1e-3  # of the length of quaternions
@@ -119,6 +120,7 @@ class Body:
             (frame, vertex, 3) float32 [m]; ``vertices`` is one moment of it.  None for all other bodies.
         keys: of ``scene.toml`` with which its file has to be read to be this body again, where they are no defaults.
         stands_for: of a body that is computed with instead of one with more faces; see :class:`Original`.
+        dynamics: masses and forces that its file states; see :class:`warpprior.bodies.dynamics.Dynamics`.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at
@@ -156,6 +158,7 @@ class Body:
     animation: np.ndarray | None = None
     keys: dict[str, Any] = field(default_factory=dict)
     stands_for: Original | None = None
+    dynamics: Dynamics | None = None
 
     def __post_init__(self):
         check_body(self)
@@ -278,6 +281,9 @@ def _check_extras(body: Body, require) -> None:
     for name, values in body.contact_zones.items():
         good = ((np.asarray(values) >= 0) & (np.asarray(values) < body.vertex_count)).all()
         require(good, f"contact_zones[{name!r}]", f"must lie in [0, {body.vertex_count})")
+    if body.dynamics is not None:
+        counts = {len(body.dynamics.masses), *(len(values) for values in vars(body.dynamics.forces).values())}
+        require(counts == {body.link_count}, "dynamics", f"needs {body.link_count} of each")
     if body.pose_prior is not None:
         n = body.coordinate_count
         good = np.shape(body.pose_prior.mean) == (n,) and np.shape(body.pose_prior.precision) == (n, n)

@@ -23,14 +23,9 @@ from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file
 from warpprior.formats.parts.row_contacts import link_contacts
 from warpprior.formats.parts.row_objects import changed_objects, read_row_objects, scene_objects, xyzw_of
 from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
-from warpprior.formats.parts.virtual_camera import (
-    into_camera,
-    into_world,
-    points_into_camera,
-    points_into_world,
-    standing_camera,
-)
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, points_into_world
 from warpprior.formats.recording import Recording
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath
 from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError

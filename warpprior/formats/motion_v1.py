@@ -31,8 +31,9 @@ from warpprior.formats.parts.row_objects import (
     xyzw_of,
 )
 from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
-from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, standing_camera
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera
 from warpprior.formats.recording import Recording
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath
 from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError

@@ -22,9 +22,9 @@ from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete
 from warpprior.formats.parts.pictures import inside
 from warpprior.formats.parts.text_files import entry, numbers, read_json, read_number_rows, read_text
-from warpprior.formats.parts.virtual_camera import standing_camera
 from warpprior.formats.recording import Recording
 from warpprior.io.scene_file import FRAME_LIMIT
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath
 from warpprior.scene import Camera, Poses, SceneBody
 from warpprior.support.errors import InputError

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def save_result(
     meshes = [*mesh_files(result).values()]
     with staged(folder, (*meshes, *RESULT_FILES), removed) as staging:
         removed += [name for name in former_mesh_files(folder) if name not in meshes]
-        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
+        seed = seed if seed is not None else result.settings.get("seed")
+        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", seed, progress)
         record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging, meshes)}
         record["scene"]["source"] = source
         write_json(staging / CONFIG_FILE, record)
@@ -102,7 +104,12 @@ def save_result(
 
 
 def _write_parts(
-    result: Result, folder: Path, wanted: tuple[bool, bool, bool], device: str, progress: Progress | None
+    result: Result,
+    folder: Path,
+    wanted: tuple[bool, bool, bool],
+    device: str,
+    seed: int | None,
+    progress: Progress | None,
 ) -> tuple[Result, RunError | None]:
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     bodies = [item.body for item in result.scene.bodies]
@@ -115,7 +122,7 @@ def _write_parts(
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
     failure, frames = None, result.scene.frame_count
     writers = (  # what each takes, roughly, in seconds
-        (usd, STAGE_FILE, _write_stage, 0.1 + 0.005 * frames),
+        (usd, STAGE_FILE, partial(_write_stage, seed=seed), 0.1 + 0.005 * frames),
         (video and drawable, OVERLAY_FILE, _write_overlay, 0.1 + 0.03 * frames),
         (report, PLOT_FILES[0], _write_plots, 0.02),
         (report, REPORT_FILE, _write_report, 0.3),
@@ -219,11 +226,11 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
+def _write_stage(result: Result, path: Path, device: str, progress: Progress, *, seed: int | None) -> None:
     from warpprior.usd.export import export_take
     from warpprior.usd.take import Take
 
-    export_take(Take.of(result, device=device), path, device=device, progress=progress)
+    export_take(Take.of(result, device=device, seed=seed), path, device=device, progress=progress)
 
 
 def _write_overlay(result: Result, path: Path, device: str, progress: Progress) -> None:
@@ -259,7 +266,7 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
             "camera": asdict(result.scene.camera),
         },
         "settings": result.settings,
-        "seed": seed if seed is not None else result.settings.get("seed"),
+        "seed": seed,
         "device": device if device is not None else result.settings.get("device"),
         "versions": {name: version for name, version in versions(*_DRAWN_BY).items() if version is not None},
         "platform": platform.platform(),

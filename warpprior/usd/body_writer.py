@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.mass import MassProperties, solid_of
+from warpprior.bodies.dynamics import origin_of, weigh_links
+from warpprior.bodies.mass import MassProperties, Solid, solid_of
 from warpprior.scene import Poses, SceneBody
 from warpprior.usd import prims
+from warpprior.usd.about import write_about, write_tree
 from warpprior.usd.articulation import Links, write_articulation
 from warpprior.usd.colliders import OF_A_LINK, OF_AN_OBJECT, Bounds, add_collider, add_hulls, find_hulls
 from warpprior.usd.hand_joints import write_joints
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 _FAINT = 0.02  # meshes that never get warmer are written without heat
 
 # Of links of an articulation that have no surface: engines want every link to weigh something.
-_NEXT_TO_NOTHING = MassProperties(1e-3, np.zeros(3), np.full(3, 1e-7), np.array([0.0, 0.0, 0.0, 1.0]))
+_NEXT_TO_NOTHING = (
+    MassProperties(1e-3, np.zeros(3), np.full(3, 1e-7), np.array([0.0, 0.0, 0.0, 1.0])),
+    "next to nothing: no file says it, and there is no surface",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +48,7 @@ class BodyWriter:
 
     def __init__(self, stage: Usd.Stage, root: str, body: SceneBody, solid: Body, looks: Looks, options: StageOptions):
         self.stage, self.body, self.solid, self.looks, self.options = stage, body.body, solid, looks, options
-        self.matter, self.symmetry = body.matter, body.symmetry
+        self.item, self.matter = body, body.matter
         self.name = prim_name(body.name)
         self.path = f"{root}/{self.name}"
 
@@ -82,7 +87,7 @@ class BodyWriter:
         prim = self.stage.GetPrimAtPath(self.path)
         Usd.ModelAPI(prim).SetKind("component")
         prim.SetDisplayName(self.body.name)
-        prim.SetCustomDataByKey("warpprior:symmetry", self.symmetry)
+        write_about(prim, self.item)
         if poses.covariance is not None:
             write_uncertainty(self.stage.GetPrimAtPath(sure), poses.covariance, world_from_camera)
 
@@ -94,7 +99,7 @@ class BodyWriter:
             return
         whole = solid_of(solid.vertices * np.float32(scale), solid.faces, closed=solid.closed)
         weighed = whole.weighed(self.matter.density_of(whole.volume))
-        make_rigid(self.stage.GetPrimAtPath(self.path), weighed, kinematic=True)
+        make_rigid(self.stage.GetPrimAtPath(self.path), weighed, origin_of(self.matter), kinematic=True)
         self._collide(self.path, mesh, solid.vertices, solid.faces, scale, OF_AN_OBJECT)
 
     def _links(
@@ -113,7 +118,8 @@ class BodyWriter:
         rest = in_link_frames(posed_vertices(body, poses.frames(slice(0, 1)), device)[0], vertex_link, links[0])
         still = FrameMotion(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]))
         prims.define_frame(self.stage, self.path, still if jointed else root)
-        placed, paths, solids, places = [], [], [], []
+        placed, paths, places = [], [], []
+        solids: list[Solid | None] = []
         for link, link_name in enumerate(body.link_names):
             motion = composed(world_from_camera, links[:, link, :3], links[:, link, 3:])
             own, faces = part_of(body.faces, vertex_link, link)
@@ -129,14 +135,16 @@ class BodyWriter:
                 solids[-1] = solid_of(rest[own], faces, closed=self.solid.closed)
                 self._collide(path, mesh, rest[own].astype(np.float32), faces, 1.0, OF_A_LINK)
             placed.append(motion)
-        volume = sum(solid.volume for solid in solids if solid is not None)
-        density = self.matter.density_of(volume or 1.0)
-        weighed = [_NEXT_TO_NOTHING if solid is None else solid.weighed(density) for solid in solids]
-        for path, solid, own in zip(paths, solids, weighed, strict=True):
-            if jointed or solid is not None:
-                make_rigid(self.stage.GetPrimAtPath(path), own, kinematic=not jointed)
-        if jointed:
-            shown = Links(paths, placed[0].is_still, np.array(places), weighed)
+        weighed = weigh_links(self.solid.dynamics, solids, self.matter, poses.scale)
+        for path, own in zip(paths, weighed, strict=True):
+            if jointed or own is not None:
+                make_rigid(self.stage.GetPrimAtPath(path), *(own or _NEXT_TO_NOTHING), kinematic=not jointed)
+        if not jointed:
+            write_tree(self.stage.GetPrimAtPath(self.path), body, poses)
+        else:
+            shown = Links(
+                paths, placed[0].is_still, np.array(places), [(own or _NEXT_TO_NOTHING)[0] for own in weighed]
+            )
             write_articulation(self.stage, self.path, body, poses, shown)
 
     def _carried(

@@ -11,14 +11,15 @@ from warpprior.result import ContactPoints
 from warpprior.usd.heat import quantised
 from warpprior.usd.names import prim_name
 from warpprior.usd.prims import set_palette, set_samples
-from warpprior.usd.samples import in_world
+from warpprior.usd.samples import in_world, turned
 
 if TYPE_CHECKING:
-    from pxr import Usd
+    from pxr import Usd, UsdGeom
 
 CONTACTS = "Contacts"  # below the root
 _WIDTH = 0.003  # of a point as it is drawn [m]
 _FAINT = 0.02  # points that never have more weight are left out
+_DECIMALS = 6  # of depth [m] and slip [m/s]
 MOST_POINTS = 64  # of a pair of bodies
 
 
@@ -27,7 +28,9 @@ def write_contacts(
 ) -> None:
     """Write a ``Points`` prim per pair of bodies: at most 64 of those that touch at some time.
 
-    ``primvars:contact`` is how much each touches at each frame, in [0, 1].
+    At each frame ``primvars:contact`` is how much each touches, in [0, 1]; where they were measured,
+    ``primvars:normals`` is the unit normal of the other body, ``primvars:depth`` how far inside it the point is [m],
+    negative outside, and ``primvars:slip`` its speed along that body's surface [m/s].
 
     They are guides, for the heat shows the same.
 
@@ -62,3 +65,21 @@ def write_contacts(
         primvars = UsdGeom.PrimvarsAPI(prim)
         primvar = primvars.CreatePrimvar("contact", Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
         set_palette(primvar, weight, which.reshape(-1, len(kept)).astype(np.int32))
+        _write_measures(primvars, contact, kept, world_from_camera)
+
+
+def _write_measures(
+    primvars: UsdGeom.PrimvarsAPI, contact: ContactPoints, kept: np.ndarray, world_from_camera: np.ndarray
+) -> None:
+    """Normals, depth and slip of the points ``kept``, as far as they were measured."""
+    from pxr import Sdf, UsdGeom, Vt
+
+    if contact.normals is not None:
+        normals = turned(world_from_camera, contact.normals[:, kept])
+        primvar = primvars.CreatePrimvar("normals", Sdf.ValueTypeNames.Normal3fArray, UsdGeom.Tokens.vertex)
+        set_samples(primvar.GetAttr(), [Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(one)) for one in normals])
+    for name, values in (("depth", contact.depth), ("slip", contact.slip)):
+        if values is not None:
+            primvar = primvars.CreatePrimvar(name, Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
+            rounded = np.round(values[:, kept].astype(np.float64), _DECIMALS).astype(np.float32)
+            set_samples(primvar.GetAttr(), [Vt.FloatArray.FromNumpy(np.ascontiguousarray(one)) for one in rounded])

@@ -49,12 +49,13 @@ class Take:
         object.__setattr__(self, "world_from_camera", stand)
 
     @staticmethod
-    def of(result: Result, *, device: str | None = None) -> Take:
+    def of(result: Result, *, device: str | None = None, seed: int | None = None) -> Take:
         """What an estimator returned, with its settings, seed, versions, metrics and verdicts.
 
         Args:
             result: as returned.
             device: that it was estimated on, to be kept with it.
+            seed: that it was estimated with, to be kept with it; None takes that of the settings.
         """
         from warpprior.io.results import plain
         from warpprior.support.environment import versions
@@ -68,7 +69,8 @@ class Take:
         }
         if device is not None:
             about["device"] = device
-        if isinstance(seed := result.settings.get("seed"), int):
+        seed = result.settings.get("seed") if seed is None else seed
+        if isinstance(seed, int):
             about["seed"] = seed
         return Take(result.scene, result.poses, result.contacts, metadata=about)
 
