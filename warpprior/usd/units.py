@@ -26,10 +26,12 @@ POWERS = {
     **dict.fromkeys(("drive:angular:physics:stiffness", "drive:angular:physics:damping"), (2, 1)),
     "drive:linear:physics:maxForce": (1, 1),
     "drive:angular:physics:maxForce": (2, 1),
+    **dict.fromkeys(("newton:damping", "newton:friction"), (2, 1)),
+    **dict.fromkeys(("newton:velocityLimit", "physxJoint:maxJointVelocity"), (0, 0)),
     "physics:diagonalInertia": (2, 1),
     "physics:density": (-3, 1),
 }
-# Likewise of joints that slide; of those that turn these are angles.
+# Likewise of joints that slide; those that turn have angles and torques.
 OF_SLIDES: dict[str, tuple[int, int]] = dict.fromkeys(
     ("physics:lowerLimit", "physics:upperLimit", "newton:mimicCoef0"), (1, 0)
 )
