@@ -241,7 +241,7 @@ def _free_ways(
         return "fixed", _AXES["X"], None, None
     if len(free) == 1:
         kind = "hinge" if turns else "slide"
-        low, high = _limits(prim, *ranges[free[0]], notes)
+        low, high = _limits(prim, ranges[free[0]][0], ranges[free[0]][1], notes)
         return kind, _AXES[free[0][-1]], low, high
     if not shifts:
         if len(turns) == 2:
