@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 from typing import Any
@@ -33,6 +34,11 @@ def missing_openusd(what: str) -> WarppriorError:
         return MissingExtraError(what, "usd")
     accepted = 'Kit\'s own OpenUSD: enable the extension omni.usd.libs ("omni.usd.libs" = {}), install no usd-core'
     return InputError(what, "this Kit application has no pxr to import", accepted)
+
+
+def openusd_reason(error: Exception) -> str:
+    """Why, of a Tf.ErrorException, whose text is a list of places in OpenUSD's sources, each with a reason."""
+    return (re.findall(r" : '(.*)'", str(error)) or [str(error).strip()])[0]
 
 
 def has_openusd() -> bool:

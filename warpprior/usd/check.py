@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from warpprior.support.errors import InputError
-from warpprior.support.openusd import has_openusd, missing_openusd
+from warpprior.support.openusd import has_openusd, is_stage, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
 from warpprior.usd.check_choices import missing_files, other_choices
 from warpprior.usd.check_physics import physics_findings
@@ -41,7 +41,7 @@ class Finding:
         return f"{self.prim} {self.what}: {self.message}"
 
 
-def check_stage(path: str | os.PathLike) -> list[Finding]:
+def check_stage(path: str | os.PathLike | Usd.Stage) -> list[Finding]:
     """Everything that is found wrong with a stage; an empty list for a sound one.
 
     At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
@@ -53,16 +53,18 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
     Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero quaternions and colours of the wrong
     length).
 
-    The stage is read in a process of its own, which a damaged file may crash.
+    A file is read in a process of its own, which a damaged one may crash; a stage that is open, where it is.
 
     Args:
-        path: a USD file.
+        path: a USD file, or a ``Usd.Stage``.
 
     Raises:
         InputError: the file cannot be opened as a stage.
         MissingExtraError: OpenUSD is not installed.
         RunError: no Python can be started to read it.
     """
+    if is_stage(path):
+        return _faults_of(path)
     if not has_openusd():
         raise missing_openusd("checking USD files")
     where = os.fspath(path)
@@ -90,13 +92,19 @@ def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, 
         stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
         raise InputError(path, "not a readable stage", "a .usdc, .usd, .usda or .usdz file") from error
+    return {}, [(one.prim, one.what, one.message) for one in _faults_of(stage)]
+
+
+def _faults_of(stage: Usd.Stage) -> list[Finding]:
+    from pxr import Usd
+
     findings = list(_stage_findings(stage))
     findings += _prim_findings(stage, stage.Traverse())
     findings += [Finding(*texts) for texts in (*physics_findings(stage), *missing_files(stage))]
-    for choice, prim in other_choices(stage):
-        found = [*_prim_findings(stage, Usd.PrimRange(prim)), *(Finding(*texts) for texts in physics_findings(stage))]
+    for choice, other, prim in other_choices(stage):
+        found = [*_prim_findings(other, Usd.PrimRange(prim)), *(Finding(*texts) for texts in physics_findings(other))]
         findings += [Finding(f"{one.prim}{choice}", one.what, one.message) for one in found if one not in findings]
-    return {}, [(one.prim, one.what, one.message) for one in findings]
+    return findings
 
 
 def _prim_findings(stage: Usd.Stage, prims: Iterable[Usd.Prim]) -> Iterator[Finding]:

@@ -1,31 +1,30 @@
-"""Write a motion as a USD stage that opens in usdview, Omniverse, Isaac Sim and Blender."""
+"""Write motions as a USD stage that opens in usdview, Omniverse, Isaac Sim and Blender."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.io.atomic import atomic_path, writing_alone
-from warpprior.result import ContactPoints
+import warpprior
+from warpprior.result import ContactPoints, Result
 from warpprior.scene import Poses, Scene
-from warpprior.support.errors import InputError, RunError
-from warpprior.support.openusd import need_openusd
+from warpprior.support.errors import InputError
+from warpprior.support.openusd import is_stage, need_openusd
 from warpprior.support.progress import Progress
 from warpprior.usd.author import author
+from warpprior.usd.files import check_ending, write_file
+from warpprior.usd.layers import MARK, TAKES
 from warpprior.usd.options import StageOptions
 from warpprior.usd.take import Take
+from warpprior.usd.write import Written, write
 
 if TYPE_CHECKING:
     from pxr import Usd
 
-FORMATS = (".usdc", ".usd", ".usda", ".usdz")
 ROOT = "/World"  # of the stages that are written whole
 _USUAL = StageOptions()
 
@@ -33,7 +32,7 @@ _USUAL = StageOptions()
 def export_usd(
     scene: Scene,
     poses: Mapping[str, Poses],
-    path: str | os.PathLike,
+    path: str | os.PathLike | Usd.Stage,
     *,
     contacts: Sequence[ContactPoints] = (),
     heat: Mapping[str, np.ndarray] | None = None,
@@ -42,7 +41,7 @@ def export_usd(
     options: StageOptions = _USUAL,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> None:
+) -> Written | None:
     """Write the scene's bodies in motion, its camera and the contact heat to ``path``.
 
     The stage is Z up, in metres, one time code per frame at the scene's rate, under ``/World``:
@@ -66,7 +65,8 @@ def export_usd(
     Args:
         scene: camera, rate and bodies.
         poses: motion of every body of the scene, camera_from_body.
-        path: ``.usdc``, ``.usd``, ``.usda`` or ``.usdz`` file to write; its folder is created if needed.
+        path: ``.usdc``, ``.usd``, ``.usda`` or ``.usdz`` file to write; its folder is created if needed.  Or a
+            ``Usd.Stage``, which is written to as :func:`warpprior.usd.write` does.
         contacts: contact points to turn into heat.
         heat: contact heat given directly, ``{body: (frame, vertex)}`` in [0, 1]; goes before ``contacts``.
         metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
@@ -77,13 +77,19 @@ def export_usd(
         device: Warp device that poses the surfaces.
         progress: called with bodies done, bodies in all, and what is being done.
 
+    Returns:
+        Of a stage, what :func:`warpprior.usd.write` returns.
+
     Raises:
         InputError: unknown file ending, a body without poses, frames that do not match, or numbers that are not finite.
         MissingExtraError: OpenUSD is not installed.
         RunError: the file could not be written.
     """
     take = Take(scene, poses, contacts, heat, metadata or {}, world_from_camera)
+    if is_stage(path):
+        return write(path, take, options=options, device=device, progress=progress)
     export_take(take, path, options=options, device=device, progress=progress)
+    return None
 
 
 def export_take(
@@ -96,63 +102,76 @@ def export_take(
 ) -> None:
     """:func:`export_usd` of a take."""
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(str(path), f"file ending {path.suffix!r}", f"one of {', '.join(FORMATS)}")
+    check_ending(path)
     need_openusd("USD export")
-    stage = _new_stage(take)
+    stage = _new_stage(take.scene.fps, take.scene.frame_count)
     author(stage, take, ROOT, options=options, device=device, progress=progress)
-    _write_whole(stage, path)
+    stage.GetRootLayer().customLayerData = {MARK: take.about}
+    write_file(stage.GetRootLayer(), path)
 
 
-def _new_stage(take: Take) -> Usd.Stage:
-    """A stage in memory as long as the take, Z up, in metres and kilograms, with gravity and light."""
+def export_takes(
+    takes: Mapping[str, Take | Result],
+    path: str | os.PathLike,
+    *,
+    options: StageOptions = _USUAL,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> None:
+    """Write several motions to one stage, of which one is shown at a time.
+
+    They are variants of the variant set ``take`` of ``/World``; the first one is chosen.  So each is found at the same
+    paths, and no player or physics engine meets two of them at once.  The stage is as long as the longest, at the rate
+    of the first; others keep their own pace.  What is said about a take is in ``customData["warpprior"]`` of its
+    ``/World``.
+
+    Args:
+        takes: by name, one or more.
+        path: as for :func:`export_usd`.
+        options, device: as for :func:`export_usd`.
+        progress: called with takes done, takes in all, and what is being done.
+
+    Raises:
+        InputError: no takes, or as for :func:`export_usd`.
+        MissingExtraError: OpenUSD is not installed.
+        RunError: the file could not be written.
+    """
+    path = Path(path)
+    check_ending(path)
+    if not takes:
+        raise InputError("takes", "none", "one or more, by name")
+    need_openusd("USD export")
+    scenes = [take.scene for take in takes.values()]
+    rate = scenes[0].fps
+    last = max((scene.frame_count - 1) * (rate / scene.fps) for scene in scenes)
+    stage = _new_stage(rate, last + 1)
+    stage.GetPrimAtPath(ROOT).SetCustomDataByKey(MARK, {TAKES: True})
+    for number, (name, take) in enumerate(takes.items()):
+        write(stage, take, prim=ROOT, take=name, options=options, device=device)
+        if progress is not None:
+            progress(number + 1, len(takes), "writing the stage")
+    stage.GetRootLayer().customLayerData = {MARK: {"version": warpprior.__version__}}
+    write_file(stage.GetRootLayer(), path)
+
+
+def _new_stage(fps: float, frame_count: float) -> Usd.Stage:
+    """A stage in memory of so many frames, Z up, in metres and kilograms, with gravity and light."""
     from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics
 
     stage = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
     UsdPhysics.SetStageKilogramsPerUnit(stage, UsdPhysics.MassUnits.kilograms)
-    stage.SetTimeCodesPerSecond(take.scene.fps)
-    stage.SetFramesPerSecond(take.scene.fps)
+    stage.SetTimeCodesPerSecond(fps)
+    stage.SetFramesPerSecond(fps)
     stage.SetStartTimeCode(0)
-    stage.SetEndTimeCode(take.scene.frame_count - 1)
-    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, ROOT).GetPrim())
-    stage.GetRootLayer().customLayerData = {"warpprior": take.about}
+    stage.SetEndTimeCode(frame_count - 1)
+    world = UsdGeom.Xform.Define(stage, ROOT).GetPrim()
+    Usd.ModelAPI(world).SetKind("assembly")
+    stage.SetDefaultPrim(world)
     physics = UsdPhysics.Scene.Define(stage, f"{ROOT}/PhysicsScene")
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
     physics.CreateGravityMagnitudeAttr(9.81)
     sky = UsdLux.DomeLight.Define(stage, f"{ROOT}/Light")
     sky.CreateIntensityAttr(1.0)
     return stage
-
-
-def _write_whole(stage: Usd.Stage, path: Path) -> None:
-    from pxr import Tf
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with writing_alone(path), atomic_path(path) as partial:
-            written = _package if path.suffix.lower() == ".usdz" else _export
-            if not written(stage, str(partial)):
-                raise RunError(f"{path}: OpenUSD could not write the file")
-    except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
-        reasons = re.findall(r" : '(.*)'", str(error)) or [str(error).strip()]
-        raise RunError(f"{path}: cannot write it: {reasons[0]}") from error
-    except OSError as error:
-        raise RunError(f"{path}: cannot write it: {error.strerror or error}") from error
-
-
-def _export(stage: Usd.Stage, path: str) -> bool:
-    return stage.GetRootLayer().Export(path)
-
-
-def _package(stage: Usd.Stage, path: str) -> bool:
-    """Write the stage as a package, whose first layer is ``scene.usdc``."""
-    from pxr import Sdf, UsdUtils
-
-    with tempfile.TemporaryDirectory() as folder:
-        layer, package = os.path.join(folder, "scene.usdc"), os.path.join(folder, "scene.usdz")
-        if not (_export(stage, layer) and UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(layer), package)):
-            return False
-        shutil.copyfile(package, path)
-    return True

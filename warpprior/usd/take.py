@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ import warpprior
 from warpprior.result import ContactPoints, Result
 from warpprior.scene import Poses, Scene
 from warpprior.support.errors import InputError
-from warpprior.usd.camera import stage_from_camera
+from warpprior.usd.camera import stage_from_camera, turned
 
 About = Mapping[str, str | int | float | bool]
 
@@ -80,12 +80,17 @@ class Take:
         assert isinstance(self.world_from_camera, np.ndarray)
         return self.world_from_camera
 
+    def turned(self, up_axis: str) -> Take:
+        """The same in a world whose ``up_axis`` is Z, as it is, or Y."""
+        return replace(self, world_from_camera=turned(self.stand, up_axis))
+
     @property
     def about(self) -> dict:
         """What is said about the motion where it is written, of types that USD dictionaries hold."""
         from pxr import Vt
 
-        first = Vt.DoubleArray(np.atleast_2d(self.stand)[0].tolist())
+        stand = np.atleast_2d(self.stand)[0]
+        first = Vt.DoubleArray(stand.tolist())
         return {
             "version": warpprior.__version__,
             "scene": self.scene.name,
