@@ -101,9 +101,8 @@ def _faults_of(stage: Usd.Stage) -> list[Finding]:
     findings = list(_stage_findings(stage))
     findings += _prim_findings(stage, stage.Traverse())
     findings += [Finding(*texts) for texts in (*physics_findings(stage), *missing_files(stage))]
-    for choice, prim in other_choices(stage):
-        shown = prim.GetStage()
-        found = [*_prim_findings(shown, Usd.PrimRange(prim)), *(Finding(*texts) for texts in physics_findings(shown))]
+    for choice, other, prim in other_choices(stage):
+        found = [*_prim_findings(other, Usd.PrimRange(prim)), *(Finding(*texts) for texts in physics_findings(other))]
         findings += [Finding(f"{one.prim}{choice}", one.what, one.message) for one in found if one not in findings]
     return findings
 

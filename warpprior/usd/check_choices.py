@@ -33,27 +33,30 @@ def missing_files(stage: Usd.Stage) -> Iterator[tuple[str, str, str]]:
                 yield "/", "references", f"{name[:120]} is no relative path: it breaks when the folder is moved"
 
 
-def other_choices(stage: Usd.Stage) -> Iterator[tuple[str, Usd.Prim]]:
-    """Each variant that is not selected, ``{set=name}``; its prim, on a stage that has it while the loop is there.
+def other_choices(stage: Usd.Stage) -> Iterator[tuple[str, Usd.Stage, Usd.Prim]]:
+    """Each variant that is not selected, ``{set=name}``, a stage that has it while the loop is there, and its prim.
 
-    That is another stage of the same layers: what is selected on the one at hand stays.
+    That stage has the layers of the given one, which stays as it is.
     """
     from pxr import Sdf, Usd
 
+    paths = [prim.GetPath() for prim in stage.Traverse() if prim.HasVariantSets()]
+    if not paths:
+        return
     session = Sdf.Layer.CreateAnonymous()
     if stage.GetSessionLayer():
-        session.TransferContent(stage.GetSessionLayer())
-    stage = Usd.Stage.Open(stage.GetRootLayer(), session, stage.GetPathResolverContext())
-    stage.SetEditTarget(session)
+        session.subLayerPaths.append(stage.GetSessionLayer().identifier)
+    other = Usd.Stage.Open(stage.GetRootLayer(), session)
+    other.SetEditTarget(session)
     left = MOST_VARIANTS
-    for prim in [one for one in stage.Traverse() if one.HasVariantSets()]:
-        path, sets = prim.GetPath(), prim.GetVariantSets()
+    for path in paths:
+        sets = other.GetPrimAtPath(path).GetVariantSets()
         for name in sets.GetNames():
             chosen = sets.GetVariantSelection(name)
-            for other in sets.GetVariantSet(name).GetVariantNames():
-                if other == chosen or left == 0:
+            for variant in sets.GetVariantSet(name).GetVariantNames():
+                if variant == chosen or left == 0:
                     continue
                 left -= 1
-                sets.SetSelection(name, other)
-                yield f"{{{name}={other}}}", stage.GetPrimAtPath(path)
+                sets.SetSelection(name, variant)
+                yield f"{{{name}={variant}}}", other, other.GetPrimAtPath(path)
             sets.SetSelection(name, chosen)

@@ -58,6 +58,7 @@ def _write_stage(options: Options, output: Path) -> int:
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
     from warpprior.usd import StageOptions, Take, export_takes, export_usd, prim_name
+    from warpprior.usd.skeleton import SKEL, licence_sentence
 
     with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
@@ -76,7 +77,9 @@ def _write_stage(options: Options, output: Path) -> int:
                 self_healing(lambda: export_takes(takes, output, options=choices, progress=progress))
     count = sum(take.scene.frame_count for take in takes.values())
     names = "" if len(takes) == 1 else f', as variants of "take" of /World: {", ".join(map(prim_name, takes))}'
-    say(options.quiet, f"{count} frames in {output}{names}")
+    bodies = {body.name: body.body for take in takes.values() for body in take.scene.bodies}
+    licences = [sentence for body in bodies.values() if (sentence := licence_sentence(body)) is not None]
+    say(options.quiet, *(licences if options.hand_rig == SKEL else ()), f"{count} frames in {output}{names}")
     return OK
 
 
