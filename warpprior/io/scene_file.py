@@ -103,11 +103,11 @@ class SceneFile:
     truth: Path | None
     keypoints: Path | None
     timestamps: Path | None
-    contact_maps: Path | None
     warnings: tuple[str, ...]
     noise: dict[str, float] = field(default_factory=dict)
     world: WorldEntry = field(default_factory=lambda: WorldEntry())
     source: SourceEntry | None = None
+    contact_maps: Path | None = None
 
     def frame_path(self, template: str, frame: int) -> Path:
         """The image of one frame; InputError when it leads out of the scene folder, through links too."""

@@ -186,7 +186,7 @@ class _Moved:
             paths = [f"{self.path}/{prim_name(link)}" for link in body.link_names]
             yield from _frames(paths, relative(root, composed(stand, links[:, :3], links[:, 3:])))
             return
-        assert self._model is not None and self._skin is not None
+        assert self._model is not None and self._state is not None and self._skin is not None
         self._model.skin(self._state, self._skin)
         surface = self._skin.numpy()
         yield from self._surface(surface, stand)

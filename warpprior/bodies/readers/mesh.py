@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -45,11 +45,11 @@ def read_mesh(
     Raises:
         InputError: the file is damaged or holds no surface, or its size cannot be in metres.
     """
-    live = is_stage(path) or is_prim(path)
-    path = path if live else Path(path)
+    if not (is_stage(path) or is_prim(path)):
+        path = Path(cast("str | Path", path))
     if not within(scale, *ABOVE_ZERO):
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
-    if live or path.suffix.lower() in USD_SUFFIXES:
+    if not isinstance(path, Path) or path.suffix.lower() in USD_SUFFIXES:
         vertices, faces, colors, notes = read_usd_mesh(path, prim)
         surface = Surface(vertices, faces, colors, warnings=notes)
     elif prim is not None:
