@@ -12,6 +12,8 @@ from warpprior.support.arrays import take
 from warpprior.support.errors import InputError
 
 TOUCHING_M = 0.001  # what is nearer than this touches: its contact value is 1 [m]
+NEIGHBOURS = 16  # places that vouch for each other
+SLACK_M = 0.004  # beside how far they are apart: of surfaces that bend, and of distances that are capped [m]
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -102,6 +104,26 @@ class ContactMap:
         if self.distances.shape not in (wanted, wanted[1:]):
             accepted = f"shape {wanted[1:]} or {wanted}, a number for each vertex of {self.body}"
             raise InputError(f"{where}: distances", f"shape {self.distances.shape}", accepted)
+
+    def trust(self, body: Body) -> np.ndarray:
+        """How far each distance is believed, in [0, 1], by those around it; of their shape, 0 where nothing is told.
+
+        The distance to a surface changes by no more than one goes.  It is the share of the 16 nearest places at rest
+        whose distances differ by no more, squared: one wrong distance among right ones has next to nothing.
+        """
+        from scipy.spatial import KDTree
+
+        places = body.vertices.astype(np.float64) if self.places is None else self.places
+        apart, near = KDTree(places).query(places, k=min(NEIGHBOURS + 1, len(places)))
+        apart, near = apart.reshape(len(places), -1)[:, 1:] + SLACK_M, near.reshape(len(places), -1)[:, 1:]
+        believed = np.isfinite(self.distances).astype(np.float64)
+        for frame in np.ndindex(self.distances.shape[:-1]):
+            # All that is inside touches, and how deep it is says nothing of what is beside it.
+            found = np.maximum(self.distances[frame], 0.0)
+            away = np.abs(found[near] - found[:, None])  # NaN where either says nothing
+            count, agrees = np.isfinite(away).sum(axis=1), (away <= apart).sum(axis=1)
+            believed[frame] *= np.divide(agrees, count, out=np.ones(len(places)), where=count > 0) ** 2
+        return believed
 
     def in_frames(self, frame_count: int) -> ContactMap:
         """The map with distances and normals of every frame."""

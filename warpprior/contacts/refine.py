@@ -183,7 +183,8 @@ def _refined(
             rotation=np.where(better[:, None], went.rotation, was.rotation),
             joints=np.where(better[:, None], went.joints, was.joints),
         )
-    return poses, np.stack([before, np.minimum(reached, before)]), [*given.problem.notes, *search.problem.notes]
+    notes = list(dict.fromkeys([*given.problem.notes, *search.problem.notes]))
+    return poses, np.stack([before, np.minimum(reached, before)]), notes
 
 
 class Search:

@@ -93,8 +93,9 @@ def _touching(scene: Scene) -> dict[tuple[str, str], np.ndarray]:
             count(wanted.body, wanted.other, wanted.points, touch)
             count(wanted.other, wanted.body, wanted.other_points, touch)
         elif isinstance(wanted, ContactMap):
-            distances = wanted.in_frames(scene.frame_count).distances
-            count(wanted.body, wanted.other, wanted.places, np.nan_to_num(distances, nan=np.inf) < NEAR_M)
+            touch = (np.nan_to_num(wanted.distances, nan=np.inf) < NEAR_M) * wanted.trust(scene.body(wanted.body).body)
+            touch = np.broadcast_to(touch, (scene.frame_count, touch.shape[-1]))
+            count(wanted.body, wanted.other, wanted.places, touch)
     return found
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from warpprior.system.surface_places import MovedPlaces, Places
 
 SURFACE_REACH_M = 0.3  # how far from a surface that bends places are looked for
+DOUBTED = 0.25  # of distances that are believed less it is said
 SNAP_M = 0.005  # places that are farther from the surface than this are mentioned
 
 
@@ -92,7 +93,13 @@ class ContactMaps(Term):
 
 @dataclass(frozen=True, eq=False)
 class _Used:
-    """Places of a map that are used: where they are, which of the map's they are, and the area of each."""
+    """Places of a map that are used.
+
+    Attributes:
+        places: where they are.
+        chosen: which of the map's they are (place,).
+        areas: of the surface around each (place,), times how far it is believed, (place,) or (frame, place).
+    """
 
     places: Places
     chosen: np.ndarray
@@ -128,7 +135,14 @@ def _used_places(wanted: ContactMap, body: SceneBody, most: int, problem: Proble
     chosen = known[spread_vertices(at[known].astype(np.float64), most)] if len(known) > most else known
     _, nearest = KDTree(at[chosen]).query(at[known])
     shares = np.bincount(nearest, weights=np.maximum(areas[known], 1e-12), minlength=len(chosen))
-    return _Used(Places(places.faces[chosen], places.barycentrics[chosen]), chosen, shares)
+    trust = wanted.trust(model)
+    doubted = np.count_nonzero(np.isfinite(wanted.distances) & (trust < DOUBTED))
+    if doubted:
+        problem.note(
+            f"contact map of {wanted.body} on {wanted.other}: {doubted} of {np.isfinite(wanted.distances).sum()} "
+            "distances contradict those around them: they differ by more than they are apart, and count little."
+        )
+    return _Used(Places(places.faces[chosen], places.barycentrics[chosen]), chosen, shares * trust[..., chosen])
 
 
 class _Bound(BoundTerm):

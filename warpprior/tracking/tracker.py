@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.observations import HandPose, Observation
-from warpprior.scene import Camera, Scene, SceneBody, box_center, check_is_scene, with_sizes_known
+from warpprior.scene import Camera, Scene, SceneBody, box_center, check_is_scene
 from warpprior.support.blas import one_thread
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError, RunError
@@ -22,6 +22,7 @@ from warpprior.tracking.checks import MOST_STEP, check_lag, check_late, check_ob
 from warpprior.tracking.estimate import Estimate
 from warpprior.tracking.hand_contacts import SLOTS, Contacts, observability
 from warpprior.tracking.hands import TrackedHand
+from warpprior.tracking.known_sizes import with_sizes_known
 from warpprior.tracking.late import TakenStep, TakenSteps, copied
 from warpprior.tracking.live import TrackedBody, live_scene
 from warpprior.tracking.manifold import covariance_at, matrix
