@@ -11,8 +11,8 @@ from warpprior.scenes.remesh import Remesher
 
 _GRID = 0.004  # [m]
 _ROUNDS = 7
-# Wanted length of edges [m], and from the middle of a place how far it goes, and over what it fades.
-_COARSE = 0.0265
+_SETTLING = 10  # rounds at the end
+_COARSE = 0.0265  # wanted length of edges where nothing asks for shorter ones [m]
 
 
 def draw_surface(form: Form | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,7 +23,8 @@ def draw_surface(form: Form | None = None) -> tuple[np.ndarray, np.ndarray, np.n
     remesher = Remesher(
         vertices, faces, lambda points: edge_length(form, points), lambda points, middle: settle(form, points, middle)
     )
-    return remesher.run(_ROUNDS)
+    vertices, faces, middle = remesher.run(_ROUNDS)
+    return settle(form, vertices, middle, _SETTLING), faces, middle
 
 
 def edge_length(form: Form, points: np.ndarray) -> np.ndarray:

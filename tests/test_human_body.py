@@ -269,8 +269,9 @@ def test_a_scene_folder_holds_it(tmp_path):
     camera = warpprior.Camera(64, 48, 60.0, 60.0, 32.0, 24.0)
     person = read_human_body(keypoints="body25")
     poses = Poses(np.float64([[0.0, 0.0, 3.0]]), np.float64([[1.0, 0.0, 0.0, 0.0]]), np.zeros((1, 69)), np.zeros(10))
+    detected = np.concatenate([np.random.default_rng(0).uniform(5.0, 40.0, (1, 25, 2)), np.ones((1, 25, 1))], axis=2)
     body = warpprior.SceneBody(person, 1, False, poses)
-    scene = warpprior.Scene("one", camera, fps=30.0, bodies=(body,), keypoints2d={"person": np.ones((1, 25, 3))})
+    scene = warpprior.Scene("one", camera, fps=30.0, bodies=(body,), keypoints2d={"person": detected})
     warpprior.save_scene(scene, tmp_path / "one")
     again = warpprior.load_scene(tmp_path / "one")
     assert again.bodies[0].body.kind == "body"

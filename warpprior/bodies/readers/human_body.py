@@ -40,7 +40,7 @@ def read_human_body(name: str = "person", *, keypoints: KeypointOrder = "coco17"
     shapes = asset["shape_directions"].astype(np.float32)
     lower, upper = joint_limits(LINK_NAMES[1:])
     link_count, coordinates = len(LINK_NAMES), 3 * (len(LINK_NAMES) - 1)
-    straight = np.tile(np.float32([0.0, 0.0, 0.0, 1.0]), (link_count, 1))
+    straight = np.tile(np.array([0.0, 0.0, 0.0, 1.0], dtype=np.float32), (link_count, 1))
     return Body(
         name=name,
         kind="body",
