@@ -14,7 +14,7 @@ from warpprior.bodies.readers.human_body import read_human_body
 from warpprior.scene import Camera, Poses
 from warpprior.scenes.observe import Actor, Light, cast_actors
 
-TILE, DETAIL = 360, 2  # pixels per picture, rays per pixel along each side
+TILE, DETAIL = 280, 3  # pixels per picture, rays per pixel along each side
 _PAPER = (0.97, 0.97, 0.98)
 _DISTANCE, _SPAN = 5.0, 1.9  # of the camera, and what it sees across there [m]
 _STAND = {"shoulder.z": -72.0, "shoulder.y": -8.0, "elbow.y": -18.0, "collar.z": -5.0}
