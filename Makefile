@@ -7,10 +7,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEVICE ?= auto
+BLENDER ?= blender-env/bin/python
 
 SECONDS_OF_FUZZ ?= 600
 
-.PHONY: help demo test test-torch test-min test-debug fuzz kill lint docs aot bench gpu figures clean
+.PHONY: help demo test test-torch test-newton test-min test-debug fuzz kill lint docs aot bench gpu figures stage-pictures clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 14
@@ -29,6 +30,14 @@ test-torch: $(VENV)/.installed-torch  ## install torch, and test what needs it
 
 $(VENV)/.installed-torch: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[torch]"
+	@touch $@
+
+test-newton: .venv-newton/.installed  ## load and replay stages in Newton, which is installed into .venv-newton
+	.venv-newton/bin/python -m pytest tests/newton_door
+
+.venv-newton/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-newton
+	.venv-newton/bin/python -m pip install --quiet --disable-pip-version-check -e ".[newton,cv]" "pytest>=8" "trimesh>=4.4"
 	@touch $@
 
 test-debug: $(STAMP)  ## the same with Warp's bounds, overwrite and finiteness checks (slow)
@@ -66,6 +75,13 @@ gpu:             ## compile, compare with a CPU, time and test on a GPU, in 8 mi
 figures: $(STAMP) ## measure the figures of README and docs/measured.md anew, and draw their pictures (minutes)
 	$(RUN) docs/figures.py
 
+stage-pictures: $(STAMP) ## draw the pictures of docs/omniverse.md (BLENDER=a Python with bpy, usd-core and pillow)
+	$(RUN) -m warpprior demo --output-dir out/stages/demo --overwrite
+	$(RUN) -m warpprior export out/stages/demo/scene --output out/stages/before.usdc --overwrite
+	$(RUN) -m warpprior simulate grasp_lift --num-frames 40 --seed 7 --output-dir out/stages/track/scene --overwrite
+	$(RUN) -m warpprior track out/stages/track/scene --output-dir out/stages/track/result --overwrite
+	$(BLENDER) docs/stage_pictures.py out/stages
+
 test-min: .venv-min/.installed  ## run all tests with the lowest versions pyproject.toml allows
 	.venv-min/bin/python -m pytest -n 2 --dist loadfile
 
@@ -77,5 +93,5 @@ test-min: .venv-min/.installed  ## run all tests with the lowest versions pyproj
 	@touch $@
 
 clean:           ## remove environments, caches and results
-	rm -rf .venv .venv-min build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-min .venv-newton build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,8 +27,8 @@ class Blurred:
 
     values: wp.array(dtype=wp.vec4, ndim=2)  # [frame, pixel] colour, and share of the pixel that is of the body
     origins: wp.array(dtype=wp.vec2i)  # [frame] column, row of the crop's corner in the picture
-    sizes: wp.array(dtype=wp.vec2i)  # [frame] width and height, if they differ; else empty
-    width: wp.int32
+    sizes: wp.array(dtype=wp.vec2i)  # [frame] width and height of the crop, if they differ; else empty [px]
+    width: wp.int32  # of the crop in the picture, of which the last columns may make no whole pixel of these
     height: wp.int32
     shrink: wp.int32  # picture pixels to a pixel of these
     sigma: wp.float32  # of the blur [px]
@@ -81,8 +81,8 @@ def seen_color(
     marked = pixel_at(
         x - float(blurred.origins[frame][0]),
         y - float(blurred.origins[frame][1]),
-        own[0] * blurred.shrink,
-        own[1] * blurred.shrink,
+        own[0],
+        own[1],
     )
     if pixel < 0 or marked < 0:
         return wp.vec4(0.0, 0.0, 0.0, 0.0)
@@ -199,7 +199,7 @@ def _see_samples(
     # Bilinear between pixel centres, all four of which must have a colour.
     u = (x - float(blurred.origins[frame][0])) / float(blurred.shrink) - 0.5
     v = (y - float(blurred.origins[frame][1])) / float(blurred.shrink) - 0.5
-    small = crop_size(blurred.sizes, frame, blurred.width, blurred.height)
+    small = crop_size(blurred.sizes, frame, blurred.width, blurred.height) / blurred.shrink
     if pixel_at(u, v, small[0] - 1, small[1] - 1) < 0:
         return
     first = int(v) * small[0] + int(u)

@@ -123,6 +123,7 @@ def add_surface(
     system: System,
     bent: BentSurface,
     frame: int,
+    lane: int,
     count: int,
     face: int,
     point: int,
@@ -131,10 +132,10 @@ def add_surface(
     pull: wp.float64,
 ) -> int:
     """Add how the closest point of the surface moves against ``normal``."""
-    total = add_carried(system, frame, frame, 0, count, bent.start, bent.poses[frame], surface, -normal, pull)
+    total = add_carried(system, frame, frame, lane, count, bent.start, bent.poses[frame], surface, -normal, pull)
     corners = wp.vec3i(bent.faces[face, 0], bent.faces[face, 1], bent.faces[face, 2])
     corners = corners + wp.vec3i(bent.first_vertex, bent.first_vertex, bent.first_vertex)
-    return add_face(system, frame, frame, 0, total, corners, bent.barycentrics[frame, point], -normal, pull)
+    return add_face(system, frame, frame, lane, total, corners, bent.barycentrics[frame, point], -normal, pull)
 
 
 @wp.kernel
@@ -166,7 +167,7 @@ def _add_bent_penetration(
             count = add_point(system, bent.body, frame, frame, 0, bent.body_poses[frame], point, place, normal, pull)
             if bent.start >= 0:
                 surface = place - normal * bent.distances[frame, point]
-                count = add_surface(system, bent, frame, count, face, point, surface, normal, pull)
+                count = add_surface(system, bent, frame, 0, count, face, point, surface, normal, pull)
             close_row(system, frame, 0, count, scale, pull)
             cost += scale * wp.float64(push_cost(depth, residual))
     if cost > wp.float64(0.0):

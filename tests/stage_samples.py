@@ -1,6 +1,7 @@
 """Scenes for tests of what physics engines make of a stage: an open hand, a robot of every simple joint."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -31,6 +32,24 @@ ROBOT = """
     <axis xyz="0 1 0"/><limit lower="0" upper="0.1" effort="1" velocity="1"/></joint>
 </robot>
 """
+
+
+def issues_of(stage, path):
+    """What OpenUSD's validators and NVIDIA's, as far as they are installed, say of a stage and its file."""
+    said = []
+    if find_spec("usd_validation_nvidia"):
+        from usd_validation_nvidia import ValidationEngine
+
+        said += [f"{issue.rule}: {issue.message}" for issue in ValidationEngine().validate(str(path)).issues()]
+    from pxr import Usd
+
+    if Usd.GetVersion() >= (0, 26, 3):  # none before is sound
+        from pxr import UsdValidation
+
+        validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+        errors = UsdValidation.ValidationContext(validators).Validate(stage)
+        said += [f"{error.GetName()}: {error.GetMessage()}" for error in errors]
+    return said
 
 
 def make_gripper(folder):

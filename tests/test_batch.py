@@ -10,6 +10,7 @@ import pytest
 from small_scene import edit_text, write_scene
 
 import warpprior
+from tests.format_files import v2d, xr_hands
 from warpprior.batches import journal
 from warpprior.batches.clips import Clip, clips_of, frames_of, of_shard, read_shard
 from warpprior.batches.finished import check_version, stamp_of, still_holds
@@ -21,6 +22,7 @@ from warpprior.batches.summary import COLUMNS, Summary, row_of, write_csv, write
 from warpprior.batches.telling import in_words
 from warpprior.batches.work import Task, Work, last_words
 from warpprior.cli import main
+from warpprior.formats import read
 from warpprior.formats.place import Place
 from warpprior.support.errors import InputError
 
@@ -109,6 +111,24 @@ def test_bad_manifests_name_the_line(tmp_path, name, text, said):
     with pytest.raises(InputError) as error:
         clips_of(tmp_path / name)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["v2d", "openxr"])
+def test_damaged_clips_of_a_format_are_clips(tmp_path, name):
+    """They are not passed over without a word, nor do they take the others with them: reading names what is wrong."""
+    if name == "v2d":
+        for bundle in ("a", "b"):
+            v2d.write_bundle(tmp_path / "runs" / bundle)
+        damaged = tmp_path / "runs/b/result.npz"
+    else:
+        (tmp_path / "runs").mkdir()
+        xr_hands.write_openxr(tmp_path / "runs/a.json", "by number")
+        damaged = tmp_path / "runs/b.npz"
+    damaged.write_bytes(b"PK nothing")
+    clips = clips_of(f"{name}:{tmp_path / 'runs'}")
+    assert [clip.name.partition(".")[0] for clip in clips] == ["a", "b"]
+    with pytest.raises(InputError, match=damaged.name):
+        read(clips[1].place.path, name)
 
 
 def test_settings_of_a_line_are_checked(scenes, tmp_path):

@@ -23,7 +23,7 @@ from warpprior.support.errors import InputError, RunError
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     *("check", "refine", "batch", "track", "simulate", "demo", "evaluate", "ablate", "ablate-tracking"),
-    *("export", "convert-mano", "info", "bench", "formats", "import", "repair"),
+    *("contact", "predict-contact", "export", "convert-mano", "info", "bench", "formats", "import", "repair"),
 )
 
 

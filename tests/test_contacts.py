@@ -7,7 +7,8 @@ import pytest
 from result_samples import make_arm, make_arm_poses, make_box, make_scene
 from scipy.spatial.transform import Rotation
 
-from warpprior.contacts import CLEAR, TOUCH, find_contacts
+from warpprior.contacts import find_contacts
+from warpprior.contacts.touching import CLEAR, TOUCH, slip_speed
 from warpprior.scene import Poses, SceneBody
 
 HALF = (0.04, 0.03, 0.06)
@@ -78,3 +79,37 @@ def test_scale_moves_the_surface(device, scale):
     scene, poses = boxes_apart([0.3 * HALF[0]])
     poses["box"] = replace(poses["box"], scale=scale)
     assert (find_contacts(scene, poses, device=device) != ()) == (scale > 1.0)
+
+
+def test_normals_depth_and_slip(device):
+    """The slab slides along a side of the box that drifts and turns: speed, the side's normal, how deep."""
+    scene, poses = boxes_apart([-0.001] * 4)
+    turn = Rotation.from_rotvec([0.0, 0.1, 0.0])
+    for name, motion in poses.items():  # both move as one, but for 2 mm per frame along the side
+        place, rotation = motion.position.copy(), motion.rotation.copy()
+        for frame in range(4):
+            if name == "slab":
+                place[frame] += Rotation.from_quat(rotation[frame]).apply([0.0, 0.002 * frame, 0.0])
+            place[frame] = (turn**frame).apply(place[frame]) + 0.01 * frame
+            rotation[frame] = (turn**frame * Rotation.from_quat(rotation[frame])).as_quat()
+        poses[name] = Poses(place, rotation, motion.joints)
+    (contact,) = find_contacts(scene, poses, device=device)
+    facing = (np.abs(contact.depth - 0.001) < 1e-5).all(axis=0) & (contact.weight == 1.0).all(axis=0)
+    assert facing.sum() > 100
+    np.testing.assert_allclose(contact.slip[:, facing], 0.002 * scene.fps, rtol=1e-3)
+    for frame in range(4):
+        side = Rotation.from_quat(poses["box"].rotation[frame]).apply([1.0, 0.0, 0.0])
+        np.testing.assert_allclose(contact.normals[frame, facing], np.tile(side, (facing.sum(), 1)), atol=1e-4)
+    outside = contact.weight == 0.0
+    assert np.all(contact.depth[outside] <= -CLEAR + 1e-6)
+
+
+def test_slip_needs_two_frames():
+    """A point that touches in one frame alone has none; one that comes has that of the frame after."""
+    places = np.zeros((4, 1, 3))
+    places[:, 0, 0] = [0.0, 0.0, 0.01, 0.03]
+    up = np.tile([0.0, 0.0, 1.0], (4, 1, 1))
+    touching = np.array([[False], [True], [True], [False]])
+    np.testing.assert_allclose(slip_speed(places, up, touching, 10.0)[:, 0], [0.0, 0.1, 0.1, 0.0], atol=1e-6)
+    touching = np.array([[True], [False], [True], [False]])
+    assert not slip_speed(places, up, touching, 10.0).any()

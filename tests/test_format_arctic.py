@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +58,7 @@ def test_hands_and_parts_are_where_its_code_puts_them(tmp_path, view):
     sure = seen.any(axis=-1)
     assert np.abs(seen - given)[sure].mean() < 4.0 if view == 0 else np.array_equal(seen, given)
     assert recording.scene.noise == {"poses": 0.005} and recording.scene.fps == 30.0
+    assert sum("0.5 px were added" in note for note in recording.notes) == 1
 
 
 def test_sequences_are_called_by_their_names(tmp_path):
@@ -71,6 +73,14 @@ def test_sequences_are_called_by_their_names(tmp_path):
     assert find_format("arctic").splits_of(path) == ("p1_val",)
     (tmp_path / "splits_json/protocol_p2.json").write_text('{"train": 3, "val": null, "test": {"s01/box_use_01": 1}}')
     assert find_format("arctic").splits_of(path) == ("p1_val",)
+
+
+def test_the_root_of_a_file_system_is_a_folder_like_any_other():
+    """It has nothing above it in which to look for the rest."""
+    arctic_format, path = find_format("arctic"), Path("/none_01.mano.npy")
+    assert arctic_format.splits_of(path) == ()
+    with pytest.raises(InputError, match=r"none_01\.object\.npy"):
+        arctic_format.read(path, arctic_format.Options())
 
 
 def test_scene_folders_hold_articulated_objects(tmp_path):

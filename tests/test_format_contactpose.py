@@ -35,6 +35,7 @@ def test_everything_is_seen_where_its_own_projection_has_it(tmp_path, name, movi
     apart = np.linalg.norm(pixels(recording, "mug")[:, :, None] - seen[name, "mug"][:, None], axis=-1)
     assert apart.min(axis=1).max() < 1e-3 and apart.min(axis=2).max() < 1e-3
     assert recording.scene.read_rgb(2).mean() == 2 and np.allclose(recording.scene.read_depth(1), 0.8)
+    assert sum("0.5 px were added" in note for note in recording.notes) == 1
     assert not recording.world.camera.moves and recording.scene.noise == {"poses": 0.005}
 
 

@@ -63,6 +63,16 @@ def test_the_worn_camera_moves(tmp_path):
     assert np.abs(surfaces(said, "hand_left")[:, :778] - moved).max() > 1e-3
 
 
+def test_the_frame_that_is_wrong_is_named(tmp_path):
+    """By its own number, though frames before it have no pose."""
+    folder, _ = hocap.write_sequence(tmp_path, missing=(1,))
+    poses = np.load(folder / "poses_o.npy")
+    poses[0, 3, :4] *= 0.5
+    np.save(folder / "poses_o.npy", poses)
+    with pytest.raises(InputError, match="G01_1, frame 3: has norm 0.5"):
+        read(folder, "hocap", without_hands=True)
+
+
 def test_what_cannot_be_read_is_named(tmp_path):
     """Cameras of other names, names that lead elsewhere, arrays of other shapes, masks of another size."""
     folder, _ = hocap.write_sequence(tmp_path)

@@ -94,7 +94,7 @@ def test_ho3d_starts_from_predictions_and_writes_them_back(tmp_path):
 
 
 def test_several_results_are_exported_into_one_file(tmp_path, capsys):
-    """``export RESULT RESULT --format ho3d``; formats of one sequence, and stages, refuse more than one."""
+    """``export RESULT RESULT --format ho3d``; formats of one sequence refuse several; a stage has takes."""
     folders, _, _ = two_sequences(tmp_path)
     for folder in folders:
         words = ["import", "ho3d", str(folder), "--mano", str(tmp_path / "mano"), "--quiet"]
@@ -105,8 +105,15 @@ def test_several_results_are_exported_into_one_file(tmp_path, capsys):
     scored(tmp_path / "out/pred.json", 10)
     assert main(["export", *scenes, "--format", "foundationpose", "--output-dir", str(tmp_path / "no")]) == 2
     assert "2 recordings at once" in capsys.readouterr().err
-    assert main(["export", *scenes, "--output", str(tmp_path / "a.usdc")]) == 2
-    assert "2 of them with --output" in capsys.readouterr().err
+    assert main(["export", *scenes, "--poses", "a.npz", "--output", str(tmp_path / "a.usdc")]) == 2
+    assert "2 of them with --poses" in capsys.readouterr().err
+    assert main(["export", scenes[0], scenes[0], "--output", str(tmp_path / "a.usdc")]) == 2
+    assert "is given twice" in capsys.readouterr().err
+    usd = pytest.importorskip("pxr.Usd", reason="OpenUSD is not installed")
+    assert main(["export", *scenes, "--output", str(tmp_path / "a.usdc")]) == 0
+    stage, said = usd.Stage.Open(str(tmp_path / "a.usdc")), capsys.readouterr().out
+    names = stage.GetPrimAtPath("/World").GetVariantSet("take").GetVariantNames()
+    assert len(names) == 2 and all(name in said for name in names)
 
 
 def first_sample():

@@ -52,6 +52,7 @@ def test_cameras_that_stand_or_are_not_there(tmp_path):
     everything_is_there(recording, world)
     assert np.abs(recording.world.camera.matrices() - taco.STANDS).max() < NEAR
     assert any("camera 22070938 of 2" in note for note in recording.notes)
+    assert sum("0.5 px were added" in note for note in recording.notes) == 1
     folder, world = taco.write_sequence(tmp_path / "b", ego=False, allocentric=False)
     recording = read(folder, mano=tmp_path / "b/mano")
     everything_is_there(recording, world)
@@ -72,6 +73,13 @@ def test_what_cannot_be_read_is_named(tmp_path):
         read(folder, "taco", mano=tmp_path / "mano")
     with pytest.raises(InputError, match="camera 1: .*none of that name; 22070938, 22139908"):
         read(folder, "taco", camera="1", without_hands=True)
+    file = tmp_path / "Object_Poses" / taco.TRIPLET / taco.NAME / "tool_032.npy"
+    poses = np.load(file)
+    poses[1] = np.nan
+    poses[3, :3, :3] = np.diag([1.1, 1.0 / 1.1, 1.0]) @ poses[3, :3, :3]
+    np.save(file, poses)
+    with pytest.raises(InputError, match="tool, frame 3: is not a rotation matrix"):
+        read(folder, "taco", without_hands=True)
     (tmp_path / "Object_Models/032_cm.obj").unlink()
     with pytest.raises(InputError, match="holds no 032_cm.obj"):
         read(folder, "taco", without_hands=True)

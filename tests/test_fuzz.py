@@ -12,6 +12,7 @@ FEW = {
     "clip-hand_right_keypoints.npy": 6,
     "usda": 1,
     "usdc": 1,
+    **dict.fromkeys(("usd-usda", "usd-usdc", "usd-usdz"), 2),
     "mano-npz": 4,
     "mano-pickle": 6,
     "v2d-npz": 4,

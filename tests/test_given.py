@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 from tests.format_files.samples import hand_item, object_of, simulated
 from warpprior import RefineSettings, refine
 from warpprior.bodies import posed_vertices
+from warpprior.geometry.sampling import spread_vertices
 from warpprior.geometry.signed_distance import Surface
 from warpprior.support.errors import InputError
-from warpprior.terms.given import spread_vertices
 
 
 def unseen(scene, **changes):

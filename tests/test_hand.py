@@ -6,6 +6,7 @@ import pytest
 import warpprior
 from tests.surface_checks import crossings, enclosed_volume, face_normals, unmatched_edges
 from warpprior.bodies import link_transforms, posed_keypoints, posed_vertices, read_hand
+from warpprior.bodies.body import keypoint_body
 from warpprior.bodies.readers.assets import find_asset
 from warpprior.scene import Poses
 from warpprior.scenes.human_hand import joint_offsets, mean_hand, shape_direction
@@ -142,6 +143,19 @@ def test_keypoints_are_in_the_usual_order(hand):
         assert hand.skin_weights[vertex][hand.skin_links[vertex] == link].sum() == pytest.approx(1.0)
     points = posed_keypoints(hand, motion(np.zeros(45)))[0]
     assert (np.diff(points[[5, 6, 7, 8]], axis=0)[:, 0] > 0.0).all() and points[5, 1] > points[17, 1]
+
+
+def test_keypoints_alone_are_those_of_the_whole_hand(hand):
+    """Where only vertices that keypoints are on are posed, they are where the posed surface has them, bit for bit."""
+    random = np.random.default_rng(3)
+    joints = random.uniform(hand.lower, hand.upper, (4, hand.coordinate_count))
+    turns = random.normal(size=(4, 4))
+    turns /= np.linalg.norm(turns, axis=1, keepdims=True)
+    poses = Poses(random.normal(size=(4, 3)), turns, joints, random.normal(size=hand.shape_count), scale=1.1)
+    whole = hand.keypoints.places(link_transforms(hand, poses), posed_vertices(hand, poses))
+    np.testing.assert_array_equal(posed_keypoints(hand, poses), whole)
+    assert keypoint_body(hand).vertex_count < 0.05 * hand.vertex_count
+    assert keypoint_body(hand) is keypoint_body(hand)
 
 
 def test_weights_are_few_and_smooth(hand):

@@ -44,7 +44,7 @@ class Fit:
     """One body's samples on given pictures, on the device and as a twin; the light is given, too."""
 
     def __init__(self, body, motion, device, *, pictures=None, shared=(), scales=None, count=60, least_cosine=0.2,
-                 sigma=0.0, marked=None, backdrop=None, sigmas=SIGMAS, seed=0):  # fmt: skip
+                 sigma=0.0, marked=None, beyond=0, backdrop=None, sigmas=SIGMAS, seed=0):  # fmt: skip
         random = np.random.default_rng(seed)
         self.body, self.sigmas, self.sigma, self.least_cosine = body, sigmas, sigma, least_cosine
         self.sample = Sample([body], [motion], device, shared=shared, lanes=8, points=4)
@@ -59,8 +59,8 @@ class Fit:
             self.own = body.colors
         self.gains = random.uniform(0.7, 1.2, (frames, count, 3)).astype(np.float32)
         self.offsets = random.uniform(-0.05, 0.05, (frames, 3)).astype(np.float32)
-        full = (frames, SMALL[0] * SHRINK, SMALL[1] * SHRINK)
-        self.marked = np.ones(full, dtype=bool) if marked is None else marked
+        self.crop = np.array(SMALL) * SHRINK + beyond  # height and width [px]
+        self.marked = np.ones((frames, *self.crop), dtype=bool) if marked is None else marked
         window = Window(np.zeros((frames, 2), dtype=np.int32), CAMERA.width, CAMERA.height)
         if backdrop is not None:
             backdrop = wp.array(backdrop, dtype=wp.uint64, device=device)
@@ -78,7 +78,7 @@ class Fit:
         blurred = image_kernels.Blurred()
         blurred.values = sample.constants(self.pictures.reshape(len(self.pictures), -1, 4), wp.vec4)
         blurred.origins = sample.constants(np.tile(ORIGIN, (sample.frames, 1)), wp.vec2i)
-        blurred.height, blurred.width, blurred.shrink = *SMALL, SHRINK
+        blurred.height, blurred.width, blurred.shrink = *map(int, self.crop), SHRINK
         blurred.sigma = self.sigma
         view = image_kernels.View()
         view.keys, view.origins, view.faces = self.canvas.keys, self.canvas.origins, self.canvas.faces
@@ -289,6 +289,24 @@ def test_own_colors_are_blurred_as_the_picture_is(device):
     alone = Fit(plane, motion, device, count=300, sigma=sigma, marked=marked)
     exact = np.column_stack([places[:, 0] ** 2, 0.5 + 0.4 * places[:, 1]])
     np.testing.assert_allclose(alone.albedo.numpy()[0][inner, :2], exact[inner], atol=2e-3)
+
+
+def test_crops_need_not_be_whole_numbers_of_blurred_pixels(device):
+    """What is of the body is looked up where it is in the picture, though the crop has a row and a column more."""
+    ball = BODIES["ball"]
+    motion = wander(ball, 2, seed=8, middle=(0.0, 0.0, 0.4))
+    striped = np.zeros((2, SMALL[0] * SHRINK, SMALL[1] * SHRINK), dtype=bool)
+    striped[:, :, ::5] = striped[:, ::7] = True
+    wider = np.pad(striped, ((0, 0), (0, 1), (0, 1)))
+    fits = [
+        Fit(ball, motion, device, count=300, sigma=5.0, marked=marked, beyond=beyond)
+        for marked, beyond in ((striped, 0), (wider, 1), (np.ones_like(striped), 0))
+    ]
+    seen = fits[0].seen_samples
+    assert seen.sum() > 15
+    np.testing.assert_array_equal(fits[1].seen_samples, seen)
+    np.testing.assert_array_equal(fits[1].albedo.numpy()[seen], fits[0].albedo.numpy()[seen])
+    assert np.abs(fits[2].albedo.numpy() - fits[0].albedo.numpy())[seen].max() > 0.01
 
 
 def test_misses_are_gauged_by_their_hue(device):

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+import warp as wp
 from scipy.spatial.transform import Rotation
 
 from tests.reference import distance as distances
 from tests.reference import metrics as reference
 from warpprior.bodies import posed_keypoints, posed_vertices, rigid_body
 from warpprior.bodies.readers.hand import read_hand
-from warpprior.metrics import evaluate
+from warpprior.metrics import Evaluator, evaluate, surfaces
 from warpprior.metrics.accuracy import failures
 from warpprior.metrics.chamfer import chamfer_2d, pixel_size
 from warpprior.metrics.surfaces import SurfacePoints
@@ -53,6 +54,43 @@ def wedge():
     vertices = mesh.vertices.copy()
     vertices[0] *= 1.5
     return rigid_body("wedge", vertices, mesh.faces)
+
+
+def test_the_truth_is_prepared_once(hand_body, device, monkeypatch):
+    """A second motion costs the meshes of its own frames alone, and gives what an evaluator of its own gives."""
+    truth, first, second = (motion_of(hand_body, seed, 0.003 * seed) for seed in range(3))
+    scene = Scene("one", CAMERA, 30.0, (SceneBody(hand_body, 1, False, first, truth),))
+    made = []
+
+    def mesh(*given, make=wp.Mesh, **options):
+        made.append(make(*given, **options))
+        return made[-1]
+
+    evaluator = Evaluator(scene, device=device)
+    monkeypatch.setattr(wp, "Mesh", mesh)
+    evaluator({hand_body.name: first})
+    assert len(made) == 2 * FRAMES
+    found = evaluator({hand_body.name: second})
+    assert len(made) == 3 * FRAMES
+    assert found == evaluate(scene, {hand_body.name: second}, device=device)
+
+
+def test_what_is_known_is_posed_once(device, monkeypatch):
+    """A known body moves alike before and after, so it is posed for the first motion only."""
+    body, other = wedge(), replace(wedge(), name="other")
+    motion = replace(motion_of(body), joints=np.zeros((FRAMES, 0)))
+    posed, pose = [], surfaces.posed_vertices
+
+    def counted(of, *given, **options):
+        posed.append(of)
+        return pose(of, *given, **options)
+
+    monkeypatch.setattr(surfaces, "posed_vertices", counted)
+    bodies = SceneBody(body, 1, True, motion), SceneBody(other, 2, False, motion)
+    evaluator = Evaluator(Scene("two", CAMERA, 30.0, bodies), device=device)
+    for _ in range(2):
+        evaluator({body.name: motion, other.name: replace(motion)})
+    assert [posed.count(each) for each in (body, other)] == [1, 2]
 
 
 def chamfer_by_all_triangles(body, estimate, truth, device):

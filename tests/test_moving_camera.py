@@ -8,16 +8,22 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.estimator_scenes import make_block, make_motion, make_scene
+from warpprior.checks.run import check
 from warpprior.cli import main
 from warpprior.formats import Recording, read, write
 from warpprior.io import load_result_poses, load_scene, save_result, save_scene
 from warpprior.io.world_poses import load_result_camera
 from warpprior.metrics import evaluate
+from warpprior.refinement.adam import Adam
 from warpprior.refinement.run import refine
 from warpprior.scene import Camera, Poses
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
+from warpprior.system.motion import MotionState
+from warpprior.system.observed import observe_picture
+from warpprior.system.problem import Problem
+from warpprior.terms import literal_terms
 from warpprior.tracking.run import track
 from warpprior.tracking.settings import TrackSettings
 from warpprior.tracking.tracker import Tracker
@@ -94,6 +100,33 @@ def test_a_measured_camera_stays_where_no_term_holds_it(head_scene, without):
     assert camera.covariance is None
     (note,) = [note for note in found.notes if note.startswith("the camera moves")]
     assert "estimated" not in note and "stay as they are" in note
+
+
+def test_the_paper_knows_no_world(head_scene):
+    """Its terms compare frames as the camera sees them: said where the camera moves, and by no other term."""
+    settings = RefineSettings(without=("gauss_newton", "hypotheses"), terms=literal_terms(), iterations=1)
+    found = refine(head_scene, settings, device="cpu", check_first=False)
+    said = [note for note in found.notes if "the paper's compares frames in the camera's frame" in note]
+    assert [note.partition(":")[0] for note in said] == ["consistency", "smoothness"]
+
+
+def test_adam_says_what_it_holds(head_scene):
+    """It steps along poses and joints: a camera that is estimated stays where least squares left it."""
+    motion = MotionState(head_scene, "cpu", point_count=64)
+    problem = Problem(motion, observe_picture(motion, 0.5, calibrate=False))
+    Adam(problem, RefineSettings())
+    assert "adam holds the camera's motion as it was before, and moves poses and joints alone." in problem.notes
+
+
+def test_speeds_are_those_in_the_world():
+    """A block that rests before a head that turns to and fro does not say that the frame rate is wrong."""
+    turns = Rotation.from_rotvec(np.outer(0.25 * (-1.0) ** np.arange(FRAMES), [0.0, 1.0, 0.0])).as_quat()
+    path = CameraPath(np.zeros((FRAMES, 3)), turns)
+    block = make_block()
+    poses = seen_from(path, make_motion((0.0, 0.0, 0.6), frames=FRAMES))
+    scene = replace(make_scene([block], [poses], [poses], camera=SMALL), world=World(path))
+    codes = [[finding.code for finding in check(one)] for one in (scene, replace(scene, world=None))]
+    assert "frame_rate" not in codes[0] and "frame_rate" in codes[1]
 
 
 def test_commands_measure_with_the_camera_of_the_result(tmp_path, head_scene, refined):

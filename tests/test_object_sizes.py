@@ -4,16 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import warp as wp
 
 import warpprior
 from warpprior.bodies import read_mesh
+from warpprior.geometry.signed_distance import shared_field
 from warpprior.io import results
 from warpprior.scene import Camera
 from warpprior.scenes import simulate
 from warpprior.settings import RefineSettings
 from warpprior.support.errors import InputError
 from warpprior.system.motion import MotionState
+from warpprior.system.observed import observe_picture
+from warpprior.system.problem import Problem
+from warpprior.terms.literal import LiteralSmoothness, touching_pairs, vertex_moments
 from warpprior.terms.touch import moving_frames
+from warpprior.tracking.tracker import Tracker
 
 FACTOR = 1.6
 SMALL = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
@@ -119,6 +125,22 @@ def test_the_tracker_takes_it_as_given(scene):
     found = warpprior.track(scene.first_frames(3), device="cpu", check_first=False)
     assert any("its size is not estimated here" in warning for warning in found.scene.warnings)
     assert found.poses["can"].scale == 1.0
+    with pytest.warns(UserWarning, match="can: its size is not estimated here, and 1 times"):
+        Tracker(scene, device="cpu")
+
+
+def test_the_paper_takes_sizes_as_they_are(scene):
+    """Surfaces and moments of its terms are those of the size that was found before, not of the one that was given."""
+    motion = MotionState(scene, "cpu", point_count=64)
+    motion.assign_size("can", wp.array(np.log([0.5]).astype(np.float32), dtype=wp.float32, device="cpu"))
+    problem = Problem(motion, observe_picture(motion, 0.5, calibrate=False))
+    can = scene.body("can")
+    (field,) = [field for _, other, field in touching_pairs(problem) if other.name == "can"]
+    given = shared_field(can.body, "cpu", scale=can.initial.scale)
+    assert field is shared_field(can.body, "cpu", scale=0.5 * can.initial.scale) and field is not given
+    (bound,) = [one for one in LiteralSmoothness().bind(problem) if one.body.name == "can"]
+    _, covariance = vertex_moments(can.body, 0.5 * can.initial.scale)
+    np.testing.assert_allclose(np.array(bound._covariance).reshape(3, 3), covariance, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["hand", "can"])

@@ -154,10 +154,10 @@ def test_a_full_tracked_result_shows_how_sure_it_is(result, tmp_path):
 def test_a_stage_that_cannot_be_written_does_not_cost_the_numbers(result, tmp_path, monkeypatch):
     """The rest is saved as a whole, with a note, and then the failure is raised."""
 
-    def fail(_scene, _poses, path, **__):
+    def fail(_take, path, **__):
         raise RunError(f"{path}: cannot write it: No space left on device")
 
-    monkeypatch.setattr("warpprior.usd.export_usd", fail)
+    monkeypatch.setattr("warpprior.usd.export.export_take", fail)
     out = tmp_path / "out"
     with pytest.raises(RunError, match=f"^{re.escape(str(out))}/scene.usdc: cannot write it: No space left on device$"):
         save_result(result, out, video=False, report=False)

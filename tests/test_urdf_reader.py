@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from tests.reference.kinematics import matrices
 from warpprior.bodies import JointType, link_transforms, posed_vertices, read_urdf
 from warpprior.bodies.primitives import make_box
+from warpprior.bodies.readers.urdf_writer import write_urdf
 from warpprior.scene import Poses
 from warpprior.support.errors import InputError
 
@@ -387,3 +388,66 @@ def test_reference_hand(shared_data):
         assert (low, high) == (pytest.approx(limit.lower), pytest.approx(limit.upper))
     joints = np.random.default_rng(1).uniform(-2, 2, (10, 16))
     assert_same_links(body, peer, joints, atol=1e-6)
+
+
+INERTIAL = """<inertial><origin xyz="0.01 0 0" rpy="0 0 1.5707963267948966"/><mass value="0.2"/>
+  <inertia ixx="3e-4" ixy="0" ixz="0" iyy="2e-4" iyz="0" izz="4e-4"/></inertial>"""
+
+
+def test_masses_and_forces(write):
+    """Mass, centre, inertia in the link's frame, and what brakes a joint; NaN and None where nothing is said."""
+    hinge = '<axis xyz="0 0 1"/><limit effort="3" velocity="0" lower="0" upper="1"/><dynamics damping="0.1"/>'
+    text = wrap(
+        f"<link name='a'>{BOX}{INERTIAL}</link><link name='b'>{BOX}</link>", joint("j", "a", "b", "revolute", hinge)
+    )
+    body = read_urdf(write(text), "r")
+    own, nothing = body.dynamics.masses
+    assert nothing is None and own.mass == 0.2 and body.warnings == ()
+    axes = Rotation.from_quat(own.axes).as_matrix()
+    np.testing.assert_allclose(axes @ np.diag(own.moments) @ axes.T, np.diag([2e-4, 3e-4, 4e-4]), atol=1e-12)
+    np.testing.assert_allclose(own.center, [0.01, 0.0, 0.0])
+    forces = body.dynamics.forces
+    np.testing.assert_array_equal(forces.effort, [np.nan, 3.0])
+    np.testing.assert_array_equal(forces.damping, [np.nan, 0.1])
+    assert np.isnan(forces.velocity).all() and np.isnan(forces.friction).all()  # a velocity of 0 says nothing
+    assert read_urdf(write(wrap(f"<link name='a'>{BOX}</link>")), "r").dynamics is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('ixx="3e-4"', 'ixx="0"', "not positive"),
+        ('izz="4e-4"', 'izz="9e-4"', "no body can have"),
+        ('value="0.2"', 'value="-0.2"', "no link can have"),
+        ('value="0.2"', 'value="much"', "no numbers"),
+        ('ixy="0"', 'ixy="nan"', "no numbers"),
+        ('value="0.2"', 'value="0"', None),
+    ],
+)
+def test_unusable_masses_are_said(write, old, new, said):
+    """They never refuse a file: inertia of the shape instead, kept as it is, or left out."""
+    text = wrap(f"<link name='a'>{BOX}{INERTIAL.replace(old, new)}</link>")
+    body = read_urdf(write(text), "r")
+    warnings = [text for text in body.warnings if "'a'" in text]
+    assert len(warnings) == (said is not None) and all(said in text for text in warnings)
+    if said == "not positive":  # a box of 0.1 m: m s^2 / 6
+        np.testing.assert_allclose(body.dynamics.masses[0].moments, 0.2 * 0.1**2 / 6.0, rtol=1e-5)
+    elif said == "no body can have":
+        np.testing.assert_allclose(sorted(body.dynamics.masses[0].moments), [2e-4, 3e-4, 9e-4])
+    else:
+        assert body.dynamics is None
+
+
+def test_masses_are_written(tmp_path, write):
+    """A robot that is written without its file keeps masses and forces."""
+    hinge = '<axis xyz="0 0 1"/><limit effort="3" velocity="2" lower="0" upper="1"/><dynamics friction="0.2"/>'
+    links = f"<link name='a'>{BOX}</link><link name='b'>{BOX}{INERTIAL}</link>"
+    body = read_urdf(write(wrap(links, joint("j", "a", "b", "revolute", hinge))), "r")
+    again = read_urdf(write_urdf(body, tmp_path / "again"), "r")
+    own, found = body.dynamics.masses[1], again.dynamics.masses[1]
+    tensors = [(Rotation.from_quat(m.axes).as_matrix(), m.moments) for m in (own, found)]
+    tensors = [axes @ np.diag(moments) @ axes.T for axes, moments in tensors]
+    np.testing.assert_allclose(tensors[1], tensors[0], atol=1e-10)
+    assert again.dynamics.masses[0] is None and found.mass == pytest.approx(0.2)
+    for name, values in vars(body.dynamics.forces).items():
+        np.testing.assert_array_equal(np.nan_to_num(getattr(again.dynamics.forces, name)), np.nan_to_num(values))

@@ -21,6 +21,11 @@ def test_contact_points_and_symmetry(tmp_path):
     scene = make_scene(arm=make_arm())
     scene = replace(scene, bodies=(replace(scene.bodies[0], symmetry="z"), *scene.bodies[1:]))
     contacts = make_contacts()
+    random = np.random.default_rng(0)
+    normals = random.normal(size=contacts.points.shape)
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True)
+    depth, slip = random.normal(scale=1e-3, size=(2, *contacts.weight.shape))
+    contacts = replace(contacts, normals=normals, depth=depth, slip=np.abs(slip))
     poses = {body.name: body.truth for body in scene.bodies}
     export_usd(scene, poses, tmp_path / "a.usdc", contacts=[contacts])
     assert check_stage(tmp_path / "a.usdc") == []
@@ -34,6 +39,12 @@ def test_contact_points_and_symmetry(tmp_path):
         places = np.asarray(UsdGeom.Points(prim).GetPointsAttr().Get(frame))
         np.testing.assert_allclose(places, turn.apply(contacts.points[frame, :1]) + WORLD_FROM_CAMERA[:3], atol=1e-6)
         np.testing.assert_allclose(weight.ComputeFlattened(frame), contacts.weight[frame, :1], atol=1e-6)
+        primvars = {
+            name: UsdGeom.PrimvarsAPI(prim).GetPrimvar(name).Get(frame) for name in ("normals", "depth", "slip")
+        }
+        np.testing.assert_allclose(primvars["normals"], turn.apply(contacts.normals[frame, :1]), atol=1e-6)
+        np.testing.assert_allclose(primvars["depth"], contacts.depth[frame, :1], atol=1e-6)
+        np.testing.assert_allclose(primvars["slip"], contacts.slip[frame, :1], atol=1e-6)
     assert stage.GetPrimAtPath("/World/Light").IsA(UsdLux.DomeLight)
 
 
@@ -46,6 +57,9 @@ def test_results_say_how_they_came_about(tmp_path):
     assert about["seed"] == 5 and json.loads(about["settings"])["smooth"] == 0.5
     assert json.loads(about["metrics"]) == {"iou": 0.9}
     assert "warpprior" in json.loads(about["versions"]) and "verdicts" in about
+    save_result(result, tmp_path / "seeded", seed=7)
+    stage = Usd.Stage.Open(str(tmp_path / "seeded" / "scene.usdc"))
+    assert stage.GetRootLayer().customLayerData["warpprior"]["seed"] == 7
 
 
 def test_packages_hold_the_same(tmp_path):

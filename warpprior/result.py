@@ -20,12 +20,19 @@ class ContactPoints:
         body, other: names of the body that owns the points and of the body they touch.
         points: positions in the camera frame (frame, point, 3) [m].
         weight: contact weight in [0, 1] (frame, point).
+        normals: out of the other body at its nearest place, camera frame (frame, point, 3); None where not measured.
+        depth: how far inside the other body [m], negative outside (frame, point); None where not measured.
+        slip: speed along the other body's surface [m/s] where it touches in this and the frame before (or, where it
+            just came, the next), else 0 (frame, point); None where not measured.
     """
 
     body: str
     other: str
     points: np.ndarray
     weight: np.ndarray
+    normals: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    slip: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==

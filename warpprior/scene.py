@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from warpprior.bodies.body import UNIT_TOLERANCE, Body
+from warpprior.bodies.contact_map import ContactMap, TouchingPoints
 from warpprior.bodies.mass import UNKNOWN, Matter
 from warpprior.bodies.size_prior import SizePrior
 from warpprior.observations import CHANNELS, DETECTIONS, channel, check_noise
@@ -158,6 +161,7 @@ class Scene:
             :data:`warpprior.observations.CHANNELS`), where it is known; :meth:`sigma` fills in the rest.
         timestamps: when each frame was taken (frame,) [s], strictly increasing; None for one every 1 / fps.
         world: poses of a moving camera, and the direction of gravity; None: the camera stands.
+        contact_maps: where bodies are to touch each other, and how near they are to be.
         folder: where it was read from, or None.
         warnings: what was repaired or looks odd, one sentence each; they go into the report.
 
@@ -184,11 +188,20 @@ class Scene:
     warnings: tuple[str, ...] = ()
     noise: Mapping[str, float] = field(default_factory=dict)
     world: World | None = None
+    contact_maps: tuple[ContactMap | TouchingPoints, ...] = ()
 
     def __post_init__(self):
         _take_observations(self)
         _fit_missing_starts(self)
         check_scene(self)
+
+    @staticmethod
+    def from_stage(stage: Any, **how: Any) -> Scene:
+        """The scene that a USD stage shows, of a file or an open ``pxr.Usd.Stage``; its motion is the first poses.
+
+        ``how`` and errors are those of :func:`warpprior.usd.reading.read_stage`: prims that are bodies, label images...
+        """
+        return import_module("warpprior.usd.reading").read_stage(stage, **how).scene  # of a higher floor
 
     @property
     def frame_count(self) -> int:
@@ -230,22 +243,9 @@ class Scene:
             labels=None if self.labels is None else self.labels[cut],
             timestamps=None if self.timestamps is None else self.timestamps[cut],
             world=None if self.world is None else self.world.first_frames(count),
+            contact_maps=tuple(wanted.frames(cut) for wanted in self.contact_maps),
             **{key: {name: values[cut] for name, values in getattr(self, key).items()} for key in DETECTIONS},
         )
-
-
-def with_sizes_known(scene: Scene) -> Scene:
-    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
-    sized = [body for body in scene.bodies if body.size is not None]
-    if not sized:
-        return scene
-    notes = [
-        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
-        "refine a part of the sequence, and start from the poses of its result, which have the size."
-        for body in sized
-    ]
-    bodies = tuple(replace(body, size=None) for body in scene.bodies)
-    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))
 
 
 def _take_observations(scene: Scene) -> None:
@@ -399,28 +399,15 @@ def check_scene(scene: Scene) -> None:
                 raise InputError(f"{where}: {key} of {name!r}", f"shape {np.shape(values)}", f"shape {wanted}")
     if scene.timestamps is not None:
         check_timestamps(f"{where}: timestamps", scene.timestamps, scene.frame_count)
-    _check_world(f"{where}: world", scene.world, scene.frame_count)
+    if scene.world is not None:
+        scene.world.check(f"{where}: world", scene.frame_count)
+    for wanted in scene.contact_maps:
+        wanted.check(f"{where}: contact maps", [body.body for body in scene.bodies], scene.frame_count)
     if scene.labels is not None:
         expected = (scene.frame_count, scene.camera.height, scene.camera.width)
         if scene.labels.shape != expected or scene.labels.dtype != np.uint8:
             found = f"{scene.labels.dtype} of shape {scene.labels.shape}"
             raise InputError(f"{where}: labels", found, f"uint8 of shape (frame, height, width) = {expected}")
-
-
-def _check_world(where: str, world: World | None, frame_count: int) -> None:
-    """Poses of the camera in every frame, as unit quaternions."""
-    for name in ("camera", "truth"):
-        path = getattr(world, name, None)
-        if path is None:
-            continue
-        shapes = np.shape(path.position), np.shape(path.rotation)
-        wanted = (frame_count, 3), (frame_count, 4)
-        if shapes != wanted:
-            raise InputError(f"{where}: {name}", f"shapes {shapes}", f"shapes {wanted}")
-        good = np.isfinite(path.position).all() and np.isfinite(path.rotation).all()
-        if not good or np.abs(np.linalg.norm(path.rotation, axis=1) - 1.0).max() > UNIT_TOLERANCE:
-            accepted = "finite places and unit quaternions"
-            raise InputError(f"{where}: {name}", "not finite, or of another length", accepted)
 
 
 def check_is_scene(scene: object, where: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from warpprior.bodies.body import UNIT_TOLERANCE
+from warpprior.support.errors import InputError
 from warpprior.support.limits import check_ranges, number
 
 STILL_M, STILL_RAD = 1e-4, 1e-4  # a camera that moves less in all is taken to stand
@@ -164,3 +166,21 @@ class World:
             if (path := getattr(self, key)) is not None
         }
         return replace(self, **cut) if cut else self
+
+    def check(self, where: str, frame_count: int) -> None:
+        """Refuse paths of the camera without poses in every frame, as unit quaternions.
+
+        Raises:
+            InputError: names the place and the path.
+        """
+        for name, path in (("camera", self.camera), ("truth", self.truth)):
+            if path is None:
+                continue
+            shapes = np.shape(path.position), np.shape(path.rotation)
+            wanted = (frame_count, 3), (frame_count, 4)
+            if shapes != wanted:
+                raise InputError(f"{where}: {name}", f"shapes {shapes}", f"shapes {wanted}")
+            good = np.isfinite(path.position).all() and np.isfinite(path.rotation).all()
+            if not good or np.abs(np.linalg.norm(path.rotation, axis=1) - 1.0).max() > UNIT_TOLERANCE:
+                accepted = "finite places and unit quaternions"
+                raise InputError(f"{where}: {name}", "not finite, or of another length", accepted)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tests.fuzz import others, seeds
 from tests.fuzz.mutators import BYTES, TEXT, Mutator
+from tests.fuzz.stages import write_stage
 from tests.fuzz.structures import (
     change_json,
     change_json_of_glb,
@@ -367,6 +368,10 @@ FORMATS: dict[str, Format] = {
     "aria-trajectory": _of_others("aria_hands", "slam/closed_loop_trajectory.csv", TEXT, others.write_hand_tables, 2),
     "usda": _of_body("box.usda", seeds.usdas, TEXT, partial(_read_body, reader="read_animated", name="a", **_USD)),
     "usdc": _of_body("box.usdc", seeds.usdcs, BYTES, partial(_read_body, reader="read_animated", name="a", **_USD)),
+    **{
+        f"usd-{ending}": _of_others("usd", f"s.{ending}", how, write_stage, 1, below=f"s.{ending}")
+        for ending, how in (("usda", TEXT), ("usdc", BYTES), ("usdz", BYTES))
+    },
 }
 if find_spec("h5py") is not None:
     FORMATS["egodex-hdf5"] = _of_others("egodex", "7.hdf5", BYTES, others.write_egodex, 1, below="7.hdf5")

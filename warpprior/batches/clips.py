@@ -6,13 +6,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warpprior.batches.names import RESERVED
 from warpprior.formats.place import ANY, Place
 from warpprior.io.scene_file import SCENE_FILE
 from warpprior.support.errors import InputError
+
+if TYPE_CHECKING:
+    from warpprior.formats.format import Format
 
 _LONGEST = 200  # characters of a name
 _COUNT = re.compile(r"^\[frames\][^\[]*?^\s*count\s*=\s*(\d{1,7})\s*(?:#.*)?$", re.MULTILINE)
@@ -131,7 +135,7 @@ def _known(root: Place) -> Iterator[Path]:
     else:
         from warpprior.formats.registry import find_format
 
-        known = find_format(root.format).recognises
+        known = partial(_may_be, find_format(root.format))
 
     def walk(path: Path) -> Iterator[Path]:
         real = os.path.realpath(path)
@@ -145,6 +149,14 @@ def _known(root: Place) -> Iterator[Path]:
                 yield from walk(path / name)
 
     return walk(root.path)
+
+
+def _may_be(format: Format, path: Path) -> bool:
+    """Whether a path is a clip of a format, though perhaps a damaged one: that is named when it is read."""
+    try:
+        return bool(format.recognises(path))
+    except (InputError, OSError):
+        return True
 
 
 def _inside(folder: Path, *, files: bool) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from warpprior.bodies.dynamics import Dynamics
 from warpprior.support.arrays import to_numpy
 
 UNIT_TOLERANCE = 1e-3  # of the length of quaternions
@@ -119,6 +121,7 @@ class Body:
             (frame, vertex, 3) float32 [m]; ``vertices`` is one moment of it.  None for all other bodies.
         keys: of ``scene.toml`` with which its file has to be read to be this body again, where they are no defaults.
         stands_for: of a body that is computed with instead of one with more faces; see :class:`Original`.
+        dynamics: masses and forces that its file states; see :class:`warpprior.bodies.dynamics.Dynamics`.
 
     Raises:
         ValueError: on construction, when an array has another shape than the others imply, or an index points at
@@ -156,6 +159,7 @@ class Body:
     animation: np.ndarray | None = None
     keys: dict[str, Any] = field(default_factory=dict)
     stands_for: Original | None = None
+    dynamics: Dynamics | None = None
 
     def __post_init__(self):
         check_body(self)
@@ -203,6 +207,35 @@ class Body:
     def first_moments(self, count: int) -> Body:
         """The same body with the first ``count`` moments of its animation; itself without one."""
         return self if self.animation is None else replace(self, animation=self.animation[:count])
+
+
+@lru_cache(maxsize=64)
+def keypoint_body(body: Body) -> Body:
+    """The same body with the vertices alone that its keypoints are, which is soon posed; itself if it is animated.
+
+    Args:
+        body: with keypoints.
+    """
+    keypoints = body.keypoints
+    assert keypoints is not None, "it is what is asked about"
+    if body.animation is not None:
+        return body
+    vertices = np.asarray(keypoints.vertices)
+    used = np.unique(np.append(vertices[vertices >= 0], 0))
+    places = np.where(vertices >= 0, np.searchsorted(used, vertices), -1)
+    return replace(
+        body,
+        vertices=body.vertices[used],
+        faces=np.zeros((1, 3), dtype=np.int32),
+        skin_links=body.skin_links[used],
+        skin_weights=body.skin_weights[used],
+        shape_directions=body.shape_directions[used],
+        pose_directions=body.pose_directions[used],
+        colors=None,
+        texture_coordinates=None,
+        contact_zones={},
+        keypoints=replace(keypoints, vertices=places.astype(np.int32)),
+    )
 
 
 def check_body(body: Body) -> None:
@@ -278,6 +311,9 @@ def _check_extras(body: Body, require) -> None:
     for name, values in body.contact_zones.items():
         good = ((np.asarray(values) >= 0) & (np.asarray(values) < body.vertex_count)).all()
         require(good, f"contact_zones[{name!r}]", f"must lie in [0, {body.vertex_count})")
+    if body.dynamics is not None:
+        counts = {len(body.dynamics.masses), *(len(values) for values in vars(body.dynamics.forces).values())}
+        require(counts == {body.link_count}, "dynamics", f"needs {body.link_count} of each")
     if body.pose_prior is not None:
         n = body.coordinate_count
         good = np.shape(body.pose_prior.mean) == (n,) and np.shape(body.pose_prior.precision) == (n, n)

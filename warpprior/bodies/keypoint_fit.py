@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import Body, keypoint_body
 from warpprior.bodies.model import BodyModel
 
 STEP_RAD = 1e-3  # of joints, for differences
@@ -81,26 +81,7 @@ class KeypointModel:
     """
 
     def __init__(self, body: Body, shape: np.ndarray | None = None, scale: float = 1.0):
-        keypoints = body.keypoints
-        assert keypoints is not None, "it has what is fitted"
-        vertices = np.asarray(keypoints.vertices)
-        used = np.unique(np.append(vertices[vertices >= 0], 0))
-        places = np.where(vertices >= 0, np.searchsorted(used, vertices), -1)
-        features = body.pose_directions.shape[-1]
-        directions = body.pose_directions[used] if features else np.zeros((len(used), 3, 0), dtype=np.float32)
-        self.body = replace(
-            body,
-            vertices=body.vertices[used],
-            faces=np.zeros((1, 3), dtype=np.int32),
-            skin_links=body.skin_links[used],
-            skin_weights=body.skin_weights[used],
-            shape_directions=body.shape_directions[used],
-            pose_directions=directions,
-            colors=None,
-            texture_coordinates=None,
-            contact_zones={},
-            keypoints=replace(keypoints, vertices=places.astype(np.int32)),
-        )
+        self.body = keypoint_body(body)
         self._model = BodyModel(self.body, "cpu")
         self._shape, self._scale = np.zeros(0) if shape is None else np.asarray(shape), float(scale)
         self._states: dict[int, tuple] = {}

@@ -71,6 +71,12 @@ class MassProperties:
     moments: np.ndarray
     axes: np.ndarray
 
+    def scaled(self, factor: float) -> MassProperties:
+        """Of the same body that many times as large, at the same density."""
+        if factor == 1.0:
+            return self
+        return MassProperties(self.mass * factor**3, self.center * factor, self.moments * factor**5, self.axes)
+
 
 @dataclass(frozen=True, eq=False)
 class Solid:
@@ -82,13 +88,17 @@ class Solid:
 
     def weighed(self, density: float) -> MassProperties:
         """Its mass properties at a density [kg/m^3]."""
-        from scipy.spatial.transform import Rotation
-
         spread = density * self.second
-        inertia = np.trace(spread) * np.eye(3) - spread
-        moments, axes = np.linalg.eigh(inertia)
-        axes[:, 2] *= np.sign(np.linalg.det(axes))
-        return MassProperties(density * self.volume, self.center, moments, Rotation.from_matrix(axes).as_quat())
+        return along_axes(density * self.volume, self.center, np.trace(spread) * np.eye(3) - spread)
+
+
+def along_axes(mass: float, center: np.ndarray, inertia: np.ndarray) -> MassProperties:
+    """Mass properties of an inertia (3, 3) [kg m^2] about the centre of mass, by its principal axes."""
+    from scipy.spatial.transform import Rotation
+
+    moments, axes = np.linalg.eigh(inertia)
+    axes[:, 2] *= np.sign(np.linalg.det(axes))
+    return MassProperties(mass, center, moments, Rotation.from_matrix(axes).as_quat())
 
 
 def solid_of(vertices: np.ndarray, faces: np.ndarray, *, closed: bool = True) -> Solid:

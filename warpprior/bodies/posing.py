@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import warp as wp
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import Body, keypoint_body
 from warpprior.bodies.model import BodyModel, BodyState, shared_model
 
 
@@ -123,6 +123,8 @@ def posed_keypoints(body: Body, poses: Motion, device: wp.DeviceLike = "cpu") ->
     frame_count = len(poses.position)
     if body.keypoints is None:
         return np.zeros((frame_count, 0, 3), dtype=np.float32)
+    body = keypoint_body(body)
+    assert body.keypoints is not None, "it keeps them"
     model, state = posed_state(body, poses, device)
     vertices = wp.zeros((frame_count, body.vertex_count), dtype=wp.vec3, device=model.device)
     model.skin(state, vertices)

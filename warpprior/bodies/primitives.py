@@ -23,6 +23,11 @@ def make_cylinder(radius: float, length: float) -> Surface:
     return _revolve([(0.0, -length / 2), (radius, -length / 2), (radius, length / 2), (0.0, length / 2)])
 
 
+def make_cone(radius: float, length: float) -> Surface:
+    """A cone [m] with its tip up, and half of its length on either side of the origin."""
+    return _revolve([(0.0, -length / 2), (radius, -length / 2), (0.0, length / 2)])
+
+
 def make_sphere(radius: float) -> Surface:
     """A sphere [m]."""
     return make_capsule(radius, 0.0)

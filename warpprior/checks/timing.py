@@ -241,8 +241,7 @@ def frame_rates(evidence: Evidence) -> Iterator[Finding]:
     for track in evidence.once(tracks):
         if track.kind not in (LABELS, KEYPOINTS) or track.body in elsewhere:
             continue
-        depth = np.median(evidence.views[track.body].all_middles[:, 2])
-        steps = np.linalg.norm(np.diff(track.places, axis=0), axis=1) / np.diff(scene.times) * depth / scene.camera.fx
+        steps = _speeds(scene, track.places, float(np.median(evidence.views[track.body].all_middles[:, 2])))
         steps = steps[np.isfinite(steps)]
         if len(steps) >= FEWEST_STEPS:
             fastest = max(fastest or (0.0, ""), (float(np.median(steps)), track.body))
@@ -251,6 +250,16 @@ def frame_rates(evidence: Evidence) -> Iterator[Finding]:
         words = f"{name} moves at {speed:.3g} m/s (median of its steps), faster than hands: is fps {scene.fps:g} right?"
         cure = "[frames] fps: frames per second of the recording, after frames were left out"
         yield Finding("frame_rate", "warning", name, (), words, cure, {"speed_m_s": speed})
+
+
+def _speeds(scene: Scene, places: np.ndarray, depth: float) -> np.ndarray:
+    """How fast what is seen at places (frame, 2) [px] moves at a depth [m], in the world (step,) [m/s]."""
+    camera = scene.camera
+    flat = (places - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+    points = depth * np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
+    if scene.world is not None and scene.world.camera is not None:
+        points = scene.world.camera.moved_places(points)
+    return np.linalg.norm(np.diff(points, axis=0), axis=1) / np.diff(scene.times)
 
 
 def _with_another_depth(evidence: Evidence) -> set[str | None]:

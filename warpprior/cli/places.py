@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warpprior.formats.place import NAME, Place
+from warpprior.formats.place import NAME, STAGE, Place, is_stage
 
 if TYPE_CHECKING:
     from warpprior.cli.options import Parser
@@ -20,7 +20,7 @@ _FIRST = ("import",)  # commands whose first word may be a format
 
 
 def formats_named(words: Sequence[str]) -> list[str]:
-    """Names of formats that a command line may name: ``FORMAT:PATH``, ``--format FORMAT`` or ``import FORMAT``.
+    """Names of formats that a command line may name: ``FORMAT:PATH``, ``--format FORMAT``, ``import FORMAT``, a stage.
 
     Whether there are such formats is not asked: nothing is imported for other command lines.  Where ``import`` is given
     no name, the paths are looked at.
@@ -29,8 +29,14 @@ def formats_named(words: Sequence[str]) -> list[str]:
     found += [word.partition("=")[2] for word in words if word.startswith(f"{_FLAG}=")]
     found += [after for before, after in pairwise(words) if before == _FLAG]
     found += [word for word in words[1:2] if words[0] in _FIRST]
+    found += [STAGE for before, word in pairwise(words) if is_stage(word) and _may_be_read(before, word)]
     found = list(dict.fromkeys(name for name in found if NAME.fullmatch(name)))
     return found or [name for word in words[1:] if words[0] in _FIRST for name in _guessed(word)]
+
+
+def _may_be_read(before: str, word: str) -> bool:
+    """Is a path one that is read, not the value of an option, as ``--output``?"""
+    return not before.startswith("-") or os.path.isfile(word)
 
 
 def _guessed(word: str) -> list[str]:

@@ -183,6 +183,7 @@ def _files_to_open(folder: Path) -> str:
     meanings = {
         "report.html": "numbers and pictures in one page",
         "overlay.mp4": "before and after, over the images",
+        "contact.png": "contact as wanted, before and after",
         "scene.usdc": "the motion as a USD stage",
         "poses.npz": "the poses",
     }

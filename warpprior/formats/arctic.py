@@ -21,7 +21,8 @@ from warpprior.formats.parts.hinged import hinged_body
 from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, pinhole, rigid
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete
-from warpprior.formats.parts.pictures import color_pictures, inside, numbered, picture_size
+from warpprior.formats.parts.own_files import inside
+from warpprior.formats.parts.pictures import color_pictures, numbered, picture_size
 from warpprior.formats.parts.text_files import entry, numbers, read_json
 from warpprior.formats.recording import Recording
 from warpprior.io.lens import make_lens
@@ -60,7 +61,10 @@ class ArcticFormat(Format):
         "the articulated object, both hands (MANO), one of nine cameras with its pictures, the worn one rectified; "
         "poses are truth and start"
     )
-    verified = "files made in the layout of the data set's own code, by its own rules for hands, objects and lens"
+    verified = (
+        "files made in the layout of the data set's own code, by its own rules for hands, objects and lens; units, "
+        "sizes and axis as others measured them in its files"
+    )
     Options = ArcticOptions
 
     def recognises(self, path: Path) -> str:
@@ -70,8 +74,9 @@ class ArcticFormat(Format):
     def splits_of(self, path: Path) -> tuple[str, ...]:
         """Splits of ``splits_json/protocol_NAME.json`` as ``p1_val``; sequences of none of them are train's."""
         found = []
-        for file in sorted((path.absolute().parents[2] / "splits_json").glob("protocol_*.json")):
-            tree = read_json(file, "splits of ARCTIC")
+        root = _root(path.absolute())
+        for file in sorted((root / "splits_json").glob("protocol_*.json")):
+            tree = read_json(inside(file, root), "splits of ARCTIC")
             name = f"{path.parent.name}/{_stem(path)}"
             word = file.stem.removeprefix("protocol_")
             listed = {split: tree.get(split) for split in _SPLITS} if isinstance(tree, dict) else {}
@@ -86,7 +91,7 @@ class ArcticFormat(Format):
                 return sorted(f"{path.parent.name}/{_stem(path)}" for path in folder.glob(f"*/*{MOTION}"))
 
             name = named_sequence(source, options.sequence, known, "sequences")
-            source = inside(folder / f"{name}{MOTION}", folder)
+            source = folder / f"{name}{MOTION}"
         return _Reader(source.absolute(), options).read()
 
 
@@ -97,16 +102,22 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(MOTION)
 
 
+def _root(path: Path) -> Path:
+    """The data set of a sequence: above ``raw_seqs/SUBJECT``, or ``SUBJECT``; the root of a file system is its own."""
+    above = path.parent.parent
+    return above.parent if above.name == "raw_seqs" else above
+
+
 class _Reader:
     """One sequence being read."""
 
     def __init__(self, source: Path, options: ArcticOptions):
         if not source.name.endswith(MOTION):
             raise InputError(str(source), f"is no *{MOTION}", "needs raw_seqs/SUBJECT/SEQUENCE.mano.npy of ARCTIC")
-        self.source, self.options = source, options
+        self.root = _root(source)
+        self.source, self.options = inside(source, self.root), options
         self.notes: list[str] = []
         self.subject, self.name = source.parent.name, _stem(source)
-        self.root = source.parents[2] if source.parents[1].name == "raw_seqs" else source.parents[1]
         self.kind = self.name.partition("_")[0]
         path = self._beside("object")
         self.object = read_npy(path, "poses of an object of ARCTIC", "needs numbers (frame, 7)")
@@ -118,7 +129,7 @@ class _Reader:
         self.misc = self._misc()
 
     def _beside(self, word: str) -> Path:
-        return self.source.with_name(f"{self.name}.{word}.npy")
+        return inside(self.source.with_name(f"{self.name}.{word}.npy"), self.root)
 
     def _misc(self) -> dict[str, Any] | None:
         """Cameras of the subject, of meta/misc.json."""
@@ -126,7 +137,7 @@ class _Reader:
         if not path.is_file():
             return None
         where = f"{path}: {self.subject}"
-        tree = entry(read_json(path, "misc.json of ARCTIC"), self.subject, str(path))
+        tree = entry(read_json(inside(path, self.root), "misc.json of ARCTIC"), self.subject, str(path))
         if not isinstance(tree, dict):
             raise InputError(where, "is no dictionary", "needs world2cam, intris_mat, image_size and ioi_offset")
         return tree
@@ -180,7 +191,7 @@ class _Reader:
             raise InputError(where, "has no rotations of cameras", "needs rigid poses, world to camera")
         path = camera_path(np.linalg.inv(matrices), np.ones(self.count, dtype=bool), where, self.notes)
         assert path is not None, "all frames have a pose"
-        camera = pinhole(k, size, where)
+        camera = pinhole(k, size, where, self.notes)
         rectifier = None if lens is None else Rectifier(camera, lens, where)
         if lens is not None:
             self.notes.append("pictures of the worn camera are rectified from its eight numbers of distortion")
@@ -209,7 +220,7 @@ class _Reader:
         folder = self.root / "meta" / "object_vtemplates" / self.kind
         if not (folder / "mesh.obj").is_file():
             raise InputError(str(folder), "holds no mesh.obj", "the object models of ARCTIC's meta")
-        file = folder / "parts.json"
+        file = inside(folder / "parts.json", self.root)
         top = numbers(read_json(file, "parts of an object of ARCTIC"), (None,), str(file)) == 0.0
         body = hinged_body(inside(folder / "mesh.obj", self.root), self.kind, top, AXIS, 0.001)
         self.notes += [f"{self.kind}: {warning}" for warning in body.warnings]

@@ -20,11 +20,11 @@ from warpprior.formats.parts.bop_rows import HEADER, MILLIMETRE, pose_of, read_r
 from warpprior.formats.parts.image_cameras import ImageCamera, by_frame, common_view, usual_camera
 from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera, split_transforms, transforms_of
+from warpprior.formats.parts.own_files import find_model, inside
 from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    inside,
     known_without_masks,
     label_images,
     numbered,
@@ -119,7 +119,7 @@ class _Reader:
             others = [name for name in others if name != "info"]
             if others:
                 raise InputError(str(path), f"is not there, but of {', '.join(others)}", f"--sensor {others[0]}")
-        tree = read_json(path, f"{stem}.json of a BOP scene")
+        tree = read_json(inside(path, self.source), f"{stem}.json of a BOP scene")
         good = isinstance(tree, dict) and all(key.isascii() and key.isdigit() and len(key) < 10 for key in tree)
         if not good or not tree:
             raise InputError(str(path), "is no dictionary by numbers of images", "needs a scene of a BOP data set")
@@ -242,17 +242,17 @@ class _Reader:
         else:
             here = self.source.absolute()
             places = [up / "models" for up in (here, *list(here.parents)[:3])]
-        for place in places:
-            if (place / file).is_file():
-                return inside(place / file, place)
-        raise InputError(str(places[0]), f"holds no {file}", "the models of the data set: --models DIR")
+        path = find_model(places, [file], self.notes)
+        if path is None:
+            raise InputError(str(places[0]), f"holds no {file}", "the models of the data set: --models DIR")
+        return path
 
     def _symmetry(self, model: Path, item: int) -> str:
         """The axis of our own symmetries, of models_info.json beside the model."""
         path = model.with_name("models_info.json")
         if not path.is_file():
             return "none"
-        tree = read_json(path, "models_info.json", limit=64 << 20)
+        tree = read_json(inside(path, path.parent), "models_info.json", limit=64 << 20)
         info = tree.get(str(item)) if isinstance(tree, dict) else None
         turns = info.get("symmetries_continuous") if isinstance(info, dict) else None
         if isinstance(info, dict) and info.get("symmetries_discrete"):

@@ -90,7 +90,10 @@ class ClipFormat(Format):
         "KITTI; intrinsics: 3x3 text, JSON, YAML, COLMAP; meshes of any unit; 21, 25 or 26 keypoints of hands; hands "
         "of HaMeR, WiLoR, Dyn-HaMR, HaWoR and MANO npz"
     )
-    writes = "the files of poses and of 3D keypoints, corrected, in their own form"
+    writes = (
+        "the files of poses, of 3D keypoints and of hands of networks (JSON, npz, npy, plain pickles), corrected, in "
+        "their own form, camera and convention"
+    )
     verified = (
         "files made in the layouts of FoundationPose, SAM 2, COLMAP, TUM and the networks of hands; run lengths by "
         "pycocotools"
@@ -342,10 +345,14 @@ class _Reader(ClipFrames):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 hand.save(target, recording.scene.body(hand.name), timeline)
                 written.append(str(self._below(hand.path)))
-        said = [f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied"]
-        if self.roles.found["hands"] and not self.options.without_hands:
-            said.append("hands of networks are not written back: warpprior export --format mano_npz writes them")
-        return tuple(said)
+        more: list[str] = []
+        if self.networks.records or self.networks.worlds:
+            _, rectifier = self.camera()
+            bent = None if rectifier is None else rectifier.points
+            choices = HandChoices(self.options.mano, self.options.left_hands, bent)
+            names, more = self.networks.write(folder, recording, timeline, choices)
+            written += names
+        return (f"{', '.join(written) or 'nothing'} written; other files of {self.source} are not copied", *more)
 
     def _below(self, path: Path) -> Path:
         return path.relative_to(self.source) if path.is_relative_to(self.source) else Path(path.name)

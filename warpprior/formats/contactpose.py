@@ -19,9 +19,11 @@ from warpprior.bodies.readers.hand import read_hand
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.format import Format
 from warpprior.formats.parts.in_world import InWorld, named_sequence
+from warpprior.formats.parts.intrinsics import note_half_pixel
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, transforms_of
-from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, numbered
+from warpprior.formats.parts.own_files import find_model, inside
+from warpprior.formats.parts.pictures import color_pictures, depth_pictures, numbered
 from warpprior.formats.parts.text_files import entry, numbers, read_json
 from warpprior.formats.recording import Recording
 from warpprior.io.rotations import read_rotations
@@ -69,7 +71,10 @@ class ContactPoseFormat(Format):
         "object, hands (MANO fits, or our own by their joints), one of three cameras with colours and depth; poses are "
         "truth and start"
     )
-    verified = "files made in the layout of the data set's own code, by its own transforms"
+    verified = (
+        "files made in the layout of the data set's own code, by its own transforms, which others found "
+        "right in its files"
+    )
     Options = ContactPoseOptions
 
     def recognises(self, path: Path) -> str:
@@ -97,7 +102,7 @@ class _Reader:
     def __init__(self, source: Path, options: ContactPoseOptions):
         self.source, self.options, self.notes = source, options, []
         self.where = str(source / ANNOTATIONS)
-        self.tree = read_json(source / ANNOTATIONS, "annotations of ContactPose", limit=1 << 28)
+        self.tree = read_json(inside(source / ANNOTATIONS, source), "annotations of ContactPose", limit=1 << 28)
         frames = entry(self.tree, "frames", self.where)
         if not isinstance(frames, list) or not 1 <= len(frames) <= FRAME_LIMIT:
             raise InputError(f"{self.where}: frames", "is no list of frames", f"1 to {FRAME_LIMIT} frames")
@@ -166,6 +171,7 @@ class _Reader:
         width, height = np.abs(turn @ SIZE).round().astype(int)
         fx, fy = np.abs(turn @ focal)
         cx, cy = turn @ centre + TURNS[name][:, 2] + 0.5
+        note_half_pixel(where, self.notes)
         if not (0.01 * width < fx < 100.0 * width and 0.01 * height < fy < 100.0 * height):
             raise InputError(where, f"focal lengths {fx:.4g}, {fy:.4g}", "needs K of these pictures")
         stored = np.eye(4)  # stored_from_taken
@@ -176,12 +182,11 @@ class _Reader:
         return Camera(int(width), int(height), float(fx), float(fy), float(cx), float(cy)), path, name
 
     def _object(self) -> SceneBody:
-        own = self.source / f"{self.object}.ply"
-        near = [up / "object_models" / f"{self.object}.ply" for up in self.source.parents[:3]]
-        files = [self.options.models / f"{self.object}.ply"] if self.options.models else [own, *near]
-        path = next((file for file in files if file.is_file()), None)
+        near = [self.source, *(up / "object_models" for up in self.source.parents[:3])]
+        folders, name = [self.options.models] if self.options.models else near, f"{self.object}.ply"
+        path = find_model(folders, [name], self.notes)
         if path is None:
-            raise InputError(str(files[0]), "is not there", "contact maps or object models: --models DIR")
+            raise InputError(str(folders[0] / name), "is not there", "contact maps or object models: --models DIR")
         body = read_mesh(path, self.object)
         if body.colors is not None:
             self.notes.append(f"{path.name}: its colours are its contact map, which is not used")
@@ -212,7 +217,7 @@ class _Reader:
         if file is None:
             found = f"has no mano_fits_{_FITS[0]}.json"
             raise InputError(str(self.source), found, "--hands joints, or none")
-        fits, where = read_json(file, "MANO fits of ContactPose"), f"{file}: {side}"
+        fits, where = read_json(inside(file, self.source), "MANO fits of ContactPose"), f"{file}: {side}"
         if not isinstance(fits, list) or len(fits) != 2 or not all(isinstance(fit, dict) for fit in fits):
             raise InputError(str(file), "is no list of two", "left and right")
         fit = fits[number_of]

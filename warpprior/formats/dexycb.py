@@ -32,7 +32,8 @@ from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mano_fit import fit_joints
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete, filled, split_transforms, spread, with_truth
-from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside
+from warpprior.formats.parts.own_files import find_model, inside
+from warpprior.formats.parts.pictures import color_pictures, depth_pictures
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
 from warpprior.io.label_images import check_label_memory
@@ -127,7 +128,7 @@ class _Reader:
         file = self.sequence / "meta.yml"
         if not file.is_file():
             raise InputError(str(source), "holds no meta.yml", "needs a sequence of DexYCB: SUBJECT/SEQUENCE")
-        self.meta, self.where = read_yaml(file, "meta.yml of DexYCB"), str(file)
+        self.meta, self.where = read_yaml(inside(file, self.sequence), "meta.yml of DexYCB"), str(file)
         serials = [str(serial) for serial in self._list("serials")]
         chosen = options.serial or (source.name if is_camera else next(iter(serials), ""))
         if chosen not in serials:
@@ -207,6 +208,7 @@ class _Reader:
         if len(size) != 2 or not all(part.isdigit() and len(part) < 6 for part in size):
             raise InputError(str(files[0]), "its name says no size", f"{self.serial}_640x480.yml")
         width, height = int(size[0]), int(size[1])
+        inside(files[0], self.root / "calibration")
         return read_intrinsics(files[0]).camera((width, height), None, files[0].name, self.notes)
 
     def _labels_of(self, camera: Camera) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, dict[int, Path]]]:
@@ -255,7 +257,8 @@ class _Reader:
         valid = complete(stored)
         position, rotation, _ = split_transforms(matrices, valid, f"{self.folder}: {name}", self.notes)
         poses = filled(self.folder, name, position, rotation, valid, self.notes)
-        path = (self.options.models or self.root / "models") / name / MODEL
+        folder = self.options.models or self.root / "models"
+        path = find_model([folder], [f"{name}/{MODEL}"], self.notes) or folder / name / MODEL  # which is said to miss
         body = read_mesh(path, name)
         self.notes += [f"{name}: {warning}" for warning in body.warnings]
         return with_truth(SceneBody(replace(body, warnings=()), k + 1, False, poses, source=path))

@@ -8,7 +8,7 @@ from warpprior.formats.format import Format
 from warpprior.formats.hawor import WorldHandsOptions
 from warpprior.formats.parts.clip_roles import holds_objects
 from warpprior.formats.parts.dynhamr_files import dynhamr_file, read_dynhamr
-from warpprior.formats.parts.hand_sources import world_recording
+from warpprior.formats.parts.hand_sources import world_recording, write_back
 from warpprior.formats.recording import Recording
 
 
@@ -21,6 +21,7 @@ class DynHamrFormat(Format):
         "both hands (MANO) in the world, left ones mirrored after they were put there; poses of the camera, "
         "intrinsics; frames in which a track is not seen"
     )
+    writes = "back in place: the results that were read, the hands' places and poses in them"
     verified = "files made in its layout by an independent MANO and its own rule for left hands"
     Options = WorldHandsOptions
 
@@ -31,6 +32,10 @@ class DynHamrFormat(Format):
     def read(self, source: Path, options: WorldHandsOptions) -> Recording:
         found = read_dynhamr(source)
         return world_recording(found, found.where.stem, options.mano, options.fps, options.pose_sigma)
+
+    def write(self, recording: Recording, folder: Path, options: WorldHandsOptions) -> tuple[str, ...]:
+        source = self.origin_of(recording, "hands of Dyn-HaMR", "they are written back, not made anew").path
+        return write_back(source, recording, folder, options.mano)
 
 
 FORMAT = DynHamrFormat()

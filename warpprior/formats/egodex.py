@@ -19,6 +19,7 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.hands_alone import hands_recording
 from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.motion import camera_path, complete, note_camera
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.text_files import numbers
 from warpprior.formats.parts.videos import VideoColors, VideoFrames, read_video
 from warpprior.formats.parts.virtual_camera import points_into_camera
@@ -199,4 +200,4 @@ def _video(source: Path, notes: list[str]):
     if not path.is_file():
         notes.append(f"there is no {path.name} beside it: no pictures")
         return None
-    return read_video(path)
+    return read_video(inside(path, source.parent))

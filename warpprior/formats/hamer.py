@@ -13,7 +13,7 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.clip_roles import holds_objects
 from warpprior.formats.parts.crop_camera import crop_camera
 from warpprior.formats.parts.hand_records import read_hand_records
-from warpprior.formats.parts.hand_sources import kind_of_hands
+from warpprior.formats.parts.hand_sources import HandSources, hands_written, kind_of_hands
 from warpprior.formats.parts.hands_scene import hands_scene
 from warpprior.formats.parts.network_hands import CONVENTIONS, HandChoices, network_hands, numbers_of
 from warpprior.formats.parts.timeline import Timeline
@@ -48,6 +48,7 @@ class HamerFormat(Format):
         "both hands (MANO, or our own by their keypoints), from the crop's camera into the picture's; left hands in "
         "all three conventions, missing frames; pickles, joblib and torch files without running anything in them"
     )
+    writes = "back in place: poses, places and 3D keypoints, in the camera and convention of each file"
     verified = "files made in the layouts of their code by an independent MANO; joblib's and torch's own writers"
     Options = HamerOptions
 
@@ -66,6 +67,14 @@ class HamerFormat(Format):
         choices = HandChoices(options.mano, options.left_hands, alone=True)
         hands = network_hands(records, source.name, camera, timeline, choices, notes)
         return hands_scene(source.stem, camera, options.fps, hands, notes, pose_sigma=options.pose_sigma)
+
+    def write(self, recording: Recording, folder: Path, options: HamerOptions) -> tuple[str, ...]:
+        source = self.origin_of(recording, "hands of a network", "they are written back, not made anew").path
+        sources = HandSources.read([source], [])
+        (records,) = sources.records.values()
+        timeline = Timeline.of(numbers_of(records), str(source), [])
+        choices = HandChoices(options.mano, options.left_hands, alone=True)
+        return hands_written(*sources.write(folder, recording, timeline, choices))
 
 
 def _camera(source: Path, size: tuple[float, float] | None, options: HamerOptions, notes: list[str]) -> Camera:

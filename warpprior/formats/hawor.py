@@ -7,7 +7,7 @@ from pathlib import Path
 
 from warpprior.formats.format import Format
 from warpprior.formats.parts.clip_roles import holds_objects
-from warpprior.formats.parts.hand_sources import world_recording
+from warpprior.formats.parts.hand_sources import world_recording, write_back
 from warpprior.formats.parts.hawor_files import RESULT, is_hawor, read_hawor
 from warpprior.formats.recording import Recording
 from warpprior.support.limits import number
@@ -32,6 +32,7 @@ class HaworFormat(Format):
         f"both hands (MANO) of {RESULT}, or of cam_space alone; poses of the camera with their scale, intrinsics, "
         "pictures; frames that were filled in are flagged"
     )
+    writes = f"back in place: {RESULT}, the hands' places and poses in it"
     verified = "files made in its layout by an independent MANO, its list as joblib and torch write it"
     Options = WorldHandsOptions
 
@@ -41,6 +42,10 @@ class HaworFormat(Format):
     def read(self, source: Path, options: WorldHandsOptions) -> Recording:
         folder = source.parent if source.name == RESULT else source
         return world_recording(read_hawor(folder), folder.name, options.mano, options.fps, options.pose_sigma)
+
+    def write(self, recording: Recording, folder: Path, options: WorldHandsOptions) -> tuple[str, ...]:
+        source = self.origin_of(recording, "hands of HaWoR", "they are written back, not made anew").path
+        return write_back(source.parent if source.name == RESULT else source, recording, folder, options.mano)
 
 
 FORMAT = HaworFormat()

@@ -24,6 +24,7 @@ from warpprior.formats.parts.intrinsics import Intrinsics
 from warpprior.formats.parts.mano_fit import fit_vertices
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import complete, filled, spread, with_truth
+from warpprior.formats.parts.own_files import find_model
 from warpprior.formats.parts.pictures import color_pictures, depth_pictures, label_images, numbered, picture_size
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.formats.recording import Recording
@@ -190,10 +191,10 @@ class _Reader:
 
     def _model(self, name: str) -> Path:
         places = [self.options.models] if self.options.models else [up / "models" for up in self.source.parents[:3]]
-        for place in places:
-            if (place / name / MODEL).is_file():
-                return place / name / MODEL
-        raise InputError(str(places[-1]), f"holds no {name}/{MODEL}", "the YCB-Video models: --models DIR")
+        path = find_model(places, [f"{name}/{MODEL}"], self.notes)
+        if path is None:
+            raise InputError(str(places[-1]), f"holds no {name}/{MODEL}", "the YCB-Video models: --models DIR")
+        return path
 
     def _hand(self, name: str, keys: tuple[str, ...]) -> SceneBody | None:
         from scipy.spatial.transform import Rotation

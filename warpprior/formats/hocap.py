@@ -22,7 +22,8 @@ from warpprior.formats.parts.in_world import InWorld, named_sequence
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mano_hands import ManoHand, find_mano
 from warpprior.formats.parts.motion import camera_path, complete, transforms_of
-from warpprior.formats.parts.pictures import color_pictures, depth_pictures, inside, known_without_masks, numbered
+from warpprior.formats.parts.own_files import find_model, inside
+from warpprior.formats.parts.pictures import color_pictures, depth_pictures, known_without_masks, numbered
 from warpprior.formats.parts.text_files import entry, numbers, read_yaml
 from warpprior.formats.recording import Recording
 from warpprior.io.label_images import check_label_memory
@@ -70,7 +71,10 @@ class HoCapFormat(Format):
         "objects, hands (MANO), colours, depth, masks where labels are there, one camera that stands or the worn "
         "one; poses are truth and start"
     )
-    verified = "files made in the layout of the newer toolkit; which convention of hands the set has is told by joints"
+    verified = (
+        "files made in the layout of the newer toolkit; which convention of hands the set has is told by joints; "
+        "others found MANO's mean pose added in its files"
+    )
     Options = HoCapOptions
 
     def recognises(self, path: Path) -> str:
@@ -84,7 +88,7 @@ class HoCapFormat(Format):
                 found = [path.parent for path in source.glob(f"*/*/{META}")]
                 return sorted(f"{path.parent.name}/{path.name}" for path in found)
 
-            source = inside(source / named_sequence(source, options.sequence, known, "sequences"), source)
+            source = source / named_sequence(source, options.sequence, known, "sequences")
         return _Reader(source.absolute(), options).read()
 
 
@@ -97,8 +101,9 @@ class _Reader:
     def __init__(self, source: Path, options: HoCapOptions):
         self.source, self.options = source, options
         self.notes: list[str] = []
-        self.where, self.meta = str(source / META), read_yaml(source / META, "meta.yaml of HO-Cap")
-        self.root = source.parents[1]
+        self.root = source.parent.parent
+        self.where = str(source / META)
+        self.meta = read_yaml(inside(source / META, self.root), "meta.yaml of HO-Cap")
         count = entry(self.meta, "num_frames", self.where)
         if type(count) is not int or not 1 <= count <= FRAME_LIMIT:
             raise InputError(f"{self.where}: num_frames", f"is {str(count)[:20]}", f"1 to {FRAME_LIMIT}")
@@ -188,7 +193,7 @@ class _Reader:
 
     def _poses(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Poses of a file, NaN where all of one is -1."""
-        path = self.source / name
+        path = inside(self.source / name, self.root)
         values = read_npy(path, "poses of HO-Cap", f"needs {shape}")
         if values.shape != shape or values.dtype.kind not in "fiu":
             raise InputError(str(path), f"{values.dtype} of shape {values.shape}", f"needs {shape}")
@@ -203,10 +208,10 @@ class _Reader:
             if not complete(rows).any():
                 self.notes.append(f"{item} has a pose in no frame; it was left out")
                 continue
-            folder = self.root / "models" / item
-            path = next((folder / name for name in MODELS if (folder / name).is_file()), None)
+            folder = self.root / "models"
+            path = find_model([folder], [f"{item}/{name}" for name in MODELS], self.notes)
             if path is None:
-                raise InputError(str(folder), f"holds no {MODELS[0]}", "the models of the data set")
+                raise InputError(str(folder / item), f"holds no {MODELS[0]}", "the models of the data set")
             body = read_mesh(path, item)
             self.notes += [f"{item}: {warning}" for warning in body.warnings]
             start = SceneBody(replace(body, warnings=()), 1, False, Poses.identity(self.count), source=path)
@@ -251,7 +256,7 @@ class _Reader:
         return world.hand(hand, f"hand_{side}", 1, stored[:, :3], stored[:, 48:] + hand.root(shape), joints, shape)
 
     def _label_files(self) -> dict[int, Path]:
-        found = numbered(self.folder, (".npz",), root=self.source)
+        found = numbered(self.folder, (".npz",), root=self.root)
         return {frame: path for frame, path in found.items() if frame < self.count}
 
     def _arrays(self, path: Path) -> NpzArrays:
@@ -303,7 +308,7 @@ class _Reader:
             files = (self.folder / f"{stem}{frame:06d}{ending}" for ending in endings)
             path = next((file for file in files if file.is_file()), None)
             if path is not None:
-                found[frame] = inside(path, self.source)
+                found[frame] = inside(path, self.root)
         return found
 
 
@@ -314,12 +319,10 @@ def _is_name(text: str) -> bool:
 
 def _matrices(rows: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
     """Transforms (frame, 4, 4) of quaternions xyzw and places (frame, 7)."""
-    valid = complete(rows)
+    turns = read_rotations(np.where(complete(rows)[:, None], rows[:, :4], np.nan), where, where, notes)
+    valid = complete(turns)
     matrices = np.full((len(rows), 4, 4), np.nan)
-    if valid.any():
-        turns = read_rotations(rows[valid, :4], where, where, notes)
-        sound = np.flatnonzero(valid)[complete(turns)]
-        matrices[sound] = transforms_of(rows[sound, 4:], turns[complete(turns)])
+    matrices[valid] = transforms_of(rows[valid, 4:], turns[valid])
     return matrices
 
 

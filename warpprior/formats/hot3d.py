@@ -18,8 +18,10 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.hot3d_back import write_tables
 from warpprior.formats.parts.hot3d_clip import is_clip, read_clip
 from warpprior.formats.parts.hot3d_files import HandTrack, Hot3d, read_folder
+from warpprior.formats.parts.intrinsics import note_half_pixel
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete, filled, note_camera
+from warpprior.formats.parts.own_files import find_model, inside
 from warpprior.formats.parts.pictures import hide_unlabelled
 from warpprior.formats.parts.text_files import read_json
 from warpprior.formats.parts.virtual_camera import into_world
@@ -76,7 +78,7 @@ class Hot3dFormat(Format):
         folder = path.absolute().parent
         found = [folder.name] if folder.name.startswith(("train_", "test_")) else []
         file, number_of = folder.parent / "clip_splits.json", path.stem.rpartition("-")[2]
-        tree = read_json(file, "splits of HOT3D") if file.is_file() else {}
+        tree = read_json(inside(file, file.parent), "splits of HOT3D") if file.is_file() else {}
         for name, listed in tree.items() if isinstance(tree, dict) else ():
             if number_of.isdigit() and int(number_of) in _whole_numbers(listed):
                 found.append(str(name))
@@ -128,6 +130,7 @@ class _Maker:
 
     def __init__(self, source: Path, found: Hot3d, options: Hot3dOptions, notes: list[str]):
         self.source, self.found, self.options, self.notes = source, found, options, notes
+        note_half_pixel(str(source), notes)
         matrices = np.where(np.isfinite(found.world_from_camera), found.world_from_camera, 0.0)
         valid = complete(found.world_from_camera)
         path = camera_path(matrices, valid, f"{source}: poses of the camera", notes)
@@ -181,8 +184,7 @@ class _Maker:
         folders = self._libraries()
         items, missing = [], []
         for uid, poses in sorted(self.found.objects.items()):
-            files = (folder / name for folder in folders for name in self.found.mesh_names(uid))
-            mesh = next((file for file in files if file.is_file()), None)
+            mesh = find_model(folders, self.found.mesh_names(uid), self.notes)
             if mesh is None or not complete(poses).any():
                 missing.append(uid)
                 continue

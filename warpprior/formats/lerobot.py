@@ -37,17 +37,11 @@ from warpprior.formats.parts.lerobot_mapping import (
 from warpprior.formats.parts.lerobot_writer import write_data_set
 from warpprior.formats.parts.mano_hands import find_mano, hand_of
 from warpprior.formats.parts.motion import complete, filled
-from warpprior.formats.parts.pictures import inside
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.text_files import numbers
-from warpprior.formats.parts.virtual_camera import (
-    into_camera,
-    into_world,
-    points_into_camera,
-    points_into_world,
-    standing_camera,
-    still,
-)
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, points_into_world, still
 from warpprior.formats.recording import Recording
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath, World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError

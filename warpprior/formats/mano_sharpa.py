@@ -22,15 +22,11 @@ from warpprior.formats.parts.mano_hands import ManoHand, find_mano, hand_of
 from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file
 from warpprior.formats.parts.row_contacts import link_contacts
 from warpprior.formats.parts.row_objects import changed_objects, read_row_objects, scene_objects, xyzw_of
+from warpprior.formats.parts.row_parts import RowParts
 from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
-from warpprior.formats.parts.virtual_camera import (
-    into_camera,
-    into_world,
-    points_into_camera,
-    points_into_world,
-    standing_camera,
-)
+from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, points_into_world
 from warpprior.formats.recording import Recording
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath
 from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
@@ -85,7 +81,7 @@ class _Reader:
         self.row = row = ParquetRow(find_row_file(source, options.sequence, options.of_robot))
         if row.text("schema_version"):
             raise InputError(row.place("schema_version"), f"is {row.text('schema_version')!r}", _ACCEPTED)
-        self.objects = read_row_objects(row, self.notes)
+        self.objects, self.parts = read_row_objects(row, self.notes), RowParts([], [])
         self.sides = [side for side in SIDES if row.array(f"mano_{side}_trans", (None, 3)) is not None]
         self.places = {side: row.array(f"mano_{side}_joints", (None, 21, 3)) for side in self.sides}
         counts = {len(row.needed(f"mano_{side}_trans", (None, 3))) for side in self.sides}
@@ -103,9 +99,8 @@ class _Reader:
     def read(self) -> Recording:
         row, notes, options = self.row, self.notes, self.options
         notes.append("no camera is in the file: one was made up that stands and sees everything")
-        bodies: list[SceneBody] = []
-        if self.objects is not None:
-            bodies += scene_objects(self.objects, self.path, row, options.meshes, options.mesh_scale, notes)
+        self.read_objects()
+        bodies = list(self.parts.items)
         keypoints: dict[str, np.ndarray] = {}
         if options.hands == "none":
             notes.append("hands were left out, as asked")
@@ -115,6 +110,11 @@ class _Reader:
         if not bodies:
             raise InputError(str(row.path), "has no object and no hand that is read", _ACCEPTED)
         return row_recording(row, self.camera, self.path, bodies, keypoints, notes, pose_sigma=options.pose_sigma)
+
+    def read_objects(self) -> None:
+        """Make bodies of the objects."""
+        if self.objects is not None:
+            self.parts = scene_objects(self.objects, self.path, self.row, self.options, self.notes)
 
     def mano(self, side: str, label: int) -> SceneBody:
         """A hand of MANO by its parameters."""
@@ -185,10 +185,11 @@ def _write_back(recording: Recording, folder: Path, options: ManoSharpaOptions) 
     recording.check_frames(reader.count, reader.row.path)
     row, path, said = reader.row, reader.path, []
     hands = {side: item for side in reader.sides for item in scene.bodies if item.name == f"hand_{side}"}
-    objects = [item for item in scene.bodies if item not in hands.values()]
+    reader.read_objects()
+    objects = reader.parts.among(scene.bodies)
     new: dict[str, Any] = {}
     if reader.objects is not None and not all(item.known for item in objects):
-        new.update(changed_objects(row, reader.objects, objects, path))
+        new.update(changed_objects(row, reader.objects, reader.parts, objects, path))
         said.append(f"{', '.join(item.name for item in objects)} in {reader.count} frames")
     words: list[str] = []
     for side, item in hands.items():
@@ -197,7 +198,7 @@ def _write_back(recording: Recording, folder: Path, options: ManoSharpaOptions) 
             raise InputError(item.name, found, "its parameters are written of MANO's model: --hands mano --mano DIR")
         new.update(_hand_columns(reader, side, item))
         said.append(f"{item.name} in {reader.count} frames")
-        contacts = _contact_columns(row, side, item, objects, path, options)
+        contacts = _contact_columns(row, side, item, reader.parts.moved(objects), path, options)
         new.update(contacts)
         words += [] if contacts else [f"{item.name}: contacts are those of the motion before"]
     robots = [name for name in row.names if name.startswith("robot_") and "position" in name]

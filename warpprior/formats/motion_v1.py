@@ -15,24 +15,27 @@ from urllib.parse import quote
 import numpy as np
 
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
-from warpprior.bodies.posing import link_transforms
 from warpprior.bodies.readers.hand import read_hand
 from warpprior.bodies.readers.urdf import read_urdf
 from warpprior.formats.format import Format
 from warpprior.formats.parts.frame_names import keypoint_rows
+from warpprior.formats.parts.hand_records import side_in
 from warpprior.formats.parts.motion import filled
 from warpprior.formats.parts.motion_columns import contact_columns, fresh_columns
 from warpprior.formats.parts.parquet_row import ParquetRow, find_row_file, write_row
 from warpprior.formats.parts.row_contacts import LinkContacts, link_contacts
+from warpprior.formats.parts.row_frames import LinkMotion
 from warpprior.formats.parts.row_objects import (
     changed_objects,
     read_row_objects,
     scene_objects,
     xyzw_of,
 )
+from warpprior.formats.parts.row_parts import RowParts
 from warpprior.formats.parts.row_recording import RowOptions, recognised_by, row_recording
-from warpprior.formats.parts.virtual_camera import into_camera, into_world, points_into_camera, standing_camera
+from warpprior.formats.parts.virtual_camera import into_camera, points_into_camera
 from warpprior.formats.recording import Recording
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath
 from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError
@@ -50,6 +53,7 @@ class MotionOptions(RowOptions):
     urdf: Path | None = option("URDF file of the whole robot", metavar="FILE")
     urdf_left: Path | None = option("URDF file of the left robot hand", metavar="FILE")
     urdf_right: Path | None = option("URDF file of the right robot hand", metavar="FILE")
+    estimate_robot: bool = option("estimate a whole robot, which is known otherwise, and write it back", False)
     robot_name: str = option("name of the hands or robot, where a file is made anew", "hands", metavar="NAME")
 
 
@@ -60,8 +64,8 @@ class MotionFormat(Format):
     sizes = "and its mesh is written in that size"
     title = "a motion_v1 parquet file of NVIDIA video_to_data, or a folder of them"
     reads = (
-        "objects by their meshes; hands by frames that are named as a hand's joints are (fitted), robots and robot "
-        "hands with their URDF files; extra `formats`"
+        "objects by their meshes, two parts on a hinge as one articulated body; hands by frames that are named as a "
+        "hand's joints are (fitted), robots and robot hands with their URDF files; extra `formats`"
     )
     writes = "back in place, or anew: poses, frames, joints, contacts with positions, inward normals, parts and flags"
     verified = "files written by pyarrow in its layout; no genuine file could be had"
@@ -117,7 +121,7 @@ class _Reader:
             stated = row.partitions.get(key)
             if stated is not None and key in row.names and row.text(key) != stated:
                 raise InputError(row.place(key), f"is {row.text(key)!r}", f"the folder says {stated!r}")
-        self.objects = read_row_objects(row, self.notes)
+        self.objects, self.parts = read_row_objects(row, self.notes), RowParts([], [])
         self.sides = row.texts("hand_sides")
         self.hands = self._hands()
         self.count = self._count()
@@ -165,13 +169,20 @@ class _Reader:
         row, notes, options = self.row, self.notes, self.options
         camera, path = standing_camera(self._places(), self.count)
         notes.append("no camera is in the file: one was made up that stands and sees everything")
-        bodies: list[SceneBody] = []
         if self.objects is not None:
-            bodies += scene_objects(self.objects, path, row, options.meshes, options.mesh_scale, notes)
+            self.parts = scene_objects(self.objects, path, row, options, notes)
+        bodies = list(self.parts.items)
         keypoints: dict[str, np.ndarray] = {}
-        for hand in self.hands:
+        links: set[str] = set()
+        for hand in sorted(
+            self.hands, key=lambda hand: hand.side is not None
+        ):  # the robot first: it may have the hands
+            if hand.frames and set(hand.frames) <= links:
+                notes.append(f"{hand.name}: its frames are links of the robot, and go along with it")
+                continue
             item = self._body(hand, len(bodies) + 1, path, keypoints)
             bodies += [] if item is None else [item]
+            links |= set(item.body.link_names) if item is not None and hand.side is None else set()
         if not bodies:
             raise InputError(str(row.path), "has no object and no hand that can be read", "; ".join(notes[-2:]))
         axes = f"its coordinates ({row.text('coord_frame', 'world')})"
@@ -221,9 +232,9 @@ class _Reader:
         for column, name in enumerate(body.coordinate_names):
             values[:, column] = hand.values[:, hand.joints.index(name)]  # type: ignore[index]
         valid = np.ones(self.count, dtype=bool)
-        known = hand.side is None
+        known = hand.side is None and not self.options.estimate_robot
         if known:
-            self.notes.append("robot: its poses are known, for its joints were commanded")
+            self.notes.append("robot: its poses are known, for its joints were commanded: --estimate-robot")
         self.notes += [f"{file.name}: {warning}" for warning in body.warnings]
         return SceneBody(
             body,
@@ -248,60 +259,77 @@ def _write_back(recording: Recording, folder: Path, options: MotionOptions) -> t
     row, new, said = reader.row, {}, []
     items = {item.name: item for item in recording.scene.bodies}
     first = {item.name: item for item in before.scene.bodies}
-    objects = [item for name, item in items.items() if name not in ("hand_left", "hand_right", "robot")]
+    objects = reader.parts.among(recording.scene.bodies)
     if reader.objects is not None and not all(item.known for item in objects):
-        new.update(changed_objects(row, reader.objects, objects, path))
-        said.append(f"{', '.join(item.name for item in objects)} in {reader.count} frames")
+        new.update(changed_objects(row, reader.objects, reader.parts, objects, path))
+        said.append(f"{', '.join(item.name for item in objects if not item.known)} in {reader.count} frames")
+    motions = {
+        name: LinkMotion(first[name], item, path)
+        for name, item in items.items()
+        if name in first and name in {hand.name for hand in reader.hands} and not item.known
+    }
     frames: list[Any] = [None] * len(reader.sides)
     joints: list[Any] = [None] * len(reader.sides)
     for hand in reader.hands:
-        item = items.get(hand.name)
-        if hand.side is None or item is None:
-            continue
-        frames[hand.side], joints[hand.side] = _moved_frames(hand, first[hand.name], item, path)
-        said.append(f"{hand.name} in {reader.count} frames")
+        motion = motions.get(hand.name)
+        if hand.side is None:
+            new.update({} if motion is None else _robot_columns(row, hand, motion))
+        elif motion is not None or ("robot" in motions and hand.name not in first):
+            motion = motion or motions["robot"]
+            frames[hand.side] = motion.frames(hand.poses, hand.frames)
+            joints[hand.side] = _joint_values(hand, motion.after)
+        said += [f"{hand.name} in {reader.count} frames"] if motion is not None else []
     new.update(_sides(row, "hand_frames_w", frames))
     new.update(_sides(row, "hand_finger_joints", joints))
-    contacts, words = _new_contacts(row, reader, items, objects, path, options)
+    ends, words = _ends(reader, motions)
+    new.update(ends)
+    contacts, more = _new_contacts(row, reader, items, reader.parts.moved(objects), path, options)
     new.update(contacts)
     inside = row.path.relative_to(origin.path) if origin.path.is_dir() else Path(row.path.name)
     row.write(folder / inside, new)
-    return (f"{inside}: {', '.join(said) or 'nothing'} written; all else is as it was", *words)
+    return (f"{inside}: {', '.join(said) or 'nothing'} written; all else is as it was", *words, *more)
 
 
-def _moved_frames(
-    hand: _Hand, first: SceneBody, item: SceneBody, path: CameraPath
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Frames (frame, k, 7) with quaternions wxyz in the world, each moved along with the link it is nearest to."""
-    from scipy.spatial.transform import Rotation
+def _robot_columns(row: ParquetRow, hand: _Hand, motion: LinkMotion) -> dict[str, Any]:
+    """Columns of a whole robot in new poses."""
+    moved = motion.root(hand.poses[:, 0])
+    values = _joint_values(hand, motion.after)
+    found = {"robot_root_position": moved[:, :3], "robot_root_wxyz": moved[:, 3:]}
+    return found if values is None else {**found, "robot_joint_positions": values}
 
-    before, after = (link_transforms(one.body, one.initial).astype(np.float64) for one in (first, item))
-    position, rotation = into_camera(path, hand.poses[..., :3], hand.poses[..., 3:])
-    names = first.body.link_names
-    rows = {theirs: ours for ours, theirs in keypoint_rows(hand.frames).items()}
-    places = np.empty_like(position)
-    turns = np.empty_like(rotation)
-    for row, name in enumerate(hand.frames):
-        if name in names:
-            link = names.index(name)
-        elif row in rows and first.body.keypoints is not None:
-            link = int(first.body.keypoints.links[rows[row]])
-        else:
-            away = np.linalg.norm(before[..., :3] - position[:, row, None], axis=2).mean(axis=0)
-            link = int(np.argmin(away))
-        old, new = (Rotation.from_quat(one[:, link, 3:]) for one in (before, after))
-        moved = new * old.inv()
-        places[:, row] = after[:, link, :3] + moved.apply(position[:, row] - before[:, link, :3])
-        turns[:, row] = (moved * Rotation.from_quat(rotation[:, row])).as_quat()
-    places, turns = into_world(path, places, turns)
-    turns = np.where(np.sum(turns * hand.poses[..., 3:], axis=-1, keepdims=True) < 0.0, -turns, turns)
-    frames = np.concatenate([places, turns[..., [3, 0, 1, 2]]], axis=2)
-    if hand.values is None or item.body.kind != "urdf":
-        return frames, None
+
+def _joint_values(hand: _Hand, item: SceneBody) -> np.ndarray | None:
+    """Values (frame, joint) of a file's joints: those that the body has are its own, others stay; None without any."""
+    columns = {name: column for column, name in enumerate(item.body.coordinate_names) if name in hand.joints}
+    if hand.values is None or item.body.kind != "urdf" or not columns:
+        return None
     values = hand.values.copy()
-    for column, name in enumerate(item.body.coordinate_names):
+    for name, column in columns.items():
         values[:, hand.joints.index(name)] = item.initial.joints[:, column]
-    return frames, values
+    return values
+
+
+def _ends(reader: _Reader, motions: dict[str, LinkMotion]) -> tuple[dict[str, Any], list[str]]:
+    """End effectors (frame, end, 7) moved along with what they are of, and those of which it cannot be told."""
+    row = reader.row
+    names, stored = row.texts("ee_link_names"), row.array("ee_pose_w", (reader.count, None, 7))
+    if stored is None or not motions or len(names) != stored.shape[1]:
+        return {}, []
+    new, left = stored.copy(), []
+    for end, name in enumerate(names):
+        owner = next((hand.name for hand in reader.hands if name in hand.frames and hand.name in motions), None)
+        if owner is None and "robot" in motions:
+            owner = "robot"
+        if owner is None:
+            owner = next((key for key in motions if key == f"hand_{side_in(name)}"), None)
+        if owner is None:
+            left.append(name)
+            continue
+        poses = stored[:, end : end + 1]
+        turned = np.concatenate([poses[..., :3], xyzw_of(poses[:, 0, 3:], row.place("ee_pose_w"), [])[:, None]], axis=2)
+        new[:, end] = motions[owner].frames(turned, [name])[:, 0]
+    said = [f"ee_pose_w of {', '.join(left)} stays: it cannot be told what it is of"] if left else []
+    return {"ee_pose_w": new}, said
 
 
 def _sides(row: ParquetRow, name: str, made: list[Any]) -> dict[str, Any]:
@@ -326,9 +354,10 @@ def _new_contacts(
     names = row.text_lists("hand_contact_link_names")
     if not any(names) or not objects:
         return {}, []
+    robot = items.get("robot")
     sides: list[LinkContacts | None] = []
     for place, side in enumerate(reader.sides):
-        item = items.get(f"hand_{side}")
+        item = items.get(f"hand_{side}", robot)
         linked = names[place] if place < len(names) else []
         found = None
         if item is not None and linked:

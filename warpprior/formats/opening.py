@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from warpprior.bodies.size_prior import SizePrior
 from warpprior.formats.place import ANY, Place, make_options, plain_options
 from warpprior.formats.recording import Origin, Recording
 from warpprior.formats.registry import all_formats, find_format, guess_format
@@ -71,6 +72,22 @@ def noted(recording: Recording, *notes: str, first: bool = False) -> Recording:
     """The recording with more notes."""
     before = recording.scene.warnings
     return recording.with_scene(replace(recording.scene, warnings=(*notes, *before) if first else (*before, *notes)))
+
+
+def with_unknown_sizes(recording: Recording, names: Sequence[str]) -> Recording:
+    """The recording with the sizes of some objects to be estimated, as ``scale = "estimate"`` in scene.toml.
+
+    Raises:
+        InputError: there is no such body, or it is none whose size can be estimated.
+    """
+    rigid = [item.name for item in recording.scene.bodies if item.body.is_rigid and not item.known]
+    for name in names:
+        if name not in rigid:
+            raise InputError(
+                f"--unknown-size {name}", "names no estimated rigid body", ", ".join(rigid) or "there is none"
+            )
+    bodies = [replace(item, size=SizePrior()) if item.name in names else item for item in recording.scene.bodies]
+    return recording.with_scene(replace(recording.scene, bodies=tuple(bodies)))
 
 
 def open_recording(

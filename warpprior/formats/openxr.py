@@ -21,9 +21,10 @@ from warpprior.formats.parts.hands_alone import hands_recording
 from warpprior.formats.parts.keypoints import ORDERS
 from warpprior.formats.parts.openxr_frames import COUNT, XrHand, fill_frame, left_handed, of_array, told_side
 from warpprior.formats.parts.text_files import JSON_LIMIT, numbers, read_json, read_text
-from warpprior.formats.parts.virtual_camera import points_into_camera, standing_camera
+from warpprior.formats.parts.virtual_camera import points_into_camera
 from warpprior.formats.recording import Recording
 from warpprior.io.scene_file import FRAME_LIMIT
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath, World
 from warpprior.support.errors import InputError
 from warpprior.support.limits import number

@@ -12,6 +12,8 @@ from typing import Any
 from warpprior.support.errors import InputError
 
 ANY = "scene"  # name of the format that holds all of a recording: scene folders
+STAGE = "usd"  # of what needs no name of its format before it: a file that ends so
+_STAGE_ENDINGS = (".usd", ".usda", ".usdc", ".usdz")
 NAME = re.compile(r"[a-z][a-z0-9_]+")  # of formats
 
 
@@ -41,7 +43,7 @@ class Place:
         text = os.fspath(text)
         name, colon, rest = text.partition(":")
         if not colon or not NAME.fullmatch(name):
-            return Place(Path(text))
+            return Place(Path(text), STAGE if is_stage(text) else ANY)
         from warpprior.formats.registry import find_format, is_format  # with all that formats need
 
         if not is_format(name) and os.path.exists(text):
@@ -73,6 +75,11 @@ class Place:
         if not texts or not isinstance(options, dict):
             raise InputError(where, "does not say where its scene was read from", "refine it again, or name the scene")
         return Place(Path(record["path"]), record["format"], make_options(record["format"], options))
+
+
+def is_stage(text: str) -> bool:
+    """Does a text name a USD stage?"""
+    return text.lower().endswith(_STAGE_ENDINGS)
 
 
 def plain_options(options: Any) -> dict[str, Any]:

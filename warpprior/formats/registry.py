@@ -43,6 +43,7 @@ FORMATS: dict[str, str | Format] = {
     "mano_npz": "warpprior.formats.mano_npz",
     "foundationpose": "warpprior.formats.foundationpose",
     "spider": "warpprior.formats.spider",
+    "usd": "warpprior.formats.usd",
 }
 GROUP = "warpprior.formats"
 

@@ -20,11 +20,11 @@ from warpprior.formats.format import Format
 from warpprior.formats.parts.in_world import SIDES, InWorld, named_sequence, pinhole
 from warpprior.formats.parts.mano_hands import find_mano
 from warpprior.formats.parts.motion import camera_path, complete
-from warpprior.formats.parts.pictures import inside
+from warpprior.formats.parts.own_files import find_model, inside
 from warpprior.formats.parts.text_files import entry, numbers, read_json, read_number_rows, read_text
-from warpprior.formats.parts.virtual_camera import standing_camera
 from warpprior.formats.recording import Recording
 from warpprior.io.scene_file import FRAME_LIMIT
+from warpprior.io.standing_camera import standing_camera
 from warpprior.io.world import CameraPath
 from warpprior.scene import Camera, Poses, SceneBody
 from warpprior.support.errors import InputError
@@ -66,7 +66,8 @@ class TacoFormat(Format):
     title = "a sequence of TACO"
     reads = "tool and target, both hands (MANO), poses of the worn camera or one that stands; poses are truth and start"
     verified = (
-        "files made in the layout of the data set's own code, tensors as torch pickles them; torch did not run here"
+        "files made in the layout of the data set's own code, tensors as torch pickles them; torch did not run here; "
+        "the genuine list of splits"
     )
     Options = TacoOptions
 
@@ -79,7 +80,8 @@ class TacoFormat(Format):
         for folder in list(path.absolute().parents)[2:4]:
             for file in (folder / SPLITS, folder / "data_lists" / SPLITS):
                 if file.is_file():
-                    rows = (line.strip().partition(",") for line in read_text(file, "splits of TACO").splitlines())
+                    text = read_text(inside(file, folder), "splits of TACO")
+                    rows = (line.strip().partition(",") for line in text.splitlines())
                     return tuple(split for name, _, split in rows if name == path.name)
         return ()
 
@@ -87,7 +89,7 @@ class TacoFormat(Format):
         if (source / OBJECTS).is_dir():
             folders = {path.name: path for path in (source / OBJECTS).glob("*/*") if path.is_dir()}
             name = named_sequence(source, options.sequence, lambda: sorted(folders), "sequences")
-            source = inside(folders[name], source)
+            source = folders[name]
         return _Reader(source.absolute(), options).read()
 
 
@@ -112,7 +114,7 @@ class _Reader:
             path = _file(source, role)
             if path is None:
                 raise InputError(str(source), f"holds no {role}_*.npy", "needs tool and target")
-            poses = read_npy(path, "poses of an object of TACO", "needs (frame, 4, 4)")
+            poses = read_npy(inside(path, self.root), "poses of an object of TACO", "needs (frame, 4, 4)")
             if poses.ndim != 3 or poses.shape[1:] != (4, 4) or poses.dtype.kind not in "fiu":
                 raise InputError(str(path), f"{poses.dtype} of shape {poses.shape}", "needs (frame, 4, 4)")
             self.objects[role] = path.stem.removeprefix(f"{role}_"), poses.astype(np.float64)
@@ -138,12 +140,12 @@ class _Reader:
         chosen = self.options.camera
         ego = self._place(EGO)
         if chosen == "ego" or (chosen is None and (ego / "egocentric_intrinsic.txt").is_file()):
-            file = ego / "egocentric_intrinsic.txt"
+            file = inside(ego / "egocentric_intrinsic.txt", self.root)
             k = numbers(read_number_rows(file, "intrinsics of TACO"), (3, 3), str(file))
-            file = ego / "egocentric_frame_extrinsic.npy"
+            file = inside(ego / "egocentric_frame_extrinsic.npy", self.root)
             poses = read_npy(file, "poses of the worn camera of TACO", "needs (frame, 4, 4)")
             poses = numbers(poses, (self.count, 4, 4), str(file), finite=False)
-            return pinhole(k, _EGO_SIZE, str(file)), self._path(poses, str(file)), "ego"
+            return pinhole(k, _EGO_SIZE, str(file), self.notes), self._path(poses, str(file)), "ego"
         file = self._place(CAMERAS) / "calibration.json"
         if not file.is_file() and chosen is None:
             places = np.concatenate([poses[complete(poses), :3, 3] for _, poses in self.objects.values()])
@@ -151,7 +153,7 @@ class _Reader:
                 raise InputError(str(self.source), "has poses of nothing", "needs a sequence with poses")
             self.notes.append("no parameters of cameras are there: a camera that stands was made up")
             return *standing_camera(places, self.count), "made up"
-        tree = read_json(file, "cameras of TACO")
+        tree = read_json(inside(file, self.root), "cameras of TACO")
         names = sorted(tree) if isinstance(tree, dict) else []
         serial = chosen or next(iter(names), "")
         if serial not in names:
@@ -165,7 +167,7 @@ class _Reader:
             raise InputError(where, "has other sizes of K, R, T and imgSize", "9, 9, 3 and 2 numbers")
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = turn.reshape(3, 3), shift
-        camera = pinhole(k.reshape(3, 3), (int(size[0]), int(size[1])), where)
+        camera = pinhole(k.reshape(3, 3), (int(size[0]), int(size[1])), where, self.notes)
         return camera, self._path(np.tile(pose, (self.count, 1, 1)), where), serial
 
     def _path(self, world_to_camera: np.ndarray, where: str) -> CameraPath:
@@ -180,7 +182,7 @@ class _Reader:
 
     def _object(self, role: str, key: str) -> SceneBody:
         folders = [self.options.models] if self.options.models else [self.root / name for name in _MODELS]
-        path = next((file for folder in folders if (file := folder / f"{key}_cm.obj").is_file()), None)
+        path = find_model(folders, [f"{key}_cm.obj"], self.notes)
         if path is None:
             raise InputError(str(folders[0]), f"holds no {key}_cm.obj", "the object models of TACO: --models DIR")
         body = read_mesh(path, role, scale=_CENTIMETRE)
@@ -199,7 +201,8 @@ class _Reader:
         shapes = file.with_name(f"{side}_hand_shape.pkl")
         shape = np.zeros(10)
         if shapes.is_file():
-            shape = _row(read_plain(shapes, "the shape of a hand of TACO"), "hand_shape", 10, str(shapes))
+            tree = read_plain(inside(shapes, self.root), "the shape of a hand of TACO")
+            shape = _row(tree, "hand_shape", 10, str(shapes))
         else:
             self.notes.append(f"hand_{side}: there is no {shapes.name}; the mean shape was taken")
         hand = find_mano(self.options.mano, side)
@@ -207,7 +210,7 @@ class _Reader:
 
     def _frames(self, file: Path) -> list[tuple[Any, Any]]:
         """Key and arrays of each frame, in the order of their keys."""
-        tree = read_plain(file, "hands of TACO")
+        tree = read_plain(inside(file, self.root), "hands of TACO")
         if not isinstance(tree, dict) or len({type(key) for key in tree}) > 1:
             raise InputError(str(file), "holds no dictionary by frames", f"needs {self.count} frames")
         if len(tree) != self.count:

@@ -8,10 +8,7 @@ mirrored after it was posed; and ``*_wrist_to_*_transform`` has the rotation and
 
 from __future__ import annotations
 
-import io
 import shutil
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,11 +26,12 @@ from warpprior.formats.parts.motion import (
     split_transforms,
     transforms_of,
 )
+from warpprior.formats.parts.npz_back import replace_arrays
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.pictures import (
     color_pictures,
     depth_pictures,
     file_masks,
-    inside,
     known_without_masks,
     label_images,
     numbered,
@@ -45,7 +43,6 @@ from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.io.world import CameraPath, World
 from warpprior.scene import Camera, Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
-from warpprior.support.files import check_size
 from warpprior.support.limits import number
 from warpprior.support.npz import NpzArrays
 from warpprior.support.options import option
@@ -92,10 +89,7 @@ class V2dFormat(Format):
     Options = V2dOptions
 
     def recognises(self, path: Path) -> str:
-        try:
-            bundles = _bundles(path)
-        except InputError:
-            return ""
+        bundles = _bundles(path)
         return f"{bundles[0] / RESULT_FILE}" if bundles else ""
 
     def read(self, source: Path, options: V2dOptions) -> Recording:
@@ -136,7 +130,7 @@ def _is_bundle(folder: Path) -> bool:
 
 def _open(bundle: Path) -> NpzArrays:
     accepted = "give a result bundle of video_to_data: result.npz with its 23 arrays"
-    return NpzArrays(bundle / RESULT_FILE, "a result bundle", accepted, limit=_BYTES, unpacked=_BYTES)
+    return NpzArrays(inside(bundle / RESULT_FILE, bundle), "a result bundle", accepted, limit=_BYTES, unpacked=_BYTES)
 
 
 class _Arrays:
@@ -228,7 +222,7 @@ class _Reader:
         size = picture_size(next(iter(paths.values()))) if paths else None
         stated = self.around / "intrinsics_stable.json"
         if size is None and stated.is_file():
-            tree = read_json(stated, "intrinsics of video_to_data", limit=1 << 20)
+            tree = read_json(inside(stated, self.around), "intrinsics of video_to_data", limit=1 << 20)
             width, height = (entry(tree, key, str(stated)) for key in ("width", "height"))
             wide, high = (int(numbers(value, (), str(stated))) for value in (width, height))
             size = wide, high
@@ -340,7 +334,7 @@ class _Reader:
         file = self.around / "geocalib" / "calibration.json"
         if not file.is_file():
             return None
-        tree = read_json(file, "a calibration of GeoCalib", limit=16 << 20)
+        tree = read_json(inside(file, self.around), "a calibration of GeoCalib", limit=16 << 20)
         samples = tree.get("samples") if isinstance(tree, dict) else None
         found = []
         for sample in samples if isinstance(samples, list) else []:
@@ -402,7 +396,7 @@ def _write_bundle(recording: Recording, bundle: Path, target: Path) -> str:
     for path in sorted(bundle.iterdir()):
         if path.name != RESULT_FILE and path.is_file():
             shutil.copyfile(inside(path, bundle), target / path.name)
-    _replace_arrays(arrays.path, target / RESULT_FILE, new)
+    replace_arrays(arrays.path, target / RESULT_FILE, new)
     return f"{bundle.name}: {', '.join(changed) or 'nothing'} written; all else is as it was"
 
 
@@ -432,18 +426,3 @@ def _hand_arrays(item: SceneBody) -> dict[str, np.ndarray]:
         f"{name}_scale": np.full(len(moved), poses.scale),
         f"{name}_wrist_to_camera_transform": transforms_of(moved, Rotation.from_rotvec(orient).as_quat()),
     }
-
-
-def _replace_arrays(source: Path, target: Path, new: Mapping[str, np.ndarray]) -> None:
-    """Copy an archive with some arrays in the place of others, in their types; all else byte for byte."""
-    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
-        check_size(sum(info.file_size for info in before.infolist()), str(source), "a result bundle", _BYTES)
-        for info in before.infolist():
-            name = info.filename.removesuffix(".npy")
-            data = before.read(info)
-            if name in new:
-                stored = np.load(io.BytesIO(data), allow_pickle=False)
-                packed = io.BytesIO()
-                np.save(packed, np.asarray(new[name]).astype(stored.dtype).reshape(stored.shape), allow_pickle=False)
-                data = packed.getvalue()
-            after.writestr(info, data, info.compress_type)

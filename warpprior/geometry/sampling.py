@@ -55,3 +55,13 @@ def sample_surface(body: Body, count: int, seed: int = 0) -> tuple[np.ndarray, n
         np.minimum(nearest, distance, out=nearest)
     areas = np.bincount(owners, minlength=count) / candidate_count
     return faces[chosen].astype(np.int32), barycentrics[chosen].astype(np.float32), areas.astype(np.float32)
+
+
+def spread_vertices(vertices: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of vertices (vertex, 3) that lie far from each other, each the farthest from those before (count,)."""
+    chosen = [int(np.argmax(np.linalg.norm(vertices - vertices.mean(axis=0), axis=1)))]
+    away = np.full(len(vertices), np.inf)
+    while len(chosen) < min(count, len(vertices)):
+        away = np.minimum(away, np.linalg.norm(vertices - vertices[chosen[-1]], axis=1))
+        chosen.append(int(np.argmax(away)))
+    return np.array(sorted(set(chosen)), dtype=np.int32)

@@ -37,6 +37,9 @@ def fingerprint(scene: Scene, settings: Mapping | None = None) -> dict[str, str]
     parts |= {f"noise of {name}": value for name, value in (scene.noise or {}).items()}
     for kind, found in (("keypoints", scene.keypoints2d), ("boxes", scene.boxes)):
         parts |= {f"{kind} of {name}": values for name, values in found.items()}
+    for number, wanted in enumerate(scene.contact_maps):
+        values = [value for value in vars(wanted).values() if isinstance(value, np.ndarray)]
+        parts |= {f"contact map {number} of {wanted.body} and {wanted.other}": values}
     if scene.world is not None and scene.world.moves and scene.world.camera is not None:
         camera = scene.world.camera
         parts |= {"poses of the camera": [camera.position, camera.rotation], "noise of the camera": scene.world.noise}

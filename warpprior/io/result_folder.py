@@ -22,10 +22,11 @@ CONFIG_FILE = "config.json"
 STAGE_FILE = "scene.usdc"
 OVERLAY_FILE = "overlay.mp4"
 REPORT_FILE = "report.html"
+CONTACT_FILE = "contact.png"
 PLOT_FILES = ("loss.svg", "errors.svg", "uncertainty.svg", "sensors.svg")
 NUMBERS = (POSES_FILE, METRICS_FILE, HISTORY_FILE)
 # config.json last: it says which of the others there are.
-RESULT_FILES = (*NUMBERS, STAGE_FILE, OVERLAY_FILE, *PLOT_FILES, REPORT_FILE, CONFIG_FILE)
+RESULT_FILES = (*NUMBERS, STAGE_FILE, OVERLAY_FILE, CONTACT_FILE, *PLOT_FILES, REPORT_FILE, CONFIG_FILE)
 
 _RECORD_BYTES = 64 << 20
 _STATUS = "/status"

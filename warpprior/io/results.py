@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from warpprior.io.output import CHECKPOINT_FILE
 from warpprior.io.poses import load_poses, save_poses
 from warpprior.io.result_folder import (
     CONFIG_FILE,
+    CONTACT_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     OVERLAY_FILE,
@@ -67,7 +69,7 @@ def save_result(
         video: write ``overlay.mp4``.
         usd: write ``scene.usdc``.
         report: write ``report.html`` and its plots, those for which there are data: ``loss.svg``, ``errors.svg``, and
-            ``uncertainty.svg`` and ``sensors.svg`` of a tracker.
+            ``uncertainty.svg`` and ``sensors.svg`` of a tracker; and ``contact.png`` of a scene with contact maps.
         device: Warp device that draws the masks, also for the record; None draws on the CPU.
         seed: for the record in ``config.json``.
         inputs: for the record, what the estimate was made from (:func:`warpprior.io.fingerprint`).
@@ -90,7 +92,8 @@ def save_result(
     meshes = [*mesh_files(result).values()]
     with staged(folder, (*meshes, *RESULT_FILES), removed) as staging:
         removed += [name for name in former_mesh_files(folder) if name not in meshes]
-        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", progress)
+        seed = seed if seed is not None else result.settings.get("seed")
+        result, failure = _write_parts(result, staging, (video, usd, report), device or "cpu", seed, progress)
         record = _describe_run(result, device, seed) | {"inputs": inputs, "parts": describe_parts(staging, meshes)}
         record["scene"]["source"] = source
         write_json(staging / CONFIG_FILE, record)
@@ -102,7 +105,12 @@ def save_result(
 
 
 def _write_parts(
-    result: Result, folder: Path, wanted: tuple[bool, bool, bool], device: str, progress: Progress | None
+    result: Result,
+    folder: Path,
+    wanted: tuple[bool, bool, bool],
+    device: str,
+    seed: int | None,
+    progress: Progress | None,
 ) -> tuple[Result, RunError | None]:
     """Write all but the record; the result with the notes that came up, and the first failure to draw."""
     bodies = [item.body for item in result.scene.bodies]
@@ -115,8 +123,9 @@ def _write_parts(
     drawable = result.scene.labels is not None or result.scene.read_rgb is not None
     failure, frames = None, result.scene.frame_count
     writers = (  # what each takes, roughly, in seconds
-        (usd, STAGE_FILE, _write_stage, 0.1 + 0.005 * frames),
+        (usd, STAGE_FILE, partial(_write_stage, seed=seed), 0.1 + 0.005 * frames),
         (video and drawable, OVERLAY_FILE, _write_overlay, 0.1 + 0.03 * frames),
+        (report and bool(result.scene.contact_maps), CONTACT_FILE, _write_contact_sheet, 0.5),
         (report, PLOT_FILES[0], _write_plots, 0.02),
         (report, REPORT_FILE, _write_report, 0.3),
     )
@@ -219,41 +228,23 @@ def _write_history(path: Path, history: dict[str, np.ndarray]) -> None:
             writer.writerow([numbers[row], *(columns[name][row] for name in names)])
 
 
-def _without_lists(value: object) -> object:
-    """Plain data without its lists: of metrics, those per frame."""
-    if not isinstance(value, dict):
-        return value
-    return {key: _without_lists(item) for key, item in value.items() if not isinstance(item, list)}
+def _write_stage(result: Result, path: Path, device: str, progress: Progress, *, seed: int | None) -> None:
+    from warpprior.usd.export import export_take
+    from warpprior.usd.take import Take
 
-
-def _write_stage(result: Result, path: Path, device: str, progress: Progress) -> None:
-    from warpprior.usd import export_usd
-
-    about: dict[str, str | int | float | bool] = {
-        "device": device,
-        "settings": json.dumps(plain(result.settings)),
-        "metrics": json.dumps(_without_lists(plain(result.metrics))),
-        "verdicts": json.dumps({name: verdict.counts() for name, verdict in result.verdicts.items()}),
-        "versions": json.dumps(versions()),
-        "complete": result.complete,
-    }
-    if isinstance(seed := result.settings.get("seed"), int):
-        about["seed"] = seed
-    export_usd(
-        result.scene,
-        result.poses,
-        path,
-        contacts=result.contacts,
-        metadata=about,
-        device=device,
-        progress=progress,
-    )
+    export_take(Take.of(result, device=device, seed=seed), path, device=device, progress=progress)
 
 
 def _write_overlay(result: Result, path: Path, device: str, progress: Progress) -> None:
     from warpprior.report import write_overlay
 
     write_overlay(result, path, device=device, progress=progress)
+
+
+def _write_contact_sheet(result: Result, path: Path, device: str, _progress: Progress) -> None:
+    from warpprior.report.contact_sheet import write_contact_sheet
+
+    write_contact_sheet(result, path, device=device)
 
 
 def _write_plots(result: Result, path: Path, _device: str, progress: Progress) -> None:
@@ -283,7 +274,7 @@ def _describe_run(result: Result, device: str | None, seed: int | None) -> dict:
             "camera": asdict(result.scene.camera),
         },
         "settings": result.settings,
-        "seed": seed if seed is not None else result.settings.get("seed"),
+        "seed": seed,
         "device": device if device is not None else result.settings.get("device"),
         "versions": {name: version for name, version in versions(*_DRAWN_BY).items() if version is not None},
         "platform": platform.platform(),

@@ -107,6 +107,7 @@ class SceneFile:
     noise: dict[str, float] = field(default_factory=dict)
     world: WorldEntry = field(default_factory=lambda: WorldEntry())
     source: SourceEntry | None = None
+    contact_maps: Path | None = None
 
     def frame_path(self, template: str, frame: int) -> Path:
         """The image of one frame; InputError when it leads out of the scene folder, through links too."""
@@ -166,6 +167,11 @@ def read_scene_file(folder: str | Path) -> SceneFile:
     if detections is not None:
         keypoints = _resolve(detections, folder, "file")
         detections.finish()
+    contact_maps = None
+    contact = root.table("contact_maps", required=False)
+    if contact is not None:
+        contact_maps = _resolve(contact, folder, "file")
+        contact.finish()
     noise = _read_noise(root.table("noise", required=False))
     world = _read_world(root.table("world", required=False), folder)
     source = _read_source(root.table("source", required=False))
@@ -185,6 +191,7 @@ def read_scene_file(folder: str | Path) -> SceneFile:
         truth=truth,
         keypoints=keypoints,
         timestamps=timestamps,
+        contact_maps=contact_maps,
         warnings=tuple(notes),
         noise=noise,
         world=world,

@@ -10,6 +10,7 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.kinds import BodySource
 from warpprior.io.association import note_swapped_labels
+from warpprior.io.contact_maps import load_contact_maps
 from warpprior.io.depth_scale import check_depth_scale
 from warpprior.io.gaps import filled_in_world
 from warpprior.io.keypoints import load_detections
@@ -84,6 +85,9 @@ def load_scene(
     timestamps = None
     if scene_file.timestamps is not None:
         timestamps = load_timestamps(scene_file.timestamps, frame_count=count, fps=scene_file.fps, notes=notes)
+    contact_maps = ()
+    if scene_file.contact_maps is not None:
+        contact_maps = load_contact_maps(scene_file.contact_maps, models, frame_count=count, notes=notes)
     labels = read_labels(scene_file, frame_count, rectifier and rectifier.nearest(IGNORE_LABEL), notes)
     read_rgb, read_depth = find_pictures(scene_file, frame_count, rectifier, notes)
     first = slice(0, frame_count)
@@ -120,6 +124,7 @@ def load_scene(
         **{field: {name: values[first] for name, values in found.items()} for field, found in detections.items()},
         noise=scene_file.noise,
         world=None if world is None else world.first_frames(frame_count),
+        contact_maps=tuple(wanted.frames(first) for wanted in contact_maps),
         folder=scene_file.folder,
         warnings=tuple(notes),
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from warpprior.bodies.readers.kinds import KINDS, BodyTarget, find_kind
 from warpprior.io.atomic import atomic_folder
+from warpprior.io.contact_maps import save_contact_maps
 from warpprior.io.images import import_cv2
 from warpprior.io.keypoints import save_detections
 from warpprior.io.poses import save_poses
@@ -26,6 +27,7 @@ from warpprior.support.errors import InputError
 DEPTH_SCALE = 1e-4  # metres per unit of depth images
 KEYPOINTS_FILE, TIMESTAMPS_FILE = "keypoints.npz", "timestamps.npz"
 CAMERA_FILE, CAMERA_TRUTH = "camera_poses.npz", "camera_truth.npz"
+CONTACT_FILE = "contact_maps.npz"
 _THREADS = 4
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # on Windows
 
@@ -77,6 +79,8 @@ def write_scene(scene: Scene, target: Path, *, source: SourceEntry | None = None
         save_detections(target / KEYPOINTS_FILE, scene)
     if scene.timestamps is not None:
         save_timestamps(target / TIMESTAMPS_FILE, scene.timestamps)
+    if scene.contact_maps:
+        save_contact_maps(target / CONTACT_FILE, scene.contact_maps)
     if (labels := scene.labels) is not None:
         _write_pictures(target / "labels", scene.frame_count, lambda frame: labels[frame])
     if (read_rgb := scene.read_rgb) is not None:
@@ -102,7 +106,7 @@ def check_replaceable(folder: Path) -> None:
     if not folder.is_dir():
         return
     parts = {SCENE_FILE, "initial.npz", "truth.npz", KEYPOINTS_FILE, TIMESTAMPS_FILE, CAMERA_FILE, CAMERA_TRUTH}
-    parts |= {"labels", "rgb", "depth"}
+    parts |= {"labels", "rgb", "depth", CONTACT_FILE}
     try:
         root = folder.resolve()
         paths = [entry.path for entry in read_scene_file(folder).bodies if entry.path is not None]
@@ -146,7 +150,18 @@ def file_stems(names: list[str]) -> dict[str, str]:
     """A file name without suffix for each body, all different whatever their case, of characters every system takes."""
     stems, taken = (
         {},
-        {*_RESERVED, "rgb", "labels", "depth", "initial", "truth", "keypoints", "timestamps", "camera_poses"},
+        {
+            *_RESERVED,
+            "rgb",
+            "labels",
+            "depth",
+            "initial",
+            "truth",
+            "keypoints",
+            "timestamps",
+            "camera_poses",
+            "contact_maps",
+        },
     )
     for index, name in enumerate(names):
         stem = plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
@@ -203,6 +218,7 @@ def _describe(scene: Scene, models: dict[str, list[str]], has_truth: bool) -> li
     lines += ["", "[poses]", 'initial = "initial.npz"']
     lines += ['truth = "truth.npz"             # used for metrics only'] if has_truth else []
     lines += ["", "[keypoints]", f"file = {_quote(KEYPOINTS_FILE)}"] if _has_detections(scene) else []
+    lines += ["", "[contact_maps]", f"file = {_quote(CONTACT_FILE)}"] if scene.contact_maps else []
     if scene.noise:
         lines += ["", "[noise]                         # one sigma of what was observed"]
         lines += [

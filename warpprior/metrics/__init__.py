@@ -68,7 +68,8 @@ Always:
 
 Pairs of bodies have ``distance_mm`` and ``penetration_mm`` of both sides together, ``slip_mm``,
 ``shared_volume_cm3`` (where both are closed), and with truth ``contact_f1``: how well the points that touch are those
-that touch in truth; ``zone_f1`` is the same for the named zones of a hand.
+that touch in truth; ``zone_f1`` is the same for the named zones of a hand.  Of scenes with contact maps, ``maps`` has
+``map_f1`` and ``map_mm`` by ``"hand on mug"`` (:mod:`warpprior.metrics.contact_maps`).
 
 Summaries of what is better the larger it is give ``p05``, ``min`` and ``above`` instead; ``depth_mm`` is summarised by
 magnitude, with its mean as ``bias``; accelerations have ``mean_m_s2``.  Single figures among them:

@@ -34,14 +34,19 @@ def chamfer_2d(camera: Camera, points: np.ndarray, truth: np.ndarray) -> np.ndar
         camera: the pinhole camera.
         points, truth: (frame, point, 3) [m].
     """
-    from scipy.spatial import KDTree
-
     result = np.full(len(points), np.nan)
     for frame, pair in enumerate(zip(_some(points), _some(truth), strict=True)):
         if min(side[:, 2].min() for side in pair) > _NEAREST_DEPTH_M:
             own, true = (_project(camera, side) for side in pair)
-            result[frame] = 0.5 * (KDTree(true).query(own)[0].mean() + KDTree(own).query(true)[0].mean())
+            result[frame] = 0.5 * (_nearest(own, true).mean() + _nearest(true, own).mean())
     return result
+
+
+def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Distance of each point to the nearest of the others (point,), by a tree that is sooner made for one question."""
+    from scipy.spatial import KDTree
+
+    return KDTree(others, balanced_tree=False, compact_nodes=False).query(points)[0]
 
 
 def pixel_size(camera: Camera, position: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from warpprior.geometry.signed_distance import Surface
 from warpprior.metrics.accuracy import failures, keypoint_errors, surface_errors
 from warpprior.metrics.calibration import consistency, stated_errors
 from warpprior.metrics.contact import contact_shares
+from warpprior.metrics.contact_maps import map_rows
 from warpprior.metrics.interaction import Interaction, compare_contacts, interact
 from warpprior.metrics.masks import mask_iou
 from warpprior.metrics.pose_errors import accelerations, fill_holes, motion_errors
@@ -67,6 +68,7 @@ class Evaluator:
         self._points = {item.name: SurfacePoints(item.body) for item in scene.bodies}
         self._surfaces: dict[tuple[str, float], Surface] = {}
         self._true: dict[str, tuple[PosedBody, np.ndarray]] = {}
+        self._kept: dict[str, PosedBody] = {}
         for number, item in enumerate(scene.bodies):
             if progress is not None:
                 progress(number, len(scene.bodies), MEASURING)
@@ -116,7 +118,15 @@ class Evaluator:
             "per_frame": {body: _listed(values) for body, values in rows.items()},
             "summary": {body: self._summarised(values) | extra[body] for body, values in rows.items()},
             "pairs": pairs,
+            **({"maps": self._of_maps(posed, poses)} if scene.contact_maps else {}),
         }
+
+    def _of_maps(self, posed: dict[str, PosedBody], poses: dict[str, Poses]) -> dict:
+        """How well maps of contact are met."""
+        surfaces = {name: body.vertices for name, body in posed.items()}
+        scales = {name: float(np.max(motion.scale)) for name, motion in poses.items()}
+        found = map_rows(self._scene, surfaces, scales, self._device)
+        return {key: {"per_frame": _listed(rows), "summary": self._summarised(rows)} for key, rows in found.items()}
 
     def _complete(self, poses: dict[str, Poses]) -> dict[str, Poses]:
         if not isinstance(poses, Mapping):
@@ -137,7 +147,14 @@ class Evaluator:
         return given
 
     def _pose(self, item: SceneBody, poses: Poses) -> PosedBody:
-        return PosedBody(item, poses, self._points[item.name], self._rest_surface, self._device)
+        """The body in motion; known ones, which move alike in all motions, are posed once."""
+        kept = self._kept.get(item.name)
+        if kept is not None and kept.poses is poses:
+            return kept
+        posed = PosedBody(item, poses, self._points[item.name], self._rest_surface, self._device)
+        if item.known:
+            self._kept[item.name] = posed
+        return posed
 
     def _rest_surface(self, item: SceneBody, scale: float) -> Surface:
         key = item.name, scale
@@ -163,8 +180,9 @@ class Evaluator:
         body, poses = item.body, posed.poses
 
         def surface(motion: Poses) -> np.ndarray:
-            if motion is poses:
-                return posed.vertices
+            for known in (posed, self._true.get(item.name, (posed,))[0]):
+                if motion is known.poses:
+                    return known.vertices
             if motion.frame_count == 0:
                 return np.zeros((0, body.vertex_count, 3), dtype=np.float32)
             return posed_vertices(body, motion, device=self._device)

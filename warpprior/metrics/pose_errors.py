@@ -31,7 +31,8 @@ def motion_errors(body: Body, symmetry: str, poses: Poses, truth: Poses, surface
     frame_count = poses.frame_count
     scored = ~fill_holes(truth)[1]
     errors = {}
-    poses, truth = poses.frames(scored), truth.frames(scored)
+    if not scored.all():  # else they stay what they are, and their surfaces need not be posed anew
+        poses, truth = poses.frames(scored), truth.frames(scored)
     aligned = align_symmetry(symmetry, poses, truth)
     true_surface = surface(truth)
     errors["add_mm"] = 1e3 * mean_vertex_distance(surface(aligned), true_surface)

@@ -16,7 +16,13 @@ THRESHOLDS = {
     "rotation_sigmas": (1, 2, 3),
     "mask_iou": (0.5, 0.75, 0.9, 0.95, 0.97),
 }
-RISING = ("mask_iou", "f_score", "contact_f1", "zone_f1")  # names that begin so are better the larger they are
+RISING = (
+    "mask_iou",
+    "f_score",
+    "contact_f1",
+    "zone_f1",
+    "map_f1",
+)  # names that begin so are better the larger they are
 
 
 def summarise(name: str, values: np.ndarray, fps: float) -> dict:

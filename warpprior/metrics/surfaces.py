@@ -77,7 +77,9 @@ class PosedBody:
         self._spread, self._rest_surface = points, rest_surface
 
     def frames(self, frames: slice) -> PosedBody:
-        """The body in some frames."""
+        """The body in some frames; itself where these are all, so that what was made of it stays."""
+        if (frames.start, frames.stop) == (0, self.poses.frame_count):
+            return self
         part = PosedBody(self.item, self.poses.frames(frames), self._spread, self._rest_surface, self.device)
         part.vertices = self.vertices[frames]
         return part
@@ -194,7 +196,8 @@ class PosedBody:
 
 def pieces(frame_count: int) -> list[slice]:
     """Frames that are measured together; at least one piece."""
-    return [slice(start, start + AT_ONCE) for start in range(0, max(frame_count, 1), AT_ONCE)]
+    starts = range(0, max(frame_count, 1), AT_ONCE)
+    return [slice(start, min(start + AT_ONCE, frame_count)) for start in starts]
 
 
 def _volume(body: Body) -> float:

@@ -24,6 +24,14 @@ DECAYS = (0.9, 0.99)
 CLIP = 100.0  # longest gradient of a frame, per unit steps
 
 
+def _held(problem: Problem) -> list[str]:
+    """Unknowns of the problem that move bodies or what is seen of them, and are no increments of a body's motion."""
+    shared, world = problem.shared, problem.motion.world
+    held = [f"the size of {name}" for name in shared.sizes] + [f"the shape of {name}" for name in shared.shapes]
+    held += ["the focal length"] if "focal" in shared.names else []
+    return held + (["the camera's motion"] if world is not None and world.estimated else [])
+
+
 class Adam:
     """The descent of the energy.
 
@@ -45,6 +53,8 @@ class Adam:
         problem.refresh_backdrop()
         self.energy = Energy(problem, bind_terms(used, problem))
         motion, s = problem.motion, settings.adam
+        for held in _held(problem):
+            problem.note(f"adam holds {held} as it was before, and moves poses and joints alone.")
         device = motion.device
         self._rate = wp.full(1, s.rate, dtype=wp.float32, device=device)
         self._decays = wp.array(np.array(DECAYS, dtype=np.float32), dtype=wp.float32, device=device)

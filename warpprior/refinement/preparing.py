@@ -203,9 +203,9 @@ def _check(scene: Scene) -> None:
     if not moving:
         raise InputError(f"scene {scene.name!r}", "every body is known", "at least one body to estimate")
     if scene.labels is None:
-        if not (scene.keypoints2d or scene.boxes or CHANNEL in scene.noise):
-            accepted = "frames.labels, keypoints.file or noise.poses in scene.toml"
-            raise InputError(f"scene {scene.name!r}", "no label images, keypoints or boxes", accepted)
+        if not (scene.keypoints2d or scene.boxes or scene.contact_maps or CHANNEL in scene.noise):
+            accepted = "frames.labels, keypoints.file, contact_maps.file or noise.poses in scene.toml"
+            raise InputError(f"scene {scene.name!r}", "no label images, keypoints, boxes or contact maps", accepted)
         return
     for body in moving:
         if body.name in scene.keypoints2d or body.name in scene.boxes:

@@ -152,6 +152,7 @@ class _Film:
         self.view: View = choose_view(self.scene, self.motions, size, device)
         self.camera = self.view.camera(self.scene.camera)
         self.use_rgb = has_rgb(self.scene)
+        self._blanks: dict[tuple[int, int], np.ndarray] = {}
         self.keypoints = [self._keypoints(motion) for motion in self.motions[::-1]]  # before, after
         self.spots = {
             body.name: spots_of(body.body, result.poses[body.name], self.camera, device)
@@ -215,7 +216,7 @@ class _Film:
         width, height = self.view.width, self.view.height
         across, down = (1, 2) if upright else (2, 1)
         foot = 0 if upright else _BAR
-        page = np.full((down * (height + _BAR) + foot, across * (width + _GAP) - _GAP, 3), INK, np.uint8)
+        page = self._blank((down * (height + _BAR) + foot, across * (width + _GAP) - _GAP)).copy()
         for turn, (panel, title) in enumerate(zip(panels, _TITLES, strict=True)):
             left, top = (0, turn * (height + _BAR)) if upright else (turn * (width + _GAP), 0)
             page[top + _BAR : top + _BAR + height, left : left + width] = panel
@@ -224,6 +225,12 @@ class _Film:
         if not upright:
             self._legend(page[-_BAR:], frame)
         return page
+
+    def _blank(self, size: tuple[int, int]) -> np.ndarray:
+        """An empty page (height, width, 3) uint8 RGB, filled once: to copy it takes a fraction of that."""
+        if size not in self._blanks:
+            self._blanks[size] = np.full((*size, 3), INK, np.uint8)
+        return self._blanks[size]
 
     def _draw(self, frame: int, masks: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
         ground = backdrop(self.scene, frame, self.view, use_rgb=self.use_rgb)

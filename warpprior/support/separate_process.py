@@ -23,6 +23,7 @@ import numpy as np
 
 from warpprior.support.errors import InputError, RunError, reason_of
 from warpprior.support.interrupts import blocked
+from warpprior.support.openusd import in_kit
 
 PYTHON_VARIABLE = "WARPPRIOR_PYTHON"
 MOST_TEXT = 16 << 20  # bytes of what is said beside arrays
@@ -119,6 +120,7 @@ def run_separately(
     raise InputError(where, f"cannot be read ({head['said']})", accepted)
 
 
+_INSTEAD = "open the stage yourself and hand it over in place of its path: Usd.Stage.Open(path)"
 _REMEDY = f"set {PYTHON_VARIABLE} to a python{sys.version_info[0]}.{sys.version_info[1]} that can be started"
 
 
@@ -160,6 +162,8 @@ def _python() -> str:
     given = os.environ.get(PYTHON_VARIABLE)
     if given:
         return given
+    if in_kit():
+        raise RunError("USD files are read by a Python beside this one, which cannot be started in Kit; " + _INSTEAD)
     named = [getattr(sys, "executable", None), getattr(sys, "_base_executable", None)]
     candidates = [Path(name) for name in named if name and Path(name).name.lower().startswith("python")]
     names = (f"python{sys.version_info[0]}.{sys.version_info[1]}", "python3", "python")

@@ -2,3 +2,4 @@
 
 COLLIDERS = ("convex_hulls", "convex_hull", "convexDecomposition", "sdf")
 ROBOTS = ("kinematic", "articulation")
+HAND_RIGS = ("points", "skel")

@@ -27,6 +27,8 @@ ROWS = {
     "slip_mm": ("slip", "mm/frame", 2, ("median", "p95")),
     "shared_volume_cm3": ("shared volume", "cm3", 3, ("median", "max")),
     "contact_f1_pooled": ("contacts found again, F1", "", 3, ("value",)),
+    "map_f1": ("contact of the map met, F1", "", 3, ("median", "p05")),
+    "map_mm": ("distances off the map", "mm", 2, ("median", "p95")),
     "contact_ratio": ("frames in contact, up to 5 mm deep", "", 3, ("value",)),
     "overlap_ratio": ("frames that overlap by 5 mm or more", "", 3, ("value",)),
     "apart_ratio": ("frames without contact", "", 3, ("value",)),
@@ -39,7 +41,7 @@ CONTACT_STATES = ("contact_ratio", "overlap_ratio", "apart_ratio")
 # The rows of a short table, each with its first statistic.
 _BRIEF = (
     *("add_mm", "rotation_deg", "keypoint_mm", "keypoint_pa_mm", "acceleration_error_mm", "mask_iou"),
-    *("penetration_mm", "slip_mm", *CONTACT_STATES),
+    *("penetration_mm", "slip_mm", "map_f1", *CONTACT_STATES),
 )
 
 # What two bodies do to each other; shown for the pair, not for each of the two.
@@ -106,7 +108,8 @@ def _summaries(metrics: dict, bodies: Sequence[str]) -> dict[str, dict]:
         found[body] = {key: value for key, value in summary.items() if key not in left_out}
     if "camera" in metrics:
         found["the camera"] = metrics["camera"]["summary"]
-    return found | {key: measured[key]["summary"] for key in measured if key in pairs}
+    found |= {key: measured[key]["summary"] for key in measured if key in pairs}
+    return found | {key: wanted["summary"] for key, wanted in metrics.get("maps", {}).items()}
 
 
 def _rows(summary: dict, brief: bool = False) -> dict[str, str]:

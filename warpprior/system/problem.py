@@ -111,7 +111,7 @@ class Problem:
         self._stage: Stage | None = None
         self._contacts: dict[str, BodyContacts] = {}
         self._overlaps: dict[str, Overlap] = {}
-        self._queries: dict[str, SurfaceQuery] = {}
+        self._queries: dict[tuple[str, float], SurfaceQuery] = {}
         self._systems: dict[tuple[int, Part], tuple[System, System]] = {}
         self._links: dict[str, LinkSums] = {}
 
@@ -246,11 +246,12 @@ class Problem:
 
     def surface_query(self, body: SceneBody, reach: float) -> SurfaceQuery:
         """Exact distances to an estimated body that bends, no farther than ``reach`` [m]; kept up to date here."""
-        if body.name not in self._queries:
+        key = body.name, reach
+        if key not in self._queries:
             scale = float(np.max(body.initial.scale))
             query = SurfaceQuery(body.body, self.motion.frame_count, self.motion.device, reach, scale=scale)
-            self._queries[body.name] = query
-        return self._queries[body.name]
+            self._queries[key] = query
+        return self._queries[key]
 
     def overlap(self, body: SceneBody) -> Overlap:
         """Comparison of an estimated body with its label; the sequence must have labels."""
@@ -344,7 +345,7 @@ class Problem:
         self._refit()
 
     def _refit(self) -> None:
-        for name, query in self._queries.items():
+        for (name, _), query in self._queries.items():
             query.refit(self.motion.vertices, self.motion.first_vertex(name))
 
     def refresh_backdrop(self) -> None:

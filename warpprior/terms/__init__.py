@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from warpprior.terms.boxes import Boxes
 from warpprior.terms.camera import CameraMotion
 from warpprior.terms.consistency import Consistency
+from warpprior.terms.contact_map import ContactMaps
 from warpprior.terms.contour import Contour
 from warpprior.terms.coverage import Coverage
 from warpprior.terms.depth import Depth
@@ -45,6 +46,7 @@ __all__ = [
     "Boxes",
     "CameraMotion",
     "Consistency",
+    "ContactMaps",
     "Contour",
     "Coverage",
     "Depth",
@@ -83,6 +85,7 @@ TERMS: tuple[type[Term], ...] = (
     Given,
     CameraMotion,
     Touch,
+    ContactMaps,
 )
 """Every term there is, in the order in which they are added up and listed."""
 

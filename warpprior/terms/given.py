@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from warpprior.geometry.sampling import spread_vertices
 from warpprior.support.limits import positive
 from warpprior.terms.term import BoundTerm, Term
 
@@ -110,13 +111,3 @@ class BoundGiven(BoundTerm):
             system,
             cost_out=self.costs,
         )
-
-
-def spread_vertices(vertices: np.ndarray, count: int) -> np.ndarray:
-    """Numbers of vertices (vertex, 3) that lie far from each other, each the farthest from those before (count,)."""
-    chosen = [int(np.argmax(np.linalg.norm(vertices - vertices.mean(axis=0), axis=1)))]
-    away = np.full(len(vertices), np.inf)
-    while len(chosen) < min(count, len(vertices)):
-        away = np.minimum(away, np.linalg.norm(vertices - vertices[chosen[-1]], axis=1))
-        chosen.append(int(np.argmax(away)))
-    return np.array(sorted(set(chosen)), dtype=np.int32)

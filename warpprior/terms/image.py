@@ -237,20 +237,17 @@ class BoundImage(DrawnTerm):
 
     def _shrink(self, blur_px: float) -> dict[str, Any]:
         """Say how large pictures are that a Gaussian of ``blur_px`` [px] leaves; returns what is left to be done."""
-        import warp as wp
-
         blurred = self._blurred
         # Squares of pixels are averaged first, which blurs, too; the Gaussian on what is left does the rest.
         shrink = 2 ** int(math.log2(max(blur_px, 1.0)))
         width, height = self._window.width // shrink, self._window.height // shrink
-        blurred.shrink, blurred.width, blurred.height = shrink, width, height
+        blurred.shrink, blurred.width, blurred.height = shrink, self._window.width, self._window.height
         sigma = math.sqrt(max(blur_px**2 - (shrink**2 - 1) / 12.0, 0.0)) / shrink
         radius = math.ceil(BLUR_REACH * sigma) if sigma >= LEAST_SIGMA else 0
         sigma = max(sigma, LEAST_SIGMA)
         blurred.sigma = math.sqrt(blur_px**2 + SENSOR_BLUR)
         if self._window.sizes is not None:
-            small = self._window.sizes // shrink
-            blurred.sizes = wp.array(small, dtype=wp.vec2i, device=self.problem.motion.device)
+            blurred.sizes = self._window.device_sizes(self.problem.motion.device)
         return {"width": width, "height": height, "sigma": sigma, "radius": radius}
 
     def _blur(self, width: int, height: int, sigma: float, radius: int) -> None:

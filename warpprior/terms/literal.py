@@ -136,7 +136,7 @@ def touching_pairs(problem: Problem) -> Iterator[tuple[SceneBody, SceneBody, Dis
             continue
         build = shared_field if other.body.is_rigid else shared_link_fields
         try:
-            field = build(other.body, device, scale=other.initial.scale)
+            field = build(other.body, device, scale=problem.motion.read_size(other))
         except InputError as error:
             problem.note(f"nothing is kept out of {other.name}: {error.found}.")
             continue
@@ -153,6 +153,9 @@ class LiteralMotion(Term):
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each estimated body."""
+        if problem.motion.world is not None:
+            said = "the paper's compares frames in the camera's frame, though it moves, not in the world"
+            problem.note(f"{self.name}: {said}.")
         return [BoundLiteralMotion(self, body, problem) for body in problem.motion.estimated]
 
 
@@ -192,7 +195,7 @@ class BoundLiteralMotion(BoundTerm):
         self._sigma_rotation = single(0.5**0.5)
         joint_sigmas = np.full(model.coordinate_count, (2.0 * max(model.coordinate_count, 1)) ** -0.5)
         self._joint_sigmas = wp.array(joint_sigmas.astype(np.float32), dtype=wp.float32, device=device)
-        centroid, covariance = vertex_moments(model, body.initial.scale)
+        centroid, covariance = vertex_moments(model, problem.motion.read_size(body))
         self._centroid, self._covariance = wp.vec3(*centroid), wp.mat33(*covariance.ravel())
         self._intervals = wp.array(1.0 / problem.motion.paces.numpy(), dtype=wp.float32, device=device)
 

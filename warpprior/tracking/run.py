@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from warpprior.checks.first import checked_first, with_findings
 from warpprior.result import Result
-from warpprior.scene import Scene, check_is_scene, with_sizes_known
+from warpprior.scene import Scene, check_is_scene
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError
 from warpprior.support.progress import Progress
@@ -58,7 +59,7 @@ def track(
             data that is not what it is taken for.
     """
     check_is_scene(scene, "track")
-    scene = with_sizes_known(scene)
+    scene = _with_sizes_known(scene)
     if smooth and lag is not None:
         raise InputError("track", "smooth and lag", "one of them")
     if lag is not None:
@@ -91,3 +92,17 @@ def track(
         chosen += tracker.smoothed()[len(chosen) - len(filtered) :]
     result = tracked_result(scene, tracker.settings, filtered, chosen, complete)
     return judged(with_findings(result, found), device)
+
+
+def _with_sizes_known(scene: Scene) -> Scene:
+    """The scene for what does not estimate sizes: those of the initial poses are taken, with a warning each."""
+    sized = [body for body in scene.bodies if body.size is not None]
+    if not sized:
+        return scene
+    notes = [
+        f"{body.name}: its size is not estimated here, and {body.initial.scale:g} times that of its mesh is taken; "
+        "refine a part of the sequence, and start from the poses of its result, which have the size."
+        for body in sized
+    ]
+    bodies = tuple(replace(body, size=None) for body in scene.bodies)
+    return replace(scene, bodies=bodies, warnings=(*scene.warnings, *notes))

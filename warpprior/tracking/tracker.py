@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from warpprior.observations import HandPose, Observation
-from warpprior.scene import Camera, Scene, SceneBody, box_center, check_is_scene
+from warpprior.scene import Camera, Scene, SceneBody, box_center, check_is_scene, with_sizes_known
 from warpprior.support.blas import one_thread
 from warpprior.support.device import resolve_device
 from warpprior.support.errors import InputError, RunError
@@ -103,7 +103,9 @@ class Tracker:
             assert bodies is not None, "a camera has bodies beside it"
             scene = live_scene(scene, bodies, noise or {})
         check_is_scene(scene, "track")
-        self.scene: Scene = scene
+        self.scene: Scene = with_sizes_known(scene)
+        for said in self.scene.warnings[len(scene.warnings) :]:
+            warnings.warn(said, stacklevel=2)
         self.settings = settings = (settings or TrackSettings()).with_sigmas(self.scene.noise)
         device = resolve_device(device)
         self.objects: list[SceneBody] = [b for b in self.scene.bodies if not b.known and b.body.is_rigid]

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.dynamics import JointForces
 from warpprior.bodies.mass import MassProperties
 from warpprior.scene import Poses
 from warpprior.usd.names import prim_name
@@ -46,6 +47,9 @@ def write_articulation(stage: Usd.Stage, path: str, body: Body, poses: Poses, li
     of ``state:angular:physics:position`` [degrees] or ``state:linear:physics:position`` [m].  A joint that follows
     another has ``NewtonMimicAPI`` instead of a drive.  A root that stays where it is is fixed to the world; one that
     moves is free.  Ball joints are free.
+
+    What the robot's file states of efforts, velocities, damping and friction of its joints is written with them; an
+    effort bounds what the drive may use.
 
     Drives are as stiff as makes the joint, with all that hangs on it, swing at 10 Hz, and critically damped.
 
@@ -158,6 +162,8 @@ def _write_motion(
     prim.AddAppliedSchema(f"PhysicsJointStateAPI:{word}")
     state = prim.CreateAttribute(f"state:{word}:physics:position", Sdf.ValueTypeNames.Float, custom=False)
     set_samples(state, values)
+    if body.dynamics is not None:
+        _write_brakes(prim, body.dynamics.forces, link, unit)
     if follows is None:
         drive = UsdPhysics.DriveAPI.Apply(prim, word)
         pulse = 2.0 * np.pi * DRIVE_HZ
@@ -165,6 +171,8 @@ def _write_motion(
         drive.CreateTypeAttr(UsdPhysics.Tokens.force)
         drive.CreateStiffnessAttr(inertia * pulse**2 * per_unit)
         drive.CreateDampingAttr(2.0 * inertia * pulse * per_unit)
+        if body.dynamics is not None and np.isfinite(effort := body.dynamics.forces.effort[link]):
+            drive.CreateMaxForceAttr(float(effort))
         set_samples(drive.CreateTargetPositionAttr(), values)
     elif body.joint_types[link] == body.joint_types[leader]:
         share = gain / float(body.coordinate_gains[leader])
@@ -175,6 +183,26 @@ def _write_motion(
             ("newton:mimicCoef1", share),
         ):
             prim.CreateAttribute(name, Sdf.ValueTypeNames.Float, custom=False).Set(value)
+
+
+def _write_brakes(prim: Usd.Prim, forces: JointForces, link: int, unit: float) -> None:
+    """Damping, friction and fastest motion of a joint, where its file states them: Newton's schema, and PhysX's for the
+    last; ``unit`` is what the stage has for 1 rad or 1 m.
+    """
+    from pxr import Sdf
+
+    values = {
+        "newton:damping": forces.damping[link] / unit,
+        "newton:friction": forces.friction[link],
+        "newton:velocityLimit": forces.velocity[link] * unit,
+        "physxJoint:maxJointVelocity": forces.velocity[link] * unit,
+    }
+    known = {name: float(value) for name, value in values.items() if np.isfinite(value)}
+    for word, schema in (("newton", "NewtonJointAPI"), ("physx", "PhysxJointAPI")):
+        if any(name.startswith(word) for name in known):
+            prim.AddAppliedSchema(schema)
+    for name, value in known.items():
+        prim.CreateAttribute(name, Sdf.ValueTypeNames.Float, custom=False).Set(value)
 
 
 def _hanging_inertia(body: Body, link: int, links: Links) -> float:

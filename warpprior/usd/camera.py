@@ -41,6 +41,17 @@ def stage_from_camera(scene: Scene) -> np.ndarray:
     return np.concatenate([turn.apply(path.position) + shift, rotation], axis=1)
 
 
+def turned(world_from_camera: np.ndarray, up_axis: str) -> np.ndarray:
+    """Poses (..., 7) of a world in which Z is up, in one whose ``up_axis`` is Z, which is the same, or Y."""
+    from scipy.spatial.transform import Rotation
+
+    if up_axis == "Z":
+        return world_from_camera
+    lying = Rotation.from_rotvec([-0.5 * np.pi, 0.0, 0.0])
+    place = lying.apply(world_from_camera[..., :3])
+    return np.concatenate([place, (lying * Rotation.from_quat(world_from_camera[..., 3:])).as_quat()], axis=-1)
+
+
 def define_camera(stage: Usd.Stage, path: str, camera: Camera, world_from_camera: np.ndarray) -> None:
     """Write the pinhole camera three ways, for readers differ.
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.errors import InputError
+from warpprior.support.openusd import has_openusd, is_stage, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
+from warpprior.usd.check_choices import missing_files, other_choices
 from warpprior.usd.check_physics import physics_findings
+from warpprior.usd.check_skeleton import skeleton_findings
 
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom
@@ -39,28 +41,32 @@ class Finding:
         return f"{self.prim} {self.what}: {self.message}"
 
 
-def check_stage(path: str | os.PathLike) -> list[Finding]:
+def check_stage(path: str | os.PathLike | Usd.Stage) -> list[Finding]:
     """Everything that is found wrong with a stage; an empty list for a sound one.
 
     At every authored time and at the default: numbers finite, quaternions of unit length, face indices in range,
     primvars and normals as long as their interpolation asks for, indices of primvars in range, extents around their
     points; all samples within the stage's time range and with a default value, which physics engines read; and a
     default prim, Z up and metres.  Rigid bodies have mass, and colliders where they have a surface, but not too many;
-    joints are where both their bodies have them.  Validators of OpenUSD and NVIDIA miss most of these (they pass NaN
-    points, zero quaternions and colours of the wrong length).
+    joints are where both their bodies have them.  Joints of skeletons, weights and blend shapes fit each other
+    (:mod:`.check_skeleton`); files that are referred to are there; variants that are not selected are looked at, too.
+    Validators of OpenUSD and NVIDIA miss most of these (they pass NaN points, zero quaternions and colours of the wrong
+    length).
 
-    The stage is read in a process of its own, which a damaged file may crash.
+    A file is read in a process of its own, which a damaged one may crash; a stage that is open, where it is.
 
     Args:
-        path: a USD file.
+        path: a USD file, or a ``Usd.Stage``.
 
     Raises:
         InputError: the file cannot be opened as a stage.
         MissingExtraError: OpenUSD is not installed.
         RunError: no Python can be started to read it.
     """
-    if find_spec("pxr") is None:
-        raise MissingExtraError("checking USD files", "usd")
+    if is_stage(path):
+        return _faults_of(path)
+    if not has_openusd():
+        raise missing_openusd("checking USD files")
     where = os.fspath(path)
     mebibytes = os.path.getsize(where) / 2**20 if os.path.isfile(where) else 0.0
     limits = Limits(
@@ -80,23 +86,39 @@ def check_stage(path: str | os.PathLike) -> list[Finding]:
 
 def find_faults(path: str) -> tuple[dict[str, np.ndarray], list[tuple[str, str, str]]]:
     """What :func:`check_stage` finds, as texts; runs apart."""
-    from pxr import Tf, Usd, UsdGeom
+    from pxr import Tf, Usd
 
     try:
         stage = Usd.Stage.Open(path)
     except Tf.ErrorException as error:
         raise InputError(path, "not a readable stage", "a .usdc, .usd, .usda or .usdz file") from error
+    return {}, [(one.prim, one.what, one.message) for one in _faults_of(stage)]
+
+
+def _faults_of(stage: Usd.Stage) -> list[Finding]:
+    from pxr import Usd
+
     findings = list(_stage_findings(stage))
-    for prim in stage.Traverse():
-        findings += _value_findings(stage, prim)
+    findings += _prim_findings(stage, stage.Traverse())
+    findings += [Finding(*texts) for texts in (*physics_findings(stage), *missing_files(stage))]
+    for choice, other, prim in other_choices(stage):
+        found = [*_prim_findings(other, Usd.PrimRange(prim)), *(Finding(*texts) for texts in physics_findings(other))]
+        findings += [Finding(f"{one.prim}{choice}", one.what, one.message) for one in found if one not in findings]
+    return findings
+
+
+def _prim_findings(stage: Usd.Stage, prims: Iterable[Usd.Prim]) -> Iterator[Finding]:
+    from pxr import UsdGeom
+
+    for prim in prims:
+        yield from _value_findings(stage, prim)
         if prim.IsA(UsdGeom.Mesh):
-            findings += _mesh_findings(UsdGeom.Mesh(prim))
+            yield from _mesh_findings(UsdGeom.Mesh(prim))
         elif prim.IsA(UsdGeom.Points):
-            findings += _points_findings(UsdGeom.Points(prim))
+            yield from _points_findings(UsdGeom.Points(prim))
         else:
-            findings += _constant_findings(prim)
-    findings += [Finding(*texts) for texts in physics_findings(stage)]
-    return {}, [(one.prim, one.what, one.message) for one in findings]
+            yield from _constant_findings(prim)
+        yield from (Finding(*texts) for texts in skeleton_findings(prim))
 
 
 def _stage_findings(stage: Usd.Stage) -> Iterator[Finding]:
@@ -181,10 +203,15 @@ def _points_findings(points: UsdGeom.Points) -> Iterator[Finding]:
     from pxr import UsdGeom
 
     path, count = str(points.GetPath()), len(points.GetPointsAttr().Get() or ())
+    yield from _length_findings(path, points.GetPointsAttr(), count)
     for primvar in UsdGeom.PrimvarsAPI(points).GetPrimvarsWithAuthoredValues():
-        if primvar.IsIndexed() and primvar.GetInterpolation() == UsdGeom.Tokens.vertex:
+        if primvar.GetInterpolation() != UsdGeom.Tokens.vertex:
+            continue
+        if primvar.IsIndexed():
             yield from _length_findings(path, primvar.GetIndicesAttr(), count)
             yield from _index_findings(path, primvar)
+        else:
+            yield from _length_findings(path, primvar.GetAttr(), count * primvar.GetElementSize())
 
 
 def _length_findings(path: str, attribute: Usd.Attribute, expected: int) -> Iterator[Finding]:

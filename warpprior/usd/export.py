@@ -1,49 +1,38 @@
-"""Write a motion as a USD stage that opens in usdview, Omniverse, Isaac Sim and Blender."""
+"""Write motions as a USD stage that opens in usdview, Omniverse, Isaac Sim and Blender."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import warpprior
-from warpprior.io.atomic import atomic_path, writing_alone
-from warpprior.result import ContactPoints
+from warpprior.result import ContactPoints, Result
 from warpprior.scene import Poses, Scene
-from warpprior.support.errors import InputError, MissingExtraError, RunError
-from warpprior.support.interrupts import postponed
+from warpprior.support.errors import InputError
+from warpprior.support.openusd import is_stage, need_openusd
 from warpprior.support.progress import Progress
-from warpprior.usd import prims
-from warpprior.usd.body_writer import BodyWriter, Looks
-from warpprior.usd.camera import define_camera, stage_from_camera
-from warpprior.usd.contact_prims import write_contacts
-from warpprior.usd.detail import detailed
-from warpprior.usd.heat import contact_heat, quantised
-from warpprior.usd.names import prim_name
+from warpprior.usd.author import author
+from warpprior.usd.files import check_ending, write_file
+from warpprior.usd.layers import MARK, TAKES
 from warpprior.usd.options import StageOptions
-from warpprior.usd.physics import add_friction
+from warpprior.usd.take import Take
+from warpprior.usd.write import Written, write
 
 if TYPE_CHECKING:
     from pxr import Usd
 
-FORMATS = (".usdc", ".usd", ".usda", ".usdz")
+ROOT = "/World"  # of the stages that are written whole
 _USUAL = StageOptions()
-
-# Colours of bodies that bring none, in order (sRGB): quiet, so that heat stands out.
-_BODY_COLORS = ((0.60, 0.68, 0.78), (0.78, 0.74, 0.66), (0.62, 0.74, 0.64), (0.74, 0.64, 0.74))
 
 
 def export_usd(
     scene: Scene,
     poses: Mapping[str, Poses],
-    path: str | os.PathLike,
+    path: str | os.PathLike | Usd.Stage,
     *,
     contacts: Sequence[ContactPoints] = (),
     heat: Mapping[str, np.ndarray] | None = None,
@@ -52,7 +41,7 @@ def export_usd(
     options: StageOptions = _USUAL,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> None:
+) -> Written | None:
     """Write the scene's bodies in motion, its camera and the contact heat to ``path``.
 
     The stage is Z up, in metres, one time code per frame at the scene's rate, under ``/World``:
@@ -76,7 +65,8 @@ def export_usd(
     Args:
         scene: camera, rate and bodies.
         poses: motion of every body of the scene, camera_from_body.
-        path: ``.usdc``, ``.usd``, ``.usda`` or ``.usdz`` file to write; its folder is created if needed.
+        path: ``.usdc``, ``.usd``, ``.usda`` or ``.usdz`` file to write; its folder is created if needed.  Or a
+            ``Usd.Stage``, which is written to as :func:`warpprior.usd.write` does.
         contacts: contact points to turn into heat.
         heat: contact heat given directly, ``{body: (frame, vertex)}`` in [0, 1]; goes before ``contacts``.
         metadata: plain values to keep in the stage's ``customLayerData["warpprior"]``, such as the seed.
@@ -87,158 +77,101 @@ def export_usd(
         device: Warp device that poses the surfaces.
         progress: called with bodies done, bodies in all, and what is being done.
 
+    Returns:
+        Of a stage, what :func:`warpprior.usd.write` returns.
+
     Raises:
         InputError: unknown file ending, a body without poses, frames that do not match, or numbers that are not finite.
         MissingExtraError: OpenUSD is not installed.
         RunError: the file could not be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(str(path), f"file ending {path.suffix!r}", f"one of {', '.join(FORMATS)}")
-    _import_openusd()
-    from pxr import Usd
+    take = Take(scene, poses, contacts, heat, metadata or {}, world_from_camera)
+    if is_stage(path):
+        return write(path, take, options=options, device=device, progress=progress)
+    export_take(take, path, options=options, device=device, progress=progress)
+    return None
 
-    _check_poses(scene, poses)
-    solids = {body.name: body.body for body in scene.bodies}
-    scene = _with_detail(scene, contacts, heat)
-    surfaces = _surfaces(scene, poses, contacts, heat, device)
-    given = {} if heat is None else {name: quantised(np.asarray(field)) for name, field in heat.items()}
-    warmth = {**contact_heat(contacts, surfaces), **given}
-    _check_heat(scene, warmth)
+
+def export_take(
+    take: Take,
+    path: str | os.PathLike,
+    *,
+    options: StageOptions = _USUAL,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> None:
+    """:func:`export_usd` of a take."""
+    path = Path(path)
+    check_ending(path)
+    need_openusd("USD export")
+    stage = _new_stage(take.scene.fps, take.scene.frame_count)
+    author(stage, take, ROOT, options=options, device=device, progress=progress)
+    stage.GetRootLayer().customLayerData = {MARK: take.about}
+    write_file(stage.GetRootLayer(), path)
+
+
+def export_takes(
+    takes: Mapping[str, Take | Result],
+    path: str | os.PathLike,
+    *,
+    options: StageOptions = _USUAL,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> None:
+    """Write several motions to one stage, of which one is shown at a time.
+
+    They are variants of the variant set ``take`` of ``/World``; the first one is chosen.  So each is found at the same
+    paths, and no player or physics engine meets two of them at once.  The stage is as long as the longest, at the rate
+    of the first; others keep their own pace.  What is said about a take is in ``customData["warpprior"]`` of its
+    ``/World``.
+
+    Args:
+        takes: by name, one or more.
+        path: as for :func:`export_usd`.
+        options, device: as for :func:`export_usd`.
+        progress: called with takes done, takes in all, and what is being done.
+
+    Raises:
+        InputError: no takes, or as for :func:`export_usd`.
+        MissingExtraError: OpenUSD is not installed.
+        RunError: the file could not be written.
+    """
+    path = Path(path)
+    check_ending(path)
+    if not takes:
+        raise InputError("takes", "none", "one or more, by name")
+    need_openusd("USD export")
+    scenes = [take.scene for take in takes.values()]
+    rate = scenes[0].fps
+    last = max((scene.frame_count - 1) * (rate / scene.fps) for scene in scenes)
+    stage = _new_stage(rate, last + 1)
+    stage.GetPrimAtPath(ROOT).SetCustomDataByKey(MARK, {TAKES: True})
+    for number, (name, take) in enumerate(takes.items()):
+        write(stage, take, prim=ROOT, take=name, options=options, device=device)
+        if progress is not None:
+            progress(number + 1, len(takes), "writing the stage")
+    stage.GetRootLayer().customLayerData = {MARK: {"version": warpprior.__version__}}
+    write_file(stage.GetRootLayer(), path)
+
+
+def _new_stage(fps: float, frame_count: float) -> Usd.Stage:
+    """A stage in memory of so many frames, Z up, in metres and kilograms, with gravity and light."""
+    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics
 
     stage = Usd.Stage.CreateInMemory()
-    stand = stage_from_camera(scene) if world_from_camera is None else np.asarray(world_from_camera, dtype=np.float64)
-    _define_world(stage, scene, metadata or {}, stand)
-    for index, body in enumerate(scene.bodies):
-        color = np.asarray(_BODY_COLORS[index % len(_BODY_COLORS)]) if body.body.colors is None else body.body.colors
-        material = prims.define_material(stage, f"/World/Looks/{prim_name(body.name)}")
-        add_friction(material, body.matter)
-        looks = Looks(material, color, warmth.get(body.name))
-        writer = BodyWriter(stage, body, solids[body.name], looks, options)
-        writer.write(poses[body.name], surfaces.get(body.name), stand, device)
-        if progress is not None:
-            progress(index + 1, len(scene.bodies), "writing the stage")
-    write_contacts(stage, contacts, stand)
-    _write_whole(stage, path)
-
-
-def _import_openusd() -> None:
-    """Import what the export needs; interrupts wait, for OpenUSD would print them and go on without what it lacks."""
-    try:
-        with postponed():
-            from pxr import Gf, Kind, Sdf, Tf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("USD export", "usd") from error
-
-
-def _define_world(stage: Usd.Stage, scene: Scene, metadata: Mapping, world_from_camera: np.ndarray) -> None:
-    """Stage metadata, root prim, camera, light, physics scene, and a place for materials."""
-    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics, Vt
-
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
     UsdPhysics.SetStageKilogramsPerUnit(stage, UsdPhysics.MassUnits.kilograms)
-    stage.SetTimeCodesPerSecond(scene.fps)
-    stage.SetFramesPerSecond(scene.fps)
+    stage.SetTimeCodesPerSecond(fps)
+    stage.SetFramesPerSecond(fps)
     stage.SetStartTimeCode(0)
-    stage.SetEndTimeCode(scene.frame_count - 1)
-    world = UsdGeom.Xform.Define(stage, "/World").GetPrim()
+    stage.SetEndTimeCode(frame_count - 1)
+    world = UsdGeom.Xform.Define(stage, ROOT).GetPrim()
     Usd.ModelAPI(world).SetKind("assembly")
     stage.SetDefaultPrim(world)
-    about = {"version": warpprior.__version__, "scene": scene.name, **metadata}
-    about["worldFromCamera"] = Vt.DoubleArray(np.atleast_2d(world_from_camera)[0].tolist())
-    stage.GetRootLayer().customLayerData = {"warpprior": about}
-    define_camera(stage, "/World/Camera", scene.camera, world_from_camera)
-    physics = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
+    physics = UsdPhysics.Scene.Define(stage, f"{ROOT}/PhysicsScene")
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
     physics.CreateGravityMagnitudeAttr(9.81)
-    UsdGeom.Scope.Define(stage, "/World/Looks")
-    sky = UsdLux.DomeLight.Define(stage, "/World/Light")
+    sky = UsdLux.DomeLight.Define(stage, f"{ROOT}/Light")
     sky.CreateIntensityAttr(1.0)
-
-
-def _with_detail(scene: Scene, contacts: Sequence[ContactPoints], heat: Mapping[str, np.ndarray] | None) -> Scene:
-    """The scene with surfaces fine enough for the heat of contacts; those with heat per vertex stay as they are."""
-    touched = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
-    bodies = tuple(replace(b, body=detailed(b.body)) if b.name in touched else b for b in scene.bodies)
-    return replace(scene, bodies=bodies)
-
-
-def _surfaces(
-    scene: Scene,
-    poses: Mapping[str, Poses],
-    contacts: Sequence[ContactPoints],
-    heat: Mapping[str, np.ndarray] | None,
-    device: str,
-) -> dict[str, np.ndarray]:
-    """Posed surfaces (frame, vertex, 3) of the bodies whose heat must be found."""
-    from warpprior.bodies import posed_vertices
-
-    wanted = {name for contact in contacts for name in (contact.body, contact.other)} - set(heat or ())
-    return {b.name: posed_vertices(b.body, poses[b.name], device) for b in scene.bodies if b.name in wanted}
-
-
-def _check_poses(scene: Scene, poses: Mapping[str, Poses]) -> None:
-    for body in scene.bodies:
-        if body.name not in poses:
-            raise InputError(f"poses of {body.name}", "missing", f"poses of {[b.name for b in scene.bodies]}")
-        motion = poses[body.name]
-        if motion.frame_count != scene.frame_count:
-            raise InputError(f"poses of {body.name}", f"{motion.frame_count} frames", f"{scene.frame_count} frames")
-        for field in ("position", "rotation", "joints", "shape", "scale"):
-            values = np.asarray(getattr(motion, field))
-            if not np.all(np.isfinite(values)):
-                where = f"poses of {body.name}: {field}"
-                if values.ndim == 2:
-                    where += f", frame {int(np.argmin(np.isfinite(values).all(axis=1)))}"
-                raise InputError(where, "not a finite number", "finite numbers")
-        lengths = np.linalg.norm(motion.rotation, axis=1)
-        if np.any(lengths < 1.0e-6):
-            raise InputError(f"poses of {body.name}: rotation, frame {int(np.argmin(lengths))}", "zero", "a quaternion")
-        size = 6 + body.body.coordinate_count
-        if motion.covariance is not None and motion.covariance.shape != (scene.frame_count, size, size):
-            accepted = f"shape {(scene.frame_count, size, size)}"
-            raise InputError(f"poses of {body.name}: covariance", f"shape {motion.covariance.shape}", accepted)
-
-
-def _check_heat(scene: Scene, heat: Mapping[str, np.ndarray]) -> None:
-    for name, field in heat.items():
-        body = next((b.body for b in scene.bodies if b.name == name), None)
-        if body is None:
-            raise InputError(f"heat of {name}", "no such body", f"one of {[b.name for b in scene.bodies]}")
-        if field.shape != (scene.frame_count, body.vertex_count):
-            raise InputError(f"heat of {name}", f"shape {field.shape}", f"{(scene.frame_count, body.vertex_count)}")
-        if not np.all(np.isfinite(field)):
-            raise InputError(f"heat of {name}", "not a finite number", "numbers in [0, 1]")
-
-
-def _write_whole(stage: Usd.Stage, path: Path) -> None:
-    from pxr import Tf
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with writing_alone(path), atomic_path(path) as partial:
-            written = _package if path.suffix.lower() == ".usdz" else _export
-            if not written(stage, str(partial)):
-                raise RunError(f"{path}: OpenUSD could not write the file")
-    except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
-        reasons = re.findall(r" : '(.*)'", str(error)) or [str(error).strip()]
-        raise RunError(f"{path}: cannot write it: {reasons[0]}") from error
-    except OSError as error:
-        raise RunError(f"{path}: cannot write it: {error.strerror or error}") from error
-
-
-def _export(stage: Usd.Stage, path: str) -> bool:
-    return stage.GetRootLayer().Export(path)
-
-
-def _package(stage: Usd.Stage, path: str) -> bool:
-    """Write the stage as a package, whose first layer is ``scene.usdc``."""
-    from pxr import Sdf, UsdUtils
-
-    with tempfile.TemporaryDirectory() as folder:
-        layer, package = os.path.join(folder, "scene.usdc"), os.path.join(folder, "scene.usdz")
-        if not (_export(stage, layer) and UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(layer), package)):
-            return False
-        shutil.copyfile(package, path)
-    return True
+    return stage

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.dynamics import origin_of
 from warpprior.bodies.mass import Matter, solid_of
 from warpprior.geometry.hulls import Hull, convex_hull
 from warpprior.scene import Poses
@@ -70,9 +71,10 @@ def write_joints(
         frame = define_frame(stage, f"{path}/{JOINTS}/{name}", motion)
         frame.SetDisplayName(body.link_names[link])
         if link in hulls:
-            make_rigid(frame, solids[link].weighed(matter.density_of(volume)), kinematic=True)
+            weighed = solids[link].weighed(matter.density_of(volume))
+            make_rigid(frame, weighed, origin_of(matter), kinematic=True)
             add_hulls(stage, str(frame.GetPath()), [hulls[link]], material)
-    for name, link, vertex in _tips(body, set(names)):
+    for name, link, vertex in fingertips(body):
         motion = composed(world_from_camera, surface[:, vertex].astype(np.float64), links[:, link, 3:])
         define_frame(stage, f"{path}/{JOINTS}/{name}", motion)
     return stage.GetPrimAtPath(f"{path}/{JOINTS}/{names[0]}")
@@ -110,9 +112,9 @@ def _names(body: Body) -> list[str]:
     return [prim_name(name) for name in body.link_names]
 
 
-def _tips(body: Body, taken: set[str]) -> list[tuple[str, int, int]]:
+def fingertips(body: Body) -> list[tuple[str, int, int]]:
     """Name, link and vertex of the fingertips that are on the skin."""
-    points = body.keypoints
+    points, taken = body.keypoints, set(_names(body))
     if points is None:
         return []
     rows = zip(map(prim_name, points.names), points.links.tolist(), points.vertices.tolist(), points.tips, strict=True)

@@ -88,10 +88,14 @@ def _found(numbers: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 def heat_colors(heat: np.ndarray, base: np.ndarray) -> np.ndarray:
     """Linear RGB (..., 3) float32 of heat (...) over the body's own sRGB colour (..., 3)."""
+    return linear_color(warm_colors(heat, base))
+
+
+def warm_colors(heat: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """The same as sRGB, as pictures and other files have colours."""
     amount = heat[..., None]
     warm = base + (_WARM - base) * np.minimum(2.0 * amount, 1.0)
-    color = warm + (_HOT - warm) * np.maximum(2.0 * amount - 1.0, 0.0)
-    return linear_color(color)
+    return warm + (_HOT - warm) * np.maximum(2.0 * amount - 1.0, 0.0)
 
 
 def linear_color(srgb: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from warpprior.support.errors import InputError
-from warpprior.support.stage_choices import COLLIDERS, ROBOTS
+from warpprior.support.stage_choices import COLLIDERS, HAND_RIGS, ROBOTS
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class StageOptions:
             each.
         robot: ``kinematic``, links that follow the motion; or ``articulation``, links held together by joints with
             limits and drives, whose positions are the motion.
+        hand_rig: ``points``, a surface at every frame of what bends; or ``skel``, the same and a UsdSkel character, to
+            be chosen by the variant set ``handRepresentation`` (:mod:`warpprior.usd.skeleton`).
 
     Raises:
         InputError: on construction: no such choice.
@@ -26,9 +28,10 @@ class StageOptions:
 
     colliders: str = "convex_hulls"
     robot: str = "kinematic"
+    hand_rig: str = "points"
 
     def __post_init__(self):
-        accepted = {"colliders": COLLIDERS, "robot": ROBOTS}
+        accepted = {"colliders": COLLIDERS, "robot": ROBOTS, "hand_rig": HAND_RIGS}
         for field in fields(self):
             value = getattr(self, field.name)
             if value not in accepted[field.name]:

@@ -10,8 +10,18 @@ if TYPE_CHECKING:
     from pxr import Usd, UsdShade
 
 
-def make_rigid(frame: Usd.Prim, properties: MassProperties, *, kinematic: bool) -> None:
-    """Mark a frame as a rigid body of that mass; a kinematic one follows its samples and is not moved by forces."""
+MASS_ORIGIN = "warpprior:massFrom"  # customData of rigid bodies: what their mass was taken from
+
+
+def make_rigid(frame: Usd.Prim, properties: MassProperties, origin: str, *, kinematic: bool) -> None:
+    """Mark a frame as a rigid body of that mass; a kinematic one follows its samples and is not moved by forces.
+
+    Args:
+        frame: the prim.
+        properties: its mass.
+        origin: where that is from, in words.
+        kinematic: whether it follows its samples.
+    """
     from pxr import Gf, UsdPhysics
 
     body = UsdPhysics.RigidBodyAPI.Apply(frame)
@@ -24,6 +34,7 @@ def make_rigid(frame: Usd.Prim, properties: MassProperties, *, kinematic: bool) 
     mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*properties.moments.tolist()))
     x, y, z, w = properties.axes.tolist()
     mass.CreatePrincipalAxesAttr(Gf.Quatf(w, x, y, z))
+    frame.SetCustomDataByKey(MASS_ORIGIN, origin)
 
 
 def add_friction(material: UsdShade.Material, matter: Matter) -> None:

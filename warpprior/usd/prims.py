@@ -55,6 +55,19 @@ def define_carried_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces
     return mesh
 
 
+def define_resting_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
+    """A mesh that something else bends, with smooth normals."""
+    from pxr import UsdGeom, Vt
+
+    mesh = _define_mesh(stage, path, faces)
+    vertices = np.ascontiguousarray(vertices, np.float32)
+    mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(vertices))
+    mesh.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(_extent(vertices)))
+    mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(vertex_normals(vertices[None], faces)[0])))
+    mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
+    return mesh
+
+
 def define_flat_mesh(stage: Usd.Stage, path: str, vertices: np.ndarray, faces: np.ndarray) -> UsdGeom.Mesh:
     """A mesh that does not change in its parent's frame, with one normal per face."""
     from pxr import UsdGeom, Vt

@@ -44,9 +44,17 @@ def composed(world_from_camera: np.ndarray, position: np.ndarray, rotation: np.n
 
 def in_world(world_from_camera: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Places (frame, n, 3) of camera frames in the world, float32; the camera's poses are (7,), or (frame, 7)."""
-    turns = Rotation.from_quat(world_from_camera[..., 3:]).as_matrix().swapaxes(-1, -2)
     shifts = world_from_camera[..., None, :3] if world_from_camera.ndim == 2 else world_from_camera[:3]
-    return (places @ turns + shifts).astype(np.float32)
+    return (_turned(world_from_camera, places) + shifts).astype(np.float32)
+
+
+def turned(world_from_camera: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Directions (frame, n, 3) of camera frames in the world, float32; the camera's poses are (7,), or (frame, 7)."""
+    return _turned(world_from_camera, directions).astype(np.float32)
+
+
+def _turned(world_from_camera: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    return vectors @ Rotation.from_quat(world_from_camera[..., 3:]).as_matrix().swapaxes(-1, -2)
 
 
 def relative(parent: FrameMotion, child: FrameMotion) -> FrameMotion:

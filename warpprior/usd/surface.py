@@ -39,14 +39,20 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return _unit(chosen @ area_normals).astype(np.float32)
 
 
-def vertex_normals(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit smooth normals (frame, vertex, 3) float32 of a moving surface (frame, vertex, 3), averaged by area."""
-    frame_count, vertex_count = positions.shape[:2]
+def faces_around(vertex_count: int, faces: np.ndarray) -> sparse.csr_matrix:
+    """Which faces each vertex is a corner of (vertex, face)."""
     corners = faces.reshape(-1)
-    gather = sparse.csr_matrix(
-        (np.ones(len(corners), np.float32), (corners, np.repeat(np.arange(len(faces)), 3))),
-        shape=(vertex_count, len(faces)),
-    )
+    entries = (np.ones(len(corners), np.float32), (corners, np.repeat(np.arange(len(faces)), 3)))
+    return sparse.csr_matrix(entries, shape=(vertex_count, len(faces)))
+
+
+def vertex_normals(positions: np.ndarray, faces: np.ndarray, around: sparse.csr_matrix | None = None) -> np.ndarray:
+    """Unit smooth normals (frame, vertex, 3) float32 of a moving surface (frame, vertex, 3), averaged by area.
+
+    ``around`` is what :func:`faces_around` gives, where it is known already.
+    """
+    frame_count, vertex_count = positions.shape[:2]
+    gather = faces_around(vertex_count, faces) if around is None else around
     area_normals = _area_normals(np.asarray(positions, np.float32), faces)  # [frame, face, 3]
     stacked = area_normals.transpose(1, 0, 2).reshape(len(faces), -1)
     sums = (gather @ stacked).reshape(vertex_count, frame_count, 3).transpose(1, 0, 2)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.readers.animated_usd import MOST_BYTES, read_usd_animation
+from warpprior.bodies.readers.animated_usd import MOST_BYTES, USD_SUFFIXES, name_of, read_usd_animation
 from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.usd_surface import MOST_PLACES
 from warpprior.bodies.repair import MAX_FACES, repair_faces
 from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.npz import read_npz
+from warpprior.support.openusd import is_prim, is_stage
 
-USD_SUFFIXES = (".usd", ".usda", ".usdc")
+if TYPE_CHECKING:
+    from pxr import Usd
+
 FAR_M = 100.0
 _KEYS = ("vertices", "faces", "colors")
 
 
 def read_animated(
-    path: Path | str,
+    path: Path | str | Usd.Stage | Usd.Prim,
     name: str,
     *,
     frame_count: int,
@@ -36,7 +39,7 @@ def read_animated(
     Args:
         path: ``.npz`` with ``vertices`` (frame, vertex, 3) [m], ``faces`` (face, 3), and ``colors`` (vertex, 3) in
             [0, 1] if there are any; or a USD file with a mesh in motion, see
-            :func:`warpprior.bodies.readers.animated_usd.read_usd_animation`.
+            :func:`warpprior.bodies.readers.animated_usd.read_usd_animation`; or a stage that is open, or a prim.
         name: of the body.
         frame_count: frames of the sequence, which the file must have.
         fps: frames per second of the sequence; what a USD file shows at its frames is taken.
@@ -51,6 +54,9 @@ def read_animated(
         InputError: damaged, of another number of frames, not finite, not in metres, or not a surface.
         MissingExtraError: a USD file, and OpenUSD is not installed.
     """
+    if is_stage(path) or is_prim(path):
+        vertices, faces, notes = read_usd_animation(path, frame_count, fps, prim, camera)
+        return animated_body(name, vertices, faces, where=name_of(path), notes=notes)
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".npz":

@@ -1,20 +1,25 @@
-"""Rigid bodies from mesh files: OBJ, PLY, STL, glTF and COLLADA."""
+"""Rigid bodies from mesh files: OBJ, PLY, STL, glTF, COLLADA and USD."""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
+from warpprior.bodies.readers.animated_usd import USD_SUFFIXES, name_of, read_usd_mesh
 from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.bodies.size_prior import LEAST_FACTORS, MOST_FACTORS, RANGE, SIGMA, SIGMAS, SizePrior
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within
+from warpprior.support.openusd import is_prim, is_stage
+
+if TYPE_CHECKING:
+    from pxr import Usd
 
 # Ending of a file -> the module below ``mesh_files`` that reads it, imported when it is first needed, by read_<module>.
 READERS = {".obj": "obj", ".ply": "ply", ".stl": "stl", ".glb": "gltf", ".gltf": "gltf", ".dae": "dae"}
@@ -22,13 +27,17 @@ SMALL_EXTENT = 0.02  # [m], below which a body is rather in another unit than so
 UNITS = {"millimetres": 0.001, "centimetres": 0.01, "inches": 0.0254, "metres": 1.0}
 
 
-def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
+def read_mesh(
+    path: Path | str | Usd.Stage | Usd.Prim, name: str, *, scale: float = 1.0, prim: str | None = None
+) -> Body:
     """A rigid body from a mesh file, in the file's own frame.
 
     Args:
-        path: ``.obj``, ``.ply``, ``.stl``, ``.glb``, ``.gltf`` or ``.dae``; all objects of the file are one body.
+        path: ``.obj``, ``.ply``, ``.stl``, ``.glb``, ``.gltf``, ``.dae`` or USD; all objects of the file are one body.
+            Or a stage that is open, or a prim of it, in whose frame the body then is.
         name: name of the body.
-        scale: metres per unit of the file.
+        scale: metres per unit of the file; of USD, a factor beside its ``metersPerUnit``.
+        prim: of USD, the prim that is wanted with all below it, and in whose frame; None: all, in the stage's world.
 
     Returns:
         The body; ``warnings`` says what was repaired, ``closed`` whether the surface is watertight.
@@ -36,12 +45,20 @@ def read_mesh(path: Path | str, name: str, *, scale: float = 1.0) -> Body:
     Raises:
         InputError: the file is damaged or holds no surface, or its size cannot be in metres.
     """
-    path = Path(path)
+    if not (is_stage(path) or is_prim(path)):
+        path = Path(cast("str | Path", path))
     if not within(scale, *ABOVE_ZERO):
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
-    surface = read_surface(path)
-    surface = repair_surface(str(path), replace(surface, vertices=surface.vertices * scale))
-    warnings = surface.warnings + surface.color_warnings + check_size(str(path), surface.vertices, scale=scale)
+    if not isinstance(path, Path) or path.suffix.lower() in USD_SUFFIXES:
+        vertices, faces, colors, notes = read_usd_mesh(path, prim)
+        surface = Surface(vertices, faces, colors, warnings=notes)
+    elif prim is not None:
+        raise InputError(str(path), f"has no prims, as prim = {prim[:80]!r} says", "leave it out, or give a USD file")
+    else:
+        surface = read_surface(path)
+    where = name_of(path)
+    surface = repair_surface(where, replace(surface, vertices=surface.vertices * scale))
+    warnings = surface.warnings + surface.color_warnings + check_size(where, surface.vertices, scale=scale)
     extent = float(np.ptp(surface.vertices, axis=0).max())
     if extent < SMALL_EXTENT and (others := _other_scales(extent / scale)):
         warnings += (f"its largest side is only {1e3 * extent:.3g} mm; is it in another unit? {others}",)
@@ -60,7 +77,7 @@ def read_surface(path: Path) -> Surface:
     kind = READERS.get(path.suffix.lower())
     if kind is None:
         found = f"{path.suffix!r} files are not read" if path.suffix else "has no file extension"
-        raise InputError(str(path), found, f"give one of {', '.join(READERS)}")
+        raise InputError(str(path), found, f"give one of {', '.join((*READERS, *USD_SUFFIXES))}")
     module = importlib.import_module(f"warpprior.bodies.readers.mesh_files.{kind}")
     return getattr(module, f"read_{kind}")(path)
 
@@ -104,12 +121,13 @@ def check_size(where: str, vertices: np.ndarray, hint: str = "", *, scale: float
 
 @dataclass(frozen=True)
 class MeshKeys:
-    """Keys of a mesh in ``scene.toml``: ``mesh_scale`` are metres per unit of the file.
+    """Keys of a mesh in ``scene.toml``: ``mesh_scale`` are metres per unit of the file, ``prim`` is the prim of USD.
 
     ``scale = "estimate"`` says that its size is to be found; see :class:`warpprior.SizePrior` for the other keys.
     """
 
     mesh_scale: float = number(1.0, *ABOVE_ZERO)
+    prim: str | None = None
     scale: Literal["known", "estimate"] = "known"
     scale_sigma: float = number(SIGMA, *SIGMAS)
     scale_least: float = number(RANGE[0], *LEAST_FACTORS)
@@ -124,7 +142,8 @@ class MeshKind(BodyKind):
 
     def read(self, source: BodySource) -> tuple[Body, None]:
         """The mesh in metres."""
-        return read_mesh(source.file, name=source.name, scale=source.keys.mesh_scale), None
+        keys = source.keys
+        return read_mesh(source.file, name=source.name, scale=keys.mesh_scale, prim=keys.prim), None
 
     def size(self, keys: MeshKeys) -> SizePrior | None:
         """What is likely of its size, where that is to be estimated."""

@@ -11,12 +11,13 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from itertools import accumulate
 from operator import mul
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from warpprior.bodies.readers import safe_pickle
 from warpprior.bodies.readers.pickled_arrays import PickledArrays
 from warpprior.bodies.readers.safe_pickle import Interpreter, Made, Name
 from warpprior.bodies.readers.unreadable import refuse_unreadable
+from warpprior.support.errors import InputError
 from warpprior.support.files import check_size, read_bytes
 from warpprior.support.npz import MOST_HEADER, NpzArrays, read_header
 
@@ -52,6 +54,7 @@ _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
 _PACKED = (b"x\x01", b"x\x9c", b"x\xda", _GZIP)
 _NPY = b"\x93NUMPY"
+_SHORT = 4  # bytes of less are no array whose place is of use
 
 
 def read_plain(path: Path, what: str) -> Any:
@@ -81,6 +84,50 @@ def read_plain(path: Path, what: str) -> Any:
         if start.startswith(_PACKED):
             data = _unpacked(data, where, what)
         return _of_npy(data, where, accepted) if data.startswith(_NPY) else _of_pickle(data, where, accepted)
+
+
+@dataclass(eq=False)
+class PlainFile:
+    """A pickle or an ``.npy`` file whose arrays can be changed in place.
+
+    Attributes:
+        tree: as of :func:`read_plain`.
+        data: the bytes of the file.
+        placed: arrays of the tree, where each begins in the file, and how it lies there.
+    """
+
+    tree: Any
+    data: bytes
+    placed: list[tuple[np.ndarray, int, np.dtype, Literal["C", "F"]]]
+
+    def changed(self) -> bytes:
+        """The file with the numbers that its arrays have now, all else byte for byte."""
+        made = bytearray(self.data)
+        for array, place, dtype, order in self.placed:
+            stored = array.astype(dtype).tobytes(order)
+            made[place : place + len(stored)] = stored
+        return bytes(made)
+
+
+def read_changeable(path: Path, what: str) -> PlainFile:
+    """A file of one pickle, or an ``.npy`` file, whose arrays may then be changed.
+
+    Raises:
+        InputError: as of :func:`read_plain`, or the file is packed or an archive.
+    """
+    where, accepted = str(path), f"give {what}; it may hold numbers, text, lists, dictionaries and arrays only"
+    data = read_bytes(path, what, limit=MOST_BYTES)
+    if data.startswith((*_PACKED, _ZIP)):
+        raise InputError(where, "is packed, or an archive", f"needs {what} in a plain pickle to be changed in place")
+    placed: list[tuple[np.ndarray, int, np.dtype, Literal["C", "F"]]] = []
+    with refuse_unreadable(where, accepted):
+        if not data.startswith(_NPY):
+            return PlainFile(_of_pickle(data, where, accepted, placed), data, placed)
+        tree = _of_npy(data, where, accepted, placed)
+        if isinstance(tree, np.ndarray) and not placed:
+            tree, order = np.array(tree), "F" if tree.flags.f_contiguous and not tree.flags.c_contiguous else "C"
+            placed.append((tree, len(data) - tree.nbytes, tree.dtype, order))
+        return PlainFile(tree, data, placed)
 
 
 def _unpacked(data: bytes, where: str, what: str) -> bytes:
@@ -113,25 +160,37 @@ def _of_npz(path: Path, where: str, what: str, accepted: str) -> dict[str, Any]:
     return found
 
 
-def _of_npy(data: bytes, where: str, accepted: str) -> Any:
+def _of_npy(data: bytes, where: str, accepted: str, placed: list | None = None) -> Any:
     """A plain array, or what the pickle of an array of objects holds."""
     stream = BytesIO(data[:MOST_HEADER])
     shape, fortran, dtype = read_header(stream)
     start = stream.tell()
     if dtype.hasobject:
-        return _of_pickle(data[start:], where, accepted)
+        return _of_pickle(_Placed.of(data[start:], start), where, accepted, placed)
     if start + math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError("it is not as long as it says")
     return np.ndarray(shape, dtype, data, start, order="F" if fortran else "C")
 
 
-def _of_pickle(data: bytes, where: str, accepted: str) -> Any:
+def _of_pickle(data: bytes, where: str, accepted: str, placed: list | None = None) -> Any:
+    """Plain data of a pickle; arrays whose bytes lie in the file as they are are appended to ``placed``."""
     machine = _Reader(where, data, accepted)
-    tree = machine.run()
+    tree, storages = machine.run(), {}
     if type(tree) is int and tree == _TORCH_MAGIC:
         tree, storages = _older_torch(machine)
-        return _Plain(where, storages).of(tree)
-    return _Plain(where, {}).of(tree)
+    return _Plain(where, storages, placed).of(tree)
+
+
+class _Placed(bytes):
+    """Bytes of a file that know where they begin in it."""
+
+    place: int
+
+    @staticmethod
+    def of(data: bytes, place: int) -> _Placed:
+        found = _Placed(data)
+        found.place = place
+        return found
 
 
 def _older_torch(machine: _Reader) -> tuple[Any, Mapping[str, Callable[[], bytes]]]:
@@ -147,8 +206,12 @@ def _older_torch(machine: _Reader) -> tuple[Any, Mapping[str, Callable[[], bytes
         if machine.number("<q") != count:
             raise ValueError("a storage of another size than it is said to have")
         raw = machine.take(count * dtype.itemsize)
-        found[key] = partial(bytes, raw)
+        found[key] = partial(_itself, raw)
     return tree, found
+
+
+def _itself(raw: bytes) -> bytes:
+    return raw
 
 
 def _of_torch_archive(data: bytes, where: str, accepted: str) -> Any:
@@ -189,6 +252,11 @@ class _Reader(Interpreter):
     def __init__(self, where: str, data: bytes, accepted: str):
         super().__init__(where, data, accepted)
         self.storages: dict[str, tuple[np.dtype, int]] = {}
+        self._begin = data.place if isinstance(data, _Placed) else 0
+
+    def take(self, count: int) -> bytes:
+        taken = super().take(count)
+        return taken if count < _SHORT else _Placed.of(taken, self._begin + self._place - count)
 
     def build(self) -> None:
         super().build()
@@ -244,11 +312,13 @@ class _Plain(PickledArrays):
     Args:
         where: the file.
         storages: what reads the bytes of those that are kept elsewhere, by key.
+        placed: arrays, where they begin in the file, their type there and order are appended.
     """
 
-    def __init__(self, where: str, storages: Mapping[str, Callable[[], bytes]]):
+    def __init__(self, where: str, storages: Mapping[str, Callable[[], bytes]], placed: list | None = None):
         super().__init__(where, {})
         self._storages, self._read = storages, {}
+        self._placed = [] if placed is None else placed
         self._nodes = MOST_NODES
 
     def of(self, value: Any, depth: int = 0) -> Any:
@@ -289,6 +359,12 @@ class _Plain(PickledArrays):
             return None
         return self._compute(node, depth)
 
+    def _from_bytes(self, shape: tuple[int, ...], kind: object, raw: object, order: Literal["C", "F"]) -> np.ndarray:
+        found = super()._from_bytes(shape, kind, raw, order)
+        if isinstance(raw, _Placed):
+            self._placed.append((found, raw.place, self._kind(kind), order))
+        return found
+
     def _tensor(self, node: Made) -> np.ndarray:
         """A view of a storage: where it begins, its shape, and steps in numbers."""
         flat, begin = self._storage(node.arguments[0]), int(node.arguments[1])
@@ -302,7 +378,11 @@ class _Plain(PickledArrays):
         if not math.prod(shape):
             return np.zeros(shape, flat.dtype)
         strides = tuple(step * flat.itemsize for step in steps)
-        return np.array(np.lib.stride_tricks.as_strided(flat[begin:], shape, strides, writeable=False))
+        view = np.lib.stride_tricks.as_strided(flat[begin:], shape, strides, writeable=False)
+        found = np.array(view, order="C")
+        if view.flags.c_contiguous and isinstance(flat.base, _Placed):
+            self._placed.append((found, flat.base.place + begin * flat.itemsize, flat.dtype, "C"))
+        return found
 
     def _storage(self, node: Any) -> np.ndarray:
         """Numbers of a storage (n,): kept elsewhere, or as bytes of an older ``torch.save``."""
@@ -318,7 +398,7 @@ class _Plain(PickledArrays):
             inner, storages = _older_torch(machine)
             if not isinstance(inner, Made) or inner.name != _PERSISTENT:  # or each would hold a copy of the next
                 raise ValueError("a storage within a storage")
-            return _Plain(self._where, storages)._storage(inner)
+            return _Plain(self._where, storages, self._placed)._storage(inner)
         key, dtype = node.arguments
         if key not in self._read:
             self._read[key] = np.frombuffer(self._storages[key](), dtype)

@@ -205,7 +205,7 @@ class Interpreter:
         if type(target) is not dict or len(values) % 2:
             raise ValueError("items for something that is no dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if type(key) not in (bytes, str, int):  # hashing a deep tuple would exhaust the stack
+            if not isinstance(key, (bytes, str, int)):  # hashing a deep tuple would exhaust the stack
                 raise ValueError("a key that is neither text nor a whole number")
             target[key.decode("latin-1") if isinstance(key, bytes) else key] = value
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from warpprior.bodies.body import Body, JointType
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
-from warpprior.bodies.readers.mesh import check_size
+from warpprior.bodies.readers.link_tree import Joint, assemble, listed, sort_links
 from warpprior.bodies.readers.mesh_files.companions import named_files
 from warpprior.bodies.readers.safe_xml import read_xml
+from warpprior.bodies.readers.urdf_dynamics import read_dynamics
 from warpprior.bodies.readers.urdf_geometry import (
-    LARGEST,
     ShapeReader,
     find_mesh,
     read_color,
@@ -32,29 +32,13 @@ from warpprior.support.errors import InputError
 from warpprior.support.limits import RANGE
 from warpprior.support.progress import Progress
 
+SIZE_HINT = "write the URDF in metres; scale a mesh with <mesh scale=...>"
 JOINT_TYPES = {
     "revolute": JointType.HINGE,
     "continuous": JointType.HINGE,
     "prismatic": JointType.SLIDE,
     "fixed": JointType.FIXED,
 }
-
-
-@dataclass(frozen=True)
-class _Joint:
-    """One joint as the file gives it; ``source`` is the joint it mimics, or its own name."""
-
-    name: str
-    parent: str
-    child: str
-    type: JointType
-    origin: np.ndarray
-    axis: np.ndarray
-    lower: float
-    upper: float
-    source: str
-    gain: float
-    bias: float
 
 
 def read_urdf(
@@ -70,7 +54,7 @@ def read_urdf(
     A floating or planar joint that leads from empty links to the whole robot is its pose, and those links are left out;
     the plane of a planar one is not kept, which is a warning.  Links keep their own visual shapes, or their collision
     shapes where there are no visual ones.  The joint coordinates are the moving joints that mimic no other, in the
-    order of the file.
+    order of the file.  Masses, inertia and what limits and brakes joints are kept for physics engines.
 
     Args:
         path: the file.
@@ -95,12 +79,18 @@ def read_urdf(
     links = _named(path, robot, "link")
     elements = place_freely(path, links, _named(path, robot, "joint"), warnings)
     joints = {key: _read_joint(path, element, warnings) for key, element in elements.items()}
-    order = _sort_links(path, links, joints)
+    order = sort_links(str(path), links, joints)
     folder = path.parent if mesh_folder is None else Path(mesh_folder)
     surfaces = _read_shapes(path, folder, robot, {link: links[link] for link, _ in order}, warnings)
+    said = read_dynamics(
+        {link: links[link] for link, _ in order},
+        [joint and elements[joint.name] for _, joint in order],
+        surfaces,
+        warnings,
+    )
     if error is not None:
         surfaces = simplify_links(surfaces, error, warnings, always=simplify is not True, progress=progress)
-    body = _assemble(path, name, order, joints, surfaces, warnings)
+    body = replace(assemble(str(path), name, order, joints, surfaces, warnings, size_hint=SIZE_HINT), dynamics=said)
     return body if simplify is True else replace(body, keys={"simplify": simplify})
 
 
@@ -116,7 +106,7 @@ def _named(path: Path, robot: ElementTree.Element, tag: str) -> dict[str, Elemen
     return found
 
 
-def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -> _Joint:
+def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -> Joint:
     name = element.get("name", "")
     where = f"{path}, joint {name!r}"
     kind = element.get("type", "")
@@ -154,7 +144,7 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
             raise InputError(where, "mimics itself", "mimic a joint that moves by itself")
         gain = float(read_numbers(where, mimic, "multiplier", 1, default=(1.0,))[0])
         bias = float(read_numbers(where, mimic, "offset", 1, default=(0.0,))[0])
-    return _Joint(
+    return Joint(
         name=name,
         parent=ends["parent"],
         child=ends["child"],
@@ -167,66 +157,6 @@ def _read_joint(path: Path, element: ElementTree.Element, warnings: list[str]) -
         gain=gain,
         bias=bias,
     )
-
-
-def _sort_links(path: Path, links: dict, joints: dict[str, _Joint]) -> list[tuple[str, _Joint | None]]:
-    """Links with the joint that leads to each, parents first, branch by branch."""
-    into: dict[str, _Joint] = {}
-    out_of: dict[str, list[_Joint]] = {link: [] for link in links}
-    for joint in joints.values():
-        where = f"{path}, joint {joint.name!r}"
-        for end in (joint.parent, joint.child):
-            if end not in links:
-                raise InputError(where, f"joins link {end!r}, which does not exist", f"links: {_list(links)}")
-        if joint.child in into:
-            found = f"link {joint.child!r} is also the child of joint {into[joint.child].name!r}"
-            raise InputError(where, found, "links must form a tree: one parent each")
-        into[joint.child] = joint
-        out_of[joint.parent].append(joint)
-    roots = [link for link in links if link not in into]
-    if len(roots) > 1:
-        raise InputError(str(path), f"{len(roots)} links have no parent: {_list(roots)}", "join them into one tree")
-    order: list[tuple[str, _Joint | None]] = []
-    waiting: list[tuple[str, _Joint | None]] = [(root, None) for root in roots]
-    while waiting:
-        link, joint = waiting.pop()
-        order.append((link, joint))
-        waiting.extend((after.child, after) for after in reversed(out_of[link]))
-    if len(order) < len(links):
-        reached = {link for link, _ in order}
-        looped = [link for link in links if link not in reached]
-        raise InputError(str(path), f"joints form a loop through links {_list(looped)}", "links must form a tree")
-    if not order:
-        raise InputError(str(path), "has no links", "give a robot with at least one link")
-    return order
-
-
-def _list(names) -> str:
-    names = list(names)
-    return ", ".join(repr(name[:60]) for name in names[:12]) + (", ..." if len(names) > 12 else "")
-
-
-def _resolve_mimic(path: Path, joint: _Joint, joints: dict[str, _Joint]) -> tuple[str, float, float]:
-    """The joint whose coordinate moves this one, and gain and bias, through any number of mimics."""
-    gain, bias = 1.0, 0.0
-    passed = [joint.name]
-    while joint.source != joint.name:
-        where = f"{path}, joint {joint.name!r}"
-        # motion = gain * (own coordinate) + bias, and own coordinate = joint.gain * q + joint.bias
-        gain, bias = gain * joint.gain, gain * joint.bias + bias
-        if joint.source not in joints:
-            found = f"mimics joint {joint.source!r}, which does not exist"
-            raise InputError(where, found, f"joints: {_list(joints)}")
-        joint = joints[joint.source]
-        if joint.name in passed:
-            raise InputError(where, f"mimics itself through {_list(passed)}", "mimic a joint that moves by itself")
-        if joint.type == JointType.FIXED:
-            raise InputError(where, f"mimics joint {joint.name!r}, which is fixed", "mimic a joint that moves")
-        passed.append(joint.name)
-    if not max(abs(gain), abs(bias)) <= LARGEST:
-        found = f"mimics joint {joint.name!r} by {gain:.3g}, and {bias:.3g} beside it"
-        raise InputError(f"{path}, joint {passed[0]!r}", found, "give numbers that single precision holds")
-    return joint.name, gain, bias
 
 
 def _read_shapes(
@@ -259,83 +189,8 @@ def _read_shapes(
     warnings += reader.color_warnings()
     bare = [link for link, found in surfaces.items() if any(surface.colors is None for surface in found)]
     if bare and any(surface.colors is not None for found in surfaces.values() for surface in found):
-        warnings.append(f"{len(bare)} links have shapes without a colour; they are grey ({UNPAINTED}): {_list(bare)}")
+        warnings.append(f"{len(bare)} links have shapes without a colour; they are grey ({UNPAINTED}): {listed(bare)}")
     return surfaces
-
-
-def _assemble(
-    path: Path,
-    name: str,
-    order: list[tuple[str, _Joint | None]],
-    joints: dict[str, _Joint],
-    surfaces: dict[str, list[Surface]],
-    warnings: list[str],
-) -> Body:
-    from scipy.spatial.transform import Rotation
-
-    index = {link: number for number, (link, _) in enumerate(order)}
-    free = [joint for joint in joints.values() if joint.type != JointType.FIXED and joint.source == joint.name]
-    start = {joint.name: number for number, joint in enumerate(free)}
-    rest = np.tile(np.eye(4), (len(order), 1, 1))
-    link_count = len(order)
-    parents = np.full(link_count, -1, dtype=np.int32)
-    types = np.full(link_count, JointType.FREE, dtype=np.int32)
-    offsets = np.tile(np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.float64), (link_count, 1))
-    axes = np.zeros((link_count, 3))
-    starts = np.full(link_count, -1, dtype=np.int32)
-    gains, biases = np.ones(link_count), np.zeros(link_count)
-    for number, (_, joint) in enumerate(order):
-        if joint is None:
-            continue
-        parents[number] = index[joint.parent]
-        types[number] = joint.type
-        offsets[number, :3] = joint.origin[:3, 3]
-        offsets[number, 3:] = Rotation.from_matrix(joint.origin[:3, :3]).as_quat()
-        rest[number] = rest[parents[number]] @ joint.origin
-        if joint.type != JointType.FIXED:
-            source, gains[number], biases[number] = _resolve_mimic(path, joint, joints)
-            starts[number] = start[source]
-            axes[number] = joint.axis
-    pieces, piece_links = [], []
-    for link, number in index.items():
-        for surface in surfaces[link]:
-            placed = surface.vertices @ rest[number][:3, :3].T + rest[number][:3, 3]
-            pieces.append(Surface(placed, surface.faces, surface.colors, surface.closed, surface.warnings))
-            piece_links.append(np.full(len(placed), number, dtype=np.int32))
-    vertices = np.concatenate([piece.vertices for piece in pieces])
-    first = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
-    colors = None
-    if any(piece.colors is not None for piece in pieces):
-        colors = [np.full((len(p.vertices), 3), UNPAINTED) if p.colors is None else p.colors for p in pieces]
-        colors = np.concatenate(colors).astype(np.float32)
-    warnings += [warning for piece in pieces for warning in piece.warnings]
-    warnings += check_size(str(path), vertices, "write the URDF in metres; scale a mesh with <mesh scale=...>")
-    vertex_count = len(vertices)
-    return Body(
-        name=name,
-        kind="urdf",
-        vertices=vertices.astype(np.float32),
-        faces=np.concatenate([p.faces + f for p, f in zip(pieces, first, strict=True)]).astype(np.int32),
-        link_names=tuple(link for link, _ in order),
-        parents=parents,
-        joint_types=types,
-        joint_offsets=offsets.astype(np.float32),
-        joint_axes=axes.astype(np.float32),
-        coordinate_starts=starts,
-        coordinate_gains=gains.astype(np.float32),
-        coordinate_biases=biases.astype(np.float32),
-        coordinate_names=tuple(joint.name for joint in free),
-        lower=np.array([joint.lower for joint in free], dtype=np.float32),
-        upper=np.array([joint.upper for joint in free], dtype=np.float32),
-        skin_links=np.concatenate(piece_links)[:, None],
-        skin_weights=np.ones((vertex_count, 1), dtype=np.float32),
-        shape_directions=np.zeros((vertex_count, 3, 0), dtype=np.float32),
-        joint_shape_directions=np.zeros((link_count, 3, 0), dtype=np.float32),
-        pose_directions=np.zeros((vertex_count, 3, 0), dtype=np.float32),
-        colors=colors,
-        closed=all(piece.closed for piece in pieces),
-        warnings=tuple(warnings),
-    )
 
 
 @dataclass(frozen=True)

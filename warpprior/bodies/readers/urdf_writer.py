@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from warpprior.bodies.body import Body, JointType
+from warpprior.bodies.mass import MassProperties
 
 _TYPES = {JointType.HINGE: "revolute", JointType.SLIDE: "prismatic", JointType.FIXED: "fixed"}
 
@@ -40,6 +41,8 @@ def write_urdf(body: Body, folder: Path) -> Path:
             here[:3, :3], here[:3, 3] = Rotation.from_quat(offset[3:]).as_matrix(), offset[:3]
             rest[number] = rest[parent] @ here
             _add_joint(robot, body, number, offset)
+        if body.dynamics is not None and (mass := body.dynamics.masses[number]) is not None:
+            _add_inertial(link, mass)
         chosen = (body.skin_links[:, 0] == number)[body.faces].all(axis=1)
         if chosen.any():
             file = f"link_{number}.obj"
@@ -68,7 +71,29 @@ def _add_joint(robot: ElementTree.Element, body: Body, number: int, offset: np.n
         ElementTree.SubElement(joint, "axis", xyz=_words(body.joint_axes[number]))
     if limited:
         lower, upper = (f"{limits[start]:.9g}" for limits in (body.lower, body.upper))
-        ElementTree.SubElement(joint, "limit", lower=lower, upper=upper, effort="1", velocity="1")
+        limit = {"lower": lower, "upper": upper} | _forces(body, number, ("effort", "velocity"))
+        ElementTree.SubElement(joint, "limit", limit)
+    braked = _forces(body, number, ("damping", "friction"))
+    if any(value != "0" for value in braked.values()):
+        ElementTree.SubElement(joint, "dynamics", braked)
+
+
+def _forces(body: Body, number: int, words: tuple[str, str]) -> dict[str, str]:
+    """What is known of the joint that leads to a link; 0 where nothing is."""
+    forces = None if body.dynamics is None else body.dynamics.forces
+    values = {word: np.nan if forces is None else float(getattr(forces, word)[number]) for word in words}
+    return {word: "0" if np.isnan(value) else f"{value:.9g}" for word, value in values.items()}
+
+
+def _add_inertial(link: ElementTree.Element, mass: MassProperties) -> None:
+    from scipy.spatial.transform import Rotation
+
+    element = ElementTree.SubElement(link, "inertial")
+    turn = Rotation.from_quat(mass.axes).as_euler("xyz")
+    ElementTree.SubElement(element, "origin", xyz=_words(mass.center), rpy=_words(turn))
+    ElementTree.SubElement(element, "mass", value=f"{mass.mass:.9g}")
+    moments = {f"i{axis}{axis}": f"{moment:.9g}" for axis, moment in zip("xyz", mass.moments, strict=True)}
+    ElementTree.SubElement(element, "inertia", moments | dict.fromkeys(("ixy", "ixz", "iyz"), "0"))
 
 
 def _words(values: np.ndarray) -> str:

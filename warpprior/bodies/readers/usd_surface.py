@@ -1,8 +1,9 @@
-"""The meshes of a USD file at the frames of a sequence, in the process that :mod:`.animated_usd` starts for them."""
+"""The meshes of a stage, at the frames of a sequence or at rest.  Files are opened in a process of their own."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from warpprior.bodies.readers.polygons import split_fans
 from warpprior.support.errors import InputError
+from warpprior.support.openusd import openusd_reason
 from warpprior.support.separate_process import allow_more
 
 if TYPE_CHECKING:
     from pxr import Sdf, Usd, UsdGeom
 
-ACCEPTED = "give a complete .usd, .usda or .usdc file"
+ACCEPTED = "give a complete .usd, .usda, .usdc or .usdz file"
 MOST_MESHES = 256
 MOST_PLACES = 1 << 27  # vertices times frames, whatever the file
 MOST_PRIMS = 200_000
@@ -23,26 +25,51 @@ MOST_LEVELS = 256  # of prims within prims
 _OPENCV_FROM_USD = np.diag([1.0, -1.0, -1.0, 1.0])  # USD cameras look down -Z with +Y up
 
 
-def read(
-    path: str, where: str, frame_count: int, fps: float, prim: str | None, camera: str | None
-) -> tuple[dict[str, np.ndarray], list[str]]:
+Arrays = tuple[dict[str, np.ndarray], list[str]]
+
+
+def read(path: str, where: str, frame_count: int, fps: float, prim: str | None, camera: str | None) -> Arrays:
     """What :func:`warpprior.bodies.readers.animated_usd.read_usd_animation` returns, ``path`` being named ``where``."""
+    with reporting(where):
+        return take_animation(_open(path, where), where, frame_count, fps, prim, camera, allow=allow_more)
+
+
+def read_still(path: str, where: str, prim: str | None) -> Arrays:
+    """What :func:`warpprior.bodies.readers.usd_mesh.read_usd_mesh` returns, ``path`` being named ``where``."""
+    with reporting(where):
+        return take_still(_open(path, where), where, prim)
+
+
+@contextmanager
+def reporting(where: str) -> Iterator[None]:
+    """Errors of OpenUSD as one sentence."""
     from pxr import Tf
 
     try:
-        points, faces, remarks = _read(path, where, frame_count, fps, prim, camera)
-    except Tf.ErrorException as error:  # its text is a list of places in OpenUSD's sources, each with a reason
-        reasons = re.findall(r" : '(.*)'", str(error)) or ["it is damaged"]
-        found = f"cannot be read ({' '.join(reasons[0].split())[:160]})"
+        yield
+    except Tf.ErrorException as error:
+        found = f"cannot be read ({' '.join(openusd_reason(error).split())[:160] or 'it is damaged'})"
         raise InputError(where, found, ACCEPTED) from error
-    return {"points": points, "faces": faces}, list(remarks)
 
 
-def _read(
-    path: str, where: str, frame_count: int, fps: float, prim: str | None, camera: str | None
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Points, triangles and remarks; OpenUSD's errors pass."""
-    stage = _open(path, where)
+def take_animation(
+    stage: Usd.Stage,
+    where: str,
+    frame_count: int,
+    fps: float,
+    prim: str | None,
+    camera: str | None,
+    *,
+    allow: Callable[..., None] = lambda **_: None,
+) -> Arrays:
+    """Points, triangles and remarks of the meshes at every frame; OpenUSD's errors pass.
+
+    Args:
+        stage: open.
+        where: names it.
+        frame_count, fps, prim, camera: as for :func:`warpprior.bodies.readers.animated_usd.read_usd_animation`.
+        allow: told how much computing and memory the frames need, when they have been counted.
+    """
     meshes = _find_meshes(stage, where, prim)
     codes = _time_codes(stage, where, meshes, frame_count, fps)
     view = _find_camera(stage, where, camera)
@@ -52,14 +79,75 @@ def _read(
     if places > MOST_PLACES:
         found = f"{frame_count} frames of {sum(counts)} vertices"
         raise InputError(where, found, f"at most {MOST_PLACES} vertices in all frames together")
-    allow_more(cpu_s=1.0e-6 * places, memory_bytes=32 * places)
+    allow(cpu_s=1.0e-6 * places, memory_bytes=32 * places)
+    faces = _joined(where, meshes, topologies, counts)
+    points = _place(stage, where, meshes, counts, codes, view)
+    return {"points": points, "faces": faces}, list(_remarks(meshes))
+
+
+def take_still(stage: Usd.Stage, where: str, prim: str | None) -> Arrays:
+    """Points (vertex, 3) [m], triangles, colours if there are any, and remarks, of meshes that are rigid together.
+
+    They are in the frame of ``prim`` (whatever size its transform has), or of the stage's world, at the first time.
+    """
+    from pxr import Sdf, Usd, UsdGeom
+
+    meshes = _find_meshes(stage, where, prim, alone=False)
+    topologies = [_triangles(mesh, where) for mesh in meshes]
+    first = Usd.TimeCode.EarliestTime()
+    cache = UsdGeom.XformCache(first)
+    to_frame = np.eye(4)
+    if prim is not None:
+        frame = stage.GetPrimAtPath(Sdf.Path(prim))
+        to_frame = np.linalg.inv(_without_size(np.array(cache.GetLocalToWorldTransform(frame)).T, frame, where))
+    places, colors, remarks = [], [], []
+    for mesh in meshes:
+        own = np.asarray(mesh.GetPointsAttr().Get(first) or np.empty((0, 3)), dtype=np.float64).reshape(-1, 3)
+        matrix = to_frame @ np.array(cache.GetLocalToWorldTransform(mesh.GetPrim())).T
+        places.append(own @ matrix[:3, :3].T + matrix[:3, 3])
+        colors.append(_vertex_colors(mesh, len(own)))
+    arrays = {
+        "points": _metres_per_unit(stage, where) * np.concatenate(places),
+        "faces": _joined(where, meshes, topologies, [len(own) for own in places]),
+    }
+    if any(painted is not None for painted in colors):
+        arrays["colors"] = np.concatenate(
+            [np.full((len(own), 3), np.nan) if c is None else c for own, c in zip(places, colors, strict=True)]
+        )
+    elif any(_is_painted(mesh) for mesh in meshes):
+        remarks.append("its colours are left out: only displayColor of vertices, or of a whole mesh, is read")
+    return arrays, [*_said_of(meshes), *remarks]
+
+
+def _joined(where: str, meshes: list[UsdGeom.Mesh], topologies: list[np.ndarray], counts: list[int]) -> np.ndarray:
+    """Triangles of all meshes (face, 3), whose vertices are one behind the other."""
     for mesh, faces, count in zip(meshes, topologies, counts, strict=True):
         if faces.max(initial=-1) >= count:
             found = f"faces of {mesh.GetPath()} name vertex {faces.max()} of {count}"
             raise InputError(where, found, "faces must use vertices the file has")
     starts = np.cumsum(counts) - counts
-    faces = np.concatenate([faces + start for faces, start in zip(topologies, starts, strict=True)])
-    return _place(stage, where, meshes, counts, codes, view), faces, _remarks(meshes)
+    return np.concatenate([faces + start for faces, start in zip(topologies, starts, strict=True)])
+
+
+def _vertex_colors(mesh: UsdGeom.Mesh, count: int) -> np.ndarray | None:
+    """``displayColor`` as pictures have it (vertex, 3), where it is one for each vertex or one for all."""
+    from pxr import Usd, UsdGeom
+
+    primvar = UsdGeom.PrimvarsAPI(mesh).FindPrimvarWithInheritance("displayColor")
+    values = primvar.ComputeFlattened(Usd.TimeCode.EarliestTime()) if primvar and primvar.HasValue() else None
+    if values is None or len(values) not in (1, count):
+        return None
+    linear = np.clip(np.asarray(values, dtype=np.float64).reshape(-1, 3), 0.0, 1.0)
+    shown = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)
+    return np.broadcast_to(shown, (count, 3))
+
+
+def _is_painted(mesh: UsdGeom.Mesh) -> bool:
+    """Whether it has a colour or material of any kind."""
+    from pxr import UsdGeom, UsdShade
+
+    colored = UsdGeom.PrimvarsAPI(mesh).FindPrimvarWithInheritance("displayColor").HasValue()
+    return colored or bool(UsdShade.MaterialBindingAPI(mesh.GetPrim()).ComputeBoundMaterial()[0])
 
 
 def _open(path: str, where: str) -> Usd.Stage:
@@ -100,8 +188,8 @@ def _open(path: str, where: str) -> Usd.Stage:
     return stage
 
 
-def _find_meshes(stage: Usd.Stage, where: str, prim: str | None) -> list[UsdGeom.Mesh]:
-    """The meshes at or below ``prim``; without one, the only mesh, or the only one whose points are sampled."""
+def _find_meshes(stage: Usd.Stage, where: str, prim: str | None, *, alone: bool = True) -> list[UsdGeom.Mesh]:
+    """The meshes at or below ``prim``; without one, all; ``alone``: the only one, or the only sampled one."""
     from pxr import Sdf, UsdGeom
 
     root = stage.GetPseudoRoot()
@@ -116,7 +204,7 @@ def _find_meshes(stage: Usd.Stage, where: str, prim: str | None) -> list[UsdGeom
         raise InputError(where, "holds no mesh" if prim is None else f"{prim} holds no mesh", "give a UsdGeom mesh")
     if len(found) > MOST_MESHES:
         raise InputError(where, f"{len(found)} meshes", f"at most {MOST_MESHES} make a body")
-    if prim is None and len(found) > 1:
+    if alone and prim is None and len(found) > 1:
         bending = [mesh for mesh in found if mesh.GetPointsAttr().GetNumTimeSamples() > 1]
         if len(bending) != 1:
             names = ", ".join(str(mesh.GetPath()) for mesh in found[:8]) + (", ..." if len(found) > 8 else "")
@@ -173,6 +261,13 @@ def _time_codes(
 
 def _remarks(meshes: list[UsdGeom.Mesh]) -> tuple[str, ...]:
     """What is not taken from the file, and what looks wrong."""
+    said = _said_of(meshes)
+    moving = any(mesh.GetPointsAttr().GetNumTimeSamples() > 1 or _is_carried(mesh.GetPrim()) for mesh in meshes)
+    return tuple(said) if moving else (*said, "it does not move")
+
+
+def _said_of(meshes: list[UsdGeom.Mesh]) -> list[str]:
+    """What is not taken of meshes, moving or not."""
     from pxr import UsdGeom
 
     said = []
@@ -181,8 +276,7 @@ def _remarks(meshes: list[UsdGeom.Mesh]) -> tuple[str, ...]:
         said.append("its cage is taken, without subdivision")
     if any(prim.HasRelationship("skel:skeleton") for prim in (mesh.GetPrim() for mesh in meshes)):
         said.append("it hangs on a skeleton, which is not moved: bake its skinning into points")
-    moving = any(mesh.GetPointsAttr().GetNumTimeSamples() > 1 or _is_carried(mesh.GetPrim()) for mesh in meshes)
-    return tuple(said) if moving else (*said, "it does not move")
+    return said
 
 
 def _is_carried(prim: Usd.Prim) -> bool:
@@ -233,9 +327,7 @@ def _place(
     """Points (frame, vertex, 3) float32 [m] in the camera frame."""
     from pxr import UsdGeom
 
-    unit = UsdGeom.GetStageMetersPerUnit(stage)
-    if not 0.0 < unit < np.inf:
-        raise InputError(where, f"{unit:g} metres per unit", "a finite number above zero")
+    unit = _metres_per_unit(stage, where)
     points = np.empty((len(codes), sum(counts), 3), dtype=np.float32)
     ends = np.cumsum(counts)
     for frame, code in enumerate(codes):
@@ -252,11 +344,27 @@ def _place(
     return points
 
 
+def _metres_per_unit(stage: Usd.Stage, where: str) -> float:
+    from pxr import UsdGeom
+
+    unit = UsdGeom.GetStageMetersPerUnit(stage)
+    if not 0.0 < unit < np.inf:
+        raise InputError(where, f"{unit:g} metres per unit", "a finite number above zero")
+    return unit
+
+
 def _camera_from_world(cache: UsdGeom.XformCache, camera: Usd.Prim, where: str) -> np.ndarray:
     """OpenCV axes of the camera at the cache's time (4, 4), whatever size its transform has."""
-    matrix = np.array(cache.GetLocalToWorldTransform(camera)).T
+    matrix = _without_size(np.array(cache.GetLocalToWorldTransform(camera)).T, camera, where)
+    return _OPENCV_FROM_USD @ np.linalg.inv(matrix)
+
+
+def _without_size(matrix: np.ndarray, prim: Usd.Prim, where: str) -> np.ndarray:
+    """Where a prim is and how it is turned (4, 4)."""
     left, sizes, right = np.linalg.svd(matrix[:3, :3])
     if not (np.isfinite(matrix).all() and sizes[-1] > 1e-9 * sizes[0] and np.linalg.det(left @ right) > 0.0):
-        raise InputError(where, f"the transform of {camera.GetPath()} is no place of a camera", "turn and move only")
+        what = "camera" if prim.GetTypeName() == "Camera" else "frame"
+        raise InputError(where, f"the transform of {prim.GetPath()} is no place of a {what}", "turn and move only")
+    matrix = matrix.copy()
     matrix[:3, :3] = left @ right
-    return _OPENCV_FROM_USD @ np.linalg.inv(matrix)
+    return matrix

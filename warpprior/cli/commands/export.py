@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpprior.cli.options import option
 from warpprior.cli.shared import Common, ManyScenes, NamingFormats
-from warpprior.support.stage_choices import COLLIDERS, ROBOTS
+from warpprior.support.stage_choices import COLLIDERS, HAND_RIGS, ROBOTS
 
 if TYPE_CHECKING:
     from warpprior.formats import Place, Recording
 
 PLACE = 8
-SUMMARY = "write a motion as a USD stage, or one or several in another format"
+SUMMARY = "write one motion or several as a USD stage, or in another format"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,11 @@ class Options(ManyScenes, NamingFormats, Common):
     output_dir: Path | None = option("folder to write in that format", metavar="DIR")
     colliders: str = option("what bodies of a stage collide with", COLLIDERS[0], choices=COLLIDERS)
     robot: str = option("robots of a stage: links that follow the motion, or joints", ROBOTS[0], choices=ROBOTS)
+    hand_rig: str = option(
+        "what bends in a stage: points at every frame, or a UsdSkel character beside them",
+        HAND_RIGS[0],
+        choices=HAND_RIGS,
+    )
     overwrite: bool = option("replace what --output or --output-dir names", False)
 
 
@@ -37,9 +43,12 @@ def run(options: Options) -> int:
     if (options.output is None) == (options.format is None):
         found = "neither of --output and --format" if options.output is None else "both of --output and --format"
         raise InputError("warpprior export", found, "--output FILE.usdc, or --format NAME with --output-dir DIR")
-    if len(options.scenes) > 1 and (options.output is not None or options.poses is not None):
-        found = f"{len(options.scenes)} of them with {'--output' if options.output is not None else '--poses'}"
-        raise InputError("SCENE", found, "one, or several result folders with --format")
+    if len(options.scenes) > 1 and options.poses is not None:
+        raise InputError("SCENE", f"{len(options.scenes)} of them with --poses", "one, or several result folders")
+    folders = [place.path.resolve() for place in options.scenes]
+    for folder in folders if options.output is not None else ():
+        if folders.count(folder) > 1:
+            raise InputError(str(folder), "is given twice", "each result once")
     return _write_stage(options, options.output) if options.output is not None else _write_format(options)
 
 
@@ -48,19 +57,39 @@ def _write_stage(options: Options, output: Path) -> int:
     from warpprior.io import prepare_file
     from warpprior.support.device import self_healing
     from warpprior.support.progress import progress_bar
-    from warpprior.usd import StageOptions, export_usd
+    from warpprior.usd import StageOptions, Take, export_takes, export_usd, prim_name
+    from warpprior.usd.skeleton import SKEL, licence_sentence
 
     with prepare_file(output, overwrite=options.overwrite):
         start_warp("cpu", options.quiet)
-        recording, poses_file = _opened(options.scenes[0], options)
-        scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
-        scene = with_result_camera(scene, poses_file)
-        say_warnings(scene)
-        choices = StageOptions(colliders=options.colliders, robot=options.robot)
+        takes: dict[str, Take] = {}
+        for place in options.scenes:
+            recording, poses_file = _opened(place, options)
+            scene, poses = first_frames(recording.scene, poses_file, options.num_frames)
+            scene = with_result_camera(scene, poses_file)
+            say_warnings(scene)
+            takes[_name_of_take(place.path, takes)] = Take(replace(scene, labels=None), poses)
+        choices = StageOptions(colliders=options.colliders, robot=options.robot, hand_rig=options.hand_rig)
         with progress_bar("export", quiet=options.quiet) as progress:
-            self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
-    say(options.quiet, f"{scene.frame_count} frames in {output}")
+            if len(takes) == 1:
+                self_healing(lambda: export_usd(scene, poses, output, options=choices, progress=progress))
+            else:
+                self_healing(lambda: export_takes(takes, output, options=choices, progress=progress))
+    count = sum(take.scene.frame_count for take in takes.values())
+    names = "" if len(takes) == 1 else f', as variants of "take" of /World: {", ".join(map(prim_name, takes))}'
+    bodies = {body.name: body.body for take in takes.values() for body in take.scene.bodies}
+    licences = [sentence for body in bodies.values() if (sentence := licence_sentence(body)) is not None]
+    say(options.quiet, *(licences if options.hand_rig == SKEL else ()), f"{count} frames in {output}{names}")
     return OK
+
+
+def _name_of_take(folder: Path, taken: Container[str]) -> str:
+    """What a take is called: its folder, with those above it where the name is taken."""
+    above, name = folder.resolve(), folder.resolve().name
+    while name in taken:
+        above = above.parent
+        name = f"{above.name}/{name}"
+    return name
 
 
 def _write_format(options: Options) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from warpprior.cli.options import argument
+from warpprior.cli.options import argument, option
 from warpprior.cli.shared import Common, IntoFolder, NamingFormats, folder
 
 PLACE = 13
@@ -19,6 +19,9 @@ class Options(NamingFormats, IntoFolder, Common):
     sources: tuple[str, ...] = argument(
         "[FORMAT] SOURCE", "name of a format (see warpprior formats) and files or folders of it", nargs="+"
     )
+    unknown_size: tuple[str, ...] = option(
+        "the mesh of this object has no size of its own: it is estimated; repeatable", (), metavar="OBJECT"
+    )
     output_dir: Path = folder("scene folder to write; of several sources, the one that their scene folders are in")
 
 
@@ -27,6 +30,7 @@ def run(options: Options) -> int:
     from warpprior.cli.many import folder_names
     from warpprior.cli.running import OK, say
     from warpprior.formats import write
+    from warpprior.formats.opening import with_unknown_sizes
     from warpprior.formats.place import Place
     from warpprior.io import prepare_folder
 
@@ -35,7 +39,7 @@ def run(options: Options) -> int:
     for place, name in names.items():
         target = options.output_dir / name if name else options.output_dir
         with prepare_folder(target, overwrite=options.overwrite):
-            recording = _read(place, options)
+            recording = with_unknown_sizes(_read(place, options), options.unknown_size)
             say(options.quiet, *(f"  {note}" for note in recording.notes))
             write(recording, target, "scene", overwrite=options.overwrite)
         bodies = ", ".join(item.name for item in recording.scene.bodies)

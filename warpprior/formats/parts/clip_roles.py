@@ -12,7 +12,8 @@ from warpprior.bodies.readers.mesh import READERS as MESHES
 from warpprior.formats.parts.hand_sources import OWN_FILES, kind_of_hands
 from warpprior.formats.parts.intrinsics import read_intrinsics
 from warpprior.formats.parts.mask_sources import mask_videos
-from warpprior.formats.parts.pictures import inside, numbered
+from warpprior.formats.parts.own_files import inside
+from warpprior.formats.parts.pictures import numbered
 from warpprior.formats.parts.videos import VIDEOS
 from warpprior.support.errors import InputError
 from warpprior.support.files import MAX_BYTES, read_bytes

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from warpprior.formats.parts.motion import camera_path
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.text_files import numbers, read_json
 from warpprior.formats.parts.world_hands import HandTrack, WorldHands
 from warpprior.io.scene_file import FRAME_LIMIT
@@ -21,7 +22,7 @@ from warpprior.support.errors import InputError
 from warpprior.support.npz import NpzArrays
 
 ENDING = "_world_results.npz"
-_KEYS = ("trans", "root_orient", "pose_body", "cam_R", "cam_t")
+KEYS = ("trans", "root_orient", "pose_body", "cam_R", "cam_t")
 _STAGES = ("prior", "smooth_fit", "root_fit", "init")  # the last one first
 _MOST_TRACKS = 32
 _BYTES = 1 << 30
@@ -34,14 +35,14 @@ def dynhamr_file(path: Path) -> Path | None:
         return path if path.suffix.lower() == ".npz" and _is_result(path) else None
     for place in (path, *(path / stage for stage in _STAGES)):
         found = sorted(file for file in place.glob(f"*{ENDING}") if "_init_" not in file.name) if place.is_dir() else []
-        if found and _is_result(found[-1]):
+        if found and _is_result(inside(found[-1], path)):
             return found[-1]
     return None
 
 
 def _is_result(path: Path) -> bool:
     try:
-        return set(_KEYS) <= set(_open(path))
+        return set(KEYS) <= set(_open(path))
     except InputError:
         return False
 
@@ -80,7 +81,7 @@ def read_dynhamr(path: Path) -> WorldHands:
         valid &= np.isfinite(joints[track]).all(axis=1) & np.isfinite(shapes[track]).all(axis=1)
         none = np.zeros(count, dtype=bool)
         values = (orient[track], joints[track], trans[track], shapes[track])
-        found[side] = HandTrack(*values, valid, none, of_right=True)
+        found[side] = HandTrack(*values, valid, none, of_right=True, index=track)
     intrinsics = None
     if "intrins" in arrays:
         values = np.ravel(numbers(np.ravel(arrays["intrins"]), (None,), f"{file}: intrins"))[:4]
@@ -134,7 +135,7 @@ def _track_info(file: Path, tracks: int, count: int, notes: list[str]) -> tuple[
     if path is None:
         notes.append(f"{file.name}: there is no track_info.json: hands are taken to be seen in all frames")
         return seen, first
-    tree = read_json(path, "tracks of Dyn-HaMR")
+    tree = read_json(inside(path, path.parent), "tracks of Dyn-HaMR")
     listed = tree.get("tracks") if isinstance(tree, dict) else None
     meta = tree.get("meta") if isinstance(tree, dict) else None
     begin = meta.get("data_interval", [0]) if isinstance(meta, dict) else [0]

@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from warpprior.formats.parts.crop_camera import crop_focal
-from warpprior.formats.parts.hand_keys import ACCEPTED, KEYS, first, frame_of, side_of
+from warpprior.formats.parts.hand_keys import ACCEPTED, KEYS, first, frame_of, holder, merged, side_of
 from warpprior.formats.parts.motion import complete
 from warpprior.formats.parts.text_files import check_reach
 from warpprior.support.errors import InputError
 
 _ANGLES, _ENTRIES = 45, 135
+_WRITTEN = ("pose", "orient", "cam_t", "transl", "crop_camera", "keypoints3d")  # what changes with a pose
+
+
+@dataclass(frozen=True, eq=False)
+class Spot:
+    """Where the numbers of one hand stand in the tree of a file.
+
+    Attributes:
+        node, key: the dictionary, and under which key.
+        row, count: which of so many hands it is there.
+    """
+
+    node: dict[str, Any]
+    key: str
+    row: int
+    count: int
+
+    def put(self, values: np.ndarray) -> str:
+        """Put numbers in the place of those there, into arrays in place; what hinders it, or nothing.
+
+        Numbers that are the same to seven digits stay as they are.
+        """
+        stored = self.node[self.key]
+        whole = np.asarray(stored, dtype=np.float64)
+        if whole.size != self.count * values.size:
+            return f"{self.key} is one for several hands"
+        made = whole.reshape(self.count, -1).copy()
+        if np.allclose(made[self.row], values.ravel(), rtol=1e-7, atol=1e-7):
+            return ""
+        made[self.row] = values.ravel()
+        if isinstance(stored, np.ndarray) and stored.dtype.kind == "f":
+            stored[...] = made.reshape(stored.shape)
+        else:
+            self.node[self.key] = made.reshape(whole.shape).tolist()
+        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +71,7 @@ class HandRecord:
         focal, size: of the camera of ``translation`` [px], the pictures' size as the network had them, or None.
         keypoints3d: (21, 3) [m], keypoints2d: (21, 2) [px], or None.
         score: from 0 to 1.
+        spots: where its numbers stand, by what they are.
     """
 
     side: str
@@ -55,13 +91,15 @@ class HandRecord:
     keypoints2d: np.ndarray | None = None
     score: float = 1.0
     by_row: bool = False
+    spots: Mapping[str, Spot] = field(default_factory=dict)
 
 
 class Expansion:
     """The hands of one dictionary: one, those of a picture, or those of a clip, of one track or several."""
 
-    def __init__(self, where: str, node: Mapping[str, Any], frame: int | None, side: str | None, by_row: bool):
-        self.where, self.node, self.frame, self.side, self.by_row = where, node, frame, side, by_row
+    def __init__(self, where: str, raw: Mapping[str, Any], frame: int | None, side: str | None, by_row: bool):
+        self.where, self.node, self.frame, self.side, self.by_row = where, merged(raw), frame, side, by_row
+        self._held = {what: found for what in _WRITTEN if (found := holder(raw, what)) is not None}
 
     def records(self) -> Iterator[HandRecord]:
         pose = first(self.node, "pose")
@@ -106,6 +144,7 @@ class Expansion:
                 keypoints3d=None if deep is None else deep[row].reshape(21, 3),
                 keypoints2d=None if plane is None else plane[row].reshape(21, 2),
                 by_row=by_row,
+                spots={what: Spot(*found, int(row), count) for what, found in self._held.items()},
                 score=1.0 if scores is None else float(np.clip(np.nan_to_num(scores[row, 0]), 1e-3, 1.0)),
             )
 

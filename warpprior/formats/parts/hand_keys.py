@@ -83,6 +83,24 @@ def merged(node: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def holder(node: Mapping[str, Any], what: str) -> tuple[dict[str, Any], str] | None:
+    """The dictionary of a record, itself or one in it, and the key under which :func:`first` finds a thing."""
+    for name in KEYS[what]:
+        found = _holding(node, name)
+        if found is not None:
+            return found, name
+    return None
+
+
+def _holding(node: Any, name: str) -> dict[str, Any] | None:
+    if not isinstance(node, dict):
+        return None
+    inner = [node[key] for key in _INNER if isinstance(node.get(key), dict)]
+    if node.get(name) is not None and not any(node[name] is each for each in inner):
+        return node
+    return next((found for each in inner if (found := _holding(each, name)) is not None), None)
+
+
 def first(node: Mapping[str, Any], what: str, *, scalar: bool = False) -> Any:
     """The value of the surest name that a thing has, or None."""
     for name in KEYS[what]:

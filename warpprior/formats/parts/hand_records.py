@@ -7,6 +7,7 @@ HaMeR and WiLoR save no parameters themselves; whoever does saves a dictionary f
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ ENDINGS = (".json", ".npy", ".npz", ".pkl", ".pickle", ".pth", ".pt", ".joblib")
 MOST_HANDS = 200_000
 
 
-def read_hand_records(path: Path) -> list[HandRecord]:
+def read_hand_records(path: Path, open_tree: Callable[[Path], Any] | None = None) -> list[HandRecord]:
     """All hands of a file, or of a folder with a file for each picture or hand.
+
+    Args:
+        path: the file or folder.
+        open_tree: gives what a file holds; None reads it.
 
     Raises:
         InputError: it holds none, or one whose side or numbers cannot be told.
@@ -30,7 +35,7 @@ def read_hand_records(path: Path) -> list[HandRecord]:
     files = hand_files(path) if path.is_dir() else {path: None}
     found: list[HandRecord] = []
     for file, number in files.items():
-        tree = read_json(file, "hands") if file.suffix.lower() == ".json" else read_plain(file, "hands")
+        tree = (open_tree or open_hands)(file)
         side = side_in(file.stem)
         finder = _Finder(str(file), number is not None)
         found += finder.find(tree, number, side)
@@ -39,6 +44,11 @@ def read_hand_records(path: Path) -> list[HandRecord]:
     if not found:
         raise InputError(str(path), "holds no hand in any frame", ACCEPTED)
     return found
+
+
+def open_hands(file: Path) -> Any:
+    """What a file of hands holds, as plain data."""
+    return read_json(file, "hands") if file.suffix.lower() == ".json" else read_plain(file, "hands")
 
 
 def hand_files(folder: Path) -> dict[Path, int | None]:
@@ -108,7 +118,7 @@ class _Finder:
         own = frame_of(first(laid, "frame", scalar=True))
         if any(first(laid, what) is not None for what in ("pose", "keypoints3d")):
             frame, by_row = (frame, by_row) if own is None else (own, False)
-            return list(Expansion(self.where, laid, frame, side, by_row).records())
+            return list(Expansion(self.where, node, frame, side, by_row).records())
         own = frame_of(first(node, "picture")) if own is None else own
         frame, by_row = (frame, by_row) if own is None else (own, False)
         side = side_of(first(node, "side")) or side

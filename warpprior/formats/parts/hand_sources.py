@@ -15,9 +15,11 @@ from warpprior.formats.parts.hand_records import ENDINGS, hand_files, read_hand_
 from warpprior.formats.parts.hands_scene import hands_scene
 from warpprior.formats.parts.hawor_files import is_hawor, read_hawor
 from warpprior.formats.parts.intrinsics import Intrinsics
+from warpprior.formats.parts.network_back import write_network_hands
 from warpprior.formats.parts.network_hands import HandChoices, NetworkHand, network_hands, numbers_of
 from warpprior.formats.parts.pictures import color_pictures, numbered
 from warpprior.formats.parts.timeline import Timeline
+from warpprior.formats.parts.world_back import write_world_hands
 from warpprior.formats.parts.world_hands import WorldHands
 from warpprior.formats.recording import Recording
 from warpprior.io.world import CameraPath
@@ -142,6 +144,28 @@ class HandSources:
             _add(found, {item.name: NetworkHand(item) for item in bodies}, world.where)
         return list(found.values())
 
+    def write(
+        self, folder: Path, recording: Recording, timeline: Timeline, choices: HandChoices
+    ) -> tuple[list[str], list[str]]:
+        """Write files of hands with those of a recording; names of the files, and what is to be said.
+
+        Args:
+            folder: of the new files.
+            recording: has the hands, and the camera that they were read for.
+            timeline, choices: as they were read.
+        """
+        items = {item.name: item for item in recording.scene.bodies}
+        written: list[str] = []
+        said: list[str] = []
+        for path in self.records:
+            names, more = write_network_hands(path, folder, items, recording.scene.camera, timeline, choices)
+            written, said = written + names, said + more
+        for world in self.worlds:
+            camera = recording.world.camera if world.camera is not None else None
+            names, more = write_world_hands(world, folder, items, camera, timeline, choices.mano)
+            written, said = written + names, said + more
+        return written, said
+
     def camera(self, timeline: Timeline, notes: list[str]) -> CameraPath | None:
         """The camera's poses in the world, where a program left them."""
         for world in self.worlds:
@@ -216,3 +240,17 @@ def world_recording(found: WorldHands, name: str, mano: Path | None, fps: float,
         pictures = color_pictures({number - found.first: path for number, path in files.items()}, camera)
     notes.append(f"frame rate: {fps:g} per second, which the files do not say")
     return hands_scene(name, camera, fps, hands, notes, pose_sigma=sigma, path=found.camera, pictures=pictures)
+
+
+def write_back(source: Path, recording: Recording, folder: Path, mano: Path | None) -> tuple[str, ...]:
+    """Write what Dyn-HaMR or HaWoR left with the hands of a recording; what is to be said, one sentence each."""
+    sources = HandSources.read([source], [])
+    (world,) = sources.worlds
+    recording.check_frames(world.count, world.where)
+    timeline = Timeline(tuple(range(world.count)))
+    return hands_written(*sources.write(folder, recording, timeline, HandChoices(mano, alone=True)))
+
+
+def hands_written(written: list[str], said: list[str]) -> tuple[str, ...]:
+    """Sentences of what was written of hands alone."""
+    return (f"{', '.join(written) or 'nothing'} written; all else is as it was", *said)

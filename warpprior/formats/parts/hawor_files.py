@@ -15,7 +15,8 @@ import numpy as np
 
 from warpprior.bodies.readers.plain_pickle import read_plain
 from warpprior.formats.parts.motion import camera_path, complete, transforms_of
-from warpprior.formats.parts.pictures import inside, numbered, picture_size
+from warpprior.formats.parts.own_files import inside
+from warpprior.formats.parts.pictures import numbered, picture_size
 from warpprior.formats.parts.text_files import numbers, read_json, read_number_rows
 from warpprior.formats.parts.world_hands import HandTrack, WorldHands
 from warpprior.io.rotations import read_joint_matrices, read_rotations
@@ -52,7 +53,7 @@ def read_hawor(folder: Path) -> WorldHands:
     seen = _chunks(folder, notes)
     in_world = (folder / RESULT).is_file() and camera is not None
     if in_world:
-        count, tracks = _world(folder / RESULT, seen, notes)
+        count, tracks = _world(inside(folder / RESULT, folder), seen, notes)
         assert camera is not None
         camera = _as_long(camera, count, notes)
         notes.append(f"{RESULT}: hands in the world, of MANO's own left model with corrected shapes")
@@ -179,7 +180,7 @@ def _world(file: Path, seen: dict[str, dict], notes: list[str]) -> tuple[int, di
             if guessed.any():
                 notes.append(f"hand_{side} was filled in by HaWoR, not seen, in {frame_list(np.flatnonzero(guessed))}")
         if valid.any():
-            tracks[side] = HandTrack(rot[row], pose[row], trans[row], betas[row], valid, guessed)
+            tracks[side] = HandTrack(rot[row], pose[row], trans[row], betas[row], valid, guessed, index=row)
     if not tracks:
         raise InputError(str(file), "has no valid hand in any frame", "needs one at least")
     return count, tracks

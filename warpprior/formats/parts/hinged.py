@@ -1,4 +1,4 @@
-"""Objects of two parts that turn about an axis, of one mesh and which part each of its vertices is of."""
+"""Objects of two parts that turn about an axis: of one mesh and which part each of its vertices is of, or of two."""
 
 from __future__ import annotations
 
@@ -45,17 +45,37 @@ def hinged_body(path: Path, name: str, top: np.ndarray, axis: Sequence[float], u
     across = len(whole.faces) - sum(int((top[whole.faces] == turning).all(axis=1).sum()) for turning in (False, True))
     if across:
         warnings.append(f"{across} faces that join both parts were left out")
-    vertices = np.concatenate([piece.vertices for piece in pieces])
-    warnings += check_size(str(path), vertices, "millimetres are expected")
-    first, count = len(pieces[0].vertices), len(vertices)
+    warnings += check_size(str(path), np.concatenate([piece.vertices for piece in pieces]), "millimetres are expected")
+    return joined_body(name, pieces, axis, warnings=tuple(warnings))
+
+
+def joined_body(
+    name: str,
+    pieces: Sequence[Surface | Body],
+    axis: Sequence[float] | np.ndarray,
+    pivot: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
+    links: tuple[str, ...] = LINKS,
+    warnings: tuple[str, ...] = (),
+) -> Body:
+    """A body of two surfaces, of which the second turns about an axis.
+
+    Args:
+        name: of the body.
+        pieces: two surfaces in the first one's frame, at a turn of zero [m].
+        axis: a unit vector, pivot: a place on it [m], in that frame.
+        links: names of the parts.
+        warnings: of the body.
+    """
+    first, count = len(pieces[0].vertices), sum(len(piece.vertices) for piece in pieces)
     colors = [piece.colors for piece in pieces if piece.colors is not None]
     offsets = np.tile(np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.float32), (2, 1))
+    offsets[1, :3] = pivot
     return Body(
         name=name,
         kind="urdf",
-        vertices=vertices.astype(np.float32),
+        vertices=np.concatenate([piece.vertices for piece in pieces]).astype(np.float32),
         faces=np.concatenate([pieces[0].faces, pieces[1].faces + first]).astype(np.int32),
-        link_names=LINKS,
+        link_names=links,
         parents=np.array([-1, 0], dtype=np.int32),
         joint_types=np.array([JointType.FREE, JointType.HINGE], dtype=np.int32),
         joint_offsets=offsets,
@@ -73,5 +93,5 @@ def hinged_body(path: Path, name: str, top: np.ndarray, axis: Sequence[float], u
         pose_directions=np.zeros((count, 3, 0), dtype=np.float32),
         colors=np.concatenate(colors).astype(np.float32) if len(colors) == len(pieces) else None,
         closed=all(piece.closed for piece in pieces),
-        warnings=tuple(warnings),
+        warnings=warnings,
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.formats.parts.fisheye624 import NAME, fisheye624
 from warpprior.formats.parts.motion import complete, transforms_of
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.pictures import label_images
 from warpprior.formats.parts.text_files import entry, numbers, read_json, read_table, read_text
 from warpprior.io.rectify import Rectifier
@@ -120,7 +121,7 @@ def read_folder(folder: Path, stream: str | None, notes: list[str]) -> Hot3d:
         umetrack,
         mano,
         betas,
-        profile if profile.is_file() else None,
+        inside(profile, folder) if profile.is_file() else None,
     )
 
 
@@ -132,7 +133,7 @@ def frame_stamps(folder: Path, stream: str | None) -> list[int]:
 
 def _times_of(folder: Path, stream: str, device: Mapping[int, np.ndarray]) -> list[int]:
     """Times of the headset's poses at which the stream has a picture: streams of Aria differ by less than a ms."""
-    path = folder / "masks" / "mask_headset_pose_available.csv"
+    path = inside(folder / "masks" / "mask_headset_pose_available.csv", folder)
     if not path.is_file():
         return sorted(device)
     _, rows = read_table(path, "a table of good frames")
@@ -155,7 +156,7 @@ def read_pose_table(path: Path) -> dict[str, dict[int, np.ndarray]]:
         InputError: damaged, or without the columns.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
-    names, rows = read_table(path, "a table of poses")
+    names, rows = read_table(inside(path, path.parent), "a table of poses")
     wanted = "object_uid", "timestamp[ns]", *POSE
     if not set(wanted) <= set(names):
         raise InputError(str(path), "has not all columns", f"needs {', '.join(wanted)}")
@@ -199,7 +200,7 @@ def _hands(
         return found, betas
     poses = {side: {} for side in SIDES.values()}
     joints = {side: np.zeros((len(rows), width)) for side in SIDES.values()}
-    for line, text in enumerate(read_text(path, "poses of hands").splitlines(), start=1):
+    for line, text in enumerate(read_text(inside(path, path.parent), "poses of hands").splitlines(), start=1):
         where = f"{path}: line {line}"
         if not text.strip():
             continue
@@ -234,7 +235,7 @@ def _leave_out(folder: Path, rows: Mapping[int, int], objects, hands, notes: lis
         ("mask_object_pose_available.csv", [*objects.values()]),
         ("mask_hand_pose_available.csv", [track.poses for side in hands for track in side.values()]),
     ):
-        path = folder / "masks" / file
+        path = inside(folder / "masks" / file, folder)
         if not path.is_file():
             continue
         bad = set()
@@ -252,6 +253,7 @@ def _leave_out(folder: Path, rows: Mapping[int, int], objects, hands, notes: lis
 def read_camera(folder: Path, stream: str | None, notes: list[str]) -> tuple[Rectifier, np.ndarray, str]:
     """Lens, device_from_camera (4, 4) and name of the chosen stream: of camera_models.json or Aria's calibration."""
     file, online = folder / "camera_models.json", folder / "mps" / "slam" / "online_calibration.jsonl"
+    online = inside(online, folder)
     cameras = _quest_cameras(file) if file.is_file() else _aria_cameras(online) if online.is_file() else {}
     if not cameras:
         raise InputError(str(folder), "has no calibration of cameras", f"needs {file.name}, or {online.name} of Aria")
@@ -264,7 +266,7 @@ def read_camera(folder: Path, stream: str | None, notes: list[str]) -> tuple[Rec
 
 
 def _quest_cameras(path: Path) -> dict[str, tuple[Rectifier, np.ndarray]]:
-    tree = read_json(path, "models of cameras", limit=16 << 20)
+    tree = read_json(inside(path, path.parent), "models of cameras", limit=16 << 20)
     found = {}
     for one in tree if isinstance(tree, list) else []:
         where = f"{path}: {str(one.get('stream_id') if isinstance(one, dict) else '')[:20]}"
@@ -321,7 +323,7 @@ def _names(folder: Path) -> dict[str, str]:
     for place in folder.absolute().parents[:3]:
         path = place / "object_library" / "instance.json"
         if path.is_file():
-            tree = read_json(path, "names of objects", limit=16 << 20)
+            tree = read_json(inside(path, path.parent), "names of objects", limit=16 << 20)
             rows = tree.items() if isinstance(tree, dict) else ()
             named = {key: one.get("instance_name") for key, one in rows if isinstance(one, dict)}
             return {str(key): name for key, name in named.items() if isinstance(name, str) and name.isidentifier()}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.parts.fisheye624 import NAME, fisheye624
+from warpprior.formats.parts.intrinsics import note_half_pixel
 from warpprior.formats.parts.text_files import entry, numbers
 from warpprior.io.rectify import Rectifier, Rectifiers
 from warpprior.scene import Camera
@@ -105,7 +106,7 @@ def common_view(
             found = f"focal lengths {fx:.4g} and {fy:.4g} px for pictures of {size[0]} x {size[1]}"
             raise InputError(camera.where, found, "needs fx, fy, cx, cy [px]")
         own[image] = camera.rectifier(size)
-    notes.append(f"{where}: principal point: 0.5 px were added, for OpenCV has the first pixel's centre at (0, 0)")
+    note_half_pixel(where, notes)
     bent = [image for image, camera in cameras.items() if camera.model is not None]
     if bent:
         notes.append(f"{where}: pictures and masks are rectified from {NAME} in {frame_list(bent)}")

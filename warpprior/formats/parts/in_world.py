@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from warpprior.formats.parts.intrinsics import note_half_pixel
 from warpprior.formats.parts.mano_hands import ManoHand
 from warpprior.formats.parts.motion import complete, filled, note_camera, split_transforms, with_truth
 from warpprior.formats.parts.virtual_camera import into_camera
@@ -129,8 +130,10 @@ def rigid(turns: np.ndarray, places: np.ndarray) -> np.ndarray:
     return matrices
 
 
-def pinhole(k: np.ndarray, size: tuple[int, int], where: str) -> Camera:
+def pinhole(k: np.ndarray, size: tuple[int, int], where: str, notes: list[str]) -> Camera:
     """The camera of K (3, 3) as OpenCV has it, the first pixel's centre at (0, 0), of pictures of a size.
+
+    That half a pixel lies between it and ours is noted.
 
     Raises:
         InputError: not finite, or no focal length for such pictures.
@@ -138,6 +141,7 @@ def pinhole(k: np.ndarray, size: tuple[int, int], where: str) -> Camera:
     fx, fy, (width, height) = float(k[0, 0]), float(k[1, 1]), size
     if not (0.01 * width < fx < 100.0 * width and 0.01 * height < fy < 100.0 * height and np.isfinite(k).all()):
         raise InputError(where, f"focal lengths {fx:.4g}, {fy:.4g} for {width} x {height}", "needs intrinsics")
+    note_half_pixel(where, notes)
     return Camera(width, height, fx, fy, float(k[0, 2]) + 0.5, float(k[1, 2]) + 0.5)
 
 

@@ -78,11 +78,14 @@ class Intrinsics:
             found = f"focal lengths {self.fx:.4g} and {self.fy:.4g} px for pictures of {width} x {height}"
             raise InputError(where, found, "needs fx, fy, cx, cy [px]")
         if not half:
-            notes.append(
-                f"{where}: principal point: 0.5 px were added, for OpenCV has the first pixel's centre at (0, 0)"
-            )
+            note_half_pixel(where, notes)
         shift = 0.0 if half else 0.5
         return Camera(width, height, self.fx, self.fy, self.cx + shift, self.cy + shift)
+
+
+def note_half_pixel(where: str, notes: list[str]) -> None:
+    """Say that a principal point was moved to where the first pixel's centre is (0.5, 0.5)."""
+    notes.append(f"{where}: principal point: 0.5 px were added, for OpenCV has the first pixel's centre at (0, 0)")
 
 
 def read_intrinsics(path: Path) -> Intrinsics:

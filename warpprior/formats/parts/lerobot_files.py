@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.parquet_row import arrow, refused
-from warpprior.formats.parts.pictures import inside
 from warpprior.formats.parts.text_files import check_reach, entry, read_json
 from warpprior.io.scene_file import FRAME_LIMIT
 from warpprior.support.errors import InputError

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from warpprior.formats.parts.own_files import inside
 from warpprior.formats.parts.pictures import (
     Masks,
     file_masks,
-    inside,
     mask_of,
     numbered,
     picture_size,

@@ -98,9 +98,9 @@ def split_transforms(
         InputError: no rotations, mirrored ones, or a scale that varies or is not uniform.
     """
     good = valid & complete(matrices)
-    position, rotation = np.full((len(matrices), 3), np.nan), np.full((len(matrices), 4), np.nan)
+    position = np.full((len(matrices), 3), np.nan)
     if not good.any():
-        return position, rotation, 1.0
+        return position, np.full((len(matrices), 4), np.nan), 1.0
     blocks = matrices[good, :3, :3].astype(np.float64)
     if matrices.shape[1] == 4:
         low = matrices[good, 3]
@@ -123,8 +123,9 @@ def split_transforms(
     else:
         scale = 1.0
     position[good] = matrices[good, :3, 3]
-    rotation[good] = read_rotations(blocks / scales[:, None, None], where, where, notes)
-    return position, rotation, scale
+    turns = np.full((len(matrices), 3, 3), np.nan)
+    turns[good] = blocks / scales[:, None, None]
+    return position, read_rotations(turns, where, where, notes), scale
 
 
 def transforms_of(position: np.ndarray, rotation: np.ndarray, scale: float = 1.0) -> np.ndarray:

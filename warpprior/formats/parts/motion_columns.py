@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import Body, rigid_body
 from warpprior.bodies.hand_parts import KEYPOINT_NAMES
+from warpprior.bodies.posing import link_transforms
+from warpprior.bodies.readers.urdf_writer import is_writable
 from warpprior.formats.parts.parquet_row import arrow
 from warpprior.formats.parts.row_contacts import MANO_LINKS, LinkContacts, frames_of_links, link_contacts
 from warpprior.formats.parts.row_objects import row_of_objects
 from warpprior.formats.parts.virtual_camera import into_world, still
 from warpprior.formats.recording import Recording
 from warpprior.io.world import CameraPath
-from warpprior.scene import SceneBody
+from warpprior.scene import Poses, SceneBody
 from warpprior.support.errors import InputError
 
 # What each column of contacts is of :class:`LinkContacts`.
@@ -39,7 +42,8 @@ def fresh_columns(recording: Recording, folder: Path, options: Any) -> tuple[dic
     """Arrow types and values of all columns by name, and what is to be said; meshes are written beside them.
 
     Args:
-        recording: hands are bodies with a side, robots are other articulated bodies, objects are rigid.
+        recording: hands are bodies with a side; objects are rigid, or articulated beside hands or without a file of
+            their own, each link a part; an articulated body of a file without hands is a robot.
         folder: of the new files.
         options: ``contact_distance`` and ``robot_name`` of the format.
 
@@ -48,14 +52,17 @@ def fresh_columns(recording: Recording, folder: Path, options: Any) -> tuple[dic
     """
     scene, said = recording.scene, []
     path = level_world(recording, said)
-    objects = [item for item in scene.bodies if item.body.is_rigid]
     moving = [item for item in scene.bodies if not item.body.is_rigid and item.body.animation is None]
     hands = {side: [item for item in moving if item.body.side == side] for side in _SIDES}
-    robots = [item for item in moving if item.body.side is None]
+    jointed = [item for item in moving if item.body.side is None]
+    robots = [] if hands["left"] + hands["right"] else [item for item in jointed if item.source is not None]
     if any(len(found) > 1 for found in (*hands.values(), robots)):
         raise InputError(f"scene {scene.name!r}", "has two hands of one side, or two robots", "one of each")
-    if not scene.bodies or (hands["left"] + hands["right"] and robots):
-        raise InputError(f"scene {scene.name!r}", "has hands and a robot", "hands, or a robot, with objects")
+    things = [item for item in scene.bodies if item.body.is_rigid or (item in jointed and item not in robots)]
+    for item in things:
+        if not item.body.is_rigid and not is_writable(item.body):
+            raise InputError(f"body {item.name!r}", "has skin over several links", "links with surfaces of their own")
+    objects = [part for item in things for part in ([item] if item.body.is_rigid else _links(item))]
     values = {
         "schema_version": "motion_v1",
         "sequence_id": scene.name,
@@ -66,8 +73,10 @@ def fresh_columns(recording: Recording, folder: Path, options: Any) -> tuple[dic
         "source_kind": "mano" if any(item.body.kind == "mano" for item in moving) else "",
         "fps": scene.fps,
         **_objects(objects, path, folder),
+        **_articulation(things, said),
         **_hands([item for side in _SIDES for item in hands[side]], objects, path, options.contact_distance),
         **(_robot(robots[0], path) if robots else {}),
+        **_ends(robots or [item for side in _SIDES for item in hands[side]], path),
     }
     return {name: (kind, values.get(name, default)) for name, (kind, default) in _types().items()}, said
 
@@ -111,6 +120,51 @@ def _objects(items: list[SceneBody], path: CameraPath, folder: Path) -> dict[str
         "object_body_position": position,
         "object_body_wxyz": wxyz,
     }
+
+
+def _links(item: SceneBody) -> list[SceneBody]:
+    """The links of an articulated body that have a surface, each as a rigid body."""
+    from scipy.spatial.transform import Rotation
+
+    body, still = item.body, Poses.identity(1)
+    rest = link_transforms(body, replace(still, joints=np.zeros((1, body.coordinate_count))))[0].astype(np.float64)
+    moved, found = link_transforms(body, item.initial).astype(np.float64), []
+    for link, name in enumerate(body.link_names):
+        chosen = body.faces[(body.skin_links[:, 0] == link)[body.faces].all(axis=1)]
+        if not len(chosen):
+            continue
+        used, faces = np.unique(chosen, return_inverse=True)
+        turn = Rotation.from_quat(rest[link, 3:]).inv()
+        own = turn.apply(body.vertices[used].astype(np.float64) - rest[link, :3])
+        part = rigid_body(f"{item.name}_{name}", own, faces.reshape(-1, 3), closed=body.closed)
+        poses = Poses(moved[:, link, :3], moved[:, link, 3:], np.zeros((len(moved), 0)), scale=item.initial.scale)
+        found.append(SceneBody(part, item.label, item.known, poses))
+    return found
+
+
+def _articulation(things: list[SceneBody], said: list[str]) -> dict[str, Any]:
+    """The angle of the object's joint, where there is one object with one."""
+    jointed = [item for item in things if item.body.coordinate_count]
+    if len(things) == 1 and len(jointed) == 1 and jointed[0].body.coordinate_count == 1:
+        return {"object_name": jointed[0].name, "object_articulation": jointed[0].initial.joints[:, 0]}
+    if jointed:
+        names = ", ".join(item.name for item in jointed)
+        said.append(
+            f"object_articulation holds one joint of one object: those of {names} are in the poses of its parts"
+        )
+    return {}
+
+
+def _ends(items: list[SceneBody], path: CameraPath) -> dict[str, Any]:
+    """End effectors: wrists of hands, or links of a robot that no other follows."""
+    names, poses = [], []
+    for item in items:
+        body, links = item.body, link_transforms(item.body, item.initial).astype(np.float64)
+        ends = [0] if body.side is not None else sorted(set(range(body.link_count)) - set(body.parents.tolist()))
+        names += [f"{body.side}_wrist" if body.side is not None else body.link_names[link] for link in ends]
+        position, rotation = into_world(path, links[:, ends, :3], links[:, ends, 3:])
+        poses.append(np.concatenate([position, rotation[..., [3, 0, 1, 2]]], axis=2))
+    return {"ee_link_names": names, "ee_pose_w": np.concatenate(poses, axis=1)} if poses else {}
 
 
 def _around(item: SceneBody) -> np.ndarray:

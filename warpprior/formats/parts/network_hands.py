@@ -97,9 +97,9 @@ def network_hands(
     """
     found = []
     for side in ("left", "right"):
-        rows = _by_frame([record for record in records if record.side == side], side, where, timeline, notes)
+        rows = records_by_frame([record for record in records if record.side == side], side, where, timeline, notes)
         if rows:
-            found.append(_Hand(side, rows, where, camera, timeline, choices, notes).made())
+            found.append(HandOfSide(side, rows, where, camera, timeline, choices, notes).made())
     return found
 
 
@@ -108,7 +108,7 @@ def numbers_of(records: Sequence[HandRecord]) -> list[int]:
     return sorted({0 if record.frame is None else record.frame for record in records})
 
 
-def _by_frame(
+def records_by_frame(
     records: list[HandRecord], side: str, where: str, timeline: Timeline, notes: list[str]
 ) -> dict[int, HandRecord]:
     """The surest record of each frame."""
@@ -136,7 +136,7 @@ def _by_frame(
     return timeline.by_frame(found, place, notes)
 
 
-class _Hand:
+class HandOfSide:
     """The hand of one side being made."""
 
     def __init__(
@@ -156,37 +156,39 @@ class _Hand:
         self.first = self.records[0]
         self.models: dict[tuple[str, bool], ManoHand] = {}
         self.vectors: tuple[np.ndarray, np.ndarray, bool] | None = None
+        self.network: Camera | None = None  # through which hands are seen in their files
+        self.turned = False  # hands are in OpenGL's axes in their files
 
     def made(self) -> NetworkHand:
         whole = all(record.orient is not None for record in self.records)
         if any(record.translation is None for record in self.records):
             accepted = "needs pred_cam_t_full, or pred_cam with box_center, box_size and img_size"
             raise InputError(f"{self.where}: {self.name}", "has no place in the camera", accepted)
-        if not whole or (not self.choices.has_models and self._stacked("keypoints3d") is not None):
+        if not whole or (not self.choices.has_models and self.stacked("keypoints3d") is not None):
             return self._of_keypoints()
         return self._of_parameters()
 
-    def _stacked(self, key: str) -> np.ndarray | None:
+    def stacked(self, key: str) -> np.ndarray | None:
         """Values (row, ...) of all records, None where one has none."""
         values = [getattr(record, key) for record in self.records]
         return None if any(value is None for value in values) else np.stack(values)
 
-    def _need(self, key: str) -> np.ndarray:
-        values = self._stacked(key)
+    def need(self, key: str) -> np.ndarray:
+        values = self.stacked(key)
         if values is None:
             raise InputError(f"{self.where}: {self.name}", f"has no {key} in some frames", "needs it in all of them")
         return values
 
     def _of_parameters(self) -> NetworkHand:
-        shapes = self._stacked("shape")
+        shapes = self.stacked("shape")
         shapes = np.zeros((len(self.records), 10)) if shapes is None else shapes
         shape = np.median(shapes, axis=0)
         if (spread := float(np.abs(shapes - shape).max())) > _SHAPE:
             self.notes.append(f"{self.name}: its shape varies by {spread:.2g} between frames; the median was taken")
-        hand, orient, joints, about = self._told(shape)
-        wrists = np.stack([hand.root(one) for one in shapes]) + self._need("translation")
-        orient, about, wrists = self._in_front(orient, about, wrists)
-        transl = self._seen(about, wrists) - hand.root(shape)
+        hand, _, orient, joints, about = self.told(shape)
+        wrists = np.stack([hand.root(one) for one in shapes]) + self.need("translation")
+        orient, about, wrists = self.in_front(orient, about, wrists)
+        transl = self.seen(about, wrists) - hand.root(shape)
         valid = np.zeros(self.count, dtype=bool)
         valid[self.frames] = True
         orient, transl, joints = (self._spread(values) for values in (orient, transl, joints))
@@ -199,13 +201,15 @@ class _Hand:
         whole[self.frames] = values
         return whole
 
-    def _told(self, shape: np.ndarray) -> tuple[ManoHand, np.ndarray, np.ndarray, np.ndarray]:
-        """The model, rotation vectors (row, 3) and (row, 45), and keypoints about the wrist (row, 21, 3).
+    def told(self, shape: np.ndarray) -> tuple[ManoHand, tuple[str, bool], np.ndarray, np.ndarray, np.ndarray]:
+        """What parameters mean: where a file has keypoints, too, what makes them; else what is usual.
 
-        Where a file has keypoints, too, what its parameters mean is what makes them; else what is usual is taken.
+        Returns:
+            the model; a convention, and whether zero joints are the flat hand; rotation vectors (row, 3) and (row, 45);
+            keypoints about the wrist (row, 21, 3).
         """
         usual = self._usual()
-        stored = self._stacked("keypoints3d")
+        stored = self.stacked("keypoints3d")
         made: dict[tuple[str, bool], tuple[ManoHand, np.ndarray, np.ndarray, np.ndarray]] = {}
         refused: InputError | None = None
         for option in [usual] if stored is None else self._options(usual):
@@ -233,7 +237,8 @@ class _Hand:
                 self.notes.append(f"{self.name}: {_words(*chosen)}: so they make the keypoints of the file, to {said}")
         elif self.side == "left" or not usual[1]:
             self.notes.append(f"{self.name}: {_words(*usual)}, as is usual: nothing in the file tells it")
-        return made[chosen]
+        hand, orient, joints, about = made[chosen]
+        return hand, chosen, orient, joints, about
 
     def _usual(self) -> tuple[str, bool]:
         """What parameters usually are: the convention, and whether zero joints are the flat hand."""
@@ -256,11 +261,11 @@ class _Hand:
 
     def _as(self, way: str, flat: bool, shape: np.ndarray) -> tuple[ManoHand, np.ndarray, np.ndarray, np.ndarray]:
         """Model, rotations and keypoints about the wrist, where the parameters mean this."""
-        hand = self._read("left", way != "native") if self.side == "left" else self._read("right", False)
+        hand = self.model("left", way != "native") if self.side == "left" else self.model("right", False)
         source, flip = hand, np.ones(3)
         if self.side == "left" and way == "right":
-            source, flip = self._read("right", False), MIRROR
-        orient, stored, pca = self._vectors()
+            source, flip = self.model("right", False), MIRROR
+        orient, stored, pca = self.given()
         try:
             joints = source.model.full_pose(stored, pca=pca, flat_hand_mean=flat)
         except ValueError as error:
@@ -272,7 +277,7 @@ class _Hand:
         about = posed_keypoints(hand.scene_body(self.name, 1, poses).body, poses).astype(np.float64)
         return hand, orient, joints, about
 
-    def _read(self, side: str, mirrored: bool) -> ManoHand:
+    def model(self, side: str, mirrored: bool) -> ManoHand:
         if (side, mirrored) not in self.models:
             corrected = self.first.corrected and not mirrored
             how = {"mirrored": mirrored, "correct_left_shape": corrected, "alone": self.choices.alone}
@@ -280,27 +285,27 @@ class _Hand:
             self.models[side, mirrored] = found
         return self.models[side, mirrored]
 
-    def _vectors(self) -> tuple[np.ndarray, np.ndarray, bool]:
+    def given(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """Rotation vectors of the wrist (row, 3), of the joints (row, 45) or their components, and which it is."""
         if self.vectors is None:
-            orient = read_joint_matrices(self._need("orient")[:, None], f"{self.where}: global_orient", self.notes)
-            stored = self._stacked("components")
+            orient = read_joint_matrices(self.need("orient")[:, None], f"{self.where}: global_orient", self.notes)
+            stored = self.stacked("components")
             pca = stored is not None
             if stored is None:
-                stored = read_joint_matrices(self._need("joints"), f"{self.where}: hand_pose", self.notes)
+                stored = read_joint_matrices(self.need("joints"), f"{self.where}: hand_pose", self.notes)
             self.vectors = orient, stored, pca
         return self.vectors
 
     # --- keypoints
 
     def _of_keypoints(self) -> NetworkHand:
-        stored, shifts = self._need("keypoints3d"), self._need("translation")
+        stored, shifts = self.need("keypoints3d"), self.need("translation")
         flip = self.side == "left" and self._is_mirror_image(stored)
         places = stored * [-1.0, 1.0, 1.0] if flip else stored
         about = places - places[:, :1]
         wrists = places[:, 0] + shifts
-        _, about, wrists = self._in_front(np.zeros_like(wrists), about, wrists)
-        seen = about + self._seen(about, wrists)[:, None]
+        _, about, wrists = self.in_front(np.zeros_like(wrists), about, wrists)
+        seen = about + self.seen(about, wrists)[:, None]
         deep, flat = np.zeros((self.count, 21, 4)), np.zeros((self.count, 21, 3))
         scores = np.array([record.score for record in self.records])[:, None]
         camera = self.camera
@@ -329,13 +334,14 @@ class _Hand:
 
     # --- the camera
 
-    def _in_front(
+    def in_front(
         self, orient: np.ndarray, about: np.ndarray, wrists: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rotation vectors, keypoints about the wrist and wrists in OpenCV's axes: a hand behind the camera is in
         OpenGL's, y up and z backward.
         """
-        if not np.median(wrists[:, 2]) < 0.0:
+        self.turned = bool(np.median(wrists[:, 2]) < 0.0)
+        if not self.turned:
             return orient, about, wrists
         from scipy.spatial.transform import Rotation
 
@@ -346,8 +352,8 @@ class _Hand:
         turned = Rotation.from_matrix(OPENGL) * Rotation.from_rotvec(orient)
         return turned.as_rotvec(), about @ OPENGL, wrists @ OPENGL
 
-    def _seen(self, about: np.ndarray, wrists: np.ndarray) -> np.ndarray:
-        """Where the camera sees wrists (row, 3) that a network sees in its own."""
+    def seen(self, about: np.ndarray, wrists: np.ndarray) -> np.ndarray:
+        """Where the camera sees wrists (row, 3) that a network sees in its own; keeps which camera that is."""
         if not self.first.of_crop:
             return wrists
         moved = about + wrists[:, None]
@@ -358,7 +364,7 @@ class _Hand:
         stated = [record.focal for record in self.records if record.focal is not None and record.focal > 0.0]
         given = float(np.median(stated)) if stated else None
         focal, why = choose_focal(given, self.first.size, depth, self.camera)
-        network = crop_camera(self.camera, focal)
+        self.network = network = crop_camera(self.camera, focal)
         found = into_picture(about, wrists, network, self.camera, self.choices.points)
         if found is not wrists:
             there = f"{depth:.3g} m away (median)"

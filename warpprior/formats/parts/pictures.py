@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from warpprior.formats.parts.own_files import inside
 from warpprior.io.images import BYTES_LIMIT, decode_image, decode_indices, read_image_file
 from warpprior.io.label_images import check_label_memory, hide_under
 from warpprior.io.pictures import ColorPictures, Pictures
@@ -25,13 +26,6 @@ MOST_FILES = 1_000_000
 _MIDDLE = 127
 
 
-def inside(path: Path, root: Path) -> Path:
-    """The path; InputError where it leads out of ``root`` through links."""
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise InputError(str(path), "leads out of its folder through a link", "needs files inside it")
-    return path
-
-
 def numbered(
     folder: Path, endings: Sequence[str] = PICTURES, *, root: Path | None = None, strict: bool = True
 ) -> dict[int, Path]:
@@ -44,12 +38,13 @@ def numbered(
         strict: two files of one number are refused; else there are no numbered files then.
 
     Raises:
-        InputError: two files have one number, or one leads out.
+        InputError: two files have one number, or one leads out, or the folder does.
     """
     found: dict[int, Path] = {}
     if not folder.is_dir():
         return found
     within = folder if root is None else root
+    inside(folder, within)
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         stem, ending = os.path.splitext(entry.name)
         if ending.lower() not in endings or entry.name.startswith("."):

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from warpprior.bodies.body import Body
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.parts.motion import complete, filled
 from warpprior.formats.parts.parquet_row import ParquetRow
+from warpprior.formats.parts.row_parts import RowParts, put_together
 from warpprior.formats.parts.virtual_camera import into_camera, into_world
 from warpprior.io.rotations import read_rotations
 from warpprior.io.world import CameraPath
 from warpprior.scene import SceneBody
 from warpprior.support.errors import InputError
+
+if TYPE_CHECKING:
+    from warpprior.formats.parts.row_recording import RowOptions
 
 _UNITS = {0.01: "centimetres", 0.001: "millimetres"}
 _ABOVE = 5  # folders above the file in which paths of meshes are looked for
@@ -34,6 +39,8 @@ class RowObjects:
         rotation: (frame, part, 4) xyzw.
         meshes: paths of their meshes, as stated.
         radii: of their meshes, as stated [m]; None where they are not.
+        whole: name of the object that they are parts of.
+        angles: of its joint, as stated (frame,) [rad], or None.
     """
 
     names: list[str]
@@ -41,6 +48,8 @@ class RowObjects:
     rotation: np.ndarray
     meshes: list[str]
     radii: np.ndarray | None
+    whole: str = "object"
+    angles: np.ndarray | None = None
 
     @property
     def frame_count(self) -> int:
@@ -68,7 +77,11 @@ def read_row_objects(row: ParquetRow, notes: list[str]) -> RowObjects | None:
     for what, count in (("object_body_names", len(names)), ("object_mesh_paths", len(meshes))):
         if count != parts:
             raise InputError(row.place(what), f"has {count} entries", f"needs {parts}, as object_body_position has")
-    return RowObjects(names, position, rotation, meshes, radii if radii is not None and len(radii) == parts else None)
+    radii = radii if radii is not None and len(radii) == parts else None
+    whole, angles = row.text("object_name") or "object", row.array("object_articulation", (None,))
+    if angles is not None and len(angles) != frames:
+        raise InputError(row.place("object_articulation"), f"has {len(angles)} frames", f"{frames}, as its parts")
+    return RowObjects(names, position, rotation, meshes, radii, whole, angles)
 
 
 def xyzw_of(stored: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
@@ -94,33 +107,31 @@ def body_name(text: str) -> str:
 
 
 def scene_objects(
-    found: RowObjects, path: CameraPath, row: ParquetRow, folder: Path | None, scale: float | None, notes: list[str]
-) -> list[SceneBody]:
+    found: RowObjects, path: CameraPath, row: ParquetRow, options: RowOptions, notes: list[str]
+) -> RowParts:
     """The parts as bodies in the camera's frame.
 
     Args:
         found: what the file says.
         path: of the camera.
         row: the file.
-        folder: in which meshes are looked for; None: the file's and those above it.
-        scale: metres per unit of the meshes; None finds it by the stated radius.
+        options: ``meshes``: in which folder meshes are looked for, None: the file's and those above it; ``mesh_scale``:
+            metres per unit of the meshes, None finds it by the stated radius; ``parts``: how they hang together.
         notes: what was guessed is appended.
     """
-    several = len(found.names) > 1
-    if several:
-        notes.append(f"{len(found.names)} parts of one object are known: how they hang together is not in the file")
     taken, items = set(), []
     for part, (text, stated) in enumerate(zip(found.names, found.meshes, strict=True)):
         name = body_name(text)
         name = name if name not in taken else f"{name}_{part + 1}"
         taken.add(name)
-        mesh = find_mesh(stated, row.path, folder, text)
-        body = _metric(mesh, name, None if found.radii is None else float(found.radii[part]), scale, notes)
+        mesh = find_mesh(stated, row.path, options.meshes, text)
+        radius = None if found.radii is None else float(found.radii[part])
+        body = _metric(mesh, name, radius, options.mesh_scale, notes)
         notes += [f"{mesh.name}: {warning}" for warning in body.warnings]
         position, rotation = into_camera(path, found.position[:, part], found.rotation[:, part])
         poses = filled(row.path, name, position, rotation, np.ones(found.frame_count, dtype=bool), notes)
-        items.append(SceneBody(body, part + 1, several, poses, source=mesh))
-    return items
+        items.append(SceneBody(body, part + 1, False, poses, source=mesh))
+    return put_together(str(row.path), body_name(found.whole), items, found.angles, options.parts, notes)
 
 
 def find_mesh(stated: str, file: Path, folder: Path | None, name: str) -> Path:
@@ -166,13 +177,24 @@ def row_of_objects(items: list[SceneBody], path: CameraPath) -> tuple[np.ndarray
 
 
 def changed_objects(
-    row: ParquetRow, found: RowObjects, items: list[SceneBody], path: CameraPath
+    row: ParquetRow, found: RowObjects, made: RowParts, items: list[SceneBody], path: CameraPath
 ) -> dict[str, np.ndarray]:
-    """Columns of the objects in new poses; roots go along with the first part."""
+    """Columns of the objects in new poses; roots go along with the first part.
+
+    Args:
+        row, found: the file, and what it says.
+        made: the bodies that were made of it.
+        items: those bodies in new poses.
+        path: of the camera.
+    """
     from scipy.spatial.transform import Rotation
 
-    position, wxyz = row_of_objects(items, path)
+    position, wxyz = row_of_objects(made.moved(items), path)
+    wxyz = np.where(np.sum(wxyz[..., [1, 2, 3, 0]] * found.rotation, axis=-1, keepdims=True) < 0.0, -wxyz, wxyz)
     new = {"object_body_position": position, "object_body_wxyz": wxyz}
+    angles = made.angles(items)
+    if angles is not None:
+        new["object_articulation"] = angles
     rotation = wxyz[..., [1, 2, 3, 0]]
     root, turn = row.array("object_root_position", (None, 3)), row.array("object_root_axis_angle", (None, 3))
     if root is not None and turn is not None and len(root) == len(turn) == found.frame_count:

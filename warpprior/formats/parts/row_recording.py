@@ -9,6 +9,7 @@ import numpy as np
 
 from warpprior.formats.parts.parquet_row import ParquetRow, column_names, row_files
 from warpprior.formats.parts.row_contacts import REACH_M
+from warpprior.formats.parts.row_parts import PARTS
 from warpprior.formats.recording import Recording
 from warpprior.io.world import CameraPath, World
 from warpprior.scene import Camera, Scene, SceneBody
@@ -29,6 +30,11 @@ class RowOptions:
     )
     pose_sigma: float = option(
         "how far given poses are off, in metres: they are held to that", number(0.005, 1e-5, 1.0)
+    )
+    parts: str = option(
+        "how parts of an object hang together: on a hinge, as objects of their own, or known as they are",
+        PARTS[0],
+        choices=PARTS,
     )
     contact_distance: float = option("how near a link is that touches, in metres", number(REACH_M, 1e-4, 0.1))
 

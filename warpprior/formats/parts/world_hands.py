@@ -27,6 +27,7 @@ class HandTrack:
         shapes: (frame, 10).
         valid: frames (frame,) bool in which there is a hand.
         guessed: frames (frame,) bool whose poses were filled in by the program.
+        index: which row of the file's arrays it is.
         of_right: the parameters of a left hand are of a right one, which is mirrored with all that it is put to.
     """
 
@@ -37,6 +38,7 @@ class HandTrack:
     valid: np.ndarray
     guessed: np.ndarray
     of_right: bool = False
+    index: int = 0
 
 
 @dataclass(frozen=True, eq=False)

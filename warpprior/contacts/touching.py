@@ -25,7 +25,8 @@ def find_contacts(scene: Scene, poses: dict[str, Poses], *, device: str | None =
 
     Every pair of bodies of which one is rigid is looked at: points spread over the other's surface (of two rigid
     bodies, the given one's or the first's), weighted 1 up to 2 mm from the rigid body's surface and inside, falling to
-    0 at 6 mm.  Points that are clear at all times are left out, and pairs without a touching point.
+    0 at 6 mm.  Points that are clear at all times are left out, and pairs without a touching point.  Normals, depth and
+    slip are those of the rigid body's surface.
 
     Args:
         scene: the bodies.
@@ -42,7 +43,7 @@ def find_contacts(scene: Scene, poses: dict[str, Poses], *, device: str | None =
         if other.name not in surfaces:
             posed = posed_vertices(other.body, poses[other.name], device)
             surfaces[other.name] = SurfacePoints(other.body, POINT_COUNT).place(posed)
-        contact = _between(target, other, poses[target.name], surfaces[other.name], device)
+        contact = _between(target, other, poses[target.name], surfaces[other.name], scene.fps, device)
         if contact is not None:
             found.append(contact)
     return tuple(found)
@@ -56,7 +57,7 @@ def _prefers(first: SceneBody, second: SceneBody) -> bool:
 
 
 def _between(
-    target: SceneBody, other: SceneBody, poses: Poses, points: np.ndarray, device: str
+    target: SceneBody, other: SceneBody, poses: Poses, points: np.ndarray, fps: float, device: str
 ) -> ContactPoints | None:
     """Contact of points (frame, point, 3) of the other body with a rigid one; None where nothing ever touches."""
     try:
@@ -68,9 +69,43 @@ def _between(
     lower, upper = surface.vertices.min(axis=0) - CLEAR, surface.vertices.max(axis=0) + CLEAR
     near = np.all((local > lower) & (local < upper), axis=2)
     weight = np.zeros(near.shape, dtype=np.float32)
-    distance, _, _ = surface.measure(local[near], CLEAR + float(np.ptp(surface.vertices, axis=0).max()))
+    reach = CLEAR + float(np.ptp(surface.vertices, axis=0).max())
+    distance, _, _ = surface.measure(local[near], reach)
     weight[near] = np.clip((CLEAR - distance) / (CLEAR - TOUCH), 0.0, 1.0)
     kept = weight.max(axis=0) > 0.0
     if not kept.any():
         return None
-    return ContactPoints(other.name, target.name, points[:, kept].astype(np.float32), weight[:, kept])
+    local, weight = local[:, kept], weight[:, kept]
+    distance, normals, _ = surface.measure(local.reshape(-1, 3))
+    depth, normals = -distance.reshape(weight.shape), normals.reshape(local.shape)
+    return ContactPoints(
+        other.name,
+        target.name,
+        points[:, kept].astype(np.float32),
+        weight,
+        normals=np.einsum("fij,fpi->fpj", back, normals).astype(np.float32),
+        depth=depth,
+        slip=slip_speed(local, normals, weight > 0.0, fps),
+    )
+
+
+def slip_speed(places: np.ndarray, normals: np.ndarray, touching: np.ndarray, fps: float) -> np.ndarray:
+    """Speed along a surface of points that touch it in this and the frame before, or else the next; 0 elsewhere.
+
+    Args:
+        places: in the frame of the surface (frame, point, 3) [m].
+        normals: of the surface there, unit (frame, point, 3).
+        touching: whether a point touches (frame, point) bool.
+        fps: frames per second.
+
+    Returns:
+        (frame, point) float32 [m/s].
+    """
+    steps = np.diff(places, axis=0)
+    along = steps - np.sum(steps * normals[1:], axis=2, keepdims=True) * normals[1:]
+    speed = np.linalg.norm(along, axis=2) * fps
+    stays = touching[1:] & touching[:-1]
+    slip = np.zeros(touching.shape)
+    slip[:-1][stays] = speed[stays]
+    slip[1:][stays] = speed[stays]
+    return slip.astype(np.float32)

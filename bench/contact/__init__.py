@@ -1,0 +1,1 @@
+"""Contact refinement on simulated grasps, by ContactOpt's protocol."""
