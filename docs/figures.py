@@ -27,6 +27,7 @@ OUT = ROOT / "out" / "figures"
 PICTURES = {  # and which figure they come with; docs/pictures/architecture.svg has a script and a test of its own
     "docs/pictures/demo.jpg": "demo",
     "docs/pictures/hand.png": "hand",
+    "docs/pictures/body.png": "body",
     "docs/pictures/scaling.svg": "scaling",
 }
 FAULTS = ROOT / "docs" / "pictures" / "faults"  # by docs/faults.py
@@ -52,6 +53,7 @@ COMMANDS: dict[str, list[str]] = {
             f"warpprior track OUT/track/scene --output-dir OUT/track/{name}_{seed} --device cpu --overwrite",
         )
     ],
+    "body": ["python -m warpprior.scenes.human_body_picture docs/pictures/body.png"],
     "hand": ["python -m warpprior.scenes.human_hand_picture docs/pictures/hand.png"],
     "faults": ["python docs/faults.py"],
     "scaling": [

@@ -7,7 +7,7 @@ import warpprior
 from tests.surface_checks import crossings, enclosed_volume, face_normals, unmatched_edges
 from warpprior.bodies import link_transforms, posed_keypoints, posed_vertices, read_hand
 from warpprior.bodies.body import keypoint_body
-from warpprior.bodies.readers import hand as hand_module
+from warpprior.bodies.readers.assets import find_asset
 from warpprior.scene import Poses
 from warpprior.scenes.human_hand import joint_offsets, mean_hand, shape_direction
 from warpprior.scenes.human_hand_form import SHAPES, make_form
@@ -78,7 +78,7 @@ def test_a_missing_asset_is_named(monkeypatch):
     """An installation without the asset says which file it lacks."""
     monkeypatch.setattr(warpprior, "__path__", [])
     with pytest.raises(FileNotFoundError, match=r"hand\.npz"):
-        hand_module._find_asset()
+        find_asset("hand.npz")
 
 
 @pytest.mark.parametrize("side", ["right", "left"])

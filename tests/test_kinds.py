@@ -144,7 +144,9 @@ def test_without_its_kind_a_scene_is_refused(scene, tmp_path):
     """A kind that is not in the table is neither read nor written; the message lists those there are."""
     folder = save_scene(scene, tmp_path / "scene")
     del KINDS["brick"]
-    with pytest.raises(InputError, match=r"kind: is 'brick'; .*accepted: mesh, urdf, hand, mano, smpl, skin, umetrack"):
+    with pytest.raises(
+        InputError, match=r"kind: is 'brick'; .*accepted: mesh, urdf, hand, body, mano, smpl, skin, umetrack"
+    ):
         load_scene(folder)
     with pytest.raises(InputError, match="is of kind 'brick'; bodies of kind mesh, urdf, hand"):
         save_scene(scene, tmp_path / "other")

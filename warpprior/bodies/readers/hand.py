@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-import warpprior
 from warpprior.bodies.body import Body, JointType, Keypoints
 from warpprior.bodies.hand_prior import joint_limits, synergy_prior
+from warpprior.bodies.readers.assets import find_asset
 from warpprior.bodies.readers.kinds import BodyKind, BodySource, BodyTarget
 from warpprior.support.errors import InputError
 
 _PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
-_ASSET = Path("scenes") / "assets" / "hand.npz"
 
 
 def read_hand(side: str = "right", *, name: str = "hand") -> Body:
@@ -39,7 +37,7 @@ def read_hand(side: str = "right", *, name: str = "hand") -> Body:
 
 
 def _right_hand() -> Body:
-    with np.load(_find_asset(), allow_pickle=False) as file:
+    with np.load(find_asset("hand.npz"), allow_pickle=False) as file:
         asset = {key: file[key] for key in file.files}
     links = tuple(str(name) for name in asset["link_names"])
     lower, upper = joint_limits(links[1:])
@@ -75,14 +73,6 @@ def _right_hand() -> Body:
         contact_zones={str(name): zone for name, zone in zip(asset["zone_names"], zones, strict=True)},
         pose_prior=synergy_prior(links[1:]),
     )
-
-
-def _find_asset() -> Path:
-    """The asset of a checkout, where scenes/ lies beside the package, or of a wheel, where it lies inside."""
-    for folder in warpprior.__path__:
-        if (Path(folder) / _ASSET).is_file():
-            return Path(folder) / _ASSET
-    raise FileNotFoundError(f"{_ASSET} is missing from this installation of warpprior")
 
 
 def _mirror(hand: Body) -> Body:

@@ -135,6 +135,7 @@ KINDS: dict[str, str | BodyKind] = {
     "mesh": "warpprior.bodies.readers.mesh",
     "urdf": "warpprior.bodies.readers.urdf",
     "hand": "warpprior.bodies.readers.hand",
+    "body": "warpprior.bodies.readers.human_body",
     "mano": "warpprior.bodies.readers.mano",
     "smpl": "warpprior.bodies.readers.smpl",
     "skin": "warpprior.bodies.readers.skin",

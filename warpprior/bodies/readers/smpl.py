@@ -8,18 +8,12 @@ from typing import Literal
 
 from warpprior.bodies.blend_body import blend_body
 from warpprior.bodies.body import Body
+from warpprior.bodies.body_parts import LINK_NAMES, PARENTS
 from warpprior.bodies.closing import is_closed
 from warpprior.bodies.readers.conventions import Convention
 from warpprior.bodies.readers.kinds import BodyKind, BodySource
 from warpprior.bodies.readers.model_file import Layout, ModelArrays, read_model_arrays
 
-LINK_NAMES = (
-    *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle"),
-    *("right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head"),
-    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
-    *("left_hand", "right_hand"),
-)
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 LAYOUT = Layout("SMPL", 6890, 24, 10, PARENTS)
 LIMIT = 2.8  # [rad], of each entry of a rotation vector
 
