@@ -22,13 +22,17 @@ HAND_SCENES = {
     "handover": "a human hand lifts an object and holds it out, and another hand takes it over",
     "slip": "a human hand lifts an object, which slips in the grasp by 1 to 2 cm and is held again",
 }
-SCENES = ROBOT_SCENES | HAND_SCENES
-"""Name -> what happens.  In the robot's scenes the hand is known; a human hand is to be estimated too."""
+PERSON_SCENES = {
+    "person_box": "a person lifts a box of 40 x 30 x 30 cm with both hands from the belly to the chest",
+}
+SCENES = ROBOT_SCENES | HAND_SCENES | PERSON_SCENES
+"""Name -> what happens.  In the robot's scenes the hand is known; human hands and people are to be estimated too."""
 
 HAND_OPTIONS = (
     *("side", "hand_noise", "keypoint_noise", "picture_noise", "second_object", "occluded_frames"),
     "depth",
 )
+NOT_PERSON_OPTIONS = ("object", "mesh", "side", "second_object", "occluded_frames", "camera_motion")
 
 
 def simulate(name: str, options: SceneOptions | None = None, **changes: Any) -> Scene:
@@ -68,11 +72,14 @@ def _simulated(name: str, options: SceneOptions) -> Scene:
         if options.mesh is not None and options.object is not None:
             raise InputError("mesh", "given together with an object", "one of the two")
         return hand_scene(name, options)
+    if name in PERSON_SCENES:
+        from warpprior.scenes.person_scenes import person_scene
+
+        _refuse(options, NOT_PERSON_OPTIONS, name)
+        return person_scene(name, options)
     from warpprior.scenes.robot_lift import held_object, robot_lift
 
-    for option in HAND_OPTIONS:
-        if getattr(options, option) not in (None, False):
-            raise InputError(option, f"given for {name}", f"leave it out, or use one of {', '.join(HAND_SCENES)}")
+    _refuse(options, HAND_OPTIONS, name)
     if name == "robot_lift":
         if options.mesh is not None:
             raise InputError("mesh", "given for robot_lift", "use the scene held_object, or object=bottle or box")
@@ -82,3 +89,10 @@ def _simulated(name: str, options: SceneOptions) -> Scene:
     if options.mesh is None:
         raise InputError("mesh", "missing", "the scene held_object needs a mesh file or a rigid body")
     return held_object(options.mesh, options)
+
+
+def _refuse(options: SceneOptions, others: tuple[str, ...], name: str) -> None:
+    """Options that scenes of hands alone have are not passed over in silence."""
+    for option in others:
+        if getattr(options, option) not in (None, False):
+            raise InputError(option, f"given for {name}", f"leave it out, or use one of {', '.join(HAND_SCENES)}")

@@ -27,14 +27,15 @@ class SceneOptions:
         fps: frames per second.
         mask_noise: level of the label images' noise, ``M0`` (exact) to ``M3``, or a :class:`MaskNoise`.
         pose_noise: how far the objects' initial poses are off: ``exact``, ``rough`` (15 degrees and 12 % in depth, that
-            of the robot's scenes), ``network`` (about 26 cm, nearly all in depth, that of human hands), or a
-            :class:`PoseNoise`.
+            of the robot's scenes), ``network`` (about 26 cm, nearly all in depth, that of human hands), ``large``
+            (15 degrees, 5 cm across and about 6 % in depth, that of objects people hold), or a :class:`PoseNoise`.
         hand_noise: how far a human hand's are: ``exact``, ``network`` (joints about 12 mm off; the usual), ``white``
-            (6 mm and 0.05 rad, independent in every frame), or a :class:`HandNoise`.
-        keypoint_noise: of a human hand's detected keypoints.
+            (6 mm and 0.05 rad, independent in every frame), ``person`` (0.12 rad per joint, 4 cm across and 12 cm
+            along the ray; the usual of people), or a :class:`HandNoise`.
+        keypoint_noise: of a human hand's or a person's detected keypoints.
         point_noise: of what is measured in space, keypoints of human hands and middles of objects: ``exact``,
             ``sensor`` (4 and 15 mm per axis, independent in every frame), or a :class:`Point3DNoise`.
-        picture_noise: of the colour pictures, in scenes of human hands.
+        picture_noise: of the colour pictures, in scenes of human hands and people.
         object: name of one of our objects (:data:`warpprior.scenes.objects.OBJECTS`).
         mesh: a mesh file, or a rigid body, instead of ours; ``held_object`` needs one, ``robot_lift`` takes none.
         side: of a human hand: ``right`` (the usual) or ``left``.
@@ -49,7 +50,7 @@ class SceneOptions:
         mesh_scale_depth: first poses are as many times too far away (``wrong``, as with a tracker that drew that mesh;
             the usual), or as far as others are (``right``).
         images: render colour pictures too.
-        depth: depth images too, with the noise of a depth camera, in scenes of human hands.
+        depth: depth images too, with the noise of a depth camera, in scenes of human hands and people.
         device: Warp device that casts the rays; None takes a GPU if there is one, whose pictures differ in last digits.
     """
 

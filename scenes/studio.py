@@ -23,7 +23,7 @@ WANTED_VISIBILITY = 0.72  # share of the object's pixels that the hand leaves vi
 LEAST_VISIBILITY = 0.5  # in any frame looked at
 _VISIBILITY_SPREAD = 0.08
 _DISTANCES = np.arange(0.55, 1.26, 0.05)  # [m]
-_TABLE = (1.6, 1.6, 0.04)  # [m]
+_TABLE_WIDTH, _TABLE_THICKNESS = 1.6, 0.04  # [m]
 _OFF_STAGE = 0.05  # share of the picture kept free around the object
 
 
@@ -167,13 +167,29 @@ def camera_light(view: View, light: np.ndarray) -> Light:
     return Light(toward=tuple(view.rotation.apply(light)), ambient=0.35)
 
 
-def build_backdrop(camera: Camera, view: View, table_height: float, pedestal: tuple[float, float] | None, light: Light):
-    """Picture and depth of a table, its top at ``table_height``, and of a pedestal of given width and height [m]."""
-    table = _tinted(box("table", size=_TABLE, spacing=0.05), (0.46, 0.36, 0.27), 0.025)
-    stands = [(table, table_height - 0.5 * _TABLE[2])]
+def build_backdrop(
+    camera: Camera,
+    view: View,
+    table_height: float,
+    pedestal: tuple[float, float] | None,
+    light: Light,
+    *,
+    width: float = _TABLE_WIDTH,
+):
+    """Picture and depth of a table, or of a floor, and of a pedestal.
+
+    Args:
+        camera, view: what takes the picture.
+        table_height: of its top [m].
+        pedestal: width and height [m]; None without one.
+        light: in the camera frame.
+        width: of the table [m].
+    """
+    board = box("table", size=(width, width, _TABLE_THICKNESS), spacing=width / 32)
+    stands = [(_tinted(board, (0.46, 0.36, 0.27), 0.025), table_height - 0.5 * _TABLE_THICKNESS)]
     if pedestal is not None:
-        width, height = pedestal
-        block = _tinted(box("pedestal", size=(width, width, height), spacing=0.02), (0.58, 0.58, 0.56), 0.02)
+        side, height = pedestal
+        block = _tinted(box("pedestal", size=(side, side, height), spacing=0.02), (0.58, 0.58, 0.56), 0.02)
         stands.append((block, table_height + 0.5 * height))
     actors = [Actor(body, 1, view.poses([[0.0, 0.0, z]], Rotation.identity(1), np.zeros((1, 0)))) for body, z in stands]
     wall = np.linspace(0.62, 0.80, camera.height)[:, None, None] * np.array([0.86, 0.91, 1.0])

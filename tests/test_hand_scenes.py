@@ -20,7 +20,7 @@ from warpprior.scenes.hand_scenes import HAND_LABEL, OBJECT_LABEL, hand_scene, m
 from warpprior.scenes.hand_scenes_plan import tremor
 from warpprior.scenes.objects import box, make_object
 from warpprior.scenes.puppet import PALM, Puppet, human_digits
-from warpprior.scenes.registry import HAND_SCENES, ROBOT_SCENES
+from warpprior.scenes.registry import HAND_SCENES, PERSON_SCENES, ROBOT_SCENES
 from warpprior.support.errors import InputError
 
 SMALL = Camera(160, 120, 153.75, 153.75, 80.0, 60.0)
@@ -75,7 +75,7 @@ def slips(distances, local, frames):
 
 def test_every_scene_is_explained():
     """Each scene says what happens."""
-    assert set(SCENES) == set(ROBOT_SCENES) | set(HAND_SCENES)
+    assert set(SCENES) == set(ROBOT_SCENES) | set(HAND_SCENES) | set(PERSON_SCENES)
     assert all(len(text) > 20 for text in SCENES.values())
 
 

@@ -12,7 +12,6 @@ from warpprior.scene import Camera, Poses
 from warpprior.scenes.noise.correlated import CORRELATION, correlated
 from warpprior.scenes.observe import Pictures
 
-_THICKNESS = 0.022  # of a body over its own keypoints: deeper ones are behind another part of it [m]
 _LOOK_PX = 2.0  # distance of the places around a keypoint where it is looked for
 _PLACES = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)], dtype=float)
 _LEAST_AREA = 30  # pixels of a body that a detector notices
@@ -31,6 +30,7 @@ class KeypointNoise:
         confidence: of a keypoint that is seen, and of one that is hidden; between them by the visible share.
         confidence_spread: standard deviation of the confidence.
         dropout: share of frames in which the detector finds nothing.
+        thickness: of a body over its own keypoints: deeper ones are behind another part of it [m].
     """
 
     sigma: float = 4.0
@@ -41,6 +41,12 @@ class KeypointNoise:
     confidence: tuple[float, float] = (0.92, 0.35)
     confidence_spread: float = 0.05
     dropout: float = 0.0
+    thickness: float = 0.022
+
+    @staticmethod
+    def person() -> KeypointNoise:
+        """Of a person: hips lie some 12 cm below the skin; what is somewhere else is at the scale of a body."""
+        return KeypointNoise(outlier_distance=0.4, thickness=0.15)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def detect_keypoints(
     if pictures is not None:
         if label is None:
             raise ValueError("which keypoints are hidden is found in pictures only with the body's label")
-        visible = visible_share(points, places, pictures, label)
+        visible = visible_share(points, places, pictures, label, noise.thickness)
     spread = noise.sigma * (noise.hidden + (1.0 - noise.hidden) * visible)
     errors = correlated(random, frame_count, 2 * count, noise.correlation).reshape(frame_count, count, 2)
     found = places + spread[..., None] * errors
@@ -114,7 +120,9 @@ def detect_keypoints(
     return np.concatenate([found, confidence[..., None]], axis=-1)
 
 
-def visible_share(points: np.ndarray, places: np.ndarray, pictures: Pictures, label: int) -> np.ndarray:
+def visible_share(
+    points: np.ndarray, places: np.ndarray, pictures: Pictures, label: int, thickness: float
+) -> np.ndarray:
     """How much of each keypoint is seen, in [0, 1].
 
     A place near a keypoint shows it unless something nearer than it is seen there: another body at all, the body
@@ -125,6 +133,7 @@ def visible_share(points: np.ndarray, places: np.ndarray, pictures: Pictures, la
         places: the same in the picture (frame, keypoint, 2) [px].
         pictures: exact pictures of all actors.
         label: the body's label in them.
+        thickness: of the body over its own keypoints [m].
     """
     height, width = pictures.labels.shape[1:]
     share = np.zeros(points.shape[:2])
@@ -134,7 +143,7 @@ def visible_share(points: np.ndarray, places: np.ndarray, pictures: Pictures, la
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         pick = frames, np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
         depth, own = pictures.depths[pick], pictures.labels[pick] == label
-        hidden = (depth > 0.0) & (depth < points[..., 2] - np.where(own, _THICKNESS, 0.0))
+        hidden = (depth > 0.0) & (depth < points[..., 2] - np.where(own, thickness, 0.0))
         share += inside & ~hidden
     return share / len(_PLACES)
 
