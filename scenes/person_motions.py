@@ -6,8 +6,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.body_parts import LINK_NAMES
+from warpprior.bodies.posing import link_transforms
+from warpprior.scene import Poses
 from warpprior.scenes import studio
-from warpprior.scenes.objects.large import BOX_SIZE, moving_box
+from warpprior.scenes.objects.large import BALL_RADIUS, BOX_SIZE, ball, moving_box
 from warpprior.scenes.person_pose import UPRIGHT, Poser
 from warpprior.scenes.play import ease
 
@@ -46,10 +49,39 @@ def lift_box(person: Body, frame_count: int, random: np.random.Generator) -> lis
     ]
 
 
+def turn_ball(person: Body, frame_count: int, random: np.random.Generator) -> list[studio.Track]:
+    """A ball between both hands before the chest; the trunk turns to one side, and arms and ball with it."""
+    poser, thing = Poser(person), ball()
+    height, front, knees, angle = random.uniform([0.24, 0.36, 3.0, 26.0], [0.34, 0.40, 12.0, 36.0])
+    middle = np.array([0.0, height, front])
+
+    def distance(points: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(points - middle, axis=-1) - BALL_RADIUS
+
+    still = poser.reach(poser.joints(_bent(knees)), middle + np.array([BALL_RADIUS, 0.0, 0.0]), distance)
+    side = random.choice([-1.0, 1.0])
+    share = side * np.radians(angle) * (2.0 * ease(np.linspace(0.0, 1.0, frame_count)) - 1.0)
+    joints = np.repeat(still[None], frame_count, axis=0)
+    for joint, part in (("spine1", 0.3), ("spine2", 0.35), ("spine3", 0.35)):
+        joints[:, person.coordinate_names.index(f"{joint}.y")] = part * share
+    turn = Rotation.concatenate([UPRIGHT] * frame_count)
+    root = poser.stands(joints, turn)
+    # What the arms hold goes with the chest as it did when they took hold.
+    both = np.concatenate([still[None], joints])
+    places = Poses(np.zeros((len(both), 3)), np.tile([0.0, 0.0, 0.0, 1.0], (len(both), 1)), both)
+    chest = link_transforms(person, places)[:, LINK_NAMES.index("spine3")].astype(float)
+    turned = Rotation.from_quat(chest[1:, 3:]) * Rotation.from_quat(chest[0, 3:]).inv()
+    center = UPRIGHT.apply(chest[1:, :3] + turned.apply(middle - chest[0, :3])) + root
+    return [
+        studio.Track(person, root, turn, joints),
+        studio.Track(thing, center, UPRIGHT * turned, np.zeros((frame_count, 0))),
+    ]
+
+
 def _bent(knees: float) -> dict[str, float]:
     """Legs with thighs and shanks at an angle to the vertical [degrees], feet level."""
     return {"hip.x": -knees, "knee.x": 2.0 * knees, "ankle.x": -knees}
 
 
-PERSON_MOTIONS = {"person_box": lift_box}
+PERSON_MOTIONS = {"person_box": lift_box, "person_ball": turn_ball}
 """Scene -> function of the person, the number of frames and a generator; the person's track and the object's."""

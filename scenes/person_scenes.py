@@ -20,6 +20,7 @@ _FRONT = np.radians(-90.0)  # where the person faces about the world's z
 _DISTANCES = np.arange(2.6, 4.9, 0.1)  # of the camera [m]
 _VISIBILITY = 0.85  # share of the object to be seen
 _FLOOR_WIDTH = 7.0  # [m]
+_SYMMETRY = {"ball": "sphere"}  # of objects that look the same however they are turned
 _PURPOSES = ("script", "view", "mask", "pose", "picture", "person", "detection", "depth", "points")
 
 
@@ -83,7 +84,14 @@ def person_scene(name: str, options: SceneOptions | None = None, **changes: Any)
         camera=camera,
         fps=float(options.fps),
         bodies=tuple(
-            SceneBody(actor.body, actor.label, known=False, initial=start, truth=actor.poses)
+            SceneBody(
+                actor.body,
+                actor.label,
+                known=False,
+                initial=start,
+                truth=actor.poses,
+                symmetry=_SYMMETRY.get(actor.body.name, "none"),
+            )
             for actor, start in zip(actors, starts, strict=True)
         ),
         labels=noises.disturb_labels(pictures.labels, mask_level, random["mask"]),

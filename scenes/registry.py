@@ -24,6 +24,7 @@ HAND_SCENES = {
 }
 PERSON_SCENES = {
     "person_box": "a person lifts a box of 40 x 30 x 30 cm with both hands from the belly to the chest",
+    "person_ball": "a person holds a ball of 24 cm between both hands and turns",
 }
 SCENES = ROBOT_SCENES | HAND_SCENES | PERSON_SCENES
 """Name -> what happens.  In the robot's scenes the hand is known; human hands and people are to be estimated too."""

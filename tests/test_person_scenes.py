@@ -13,7 +13,8 @@ from warpprior.support.errors import InputError
 
 SMALL = Camera(160, 120, 153.75, 153.75, 80.0, 60.0)
 FRAMES = 6
-TOUCHING = {"person_box": ("left_palm", "right_palm")}  # zones, in every frame
+_PALMS = ("left_palm", "right_palm")
+TOUCHING = {"person_box": _PALMS, "person_ball": _PALMS}  # zones, in every frame
 
 
 @pytest.fixture(scope="module", params=sorted(PERSON_SCENES))
