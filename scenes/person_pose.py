@@ -24,7 +24,7 @@ _EASY = np.radians([-40.0, -65.0, -35.0, -40.0, -60.0, 0.0, 0.0, 0.0, 0.0])  # o
 _PRESSED = 0.001  # how deep the flesh of a palm gives way [m]
 _STEP = 1e-3  # of finite differences [rad]
 # What a residual of one is worth.
-_PLACE, _FLAT, _INSIDE, _GAP, _EASE = 0.02, 0.005, 0.001, 0.0005, 1.0  # [m] four times, [rad]
+_PLACE, _FLAT, _INSIDE, _GAP, _EASE = 0.002, 0.005, 0.001, 0.0005, 1.0  # [m] four times, [rad]
 
 
 class Poser:
