@@ -59,7 +59,7 @@ class Options(IntoFolder, OnDevice, Common):
         lambda: _levels("errors of the objects' initial poses", "POSE_NOISE"), metavar="LEVEL"
     )
     hand_noise: str | None = option(
-        lambda: _levels("errors of the human hand's initial poses", "HAND_NOISE"), metavar="LEVEL"
+        lambda: _levels("errors of initial poses of a human hand or a person", "HAND_NOISE"), metavar="LEVEL"
     )
     mask_noise: str = option(lambda: _levels("errors of the labels, none with M0", "MASK_NOISE"), "M1", metavar="LEVEL")
     point_noise: str = option(
