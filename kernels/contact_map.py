@@ -73,7 +73,7 @@ def miss_weight(miss: Miss, residual: float, wanted: float, share: float) -> flo
     spread = 1.0 + miss.growth * wp.max(wanted, 0.0)
     weight = share * miss.weight / (spread * spread)
     if residual > 0.0:
-        weight *= miss.missing
+        weight = weight * miss.missing
     return weight
 
 
