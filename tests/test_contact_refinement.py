@@ -78,6 +78,20 @@ def test_pairs_that_touch_bring_a_finger_there(device):
     np.testing.assert_array_equal(pairs.other_points, box.body.vertices[[5, 9]])
 
 
+def test_what_is_beyond_reach_is_no_map_that_is_met(device):
+    """Places that a look-up does not find at a surface that bends cost as much as at its reach, and it is said."""
+    scene = finger_on_box(robot=False)
+    maps = predict_contact(scene, pairs=[("box", "arm")], device=device)
+    start = scene.body("arm").initial
+    costs = []
+    for away in (0.1, 1.0):
+        moved = replace(start, position=start.position - [away, 0.0, 0.0])
+        result = refine_contact(scene.with_poses({"arm": moved}), maps, settings=QUICK, device=device)
+        costs.append(result.residuals["contact"]["before"])
+    assert (costs[1] > costs[0]).all()
+    assert any("places start more than 30 cm from its surface" in note for note in result.notes)
+
+
 def test_the_object_moves_where_it_is_asked_to(device):
     """The finger stays to the bit, the box comes."""
     scene = finger_on_box()
