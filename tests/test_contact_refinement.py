@@ -188,6 +188,10 @@ def test_how_well_maps_are_met_is_measured(device):
     away = replace(start["arm"], position=start["arm"].position + np.array([0.3, 0.0, 0.0]))
     missed = evaluate(scene, start | {"arm": away}, device=device)["maps"]["arm on box"]["summary"]
     assert missed["map_f1"]["median"] == 0.0 and missed["map_mm"]["median"] > 50.0
+    far = replace(scene.contact_maps[0], distances=np.full_like(scene.contact_maps[0].distances, 0.05))
+    both = evaluate(replace(scene, contact_maps=(scene.contact_maps[0], far)), start, device=device)["maps"]
+    assert both["arm on box"]["summary"]["map_f1"]["median"] == 1.0
+    assert both["arm on box (2)"]["summary"]["map_f1"]["median"] == 0.0
 
 
 def test_files_hold_maps_and_points(tmp_path):
