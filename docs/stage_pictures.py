@@ -28,7 +28,7 @@ SIGMAS = 3.0  # size of ellipsoids
 def open_stage(path: Path, *, guides: bool = False) -> None:
     """Load a stage into an empty scene; the purpose ``guide`` is that of colliders."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    bpy.ops.wm.usd_import(filepath=str(path), import_guide=guides, import_render=True)
+    bpy.ops.wm.usd_import(filepath=str(path), import_guide=guides, import_render=True, import_lights=False)
     world = bpy.data.worlds.new("paper")
     world.use_nodes = True
     world.node_tree.nodes["Background"].inputs[0].default_value = (*PAPER, 1.0)

@@ -142,32 +142,33 @@ def _add_bent_map(
     lanes: int,
     cost_out: wp.array[wp.float64],  # [frame] added to
 ):
-    """Places of a body at a surface that bends; those beyond the reach of its look-up say nothing."""
+    """Places of a body at a surface that bends; those beyond the reach of its look-up cost as much as at it."""
     slab_frame, lane = wp.tid()
     frame = first_frame + slab_frame
     cost = wp.float64(0.0)
     for point in range(lane, bent.distances.shape[1], lanes):
         share = wanted.shares[frame, point]
         face = bent.closest[frame, point]
-        if share > 0.0 and face >= 0:
+        if share > 0.0:
             target = wanted.distances[frame, point]
-            distance = bent.distances[frame, point]
+            distance = bent.distances[frame, point]  # the reach where nothing is nearer
             residual = miss_of(distance, target, miss[0].touching)
+            if face < 0:
+                residual = wp.max(residual, 0.0)  # so far away, or farther
             if residual != 0.0:
                 full = miss_weight(miss[0], residual, target, share)
-                weight = wp.float64(full * cut(residual, miss[0].width))
-                pull = weight * wp.float64(residual)
-                normal = bent.normals[frame, point]
-                place = bent.points[frame, point]
-                own = 2 * lane
-                count = add_point(
-                    system, bent.body, frame, frame, own, bent.body_poses[frame], point, place, normal, pull
-                )
-                if bent.start >= 0:
-                    surface = place - normal * distance
-                    count = add_surface(system, bent, frame, own, count, face, point, surface, normal, pull)
-                close_row(system, frame, own, count, weight, pull)
                 cost += wp.float64(full) * cut_cost(residual, miss[0].width)
+                if face >= 0:
+                    weight = wp.float64(full * cut(residual, miss[0].width))
+                    pull = weight * wp.float64(residual)
+                    normal = bent.normals[frame, point]
+                    place = bent.points[frame, point]
+                    own, pose = 2 * lane, bent.body_poses[frame]
+                    count = add_point(system, bent.body, frame, frame, own, pose, point, place, normal, pull)
+                    if bent.start >= 0:
+                        surface = place - normal * distance
+                        count = add_surface(system, bent, frame, own, count, face, point, surface, normal, pull)
+                    close_row(system, frame, own, count, weight, pull)
     if cost > wp.float64(0.0):
         wp.atomic_add(cost_out, frame, cost)
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_scene import edit_text, write_scene
 
@@ -23,6 +24,7 @@ from warpprior.batches.telling import in_words
 from warpprior.batches.work import Task, Work, last_words
 from warpprior.cli import main
 from warpprior.formats import read
+from warpprior.formats.parts.dynhamr_files import KEYS
 from warpprior.formats.place import Place
 from warpprior.support.errors import InputError
 
@@ -113,13 +115,18 @@ def test_bad_manifests_name_the_line(tmp_path, name, text, said):
     assert said in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["v2d", "openxr"])
+@pytest.mark.parametrize("name", ["v2d", "openxr", "dyn_hamr"])
 def test_damaged_clips_of_a_format_are_clips(tmp_path, name):
     """They are not passed over without a word, nor do they take the others with them: reading names what is wrong."""
     if name == "v2d":
         for bundle in ("a", "b"):
             v2d.write_bundle(tmp_path / "runs" / bundle)
         damaged = tmp_path / "runs/b/result.npz"
+    elif name == "dyn_hamr":
+        for run in ("a", "b"):
+            (tmp_path / "runs" / run).mkdir(parents=True)
+            np.savez(tmp_path / "runs" / run / "x_world_results.npz", **dict.fromkeys(KEYS, np.zeros(3)))
+        damaged = tmp_path / "runs/b/x_world_results.npz"
     else:
         (tmp_path / "runs").mkdir()
         xr_hands.write_openxr(tmp_path / "runs/a.json", "by number")

@@ -1,5 +1,6 @@
 """Grasps that meet maps of contact, maps that motions have, their files and commands."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,14 @@ from tests.grasps_on_maps import finger_on_box, perturbed
 from warpprior import ContactMap, ContactSettings, TouchingPoints, predict_contact, refine, refine_contact
 from warpprior.bodies import posed_vertices
 from warpprior.cli import main
+from warpprior.contacts.starts import brought_together
 from warpprior.geometry.signed_distance import Surface
 from warpprior.io import load_scene, save_scene
 from warpprior.io.contact_maps import load_contact_maps, save_contact_maps
 from warpprior.metrics import evaluate
 from warpprior.support.errors import InputError
 
+POINTS = {"arm/box/points": np.zeros((2, 3)), "arm/box/other_points": np.zeros((2, 3))}
 QUICK = ContactSettings(restarts=3, finalists=1)
 
 
@@ -76,6 +79,20 @@ def test_pairs_that_touch_bring_a_finger_there(device):
     assert 1e3 * np.linalg.norm(moved - surface, axis=1).max() < 6.0
     pairs = TouchingPoints.of_vertices(arm.body, box.body, np.array([[3, 5], [40, 9]]))
     np.testing.assert_array_equal(pairs.other_points, box.body.vertices[[5, 9]])
+
+
+def test_what_is_beyond_reach_is_no_map_that_is_met(device):
+    """Places that a look-up does not find at a surface that bends cost as much as at its reach, and it is said."""
+    scene = finger_on_box(robot=False)
+    maps = predict_contact(scene, pairs=[("box", "arm")], device=device)
+    start = scene.body("arm").initial
+    costs = []
+    for away in (0.1, 1.0):
+        moved = replace(start, position=start.position - [away, 0.0, 0.0])
+        result = refine_contact(scene.with_poses({"arm": moved}), maps, settings=QUICK, device=device)
+        costs.append(result.residuals["contact"]["before"])
+    assert (costs[1] > costs[0]).all()
+    assert any("places start more than 30 cm from its surface" in note for note in result.notes)
 
 
 def test_the_object_moves_where_it_is_asked_to(device):
@@ -171,6 +188,10 @@ def test_how_well_maps_are_met_is_measured(device):
     away = replace(start["arm"], position=start["arm"].position + np.array([0.3, 0.0, 0.0]))
     missed = evaluate(scene, start | {"arm": away}, device=device)["maps"]["arm on box"]["summary"]
     assert missed["map_f1"]["median"] == 0.0 and missed["map_mm"]["median"] > 50.0
+    far = replace(scene.contact_maps[0], distances=np.full_like(scene.contact_maps[0].distances, 0.05))
+    both = evaluate(replace(scene, contact_maps=(scene.contact_maps[0], far)), start, device=device)["maps"]
+    assert both["arm on box"]["summary"]["map_f1"]["median"] == 1.0
+    assert both["arm on box (2)"]["summary"]["map_f1"]["median"] == 0.0
 
 
 def test_files_hold_maps_and_points(tmp_path):
@@ -208,6 +229,10 @@ def test_files_hold_maps_and_points(tmp_path):
         ({"arm/box/values": np.zeros(294), "arm/box/distances": np.zeros(294)}, "has both distances and values"),
         ({"arm/box/normals": np.zeros((294, 3))}, "has normals alone"),
         ({"arm/box/points": np.zeros((2, 3))}, "has points alone"),
+        ({**POINTS, "arm/box/touch": np.array([1.0, np.nan])}, "neither 0 nor 1"),
+        ({**POINTS, "arm/box/touch": np.array([1.0, 0.4])}, "neither 0 nor 1"),
+        ({**POINTS, "arm/box/touch": np.ones((2, 2, 2))}, "shape (2, 2, 2)"),
+        ({"arm/box/distances": np.zeros(0), "arm/box/places": np.zeros((0, 3))}, "of no place"),
         ({"arm/box/pairs": np.array([[0, 500]])}, "vertices of box, 0 to 97"),
         ({"arm/box/distances": np.array(["a"])}, "needs numbers"),
         ({"foot/box/distances": np.zeros(3)}, "has no contact of arm, box"),
@@ -222,6 +247,19 @@ def test_files_that_cannot_be_maps_are_refused(tmp_path, arrays, says):
     assert says in str(caught.value) and (
         "maps.npz" in str(caught.value) or "arm and box" in str(caught.value) or "arm on box" in str(caught.value)
     )
+
+
+def test_many_points_at_a_large_body_take_little_memory(device):
+    """What they bring together grows with the points, not with points times vertices."""
+    scene = finger_on_box(robot=False)
+    points = scene.body("arm").body.vertices[np.arange(60_000) % scene.body("arm").body.vertex_count]
+    others = scene.body("box").body.vertices[np.arange(60_000) % scene.body("box").body.vertex_count]
+    scene = replace(scene, contact_maps=(TouchingPoints("arm", "box", points, others),))
+    tracemalloc.start()
+    brought_together(scene, np.array([False, True]), device)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 50e6  # as a matrix of points and vertices: 140 MB
 
 
 def test_distances_that_contradict_those_around_them_are_doubted(device):

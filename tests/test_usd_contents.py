@@ -1,4 +1,4 @@
-"""What else a stage holds: contact points, symmetry, a light, and what is known of the estimate."""
+"""What else a stage holds: contact points, symmetry, lights, and what is known of the estimate."""
 
 import json
 from dataclasses import replace
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from result_samples import make_arm, make_contacts, make_result, make_scene
 from scipy.spatial.transform import Rotation
+from stage_samples import issues_of
 
 from warpprior.io import save_result
 from warpprior.usd import check_stage, export_usd
@@ -40,12 +41,38 @@ def test_contact_points_and_symmetry(tmp_path):
         np.testing.assert_allclose(places, turn.apply(contacts.points[frame, :1]) + WORLD_FROM_CAMERA[:3], atol=1e-6)
         np.testing.assert_allclose(weight.ComputeFlattened(frame), contacts.weight[frame, :1], atol=1e-6)
         primvars = {
-            name: UsdGeom.PrimvarsAPI(prim).GetPrimvar(name).Get(frame) for name in ("normals", "depth", "slip")
+            name: UsdGeom.PrimvarsAPI(prim).GetPrimvar(name).ComputeFlattened(frame)
+            for name in ("normals", "depth", "slip")
         }
         np.testing.assert_allclose(primvars["normals"], turn.apply(contacts.normals[frame, :1]), atol=1e-6)
         np.testing.assert_allclose(primvars["depth"], contacts.depth[frame, :1], atol=1e-6)
         np.testing.assert_allclose(primvars["slip"], contacts.slip[frame, :1], atol=1e-6)
-    assert stage.GetPrimAtPath("/World/Light").IsA(UsdLux.DomeLight)
+
+
+@pytest.mark.parametrize("look", [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (-0.6, -0.6, -0.5), (0.0, 0.0, -1.0)])
+def test_the_sun_shines_down_ahead_of_the_camera(tmp_path, look):
+    """Whichever way the camera looks, beside a dome; white is never more than white, in Blender's units or USD's."""
+    scene = make_scene()
+    along = np.array(look) / np.linalg.norm(look)
+    turn = Rotation.align_vectors([along], [[0.0, 0.0, 1.0]])[0]
+    export_usd(
+        scene,
+        {body.name: body.truth for body in scene.bodies},
+        tmp_path / "a.usdc",
+        world_from_camera=[1.0, 2.0, 3.0, *turn.as_quat()],
+    )
+    stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))
+    sky, sun = (stage.GetPrimAtPath(f"/World/{name}") for name in ("Light", "Sun"))
+    assert sky.IsA(UsdLux.DomeLight) and sun.IsA(UsdLux.DistantLight)
+    shine = np.asarray(UsdGeom.Xformable(sun).ComputeLocalToWorldTransform(0).TransformDir((0.0, 0.0, -1.0)))
+    assert shine[2] == pytest.approx(-np.sqrt(0.5), abs=1e-6) and shine @ along > 0.3
+    if np.hypot(*along[:2]) > 0.1:  # from the left: ahead, and to the right
+        assert np.cross(along, shine)[2] < 0.0 < along[:2] @ shine[:2]
+    sky, sun = UsdLux.LightAPI(sky), UsdLux.LightAPI(sun)
+    assert sun.GetNormalizeAttr().Get()
+    falls = sun.GetIntensityAttr().Get() / np.pi
+    assert 0.5 < sky.GetIntensityAttr().Get() + falls < 1.0 and 0.5 < 4.0 * falls < 1.0
+    assert issues_of(stage, tmp_path / "a.usdc") == []
 
 
 def test_results_say_how_they_came_about(tmp_path):

@@ -116,7 +116,7 @@ def test_only_one_layer_changes_and_each_step_is_one_notice():
 
 
 def test_a_camera_that_moves_and_what_is_refused():
-    """The camera's place is where bodies are seen from; joints of physics are not moved."""
+    """The camera's place is where bodies are seen from; joints of physics and rigs of hands are not moved."""
     scene, poses = make_case("box")
     stage = make_stage("Z", 1.0, 30.0)
     door = LiveStage(stage, scene)
@@ -125,8 +125,13 @@ def test_a_camera_that_moves_and_what_is_refused():
     code = door.write(first, world_from_camera=stand)
     place = stage.GetPrimAtPath("/sample/box").GetAttribute("xformOp:translate").Get(code)
     np.testing.assert_allclose(place, stand[:3] + first.position["box"], atol=1e-6)
-    with pytest.raises(InputError, match="kinematic"):
-        LiveStage(stage, scene, prim="/other", options=StageOptions(robot="articulation"))
+    for options, accepted in (
+        (StageOptions(robot="articulation"), "kinematic"),
+        (StageOptions(hand_rig="skel"), "points"),
+    ):
+        with pytest.raises(InputError, match=f"LiveStage: .*{accepted}"):
+            LiveStage(stage, scene, prim="/other", options=options)
+    assert not stage.GetPrimAtPath("/other")
 
 
 def test_surfaces_that_are_given():

@@ -152,6 +152,9 @@ def test_articulations_place_their_links(tmp_path):
     assert far.GetRelationship("newton:mimicJoint").GetTargets() == [bend.GetPath()]
     assert far.GetAttribute("newton:mimicCoef1").Get() == pytest.approx(-0.5)
     assert far.GetAttribute("newton:mimicCoef0").Get() == pytest.approx(np.degrees(0.1), rel=1e-5)
+    assert far.GetCustomDataByKey("warpprior:effort") == 1.0  # of the file; what has a drive has it there
+    assert UsdPhysics.DriveAPI(bend, "angular").GetMaxForceAttr().Get() == 1.0
+    assert bend.GetCustomDataByKey("warpprior:effort") is None
     assert UsdPhysics.DriveAPI(bend, "angular").GetStiffnessAttr().Get() > 0.0
     assert not far.HasAPI(UsdPhysics.DriveAPI, "angular")
     for frame in range(4):

@@ -10,6 +10,7 @@ from stage_samples import make_gripper_scene, make_hand_scene
 
 from warpprior.bodies import link_transforms, posed_vertices
 from warpprior.bodies.mass import Matter
+from warpprior.io import save_scene
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.errors import InputError
 from warpprior.usd import StageOptions, export_usd
@@ -129,6 +130,9 @@ def test_a_robot_comes_back_with_its_joints(tmp_path, robot, still):
     follower, own = list(expected.link_names).index("far"), list(body.link_names).index("far")
     assert body.coordinate_gains[own] == pytest.approx(expected.coordinate_gains[follower], abs=1e-6)
     assert body.coordinate_biases[own] == pytest.approx(expected.coordinate_biases[follower], abs=1e-6)
+    with pytest.raises(InputError, match="no source file; .*joints that follow others.*take the stage in place"):
+        save_scene(Scene.from_stage(tmp_path / "s.usdc"), tmp_path / "scene")
+    assert not (tmp_path / "scene").exists()
 
 
 def test_joints_of_every_kind_come_back_in_a_body_of_another_size(tmp_path):

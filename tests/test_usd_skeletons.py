@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import link_transforms, posed_vertices
 from warpprior.bodies.readers import webxr
+from warpprior.io import save_scene
 from warpprior.scene import Scene
 from warpprior.support.errors import InputError
 
@@ -232,3 +233,11 @@ def test_damaged_skins_are_refused_in_a_sentence():
     )
     with pytest.raises(InputError, match="not finite"):
         Scene.from_stage(stage, bodies={"/Character": "skin"})
+
+
+def test_a_character_cannot_become_a_scene_folder(tmp_path):
+    """There is no file of it to copy; what to do instead is said, and no folder is left."""
+    scene = Scene.from_stage(bending_tube(), bodies={"/Character": "skin"})
+    with pytest.raises(InputError, match="kind skin are copied.*take the stage in place of a scene folder"):
+        save_scene(scene, tmp_path / "scene")
+    assert not (tmp_path / "scene").exists()

@@ -10,7 +10,7 @@ from warpprior.bodies import posed_vertices
 from warpprior.support.errors import InputError
 from warpprior.usd import StageOptions, Take, check_stage, export_takes, export_usd, write
 from warpprior.usd.camera import WORLD_FROM_CAMERA
-from warpprior.usd.units import OF_SLIDES, POWERS
+from warpprior.usd.units import OF_SLIDES, POWERS, Conversion, convert
 
 pytest.importorskip("pxr", reason="OpenUSD is not installed")
 from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
@@ -127,6 +127,27 @@ def test_mass_and_joints_in_grams_and_centimetres(tmp_path):
     assert found[0].keys() == found[1].keys() and len(found[0]) > 20
     for name, value in found[0].items():
         assert found[1][name] == pytest.approx(value, rel=1e-5, abs=1e-9), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("PhysicsPrismaticJoint", {"damping": 1e3, "friction": 1e5, "velocityLimit": 1e2}),
+        ("PhysicsRevoluteJoint", {"damping": 1e7, "friction": 1e7, "velocityLimit": 1.0}),
+    ],
+)
+def test_brakes_of_joints_in_grams_and_centimetres(kind, expected):
+    """Slides have forces and lengths per second where hinges have torques and degrees."""
+    layer = Sdf.Layer.CreateAnonymous()
+    joint = Sdf.CreatePrimInLayer(layer, "/joint")
+    joint.typeName = kind
+    for name in (*expected, "maxJointVelocity"):
+        prefix = "newton" if name in expected else "physxJoint"
+        Sdf.AttributeSpec(joint, f"{prefix}:{name}", Sdf.ValueTypeNames.Float).default = 1.0
+    convert(layer, Conversion(per_metre=100.0, per_kilogram=1000.0))
+    for name, value in expected.items():
+        assert joint.attributes[f"newton:{name}"].default == pytest.approx(value)
+    assert joint.attributes["physxJoint:maxJointVelocity"].default == pytest.approx(expected["velocityLimit"])
 
 
 def test_every_attribute_with_a_unit_of_length_is_known(tmp_path):

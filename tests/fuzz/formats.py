@@ -204,6 +204,7 @@ FORMATS: dict[str, Format] = {
     "initial-npz": _of_scene("initial.npz", _NPZ),
     "truth-npz": _of_scene("truth.npz", _NPZ),
     "keypoints-npz": _of_scene("keypoints.npz", _NPZ),
+    "contact-maps-npz": _of_scene("contact_maps.npz", _NPZ),
     "timestamps-npz": _of_scene("timestamps.npz", _NPZ),
     "labels-png": _of_scene("labels/000001.png", _PNG, partial(seeds.pictures, "labels")),
     "rgb-png": _of_scene("rgb/000001.png", _PNG, partial(seeds.pictures, "rgb")),

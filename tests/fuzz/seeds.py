@@ -35,7 +35,8 @@ def write_whole_scene(folder: Path) -> Path:
     write_scene(folder)
     edit_text(folder, "fps = 10.0", 'fps = 10.0\ndepth = "depth/{:06d}.png"\ntimestamps = "timestamps.npz"')
     hand = '[[body]]\nname = "hand"\nkind = "hand"\nside = "left"\nlabel = 3\n\n[poses]'
-    edit_text(folder, "[poses]", f'[keypoints]\nfile = "keypoints.npz"\n\n[noise]\nlabels = 1.5\n\n{hand}')
+    maps = '[contact_maps]\nfile = "contact_maps.npz"\n\n'
+    edit_text(folder, "[poses]", f'[keypoints]\nfile = "keypoints.npz"\n\n{maps}[noise]\nlabels = 1.5\n\n{hand}')
     for frame in range(FRAMES):
         image = label_image(frame)
         image[2:6, 2:9] = 3
@@ -46,6 +47,7 @@ def write_whole_scene(folder: Path) -> Path:
     np.savez(folder / "truth.npz", **arrays)
     np.savez(folder / "timestamps.npz", timestamps=np.array([0.0, 0.11, 0.2]))
     np.savez(folder / "keypoints.npz", **_detections())
+    np.savez(folder / "contact_maps.npz", **{"box/hand/distances": np.linspace(0.0, 0.05, 8)})
     return folder
 
 

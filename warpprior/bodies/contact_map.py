@@ -56,6 +56,8 @@ class ContactMap:
         if self.places is not None and self.places.shape != (self.distances.shape[-1], 3):
             accepted = f"shape {(self.distances.shape[-1], 3)}"
             raise InputError(f"{where}: places", f"shape {self.places.shape}", accepted)
+        if not self.distances.shape[-1]:
+            raise InputError(f"{where}: distances", "of no place", "one place or more")
         if self.places is not None and not np.isfinite(self.places).all():
             raise InputError(f"{where}: places", "not finite", "finite metres")
 
@@ -172,7 +174,7 @@ class TouchingPoints:
                 raise InputError(f"{where}: {name}", f"shape {points.shape}", "shape (pair, 3), alike of both bodies")
             if not np.isfinite(points).all():
                 raise InputError(f"{where}: {name}", "not finite", "finite metres")
-        if self.touch is not None and self.touch.shape[-1:] != (len(self.points),):
+        if self.touch is not None and (self.touch.ndim not in (1, 2) or self.touch.shape[-1] != len(self.points)):
             accepted = f"shape ({len(self.points)},) or (frame, {len(self.points)})"
             raise InputError(f"{where}: touch", f"shape {self.touch.shape}", accepted)
 

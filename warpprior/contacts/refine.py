@@ -27,6 +27,7 @@ from warpprior.system.solver import make_solver
 from warpprior.system.stage import Stage
 from warpprior.system.unknown_settings import UnknownSettings
 from warpprior.terms import ContactMaps, Term
+from warpprior.terms.contact_map import BoundBentMap
 from warpprior.terms.term import bind_terms
 
 DEPTH_LENGTHS = 4.0  # scenes are looked at from so many lengths of their bodies away
@@ -167,6 +168,9 @@ def _refined(
     # The start as it is competes, too: nothing ends worse than it began.
     given = Search(scene, settings.terms, settings.damping, device)
     before = given.costs(last)
+    for term in given.terms:
+        if isinstance(term, BoundBentMap):
+            term.note_far()
     search = Search(start, settings.terms, settings.damping, device)
     after = search.run(fine, judged_by=last).reshape(-1, frames)
     winner = np.argmin(after, axis=0)

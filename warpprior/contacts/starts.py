@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import Body, posed_vertices
@@ -82,8 +83,9 @@ def _touching(scene: Scene) -> dict[tuple[str, str], np.ndarray]:
         body = scene.body(name).body
         if points is not None:  # by the corners of the faces that they are on
             places, _ = places_near(body, points)
-            spread = np.zeros((len(points), body.vertex_count))
-            np.add.at(spread, (np.arange(len(points))[:, None], body.faces[places.faces]), places.barycentrics)
+            corners = body.faces[places.faces].ravel()
+            rows, shape = np.repeat(np.arange(len(points)), 3), (len(points), body.vertex_count)
+            spread = sparse.csr_array((places.barycentrics.ravel().astype(np.float64), (rows, corners)), shape=shape)
             touch = touch @ spread
         found[name, other] = found.get((name, other), 0.0) + touch
 

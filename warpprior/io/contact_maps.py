@@ -119,7 +119,10 @@ def _maps(place: str, body: Body, other: Body, fields: Mapping[str, np.ndarray])
         else:
             made.append(ContactMap(body.name, other.name, given, **rest))
     if pointed:
-        touch = fields["touch"].astype(bool) if "touch" in fields else None
+        touch = fields.get("touch")
+        if touch is not None and not np.isin(touch, (0, 1)).all():
+            raise InputError(f"{place}/touch", "neither 0 nor 1", "0 or 1 for each pair, whether it touches")
+        touch = None if touch is None else touch.astype(bool)
         if "pairs" in fields:
             pairs = TouchingPoints.of_vertices(body, other, fields["pairs"])
             points, other_points = pairs.points, pairs.other_points

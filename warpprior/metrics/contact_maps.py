@@ -23,6 +23,8 @@ def map_rows(
 ) -> dict[str, Rows]:
     """Per frame (frame,), by ``BODY on OTHER`` of each map of the scene, NaN where it tells nothing.
 
+    Of several maps of the same two bodies, the second is ``BODY on OTHER (2)``.
+
     ``map_f1``: places within 2 mm or inside, against those of the map: 2 both / (found + wanted), 1 where there are
     none; ``map_mm``: how far distances are from those of the map, mean over places that are to be within 2 cm.
 
@@ -39,7 +41,9 @@ def map_rows(
             given = {"reach_m": REACH_M, "scale": scales[wanted.other], "device": device}
             answers = signed_distance(scene.body(wanted.other).body, points, surfaces[wanted.other], **given)
             rows = _compared(answers.distance.numpy(), wanted.in_frames(scene.frame_count).distances)
-            found[f"{wanted.body} on {wanted.other}"] = rows
+            key = f"{wanted.body} on {wanted.other}"
+            again = sum(name == key or name.startswith(f"{key} (") for name in found)
+            found[f"{key} ({again + 1})" if again else key] = rows
     return found
 
 

@@ -35,6 +35,7 @@ def load_kernels(names: Iterable[str], device: str, progress: Progress | None = 
     missing = [name for name in sorted(set(names)) if (name, device) not in _loaded and _exists(name)]
     if not missing:
         return
+    wp.init()  # once: threads would each begin to
     modules = [_module(name) for name in missing]
     done: list[wp.Module] = []
 

@@ -308,6 +308,16 @@ class BoundBentMap(_BoundMap):
         add_bent_map(self._bent, self._wanted, self._miss, system, lanes=self._lanes, cost_out=self.costs)
         self._add_facing(system)
 
+    def note_far(self) -> None:
+        """Say of how many places, as last looked up, the surface is beyond the reach: nothing pulls them."""
+        told = self._wanted.shares.numpy() > 0.0
+        far = np.count_nonzero(told & (self._answers.faces.numpy() < 0))
+        if far:
+            self.problem.note(
+                f"contact map on {self._other.name}: {far} of {np.count_nonzero(told)} places start more than "
+                f"{100 * SURFACE_REACH_M:.0f} cm from its surface, from where nothing pulls them."
+            )
+
 
 class BoundPoints(_Bound):
     """Points of two bodies that are to touch each other."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DRIVE_HZ = 10.0  # natural frequency of a driven joint with what hangs on it; critically damped
 JOINTS = "Joints"  # below the robot's prim
+EFFORT = "warpprior:effort"  # of customData of a joint that follows another [N m, of slides N]
 _LEAST_INERTIA = 1e-6  # that a drive is made for [kg m^2]
 
 
@@ -49,7 +50,8 @@ def write_articulation(stage: Usd.Stage, path: str, body: Body, poses: Poses, li
     moves is free.  Ball joints are free.
 
     What the robot's file states of efforts, velocities, damping and friction of its joints is written with them; an
-    effort bounds what the drive may use.
+    effort bounds what the drive may use.  A joint that follows another has no drive, and no schema has another place
+    for its effort: it is in ``customData["warpprior:effort"]``, where no engine reads it.
 
     Drives are as stiff as makes the joint, with all that hangs on it, swing at 10 Hz, and critically damped.
 
@@ -162,8 +164,11 @@ def _write_motion(
     prim.AddAppliedSchema(f"PhysicsJointStateAPI:{word}")
     state = prim.CreateAttribute(f"state:{word}:physics:position", Sdf.ValueTypeNames.Float, custom=False)
     set_samples(state, values)
+    effort = np.nan if body.dynamics is None else float(body.dynamics.forces.effort[link])
     if body.dynamics is not None:
         _write_brakes(prim, body.dynamics.forces, link, unit)
+    if follows is not None and np.isfinite(effort):
+        prim.SetCustomDataByKey(EFFORT, effort)
     if follows is None:
         drive = UsdPhysics.DriveAPI.Apply(prim, word)
         pulse = 2.0 * np.pi * DRIVE_HZ
@@ -171,8 +176,8 @@ def _write_motion(
         drive.CreateTypeAttr(UsdPhysics.Tokens.force)
         drive.CreateStiffnessAttr(inertia * pulse**2 * per_unit)
         drive.CreateDampingAttr(2.0 * inertia * pulse * per_unit)
-        if body.dynamics is not None and np.isfinite(effort := body.dynamics.forces.effort[link]):
-            drive.CreateMaxForceAttr(float(effort))
+        if np.isfinite(effort):
+            drive.CreateMaxForceAttr(effort)
         set_samples(drive.CreateTargetPositionAttr(), values)
     elif body.joint_types[link] == body.joint_types[leader]:
         share = gain / float(body.coordinate_gains[leader])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONTACTS = "Contacts"  # below the root
 _WIDTH = 0.003  # of a point as it is drawn [m]
 _FAINT = 0.02  # points that never have more weight are left out
-_DECIMALS = 6  # of depth [m] and slip [m/s]
+_DECIMALS = 6  # of normals, depth [m] and slip [m/s]
 MOST_POINTS = 64  # of a pair of bodies
 
 
@@ -72,14 +72,17 @@ def _write_measures(
     primvars: UsdGeom.PrimvarsAPI, contact: ContactPoints, kept: np.ndarray, world_from_camera: np.ndarray
 ) -> None:
     """Normals, depth and slip of the points ``kept``, as far as they were measured."""
-    from pxr import Sdf, UsdGeom, Vt
+    from pxr import Sdf, UsdGeom
 
-    if contact.normals is not None:
-        normals = turned(world_from_camera, contact.normals[:, kept])
-        primvar = primvars.CreatePrimvar("normals", Sdf.ValueTypeNames.Normal3fArray, UsdGeom.Tokens.vertex)
-        set_samples(primvar.GetAttr(), [Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(one)) for one in normals])
-    for name, values in (("depth", contact.depth), ("slip", contact.slip)):
-        if values is not None:
-            primvar = primvars.CreatePrimvar(name, Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.vertex)
-            rounded = np.round(values[:, kept].astype(np.float64), _DECIMALS).astype(np.float32)
-            set_samples(primvar.GetAttr(), [Vt.FloatArray.FromNumpy(np.ascontiguousarray(one)) for one in rounded])
+    normals = None if contact.normals is None else turned(world_from_camera, contact.normals[:, kept])
+    scalars = {name: getattr(contact, name) for name in ("depth", "slip")}
+    measured = {"normals": normals, **{name: None if one is None else one[:, kept] for name, one in scalars.items()}}
+    for name, values in measured.items():
+        if values is None:
+            continue
+        kind = Sdf.ValueTypeNames.Normal3fArray if name == "normals" else Sdf.ValueTypeNames.FloatArray
+        primvar = primvars.CreatePrimvar(name, kind, UsdGeom.Tokens.vertex)
+        # Many are the same, and validators want those to be indexed: of points of one face, or that do not slip.
+        rounded = np.round(values.astype(np.float64), _DECIMALS).astype(np.float32) + np.float32(0.0)  # no -0
+        palette, which = np.unique(rounded.reshape(-1, *values.shape[2:]), axis=0, return_inverse=True)
+        set_palette(primvar, palette, which.reshape(-1, len(kept)).astype(np.int32))

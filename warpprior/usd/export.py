@@ -18,6 +18,7 @@ from warpprior.support.progress import Progress
 from warpprior.usd.author import author
 from warpprior.usd.files import check_ending, write_file
 from warpprior.usd.layers import MARK, TAKES
+from warpprior.usd.lights import define_lights
 from warpprior.usd.options import StageOptions
 from warpprior.usd.take import Take
 from warpprior.usd.write import Written, write
@@ -104,7 +105,7 @@ def export_take(
     path = Path(path)
     check_ending(path)
     need_openusd("USD export")
-    stage = _new_stage(take.scene.fps, take.scene.frame_count)
+    stage = _new_stage(take.scene.fps, take.scene.frame_count, take.stand)
     author(stage, take, ROOT, options=options, device=device, progress=progress)
     stage.GetRootLayer().customLayerData = {MARK: take.about}
     write_file(stage.GetRootLayer(), path)
@@ -144,7 +145,8 @@ def export_takes(
     scenes = [take.scene for take in takes.values()]
     rate = scenes[0].fps
     last = max((scene.frame_count - 1) * (rate / scene.fps) for scene in scenes)
-    stage = _new_stage(rate, last + 1)
+    first = next(iter(takes.values()))
+    stage = _new_stage(rate, last + 1, (Take.of(first) if isinstance(first, Result) else first).stand)
     stage.GetPrimAtPath(ROOT).SetCustomDataByKey(MARK, {TAKES: True})
     for number, (name, take) in enumerate(takes.items()):
         write(stage, take, prim=ROOT, take=name, options=options, device=device)
@@ -154,9 +156,9 @@ def export_takes(
     write_file(stage.GetRootLayer(), path)
 
 
-def _new_stage(fps: float, frame_count: float) -> Usd.Stage:
+def _new_stage(fps: float, frame_count: float, world_from_camera: np.ndarray) -> Usd.Stage:
     """A stage in memory of so many frames, Z up, in metres and kilograms, with gravity and light."""
-    from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics
+    from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
     stage = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
@@ -172,6 +174,5 @@ def _new_stage(fps: float, frame_count: float) -> Usd.Stage:
     physics = UsdPhysics.Scene.Define(stage, f"{ROOT}/PhysicsScene")
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0.0, 0.0, -1.0))
     physics.CreateGravityMagnitudeAttr(9.81)
-    sky = UsdLux.DomeLight.Define(stage, f"{ROOT}/Light")
-    sky.CreateIntensityAttr(1.0)
+    define_lights(stage, ROOT, world_from_camera)
     return stage

@@ -79,6 +79,8 @@ class LiveStage:
     ):
         if options.robot != "kinematic":
             raise InputError("LiveStage: robot", repr(options.robot), "kinematic: links are what is moved")
+        if options.hand_rig != "points":
+            raise InputError("LiveStage: hand_rig", repr(options.hand_rig), "points: a rig is not moved")
         scene = _first_frame(tracked if isinstance(tracked, Scene) else tracked.scene)
         take = Take(scene, {body.name: body.initial for body in scene.bodies}, world_from_camera=world_from_camera)
         self.written: Written = write(

@@ -6,7 +6,7 @@ import re
 import sys
 
 RESERVED = frozenset(
-    {"Camera", "Colliders", "Contacts", "Joints", "Light", "Looks", "PhysicsScene", "Rig"}
+    {"Camera", "Colliders", "Contacts", "Joints", "Light", "Looks", "PhysicsScene", "Rig", "Sun"}
 )  # prims of our own
 _EMPTY = "_x110000_"  # one past the last code point: no other text maps here
 

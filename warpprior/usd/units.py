@@ -32,9 +32,12 @@ POWERS = {
     "physics:density": (-3, 1),
 }
 # Likewise of joints that slide; those that turn have angles and torques.
-OF_SLIDES: dict[str, tuple[int, int]] = dict.fromkeys(
-    ("physics:lowerLimit", "physics:upperLimit", "newton:mimicCoef0"), (1, 0)
-)
+OF_SLIDES: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("physics:lowerLimit", "physics:upperLimit", "newton:mimicCoef0"), (1, 0)),
+    **dict.fromkeys(("newton:velocityLimit", "physxJoint:maxJointVelocity"), (1, 0)),
+    "newton:damping": (0, 1),
+    "newton:friction": (1, 1),
+}
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,16 @@ class BodyTarget:
     origin: Path | None = None
     moments: np.ndarray | None = None
 
-    def source_file(self, body: Body) -> Path:
-        """The body's own file; InputError when it is not known or not there any more."""
+    def source_file(self, body: Body, *, which: str = "") -> Path:
+        """The body's own file; InputError when it is not known or not there any more.
+
+        ``which`` says of what bodies of the kind a file is needed, if not of all.
+        """
         if self.source is None or not self.source.is_file():
             found = "has no source file" if self.source is None else f"its file {self.source} is not there any more"
-            accepted = f"bodies of kind {body.kind} are copied from the file they came from"
+            accepted = f"bodies of kind {body.kind}{which} are copied from the file they came from"
+            if self.source is None:
+                accepted += "; of what was read from a USD stage, take the stage in place of a scene folder"
             raise InputError(f"body {body.name!r}", found, accepted)
         return self.source.resolve()
 

@@ -218,7 +218,8 @@ class UrdfKind(BodyKind):
 
         if target.source is None and is_writable(body):
             return {"path": write_urdf(body, target.folder / target.stem).relative_to(target.folder).as_posix()}
-        source, origin = target.source_file(body), target.origin
+        which = " with joints that follow others or turn as balls" if target.source is None else ""
+        source, origin = target.source_file(body, which=which), target.origin
         root = source.parent
         if origin is not None and source.is_relative_to(origin.resolve()):
             root = model_root(origin, source)
