@@ -111,7 +111,13 @@ class Poser:
             return ((values[: len(row)] - values[len(row) :]) / (2.0 * _STEP)).T
 
         inside = np.clip(first, lower + 1e-6, upper - 1e-6)
-        found = least_squares(lambda row: residuals(row[None])[0], inside, slopes, bounds=(lower, upper), max_nfev=60)
+        found = least_squares(
+            lambda row: residuals(row[None])[0],
+            inside,
+            slopes,  # pyright: ignore[reportArgumentType]  # its stubs know the names of methods alone
+            bounds=(lower, upper),
+            max_nfev=60,
+        )
         out = joints.copy()
         out[self._free] = found.x
         return self.mirrored(out)
