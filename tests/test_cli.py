@@ -22,8 +22,8 @@ from warpprior.support.errors import InputError, RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
-    *("check", "refine", "batch", "track", "simulate", "demo", "evaluate", "ablate", "ablate-tracking"),
-    *("contact", "predict-contact", "export", "convert-mano", "info", "bench", "formats", "import", "repair"),
+    *("check", "refine", "batch", "track", "simulate", "demo", "evaluate", "ablate", "contact"),
+    *("ablate-tracking", "predict-contact", "export", "convert-mano", "info", "bench", "formats", "import", "repair"),
 )
 
 

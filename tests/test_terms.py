@@ -8,7 +8,7 @@ import pytest
 import warp as wp
 
 from tests.estimator_scenes import errors_of, make_grasp, make_problem
-from warpprior import SizePrior, terms
+from warpprior import ContactMap, SizePrior, terms
 from warpprior.cli.own_terms import load_term, programs_of
 from warpprior.kernels.rows import System, add_place, close_row
 from warpprior.refinement.run import refine
@@ -29,6 +29,7 @@ NEEDS = {
     "given": {"noise.poses"},
     "camera": {"world"},
     "touch": {"body of unknown size"},
+    "contact_map": {"contact_maps"},
 }
 
 
@@ -135,6 +136,7 @@ def test_terms_say_what_they_lack(scene, kind):
         boxes={"box": np.ones((4, 4))},
         noise={"poses": 0.01},
         world=World(),
+        contact_maps=(ContactMap("box", "clamp", np.zeros(scene.body("box").body.vertex_count)),),
         bodies=tuple(body if body.known else replace(body, size=SizePrior()) for body in scene.bodies),
     )
     bare = replace(scene, labels=None)

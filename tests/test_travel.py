@@ -40,6 +40,8 @@ def instances(scene: warpprior.Scene) -> dict[str, object]:
     return {
         "Body": warpprior.read_hand("left"),
         "Camera": CAMERA,
+        "ContactMap": warpprior.ContactMap("hand", "box", np.array([0.001, np.nan])),
+        "ContactSettings": warpprior.ContactSettings(restarts=3),
         "Finding": warpprior.Finding("mesh_scale", "error", "box", (0, 1), "too large", "scale it", {"factor": 1.3}),
         "HandPose": warpprior.HandPose(joints=np.ones(2)),
         "InputError": warpprior.InputError("a.npz: k", "is 3", "needs 4"),
@@ -57,6 +59,7 @@ def instances(scene: warpprior.Scene) -> dict[str, object]:
         "SceneBody": box,
         "Sensor": warpprior.Sensor(),
         "SizePrior": warpprior.SizePrior(),
+        "TouchingPoints": warpprior.TouchingPoints("hand", "box", np.ones((1, 3)), np.zeros((1, 3))),
         "TrackSettings": warpprior.TrackSettings(center_m=0.02),
         "TrackedBody": warpprior.TrackedBody(box.body, (0, 0, 1.0)),
         "WarppriorError": warpprior.WarppriorError("m"),
@@ -64,9 +67,9 @@ def instances(scene: warpprior.Scene) -> dict[str, object]:
 
 
 def contents(value: object):
-    """Fields of an object as plain data that can be compared; the arrays in it as lists."""
+    """Fields of an object as plain data that can be compared; the arrays in it by their bytes, for NaN is not NaN."""
     if isinstance(value, np.ndarray):
-        return [str(value.dtype), value.tolist()]
+        return [str(value.dtype), value.shape, value.tolist() if value.dtype.hasobject else value.tobytes()]
     if isinstance(value, BaseException):
         return [type(value), str(value), value.args, vars(value)]
     if dataclasses.is_dataclass(value):

@@ -12,6 +12,7 @@ from warpprior.terms import (
     TERMS,
     Boxes,
     Consistency,
+    ContactMaps,
     Contour,
     Depth,
     Given,
@@ -38,6 +39,7 @@ CASES = {
     "consistency": [("touching", Consistency(weight=1.0)), ("tree", Consistency(weight=1.0))],
     "rest": [("touching", Rest(speed_m_s=1.0))],
     "touch": [("sized", Touch())],
+    "contact_map": [("mapped", ContactMaps())],
     "pose": [("touching", Pose()), ("tree", Pose(sigma_prior=2.0))],
 }
 EVERY = [(scene, term) for cases in CASES.values() for scene, term in cases]

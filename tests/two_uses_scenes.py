@@ -1,6 +1,7 @@
 """Small scenes in which every term has something to say, and what the float64 twin of a bound term is given."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import trimesh
@@ -12,10 +13,12 @@ from tests.body_samples import MANO_PARENTS, make_ball_body, make_tree_body
 from tests.estimator_scenes import make_arm, make_motion, make_scene
 from tests.fit_samples import wander, with_keypoints
 from tests.reference import two_uses as twin
+from tests.reference.contact_map import Distances
 from tests.reference.contour import Contour as Crossings
 from tests.reference.image import color_axes
 from warpprior.bodies import rigid_body
 from warpprior.bodies.body import PosePrior
+from warpprior.bodies.contact_map import ContactMap
 from warpprior.bodies.size_prior import SizePrior
 from warpprior.render.images import render_depth
 from warpprior.scene import Camera, Poses, Scene, SceneBody
@@ -109,6 +112,17 @@ def sized_scene(name="box"):
     return replace(scene, bodies=bodies)
 
 
+def mapped_scene():
+    """The same with maps of contact of either body on the other: touching, near, and not told."""
+    scene, random, maps = touching_scene(), np.random.default_rng(2), []
+    for body, other in (("arm", "box"), ("box", "arm")):
+        count = scene.body(body).body.vertex_count
+        distances = random.uniform(0.002, 0.03, (FRAMES, count))
+        distances[:, ::3], distances[:, 1::5] = 0.0, np.nan
+        maps.append(ContactMap(body, other, distances))
+    return replace(scene, contact_maps=tuple(maps))
+
+
 def tree_scene():
     """A tree of all joint types with a pose prior, whose coordinates leave their limits."""
     random = np.random.default_rng(3)
@@ -181,6 +195,7 @@ def unseen_scene(scene):
 SCENES = {
     "touching": touching_scene,
     "sized": sized_scene,
+    "mapped": mapped_scene,
     "unseen": lambda: unseen_scene(touching_scene()),
     "unseen tree": lambda: unseen_scene(tree_scene()),
     "known arm": lambda: known_in_touch("arm"),
@@ -385,16 +400,11 @@ def _rigid_penetration(bound, motion):
     return cost
 
 
-def _bent_penetration(bound, motion):
-    bent, push = bound._bent, bound._push.numpy()[0]
-    bound._query.query(bound._points, bound._answers)
+def _bent_distances(bent, motion):
+    """Distances of points to a surface that bends as a function of the stance; nearest places stay on their faces."""
     points, normals, distances = _touching_points(bent.body, bent.points), _float(bent.normals), _float(bent.distances)
     closest, shares = bent.closest.numpy(), _float(bent.barycentrics)
     corners = np.where(closest[..., None] >= 0, bent.faces.numpy()[closest], 0) + bent.first_vertex
-    areas = _float(bent.areas)
-    touching = np.where(distances < float(push["touching"]), areas, 0.0).sum(axis=1, keepdims=True)
-    scales = np.where(closest >= 0, float(push["weight"]) * areas / (touching + 1e-4), 0.0)
-    assert (-distances > push["allowance"]).sum() > 5
     frames = np.arange(len(corners))[:, None, None]
 
     def offsets(stance):
@@ -402,7 +412,29 @@ def _bent_penetration(bound, motion):
         return np.sum(normals * (points(stance) - surface), axis=2)
 
     start = offsets(motion.start)
-    return lambda stance: twin.press(-(distances + offsets(stance) - start) - float(push["allowance"]), scales)
+    return lambda stance, factor=1.0: distances + offsets(stance) - start
+
+
+def _bent_penetration(bound, motion):
+    bent, push = bound._bent, bound._push.numpy()[0]
+    bound._query.query(bound._points, bound._answers)
+    distances, areas, found = _float(bent.distances), _float(bent.areas), _bent_distances(bent, motion)
+    touching = np.where(distances < float(push["touching"]), areas, 0.0).sum(axis=1, keepdims=True)
+    scales = np.where(bent.closest.numpy() >= 0, float(push["weight"]) * areas / (touching + 1e-4), 0.0)
+    assert (-distances > push["allowance"]).sum() > 5
+    return lambda stance: twin.press(-found(stance) - float(push["allowance"]), scales)
+
+
+def _contact_map(bound, problem, motion):
+    bound.add(problem.costs_system)  # looks up where places are
+    bound.costs.zero_()
+    miss, wanted, shares = bound._miss.numpy()[0], _float(bound._wanted.distances), _float(bound._wanted.shares)
+    if bound._other.body.is_rigid:
+        distances = _rigid_distances(SimpleNamespace(contacts=bound._contacts, body=bound._other), motion)
+    else:
+        distances = _bent_distances(bound._bent, motion)
+    names = ("weight", "width", "missing", "touching", "growth")
+    return Distances(distances, wanted, shares, [float(miss[name]) for name in names]).cost
 
 
 def _smoothness(bound, problem, motion):
@@ -455,6 +487,7 @@ COSTS = {
     "image": _image,
     "sliding": _sliding,
     "penetration": _penetration,
+    "contact_map": _contact_map,
     "smoothness": _smoothness,
     "consistency": _consistency,
     "rest": _rest,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from warpprior.bodies.contact_map import TOUCHING_M, ContactMap, TouchingPoints
-from warpprior.geometry.sampling import spread_vertices
 from warpprior.support.limits import number, positive, weight
 from warpprior.terms.term import BoundTerm, Term
 
@@ -110,6 +109,7 @@ def _used_places(wanted: ContactMap, body: SceneBody, most: int, problem: Proble
     """Some of the places of which a map tells anything; None where it tells nothing."""
     from scipy.spatial import KDTree
 
+    from warpprior.geometry.sampling import spread_vertices
     from warpprior.system.surface_places import Places, places_near, places_of_vertices, vertex_areas
 
     model = body.body
@@ -163,6 +163,9 @@ class _Bound(BoundTerm):
 
     def enter(self, stage: Stage) -> None:
         self._miss.assign([self.term.miss(stage)])
+
+    def add(self, system: System, *, alone: bool = False) -> None:
+        raise TypeError(f"{type(self).__name__} adds nothing: its kinds do")
 
     def measurements(self, pixels: float) -> float:
         """So many in each frame of which anything is told."""

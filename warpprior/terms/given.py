@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from warpprior.geometry.sampling import spread_vertices
 from warpprior.support.limits import positive
 from warpprior.terms.term import BoundTerm, Term
 
@@ -69,6 +68,7 @@ class BoundGiven(BoundTerm):
         import warp as wp
 
         from warpprior.bodies.posing import posed_vertices
+        from warpprior.geometry.sampling import spread_vertices
         from warpprior.kernels.robust import Scale
 
         super().__init__(term, body, problem)
