@@ -13,6 +13,7 @@ from warpprior.scenes import studio
 from warpprior.scenes.observe import Actor, Pictures, ReadRgb, cast_actors, film_actors
 from warpprior.scenes.person_motions import PERSON_MOTIONS
 from warpprior.scenes.scene_options import SceneOptions, chosen_options
+from warpprior.support.device import resolve_device
 
 PERSON_LABEL, OBJECT_LABEL = 1, 2
 CAMERA = Camera(640, 480, 615.0, 615.0, 320.0, 240.0)
@@ -107,7 +108,7 @@ def person_scene(name: str, options: SceneOptions | None = None, **changes: Any)
 def _film(camera, view, actors, options: SceneOptions, random) -> tuple[Pictures, ReadRgb]:
     """Exact pictures of the actors, and a reader of noisy colour frames (None without images)."""
     if not options.images:
-        return cast_actors(camera, actors, device=options.device), None
+        return cast_actors(camera, actors, device=resolve_device(options.device)), None
     grain = options.picture_noise or noises.PictureNoise()
     gains = noises.draw_gains(options.frame_count, grain, random)
 
@@ -116,4 +117,4 @@ def _film(camera, view, actors, options: SceneOptions, random) -> tuple[Pictures
 
     light = studio.camera_light(view, studio.world_light())
     floor = studio.build_backdrop(camera, view, 0.0, None, light, width=_FLOOR_WIDTH)
-    return film_actors(camera, actors, shoot, backdrop=floor, light=light, device=options.device)
+    return film_actors(camera, actors, shoot, backdrop=floor, light=light, device=resolve_device(options.device))
