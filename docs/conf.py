@@ -35,7 +35,7 @@ add_module_names = False
 # Every reference must resolve; these are names of other projects, whose indexes would have to be fetched.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(np|numpy|npt|wp|warp|torch|scipy|trimesh|argparse|pxr|Usd|UsdGeom)(\..*)?"),
+    ("py:.*", r"(np|numpy|npt|wp|warp|torch|scipy|trimesh|argparse|pxr|Sdf|Usd|UsdGeom)(\..*)?"),
     ("py:.*", r"(pathlib\.|collections\.abc\.|typing\.|os\.|enum\.|dataclasses\.)?[A-Z]\w*(Error|Warning|Enum)"),
     ("py:.*", r"(pathlib\.)?(Path|PurePath)|os\.PathLike|PathLike"),
     (

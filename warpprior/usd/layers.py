@@ -21,7 +21,7 @@ TAKE_SET = "take"  # the variant set
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class LayerPlace:
     """A place for a prim in a layer.
 
     Attributes:
@@ -55,7 +55,7 @@ class Place:
         return self.scale * stage_code + self.offset
 
 
-def find_place(stage: Usd.Stage, prim: str, take: str | None, layer: Sdf.Layer | None, *, replace: bool) -> Place:
+def find_place(stage: Usd.Stage, prim: str, take: str | None, layer: Sdf.Layer | None, *, replace: bool) -> LayerPlace:
     """The place of a prim in a layer of the stage, in another layer, or at the stage's edit target (None).
 
     Raises:
@@ -88,10 +88,10 @@ def find_place(stage: Usd.Stage, prim: str, take: str | None, layer: Sdf.Layer |
     _check_free(stage, path, take, layer, spec_path, inside=inside, replace=replace)
     above = [stage.GetPrimAtPath(one) for one in path.GetParentPath().GetPrefixes()]
     grouped = all(not one or Usd.ModelAPI(one).IsGroup() for one in above)
-    return Place(layer, path, spec_path, take, scale, offset, inside, grouped, missing)
+    return LayerPlace(layer, path, spec_path, take, scale, offset, inside, grouped, missing)
 
 
-def put(content: Sdf.Layer, place: Place) -> None:
+def put(content: Sdf.Layer, place: LayerPlace) -> None:
     """Copy the prim ``place.path`` of a layer to its place; after an error the place is as it was."""
     from pxr import Sdf
 
@@ -182,7 +182,7 @@ def _check_free(
         raise InputError(f"stage: {path}", what, f"{accepted}, or replace=True to replace it")
 
 
-def _make_above(path: Sdf.Path, place: Place) -> None:
+def _make_above(path: Sdf.Path, place: LayerPlace) -> None:
     """A prim above the content, or that which holds takes, where the layer has none."""
     from pxr import Sdf
 
@@ -202,7 +202,7 @@ def _make_above(path: Sdf.Path, place: Place) -> None:
         spec.customData = {MARK: {TAKES: True}}
 
 
-def _make_take(place: Place) -> None:
+def _make_take(place: LayerPlace) -> None:
     """The variant that holds the content, chosen where none is."""
     from pxr import Sdf
 
@@ -212,7 +212,7 @@ def _make_take(place: Place) -> None:
         chosen[TAKE_SET] = place.take
 
 
-def _clear_kinds(place: Place) -> None:
+def _clear_kinds(place: LayerPlace) -> None:
     """Below what is no model nothing is one."""
 
     def visit(path: Sdf.Path) -> None:
@@ -224,7 +224,7 @@ def _clear_kinds(place: Place) -> None:
 
 
 @contextmanager
-def _undone_on_error(place: Place) -> Iterator[None]:
+def _undone_on_error(place: LayerPlace) -> Iterator[None]:
     """Put back what was at a place where the block raises."""
     from pxr import Sdf
 

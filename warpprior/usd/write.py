@@ -14,7 +14,7 @@ from warpprior.support.openusd import is_stage, need_openusd, openusd_reason
 from warpprior.support.progress import Progress
 from warpprior.usd.author import author
 from warpprior.usd.files import LAYERS, check_ending, write_file
-from warpprior.usd.layers import MARK, Place, add_sublayer, find_place, new_layer, put
+from warpprior.usd.layers import MARK, LayerPlace, add_sublayer, find_place, new_layer, put
 from warpprior.usd.names import prim_name
 from warpprior.usd.options import StageOptions
 from warpprior.usd.take import Take
@@ -45,7 +45,7 @@ class Written:
     first_code: float
     last_code: float
     up_axis: str
-    place: Place
+    place: LayerPlace
     conversion: Conversion
     notes: tuple[str, ...]
 
@@ -168,7 +168,7 @@ def _conversion(stage: Usd.Stage, take: Take, given: float | None) -> tuple[Conv
 def _contents(
     stage: Usd.Stage,
     take: Take,
-    place: Place,
+    place: LayerPlace,
     conversion: Conversion,
     options: StageOptions,
     device: str,
