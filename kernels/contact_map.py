@@ -7,7 +7,7 @@ import warp as wp
 
 from warpprior.kernels.contacts import Contacts, add_distance
 from warpprior.kernels.penetration import BentSurface, add_surface
-from warpprior.kernels.robust import log_one_plus
+from warpprior.kernels.robust import log_one_plus, trust_of
 from warpprior.kernels.rows import (
     GRADIENT,
     PointBody,
@@ -78,13 +78,6 @@ def miss_weight(miss: Miss, residual: float, wanted: float, share: float) -> flo
 
 
 @wp.func
-def cut(residual: float, width: float) -> float:
-    """Share of the weight that a residual keeps (Cauchy)."""
-    ratio = residual / width
-    return 1.0 / (1.0 + ratio * ratio)
-
-
-@wp.func
 def cut_cost(residual: float, width: float) -> wp.float64:
     """Cost of a residual of weight one [m^2]."""
     scale = wp.float64(width * width)
@@ -112,7 +105,7 @@ def _add_rigid_map(
             residual = miss_of(contacts.samples[frame, point][3], target, miss[0].touching)
             if residual != 0.0:
                 full = miss_weight(miss[0], residual, target, share)
-                weight = wp.float64(full * cut(residual, miss[0].width))
+                weight = wp.float64(full * trust_of(residual, miss[0].width))
                 pull = weight * wp.float64(residual)
                 count = add_distance(system, contacts, frame, 2 * lane, point, pull)
                 close_row(system, frame, 2 * lane, count, weight, pull)
@@ -159,7 +152,7 @@ def _add_bent_map(
                 full = miss_weight(miss[0], residual, target, share)
                 cost += wp.float64(full) * cut_cost(residual, miss[0].width)
                 if face >= 0:
-                    weight = wp.float64(full * cut(residual, miss[0].width))
+                    weight = wp.float64(full * trust_of(residual, miss[0].width))
                     pull = weight * wp.float64(residual)
                     normal = bent.normals[frame, point]
                     place = bent.points[frame, point]
@@ -284,7 +277,7 @@ def _add_joined(
             apart = place - other
             distance = wp.length(apart)
             full = share * miss[0].weight
-            weight = wp.float64(full * cut(distance, miss[0].width))
+            weight = wp.float64(full * trust_of(distance, miss[0].width))
             for i in range(3):
                 axis = wp.vec3(float(i == 0), float(i == 1), float(i == 2))
                 pull = weight * wp.float64(apart[i])

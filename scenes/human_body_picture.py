@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.bodies.body import rigid_body
-from warpprior.bodies.posing import posed_vertices
 from warpprior.bodies.readers.human_body import read_human_body
-from warpprior.scene import Camera, Poses
-from warpprior.scenes.observe import Actor, Light, cast_actors
+from warpprior.scenes.portrait import draw_tile, rounded, write_sheet
 
-TILE, DETAIL = 280, 3  # pixels per picture, rays per pixel along each side
-_PAPER = (0.97, 0.97, 0.98)
+TILE = 280  # pixels along each side of a picture
 _DISTANCE, _SPAN = 5.0, 1.9  # of the camera, and what it sees across there [m]
 _STAND = {"shoulder.z": -72.0, "shoulder.y": -8.0, "elbow.y": -18.0, "collar.z": -5.0}
 _SIT = {"hip.x": -92.0, "hip.z": 6.0, "knee.x": 90.0, "shoulder.z": -62.0, "shoulder.y": -28.0, "elbow.y": -55.0}
@@ -70,39 +65,14 @@ def draw_pose(
         span: what is seen across [m].
         middle: of the picture, in the root frame (3,) [m]; the middle of the body without one.
     """
-    from trimesh.remesh import subdivide_loop
-
-    person = read_human_body()
     still = np.zeros(0) if shape is None else np.asarray(shape, float)
-    pose = Poses(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]), joints[None], still)
-    vertices = posed_vertices(person, pose)[0].astype(np.float64)
-    surface, faces = subdivide_loop(vertices, person.faces, iterations=1)
-    assert person.colors is not None
-    colors, _ = subdivide_loop(person.colors.astype(np.float64), person.faces, iterations=1)
-    body = rigid_body("person", surface, faces, colors=np.clip(colors, 0.0, 1.0).astype(np.float32))
-
-    size = TILE * DETAIL
+    person, surface = rounded(read_human_body(), joints, still, iterations=1)
     facing = Rotation.from_matrix([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
     turn = Rotation.from_euler("x", pitch, degrees=True) * Rotation.from_euler("y", yaw, degrees=True) * facing
     centre = 0.5 * (surface.min(axis=0) + surface.max(axis=0)) if middle is None else np.asarray(middle)
-    focal = size * _DISTANCE / span
-    camera = Camera(size, size, focal, focal, 0.5 * size, 0.5 * size)
     position = np.array([0.0, 0.0, _DISTANCE]) - turn.apply(centre)
-    poses = Poses(position[None], turn.as_quat()[None], np.zeros((1, 0)))
-    light = replace(Light(), toward=(-0.45, -0.55, -0.75), ambient=0.45, shadow=0.5)
-    pictures = cast_actors(camera, [Actor(body, 1, poses)], light=light)
-    assert pictures.colors is not None
-    picture = np.where(pictures.labels[0, ..., None] > 0, pictures.colors[0], _PAPER)
-    return picture.reshape(TILE, DETAIL, TILE, DETAIL, 3).mean(axis=(1, 3))
-
-
-def write_picture(path: str) -> None:
-    """Draws the sheet into a file."""
-    import cv2
-
-    sheet = np.round(255.0 * draw_body()[..., ::-1]).astype(np.uint8)
-    cv2.imwrite(path, sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    return draw_tile(person, position, turn, side=TILE, focal=_DISTANCE / span)
 
 
 if __name__ == "__main__":
-    write_picture(sys.argv[1])
+    write_sheet(sys.argv[1], draw_body())

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.posing import posed_vertices
+from warpprior.bodies.body import Body
 from warpprior.bodies.readers.hand import read_hand
-from warpprior.scene import Camera, Poses
-from warpprior.scenes.observe import Actor, Light, cast_actors
+from warpprior.scenes.portrait import draw_tile, rounded, write_sheet
 
-TILE, DETAIL = 300, 3  # pixels per picture, rays per pixel along each side
-_PAPER = (0.97, 0.97, 0.98)
-_DISTANCE = 0.7  # of the camera [m]
+TILE = 300  # pixels along each side of a picture
+_DISTANCE, _FOCAL = 0.7, 3.05  # of the camera [m], and its focal length in sides of a picture
 _FINGERS = ("index", "middle", "ring", "pinky")
 # Turn about the hand's long axis and towards the viewer [degrees], and what to draw.
 _VIEWS = (
@@ -65,37 +61,13 @@ def _body(pose: str) -> tuple[Body, np.ndarray]:
 
 def _draw(hand: Body, joints: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
     """One view: the surface, rounded between its vertices, in the light of the scenes."""
-    from trimesh.remesh import subdivide_loop
-
-    pose = Poses(np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]]), joints[None])
-    vertices = posed_vertices(hand, pose)[0].astype(np.float64)
-    surface, faces = subdivide_loop(vertices, hand.faces, iterations=2)
-    assert hand.colors is not None
-    colors, _ = subdivide_loop(hand.colors.astype(np.float64), hand.faces, iterations=2)
-    body = rigid_body("hand", surface, faces, colors=np.clip(colors, 0.0, 1.0).astype(np.float32))
-
-    size = TILE * DETAIL
+    shown, surface = rounded(hand, joints, np.zeros(0), iterations=2)
     upright = Rotation.from_matrix([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
     turn = Rotation.from_euler("x", pitch, degrees=True) * Rotation.from_euler("y", yaw, degrees=True) * upright
     seen = turn.apply(surface)
-    middle = 0.5 * (seen.min(axis=0) + seen.max(axis=0))
-    camera = Camera(size, size, 3.05 * size, 3.05 * size, 0.5 * size, 0.5 * size)
-    position = np.array([0.0, 0.0, _DISTANCE]) - middle
-    poses = Poses(position[None], turn.as_quat()[None], np.zeros((1, 0)))
-    light = replace(Light(), toward=(-0.45, -0.55, -0.75), ambient=0.45, shadow=0.5)
-    pictures = cast_actors(camera, [Actor(body, 1, poses)], light=light)
-    assert pictures.colors is not None
-    picture = np.where(pictures.labels[0, ..., None] > 0, pictures.colors[0], _PAPER)
-    return picture.reshape(TILE, DETAIL, TILE, DETAIL, 3).mean(axis=(1, 3))
-
-
-def write_picture(path: str) -> None:
-    """Draws the sheet into a file."""
-    import cv2
-
-    sheet = np.round(255.0 * draw_hand()[..., ::-1]).astype(np.uint8)
-    cv2.imwrite(path, sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    position = np.array([0.0, 0.0, _DISTANCE]) - 0.5 * (seen.min(axis=0) + seen.max(axis=0))
+    return draw_tile(shown, position, turn, side=TILE, focal=_FOCAL)
 
 
 if __name__ == "__main__":
-    write_picture(sys.argv[1])
+    write_sheet(sys.argv[1], draw_hand())

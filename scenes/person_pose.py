@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from warpprior.bodies.body import Body
+from warpprior.bodies.body import Body, with_vertices
 from warpprior.bodies.body_parts import LINK_NAMES
 from warpprior.bodies.posing import posed_vertices
 from warpprior.scene import Poses
@@ -41,8 +40,8 @@ class Poser:
         links = [LINK_NAMES.index(name) for name in ("left_shoulder", "left_elbow", "left_wrist", "left_hand")]
         self._arm = np.flatnonzero(np.isin(strongest, links))
         self._palm = np.searchsorted(self._arm, np.intersect1d(self._arm, person.contact_zones["left_palm"]))
-        self._reaching = _with_vertices(person, self._arm)
-        self._standing = _with_vertices(person, self._soles)
+        self._reaching = with_vertices(person, self._arm)
+        self._standing = with_vertices(person, self._soles)
         self._free = [person.coordinate_names.index(name) for name in _FREE]
 
     def joints(self, degrees: dict[str, float]) -> np.ndarray:
@@ -127,19 +126,3 @@ class Poser:
         count = len(joints)
         still = Poses(np.zeros((count, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)), joints)
         return posed_vertices(body, still).astype(float)
-
-
-def _with_vertices(body: Body, used: np.ndarray) -> Body:
-    """The same body with some of its vertices alone, which is soon posed."""
-    return replace(
-        body,
-        vertices=body.vertices[used],
-        faces=np.zeros((1, 3), dtype=np.int32),
-        skin_links=body.skin_links[used],
-        skin_weights=body.skin_weights[used],
-        shape_directions=body.shape_directions[used],
-        pose_directions=body.pose_directions[used],
-        colors=None,
-        contact_zones={},
-        keypoints=None,
-    )

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.small_scene import BOX_FACES, BOX_VERTICES
 from warpprior.bodies import posed_vertices
-from warpprior.bodies.readers import animated_usd, usd_surface
+from warpprior.bodies.readers import animated_usd, usd_layers, usd_surface
 from warpprior.bodies.readers.animated import read_animated
 from warpprior.support.errors import InputError, MissingExtraError
 from warpprior.usd import export_usd
@@ -301,7 +301,7 @@ def test_without_openusd_it_is_asked_for(monkeypatch, read, stage):
 
 def fall(stage, mesh):
     """More levels than anybody needs."""
-    stage.DefinePrim("/a" * (usd_surface.MOST_LEVELS + 1))
+    stage.DefinePrim("/a" * (usd_layers.MOST_LEVELS + 1))
 
 
 def crowd(stage, mesh):
@@ -319,8 +319,8 @@ def crowd(stage, mesh):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (fall, f"its prims are nested {usd_surface.MOST_LEVELS + 1} deep; at most {usd_surface.MOST_LEVELS} levels"),
-        (crowd, f"holds more than {usd_surface.MOST_PRIMS} prims in its instances"),
+        (fall, f"its prims are nested {usd_layers.MOST_LEVELS + 1} deep; at most {usd_layers.MOST_LEVELS} levels"),
+        (crowd, f"holds more than {usd_layers.MOST_PRIMS} prims in its instances"),
     ],
 )
 def test_what_is_too_much_is_counted_before_it_is_read(stage, read, spoil, words):

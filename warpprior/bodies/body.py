@@ -209,6 +209,23 @@ class Body:
         return self if self.animation is None else replace(self, animation=self.animation[:count])
 
 
+def with_vertices(body: Body, used: np.ndarray) -> Body:
+    """The same body with some of its vertices (vertex,) int alone, which is soon posed; it has no surface any more."""
+    return replace(
+        body,
+        vertices=body.vertices[used],
+        faces=np.zeros((1, 3), dtype=np.int32),
+        skin_links=body.skin_links[used],
+        skin_weights=body.skin_weights[used],
+        shape_directions=body.shape_directions[used],
+        pose_directions=body.pose_directions[used],
+        colors=None,
+        texture_coordinates=None,
+        contact_zones={},
+        keypoints=None,
+    )
+
+
 @lru_cache(maxsize=64)
 def keypoint_body(body: Body) -> Body:
     """The same body with the vertices alone that its keypoints are, which is soon posed; itself if it is animated.
@@ -223,19 +240,8 @@ def keypoint_body(body: Body) -> Body:
     vertices = np.asarray(keypoints.vertices)
     used = np.unique(np.append(vertices[vertices >= 0], 0))
     places = np.where(vertices >= 0, np.searchsorted(used, vertices), -1)
-    return replace(
-        body,
-        vertices=body.vertices[used],
-        faces=np.zeros((1, 3), dtype=np.int32),
-        skin_links=body.skin_links[used],
-        skin_weights=body.skin_weights[used],
-        shape_directions=body.shape_directions[used],
-        pose_directions=body.pose_directions[used],
-        colors=None,
-        texture_coordinates=None,
-        contact_zones={},
-        keypoints=replace(keypoints, vertices=places.astype(np.int32)),
-    )
+    kept = replace(keypoints, vertices=places.astype(np.int32))
+    return replace(with_vertices(body, used), keypoints=kept)
 
 
 def check_body(body: Body) -> None:

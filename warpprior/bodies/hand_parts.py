@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from warpprior.bodies.triangles import vertex_normals
+
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 KEYPOINT_NAMES = ("wrist", *(f"{finger}{part}" for finger in FINGERS for part in ("1", "2", "3", "_tip")))
 PALMAR = 0.3  # least cosine between a vertex normal and the direction in which the palm looks
@@ -53,13 +55,3 @@ def find_zones(
     }
     zones["palm"] = np.flatnonzero(np.isin(followed, palm) & outwards)
     return {name: values.astype(np.int32) for name, values in zones.items()}
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals (vertex, 3), weighted by area; zero where no face is."""
-    a, b, c = np.moveaxis(vertices[faces], 1, 0)
-    normals = np.zeros((len(vertices), 3))
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], np.cross(b - a, c - a))
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return normals / np.where(length > 0.0, length, 1.0)

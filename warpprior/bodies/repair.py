@@ -7,7 +7,7 @@ from typing import SupportsInt
 
 import numpy as np
 
-from warpprior.bodies.triangles import doubled_areas
+from warpprior.bodies.triangles import doubled_areas_around
 from warpprior.support.errors import InputError
 
 MAX_FACES = 2_000_000
@@ -120,7 +120,7 @@ def _weld(surface: Surface) -> Surface:
     inverse = rank[inverse.reshape(-1)]
     colors = surface.colors
     if colors is not None:
-        share = _areas_around(surface)
+        share = doubled_areas_around(surface.vertices, surface.faces)
         # Where no face has an area, all count alike.
         lone = np.bincount(inverse, share) <= 0.0
         share = np.where(lone[inverse], 1.0, share) * np.isfinite(colors).all(axis=1)
@@ -151,12 +151,6 @@ def _note_mixed(surface: Surface, mean: np.ndarray, place: np.ndarray) -> Surfac
         return surface
     said = f"parts of different colours meet at {count} of {len(mean)} vertices, which have the mean of them"
     return replace(surface, color_warnings=(*surface.color_warnings, said))
-
-
-def _areas_around(surface: Surface) -> np.ndarray:
-    """Twice the area of the faces around each vertex (vertex,)."""
-    area = doubled_areas(surface.vertices[surface.faces])
-    return np.bincount(surface.faces.reshape(-1), np.repeat(area, 3), len(surface.vertices))
 
 
 def _paint_bare(surface: Surface) -> Surface:

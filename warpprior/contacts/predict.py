@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import posed_vertices
 from warpprior.bodies.contact_map import ContactMap
+from warpprior.bodies.triangles import vertex_normals
 from warpprior.geometry import signed_distance
 from warpprior.scene import Poses, Scene, SceneBody
 from warpprior.support.device import resolve_device
@@ -90,7 +91,7 @@ def _between(
     found = signed_distance(other.body, surface, other_surface, reach_m=reach_m, scale=scale, device=device)
     distances, faces = (values.numpy() for values in (found.distance, found.face))
     back = Rotation.from_quat(other_poses.rotation).inv().as_matrix()
-    normals = np.einsum("fij,fvj->fvi", back, vertex_normals(surface, body.body.faces))
+    normals = np.einsum("fij,fvj->fvi", back, vertex_normals(surface.astype(np.float64), body.body.faces))
     far = faces < 0
     owners = other.body.skin_links[other.body.faces[:, 0], 0]
     return PredictedMap(
@@ -102,13 +103,3 @@ def _between(
         links=body.body.skin_links[:, 0].astype(np.int32),
         other_links=np.where(far, -1, owners[np.maximum(faces, 0)]).astype(np.int32),
     )
-
-
-def vertex_normals(surface: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Outward unit normals of the vertices of a surface (frame, vertex, 3), by the area of the faces around them."""
-    corners = surface[:, faces].astype(np.float64)
-    areas = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
-    normals = np.zeros(surface.shape)
-    for corner in range(3):
-        np.add.at(normals.swapaxes(0, 1), faces[:, corner], areas.swapaxes(0, 1))
-    return normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-30)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from warpprior.support.errors import InputError
+from warpprior.support.openusd import ENDINGS
 
 ANY = "scene"  # name of the format that holds all of a recording: scene folders
 STAGE = "usd"  # of what needs no name of its format before it: a file that ends so
-_STAGE_ENDINGS = (".usd", ".usda", ".usdc", ".usdz")
 NAME = re.compile(r"[a-z][a-z0-9_]+")  # of formats
 
 
@@ -79,7 +79,7 @@ class Place:
 
 def is_stage(text: str) -> bool:
     """Does a text name a USD stage?"""
-    return text.lower().endswith(_STAGE_ENDINGS)
+    return text.lower().endswith(ENDINGS)
 
 
 def plain_options(options: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from warpprior.formats.format import Format
 from warpprior.formats.recording import Recording
 from warpprior.support.errors import InputError
 from warpprior.support.limits import number
+from warpprior.support.openusd import ENDINGS
 from warpprior.support.options import option
 from warpprior.usd.reading import read_stage
-from warpprior.usd.reading.opening import ENDINGS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from warpprior.bodies.contact_map import ContactMap
-from warpprior.geometry import signed_distance
+from warpprior.geometry import signed_distance, surface_points
 from warpprior.metrics.contact import CONTACT_M
 from warpprior.scene import Scene
 from warpprior.system.surface_places import places_near
@@ -53,7 +53,7 @@ def _points(scene: Scene, wanted: ContactMap, surface: np.ndarray) -> np.ndarray
         return surface
     body = scene.body(wanted.body).body
     places, _ = places_near(body, wanted.places)
-    return np.einsum("fpcx,pc->fpx", surface[:, body.faces[places.faces]], places.barycentrics)
+    return np.asarray(surface_points(body, surface, places.faces, places.barycentrics))
 
 
 def _compared(distances: np.ndarray, wanted: np.ndarray) -> Rows:

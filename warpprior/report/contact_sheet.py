@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from warpprior.bodies import Body, posed_vertices
 from warpprior.bodies.contact_map import ContactMap
-from warpprior.contacts.predict import predict_contact, vertex_normals
+from warpprior.bodies.triangles import vertex_normals
+from warpprior.contacts.predict import predict_contact
 from warpprior.io.atomic import atomic_write
 from warpprior.report.overlay import encoded
 from warpprior.report.picture import INK, PAPER, require_cv2, write_text
@@ -72,7 +73,7 @@ def _panels(body: Body, poses: Poses, values: list[np.ndarray], device: str) -> 
     from warpprior import render
 
     surface = posed_vertices(body, poses, device)[0].astype(np.float64)
-    normals = vertex_normals(surface[None].astype(np.float32), body.faces)[0]
+    normals = vertex_normals(surface, body.faces)
     towards = np.nansum(normals * np.nan_to_num(values[0])[:, None] ** 2, axis=0)
     towards = normals[np.argmax(np.nan_to_num(values[0]))] if np.linalg.norm(towards) < 1e-6 else towards
     turn = Rotation.align_vectors([[0.0, 0.0, -1.0]], [towards])[0]

@@ -10,6 +10,8 @@ from typing import Any
 from warpprior.support.errors import InputError, MissingExtraError, WarppriorError
 from warpprior.support.interrupts import postponed
 
+ENDINGS = (".usd", ".usda", ".usdc", ".usdz")  # of files
+
 
 def need_openusd(what: str) -> None:
     """Import what is used of OpenUSD; interrupts wait, for it would print them and go on without what it lacks.

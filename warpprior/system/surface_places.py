@@ -8,7 +8,6 @@ import numpy as np
 import warp as wp
 
 from warpprior.bodies.body import Body
-from warpprior.bodies.triangles import doubled_areas
 from warpprior.kernels.rows import PointBody
 from warpprior.kernels.skinning import interpolate_points
 from warpprior.scene import SceneBody
@@ -57,13 +56,6 @@ def places_near(body: Body, points: np.ndarray) -> tuple[Places, float]:
     found = closest_points(body, points.astype(np.float32), reach_m=100.0)
     away = np.linalg.norm(np.asarray(found.position) - points, axis=1)
     return Places(np.asarray(found.face, dtype=np.int32), np.asarray(found.barycentric)), float(away.max(initial=0.0))
-
-
-def vertex_areas(body: Body) -> np.ndarray:
-    """A third of the area of the faces around each vertex at rest (vertex,) [m^2]."""
-    areas = np.zeros(body.vertex_count)
-    np.add.at(areas, body.faces, doubled_areas(body.vertices[body.faces].astype(np.float64))[:, None] / 6.0)
-    return areas
 
 
 class MovedPlaces:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import warp as wp
 
     from warpprior.kernels.rows import System
-    from warpprior.scene import Scene, SceneBody
+    from warpprior.scene import SceneBody
     from warpprior.system.problem import Problem
     from warpprior.system.stage import Stage
     from warpprior.system.surface_places import MovedPlaces, Places
@@ -53,10 +53,6 @@ class ContactMaps(Term):
     sigma_normal: float = positive(0.5)
     independent: float = positive(100.0)
     places: int = number(1000, 1, 100_000)
-
-    def lacks(self, scene: Scene) -> tuple[str, ...]:
-        """Maps of contact."""
-        return () if scene.contact_maps else ("contact_maps",)
 
     def bind(self, problem: Problem) -> Iterable[BoundTerm]:
         """One for each map of which a body is estimated."""
@@ -109,17 +105,15 @@ def _used_places(wanted: ContactMap, body: SceneBody, most: int, problem: Proble
     """Some of the places of which a map tells anything; None where it tells nothing."""
     from scipy.spatial import KDTree
 
+    from warpprior.bodies.triangles import doubled_areas_around
     from warpprior.geometry.sampling import spread_vertices
-    from warpprior.system.surface_places import Places, places_near, places_of_vertices, vertex_areas
+    from warpprior.system.surface_places import Places, places_near, places_of_vertices
 
     model = body.body
     told = np.isfinite(wanted.distances).reshape(-1, wanted.distances.shape[-1]).any(axis=0)
     if wanted.places is None:
-        places, at, areas = (
-            places_of_vertices(model, np.arange(model.vertex_count)),
-            model.vertices,
-            vertex_areas(model),
-        )
+        places = places_of_vertices(model, np.arange(model.vertex_count))
+        at, areas = model.vertices, doubled_areas_around(model.vertices.astype(np.float64), model.faces)
         told &= places.faces >= 0
     else:
         places, away = places_near(model, wanted.places)
@@ -165,7 +159,19 @@ class _Bound(BoundTerm):
         self._miss.assign([self.term.miss(stage)])
 
     def add(self, system: System, *, alone: bool = False) -> None:
-        raise TypeError(f"{type(self).__name__} adds nothing: its kinds do")
+        from warpprior.kernels.rows import GRADIENT
+
+        if system.mode != GRADIENT:  # that comes after the costs, at the same motion
+            self._look()
+        self._add_rows(system)
+
+    def _look(self) -> None:
+        """Find where places are, and what they are near to; launches only."""
+        raise NotImplementedError
+
+    def _add_rows(self, system: System) -> None:
+        """Add the residuals of what was looked at; launches only."""
+        raise NotImplementedError
 
     def measurements(self, pixels: float) -> float:
         """So many in each frame of which anything is told."""
@@ -249,10 +255,8 @@ class BoundRigidMap(_BoundMap):
         shape = self._places.points.shape
         arrays = [wp.zeros(shape, dtype=dtype, device=motion.device) for dtype in (wp.vec3, wp.vec4, wp.float32)]
         contacts = self._contacts = Contacts()
-        contacts.points, contacts.areas = (
-            self._places.points,
-            wp.zeros(shape[1], dtype=wp.float32, device=motion.device),
-        )
+        contacts.points = self._places.points
+        contacts.areas = wp.zeros(shape[1], dtype=wp.float32, device=motion.device)  # weights are not asked for
         contacts.body, contacts.body_poses = self._places.body, self._places.poses
         contacts.start, contacts.poses = problem.equations.starts.get(other.name, -1), motion.states[other.name].poses
         contacts.places, contacts.samples, contacts.weights = arrays
@@ -260,19 +264,20 @@ class BoundRigidMap(_BoundMap):
         contacts.sized, contacts.size_column = int(column >= 0), column
         self._reach = wp.zeros(1, dtype=Reach, device=motion.device)
 
-    def add(self, system: System, *, alone: bool = False) -> None:
-        from warpprior.kernels.contact_map import add_rigid_map
+    def _look(self) -> None:
         from warpprior.kernels.contacts import weigh_contacts
-        from warpprior.kernels.rows import GRADIENT
 
         found, field = self._contacts, self._field
-        if system.mode != GRADIENT:  # that comes after the costs, at the same motion
-            self._places.place()
-            given = found.points, found.areas, found.poses, field.grid, field.origin, field.inverse_spacing
-            factor = self.problem.motion.factors[self._other.name]
-            out = {"places_out": found.places, "samples_out": found.samples, "weights_out": found.weights}
-            weigh_contacts(*given, factor, self._reach, 1, **out)
-        add_rigid_map(found, self._wanted, self._miss, system, lanes=self._lanes, cost_out=self.costs)
+        self._places.place()
+        given = found.points, found.areas, found.poses, field.grid, field.origin, field.inverse_spacing
+        factor = self.problem.motion.factors[self._other.name]
+        out = {"places_out": found.places, "samples_out": found.samples, "weights_out": found.weights}
+        weigh_contacts(*given, factor, self._reach, 1, **out)
+
+    def _add_rows(self, system: System) -> None:
+        from warpprior.kernels.contact_map import add_rigid_map
+
+        add_rigid_map(self._contacts, self._wanted, self._miss, system, lanes=self._lanes, cost_out=self.costs)
         self._add_facing(system)
 
 
@@ -301,13 +306,13 @@ class BoundBentMap(_BoundMap):
         bent.distances, bent.normals = self._answers.distances, self._answers.normals
         bent.closest, bent.barycentrics = self._answers.faces, self._answers.barycentrics
 
-    def add(self, system: System, *, alone: bool = False) -> None:
-        from warpprior.kernels.contact_map import add_bent_map
-        from warpprior.kernels.rows import GRADIENT
+    def _look(self) -> None:
+        self._places.place()
+        self._query.query(self._places.points, self._answers)
 
-        if system.mode != GRADIENT:  # that comes after the costs, at the same motion
-            self._places.place()
-            self._query.query(self._places.points, self._answers)
+    def _add_rows(self, system: System) -> None:
+        from warpprior.kernels.contact_map import add_bent_map
+
         add_bent_map(self._bent, self._wanted, self._miss, system, lanes=self._lanes, cost_out=self.costs)
         self._add_facing(system)
 
@@ -345,11 +350,11 @@ class BoundPoints(_Bound):
         joined.other_points, joined.other, joined.other_poses = sides[1].points, sides[1].body, sides[1].poses
         joined.shares = self._shares(wanted.in_frames(scene.frame_count), np.ones(len(wanted.points)))
 
-    def add(self, system: System, *, alone: bool = False) -> None:
-        from warpprior.kernels.contact_map import add_joined
-        from warpprior.kernels.rows import GRADIENT
+    def _look(self) -> None:
+        for side in self._sides:
+            side.place()
 
-        if system.mode != GRADIENT:
-            for side in self._sides:
-                side.place()
+    def _add_rows(self, system: System) -> None:
+        from warpprior.kernels.contact_map import add_joined
+
         add_joined(self._joined, self._miss, system, cost_out=self.costs)

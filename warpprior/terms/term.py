@@ -252,5 +252,5 @@ def check_names(terms: Iterable[Term], where: str) -> None:
 
 
 def _is_missing(value: Any) -> bool:
-    """No observation: None, or an empty table of bodies."""
-    return value is None or (isinstance(value, dict) and not value)
+    """No observation: None, or an empty table or row of them."""
+    return value is None or (isinstance(value, (dict, tuple)) and not value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from warpprior.bodies.readers.mesh_files.linear_light import to_linear
 from warpprior.result import ContactPoints
 
 SPREAD = 0.006  # heat falls to 1/e this far from a contact point [m]
@@ -100,8 +101,7 @@ def warm_colors(heat: np.ndarray, base: np.ndarray) -> np.ndarray:
 
 def linear_color(srgb: np.ndarray) -> np.ndarray:
     """Linear values (float32), which USD stores, of sRGB colours in [0, 1]."""
-    srgb = np.clip(np.asarray(srgb, np.float64), 0.0, 1.0)
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return to_linear(np.clip(np.asarray(srgb, np.float64), 0.0, 1.0)).astype(np.float32)
 
 
 def _warm(field: np.ndarray, surface: np.ndarray, points: np.ndarray, weight: np.ndarray) -> None:

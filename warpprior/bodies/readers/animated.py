@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.readers.animated_usd import MOST_BYTES, USD_SUFFIXES, name_of, read_usd_animation
+from warpprior.bodies.readers.animated_usd import MOST_BYTES, name_of, read_usd_animation
 from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.readers.usd_surface import MOST_PLACES
 from warpprior.bodies.repair import MAX_FACES, repair_faces
 from warpprior.support.arrays import to_numpy
 from warpprior.support.errors import InputError
 from warpprior.support.npz import read_npz
+from warpprior.support.openusd import ENDINGS as USD_ENDINGS
 from warpprior.support.openusd import is_prim, is_stage
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def read_animated(
         if prim is not None or camera is not None:
             raise InputError(f"{path}", "prim or camera given", "an .npz file has neither; leave them out")
         return _read_arrays(path, name, frame_count)
-    if suffix not in USD_SUFFIXES:
+    if suffix not in USD_ENDINGS:
         found = f"{path.suffix!r} files are not read" if suffix else "has no file extension"
-        raise InputError(str(path), found, f"give one of .npz, {', '.join(USD_SUFFIXES)}")
+        raise InputError(str(path), found, f"give one of .npz, {', '.join(USD_ENDINGS)}")
     vertices, faces, notes = read_usd_animation(path, frame_count, fps, prim, camera)
     return animated_body(name, vertices, faces, where=str(path), notes=notes)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from warpprior.bodies.readers.usd_surface import ACCEPTED, reporting, take_animation, take_still
+from warpprior.bodies.readers.usd_layers import ACCEPTED
+from warpprior.bodies.readers.usd_surface import reporting, take_animation, take_still
 from warpprior.support.errors import InputError
 from warpprior.support.openusd import has_openusd, is_prim, missing_openusd
 from warpprior.support.separate_process import Limits, run_separately
@@ -17,7 +18,6 @@ from warpprior.support.separate_process import Limits, run_separately
 if TYPE_CHECKING:
     from pxr import Usd
 
-USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
 MOST_BYTES = 2 << 30  # of a file
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from warpprior.bodies.body import Body, rigid_body
-from warpprior.bodies.readers.animated_usd import USD_SUFFIXES, name_of, read_usd_mesh
+from warpprior.bodies.readers.animated_usd import name_of, read_usd_mesh
 from warpprior.bodies.readers.kinds import MAX_EXTENT, MIN_EXTENT, BodyKind, BodySource, BodyTarget
 from warpprior.bodies.repair import Surface, repair_surface
 from warpprior.bodies.size_prior import LEAST_FACTORS, MOST_FACTORS, RANGE, SIGMA, SIGMAS, SizePrior
 from warpprior.support.errors import InputError
 from warpprior.support.limits import ABOVE_ZERO, number, within
+from warpprior.support.openusd import ENDINGS as USD_ENDINGS
 from warpprior.support.openusd import is_prim, is_stage
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read_mesh(
         path = Path(cast("str | Path", path))
     if not within(scale, *ABOVE_ZERO):
         raise InputError(f"{name}: mesh_scale", f"{scale}", "give metres per unit of the file, more than 0")
-    if not isinstance(path, Path) or path.suffix.lower() in USD_SUFFIXES:
+    if not isinstance(path, Path) or path.suffix.lower() in USD_ENDINGS:
         vertices, faces, colors, notes = read_usd_mesh(path, prim)
         surface = Surface(vertices, faces, colors, warnings=notes)
     elif prim is not None:
@@ -77,7 +78,7 @@ def read_surface(path: Path) -> Surface:
     kind = READERS.get(path.suffix.lower())
     if kind is None:
         found = f"{path.suffix!r} files are not read" if path.suffix else "has no file extension"
-        raise InputError(str(path), found, f"give one of {', '.join((*READERS, *USD_SUFFIXES))}")
+        raise InputError(str(path), found, f"give one of {', '.join((*READERS, *USD_ENDINGS))}")
     module = importlib.import_module(f"warpprior.bodies.readers.mesh_files.{kind}")
     return getattr(module, f"read_{kind}")(path)
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.bodies.readers.mesh_files.linear_light import to_srgb
 from warpprior.bodies.readers.polygons import split_fans
+from warpprior.bodies.readers.usd_layers import ACCEPTED, MOST_PRIMS, STANDS_ALONE, check_prims, look_through
 from warpprior.support.errors import InputError
 from warpprior.support.openusd import openusd_reason
 from warpprior.support.separate_process import allow_more
 
 if TYPE_CHECKING:
-    from pxr import Sdf, Usd, UsdGeom
+    from pxr import Usd, UsdGeom
 
-ACCEPTED = "give a complete .usd, .usda, .usdc or .usdz file"
 MOST_MESHES = 256
 MOST_PLACES = 1 << 27  # vertices times frames, whatever the file
-MOST_PRIMS = 200_000
-MOST_LEVELS = 256  # of prims within prims
 _OPENCV_FROM_USD = np.diag([1.0, -1.0, -1.0, 1.0])  # USD cameras look down -Z with +Y up
 
 
@@ -137,8 +135,7 @@ def _vertex_colors(mesh: UsdGeom.Mesh, count: int) -> np.ndarray | None:
     values = primvar.ComputeFlattened(Usd.TimeCode.EarliestTime()) if primvar and primvar.HasValue() else None
     if values is None or len(values) not in (1, count):
         return None
-    linear = np.clip(np.asarray(values, dtype=np.float64).reshape(-1, 3), 0.0, 1.0)
-    shown = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)
+    shown = to_srgb(np.asarray(values, dtype=np.float64).reshape(-1, 3))
     return np.broadcast_to(shown, (count, 3))
 
 
@@ -154,37 +151,17 @@ def _open(path: str, where: str) -> Usd.Stage:
     """The stage of one file that refers to no other."""
     from pxr import Sdf, Usd
 
-    accepted = "give a file that stands alone; `usdcat --flatten IN -o OUT.usdc` makes one"
     layer = Sdf.Layer.OpenAsAnonymous(path)
     if layer is None:
         raise InputError(where, "cannot be read as a USD file", ACCEPTED)
     others = sorted(filter(None, layer.GetCompositionAssetDependencies()))  # an empty one is the file itself
     if others:
-        raise InputError(where, f"is composed of other files: {others[0][:80]!r}", accepted)
-    clips: list[str] = []
-    prims, deepest = 0, 0
-
-    def look(place: Sdf.Path) -> None:
-        nonlocal prims, deepest
-        spec = layer.GetPrimAtPath(place) if place.IsPrimPath() or place.IsPrimVariantSelectionPath() else None
-        if spec is not None:
-            prims, deepest = prims + 1, max(deepest, place.pathElementCount)
-            if any(spec.HasInfo(key) for key in ("clips", "clipSets")):
-                clips.append(str(place))
-
-    layer.Traverse("/", look)
-    if clips:
-        raise InputError(where, f"{clips[0]} has its values in clips, which are other files", accepted)
-    if deepest > MOST_LEVELS:
-        raise InputError(where, f"its prims are nested {deepest} deep", f"at most {MOST_LEVELS} levels are read")
+        raise InputError(where, f"is composed of other files: {others[0][:80]!r}", STANDS_ALONE)
+    prims = look_through(layer, where)
     if prims > MOST_PRIMS:
         raise InputError(where, f"holds {prims} prims", f"at most {MOST_PRIMS} are read")
     stage = Usd.Stage.Open(layer)
-    shown = Usd.PrimRange(stage.GetPseudoRoot(), Usd.TraverseInstanceProxies())
-    if sum(1 for _ in islice(shown, MOST_PRIMS + 1)) > MOST_PRIMS:  # instances of instances grow fast
-        raise InputError(
-            where, f"holds more than {MOST_PRIMS} prims in its instances", f"at most {MOST_PRIMS} are read"
-        )
+    check_prims(stage, where)
     return stage
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpprior.bodies.hand_parts import vertex_normals
 from warpprior.bodies.posing import link_transforms, posed_vertices
+from warpprior.bodies.triangles import vertex_normals
 from warpprior.formats.parts.frame_names import keypoint_of
 from warpprior.io.world import CameraPath
 from warpprior.scene import SceneBody
@@ -65,7 +65,7 @@ def link_contacts(
     if not names or any(len(region) == 0 for region in regions):
         return None
     surface = posed_vertices(hand.body, hand.initial).astype(np.float64)
-    normals = np.stack([vertex_normals(vertices, hand.body.faces) for vertices in surface])
+    normals = vertex_normals(surface, hand.body.faces)
     found = _Nearest(len(surface), len(names))
     for number, item in enumerate(objects):
         found.look(number, item, surface, normals, regions, reach)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.bodies.readers.mesh_files.linear_light import to_srgb
+
 if TYPE_CHECKING:
     from pxr import Usd, UsdGeom, UsdShade
 
@@ -43,7 +45,7 @@ def paint(
     np.add.at(total, corners[good], at_corners[good])
     np.add.at(weight, corners[good], 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return srgb(total / weight[:, None])
+        return to_srgb(total / weight[:, None])
 
 
 def one_color(prim: Usd.Prim, notes: list[str]) -> np.ndarray | None:
@@ -57,13 +59,7 @@ def one_color(prim: Usd.Prim, notes: list[str]) -> np.ndarray | None:
         values = primvar.ComputeFlattened(Usd.TimeCode(samples[0]) if samples else Usd.TimeCode.Default())
         values = np.zeros((0, 3)) if values is None else np.asarray(values, dtype=np.float64).reshape(-1, 3)
         found = values[0] if len(values) == 1 and np.isfinite(values).all() else None
-    return None if found is None else srgb(found)
-
-
-def srgb(linear: np.ndarray) -> np.ndarray:
-    """Colours as pictures have them of linear ones, which USD stores."""
-    linear = np.clip(np.asarray(linear, dtype=np.float64), 0.0, 1.0)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)
+    return None if found is None else to_srgb(found)
 
 
 def _displayed(

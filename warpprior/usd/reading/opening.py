@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from warpprior.bodies.readers.usd_surface import MOST_LEVELS, MOST_PRIMS
+from warpprior.bodies.readers.usd_layers import ACCEPTED, MOST_PRIMS, STANDS_ALONE, check_prims, look_through
 from warpprior.support.errors import InputError
+from warpprior.support.openusd import ENDINGS
 
 if TYPE_CHECKING:
     from pxr import Sdf, Usd
 
-ENDINGS = (".usd", ".usda", ".usdc", ".usdz")
-ACCEPTED = f"give a complete {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file"
 MOST_FILES = 256
 MOST_BYTES = 2 << 30  # of all files together
-_ALONE = "give a file that stands alone; `usdcat --flatten IN -o OUT.usdc` makes one"
 
 
 def open_stage(path: str, where: str) -> Usd.Stage:
@@ -36,7 +33,7 @@ def open_stage(path: str, where: str) -> Usd.Stage:
     layers = _layers(path, where)
     prims = 0
     for layer in layers:
-        prims += _look_through(layer, where)
+        prims += look_through(layer, where)
         if prims > MOST_PRIMS:
             raise InputError(where, f"holds {prims} prims", f"at most {MOST_PRIMS} are read")
     whole = layers[0] if len(layers) == 1 else Sdf.Layer.FindOrOpen(path)
@@ -45,22 +42,6 @@ def open_stage(path: str, where: str) -> Usd.Stage:
         raise InputError(where, "cannot be read as a USD stage", ACCEPTED)
     check_prims(stage, where)
     return stage
-
-
-def check_prims(stage: Usd.Stage, where: str) -> None:
-    """InputError for a stage of too many prims, or prims too deep: instances of instances grow fast."""
-    from pxr import Usd
-
-    shown = Usd.PrimRange(stage.GetPseudoRoot(), Usd.TraverseInstanceProxies())
-    count = 0
-    for prim in islice(shown, MOST_PRIMS + 1):
-        count += 1
-        if prim.GetPath().pathElementCount > MOST_LEVELS:
-            raise InputError(where, f"its prims are nested beyond {MOST_LEVELS} levels", "fewer levels")
-    if count > MOST_PRIMS:
-        raise InputError(
-            where, f"holds more than {MOST_PRIMS} prims in its instances", f"at most {MOST_PRIMS} are read"
-        )
 
 
 def _layers(path: str, where: str) -> list[Sdf.Layer]:
@@ -77,7 +58,7 @@ def _layers(path: str, where: str) -> list[Sdf.Layer]:
             continue
         size += 0 if packed is not None else os.path.getsize(file)
         if len(found) >= MOST_FILES or size > MOST_BYTES:
-            raise InputError(where, "is composed of too many files, or too large ones", _ALONE)
+            raise InputError(where, "is composed of too many files, or too large ones", STANDS_ALONE)
         layer = Sdf.Layer.OpenAsAnonymous(file)
         if layer is None:
             found_what = "cannot be read as a USD file" if not found else f"its part {shown(file)} cannot be read"
@@ -100,12 +81,12 @@ def shown(text: str) -> str:
 def _inside(name: str, file: str, folder: str, where: str) -> str:
     """The file that another one names, with links followed."""
     if "://" in name or "[" in name or ":" in name or not name.lower().endswith(ENDINGS[:-1]):
-        raise InputError(where, f"is composed of {shown(name)}, which is no USD file beside it", _ALONE)
+        raise InputError(where, f"is composed of {shown(name)}, which is no USD file beside it", STANDS_ALONE)
     found = os.path.realpath(os.path.join(os.path.dirname(file), name))
     if os.path.isabs(name) or os.path.commonpath([found, folder]) != folder:
-        raise InputError(where, f"is composed of {shown(name)}, outside of its folder", _ALONE)
+        raise InputError(where, f"is composed of {shown(name)}, outside of its folder", STANDS_ALONE)
     if not os.path.isfile(found):
-        raise InputError(where, f"is composed of {shown(name)}, which is not there", _ALONE)
+        raise InputError(where, f"is composed of {shown(name)}, which is not there", STANDS_ALONE)
     return found
 
 
@@ -130,29 +111,8 @@ def _in_package(name: str, file: str, package: str, packed: set[str], where: str
     own = file[len(package) + 1 : -1] if file.endswith("]") else ""
     inner = os.path.normpath(os.path.join(os.path.dirname(own), name)).replace(os.sep, "/")
     if os.path.isabs(name) or inner not in packed or not inner.lower().endswith(ENDINGS[:-1]):
-        raise InputError(where, f"is composed of {shown(name)}, which its package has not", _ALONE)
+        raise InputError(where, f"is composed of {shown(name)}, which its package has not", STANDS_ALONE)
     return f"{package}[{inner}]"
-
-
-def _look_through(layer: Sdf.Layer, where: str) -> int:
-    """Prims of a layer; InputError where values are in other files, or prims too deep."""
-    clips: list[str] = []
-    prims, deepest = 0, 0
-
-    def look(place: Sdf.Path) -> None:
-        nonlocal prims, deepest
-        spec = layer.GetPrimAtPath(place) if place.IsPrimPath() or place.IsPrimVariantSelectionPath() else None
-        if spec is not None:
-            prims, deepest = prims + 1, max(deepest, place.pathElementCount)
-            if any(spec.HasInfo(key) for key in ("clips", "clipSets")):
-                clips.append(str(place))
-
-    layer.Traverse("/", look)
-    if clips:
-        raise InputError(where, f"{clips[0]} has its values in clips, which are other files", _ALONE)
-    if deepest > MOST_LEVELS:
-        raise InputError(where, f"its prims are nested {deepest} deep", f"at most {MOST_LEVELS} levels are read")
-    return prims
 
 
 def each_prim(root: Usd.Prim) -> Iterator[Usd.Prim]:

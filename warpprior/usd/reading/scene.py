@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from warpprior.bodies.body import Body
+from warpprior.bodies.readers.usd_layers import ACCEPTED
 from warpprior.io.gaps import filled_in_world
 from warpprior.io.standing_camera import standing_camera
 from warpprior.scene import SYMMETRIES, Camera, Scene, SceneBody
 from warpprior.support.errors import InputError, MissingExtraError
+from warpprior.support.openusd import ENDINGS
 from warpprior.support.separate_process import Limits, run_separately
 from warpprior.usd.camera import WORLD_FROM_CAMERA
 from warpprior.usd.reading.bodies import BodyBuilder, BuiltBody, camera_from_world, matter_of, quaternions
 from warpprior.usd.reading.motion import inverse, over, transforms
 from warpprior.usd.reading.named import NamedBody, name_bodies
 from warpprior.usd.reading.observed import Observed, observe, picture_size
-from warpprior.usd.reading.opening import ACCEPTED, ENDINGS, MOST_BYTES
+from warpprior.usd.reading.opening import MOST_BYTES
 from warpprior.world import CameraPath, World
 
 if TYPE_CHECKING:
