@@ -11,6 +11,7 @@ import numpy as np
 from warpprior.bodies.readers.mesh_files.linear_light import to_srgb
 from warpprior.bodies.readers.polygons import split_fans
 from warpprior.bodies.readers.usd_layers import ACCEPTED, MOST_PRIMS, STANDS_ALONE, check_prims, look_through
+from warpprior.bodies.readers.usd_prims import is_carried, metres_per_unit, only_value
 from warpprior.support.errors import InputError
 from warpprior.support.openusd import openusd_reason
 from warpprior.support.separate_process import allow_more
@@ -105,7 +106,7 @@ def take_still(stage: Usd.Stage, where: str, prim: str | None) -> Arrays:
         places.append(own @ matrix[:3, :3].T + matrix[:3, 3])
         colors.append(_vertex_colors(mesh, len(own)))
     arrays = {
-        "points": _metres_per_unit(stage, where) * np.concatenate(places),
+        "points": metres_per_unit(stage, where) * np.concatenate(places),
         "faces": _joined(where, meshes, topologies, [len(own) for own in places]),
     }
     if any(painted is not None for painted in colors):
@@ -239,7 +240,7 @@ def _time_codes(
 def _remarks(meshes: list[UsdGeom.Mesh]) -> tuple[str, ...]:
     """What is not taken from the file, and what looks wrong."""
     said = _said_of(meshes)
-    moving = any(mesh.GetPointsAttr().GetNumTimeSamples() > 1 or _is_carried(mesh.GetPrim()) for mesh in meshes)
+    moving = any(mesh.GetPointsAttr().GetNumTimeSamples() > 1 or is_carried(mesh.GetPrim()) for mesh in meshes)
     return tuple(said) if moving else (*said, "it does not move")
 
 
@@ -256,17 +257,6 @@ def _said_of(meshes: list[UsdGeom.Mesh]) -> list[str]:
     return said
 
 
-def _is_carried(prim: Usd.Prim) -> bool:
-    """Whether the prim or something above it has a transform that varies."""
-    from pxr import UsdGeom
-
-    while prim and not prim.IsPseudoRoot():
-        if UsdGeom.Xformable(prim) and UsdGeom.Xformable(prim).TransformMightBeTimeVarying():
-            return True
-        prim = prim.GetParent()
-    return False
-
-
 def _triangles(mesh: UsdGeom.Mesh, where: str) -> np.ndarray:
     """Faces as triangles (face, 3) int64, counter-clockwise from outside in the mesh's own frame."""
     from pxr import UsdGeom
@@ -274,23 +264,14 @@ def _triangles(mesh: UsdGeom.Mesh, where: str) -> np.ndarray:
     counts_attribute, corners_attribute = mesh.GetFaceVertexCountsAttr(), mesh.GetFaceVertexIndicesAttr()
     if counts_attribute.GetNumTimeSamples() > 1 or corners_attribute.GetNumTimeSamples() > 1:
         raise InputError(where, f"the faces of {mesh.GetPath()} change over time", "faces must stay the same")
-    counts = np.asarray(_value(counts_attribute), dtype=np.int64).reshape(-1)
-    corners = np.asarray(_value(corners_attribute), dtype=np.int64).reshape(-1)
+    counts = np.asarray(only_value(counts_attribute), dtype=np.int64).reshape(-1)
+    corners = np.asarray(only_value(corners_attribute), dtype=np.int64).reshape(-1)
     if counts.min(initial=3) < 3 or counts.sum() != len(corners) or corners.min(initial=0) < 0:
         found = f"{len(counts)} faces of {mesh.GetPath()} do not fit its {len(corners)} corners"
         raise InputError(where, found, "faces of three corners or more")
     triangles = corners[split_fans(where, counts)[1]]
     left = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
     return triangles[:, ::-1] if left else triangles
-
-
-def _value(attribute: Usd.Attribute):
-    """The one value of an attribute, be it a default or the only sample."""
-    from pxr import Usd
-
-    times = attribute.GetTimeSamples()
-    value = attribute.Get(Usd.TimeCode(times[0]) if times else Usd.TimeCode.Default())
-    return () if value is None else value
 
 
 def _place(
@@ -304,7 +285,7 @@ def _place(
     """Points (frame, vertex, 3) float32 [m] in the camera frame."""
     from pxr import UsdGeom
 
-    unit = _metres_per_unit(stage, where)
+    unit = metres_per_unit(stage, where)
     points = np.empty((len(codes), sum(counts), 3), dtype=np.float32)
     ends = np.cumsum(counts)
     for frame, code in enumerate(codes):
@@ -319,15 +300,6 @@ def _place(
             with np.errstate(over="ignore", invalid="ignore"):  # numbers beyond all bounds are reported later
                 points[frame, end - count : end] = unit * (own @ to_camera[:3, :3].T + to_camera[:3, 3])
     return points
-
-
-def _metres_per_unit(stage: Usd.Stage, where: str) -> float:
-    from pxr import UsdGeom
-
-    unit = UsdGeom.GetStageMetersPerUnit(stage)
-    if not 0.0 < unit < np.inf:
-        raise InputError(where, f"{unit:g} metres per unit", "a finite number above zero")
-    return unit
 
 
 def _camera_from_world(cache: UsdGeom.XformCache, camera: Usd.Prim, where: str) -> np.ndarray:

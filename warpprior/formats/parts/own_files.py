@@ -11,7 +11,7 @@ from warpprior.support.errors import InputError
 
 def inside(path: Path, root: Path) -> Path:
     """The path; InputError where it leads out of ``root`` through links."""
-    if _leads_out(path, root):
+    if leads_out(path, root):
         raise InputError(str(path), "leads out of its folder through a link", "needs files inside it")
     return path
 
@@ -30,11 +30,12 @@ def find_model(folders: Iterable[Path], names: Iterable[str], notes: list[str]) 
             if not (folder / name).is_file():
                 continue
             said = f"models are those of {os.path.realpath(folder)}: {folder.name} is a link"
-            if _leads_out(folder, folder.parent) and said not in notes:
+            if leads_out(folder, folder.parent) and said not in notes:
                 notes.append(said)
             return inside(folder / name, folder)
     return None
 
 
-def _leads_out(path: Path, root: Path) -> bool:
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path is elsewhere than below ``root``, links followed."""
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from warpprior.bodies.body import Body
 from warpprior.bodies.readers.mesh import read_mesh
 from warpprior.formats.parts.motion import complete, filled
+from warpprior.formats.parts.own_files import leads_out
 from warpprior.formats.parts.parquet_row import ParquetRow
 from warpprior.formats.parts.row_parts import RowParts, put_together
 from warpprior.formats.parts.virtual_camera import into_camera, into_world
@@ -146,8 +146,7 @@ def find_mesh(stated: str, file: Path, folder: Path | None, name: str) -> Path:
     for root in roots:
         for start in range(len(parts)):
             path = root.joinpath(*parts[start:])
-            inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-            if parts and path.is_file() and inside:
+            if parts and path.is_file() and not leads_out(path, root):
                 return path
     where = str(folder) if folder is not None else f"the folders above {file.name}"
     raise InputError(

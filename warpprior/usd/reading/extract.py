@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from warpprior.bodies.readers.usd_layers import ACCEPTED, check_prims
+from warpprior.bodies.readers.usd_prims import is_carried, metres_per_unit
 from warpprior.support.errors import InputError
 from warpprior.usd.about import ABOUT, SYMMETRY, TREE, TREE_ARRAYS, TREE_NAMES
 from warpprior.usd.reading.articulations import plain_name, read_joints
@@ -16,7 +17,7 @@ from warpprior.usd.reading.find import FoundBody, find_bodies
 from warpprior.usd.reading.lenses import find_camera, gravity_of, read_camera
 from warpprior.usd.reading.matter import read_matter
 from warpprior.usd.reading.opening import each_prim, open_stage
-from warpprior.usd.reading.places import StageFrames, carrying_attributes, is_carried, metres_per_unit
+from warpprior.usd.reading.places import StageFrames, carrying_attributes
 from warpprior.usd.reading.shapes import Shape, find_colliders, find_shapes, read_shapes
 from warpprior.usd.reading.skeletons import read_skeleton, skinned_meshes
 

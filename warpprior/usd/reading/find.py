@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.bodies.readers.usd_prims import is_carried, moves_itself
 from warpprior.support.errors import InputError
 from warpprior.usd.about import TREE
 from warpprior.usd.reading.articulations import group_links, joints_of
 from warpprior.usd.reading.opening import each_prim
-from warpprior.usd.reading.places import StageFrames, is_carried, moves_itself
+from warpprior.usd.reading.places import StageFrames
 from warpprior.usd.reading.shapes import bends, find_shapes, is_shape
 from warpprior.usd.reading.skeletons import skinned_meshes
 

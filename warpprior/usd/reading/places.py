@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from warpprior.bodies.readers.usd_prims import is_carried
 from warpprior.support.errors import InputError
 from warpprior.support.separate_process import allow_more
 
@@ -89,36 +90,6 @@ class StageFrames:
                 return True
             prim = prim.GetParent()
         return False
-
-
-def metres_per_unit(stage: Usd.Stage, where: str) -> float:
-    """Metres per unit of length.
-
-    Raises:
-        InputError: no finite number above zero.
-    """
-    from pxr import UsdGeom
-
-    unit = UsdGeom.GetStageMetersPerUnit(stage)
-    if not 0.0 < unit < np.inf:
-        raise InputError(where, f"{unit:g} metres per unit", "a finite number above zero")
-    return float(unit)
-
-
-def moves_itself(prim: Usd.Prim) -> bool:
-    """Does the prim's own transform vary?"""
-    from pxr import UsdGeom
-
-    return bool(prim.IsA(UsdGeom.Xformable)) and UsdGeom.Xformable(prim).TransformMightBeTimeVarying()
-
-
-def is_carried(prim: Usd.Prim) -> bool:
-    """Does the transform of the prim or of something above it vary?"""
-    while prim and not prim.IsPseudoRoot():
-        if moves_itself(prim):
-            return True
-        prim = prim.GetParent()
-    return False
 
 
 def carrying_attributes(prim: Usd.Prim) -> list[Usd.Attribute]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from warpprior.bodies.primitives import make_box, make_capsule, make_cone, make_cylinder, make_sphere
 from warpprior.bodies.readers.polygons import split_fans
+from warpprior.bodies.readers.usd_prims import only_value
 from warpprior.bodies.readers.usd_surface import MOST_PLACES
 from warpprior.bodies.repair import MAX_FACES, Surface
 from warpprior.support.errors import InputError
@@ -158,15 +159,6 @@ def _points(source: StageFrames, mesh: UsdGeom.Mesh, notes: list[str]) -> np.nda
             raise InputError(source.where, found, "the same number of points at every frame")
         points[frame] = own
     return points
-
-
-def only_value(attribute: Usd.Attribute):
-    """The one value of an attribute, be it a default or the first sample; nothing where there is none."""
-    from pxr import Usd
-
-    times = attribute.GetTimeSamples()
-    value = attribute.Get(Usd.TimeCode(times[0]) if times else Usd.TimeCode.Default())
-    return () if value is None else value
 
 
 def _size(prim: Usd.Prim, name: str, usual: float) -> float:
