@@ -9,21 +9,42 @@ from pathlib import Path
 
 import numpy as np
 
+from warpprior.support.errors import InputError
 from warpprior.support.files import check_size
 
 MOST_BYTES = 2 << 30
 
 
 def replace_arrays(source: Path, target: Path, new: Mapping[str, np.ndarray]) -> None:
-    """Copy an archive with some arrays in the place of others, in their types; all else byte for byte."""
-    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
-        check_size(sum(info.file_size for info in before.infolist()), str(source), "an archive of arrays", MOST_BYTES)
-        for info in before.infolist():
-            name = info.filename.removesuffix(".npy")
-            data = before.read(info)
-            if name in new:
-                stored = np.load(io.BytesIO(data), allow_pickle=False)
-                packed = io.BytesIO()
-                np.save(packed, np.asarray(new[name]).astype(stored.dtype).reshape(stored.shape), allow_pickle=False)
-                data = packed.getvalue()
-            after.writestr(info, data, info.compress_type)
+    """Copy an archive with some arrays in the place of others, in their types; all else byte for byte.
+
+    Raises:
+        InputError: the archive lacks one of them, or has it in a shape or type that cannot hold the values.
+    """
+    with zipfile.ZipFile(source) as before:
+        infos = before.infolist()
+        check_size(sum(info.file_size for info in infos), str(source), "an archive of arrays", MOST_BYTES)
+        names = [info.filename.removesuffix(".npy") for info in infos]
+        lacking = sorted(set(new) - set(names))
+        if lacking:
+            raise InputError(str(source), f"has no array {', '.join(lacking)} to write into", f"has {', '.join(names)}")
+        with zipfile.ZipFile(target, "w") as after:
+            for info, name in zip(infos, names, strict=True):
+                data = before.read(info)
+                if name in new:
+                    data = _packed(np.asarray(new[name]), data, f"{source}: {name}")
+                after.writestr(info, data, info.compress_type)
+
+
+def _packed(values: np.ndarray, data: bytes, where: str) -> bytes:
+    """The values as a file of NumPy, like the one they replace."""
+    stored = np.load(io.BytesIO(data), allow_pickle=False)
+    if values.size != stored.size:
+        raise InputError(where, f"has shape {stored.shape}, the values {values.shape}", "as many values as are there")
+    with np.errstate(invalid="ignore"):  # what does not fit is refused in our own words
+        typed = values.astype(stored.dtype).reshape(stored.shape)
+    if stored.dtype.kind in "iub" and not np.array_equal(typed, values.reshape(stored.shape)):
+        raise InputError(where, f"is of type {stored.dtype}, which cannot hold the values", "an array of real numbers")
+    packed = io.BytesIO()
+    np.save(packed, typed, allow_pickle=False)
+    return packed.getvalue()
