@@ -36,7 +36,7 @@ With truth, bodies with keypoints (hands); ``vertex_..`` is the same for all ver
 
 =========================  ==========================================================================================
 ``keypoint_mm``            mean distance of corresponding keypoints
-``keypoint_root_mm``       after moving the first keypoint (the wrist) to its true place
+``keypoint_root_mm``       after moving the first keypoint (a hand's wrist) to its true place
 ``keypoint_pa_mm``         after the best similarity (Procrustes)
 ``keypoint_pa_mirror_mm``  after the best similarity or mirror image, as some benchmarks have it
 ``f_score_5mm``            harmonic mean of the shares of vertices nearer than 5 mm to the other surface's vertices

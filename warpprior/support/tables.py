@@ -11,7 +11,7 @@ ROWS = {
     "rotation_deg": ("rotation error", "deg", 2, ("median", "p95")),
     "translation_mm": ("translation error", "mm", 2, ("median", "p95")),
     "keypoint_mm": ("keypoint error", "mm", 2, ("median", "p95")),
-    "keypoint_root_mm": ("keypoints from the wrist", "mm", 2, ("median",)),
+    "keypoint_root_mm": ("keypoints from the root", "mm", 2, ("median",)),
     "keypoint_pa_mm": ("keypoints, aligned", "mm", 2, ("median", "p95")),
     "joint_deg": ("joint error", "deg", 2, ("median", "p95")),
     "joint_mm": ("sliding joint error", "mm", 2, ("median", "p95", "max")),
