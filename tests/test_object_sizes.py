@@ -8,6 +8,7 @@ import warp as wp
 
 import warpprior
 from warpprior.bodies import read_mesh
+from warpprior.cli.program import main
 from warpprior.geometry.signed_distance import shared_field
 from warpprior.io import results
 from warpprior.scene import Camera
@@ -57,6 +58,17 @@ def test_a_hand_tells_the_size(scene, result):
     (note,) = [note for note in result.notes if "times the size of its mesh" in note]
     assert "beforehand" in note
     assert "touch (alone" in note
+
+
+def test_sizes_said_on_import_are_found(tmp_path, scene):
+    """From others' files, which say nothing of it, to a result: the mesh of a wrong size has the true one."""
+    silent = tuple(replace(item, size=None, truth=None) for item in scene.bodies)
+    warpprior.save_scene(replace(scene, bodies=silent), tmp_path / "theirs")
+    words = ["--output-dir", str(tmp_path / "scene"), "--quiet", "--unknown-size", "can"]
+    assert main(["import", "scene", str(tmp_path / "theirs"), *words]) == 0
+    assert main(["refine", str(tmp_path / "scene"), "--output-dir", str(tmp_path / "result"), "--quiet"]) == 0
+    found = results.load_result_poses(tmp_path / "result", warpprior.load_scene(tmp_path / "scene"))["can"]
+    assert found.scale == pytest.approx(1.0 / FACTOR, rel=0.04)
 
 
 def test_nothing_is_invented(scene):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from warpprior.formats.parts.keypoints import COUNT, ORDERS, SIZES, guess_order, reordered, sort_kind
+from warpprior.formats.parts.stored_type import in_type_of
 from warpprior.formats.parts.text_files import check_reach, numbers, read_json
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.scene import SceneBody
@@ -171,7 +172,7 @@ def _track(
     )
     kind, found = sort_kind(reordered(values, taken), where, size, notes)
     track = HandTrack(path, f"hand_{chosen}", kind, found, numbered)
-    return replace(track, save=_saver(track, stored, key, taken)) if key == "" else track
+    return replace(track, save=_saver(track, stored, taken)) if key == "" else track
 
 
 def len_of(order: str) -> int:
@@ -179,7 +180,7 @@ def len_of(order: str) -> int:
     return next(count for count, orders in SIZES.items() if order in orders)
 
 
-def _saver(track: HandTrack, stored: np.ndarray, key: str, order: str) -> Callable[[Path, SceneBody, Timeline], None]:
+def _saver(track: HandTrack, stored: np.ndarray, order: str) -> Callable[[Path, SceneBody, Timeline], None]:
     """What writes the 21 keypoints of a body in the order, unit and type of a file; others stay as they are."""
     scale = 1000.0 if np.nanmax(np.abs(stored[..., :3])) > 20.0 else 1.0
 
@@ -199,6 +200,6 @@ def _saver(track: HandTrack, stored: np.ndarray, key: str, order: str) -> Callab
             )
             target.write_text(json.dumps(lists if names is None else names))
         else:
-            np.save(target, made.astype(stored.dtype), allow_pickle=False)
+            np.save(target, in_type_of(stored, made, str(track.path)), allow_pickle=False)
 
     return save

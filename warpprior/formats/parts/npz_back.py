@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from warpprior.formats.parts.stored_type import in_type_of
 from warpprior.support.errors import InputError
 from warpprior.support.files import check_size
 
@@ -32,19 +33,9 @@ def replace_arrays(source: Path, target: Path, new: Mapping[str, np.ndarray]) ->
             for info, name in zip(infos, names, strict=True):
                 data = before.read(info)
                 if name in new:
-                    data = _packed(np.asarray(new[name]), data, f"{source}: {name}")
+                    stored = np.load(io.BytesIO(data), allow_pickle=False)
+                    packed = io.BytesIO()
+                    made = in_type_of(stored, np.asarray(new[name]), f"{source}: {name}")
+                    np.save(packed, made, allow_pickle=False)
+                    data = packed.getvalue()
                 after.writestr(info, data, info.compress_type)
-
-
-def _packed(values: np.ndarray, data: bytes, where: str) -> bytes:
-    """The values as a file of NumPy, like the one they replace."""
-    stored = np.load(io.BytesIO(data), allow_pickle=False)
-    if values.size != stored.size:
-        raise InputError(where, f"has shape {stored.shape}, the values {values.shape}", "as many values as are there")
-    with np.errstate(invalid="ignore"):  # what does not fit is refused in our own words
-        typed = values.astype(stored.dtype).reshape(stored.shape)
-    if stored.dtype.kind in "iub" and not np.array_equal(typed, values.reshape(stored.shape)):
-        raise InputError(where, f"is of type {stored.dtype}, which cannot hold the values", "an array of real numbers")
-    packed = io.BytesIO()
-    np.save(packed, typed, allow_pickle=False)
-    return packed.getvalue()

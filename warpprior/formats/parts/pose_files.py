@@ -12,6 +12,7 @@ import numpy as np
 
 from warpprior.formats.parts.motion import complete, transforms_of
 from warpprior.formats.parts.pictures import numbered
+from warpprior.formats.parts.stored_type import in_type_of
 from warpprior.formats.parts.text_files import check_reach, entry, numbers, read_json, read_number_rows
 from warpprior.formats.parts.timeline import Timeline
 from warpprior.io.scene_file import FRAME_LIMIT
@@ -141,7 +142,7 @@ def _read_array(path: Path) -> PoseTrack:
     check_reach(stored, str(path))
 
     def save(target: Path, new: np.ndarray) -> None:
-        np.save(target, new[:, : stored.shape[1]].astype(stored.dtype), allow_pickle=False)
+        np.save(target, in_type_of(stored, new[:, : stored.shape[1]], str(path)), allow_pickle=False)
 
     return PoseTrack(path, _with_last_row(stored.astype(np.float64)), None, save)
 

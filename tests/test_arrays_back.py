@@ -1,4 +1,4 @@
-"""Archives of arrays written back: what is replaced, what stays, and what is refused."""
+"""Arrays of others written back: what is replaced, what stays, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from warpprior.formats.parts.npz_back import replace_arrays
+from warpprior.formats.parts.pose_files import read_pose_track
 from warpprior.support.errors import InputError
 
 
@@ -44,3 +45,17 @@ def test_what_the_archive_cannot_hold_is_refused(archive, tmp_path, values, said
     """Never left out or cut off without a word."""
     with pytest.raises(InputError, match=said):
         replace_arrays(archive, tmp_path / "after.npz", values)
+
+
+def test_poses_of_whole_numbers_are_not_cut_off(tmp_path):
+    """A file of whole numbers takes these back, and is refused where the values have fractions."""
+    path = tmp_path / "poses.npy"
+    np.save(path, np.tile(np.eye(4, dtype=np.int32), (2, 1, 1)))
+    track = read_pose_track(path, [])
+    moved = np.tile(np.eye(4), (2, 1, 1))
+    moved[:, 2, 3] = 2.0
+    track.save(tmp_path / "after.npy", moved)
+    np.testing.assert_array_equal(np.load(tmp_path / "after.npy"), moved)
+    moved[:, 2, 3] = 0.5
+    with pytest.raises(InputError, match="cannot hold the values"):
+        track.save(tmp_path / "after.npy", moved)
